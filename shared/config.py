@@ -1,0 +1,187 @@
+"""The configuration: a TOML file, checked whole; every key has a default that works."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from shared.errors import ConfigError
+
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0)]
+AtLeastOne = Annotated[int, Meta(ge=1)]
+StreamName = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
+Endpoint = Annotated[str, Meta(pattern=r"^(tcp://.+:(\d+|\*)|ipc://.+)$")]
+Address = Annotated[str, Meta(pattern=r"^.+:\d+$")]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file; a key that it does not know is refused."""
+
+
+class Connect(Section, frozen=True):
+    """Where subscribers find each topic: the endpoints that its publishers bind."""
+
+    frame: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5551",)
+    faces: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5552",)
+    emotion: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5553",)
+    control: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5555",)
+
+
+class Live(Section, frozen=True):
+    """How work inputs are thinned when a stage cannot keep up."""
+
+    backlog: AtLeastOne = 3
+    max_age_ms: Positive = 200.0
+    join_ms: Positive = 500.0
+    silent_after: Positive = 10.0
+
+
+class Source(Section, frozen=True):
+    """One source of pictures."""
+
+    name: StreamName = "demo"
+    url: str = "demo"
+    pace: Literal["real", "fast"] = "real"
+    loop: bool = False
+    fps: Annotated[float, Meta(ge=0, le=1000)] = 0.0
+    width: Count = 0
+    height: Count = 0
+    freeze_after: Positive = 5.0
+
+
+class Capture(Section, frozen=True):
+    """The capture process."""
+
+    bind: Endpoint = "tcp://127.0.0.1:5551"
+    metrics: Address = "127.0.0.1:9101"
+    sources: Annotated[tuple[Source, ...], Meta(min_length=1)] = (Source(),)
+    encoding: Literal["bgr8", "jpeg"] = "bgr8"
+    jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 90
+
+
+class Detector(Section, frozen=True):
+    """The detector process."""
+
+    bind: Endpoint = "tcp://127.0.0.1:5552"
+    metrics: Address = "127.0.0.1:9102"
+    backend: Literal["blazeface", "yunet", "haar"] = "blazeface"
+    threads: AtLeastOne = 1
+    shards: AtLeastOne = 1
+    leave_after: Positive = 1.0
+
+
+class Classifier(Section, frozen=True):
+    """The classifier process."""
+
+    bind: Endpoint = "tcp://127.0.0.1:5553"
+    metrics: Address = "127.0.0.1:9103"
+    model: str = "alexnet-fer"
+    threads: AtLeastOne = 2
+    max_batch: AtLeastOne = 32
+    max_wait_ms: NotNegative = 2.0
+    shard: Count = 0
+    of: AtLeastOne = 1
+    smoothing: NotNegative = 0.5
+    hysteresis: Probability = 0.1
+    hold: NotNegative = 0.3
+    leave_after: Positive = 1.0
+
+
+class Recorder(Section, frozen=True):
+    """The recorder process."""
+
+    bind: Endpoint = "tcp://127.0.0.1:5554"
+    metrics: Address = "127.0.0.1:9104"
+    folder: str = "recordings"
+    video: bool = False
+    max_gb: Positive = 2.0
+    max_days: Positive = 30.0
+
+
+class Display(Section, frozen=True):
+    """The display process."""
+
+    bind: Endpoint = "tcp://127.0.0.1:5555"
+    metrics: Address = "127.0.0.1:9105"
+    page: Address = "127.0.0.1:8080"
+    window: bool = False
+    jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 80
+    max_fps: Positive = 30.0
+
+
+class Config(Section, frozen=True):
+    """The whole configuration."""
+
+    insecure: bool = False
+    connect: Connect = field(default_factory=Connect)
+    live: Live = field(default_factory=Live)
+    capture: Capture = field(default_factory=Capture)
+    detector: Detector = field(default_factory=Detector)
+    classifier: Classifier = field(default_factory=Classifier)
+    recorder: Recorder = field(default_factory=Recorder)
+    display: Display = field(default_factory=Display)
+
+
+def load(path: Path | None, settings: Sequence[str] = ()) -> Config:
+    """Return the configuration of the file (the defaults without one), changed by `settings`.
+
+    Each setting is `key.path=value`, the value written as in TOML; a bare word is a string.
+    Raises ConfigError, which names the path of what is wrong.
+    """
+    tree = {} if path is None else _read(path)
+    for setting in settings:
+        _change(tree, setting)
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path or 'configuration'}: {_readable(error)}") from error
+    _check(config)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is no TOML: {error}") from error
+
+
+def _change(tree: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {setting}: write key=value, for example detector.backend=haar")
+    *tables, last = key.strip().split(".")
+    for name in tables:
+        tree = tree.setdefault(name, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {setting}: {name} is no table")
+    tree[last] = _value(text.strip())
+
+
+def _value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _readable(error: msgspec.ValidationError) -> str:
+    message, _, path = str(error).partition(" - at `$")
+    return f"{path.strip('.`') or 'top level'}: {message}"
+
+
+def _check(config: Config) -> None:
+    names = [source.name for source in config.capture.sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"capture.sources: two sources are named {name}")
+    if config.classifier.shard >= config.classifier.of:
+        raise ConfigError("classifier.shard: must be below classifier.of (it counts from 0)")

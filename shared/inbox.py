@@ -1,0 +1,128 @@
+"""What waits between the receiving thread and the stage: all of it, or the freshest of each topic.
+
+Plain reading of a busy socket works on frames that grow seconds old. A thread that always drains
+the socket, and an inbox that keeps the newest of each topic, keeps their age at one step's length.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from shared.messages import Message
+
+Dropped = Callable[[Message, str], None]
+
+
+class Inbox(Protocol):
+    """Messages that wait to be worked on."""
+
+    def put(self, message: Message) -> None:
+        """Add a message; called by the receiving thread."""
+
+    def take(self, limit: int, timeout: float, linger: float = 0.0) -> list[Message]:
+        """Return up to `limit` messages, in order within each topic.
+
+        Waits up to `timeout` seconds for the first, and `linger` seconds more for further ones.
+        """
+
+    def __len__(self) -> int:
+        """Return how many messages wait."""
+
+
+class FullInbox:
+    """Keeps every message, in the order of arrival."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Message] = deque()
+        self._arrival = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, message: Message) -> None:
+        with self._arrival:
+            self._waiting.append(message)
+            self._arrival.notify()
+
+    def take(self, limit: int, timeout: float, linger: float = 0.0) -> list[Message]:
+        with self._arrival:
+            self._arrival.wait_for(lambda: self._waiting, timeout)
+            if self._waiting and linger:
+                self._arrival.wait_for(lambda: len(self._waiting) >= limit, linger)
+            return [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+
+
+class LiveInbox:
+    """Keeps the fresh messages of each topic: fresh beats complete.
+
+    Up to `backlog` messages of a topic that are younger than `max_age` seconds are handed out in
+    order. When more wait, or they are older, the newest wins and `dropped` is told of the rest.
+    Topics take turns, so that no stream starves another. Messages that are not a frame's (an end)
+    are always kept.
+
+    Age counts from the arrival here, so that hosts whose clocks differ do not drop everything.
+    """
+
+    def __init__(
+        self,
+        dropped: Dropped,
+        backlog: int = 3,
+        max_age: float = 0.2,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._dropped = dropped
+        self._backlog = backlog
+        self._max_age = max_age
+        self._clock = clock
+        self._topics: dict[str, deque[tuple[float, Message]]] = {}
+        self._turns: deque[str] = deque()
+        self._arrival = threading.Condition()
+
+    def __len__(self) -> int:
+        return sum(len(waiting) for waiting in self._topics.values())
+
+    def put(self, message: Message) -> None:
+        topic = message.topic
+        with self._arrival:
+            waiting = self._topics.setdefault(topic, deque())
+            waiting.append((self._clock(), message))
+            if topic not in self._turns:
+                self._turns.append(topic)
+            stale = self._thin(topic) if len(waiting) > self._backlog else []
+            self._arrival.notify()
+        for old in stale:
+            self._dropped(old, "backlog")
+
+    def take(self, limit: int, timeout: float, linger: float = 0.0) -> list[Message]:
+        taken: list[Message] = []
+        stale: list[Message] = []
+        with self._arrival:
+            self._arrival.wait_for(lambda: self._turns, timeout)
+            if self._turns and linger:
+                self._arrival.wait_for(lambda: len(self) >= limit, linger)
+            while self._turns and len(taken) < limit:
+                topic = self._turns.popleft()
+                waiting = self._topics[topic]
+                if self._clock() - waiting[0][0] > self._max_age:
+                    stale += self._thin(topic)
+                taken.append(waiting.popleft()[1])
+                if waiting:
+                    self._turns.append(topic)
+                else:
+                    # A stream that ended must not be remembered for ever.
+                    del self._topics[topic]
+        for old in stale:
+            self._dropped(old, "stale")
+        return taken
+
+    def _thin(self, topic: str) -> list[Message]:
+        """Remove all of the topic's frames but the newest, and return them."""
+        waiting = self._topics[topic]
+        frames = [message for _, message in waiting if message.header.is_data]
+        newest = frames[-1] if frames else None
+        kept = [entry for entry in waiting if entry[1] is newest or not entry[1].header.is_data]
+        waiting.clear()
+        waiting.extend(kept)
+        return frames[:-1]

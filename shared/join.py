@@ -1,0 +1,106 @@
+"""The join of frames with their results, by stream, run and sequence number."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from shared.messages import Emotion, EmotionFace, Frame, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A frame with the results that came for it in time; `whole` when no part is missing."""
+
+    frame: Message
+    results: tuple[Emotion, ...]
+    whole: bool
+
+    @property
+    def faces(self) -> tuple[EmotionFace, ...]:
+        """The faces of all parts."""
+        return tuple(face for result in self.results for face in result.faces)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    frame: Message | None
+    deadline: float
+    results: dict[int, Emotion] = field(default_factory=dict)
+
+
+def _joined(entry: _Waiting, whole: bool) -> Joined:
+    assert entry.frame is not None
+    results = tuple(entry.results[part] for part in sorted(entry.results))
+    return Joined(entry.frame, results, whole)
+
+
+class StreamJoin:
+    """Joins one stream's frames with their results and hands them out in order.
+
+    A frame leaves when all its parts are there, when no missing part can come any more (a later
+    frame's same part has come), or `wait` seconds after it arrived, whichever is first. Times are
+    seconds on any steady clock, passed in.
+    """
+
+    def __init__(self, wait: float) -> None:
+        self._wait = wait
+        self._run = ""
+        self._waiting: dict[int, _Waiting] = {}
+        self._left: deque[Joined] = deque()
+        self._newest: dict[int, int] = {}
+        self._parts = 1
+        self._given = -1
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, message: Message, now: float) -> None:
+        """Take a `frame/` or `emotion/` message that arrived at `now`."""
+        header = message.header
+        if header.run != self._run and isinstance(header, Frame):
+            self._restart(header.run)
+        # Results of an earlier run may still come after the first frame of the next.
+        if header.run != self._run or header.seq <= self._given or not header.is_data:
+            return
+        entry = self._waiting.setdefault(header.seq, _Waiting(None, now + self._wait))
+        if isinstance(header, Emotion):
+            entry.results[header.part] = header
+            self._parts = header.parts
+            self._newest[header.part] = max(header.seq, self._newest.get(header.part, -1))
+        else:
+            entry.frame = message
+            entry.deadline = now + self._wait
+
+    def ready(self, now: float) -> Iterator[Joined]:
+        """Yield the frames that need not wait any longer, oldest first."""
+        while self._left:
+            yield self._left.popleft()
+        while self._waiting:
+            seq = min(self._waiting)
+            entry = self._waiting[seq]
+            whole = len(entry.results) == self._parts
+            if entry.frame is None:
+                # Results may overtake their frame; without it there is nothing to draw on.
+                if now < entry.deadline:
+                    return
+            elif not (whole or self._is_past(seq) or now >= entry.deadline):
+                return
+            del self._waiting[seq]
+            self._given = seq
+            if entry.frame is not None:
+                yield _joined(entry, whole)
+
+    def _is_past(self, seq: int) -> bool:
+        missing = set(range(self._parts)) - self._waiting[seq].results.keys()
+        return all(self._newest.get(part, -1) > seq for part in missing)
+
+    def _restart(self, run: str) -> None:
+        self._left.extend(
+            _joined(entry, len(entry.results) == self._parts)
+            for _, entry in sorted(self._waiting.items())
+            if entry.frame is not None
+        )
+        self._run = run
+        self._waiting.clear()
+        self._newest.clear()
+        self._given = -1

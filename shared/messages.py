@@ -1,0 +1,231 @@
+"""The messages on the bus: typed headers, and their encoding as ZeroMQ multiparts."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgpack
+import msgspec
+from msgspec import Meta
+
+from shared.errors import MessageError
+
+VERSION = 1
+STREAM_PATTERN = re.compile(r"[a-z0-9_-]{1,64}")
+
+Buffer: TypeAlias = bytes | memoryview
+Count = Annotated[int, Meta(ge=0)]
+Size = Annotated[int, Meta(ge=1)]
+StreamName = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
+Point: TypeAlias = tuple[float, float]
+Box: TypeAlias = tuple[float, float, float, float]
+Marks: TypeAlias = dict[str, tuple[int, int]]
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What every header carries.
+
+    `t` is the time of capture in ns since the epoch, `pts` the time in the source in ns, and
+    `marks` maps a stage to the ns since the epoch at which it took and gave the message.
+    `probe`, `pid` and `base`, and `end` and `frames`, are present only where they apply.
+    """
+
+    stream: StreamName
+    run: str
+    seq: Count
+    t: Count
+    pts: int
+    marks: Marks
+    probe: bool = False
+    pid: int = 0
+    base: int = 0
+    end: bool = False
+    frames: int = 0
+
+    @property
+    def is_data(self) -> bool:
+        """Whether this is a frame's message, and neither a probe nor an end."""
+        return not (self.probe or self.end)
+
+
+class Frame(Header, frozen=True, kw_only=True, omit_defaults=True):
+    """A picture; the payload is its pixels."""
+
+    width: Size
+    height: Size
+    encoding: Literal["bgr8", "jpeg"]
+
+
+class Face(msgspec.Struct, frozen=True):
+    """A face as found: `box` is x, y, width, height in pixels of the frame.
+
+    `landmarks` are right eye, left eye, nose and middle of the mouth, or none.
+    """
+
+    track: int
+    box: Box
+    score: float
+    landmarks: tuple[Point, ...]
+
+
+class Faces(Header, frozen=True, kw_only=True, omit_defaults=True):
+    """The faces of a frame; the payload is N x h x w uint8 crops, aligned and contiguous."""
+
+    width: Size
+    height: Size
+    faces: tuple[Face, ...]
+    crop: tuple[Size, Size]
+    part: Count
+    parts: Size
+
+
+class EmotionFace(msgspec.Struct, frozen=True):
+    """What a face expresses: calibrated `probabilities` of this frame, `smoothed` over the track.
+
+    `label` is the one to show (after hysteresis), `confidence` its smoothed probability.
+    """
+
+    track: int
+    box: Box
+    probabilities: dict[str, float]
+    smoothed: dict[str, float]
+    label: str
+    confidence: float
+
+
+class Emotion(Header, frozen=True, kw_only=True, omit_defaults=True):
+    """The classified faces of one part of a frame."""
+
+    model: str
+    faces: tuple[EmotionFace, ...]
+    part: Count
+    parts: Size
+    degraded: bool
+
+
+class Event(Header, frozen=True, kw_only=True, omit_defaults=True):
+    """A track's `enter`, `change` of label or `leave`; `since` is the pts at which it began."""
+
+    kind: Literal["enter", "change", "leave"]
+    track: int
+    label: str
+    previous: str
+    confidence: float
+    since: int
+
+
+class Credit(Header, frozen=True, kw_only=True, omit_defaults=True):
+    """A consumer's confirmation that everything up to `seq` was wholly consumed."""
+
+    consumer: str
+
+
+class Control(Header, frozen=True, kw_only=True, omit_defaults=True):
+    """A command to the stages that handle a stream."""
+
+    command: str
+    arguments: dict[str, Any]
+
+
+AnyHeader: TypeAlias = Frame | Faces | Emotion | Event | Credit | Control
+KINDS: dict[str, type[AnyHeader]] = {
+    "frame": Frame,
+    "faces": Faces,
+    "emotion": Emotion,
+    "event": Event,
+    "credit": Credit,
+    "control": Control,
+}
+_NAMES = {header: name for name, header in KINDS.items()}
+_HAS_PAYLOAD = (Frame, Faces)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A header with its payload; `shard` is the shard that a `faces/` message goes to."""
+
+    header: AnyHeader
+    payload: Buffer | None = None
+    shard: int = 0
+
+    @property
+    def topic(self) -> str:
+        """The topic, which ends in `/` so that no stream's topic is another's prefix."""
+        name = _NAMES[type(self.header)]
+        shard = f"{self.shard}/" if name == "faces" else ""
+        return f"{name}/{shard}{self.header.stream}/"
+
+
+def encode(message: Message) -> list[Buffer]:
+    """Return the parts [topic, header, payload]; without the payload where there is none."""
+    header = {"v": VERSION, **msgspec.to_builtins(message.header)}
+    parts: list[Buffer] = [message.topic.encode(), msgpack.packb(header)]
+    if message.payload is not None:
+        parts.append(message.payload)
+    return parts
+
+
+def decode(parts: Sequence[Buffer]) -> Message:
+    """Return the message that the parts carry.
+
+    Raises MessageError where they do not follow the wire format, naming the path of what is wrong.
+    """
+    if len(parts) not in (2, 3):
+        raise MessageError("parts", f"{len(parts)} parts in place of 2 or 3")
+    kind, shard, stream = _parse_topic(bytes(parts[0]))
+    fields = _unpack(parts[1])
+    if fields.get("v") != VERSION:
+        raise MessageError("version", f"v is {fields.get('v')!r}, not {VERSION}")
+    try:
+        header = msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise MessageError("header", str(error)) from error
+    if header.stream != stream:
+        raise MessageError("topic", f"stream {stream!r} in the topic, {header.stream!r} inside")
+    payload = parts[2] if len(parts) == 3 else None
+    _check_payload(header, payload)
+    return Message(header, payload, shard)
+
+
+def _parse_topic(topic: bytes) -> tuple[type[AnyHeader], int, str]:
+    name, *rest = topic.decode("ascii", "replace").split("/")
+    kind = KINDS.get(name)
+    shard = rest.pop(0) if kind is Faces and len(rest) == 3 else "0"
+    whole = kind is not None and len(rest) == 2 and rest[1] == ""
+    if kind is None or not whole or not shard.isdecimal() or not STREAM_PATTERN.fullmatch(rest[0]):
+        raise MessageError("topic", f"unknown topic {topic[:80]!r}")
+    return kind, int(shard), rest[0]
+
+
+def _unpack(part: Buffer) -> Mapping[str, Any]:
+    try:
+        fields = msgpack.unpackb(part)
+    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
+        raise MessageError("msgpack", str(error)) from error
+    if not isinstance(fields, dict):
+        raise MessageError("msgpack", f"a {type(fields).__name__} in place of a map")
+    return fields
+
+
+def _check_payload(header: AnyHeader, payload: Buffer | None) -> None:
+    expected = _payload_size(header) if header.is_data else 0
+    size = 0 if payload is None else memoryview(payload).nbytes
+    if expected is None:
+        if size == 0:
+            raise MessageError("payload", "an empty picture")
+    elif size != expected:
+        raise MessageError("payload", f"{size} bytes in place of {expected}")
+
+
+def _payload_size(header: AnyHeader) -> int | None:
+    """Return the bytes that the payload must have, None where any number but 0 will do."""
+    match header:
+        case Frame(encoding="bgr8"):
+            return header.width * header.height * 3
+        case Frame():
+            return None
+        case Faces():
+            return len(header.faces) * header.crop[0] * header.crop[1]
+        case _:
+            return 0

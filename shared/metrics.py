@@ -1,0 +1,188 @@
+"""The metrics that every stage has, and the HTTP port that answers for them and for its health."""
+
+import json
+import socketserver
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    make_wsgi_app,
+)
+
+from shared.errors import BusError
+from shared.health import Health
+from shared.messages import Emotion, Faces, Frame, Message
+
+SECONDS = (
+    *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.0225, 0.025),
+    *(0.03, 0.035, 0.04, 0.045, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.3, 0.5),
+    *(1.0, 2.0, 5.0, 10.0),
+)
+
+StartResponse = Callable[..., Any]
+
+
+class StageMetrics:
+    """The metrics common to all stages, written to the registry that is passed in."""
+
+    def __init__(self, stage: str, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        ProcessCollector(registry=registry)
+        self._stage = stage
+        by_stream = ("stage", "stream")
+        self._taken = Counter(
+            "emostream_frames_taken", "Frames taken to work on", by_stream, registry=registry
+        )
+        self._given = Counter(
+            "emostream_frames_given", "Frames answered or shown", by_stream, registry=registry
+        )
+        self._dropped = Counter(
+            "emostream_frames_dropped",
+            "Frames that arrived and were not worked on",
+            (*by_stream, "reason"),
+            registry=registry,
+        )
+        self._lost = Counter(
+            "emostream_frames_lost",
+            "Frames that never arrived",
+            (*by_stream, "topic"),
+            registry=registry,
+        )
+        self._bad = Counter(
+            "emostream_bad_messages",
+            "Messages that break the wire format",
+            ("stage", "reason"),
+            registry=registry,
+        )
+        self._latency = Histogram(
+            "emostream_latency_seconds",
+            "Time from capture to the end of this stage's work",
+            by_stream,
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "emostream_stage_seconds",
+            "Time that one step of the stage takes",
+            ("stage",),
+            buckets=SECONDS,
+            registry=registry,
+        ).labels(stage)
+        self.queue_depth = Gauge(
+            "emostream_queue_depth", "Messages that wait", ("stage",), registry=registry
+        ).labels(stage)
+        self.ready = Gauge(
+            "emostream_ready", "1 when the stage is ready", ("stage",), registry=registry
+        ).labels(stage)
+
+    def taken(self, stream: str) -> None:
+        """Count a frame that the stage takes."""
+        self._taken.labels(self._stage, stream).inc()
+
+    def given(self, stream: str, latency: float) -> None:
+        """Count a frame that the stage answered, `latency` seconds after its capture."""
+        self._given.labels(self._stage, stream).inc()
+        self._latency.labels(self._stage, stream).observe(latency)
+
+    def dropped(self, message: Message, reason: str) -> None:
+        """Count a frame that was not worked on."""
+        self._dropped.labels(self._stage, message.header.stream, reason).inc()
+
+    def late(self, message: Message, count: int) -> None:
+        """Count the frames of a run that went by before this process listened."""
+        self._dropped.labels(self._stage, message.header.stream, "late").inc(count)
+
+    def lost(self, message: Message, count: int) -> None:
+        """Count frames that never arrived, seen by a gap in `seq`."""
+        topic = message.topic.partition("/")[0]
+        self._lost.labels(self._stage, message.header.stream, topic).inc(count)
+
+    def bad(self, reason: str) -> None:
+        """Count a message that breaks the wire format."""
+        self._bad.labels(self._stage, reason).inc()
+
+
+class Gaps:
+    """Finds what never arrived: a gap in `seq` on a topic is a loss on that topic, always."""
+
+    def __init__(
+        self, late: Callable[[Message, int], None], lost: Callable[[Message, int], None]
+    ) -> None:
+        self._late = late
+        self._lost = lost
+        self._last: dict[tuple[str, int], tuple[str, int]] = {}
+
+    def see(self, message: Message) -> None:
+        """Look at a message as it arrives."""
+        header = message.header
+        if not header.is_data or not isinstance(header, Frame | Faces | Emotion):
+            return
+        key = (message.topic, 0 if isinstance(header, Frame) else header.part)
+        run, seq = self._last.get(key, ("", -1))
+        self._last[key] = (header.run, header.seq)
+        if run != header.run:
+            if header.seq:
+                self._late(message, header.seq)
+        elif header.seq > seq + 1:
+            self._lost(message, header.seq - seq - 1)
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing: a scrape each second is no news."""
+
+
+class MetricsServer:
+    """Serves /metrics, /livez and /readyz on a thread of its own.
+
+    Raises BusError where the address cannot be bound.
+    """
+
+    def __init__(
+        self, who: str, host: str, port: int, registry: CollectorRegistry, health: Health
+    ) -> None:
+        self._metrics = make_wsgi_app(registry)
+        self._health = health
+        try:
+            self._server = make_server(
+                host, port, self._answer, server_class=_Server, handler_class=_Quiet
+            )
+        except OSError as error:
+            raise BusError(
+                f"{who} cannot serve its metrics on {host}:{port}: {error.strerror}. Stop the "
+                "program that has the port (another emostream?), or start with --instance 1"
+            ) from error
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        match environ.get("PATH_INFO"):
+            case "/livez":
+                return _json(start, self._health.live, {"live": self._health.live})
+            case "/readyz":
+                missing = self._health.missing()
+                return _json(start, not missing, {"ready": not missing, "missing": missing})
+            case _:
+                answer: Iterable[bytes] = self._metrics(environ, start)
+                return answer
+
+
+def _json(start: StartResponse, good: bool, body: dict[str, Any]) -> Iterable[bytes]:
+    start("200 OK" if good else "503 Unavailable", [("Content-Type", "application/json")])
+    return [json.dumps(body).encode() + b"\n"]

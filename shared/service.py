@@ -1,0 +1,180 @@
+"""The process around a stage: signals, logging, metrics, health, the bus and the loop."""
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from shared.bus import PORT_STEP, Bus, Publisher, Receiver, Subscription, check_exposure
+from shared.config import Config
+from shared.errors import MessageError
+from shared.health import Health
+from shared.inbox import Inbox
+from shared.messages import AnyHeader, Message
+from shared.metrics import Gaps, MetricsServer, StageMetrics
+
+TAKE_TIMEOUT = 0.2
+BAD_MESSAGE_LOG_INTERVAL = 60.0
+PARENT_POLL = 0.5
+log = logging.getLogger("emostream")
+
+
+class Service:
+    """One stage's process. Use it as a context manager around the stage's loop.
+
+    `primary` is the kind of message that the stage is counted by.
+    """
+
+    def __init__(
+        self, name: str, config: Config, metrics: str, primary: type[AnyHeader], instance: int
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.registry = CollectorRegistry()
+        self.metrics = StageMetrics(name, self.registry)
+        self.health = Health(config.live.silent_after)
+        self.stop = threading.Event()
+        self._started = time.monotonic()
+        self._primary = primary
+        self._missing: dict[str, str] | None = None
+        self._bad_logged = -BAD_MESSAGE_LOG_INTERVAL
+        self._stack = contextlib.ExitStack()
+        host, _, port = metrics.rpartition(":")
+        check_exposure(host, f"{name}.metrics {metrics}", name, insecure=config.insecure)
+        self._metrics_address = (host, int(port) + PORT_STEP * instance if int(port) else 0)
+        self.bus = Bus(name, instance=instance, insecure=config.insecure)
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self.stop.set())
+        _follow_parent()
+        server = MetricsServer(self.name, *self._metrics_address, self.registry, self.health)
+        self._stack.callback(server.close)
+        self._stack.enter_context(self.bus)
+        self.metrics_url = f"http://{self._metrics_address[0]}:{server.port}/metrics"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def publisher(self, endpoint: str, hwm: int) -> Publisher:
+        """Return a publisher that is closed with the service."""
+        publisher = self.bus.publisher(endpoint, hwm)
+        self._stack.callback(publisher.close)
+        return publisher
+
+    def receive(self, subscriptions: Sequence[Subscription], inbox: Inbox) -> Receiver:
+        """Fill the inbox from the subscriptions; what was lost on the way is counted."""
+        gaps = Gaps(self.metrics.late, self.metrics.lost)
+        self.health.require_input()
+
+        def deliver(message: Message) -> None:
+            gaps.see(message)
+            if isinstance(message.header, self._primary):
+                self.health.saw_input()
+            inbox.put(message)
+
+        receiver = self.bus.receiver(subscriptions, deliver, self.bad_message)
+        self._stack.callback(receiver.close)
+        return receiver
+
+    def run(
+        self,
+        inbox: Inbox,
+        step: Callable[[list[Message]], list[Message]],
+        publisher: Publisher,
+        limit: int = 1,
+        linger: float = 0.0,
+    ) -> None:
+        """Work until told to stop: take up to `limit` messages, step, stamp and publish."""
+        while not self.stop.is_set():
+            self.check_health()
+            messages = inbox.take(limit, TAKE_TIMEOUT, linger)
+            if messages:
+                self._work(messages, step, publisher)
+            self.metrics.queue_depth.set(len(inbox))
+
+    def check_health(self) -> None:
+        """Note that the loop goes round, and log when readiness changes."""
+        self.health.beat()
+        missing = self.health.missing()
+        self.metrics.ready.set(not missing)
+        if self._missing is None and missing:
+            return
+        if missing and not self._missing:
+            log.warning("not ready: %s", "; ".join(missing.values()))
+        elif self._missing is None:
+            seconds = time.monotonic() - self._started
+            log.info("ready after %.1f s, metrics on %s", seconds, self.metrics_url)
+        elif self._missing and not missing:
+            log.info("ready again")
+        self._missing = missing
+
+    def bad_message(self, error: MessageError) -> None:
+        """Count a broken message, and log it once a minute at most."""
+        self.metrics.bad(error.reason)
+        now = time.monotonic()
+        if now - self._bad_logged >= BAD_MESSAGE_LOG_INTERVAL:
+            self._bad_logged = now
+            log.warning("ignored a message that breaks the wire format: %s", error)
+
+    def _work(
+        self,
+        messages: list[Message],
+        step: Callable[[list[Message]], list[Message]],
+        publisher: Publisher,
+    ) -> None:
+        taken = time.time_ns()
+        counted = [
+            message
+            for message in messages
+            if message.header.is_data and isinstance(message.header, self._primary)
+        ]
+        for message in counted:
+            self.metrics.taken(message.header.stream)
+        try:
+            with self.metrics.seconds.time():
+                answers = step(messages)
+        except MessageError as error:
+            self.bad_message(error)
+            for message in counted:
+                self.metrics.dropped(message, "bad")
+            return
+        for answer in answers:
+            publisher.send(stamped(answer, self.name, taken))
+        now = time.time_ns()
+        for message in counted:
+            self.metrics.given(message.header.stream, (now - message.header.t) / 1e9)
+
+
+def stamped(message: Message, stage: str, taken: int) -> Message:
+    """Return the message with the stage's mark: when it took and when it gives, ns."""
+    header = message.header
+    marks = {**header.marks, stage: (taken, time.time_ns())}
+    return Message(msgspec.structs.replace(header, marks=marks), message.payload, message.shard)
+
+
+def _follow_parent() -> None:
+    """End with the supervisor that started this process, however that one ends.
+
+    PR_SET_PDEATHSIG exists on Linux alone; a look at the parent twice a second works everywhere.
+    """
+    supervisor = os.environ.get("EMOSTREAM_SUPERVISOR")
+    if supervisor is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(supervisor):
+            time.sleep(PARENT_POLL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(3)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -1,0 +1,151 @@
+"""The bus on real sockets: delivery, filtering, refusal, and staying fresh behind a slow stage."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from shared.bus import Bus, Publisher, Subscription
+from shared.errors import BusError, ConfigError, MessageError
+from shared.inbox import FullInbox, Inbox, LiveInbox
+from shared.messages import Frame, Message
+
+ANY = "tcp://127.0.0.1:*"
+
+
+def frame(seq: int, stream: str = "a", size: int = 1) -> Message:
+    header = Frame(
+        stream=stream, run="r", seq=seq, t=time.time_ns(), pts=0, marks={}, width=size,
+        height=size, encoding="bgr8",
+    )  # fmt: skip
+    return Message(header, b"\0" * (3 * size * size))
+
+
+def ignore(_: MessageError) -> None:
+    """Take a broken message silently."""
+
+
+@contextmanager
+def receiving(
+    bus: Bus, endpoint: str, topic: str, inbox: Inbox, hwm: int = 0
+) -> Iterator[Callable[[], bool]]:
+    receiver = bus.receiver([Subscription([endpoint], [topic], hwm)], inbox.put, ignore)
+    try:
+        yield lambda: receiver.alive
+    finally:
+        receiver.close()
+
+
+@contextmanager
+def publishing(bus: Bus, hwm: int = 0) -> Iterator[Publisher]:
+    publisher = bus.publisher(ANY, hwm)
+    try:
+        yield publisher
+    finally:
+        publisher.close()
+
+
+def send_until_received(publisher: Publisher, message: Message, inbox: FullInbox) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        publisher.send(message)
+        if inbox.take(1, timeout=0.02):
+            while inbox.take(1, timeout=0.05):
+                pass
+            return
+    pytest.fail("nothing was received in 10 s")
+
+
+def test_a_stream_is_received_whole_in_order_and_alone() -> None:
+    inbox = FullInbox()
+    with Bus("test") as bus, publishing(bus) as publisher:
+        with receiving(bus, publisher.endpoint, "frame/cam1/", inbox):
+            send_until_received(publisher, frame(0, "cam1"), inbox)
+            for seq in range(200):
+                publisher.send(frame(seq, "cam10"))
+                publisher.send(frame(seq, "cam1", size=300))
+            got = [inbox.take(1, timeout=5)[0] for _ in range(200)]
+    assert [message.header.seq for message in got] == list(range(200))
+    assert {message.header.stream for message in got} == {"cam1"}
+    assert got[0].payload is not None
+    assert memoryview(got[0].payload).nbytes == 270_000
+
+
+def test_a_port_in_use_is_named_with_who_asks_for_it() -> None:
+    with Bus("capture") as first, publishing(first) as taken, Bus("detector") as second:
+        with pytest.raises(BusError) as caught:
+            second.publisher(taken.endpoint, 1)
+    assert "detector" in str(caught.value)
+    assert taken.endpoint in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["*", "0.0.0.0", "192.0.2.1", "gpu-box", "[::]"])
+def test_a_bind_beyond_loopback_is_refused(host: str) -> None:
+    with Bus("detector") as bus, pytest.raises(ConfigError, match="insecure = true"):
+        bus.publisher(f"tcp://{host}:5999", 1)
+
+
+def test_an_instance_shifts_the_port_it_binds() -> None:
+    with Bus("a") as zero, publishing(zero) as base:
+        port = int(base.endpoint.rpartition(":")[2])
+    if port > 65_000:
+        pytest.skip("the ephemeral port leaves no room above it")
+    with Bus("b", instance=3) as bus:
+        publisher = bus.publisher(f"tcp://127.0.0.1:{port}", 1)
+        publisher.close()
+    assert publisher.endpoint.endswith(f":{port + 300}")
+
+
+def test_broken_messages_are_handed_over_as_such_and_survived() -> None:
+    inbox, errors = FullInbox(), list[MessageError]()
+    seen = threading.Event()
+
+    def bad(error: MessageError) -> None:
+        errors.append(error)
+        seen.set()
+
+    class Broken:
+        """A message whose payload has the wrong size."""
+
+        topic = "frame/a/"
+        header = frame(0).header
+        payload = b"\0"
+
+    with Bus("test") as bus, publishing(bus) as publisher:
+        subscription = Subscription([publisher.endpoint], ["frame/"], 0)
+        receiver = bus.receiver([subscription], inbox.put, bad)
+        send_until_received(publisher, frame(0), inbox)
+        publisher.send(Broken())  # type: ignore[arg-type]
+        assert seen.wait(5)
+        publisher.send(frame(1))
+        assert inbox.take(1, timeout=5)[0].header.seq == 1
+        receiver.close()
+    assert errors[0].reason == "payload"
+
+
+def test_a_slow_stage_works_on_fresh_frames_and_every_frame_is_accounted_for() -> None:
+    dropped: list[int] = []
+    inbox = LiveInbox(lambda message, _: dropped.append(message.header.seq), backlog=3)
+    ages: list[float] = []
+    taken: list[int] = []
+    with Bus("test") as bus, publishing(bus) as publisher:
+        with receiving(bus, publisher.endpoint, "frame/", inbox, hwm=4):
+            ticker = threading.Event()
+            sent = 0
+            while sent < 150:
+                publisher.send(frame(sent, size=64))
+                sent += 1
+                ticker.wait(0.004)
+                if sent % 10 == 0:
+                    for message in inbox.take(1, timeout=0):
+                        taken.append(message.header.seq)
+                        ages.append((time.time_ns() - message.header.t) / 1e9)
+            while rest := inbox.take(1, timeout=0.2):
+                taken.append(rest[0].header.seq)
+    everything = sorted(taken + dropped)
+    # What was sent before the subscriber had joined never arrived; from then on nothing is missing.
+    assert everything == list(range(everything[0], 150))
+    assert sorted(ages)[len(ages) // 2] < 0.1
+    assert taken == sorted(taken)

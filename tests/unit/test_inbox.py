@@ -1,0 +1,103 @@
+"""The inboxes: live work stays fresh and fair, everything else is kept."""
+
+from shared.inbox import FullInbox, LiveInbox
+from shared.messages import Frame, Message
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def frame(seq: int, stream: str = "a", **more: object) -> Message:
+    header = Frame(
+        stream=stream, run="r", seq=seq, t=0, pts=0, marks={}, width=1, height=1,
+        encoding="bgr8", **more,
+    )  # fmt: skip
+    return Message(header, b"\0\0\0" if header.is_data else None)
+
+
+class Drops(list[tuple[str, int, str]]):
+    def __call__(self, message: Message, reason: str) -> None:
+        self.append((message.header.stream, message.header.seq, reason))
+
+
+def seqs(messages: list[Message]) -> list[tuple[str, int]]:
+    return [(message.header.stream, message.header.seq) for message in messages]
+
+
+def test_full_inbox_keeps_everything_in_order() -> None:
+    inbox = FullInbox()
+    for seq in range(100):
+        inbox.put(frame(seq))
+    assert len(inbox) == 100
+    assert seqs(inbox.take(3, timeout=0)) == [("a", 0), ("a", 1), ("a", 2)]
+    assert len(inbox) == 97
+
+
+def test_an_empty_inbox_gives_nothing_after_its_timeout() -> None:
+    assert FullInbox().take(1, timeout=0.001) == []
+    assert LiveInbox(Drops()).take(1, timeout=0.001) == []
+
+
+def test_a_fresh_backlog_is_worked_off_in_order() -> None:
+    drops = Drops()
+    inbox = LiveInbox(drops, backlog=3, clock=Clock())
+    for seq in range(3):
+        inbox.put(frame(seq))
+    assert [seqs(inbox.take(1, 0))[0][1] for _ in range(3)] == [0, 1, 2]
+    assert drops == []
+
+
+def test_beyond_the_backlog_the_newest_wins_and_the_rest_is_counted() -> None:
+    drops = Drops()
+    inbox = LiveInbox(drops, backlog=3, clock=Clock())
+    for seq in range(4):
+        inbox.put(frame(seq))
+    assert seqs(inbox.take(9, 0)) == [("a", 3)]
+    assert drops == [("a", 0, "backlog"), ("a", 1, "backlog"), ("a", 2, "backlog")]
+
+
+def test_what_grew_old_gives_way_to_the_newest() -> None:
+    drops, clock = Drops(), Clock()
+    inbox = LiveInbox(drops, backlog=3, max_age=0.2, clock=clock)
+    inbox.put(frame(0))
+    clock.now = 0.15
+    inbox.put(frame(1))
+    clock.now = 0.3
+    assert seqs(inbox.take(1, 0)) == [("a", 1)]
+    assert drops == [("a", 0, "stale")]
+
+
+def test_the_newest_is_worked_on_however_old_it_is() -> None:
+    drops, clock = Drops(), Clock()
+    inbox = LiveInbox(drops, max_age=0.2, clock=clock)
+    inbox.put(frame(0))
+    clock.now = 60.0
+    assert seqs(inbox.take(1, 0)) == [("a", 0)]
+    assert drops == []
+
+
+def test_a_busy_stream_does_not_starve_another() -> None:
+    drops = Drops()
+    inbox = LiveInbox(drops, backlog=3, clock=Clock())
+    for seq in range(50):
+        inbox.put(frame(seq, "busy"))
+    inbox.put(frame(0, "calm"))
+    for seq in range(50, 52):
+        inbox.put(frame(seq, "busy"))
+    assert ("calm", 0) in seqs(inbox.take(2, 0))
+    assert all(stream == "busy" for stream, _, _ in drops)
+
+
+def test_an_end_is_never_thinned_and_stays_behind_its_frames() -> None:
+    drops = Drops()
+    inbox = LiveInbox(drops, backlog=1, clock=Clock())
+    inbox.put(frame(0))
+    inbox.put(frame(1))
+    inbox.put(frame(2, end=True, frames=2))
+    assert seqs(inbox.take(9, 0)) == [("a", 1), ("a", 2)]
+    assert [seq for _, seq, _ in drops] == [0]

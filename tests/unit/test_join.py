@@ -1,0 +1,97 @@
+"""The join of frames with their results."""
+
+from shared.join import StreamJoin
+from shared.messages import Emotion, EmotionFace, Frame, Message
+
+
+def frame(seq: int, run: str = "r") -> Message:
+    header = Frame(
+        stream="a", run=run, seq=seq, t=0, pts=0, marks={}, width=1, height=1, encoding="bgr8"
+    )
+    return Message(header, b"\0\0\0")
+
+
+def emotion(seq: int, part: int = 0, parts: int = 1, run: str = "r") -> Message:
+    faces = (EmotionFace(part, (0, 0, 1, 1), {}, {}, "neutral", 1.0),)
+    return Message(
+        Emotion(
+            stream="a", run=run, seq=seq, t=0, pts=0, marks={}, model="m", faces=faces,
+            part=part, parts=parts, degraded=False,
+        )
+    )  # fmt: skip
+
+
+def out(join: StreamJoin, now: float) -> list[tuple[int, bool, int]]:
+    return [(item.frame.header.seq, item.whole, len(item.faces)) for item in join.ready(now)]
+
+
+def test_a_frame_waits_for_its_result_and_leaves_with_it() -> None:
+    join = StreamJoin(0.5)
+    join.add(frame(0), 0.0)
+    assert out(join, 0.1) == []
+    join.add(emotion(0), 0.1)
+    assert out(join, 0.1) == [(0, True, 1)]
+    assert len(join) == 0
+
+
+def test_a_result_that_overtakes_its_frame_is_kept_for_it() -> None:
+    join = StreamJoin(0.5)
+    join.add(frame(0), 0.0)
+    join.add(emotion(0), 0.0)
+    join.add(emotion(1), 0.0)
+    assert out(join, 0.0) == [(0, True, 1)]
+    join.add(frame(1), 0.1)
+    assert out(join, 0.1) == [(1, True, 1)]
+
+
+def test_a_frame_without_result_leaves_after_the_wait() -> None:
+    join = StreamJoin(0.5)
+    join.add(frame(0), 0.0)
+    assert out(join, 0.49) == []
+    assert out(join, 0.5) == [(0, False, 0)]
+
+
+def test_a_frame_that_was_passed_over_leaves_at_once_and_in_order() -> None:
+    join = StreamJoin(0.5)
+    for seq in range(3):
+        join.add(frame(seq), 0.0)
+    join.add(emotion(2), 0.1)
+    assert out(join, 0.1) == [(0, False, 0), (1, False, 0), (2, True, 1)]
+
+
+def test_a_frame_is_whole_with_all_its_parts() -> None:
+    join = StreamJoin(0.5)
+    join.add(frame(0), 0.0)
+    join.add(emotion(0, part=1, parts=2), 0.0)
+    assert out(join, 0.0) == []
+    join.add(emotion(0, part=0, parts=2), 0.0)
+    assert out(join, 0.0) == [(0, True, 2)]
+
+
+def test_a_missing_part_is_given_up_when_its_later_one_comes() -> None:
+    join = StreamJoin(0.5)
+    join.add(frame(0), 0.0)
+    join.add(frame(1), 0.0)
+    join.add(emotion(0, part=0, parts=2), 0.0)
+    join.add(emotion(1, part=0, parts=2), 0.0)
+    assert out(join, 0.0) == []
+    join.add(emotion(1, part=1, parts=2), 0.0)
+    assert out(join, 0.0) == [(0, False, 1), (1, True, 2)]
+
+
+def test_a_restart_hands_out_what_waited_and_ignores_late_results_of_the_old_run() -> None:
+    join = StreamJoin(0.5)
+    join.add(frame(8, run="old"), 0.0)
+    join.add(frame(0, run="new"), 0.1)
+    join.add(emotion(8, run="old"), 0.1)
+    join.add(emotion(0, run="new"), 0.1)
+    assert out(join, 0.1) == [(8, False, 0), (0, True, 1)]
+
+
+def test_memory_is_bounded_by_the_wait() -> None:
+    join = StreamJoin(0.5)
+    for seq in range(1000):
+        now = seq * 0.04
+        join.add(frame(seq), now)
+        list(join.ready(now))
+        assert len(join) <= 0.5 / 0.04 + 1

@@ -1,0 +1,136 @@
+"""What every process does: losses counted, health by data flow, marks, and its HTTP answers."""
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from shared.errors import BusError
+from shared.health import BEAT_WITHIN, Health
+from shared.messages import Emotion, Frame, Message
+from shared.metrics import Gaps, MetricsServer, StageMetrics
+from shared.service import stamped
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def frame(seq: int, run: str = "r", **more: object) -> Message:
+    header = Frame(
+        stream="a", run=run, seq=seq, t=0, pts=0, marks={"capture": (1, 2)}, width=1, height=1,
+        encoding="bgr8", **more,
+    )  # fmt: skip
+    return Message(header, b"\0\0\0" if header.is_data else None)
+
+
+def emotion(seq: int, part: int) -> Message:
+    return Message(
+        Emotion(
+            stream="a", run="r", seq=seq, t=0, pts=0, marks={}, model="m", faces=(), part=part,
+            parts=2, degraded=False,
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("messages", "late", "lost"),
+    [
+        ([frame(0), frame(1), frame(2)], 0, 0),
+        ([frame(5), frame(6)], 5, 0),
+        ([frame(0), frame(3)], 0, 2),
+        ([frame(0), frame(9), frame(0, "s"), frame(2, "s")], 0, 9),
+        ([frame(0), frame(4, "s")], 4, 0),
+        ([frame(0), frame(1, end=True, frames=1)], 0, 0),
+        ([emotion(0, 0), emotion(0, 1), emotion(1, 0), emotion(2, 1)], 0, 1),
+    ],
+)
+def test_a_gap_in_seq_is_a_loss(messages: list[Message], late: int, lost: int) -> None:
+    counts = {"late": 0, "lost": 0}
+    gaps = Gaps(
+        lambda _, count: counts.update(late=counts["late"] + count),
+        lambda _, count: counts.update(lost=counts["lost"] + count),
+    )
+    for message in messages:
+        gaps.see(message)
+    assert counts == {"late": late, "lost": lost}
+
+
+def test_ready_means_that_input_flows() -> None:
+    clock = Clock()
+    health = Health(silent_after=10, clock=clock)
+    assert health.live
+    assert health.missing() == {"loop": "it starts"}
+    health.beat()
+    assert health.missing() == {}
+    health.require_input()
+    assert health.missing() == {"input": "no input yet"}
+    health.saw_input()
+    assert health.missing() == {}
+    clock.now += 11
+    health.beat()
+    assert health.missing() == {"input": "no input for 11 s"}
+
+
+def test_a_loop_that_stands_still_is_not_alive() -> None:
+    clock = Clock()
+    health = Health(silent_after=10, clock=clock)
+    health.beat()
+    assert health.live
+    clock.now += BEAT_WITHIN + 1
+    assert not health.live
+    assert "loop" in health.missing()
+
+
+def test_a_condition_is_missing_until_it_is_met() -> None:
+    health = Health(silent_after=10)
+    health.beat()
+    health.lacks("model", "the model warms up")
+    assert health.missing() == {"model": "the model warms up"}
+    health.has("model")
+    assert health.missing() == {}
+
+
+def test_a_stage_adds_its_mark_to_those_before_it() -> None:
+    marks = stamped(frame(0), "detector", taken=5).header.marks
+    assert marks["capture"] == (1, 2)
+    assert marks["detector"][0] == 5
+    assert marks["detector"][1] > 5
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_the_metrics_port_answers_for_metrics_and_health() -> None:
+    registry, health = CollectorRegistry(), Health(silent_after=10)
+    health.beat()
+    metrics = StageMetrics("detector", registry)
+    metrics.taken("a")
+    metrics.given("a", latency=0.02)
+    server = MetricsServer("detector", "127.0.0.1", 0, registry, health)
+    try:
+        url = f"http://127.0.0.1:{server.port}"
+        assert get(f"{url}/livez") == (200, '{"live": true}\n')
+        health.lacks("model", "the model warms up")
+        code, body = get(f"{url}/readyz")
+        assert (code, json.loads(body)["missing"]) == (503, {"model": "the model warms up"})
+        health.has("model")
+        assert get(f"{url}/readyz")[0] == 200
+        _, text = get(f"{url}/metrics")
+        assert 'emostream_frames_taken_total{stage="detector",stream="a"} 1.0' in text
+        with pytest.raises(BusError, match=f"detector .*{server.port}"):
+            MetricsServer("detector", "127.0.0.1", server.port, registry, health)
+    finally:
+        server.close()
