@@ -3,14 +3,16 @@
 import ipaddress
 import re
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import msgspec
 import zmq
 
 from shared.errors import BusError, ConfigError, MessageError
-from shared.messages import Message, decode, encode
+from shared.messages import Message, decode, encode, frame_part
 
 # What a publisher still sends when it closes, in ms; a subscriber has nothing to send.
 PUBLISHER_LINGER = 2000
@@ -22,6 +24,8 @@ RECONNECT_INTERVAL_MAX = 1000
 PORT_STEP = 100
 # The queue of a live work input: it holds the old frames, so it is short.
 LIVE_HWM = 4
+# Results are small and read in full.
+RESULTS_HWM = 1000
 _POLL_MS = 100
 _TCP = re.compile(r"tcp://(?P<host>.+):(?P<port>\d+|\*)")
 
@@ -65,11 +69,22 @@ class Publisher:
 
     def __init__(self, socket: "zmq.Socket[bytes]") -> None:
         self._socket = socket
+        self._sent: defaultdict[tuple[str, int], int] = defaultdict(int)
         self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def send(self, message: Message) -> None:
         """Send the message. A large payload is not copied, so it must never be written again."""
-        self._socket.send_multipart(encode(message), copy=False)
+        self._socket.send_multipart(encode(self._counted(message)), copy=False)
+
+    def _counted(self, message: Message) -> Message:
+        """Return the message with the number of frames sent before on its topic and part."""
+        part = frame_part(message.header)
+        if part is None:
+            return message
+        sent = self._sent[message.topic, part]
+        self._sent[message.topic, part] += 1
+        header = msgspec.structs.replace(message.header, sent=sent)
+        return Message(header, message.payload, message.shard)
 
     def close(self) -> None:
         """Close the socket; what was sent goes out for up to 2 s more."""

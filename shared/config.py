@@ -30,6 +30,7 @@ class Connect(Section, frozen=True):
     frame: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5551",)
     faces: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5552",)
     emotion: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5553",)
+    credit: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5554",)
     control: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5555",)
 
 
@@ -71,6 +72,11 @@ class Detector(Section, frozen=True):
     bind: Endpoint = "tcp://127.0.0.1:5552"
     metrics: Address = "127.0.0.1:9102"
     backend: Literal["blazeface", "yunet", "haar"] = "blazeface"
+    weights: str = ""
+    score: Probability | None = None
+    tiles: Count | None = None
+    tile_every: AtLeastOne = 5
+    long_side: AtLeastOne = 320
     threads: AtLeastOne = 1
     shards: AtLeastOne = 1
     leave_after: Positive = 1.0

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from shared.messages import Message
+from shared.messages import Frame, Message
 
 Dropped = Callable[[Message, str], None]
 
@@ -32,9 +32,18 @@ class Inbox(Protocol):
 
 
 class FullInbox:
-    """Keeps every message, in the order of arrival."""
+    """Keeps every message, in the order of arrival.
 
-    def __init__(self) -> None:
+    Pictures are large: of those at most `most_pictures` wait, beyond which a new one is not kept
+    and `dropped` is told of it.
+    """
+
+    def __init__(
+        self, dropped: Dropped = lambda message, reason: None, most_pictures: int | None = None
+    ) -> None:
+        self._dropped = dropped
+        self._most_pictures = most_pictures
+        self._pictures = 0
         self._waiting: deque[Message] = deque()
         self._arrival = threading.Condition()
 
@@ -43,6 +52,11 @@ class FullInbox:
 
     def put(self, message: Message) -> None:
         with self._arrival:
+            if _is_picture(message):
+                if self._pictures == self._most_pictures:
+                    self._dropped(message, "backlog")
+                    return
+                self._pictures += 1
             self._waiting.append(message)
             self._arrival.notify()
 
@@ -51,7 +65,13 @@ class FullInbox:
             self._arrival.wait_for(lambda: self._waiting, timeout)
             if self._waiting and linger:
                 self._arrival.wait_for(lambda: len(self._waiting) >= limit, linger)
-            return [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+            taken = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+            self._pictures -= sum(map(_is_picture, taken))
+            return taken
+
+
+def _is_picture(message: Message) -> bool:
+    return isinstance(message.header, Frame) and message.header.is_data
 
 
 class LiveInbox:

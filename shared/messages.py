@@ -28,6 +28,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `t` is the time of capture in ns since the epoch, `pts` the time in the source in ns, and
     `marks` maps a stage to the ns since the epoch at which it took and gave the message.
+    `sent` counts the frames that this publisher sent before on this topic (and part): a gap in it
+    is a loss on the way here, where a gap in `seq` may also be a frame dropped further up.
     `probe`, `pid` and `base`, and `end` and `frames`, are present only where they apply.
     """
 
@@ -37,6 +39,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     t: Count
     pts: int
     marks: Marks
+    sent: Count = 0
     probe: bool = False
     pid: int = 0
     base: int = 0
@@ -155,6 +158,17 @@ class Message:
         name = _NAMES[type(self.header)]
         shard = f"{self.shard}/" if name == "faces" else ""
         return f"{name}/{shard}{self.header.stream}/"
+
+
+def frame_part(header: AnyHeader) -> int | None:
+    """Return which part of its frame a message is; None where it stands for no frame or part."""
+    match header:
+        case Frame() if header.is_data:
+            return 0
+        case Faces() | Emotion() if header.is_data:
+            return header.part
+        case _:
+            return None
 
 
 def encode(message: Message) -> list[Buffer]:

@@ -18,7 +18,7 @@ from prometheus_client import (
 
 from shared.errors import BusError
 from shared.health import Health
-from shared.messages import Emotion, Faces, Frame, Message
+from shared.messages import Message, frame_part
 
 SECONDS = (
     *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.0225, 0.025),
@@ -96,11 +96,11 @@ class StageMetrics:
         self._dropped.labels(self._stage, message.header.stream, reason).inc()
 
     def late(self, message: Message, count: int) -> None:
-        """Count the frames of a run that went by before this process listened."""
+        """Count the frames that were sent before this process listened."""
         self._dropped.labels(self._stage, message.header.stream, "late").inc(count)
 
     def lost(self, message: Message, count: int) -> None:
-        """Count frames that never arrived, seen by a gap in `seq`."""
+        """Count frames that were sent and never arrived."""
         topic = message.topic.partition("/")[0]
         self._lost.labels(self._stage, message.header.stream, topic).inc(count)
 
@@ -110,28 +110,30 @@ class StageMetrics:
 
 
 class Gaps:
-    """Finds what never arrived: a gap in `seq` on a topic is a loss on that topic, always."""
+    """Finds what never arrived, by the publishers' count of what they sent."""
 
     def __init__(
         self, late: Callable[[Message, int], None], lost: Callable[[Message, int], None]
     ) -> None:
+        """Tell `late` what was sent before the first message here, `lost` what is missing since."""
         self._late = late
         self._lost = lost
-        self._last: dict[tuple[str, int], tuple[str, int]] = {}
+        self._next: dict[tuple[str, int], int] = {}
 
     def see(self, message: Message) -> None:
         """Look at a message as it arrives."""
-        header = message.header
-        if not header.is_data or not isinstance(header, Frame | Faces | Emotion):
+        part = frame_part(message.header)
+        if part is None:
             return
-        key = (message.topic, 0 if isinstance(header, Frame) else header.part)
-        run, seq = self._last.get(key, ("", -1))
-        self._last[key] = (header.run, header.seq)
-        if run != header.run:
-            if header.seq:
-                self._late(message, header.seq)
-        elif header.seq > seq + 1:
-            self._lost(message, header.seq - seq - 1)
+        key, sent = (message.topic, part), message.header.sent
+        expected = self._next.get(key)
+        self._next[key] = sent + 1
+        if expected is None:
+            if sent:
+                self._late(message, sent)
+        elif missing := sent - expected if sent >= expected else sent:
+            # A count below the expected one is that of a publisher which was started again.
+            self._lost(message, missing)
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):

@@ -7,12 +7,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Self, TypeAlias
 
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from shared.bus import PORT_STEP, Bus, Publisher, Receiver, Subscription, check_exposure
+from shared.bus import PORT_STEP, Bus, Publisher, Subscription, check_exposure
 from shared.config import Config
 from shared.errors import MessageError
 from shared.health import Health
@@ -24,6 +24,8 @@ TAKE_TIMEOUT = 0.2
 BAD_MESSAGE_LOG_INTERVAL = 60.0
 PARENT_POLL = 0.5
 log = logging.getLogger("emostream")
+
+Step: TypeAlias = Callable[[list[Message]], list[Message]]
 
 
 class Service:
@@ -70,10 +72,22 @@ class Service:
         self._stack.callback(publisher.close)
         return publisher
 
-    def receive(self, subscriptions: Sequence[Subscription], inbox: Inbox) -> Receiver:
+    def listen(
+        self, subscriptions: Sequence[Subscription], deliver: Callable[[Message], None]
+    ) -> None:
+        """Hand each message to `deliver`, on a thread of its own, until the service closes."""
+        receiver = self.bus.receiver(subscriptions, deliver, self.bad_message)
+        self._stack.callback(receiver.close)
+
+    def receive(self, subscriptions: Sequence[Subscription], inbox: Inbox) -> None:
         """Fill the inbox from the subscriptions; what was lost on the way is counted."""
-        gaps = Gaps(self.metrics.late, self.metrics.lost)
         self.health.require_input()
+
+        def late(message: Message, count: int) -> None:
+            if isinstance(message.header, self._primary):
+                self.metrics.late(message, count)
+
+        gaps = Gaps(late, self.metrics.lost)
 
         def deliver(message: Message) -> None:
             gaps.see(message)
@@ -81,24 +95,23 @@ class Service:
                 self.health.saw_input()
             inbox.put(message)
 
-        receiver = self.bus.receiver(subscriptions, deliver, self.bad_message)
-        self._stack.callback(receiver.close)
-        return receiver
+        self.listen(subscriptions, deliver)
 
     def run(
         self,
         inbox: Inbox,
-        step: Callable[[list[Message]], list[Message]],
+        step: Step,
         publisher: Publisher,
         limit: int = 1,
         linger: float = 0.0,
     ) -> None:
-        """Work until told to stop: take up to `limit` messages, step, stamp and publish."""
+        """Work until told to stop: take up to `limit` messages, step, stamp and publish.
+
+        Without messages for a moment, `step` is called with none, for what is due by time.
+        """
         while not self.stop.is_set():
             self.check_health()
-            messages = inbox.take(limit, TAKE_TIMEOUT, linger)
-            if messages:
-                self._work(messages, step, publisher)
+            self._work(inbox.take(limit, TAKE_TIMEOUT, linger), step, publisher)
             self.metrics.queue_depth.set(len(inbox))
 
     def check_health(self) -> None:
@@ -125,12 +138,7 @@ class Service:
             self._bad_logged = now
             log.warning("ignored a message that breaks the wire format: %s", error)
 
-    def _work(
-        self,
-        messages: list[Message],
-        step: Callable[[list[Message]], list[Message]],
-        publisher: Publisher,
-    ) -> None:
+    def _work(self, messages: list[Message], step: Step, publisher: Publisher) -> None:
         taken = time.time_ns()
         counted = [
             message
@@ -140,8 +148,7 @@ class Service:
         for message in counted:
             self.metrics.taken(message.header.stream)
         try:
-            with self.metrics.seconds.time():
-                answers = step(messages)
+            answers = self._timed(step, messages)
         except MessageError as error:
             self.bad_message(error)
             for message in counted:
@@ -152,6 +159,12 @@ class Service:
         now = time.time_ns()
         for message in counted:
             self.metrics.given(message.header.stream, (now - message.header.t) / 1e9)
+
+    def _timed(self, step: Step, messages: list[Message]) -> list[Message]:
+        if not messages:
+            return step(messages)
+        with self.metrics.seconds.time():
+            return step(messages)
 
 
 def stamped(message: Message, stage: str, taken: int) -> Message:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 
 from shared.bus import Bus, Publisher, Subscription
@@ -106,18 +107,14 @@ def test_broken_messages_are_handed_over_as_such_and_survived() -> None:
         errors.append(error)
         seen.set()
 
-    class Broken:
-        """A message whose payload has the wrong size."""
-
-        topic = "frame/a/"
-        header = frame(0).header
-        payload = b"\0"
+    # A picture of 10 x 10 with the pixels of one.
+    wide = msgspec.structs.replace(frame(0).header, width=10, height=10)
 
     with Bus("test") as bus, publishing(bus) as publisher:
         subscription = Subscription([publisher.endpoint], ["frame/"], 0)
         receiver = bus.receiver([subscription], inbox.put, bad)
         send_until_received(publisher, frame(0), inbox)
-        publisher.send(Broken())  # type: ignore[arg-type]
+        publisher.send(Message(wide, b"\0\0\0"))
         assert seen.wait(5)
         publisher.send(frame(1))
         assert inbox.take(1, timeout=5)[0].header.seq == 1

@@ -38,6 +38,18 @@ def test_full_inbox_keeps_everything_in_order() -> None:
     assert len(inbox) == 97
 
 
+def test_a_full_inbox_keeps_no_more_pictures_than_it_may() -> None:
+    drops = Drops()
+    inbox = FullInbox(drops, most_pictures=2)
+    for seq in range(4):
+        inbox.put(frame(seq))
+    inbox.put(frame(4, end=True, frames=4))
+    assert drops == [("a", 2, "backlog"), ("a", 3, "backlog")]
+    assert seqs(inbox.take(9, 0)) == [("a", 0), ("a", 1), ("a", 4)]
+    inbox.put(frame(5))
+    assert seqs(inbox.take(9, 0)) == [("a", 5)]
+
+
 def test_an_empty_inbox_gives_nothing_after_its_timeout() -> None:
     assert FullInbox().take(1, timeout=0.001) == []
     assert LiveInbox(Drops()).take(1, timeout=0.001) == []

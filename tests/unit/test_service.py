@@ -22,19 +22,19 @@ class Clock:
         return self.now
 
 
-def frame(seq: int, run: str = "r", **more: object) -> Message:
+def frame(sent: int, **more: object) -> Message:
     header = Frame(
-        stream="a", run=run, seq=seq, t=0, pts=0, marks={"capture": (1, 2)}, width=1, height=1,
-        encoding="bgr8", **more,
+        stream="a", run="r", seq=3 * sent, t=0, pts=0, marks={"capture": (1, 2)}, width=1,
+        height=1, encoding="bgr8", sent=sent, **more,
     )  # fmt: skip
     return Message(header, b"\0\0\0" if header.is_data else None)
 
 
-def emotion(seq: int, part: int) -> Message:
+def emotion(sent: int, part: int) -> Message:
     return Message(
         Emotion(
-            stream="a", run="r", seq=seq, t=0, pts=0, marks={}, model="m", faces=(), part=part,
-            parts=2, degraded=False,
+            stream="a", run="r", seq=sent, t=0, pts=0, marks={}, model="m", faces=(), part=part,
+            parts=2, degraded=False, sent=sent,
         )
     )  # fmt: skip
 
@@ -45,13 +45,15 @@ def emotion(seq: int, part: int) -> Message:
         ([frame(0), frame(1), frame(2)], 0, 0),
         ([frame(5), frame(6)], 5, 0),
         ([frame(0), frame(3)], 0, 2),
-        ([frame(0), frame(9), frame(0, "s"), frame(2, "s")], 0, 9),
-        ([frame(0), frame(4, "s")], 4, 0),
+        ([frame(5), frame(9), frame(0), frame(2)], 5, 4),
+        ([frame(7), frame(2)], 7, 2),
         ([frame(0), frame(1, end=True, frames=1)], 0, 0),
         ([emotion(0, 0), emotion(0, 1), emotion(1, 0), emotion(2, 1)], 0, 1),
     ],
 )
-def test_a_gap_in_seq_is_a_loss(messages: list[Message], late: int, lost: int) -> None:
+def test_what_was_sent_and_did_not_come_is_counted(
+    messages: list[Message], late: int, lost: int
+) -> None:
     counts = {"late": 0, "lost": 0}
     gaps = Gaps(
         lambda _, count: counts.update(late=counts["late"] + count),

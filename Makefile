@@ -1,0 +1,37 @@
+# make run, make test and make check set up everything that they need.
+PYTHON ?= python3
+CONFIG ?= configs/default.toml
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test check format install clean
+
+run: $(STAMP)  ## start all stages (CONFIG=configs/webcam.toml for a camera); Ctrl-C ends them
+	@PATH="$(CURDIR)/$(BIN):$$PATH" EMOSTREAM_CONFIG="$(CONFIG)" EMOSTREAM_ARGS="$(ARGS)" \
+		honcho start || test $$? -eq 130
+
+test: $(STAMP)  ## run the tests
+	$(BIN)/pytest $(ARGS)
+
+check: $(STAMP)  ## check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(STAMP)  ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+install: $(STAMP)  ## make the environment in .venv
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "emostream needs Python 3.11 to 3.13; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:  ## remove the environment and what tools left
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache *.egg-info

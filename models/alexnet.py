@@ -1,0 +1,113 @@
+"""AlexNet for faces: one builder, two sizes, with the preprocessing inside the model."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import keras
+from keras import layers
+
+from models.labels import LABELS
+
+
+@dataclass(frozen=True)
+class Size:
+    """What differs between the two nets; `side` is the input's in pixels."""
+
+    side: int
+    filters: tuple[int, int, int, int, int]
+    kernels: tuple[int, int, int, int, int]
+    stride: int  # of the first convolution
+    padding: str  # of the first convolution
+    pool: int
+    dense: tuple[int, int]
+
+
+SIZES: Final = {
+    "alexnet-fer": Size(
+        side=48,
+        filters=(32, 96, 160, 160, 160),
+        kernels=(5, 3, 3, 3, 3),
+        stride=1,
+        padding="same",
+        pool=2,
+        dense=(512, 256),
+    ),
+    "alexnet-227": Size(
+        side=227,
+        filters=(96, 256, 384, 384, 256),
+        kernels=(11, 5, 3, 3, 3),
+        stride=4,
+        padding="valid",
+        pool=3,
+        dense=(4096, 4096),
+    ),
+}
+
+
+def build(name: str = "alexnet-fer", dropout: float = 0.4, dtype: str = "float32") -> Any:
+    """Return the untrained net: uint8 faces (N, H, W) of any size to probabilities (N, 8).
+
+    The layers are those of Krizhevsky et al. 2012 without the split over two GPUs and with batch
+    normalisation in place of the local response one. ReLU and max pooling commute; pooling comes
+    first because normalisation and ReLU then have a quarter of the pixels to work on.
+    `dtype` is the Keras policy of the layers that hold weights, e.g. "mixed_bfloat16".
+    """
+    size = SIZES[name]
+    faces = keras.Input((None, None), dtype="uint8", name="faces")
+    x = preprocess(faces, size.side)
+
+    x = _convolution(x, size, 1, dtype)
+    x = layers.MaxPooling2D(size.pool, 2, name="pool1", dtype=dtype)(x)
+    x = _rectify(x, "1", dtype)
+    x = _convolution(x, size, 2, dtype)
+    x = layers.MaxPooling2D(size.pool, 2, name="pool2", dtype=dtype)(x)
+    x = _rectify(x, "2", dtype)
+    x = _convolution(x, size, 3, dtype)
+    x = _rectify(x, "3", dtype)
+    x = _convolution(x, size, 4, dtype)
+    x = _rectify(x, "4", dtype)
+    x = _convolution(x, size, 5, dtype)
+    x = layers.MaxPooling2D(size.pool, 2, name="pool5", dtype=dtype)(x)
+    x = _rectify(x, "5", dtype)
+
+    x = layers.Flatten(name="flatten", dtype=dtype)(x)
+    x = layers.Dropout(dropout, name="dropout6", dtype=dtype)(x)
+    x = layers.Dense(size.dense[0], use_bias=False, name="dense6", dtype=dtype)(x)
+    x = _rectify(x, "6", dtype)
+    x = layers.Dropout(dropout, name="dropout7", dtype=dtype)(x)
+    x = layers.Dense(size.dense[1], use_bias=False, name="dense7", dtype=dtype)(x)
+    x = _rectify(x, "7", dtype)
+    x = layers.Dense(len(LABELS), name="logits", dtype=dtype)(x)
+    x = layers.Softmax(name="probabilities", dtype="float32")(x)
+    return keras.Model(faces, x, name=name)
+
+
+def preprocess(faces: Any, side: int) -> Any:
+    """Bring uint8 faces (N, H, W) to (N, side, side, 1) of mean 0 and deviation 1 each.
+
+    Resampling is antialiased. A face of one single colour becomes zeros.
+    """
+    x = keras.ops.expand_dims(faces, -1)
+    x = layers.Rescaling(1 / 255, name="rescale", dtype="float32")(x)
+    x = layers.Resizing(side, side, antialias=True, name="resize", dtype="float32")(x)
+    return layers.LayerNormalization(
+        axis=(1, 2, 3), epsilon=1e-4, center=False, scale=False, name="standardise", dtype="float32"
+    )(x)
+
+
+def _convolution(x: Any, size: Size, number: int, dtype: str) -> Any:
+    first = number == 1
+    return layers.Conv2D(
+        size.filters[number - 1],
+        size.kernels[number - 1],
+        strides=size.stride if first else 1,
+        padding=size.padding if first else "same",
+        use_bias=False,
+        name=f"conv{number}",
+        dtype=dtype,
+    )(x)
+
+
+def _rectify(x: Any, suffix: str, dtype: str) -> Any:
+    x = layers.BatchNormalization(momentum=0.98, name=f"norm{suffix}", dtype=dtype)(x)
+    return layers.ReLU(name=f"relu{suffix}", dtype=dtype)(x)

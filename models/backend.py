@@ -1,0 +1,55 @@
+"""TensorFlow's start: its threads, and its notices kept off the terminal."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+from shared.errors import ModelError
+
+SETTINGS = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # else the first process takes the whole GPU
+}
+
+
+def import_tensorflow() -> ModuleType:
+    """Return TensorFlow, imported without its start-up notices; what the user has set wins."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    with _no_stderr():
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+    return tensorflow  # type: ignore[no-any-return]
+
+
+def use_threads(intra_op: int, inter_op: int = 1) -> None:
+    """Let TensorFlow compute one operation on `intra_op` threads, and `inter_op` at a time.
+
+    ModelError where TensorFlow already works with other numbers.
+    """
+    threading = import_tensorflow().config.threading
+    try:
+        threading.set_intra_op_parallelism_threads(intra_op)
+        threading.set_inter_op_parallelism_threads(inter_op)
+    except RuntimeError as error:
+        raise ModelError(
+            "TensorFlow runs already: set its threads before the first model of the process"
+        ) from error
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Send what C++ writes to file descriptor 2 nowhere: no log level reaches those notices."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,97 @@
+"""What a training writes after each epoch, so that it can go on after being killed."""
+
+import csv
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import keras
+
+TRAINED, AVERAGE, HISTORY = "trained.keras", "average.keras", "history.csv"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One epoch of the learning curves; held-out figures are those of the averaged model."""
+
+    epoch: int
+    loss: float
+    held_out_loss: float
+    held_out_accuracy: float
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"epoch {self.epoch}: loss {self.loss:.4f}, held out {self.held_out_loss:.4f}, "
+            f"accuracy {self.held_out_accuracy:.2%}, {self.seconds:.0f} s"
+        )
+
+
+@dataclass
+class State:
+    """A training between two epochs: the model with its optimizer, the average, the curves."""
+
+    model: Any
+    average: Any
+    rows: list[Row]
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs lie behind it."""
+        return len(self.rows)
+
+
+def save(state: State, out: Path) -> Path:
+    """Write a folder out/epoch-NNN, which replaces the one before; return it.
+
+    The folder appears under its name only when it is whole.
+    """
+    new, final = out / "new", out / f"epoch-{state.epochs:03d}"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    state.model.save(new / TRAINED)
+    state.average.save(new / AVERAGE)
+    write_history(state.rows, new / HISTORY)
+    earlier = folders(out)
+    new.rename(final)
+    for folder in earlier:
+        shutil.rmtree(folder)
+    return final
+
+
+def latest(out: Path) -> State | None:
+    """Load what was saved last, None where nothing was."""
+    if not (found := folders(out)):
+        return None
+    return State(
+        keras.saving.load_model(found[-1] / TRAINED),
+        keras.saving.load_model(found[-1] / AVERAGE),
+        read_history(found[-1] / HISTORY),
+    )
+
+
+def folders(out: Path) -> list[Path]:
+    """Return the saved epochs, the last one at the end."""
+    return sorted(out.glob("epoch-[0-9]*"))
+
+
+def write_history(rows: Sequence[Row], path: Path) -> None:
+    """Write the learning curves as CSV."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def read_history(path: Path) -> list[Row]:
+    """Read learning curves back."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            Row(
+                int(line["epoch"]),
+                *(float(line[field.name]) for field in fields(Row)[1:]),
+            )
+            for line in csv.DictReader(file)
+        ]

@@ -1,0 +1,95 @@
+"""What a source's URL says: its kind, a name for its stream, and how to show it without secrets."""
+
+import re
+from enum import Enum, auto
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from shared.errors import SourceError
+
+NETWORK_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "tcp", "udp")
+LONGEST_NAME = 64
+
+
+class Kind(Enum):
+    """The kinds of sources."""
+
+    DEMO = auto()
+    CAMERA = auto()
+    FILE = auto()
+    FOLDER = auto()
+    NETWORK = auto()
+
+    @property
+    def live(self) -> bool:
+        """Whether pictures come when they come: such a source is reopened for ever."""
+        return self in (Kind.CAMERA, Kind.NETWORK)
+
+
+def kind_of(url: str) -> Kind:
+    """Return the kind of source that the URL names; SourceError for a scheme that is not known."""
+    scheme, has_scheme, _ = url.partition("://")
+    if url == "demo":
+        return Kind.DEMO
+    if re.fullmatch(r"(camera:)?\d+|camera:.+|/dev/video\d+", url):
+        return Kind.CAMERA
+    if has_scheme and scheme.lower() in NETWORK_SCHEMES:
+        return Kind.NETWORK
+    if has_scheme and scheme.lower() != "file":
+        known = ", ".join(NETWORK_SCHEMES)
+        raise SourceError(f"{redact(url)}: unknown scheme; write one of {known}, or a path")
+    return Kind.FOLDER if local_path(url).is_dir() else Kind.FILE
+
+
+def camera_device(url: str) -> int | str:
+    """Return the number or the device path of `0`, `camera:0`, `/dev/video0`, `camera:/dev/...`."""
+    device = url.removeprefix("camera:")
+    return int(device) if device.isdecimal() else device
+
+
+def local_path(url: str) -> Path:
+    """Return the path that a file's or folder's URL names; `~` is the home folder."""
+    if url.lower().startswith("file://"):
+        return Path(unquote(urlsplit(url).path))
+    return Path(url).expanduser()
+
+
+def redact(url: str) -> str:
+    """Return the URL as it may be shown: without user, password and the values of its query."""
+    # Up to the last @, since passwords are often written with / or @ unescaped.
+    shown = re.sub(r"://.*@", "://***@", url, flags=re.DOTALL)
+    return re.sub(r"([?&][^=&#]*=)[^&#]*", r"\1***", shown)
+
+
+def scrub(text: str, url: str) -> str:
+    """Return the text without the secrets of the URL, which a library's error may repeat."""
+    text = text.replace(url, redact(url))
+    for secret in sorted(_secrets(url), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def stream_name(url: str) -> str:
+    """Return a name for the stream that matches [a-z0-9_-]{1,64}: `camera0`, `interview`."""
+    match kind_of(url):
+        case Kind.DEMO:
+            name = "demo"
+        case Kind.CAMERA:
+            name = f"camera{camera_device(url)}".replace("/dev/video", "")
+        case Kind.NETWORK:
+            parts = urlsplit(redact(url))
+            name = f"{parts.netloc.rpartition('@')[2]}-{parts.path}"
+        case _:
+            path = local_path(url)
+            name = path.stem or path.resolve().name
+    slug = re.sub(r"[^a-z0-9_]+", "-", name.lower())[:LONGEST_NAME].strip("-")
+    return slug or "source"
+
+
+def _secrets(url: str) -> set[str]:
+    if "://" not in url:
+        return set()
+    user, has_user, _ = url.partition("://")[2].rpartition("@")
+    found = {user, *user.split(":", 1)[1:]} if has_user else set()
+    found |= {value for value in re.findall(r"[?&][^=&#]*=([^&#]*)", url) if len(value) >= 4}
+    return {form for secret in found if secret for form in (secret, unquote(secret))}

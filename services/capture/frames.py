@@ -1,0 +1,73 @@
+"""From pictures to `frame/` messages: each stream's numbering, and the encoding of the pixels."""
+
+import secrets
+import time
+from collections import defaultdict
+from typing import Literal
+
+import cv2
+
+from services.capture.pictures import Picture
+from shared.messages import Frame, Message
+
+
+class Framer:
+    """Makes the `frame/` messages of one start of the capture.
+
+    `run` names this start; `encoding` is `bgr8`, or `jpeg` of the given quality.
+    """
+
+    def __init__(self, encoding: Literal["bgr8", "jpeg"], jpeg_quality: int) -> None:
+        self.run = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"
+        self._encoding = encoding
+        self._parameters = (cv2.IMWRITE_JPEG_QUALITY, jpeg_quality)
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._pts: dict[str, int] = {}
+        self._counts: defaultdict[str, int] = defaultdict(int)
+
+    def frame(self, stream: str, picture: Picture) -> Message:
+        """Return the message of the stream's next picture; its pixels must not be written again."""
+        height, width = picture.pixels.shape[:2]
+        header = Frame(
+            stream=stream,
+            run=self.run,
+            seq=self._counts[stream],
+            t=picture.t,
+            pts=picture.pts,
+            marks={},
+            width=width,
+            height=height,
+            encoding=self._encoding,
+        )
+        self._counts[stream] += 1
+        self._sizes[stream] = (width, height)
+        self._pts[stream] = picture.pts
+        return Message(header, self._encoded(picture))
+
+    def given(self, stream: str) -> int:
+        """Return how many frames of the stream were made."""
+        return self._counts[stream]
+
+    def end(self, stream: str) -> Message:
+        """Return the message that says that the stream has ended."""
+        width, height = self._sizes.get(stream, (1, 1))
+        header = Frame(
+            stream=stream,
+            run=self.run,
+            seq=self._counts[stream],
+            t=time.time_ns(),
+            pts=self._pts.get(stream, 0),
+            marks={},
+            width=width,
+            height=height,
+            encoding=self._encoding,
+            end=True,
+            frames=self._counts[stream],
+        )
+        return Message(header)
+
+    def _encoded(self, picture: Picture) -> memoryview:
+        if self._encoding == "bgr8":
+            return picture.pixels.data.cast("B")
+        _, data = cv2.imencode(".jpg", picture.pixels, self._parameters)
+        return data.data.cast("B")

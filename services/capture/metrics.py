@@ -1,0 +1,38 @@
+"""The capture's own metrics, read from the sources when they are asked for."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from services.capture.source import State, Status
+
+
+class SourceCollector(Collector):
+    """Gives where each source stands; `statuses` returns it by the stream's name."""
+
+    def __init__(self, statuses: Callable[[], Mapping[str, Status]]) -> None:
+        self._statuses = statuses
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one family a figure, with one sample a stream."""
+        up = GaugeMetricFamily("emostream_source_up", "1 while pictures come", labels=["stream"])
+        reconnects = CounterMetricFamily(
+            "emostream_source_reconnects",
+            "Times that a lost source was reopened",
+            labels=["stream"],
+        )
+        skipped = CounterMetricFamily(
+            "emostream_source_skipped", "Pictures that could not be decoded", labels=["stream"]
+        )
+        replaced = CounterMetricFamily(
+            "emostream_source_replaced",
+            "Pictures that gave way to newer ones before they were captured",
+            labels=["stream"],
+        )
+        for stream, status in self._statuses().items():
+            up.add_metric([stream], status.state is State.OPEN)
+            reconnects.add_metric([stream], status.reconnects)
+            skipped.add_metric([stream], status.skipped)
+            replaced.add_metric([stream], status.dropped)
+        yield from (up, reconnects, skipped, replaced)

@@ -1,0 +1,88 @@
+"""The crops of many messages as few batches for the model."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import Histogram
+
+from shared import pixels
+from shared.errors import ModelError
+from shared.messages import Faces, Message
+
+Probabilities: TypeAlias = NDArray[np.float32]
+Predict: TypeAlias = Callable[[NDArray[np.uint8]], Probabilities]
+log = logging.getLogger("emostream")
+
+
+class Batches:
+    """Classifies the crops of messages with one call of `predict` a batch.
+
+    `predict` takes uint8 (N, h, w), N at most `max_batch`, and returns float32 (N, `classes`); it
+    raises ModelError where it cannot. `failure` is then why, and "" once it answers again.
+    """
+
+    def __init__(
+        self, predict: Predict, classes: int, max_batch: int, batch_size: Histogram
+    ) -> None:
+        self._predict = predict
+        self._classes = classes
+        self._max_batch = max_batch
+        self._batch_size = batch_size
+        self.failure = ""
+
+    def classify(self, messages: Sequence[Message]) -> list[Probabilities | None]:
+        """Return (N, C) for each message, None where the model could not answer for its faces."""
+        results: list[Probabilities | None] = [np.empty((0, self._classes), np.float32)] * len(
+            messages
+        )
+        for indices in _by_crop_size(messages):
+            crops = [pixels.crops(messages[index]) for index in indices]
+            ends = np.cumsum([len(faces) for faces in crops])
+            rows = np.split(self._classify(np.concatenate(crops)), ends[:-1])
+            for index, probabilities in zip(indices, rows, strict=True):
+                results[index] = probabilities if np.isfinite(probabilities).all() else None
+        return results
+
+    def _classify(self, crops: NDArray[np.uint8]) -> Probabilities:
+        starts = range(0, len(crops), self._max_batch)
+        return np.concatenate([self._batch(crops[at : at + self._max_batch]) for at in starts])
+
+    def _batch(self, crops: NDArray[np.uint8]) -> Probabilities:
+        """Return (N, C), all NaN where the model fails, so that other batches still count."""
+        self._batch_size.observe(len(crops))
+        shape = (len(crops), self._classes)
+        try:
+            probabilities = self._predict(crops)
+            _check(probabilities, shape)
+        except ModelError as error:
+            self._note_failure(str(error))
+            return np.full(shape, np.nan, np.float32)
+        if self.failure:
+            log.info("the model answers again")
+            self.failure = ""
+        return probabilities
+
+    def _note_failure(self, failure: str) -> None:
+        if not self.failure:
+            log.error("the model fails, so frames go out without emotions: %s", failure)
+        self.failure = failure
+
+
+def _by_crop_size(messages: Sequence[Message]) -> list[list[int]]:
+    """Return the indices of the messages with faces; two detectors may cut different sizes."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, message in enumerate(messages):
+        header = message.header
+        if header.is_data and isinstance(header, Faces) and header.faces:
+            groups.setdefault(header.crop, []).append(index)
+    return list(groups.values())
+
+
+def _check(probabilities: Probabilities, shape: tuple[int, int]) -> None:
+    if probabilities.shape != shape:
+        raise ModelError(f"the model gave {probabilities.shape} in place of {shape}")
+    if not np.isfinite(probabilities).all():
+        raise ModelError("the model gave probabilities that are not finite")

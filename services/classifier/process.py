@@ -1,0 +1,36 @@
+"""The classifier's process."""
+
+from models import load
+from services.classifier.metrics import ClassifierMetrics
+from services.classifier.smoothing import Rules
+from services.classifier.stage import ClassifierStage
+from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
+from shared.config import Config
+from shared.inbox import LiveInbox
+from shared.messages import Faces
+from shared.service import Service
+
+
+def run(config: Config, instance: int) -> None:
+    """Classify the faces of this classifier's shards until told to stop."""
+    settings = config.classifier
+    with Service("classifier", config, settings.metrics, Faces, instance) as service:
+        publisher = service.publisher(settings.bind, RESULTS_HWM)
+        model = load(settings.model, intra_op=settings.threads)
+        model.warm_up()
+        stage = ClassifierStage(
+            settings.model,
+            model.labels,
+            model.predict,
+            ClassifierMetrics(service.registry, settings.model, model.sha256, model.labels),
+            Rules(settings.smoothing, settings.hysteresis, settings.hold, settings.leave_after),
+            settings.max_batch,
+        )
+        inbox = LiveInbox(
+            service.metrics.dropped, config.live.backlog, config.live.max_age_ms / 1000
+        )
+        shards = range(settings.shard, config.detector.shards, settings.of)
+        topics = [f"faces/{shard}/" for shard in shards]
+        service.receive([Subscription(config.connect.faces, topics, LIVE_HWM)], inbox)
+        linger = settings.max_wait_ms / 1000
+        service.run(inbox, stage, publisher, limit=settings.max_batch, linger=linger)

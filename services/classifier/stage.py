@@ -1,0 +1,102 @@
+"""The classifier's stage: from `faces/` messages to `event/` and `emotion/` messages."""
+
+from collections.abc import Sequence
+
+from services.classifier.batches import Batches, Predict, Probabilities
+from services.classifier.metrics import ClassifierMetrics
+from services.classifier.smoothing import Rules
+from services.classifier.tracks import PartTracks, common
+from shared.messages import Emotion, EmotionFace, Event, Faces, Message
+
+
+class ClassifierStage:
+    """Says what each face expresses, and what changed on each track.
+
+    `predict` takes crops as uint8 (N, h, w) and returns float32 (N, C) in the order of `labels`.
+    Faces of all messages, of whatever stream, share batches of at most `max_batch`.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        labels: Sequence[str],
+        predict: Predict,
+        metrics: ClassifierMetrics,
+        rules: Rules,
+        max_batch: int,
+    ) -> None:
+        self._model = model
+        self._labels = tuple(labels)
+        self._metrics = metrics
+        self._rules = rules
+        self._batches = Batches(predict, len(self._labels), max_batch, metrics.batch_size)
+        self._parts: dict[tuple[str, int], PartTracks] = {}
+
+    @property
+    def failure(self) -> str:
+        """Why the model could not answer last time, "" where it could."""
+        return self._batches.failure
+
+    @property
+    def tracks(self) -> int:
+        """How many tracks are held in memory."""
+        return sum(len(tracks) for tracks in self._parts.values())
+
+    def __call__(self, messages: Sequence[Message]) -> list[Message]:
+        """Answer each `faces/` message, in order, with its events and then its emotions.
+
+        A frame that the model fails on is answered `degraded`, without faces. Probes and ends are
+        passed on as they are; at an end, and at a new run, the tracks before it leave.
+        """
+        answers: list[Message] = []
+        for message, probabilities in zip(messages, self._batches.classify(messages), strict=True):
+            header = message.header
+            assert isinstance(header, Faces)
+            events, emotion = self._answer(header, probabilities)
+            answers += [Message(event) for event in events]
+            answers.append(Message(emotion))
+        return answers
+
+    def _answer(
+        self, header: Faces, probabilities: Probabilities | None
+    ) -> tuple[list[Event], Emotion]:
+        if header.probe:
+            return [], self._emotion(header)
+        events = self._leave_earlier(header)
+        if header.end:
+            emotion = self._emotion(header)
+        else:
+            changes, emotion = self._classified(header, probabilities)
+            events += changes
+        self._metrics.count(events, emotion)
+        return events, emotion
+
+    def _leave_earlier(self, header: Faces) -> list[Event]:
+        key = (header.stream, header.part)
+        tracks = self._parts.get(key)
+        if tracks is None or (tracks.run == header.run and not header.end):
+            return []
+        del self._parts[key]
+        return tracks.leave()
+
+    def _classified(
+        self, header: Faces, probabilities: Probabilities | None
+    ) -> tuple[list[Event], Emotion]:
+        key = (header.stream, header.part)
+        tracks = self._parts.setdefault(key, PartTracks(self._labels, self._rules, header))
+        if probabilities is None:
+            return tracks.update_unclassified(header), self._emotion(header, degraded=True)
+        events, faces = tracks.update(header, probabilities)
+        return events, self._emotion(header, faces)
+
+    def _emotion(
+        self, header: Faces, faces: Sequence[EmotionFace] = (), *, degraded: bool = False
+    ) -> Emotion:
+        return Emotion(
+            **common(header),
+            model=self._model,
+            faces=tuple(faces),
+            part=header.part,
+            parts=header.parts,
+            degraded=degraded,
+        )

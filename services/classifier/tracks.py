@@ -1,0 +1,119 @@
+"""The tracks of one part of a stream: what is shown for each, and when it comes and goes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.classifier.smoothing import NS, Rules, ShownLabel
+from shared.messages import EmotionFace, Event, Face, Faces, Header
+
+
+@dataclass(slots=True)
+class _Track:
+    shown: ShownLabel
+    seen: int
+
+
+class PartTracks:
+    """The tracks that one part (shard) of one run of a stream carries.
+
+    A part has only its own tracks, so absence is judged by that part's frames alone. What a track
+    holds is forgotten when it leaves.
+    """
+
+    def __init__(self, labels: Sequence[str], rules: Rules, first: Faces) -> None:
+        self._labels = labels
+        self._rules = rules
+        self._tracks: dict[int, _Track] = {}
+        self._header = first
+
+    def __len__(self) -> int:
+        return len(self._tracks)
+
+    @property
+    def run(self) -> str:
+        """The run that the tracks belong to."""
+        return self._header.run
+
+    def update(
+        self, header: Faces, probabilities: NDArray[np.floating]
+    ) -> tuple[list[Event], list[EmotionFace]]:
+        """Take a frame's faces with their probabilities (N, C); return its events and emotions."""
+        self._header = header
+        events: list[Event] = []
+        emotions: list[EmotionFace] = []
+        for face, row in zip(header.faces, probabilities, strict=True):
+            events += self._see(face.track, row)
+            emotions.append(self._emotion(face, row))
+        return events + self._leave_absent(), emotions
+
+    def update_unclassified(self, header: Faces) -> list[Event]:
+        """Take a frame whose faces could not be classified: who is there stays as they were."""
+        self._header = header
+        for face in header.faces:
+            if track := self._tracks.get(face.track):
+                track.seen = header.pts
+        return self._leave_absent()
+
+    def leave(self) -> list[Event]:
+        """Let all tracks leave; their events carry the header of the last frame."""
+        return [self._forget(number) for number in list(self._tracks)]
+
+    def _see(self, number: int, probabilities: NDArray[np.floating]) -> list[Event]:
+        pts = self._header.pts
+        track = self._tracks.get(number)
+        if track is None:
+            self._tracks[number] = _Track(ShownLabel(self._rules, probabilities, pts), pts)
+            return [self._event("enter", number)]
+        track.seen = pts
+        previous = self._labels[track.shown.label]
+        if track.shown.update(probabilities, pts):
+            return [self._event("change", number, previous)]
+        return []
+
+    def _leave_absent(self) -> list[Event]:
+        pts = self._header.pts
+        for track in self._tracks.values():
+            # Where the source's clock was set back, absence counts from there.
+            track.seen = min(track.seen, pts)
+        longest = self._rules.leave_after * NS
+        absent = [n for n, track in self._tracks.items() if pts - track.seen >= longest]
+        return [self._forget(number) for number in absent]
+
+    def _forget(self, number: int) -> Event:
+        event = self._event("leave", number)
+        del self._tracks[number]
+        return event
+
+    def _event(
+        self, kind: Literal["enter", "change", "leave"], number: int, previous: str = ""
+    ) -> Event:
+        track = self._tracks[number]
+        return Event(
+            **common(self._header),
+            kind=kind,
+            track=number,
+            label=self._labels[track.shown.label],
+            previous=previous,
+            confidence=track.shown.confidence,
+            since=track.seen if kind == "leave" else track.shown.since,
+        )
+
+    def _emotion(self, face: Face, probabilities: NDArray[np.floating]) -> EmotionFace:
+        shown = self._tracks[face.track].shown
+        return EmotionFace(
+            track=face.track,
+            box=face.box,
+            probabilities=dict(zip(self._labels, probabilities.tolist(), strict=True)),
+            smoothed=dict(zip(self._labels, shown.smoothed.tolist(), strict=True)),
+            label=self._labels[shown.label],
+            confidence=shown.confidence,
+        )
+
+
+def common(header: Header) -> dict[str, Any]:
+    """Return the fields that every header has."""
+    return {name: getattr(header, name) for name in Header.__struct_fields__}

@@ -1,0 +1,105 @@
+"""Where every captured frame went: answered, dropped, lost on the way, or still in flight."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from services.cli.scraping import Scrape
+
+GIVEN = "emostream_frames_given_total"
+TAKEN = "emostream_frames_taken_total"
+DROPPED = "emostream_frames_dropped_total"
+READY = "emostream_ready"
+LOST = "emostream_frames_lost_total"
+
+
+@dataclass(frozen=True)
+class Account:
+    """The frames of a stream on one path, since the processes started.
+
+    `dropped` counts by (stage, reason), `lost` by the stage that they did not reach.
+    """
+
+    path: str
+    stream: str
+    captured: int
+    answered: int
+    dropped: Mapping[tuple[str, str], int]
+    lost: Mapping[str, int]
+
+    @property
+    def in_flight(self) -> int:
+        """What is in a queue or being worked on: the rest of the sum.
+
+        Below 0 where the counters do not belong together, as after a process started again.
+        """
+        gone = sum(self.dropped.values()) + sum(self.lost.values())
+        return self.captured - self.answered - gone
+
+
+@dataclass(frozen=True)
+class _Path:
+    """The stages that a frame passes after its capture, with the topic that each reads.
+
+    Only streams that have a sample of the metric `sign` take it.
+    """
+
+    name: str
+    stages: Mapping[str, str]
+    sign: str = GIVEN
+
+    @property
+    def end(self) -> str:
+        return list(self.stages)[-1]
+
+
+# Faces travel through two stages; recorder and display take the pixels from the capture itself.
+PATHS = (
+    _Path("emotions", {"detector": "frame", "classifier": "faces"}),
+    # A recorder that keeps no video reads no pixels.
+    _Path("pixels to recorder", {"recorder": "frame"}, "emostream_recorder_video_frames_total"),
+    _Path("pixels to display", {"display": "frame"}),
+)
+
+
+def accounts(scrapes: Sequence[Scrape]) -> list[Account]:
+    """Return an account for each stream on each path that it takes and whose stages answered."""
+    stages = {stage for scrape in scrapes for stage in scrape.values(READY, "stage")}
+    captured = {s for scrape in scrapes for s in scrape.values(GIVEN, "stream", stage="capture")}
+    return [
+        _account(path, stream, scrapes)
+        for path in PATHS
+        if path.stages.keys() <= stages
+        for stream in sorted(captured & _streams(path, scrapes))
+    ]
+
+
+def _streams(path: _Path, scrapes: Sequence[Scrape]) -> set[str]:
+    return {stream for scrape in scrapes for stream in scrape.values(path.sign, "stream")}
+
+
+def _account(path: _Path, stream: str, scrapes: Sequence[Scrape]) -> Account:
+    def total(name: str, **labels: str) -> int:
+        return round(sum(scrape.total(name, stream=stream, **labels) for scrape in scrapes))
+
+    dropped = {
+        (stage, reason): total(DROPPED, stage=stage, reason=reason)
+        for stage in path.stages
+        for reason in sorted(_reasons(scrapes, stage, stream))
+    }
+    lost = {stage: total(LOST, stage=stage, topic=topic) for stage, topic in path.stages.items()}
+    return Account(
+        path=path.name,
+        stream=stream,
+        captured=total(GIVEN, stage="capture"),
+        answered=total(GIVEN, stage=path.end),
+        dropped={key: count for key, count in dropped.items() if count},
+        lost={stage: count for stage, count in lost.items() if count},
+    )
+
+
+def _reasons(scrapes: Iterable[Scrape], stage: str, stream: str) -> set[str]:
+    return {
+        reason
+        for scrape in scrapes
+        for reason in scrape.values(DROPPED, "reason", stage=stage, stream=stream)
+    }

@@ -1,0 +1,154 @@
+"""Reading the metrics of many processes at once, and what changed in them over some seconds."""
+
+import http.client
+import time
+import urllib.request
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from services.cli import histogram
+
+TIMEOUT = 1.0
+WINDOW = 10.0
+PREFIX = "emostream_"
+COUNTERS = ("_total", "_bucket", "_count")
+# Stages are never behind a proxy that the environment names for the web.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+Labels: TypeAlias = frozenset[tuple[str, str]]
+Samples: TypeAlias = dict[str, dict[Labels, float]]
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """What a process said at `time` (s, on a steady clock): samples by name and labels."""
+
+    time: float
+    samples: Samples = field(default_factory=dict)
+
+    def total(self, name: str, **labels: str) -> float:
+        """Return the sum of the samples of that name that carry all these labels."""
+        wanted = labels.items()
+        return sum(v for has, v in self.samples.get(name, {}).items() if wanted <= has)
+
+    def values(self, name: str, label: str, **labels: str) -> set[str]:
+        """Return the values that a label takes in the samples with all these labels."""
+        wanted = labels.items()
+        matching = [dict(has) for has in self.samples.get(name, {}) if wanted <= has]
+        return {has[label] for has in matching if label in has}
+
+
+class History:
+    """The scrapes of one process over the last `window` seconds, since it started at most."""
+
+    def __init__(self, window: float = WINDOW) -> None:
+        self._window = window
+        self._scrapes: deque[Scrape] = deque()
+
+    @property
+    def last(self) -> Scrape | None:
+        """The newest scrape."""
+        return self._scrapes[-1] if self._scrapes else None
+
+    @property
+    def seconds(self) -> float:
+        """The time between the oldest and the newest scrape."""
+        return self._scrapes[-1].time - self._scrapes[0].time if self._scrapes else 0.0
+
+    def add(self, scrape: Scrape) -> None:
+        """Take a newer scrape. Counters that went down mean a new process: the past is dropped."""
+        if self._scrapes and _went_down(self._scrapes[-1], scrape):
+            self._scrapes.clear()
+        self._scrapes.append(scrape)
+        while scrape.time - self._scrapes[0].time > self._window:
+            self._scrapes.popleft()
+
+    def increase(self, name: str, **labels: str) -> float:
+        """Return by how much the sum of these counters rose over `seconds`."""
+        first, last = self._scrapes[0], self._scrapes[-1]
+        return last.total(name, **labels) - first.total(name, **labels)
+
+    def rate(self, name: str, **labels: str) -> float | None:
+        """Return the rise a second; None while that is not known, or for an unknown metric."""
+        if self.seconds <= 0 or name not in self._scrapes[-1].samples:
+            return None
+        return self.increase(name, **labels) / self.seconds
+
+    def quantile(self, q: float, name: str, **labels: str) -> float | None:
+        """Return the quantile of what a histogram took over `seconds`; None where nothing."""
+        if not self._scrapes:
+            return None
+        bucket = f"{name}_bucket"
+        bounds = self._scrapes[-1].values(bucket, "le", **labels)
+        counts = {float(le): self.increase(bucket, **labels, le=le) for le in bounds}
+        return histogram.quantile(q, counts)
+
+
+def _went_down(before: Scrape, after: Scrape) -> bool:
+    return any(
+        after.samples.get(name, {}).get(labels, 0.0) < value
+        for name, values in before.samples.items()
+        if name.endswith(COUNTERS)
+        for labels, value in values.items()
+    )
+
+
+def parse(text: str) -> Samples:
+    """Return this project's samples of a page of metrics. Raises ValueError for another page."""
+    samples: Samples = {}
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name.startswith(PREFIX):
+                    labels = frozenset(sample.labels.items())
+                    samples.setdefault(sample.name, {})[labels] = sample.value
+    except (ValueError, IndexError) as error:
+        # The parser raises either for a page that is not in its format.
+        raise ValueError("no page of metrics") from error
+    if not samples:
+        raise ValueError("no metrics of emostream there")
+    return samples
+
+
+def scrape(url: str) -> Scrape | str:
+    """Return what the process says, or why it does not, within about `TIMEOUT` seconds."""
+    try:
+        with _opener.open(url, timeout=TIMEOUT) as answer:
+            return Scrape(time.monotonic(), parse(answer.read().decode("utf-8", "replace")))
+    except OSError as error:
+        # urllib wraps the cause, which says it shorter.
+        reason = getattr(error, "reason", error)
+        return getattr(reason, "strerror", None) or str(reason)
+    except (http.client.HTTPException, ValueError) as error:
+        return str(error) or type(error).__name__
+
+
+class Scraper:
+    """Reads the metrics of all processes at once, so that a dead host delays no other."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = list(dict.fromkeys(urls))
+        self._pool = ThreadPoolExecutor(max(1, len(self._urls)), "scrape")
+        self.histories = {url: History() for url in self._urls}
+        self.failures: Mapping[str, str] = {}
+
+    def scrape(self) -> None:
+        """Read all once; `failures` then maps each URL without an answer to the reason."""
+        answers = zip(self._urls, self._pool.map(scrape, self._urls), strict=True)
+        failures: dict[str, str] = {}
+        for url, answer in answers:
+            if isinstance(answer, Scrape):
+                self.histories[url].add(answer)
+            else:
+                failures[url] = answer
+        self.failures = failures
+
+    def answering(self) -> list[Scrape]:
+        """Return the newest scrape of each process that answered last time."""
+        newest = (h.last for url, h in self.histories.items() if url not in self.failures)
+        return [scrape for scrape in newest if scrape is not None]

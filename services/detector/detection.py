@@ -1,0 +1,86 @@
+"""What a face detector finds, the interface of the detectors, and the geometry of boxes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.messages import Box, Point
+
+Image: TypeAlias = NDArray[np.uint8]
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A face: `box` is x, y, width, height in pixels of the frame, `score` lies in 0..1.
+
+    `landmarks` are right eye, left eye, nose and middle of the mouth (right and left are the
+    person's), or none where the detector gives none.
+    """
+
+    box: Box
+    score: float
+    landmarks: tuple[Point, ...] = ()
+
+
+class FaceDetector(Protocol):
+    """Finds the faces of one picture."""
+
+    def detect(self, frame: Image) -> list[Detection]:
+        """Return the faces in `frame`, uint8 (H, W, 3) in BGR order; the best score comes first."""
+        ...
+
+
+def as_boxes(detections: Sequence[Detection]) -> Floats:
+    """Return the boxes of the detections, float64 (N, 4) of x, y, width, height."""
+    return np.array([one.box for one in detections], np.float64).reshape(-1, 4)
+
+
+def intersections(first: Floats, second: Floats) -> Floats:
+    """Return the area that each pair of boxes shares, (N, 4) and (M, 4) to (N, M)."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(
+        first[:, None, :2] + first[:, None, 2:], second[None, :, :2] + second[None, :, 2:]
+    )
+    sides = np.maximum(high - low, 0.0)
+    return np.asarray(sides[..., 0] * sides[..., 1])
+
+
+def areas(boxes: Floats) -> Floats:
+    """Return the area of each box, (N, 4) to (N,); a box turned inside out has none."""
+    return np.asarray(np.maximum(boxes[:, 2], 0.0) * np.maximum(boxes[:, 3], 0.0))
+
+
+def overlaps(first: Floats, second: Floats) -> Floats:
+    """Return the intersection over union of each pair, (N, 4) and (M, 4) to (N, M) in 0..1."""
+    shared = intersections(first, second)
+    union = areas(first)[:, None] + areas(second)[None, :] - shared
+    return np.asarray(shared / np.maximum(union, 1e-9))
+
+
+def containments(first: Floats, second: Floats) -> Floats:
+    """Return the intersection over the smaller box of each pair, (N, 4), (M, 4) to (N, M)."""
+    smaller = np.minimum(areas(first)[:, None], areas(second)[None, :])
+    return np.asarray(intersections(first, second) / np.maximum(smaller, 1e-9))
+
+
+def suppress(closeness: Floats, scores: Floats, limit: float) -> list[list[int]]:
+    """Group what is the same object: non-maximum suppression over a matrix of closeness.
+
+    `closeness` is (N, N), `scores` is (N,). Each group holds the best of what is left, then
+    every other one that is closer to it than `limit`; the groups come with the best first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    left = np.ones(len(scores), bool)
+    groups = []
+    for best in order:
+        if not left[best]:
+            continue
+        near = order[left[order] & (closeness[best, order] > limit)]
+        left[near] = False
+        left[best] = False
+        groups.append([int(best), *(int(i) for i in near if i != best)])
+    return groups

@@ -1,0 +1,52 @@
+"""The detector's process."""
+
+import time
+from pathlib import Path
+
+import cv2
+
+from services.detector.backends import DEFAULTS, create
+from services.detector.stage import DetectorStage
+from services.detector.tiling import Tiling
+from services.detector.tracking import track_ids
+from shared.bus import LIVE_HWM, Subscription
+from shared.config import Config
+from shared.inbox import LiveInbox
+from shared.messages import Frame
+from shared.service import Service
+
+
+def run(config: Config, instance: int) -> None:
+    """Find the faces in each frame until told to stop."""
+    settings = config.detector
+    # OpenCV's pool would spin on every core for work that takes a millisecond.
+    cv2.setNumThreads(settings.threads)
+    with Service("detector", config, settings.metrics, Frame, instance) as service:
+        publisher = service.publisher(settings.bind, LIVE_HWM)
+        detector = create(
+            settings.backend,
+            score=settings.score,
+            threads=settings.threads,
+            weights=Path(settings.weights) if settings.weights else None,
+            long_side=settings.long_side,
+        )
+        defaults = DEFAULTS[settings.backend]
+        stage = DetectorStage(
+            detector,
+            track_ids(time.time()),
+            tiling=Tiling(
+                defaults.tiles if settings.tiles is None else settings.tiles, settings.tile_every
+            ),
+            score=defaults.score if settings.score is None else settings.score,
+            leave_after=settings.leave_after,
+            shards=settings.shards,
+        )
+        inbox = LiveInbox(
+            service.metrics.dropped, config.live.backlog, config.live.max_age_ms / 1000
+        )
+        service.receive([Subscription(config.connect.frame, ["frame/"], LIVE_HWM)], inbox)
+        service.run(
+            inbox,
+            lambda messages: [answer for message in messages for answer in stage(message)],
+            publisher,
+        )

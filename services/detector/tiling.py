@@ -1,0 +1,115 @@
+"""Where to look a second time: parts of the frame in which small faces are large enough."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from services.detector.detection import (
+    Detection,
+    FaceDetector,
+    Floats,
+    Image,
+    as_boxes,
+    containments,
+    suppress,
+)
+from shared.messages import Box, Point
+
+Window: TypeAlias = tuple[int, int, int, int]
+
+OVERLAP = 0.2
+ZOOM = 4.0
+LEAST_WINDOW = 96
+SAME_FACE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """Spends extra looks where they pay.
+
+    Beside the whole frame, each of `count` overlapping tiles is searched in one of `every` frames,
+    the tiles' turns spread evenly; a stream's first frame gets them all. A face that was there a
+    moment ago and is not found now is looked for around where it should be, for `count` faces a
+    frame at most. `every` = 1, all tiles in each frame, suits files; a live stream, whose time a
+    frame is short, does with less. `count` = 0 turns both off.
+    """
+
+    count: int
+    every: int
+
+    def tiles(self, frame: Image, index: int) -> list[Window]:
+        """Return the tiles whose turn it is in frame number `index`."""
+        every_tile = tiles(frame.shape[1], frame.shape[0], self.count)
+        turn = index % self.every
+        return [
+            tile
+            for place, tile in enumerate(every_tile)
+            if index == 0 or place * self.every // len(every_tile) == turn
+        ]
+
+    def close_ups(self, frame: Image, missing: Sequence[Box]) -> list[Window]:
+        """Return the windows in which to look for the faces that should be at `missing`."""
+        return [around(box, frame.shape[1], frame.shape[0]) for box in missing[: self.count]]
+
+
+def tiles(width: int, height: int, count: int) -> list[Window]:
+    """Cover a frame with `count` tiles that overlap by a fifth, as small and square as may be."""
+    if not count:
+        return []
+    grids = [(count // rows, rows) for rows in range(1, count + 1) if count % rows == 0]
+    columns, rows = min(grids, key=lambda grid: _side(width, height, *grid))
+    side = _side(width, height, columns, rows)
+    return [
+        (x, y, min(side, width), min(side, height))
+        for y in _starts(height, side, rows)
+        for x in _starts(width, side, columns)
+    ]
+
+
+def _side(width: int, height: int, columns: int, rows: int) -> int:
+    """Return the side of a square tile of which so many cover the frame with overlap."""
+    across = width / (columns - (columns - 1) * OVERLAP)
+    down = height / (rows - (rows - 1) * OVERLAP)
+    return int(np.ceil(max(across, down)))
+
+
+def _starts(length: int, side: int, count: int) -> list[int]:
+    return sorted({round(start) for start in np.linspace(0, max(length - side, 0), count)})
+
+
+def around(box: Box, width: int, height: int) -> Window:
+    """Return a square of four times the box's side about its middle, kept inside the frame."""
+    x, y, w, h = box
+    side = max(LEAST_WINDOW, round(ZOOM * max(w, h)))
+    left = int(np.clip(round(x + (w - side) / 2), 0, max(width - side, 0)))
+    top = int(np.clip(round(y + (h - side) / 2), 0, max(height - side, 0)))
+    return left, top, min(side, width), min(side, height)
+
+
+def search(detector: FaceDetector, frame: Image, windows: Sequence[Window]) -> list[Detection]:
+    """Return the faces that `detector` finds in the windows of `frame`, in pixels of the frame."""
+    found = []
+    for x, y, width, height in windows:
+        part = np.ascontiguousarray(frame[y : y + height, x : x + width])
+        found += [_shifted(one, x, y) for one in detector.detect(part)]
+    return found
+
+
+def merge(detections: Sequence[Detection]) -> list[Detection]:
+    """Keep the best of those that show the same face; the best score comes first.
+
+    What lies for the most part inside a better one is the same face too, since a tile's edge may
+    cut a face in two.
+    """
+    boxes = as_boxes(detections)
+    scores = np.array([one.score for one in detections], np.float64)
+    closeness: Floats = containments(boxes, boxes)
+    return [detections[group[0]] for group in suppress(closeness, scores, SAME_FACE)]
+
+
+def _shifted(detection: Detection, x: int, y: int) -> Detection:
+    left, top, width, height = detection.box
+    landmarks: tuple[Point, ...] = tuple((a + x, b + y) for a, b in detection.landmarks)
+    return Detection((left + x, top + y, width, height), detection.score, landmarks)

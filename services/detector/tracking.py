@@ -1,0 +1,148 @@
+"""Track ids that stay with a face: motion at constant velocity, overlap, optimal assignment."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy as np
+
+from services.detector.assignment import assign
+from services.detector.detection import Detection, Floats, areas, as_boxes, overlaps
+from shared.messages import Box
+
+NANOSECONDS = 1_000_000_000
+
+# Two boxes of a size that just touch side by side have a DIoU of -0.2; a face does not move
+# further than that from where it is expected.
+LEAST_LIKENESS = -0.2
+# Nor does it grow or shrink by more than this in either direction.
+MOST_GROWTH = 2.0
+# Shares of what a new position corrects: of the expected position, and of the velocity.
+POSITION_GAIN = 0.8
+VELOCITY_GAIN = 0.4
+# A face that is not seen goes on, but not for ever: its speed halves each 0.35 s or so.
+COASTING = 0.5
+# For how long a face that is not found is worth a second look.
+EXPECTED_FOR = 0.5
+
+
+def track_ids(start: float) -> Iterator[int]:
+    """Give ids that no other start of the detector gives; `start` is in seconds since the epoch.
+
+    They fit into 53 bits, as JavaScript's numbers do, until the year 2242.
+    """
+    return count((int(start) << 20) + 1)
+
+
+@dataclass(slots=True)
+class Track:
+    """A face over time: `centre` (x, y), `size` (width, height), `velocity` in pixels/s."""
+
+    id: int
+    centre: Floats
+    size: Floats
+    seen: int
+    velocity: Floats = field(default_factory=lambda: np.zeros(2))
+    is_new: bool = True
+
+    def box_at(self, pts: int) -> Box:
+        """Return the box x, y, width, height where the face is expected at `pts` (ns)."""
+        centre = self._centre_at(pts)
+        x, y = (centre - self.size / 2).tolist()
+        width, height = self.size.tolist()
+        return (x, y, width, height)
+
+    def _centre_at(self, pts: int) -> Floats:
+        elapsed = max(pts - self.seen, 0) / NANOSECONDS
+        coasted = COASTING * (1 - np.exp(-elapsed / COASTING))
+        return np.asarray(self.centre + self.velocity * coasted)
+
+    def update(self, box: Box, pts: int) -> None:
+        """Take in the box found at `pts` (ns): an alpha-beta filter of centre and velocity."""
+        found = np.array(box[:2]) + np.array(box[2:]) / 2
+        elapsed = (pts - self.seen) / NANOSECONDS
+        if elapsed > 0:
+            surprise = found - self._centre_at(pts)
+            # The second sighting is all that is known of the velocity, later ones refine it.
+            gain = 1.0 if self.is_new else VELOCITY_GAIN
+            self.velocity = self.velocity + gain * surprise / elapsed
+            self.centre = found - (1 - POSITION_GAIN) * surprise
+            self.is_new = False
+        else:
+            self.centre = found
+        self.size = self.size + POSITION_GAIN * (np.array(box[2:]) - self.size)
+        self.seen = pts
+
+
+class Tracker:
+    """Gives each face of one run of one stream a track id. All times are pts, in ns."""
+
+    def __init__(self, ids: Iterator[int], *, score: float = 0.5, leave_after: float = 1.0):
+        """Start without tracks; `ids` gives each new one its id.
+
+        A face needs `score` to begin a track, any score will do to go on with one. A track that
+        is absent for longer than `leave_after` seconds has left, and its id with it.
+        """
+        self._ids = ids
+        self._score = score
+        self._leave_after = round(leave_after * NANOSECONDS)
+        self._tracks: list[Track] = []
+
+    def missing(self, detections: Sequence[Detection], pts: int) -> list[Box]:
+        """Return where faces seen a moment ago should be at `pts`, if none is detected there."""
+        recent = [track for track in self._tracks if pts - track.seen <= EXPECTED_FOR * NANOSECONDS]
+        boxes = [track.box_at(pts) for track in recent]
+        found = {row for row, _ in self._pairs(boxes, detections)}
+        return [box for row, box in enumerate(boxes) if row not in found]
+
+    def update(self, detections: Sequence[Detection], pts: int) -> list[tuple[int, Detection]]:
+        """Return the detections that belong to a track, old or new, each with the track's id."""
+        self._tracks = [track for track in self._tracks if pts - track.seen <= self._leave_after]
+        pairs = self._pairs([track.box_at(pts) for track in self._tracks], detections)
+        owners = {column: self._tracks[row] for row, column in pairs}
+        tracked = []
+        for column, detection in enumerate(detections):
+            track = owners.get(column)
+            if track is not None:
+                track.update(detection.box, pts)
+            elif detection.score >= self._score:
+                track = self._begin(detection.box, pts)
+            else:
+                continue
+            tracked.append((track.id, detection))
+        return tracked
+
+    def _begin(self, box: Box, pts: int) -> Track:
+        size = np.array(box[2:])
+        track = Track(next(self._ids), np.array(box[:2]) + size / 2, size, pts)
+        self._tracks.append(track)
+        return track
+
+    @staticmethod
+    def _pairs(expected: Sequence[Box], detections: Sequence[Detection]) -> list[tuple[int, int]]:
+        """Return which expected box (row) goes with which detection (column)."""
+        boxes = np.array(expected, np.float64).reshape(-1, 4)
+        found = as_boxes(detections)
+        alike = likeness(boxes, found)
+        growth = np.sqrt(areas(boxes)[:, None] / np.maximum(areas(found)[None], 1e-9))
+        allowed = alike >= LEAST_LIKENESS
+        allowed &= (growth <= MOST_GROWTH) & (growth >= 1 / MOST_GROWTH)
+        # What may not pair costs more than any number of pairs can save.
+        costs = np.where(allowed, 1 - alike, 2.0 * (1 + min(alike.shape, default=0)))
+        return [pair for pair in assign(costs) if allowed[pair]]
+
+
+def likeness(first: Floats, second: Floats) -> Floats:
+    """Return the distance IoU of each pair of boxes, (N, 4) and (M, 4) to (N, M), in -1..1.
+
+    The overlap less the squared distance of the centres in units of the diagonal that encloses
+    both (Zheng et al. 2020): unlike the overlap it tells near from far where nothing overlaps.
+    """
+    low = np.minimum(first[:, None, :2], second[None, :, :2])
+    high = np.maximum(
+        first[:, None, :2] + first[:, None, 2:], second[None, :, :2] + second[None, :, 2:]
+    )
+    diagonal = np.sum((high - low) ** 2, axis=2)
+    centres = first[:, :2] + first[:, 2:] / 2, second[:, :2] + second[:, 2:] / 2
+    distance = np.sum((centres[0][:, None] - centres[1][None]) ** 2, axis=2)
+    return np.asarray(overlaps(first, second) - distance / np.maximum(diagonal, 1e-9))

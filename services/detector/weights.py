@@ -1,0 +1,91 @@
+"""YuNet's weights: where they are kept, and fetching them once with a known sha256."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from shared.errors import WeightsError
+
+YUNET_FILE = "face_detection_yunet_2023mar.onnx"
+YUNET_URL = (
+    "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/" + YUNET_FILE
+)
+YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+CHUNK = 1 << 16
+
+# Called with the bytes that have come, and those to come if the server says how many.
+Progress = Callable[[int, int | None], None]
+
+
+def yunet_path() -> Path:
+    """Return where fetched YuNet weights are kept: the user's cache folder."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(cache) / "emostream" / YUNET_FILE
+
+
+def fetch_yunet(
+    target: Path | None = None,
+    *,
+    url: str = YUNET_URL,
+    sha256: str = YUNET_SHA256,
+    timeout: float = 30.0,
+    progress: Progress = lambda done, total: None,
+) -> Path:
+    """Download YuNet's weights to `target` (by default `yunet_path()`) and return the path.
+
+    What is there already with the right `sha256` is kept. The file appears whole or not at all.
+    A server may be silent for `timeout` seconds and take ten times as long in all. Raises
+    WeightsError with what to do where anything fails.
+    """
+    target = target or yunet_path()
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == sha256:
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            digest = _download(url, part, timeout, progress)
+            if digest != sha256:
+                raise WeightsError(
+                    f"{url} gave a file with sha256 {digest}, not {sha256}: nothing was kept;"
+                    " try again, or get the file elsewhere and set `detector.weights`"
+                )
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise WeightsError(f"{target} cannot be written: {error}") from error
+    return target
+
+
+def _download(url: str, part: Path, timeout: float, progress: Progress) -> str:
+    """Write what `url` gives to `part` and return its sha256."""
+    advice = "check the network, or get the file elsewhere and set `detector.weights`"
+    try:
+        with urlopen(url, timeout=timeout) as response:
+            return _copy(response, part, time.monotonic() + 10 * timeout, progress)
+    except HTTPError as error:
+        error.close()
+        raise WeightsError(f"{url} answered {error.code} {error.reason}: {advice}") from error
+    except (URLError, TimeoutError, HTTPException, ConnectionError, ValueError) as error:
+        raise WeightsError(f"{url} cannot be fetched ({error}): {advice}") from error
+
+
+def _copy(response: HTTPResponse, part: Path, deadline: float, progress: Progress) -> str:
+    length = response.headers.get("Content-Length")
+    total = int(length) if length else None
+    digest, done = hashlib.sha256(), 0
+    with part.open("wb") as file:
+        while chunk := response.read1(CHUNK):
+            if time.monotonic() > deadline:
+                raise TimeoutError("it trickles in too slowly")
+            file.write(chunk)
+            digest.update(chunk)
+            done += len(chunk)
+            progress(done, total)
+    return digest.hexdigest()

@@ -1,0 +1,169 @@
+"""What the page tells beside the pictures: each stream's state, timelines and events."""
+
+import statistics
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from services.display.timeline import Span, Timeline
+from shared.join import Joined
+from shared.messages import Emotion, Event
+
+EVENTS = 200
+RATE_OVER_S = 2.0
+# Frames come, but no answer was among them for so long.
+STALE_AFTER_S = 2.0
+
+SpanRow = tuple[int, float, float, str, float]
+
+
+class StreamState(msgspec.Struct, frozen=True):
+    """A stream now: frames/s, median latency from capture to here, ms since its last frame.
+
+    `t` is the capture time of the newest frame in ms since the epoch; `stale` says that frames
+    come without emotions, `ended` that the source came to its end.
+    """
+
+    fps: float
+    latency_ms: float
+    age_ms: float
+    t: float
+    stale: bool
+    ended: bool
+
+
+class Happening(msgspec.Struct, frozen=True):
+    """An event; `t` is in ms since the epoch."""
+
+    stream: str
+    t: float
+    kind: str
+    track: int
+    label: str
+    previous: str
+    confidence: float
+
+
+class News(msgspec.Struct, frozen=True):
+    """What changed after a revision; `complete` where that is all there is to know.
+
+    `spans` are track, start and end in ms since the epoch, label, and mean confidence; one with
+    the start of an earlier one replaces it.
+    """
+
+    revision: int
+    complete: bool
+    streams: dict[str, StreamState]
+    spans: dict[str, list[SpanRow]]
+    events: list[Happening]
+
+
+class _Stream:
+    def __init__(self) -> None:
+        self.timeline = Timeline()
+        self.shown: deque[tuple[float, float]] = deque(maxlen=512)
+        self.newest = 0
+        self.answered = float("-inf")
+        self.first_shown = 0.0
+        self.ended = False
+
+
+class Board:
+    """The state of all streams; written by the stage, read by the page's server, on any thread.
+
+    Times are s on the steady `clock`, latencies come from the wall clock `wall` in ns.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._clock = clock
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._revision = 0
+        self._streams: dict[str, _Stream] = {}
+        self._events: deque[tuple[int, Happening]] = deque(maxlen=EVENTS)
+
+    def shown(self, joined: Joined) -> None:
+        """Note a frame that is shown now."""
+        header = joined.frame.header
+        now = self._clock()
+        with self._lock:
+            stream = self._streams.setdefault(header.stream, _Stream())
+            stream.first_shown = stream.first_shown or now
+            stream.shown.append((now, (self._wall() - header.t) / 1e6))
+            stream.newest = header.t
+            stream.ended = False
+
+    def answered(self, header: Emotion) -> None:
+        """Note the results of a frame; a `degraded` answer tells nothing."""
+        if header.degraded:
+            return
+        with self._lock:
+            self._revision += 1
+            stream = self._streams.setdefault(header.stream, _Stream())
+            stream.answered = self._clock()
+            stream.timeline.add(header, self._revision)
+
+    def happened(self, header: Event) -> None:
+        """Note an event."""
+        happening = Happening(
+            header.stream,
+            header.t / 1e6,
+            header.kind,
+            header.track,
+            header.label,
+            header.previous,
+            round(header.confidence, 3),
+        )
+        with self._lock:
+            self._revision += 1
+            self._events.append((self._revision, happening))
+
+    def ended(self, stream: str) -> None:
+        """Note that a source came to its end."""
+        with self._lock:
+            self._streams.setdefault(stream, _Stream()).ended = True
+
+    def news(self, since: int) -> News:
+        """Return the streams' states and what changed after revision `since` (0: everything)."""
+        now = self._clock()
+        with self._lock:
+            states = {name: _state(stream, now) for name, stream in self._streams.items()}
+            spans = {
+                name: [_row(span) for span in stream.timeline.since(since)]
+                for name, stream in self._streams.items()
+            }
+            events = [happening for revision, happening in self._events if revision > since]
+            changed = {name: rows for name, rows in spans.items() if rows}
+            return News(self._revision, since == 0, states, changed, events)
+
+
+def _state(stream: _Stream, now: float) -> StreamState:
+    recent = [(at, latency) for at, latency in stream.shown if now - at <= RATE_OVER_S]
+    last = stream.shown[-1][0] if stream.shown else stream.answered
+    since_answer = now - max(stream.answered, stream.first_shown)
+    return StreamState(
+        fps=round(_rate([at for at, _ in recent], now), 1),
+        latency_ms=round(statistics.median(latency for _, latency in recent), 1) if recent else 0.0,
+        age_ms=round(1000 * (now - last)),
+        t=stream.newest / 1e6,
+        stale=bool(recent) and since_answer > STALE_AFTER_S,
+        ended=stream.ended,
+    )
+
+
+def _rate(times: list[float], now: float) -> float:
+    """Return how many frames a second come; fair also in the first seconds."""
+    if len(times) < 2:
+        return 0.0
+    return (len(times) - 1) / max(times[-1] - times[0], 1e-3)
+
+
+def _row(span: Span) -> SpanRow:
+    return (span.track, span.start / 1e6, span.end / 1e6, span.label, round(span.confidence, 3))

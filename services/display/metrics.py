@@ -1,0 +1,49 @@
+"""The display's own metrics."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from shared.join import Joined
+
+SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
+
+
+class DisplayMetrics:
+    """What the display counts, written to the registry that is passed in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._shown = Counter(
+            "emostream_display_frames",
+            "Frames joined and ready to be shown, by the results that came for them in time",
+            ("stream", "results"),
+            registry=registry,
+        )
+        self.encode_seconds = Histogram(
+            "emostream_display_encode_seconds",
+            "Time to encode a picture, once for all viewers",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.viewers = Gauge(
+            "emostream_display_viewers", "Browsers that look at the page", registry=registry
+        )
+        self._skipped = Counter(
+            "emostream_display_skipped_pictures",
+            "Pictures that a viewer was too slow to be sent",
+            ("stream",),
+            registry=registry,
+        )
+
+    def count(self, joined: Joined) -> None:
+        """Count a frame that is shown."""
+        self._shown.labels(joined.frame.header.stream, completeness(joined)).inc()
+
+    def skipped(self, stream: str) -> None:
+        """Count a picture that one viewer was not sent."""
+        self._skipped.labels(stream).inc()
+
+
+def completeness(joined: Joined) -> str:
+    """Return how much of the frame's results came in time: `whole`, `partial` or `none`."""
+    if joined.whole:
+        return "whole"
+    return "partial" if joined.results else "none"

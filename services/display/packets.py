@@ -1,0 +1,76 @@
+"""A picture with its results as one binary message: length of the JSON, the JSON, the JPEG."""
+
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+
+from services.display.metrics import completeness
+from shared.errors import MessageError
+from shared.join import Joined
+from shared.messages import EmotionFace, Frame, Message
+from shared.pixels import image
+
+# A page shows no more pixels than this, and to encode a 4K picture would take a whole core.
+LONG_SIDE = 1280
+
+
+def packet(joined: Joined, jpeg: bytes) -> bytes:
+    """Return 4 bytes (big-endian: the length of the JSON), the JSON, and the JPEG.
+
+    Times are ms; boxes are in pixels of the frame, whose size is `width` x `height` even where the
+    JPEG is smaller.
+    """
+    header = joined.frame.header
+    assert isinstance(header, Frame)
+    facts = {
+        "stream": header.stream,
+        "run": header.run,
+        "seq": header.seq,
+        "t": header.t / 1e6,
+        "pts": header.pts / 1e6,
+        "width": header.width,
+        "height": header.height,
+        "results": completeness(joined),
+        "faces": [_face(face) for face in joined.faces],
+    }
+    text = msgspec.json.encode(facts)
+    return b"".join((len(text).to_bytes(4, "big"), text, jpeg))
+
+
+def encode_picture(message: Message, quality: int) -> bytes:
+    """Return the frame's picture as JPEG, scaled down to 1280 pixels where it is larger.
+
+    A JPEG that is small enough is passed on as it is. Raises MessageError for one that cannot be
+    decoded.
+    """
+    header = message.header
+    assert isinstance(header, Frame)
+    assert message.payload is not None
+    scale = LONG_SIDE / max(header.width, header.height)
+    if header.encoding == "jpeg" and scale >= 1:
+        return bytes(message.payload)
+    picture: Any = image(message)
+    if scale < 1:
+        size = (max(1, round(header.width * scale)), max(1, round(header.height * scale)))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    good, jpeg = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    if not good:
+        raise MessageError("payload", "a picture that cannot be encoded as JPEG")
+    return np.asarray(jpeg, np.uint8).tobytes()
+
+
+def _face(face: EmotionFace) -> dict[str, Any]:
+    return {
+        "track": face.track,
+        "box": [round(number, 1) for number in face.box],
+        "label": face.label,
+        "confidence": round(face.confidence, 3),
+        "probabilities": _rounded(face.probabilities),
+        "smoothed": _rounded(face.smoothed),
+    }
+
+
+def _rounded(probabilities: dict[str, float]) -> dict[str, float]:
+    return {label: round(number, 3) for label, number in probabilities.items()}

@@ -1,0 +1,48 @@
+"""The recorder's own metrics."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from shared.join import Joined
+
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+class RecorderMetrics:
+    """What the recorder counts, written to the registry that is passed in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.rows = Counter(
+            "emostream_recorder_rows", "Rows written, by table", ("table",), registry=registry
+        )
+        self.commit_seconds = Histogram(
+            "emostream_recorder_commit_seconds",
+            "Time that a commit of the rows takes",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._video_frames = Counter(
+            "emostream_recorder_video_frames",
+            "Frames written to video, by the results that came for them in time",
+            ("stream", "results"),
+            registry=registry,
+        )
+        self.deleted = Counter(
+            "emostream_recorder_deleted_files",
+            "Video files deleted because of their age or the total size",
+            registry=registry,
+        )
+        self.stored = Gauge(
+            "emostream_recorder_stored_bytes",
+            "What the recordings take, by kind",
+            ("kind",),
+            registry=registry,
+        )
+        for table in ("frames", "observations", "events"):
+            self.rows.labels(table)
+        for kind in ("video", "database"):
+            self.stored.labels(kind)
+
+    def count_video(self, joined: Joined) -> None:
+        """Count a frame that was written to video."""
+        results = "whole" if joined.whole else "partial" if joined.results else "none"
+        self._video_frames.labels(joined.frame.header.stream, results).inc()

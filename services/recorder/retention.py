@@ -1,0 +1,124 @@
+"""What of the recordings is deleted, and when: limits by age and by total size."""
+
+import time
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.recorder.metrics import RecorderMetrics
+from services.recorder.store import TABLES, Store
+from services.recorder.video import FILE_NAME
+from shared.errors import RecordingError
+from shared.messages import STREAM_PATTERN
+
+# A file that changed so lately may be another recorder's, which still writes it.
+QUIET_S: Final = 60.0
+PRUNE_ROWS: Final = 2_000
+DAY_S: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is kept: `max_bytes` in all, the rows at most half of them, for `max_age` s."""
+
+    max_bytes: float
+    max_age: float
+
+    @property
+    def max_database_bytes(self) -> float:
+        """The rows' share, so that they never drive out all video."""
+        return self.max_bytes / 2
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFile:
+    """A video file; `changed` is in s since the epoch."""
+
+    path: Path
+    bytes: int
+    changed: float
+
+
+def video_files(folder: Path) -> list[VideoFile]:
+    """Return the files below the folder that a recorder made, by their names; links are not."""
+    found = []
+    for path in folder.glob("*/*.mp4"):
+        ours = STREAM_PATTERN.fullmatch(path.parent.name) and FILE_NAME.fullmatch(path.name)
+        if ours and not path.is_symlink() and not path.parent.is_symlink() and path.is_file():
+            status = path.stat()
+            found.append(VideoFile(path, status.st_size, status.st_mtime))
+    return found
+
+
+def expired(
+    files: Sequence[VideoFile], limits: Limits, now: float, busy: Set[Path], database_bytes: int
+) -> list[VideoFile]:
+    """Choose what to delete, oldest first: what is too old, and then until the rest fits.
+
+    `now` is in s since the epoch; the files in `busy` are being written and stay.
+    """
+    total = database_bytes + sum(file.bytes for file in files)
+    chosen = []
+    for file in sorted(files, key=lambda file: (file.changed, file.path)):
+        if file.path in busy or now - file.changed < QUIET_S:
+            continue
+        if now - file.changed > limits.max_age or total > limits.max_bytes:
+            chosen.append(file)
+            total -= file.bytes
+    return chosen
+
+
+class Retention:
+    """Keeps the recordings in the folder, and the rows in the store, within the limits."""
+
+    def __init__(
+        self, folder: Path, store: Store, limits: Limits, metrics: RecorderMetrics
+    ) -> None:
+        self._folder = folder
+        self._store = store
+        self._limits = limits
+        self._metrics = metrics
+
+    def enforce(self, busy: Set[Path], now: float | None = None) -> bool:
+        """Delete what is beyond the limits; return whether all of it is gone.
+
+        It deletes a slice of the rows at a time, so that recording is not held up: call it again
+        soon where it returns False. `now` is in s since the epoch. Raises RecordingError where a
+        file cannot be deleted.
+        """
+        now = time.time() if now is None else now
+        files = video_files(self._folder)
+        gone = expired(files, self._limits, now, busy, self._store.bytes)
+        for file in gone:
+            _delete(file.path)
+            self._metrics.deleted.inc()
+        left = sum(file.bytes for file in files) - sum(file.bytes for file in gone)
+        self._metrics.stored.labels("video").set(left)
+        self._metrics.stored.labels("database").set(self._store.bytes)
+        too_old = int(max(0.0, now - self._limits.max_age) * 1e9)
+        return self._prune(too_old, TABLES) and self._prune_large()
+
+    def _prune_large(self) -> bool:
+        if self._store.bytes <= self._limits.max_database_bytes:
+            return True
+        before = self._store.age_limit(PRUNE_ROWS)
+        if before is None:
+            return True
+        # Events are few, and what people look for: they go by age alone.
+        self._prune(before, ("observations", "frames"))
+        return False
+
+    def _prune(self, before: int, tables: Sequence[str]) -> bool:
+        """Delete a slice of what is older; a table's turn comes when those before it are done."""
+        return all(self._store.prune(table, before, PRUNE_ROWS) < PRUNE_ROWS for table in tables)
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RecordingError(
+            f"cannot delete {path}, which is beyond recorder.max_gb or max_days: {error.strerror}. "
+            "Allow writing in its folder, or set recorder.folder to another place"
+        ) from error

@@ -1,0 +1,212 @@
+"""Video files with the real timestamps of their frames, which play even after a kill."""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import av
+import cv2
+import numpy as np
+from av.codec.codec import UnknownCodecError
+from av.error import FFmpegError
+from av.video.frame import PictureType, VideoFrame
+from numpy.typing import NDArray
+
+from shared.errors import RecordingError
+from shared.messages import Frame
+
+Image = NDArray[np.uint8]
+
+# MPEG-4 takes no finer time base than 1/65535 s.
+TIME_BASE: Final = Fraction(1, 60_000)
+TICK_NS: Final = Fraction(10**9, 60_000)
+KEYFRAME_TICKS: Final = 2 * 60_000
+NOMINAL_FPS: Final = 25
+# Each frame reaches the disk as a fragment when the next one comes; closing makes it a plain MP4.
+CONTAINER: Final = {"movflags": "hybrid_fragmented+frag_every_frame", "flush_packets": "1"}
+ENCODERS: Final = {
+    "libx264": {"preset": "ultrafast", "tune": "zerolatency", "crf": "23", "forced-idr": "1"},
+    "mpeg4": {"flags": "+qscale", "global_quality": "590"},
+}
+# What OpenCV converts to, so that players need not guess by the size of the picture.
+BT601, LIMITED_RANGE = 6, 1
+
+JUMP_BACK_NS: Final = 10**9
+MAX_FILE_NS: Final = 600 * 10**9
+MAX_FILE_BYTES: Final = 200_000_000
+FILE_NAME: Final = re.compile(r"\d{8}T\d{6}Z-\w{1,32}-\d+\.mp4", re.ASCII)
+
+
+def best_encoder(encoders: Sequence[str] = tuple(ENCODERS)) -> str:
+    """Return the first of the encoders that this FFmpeg has; RecordingError where it has none."""
+    for name in encoders:
+        with contextlib.suppress(UnknownCodecError):
+            av.Codec(name, "w")
+            return name
+    raise RecordingError(
+        f"this PyAV has no video encoder ({', '.join(encoders)}): install PyAV's own wheel, "
+        "or set recorder.video = false"
+    )
+
+
+class VideoWriter:
+    """Writes pictures of one size into an MP4 file.
+
+    Odd sizes are padded to even ones, which 4:2:0 needs. A process that is killed leaves a file
+    that plays up to the last frame but one. Raises RecordingError where the file cannot be written.
+    """
+
+    def __init__(self, path: Path, width: int, height: int, encoder: str = "libx264") -> None:
+        self.path = path
+        self.bytes = 0
+        self._padding = (height % 2, width % 2)
+        self._start: int | None = None
+        self._last = -1
+        self._keyframe = 0
+        self._open = True
+        with _translated(path):
+            self._container = av.open(path, "w", format="mp4", options=CONTAINER)
+            stream = self._container.add_stream(encoder, NOMINAL_FPS, ENCODERS[encoder])
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height = width + self._padding[1], height + self._padding[0]
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base, context.thread_count, context.gop_size = TIME_BASE, 1, 10**6
+        context.colorspace, context.color_range = BT601, LIMITED_RANGE
+        self._stream = stream
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def write(self, image: Image, pts: int) -> None:
+        """Add a picture, uint8 (height, width, 3) BGR, that is shown at `pts` ns of the source.
+
+        A pts that is not later than the last one is moved behind it by 1/60000 s.
+        """
+        frame = self._convert(image)
+        if self._start is None:
+            self._start = pts
+        tick = max(round((pts - self._start) / TICK_NS), self._last + 1)
+        if self._last < 0 or tick - self._keyframe >= KEYFRAME_TICKS:
+            self._keyframe = tick
+            frame.pict_type = PictureType.I
+        frame.pts, frame.time_base = tick, TIME_BASE
+        self._last = tick
+        with _translated(self.path):
+            self._encode(frame)
+
+    def close(self) -> None:
+        """Finish the file; a second call does nothing."""
+        if not self._open:
+            return
+        self._open = False
+        with _translated(self.path):
+            try:
+                if self._start is not None:
+                    self._encode(None)
+            finally:
+                self._container.close()
+
+    def _convert(self, image: Image) -> VideoFrame:
+        if any(self._padding):
+            down, right = self._padding
+            padded = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_REPLICATE)
+            image = np.asarray(padded, np.uint8)
+        # A fifth of the time that FFmpeg's own conversion takes.
+        planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
+        return VideoFrame.from_ndarray(planes, format="yuv420p")
+
+    def _encode(self, frame: VideoFrame | None) -> None:
+        for packet in self._stream.encode(frame):
+            self.bytes += packet.size
+            self._container.mux(packet)
+
+
+class StreamVideo:
+    """Writes one stream's pictures into files `<UTC time>-<run>-<n>.mp4` in `folder`.
+
+    A new file begins with a new run, another size, a pts that jumps back by a second or more, and
+    when the file has `max_bytes` or spans 10 minutes.
+    """
+
+    def __init__(
+        self, folder: Path, encoder: str = "libx264", max_bytes: int = MAX_FILE_BYTES
+    ) -> None:
+        self._folder = folder
+        self._encoder = encoder
+        self._max_bytes = max_bytes
+        self._writer: VideoWriter | None = None
+        self._first: Frame | None = None
+        self._pts = 0
+
+    @property
+    def path(self) -> Path | None:
+        """The file that is being written."""
+        return self._writer.path if self._writer else None
+
+    def write(self, header: Frame, image: Image) -> None:
+        """Add the picture of the frame, uint8 (height, width, 3) BGR."""
+        if self._writer is None or not self._continues(header):
+            self.close()
+            self._writer = self._next_writer(header)
+            self._first = header
+        self._writer.write(image, header.pts)
+        self._pts = header.pts
+
+    def close(self) -> None:
+        """Finish the file that is being written, if there is one."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _continues(self, header: Frame) -> bool:
+        first = self._first
+        assert first is not None
+        assert self._writer is not None
+        return (
+            (first.run, first.width, first.height) == (header.run, header.width, header.height)
+            and header.pts > self._pts - JUMP_BACK_NS
+            and header.pts - first.pts < MAX_FILE_NS
+            and self._writer.bytes < self._max_bytes
+        )
+
+    def _next_writer(self, header: Frame) -> VideoWriter:
+        with _translated(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = _unused(self._folder, header)
+        return VideoWriter(path, header.width, header.height, self._encoder)
+
+
+def _unused(folder: Path, header: Frame) -> Path:
+    time = datetime.fromtimestamp(header.t / 1e9, UTC)
+    # The run comes over the network: nothing in it may lead out of the folder.
+    run = re.sub(r"\W", "_", header.run, flags=re.ASCII)[:32] or "_"
+    n = 0
+    while (path := folder / f"{time:%Y%m%dT%H%M%SZ}-{run}-{n}.mp4").exists():
+        n += 1
+    return path
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RecordingError(
+            f"cannot write {path}: {reason}. Make room or allow writing there, set recorder.folder "
+            "to another place, or set recorder.video = false"
+        ) from error

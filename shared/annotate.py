@@ -1,0 +1,100 @@
+"""The drawing of results: boxes, labels and confidences on a copy of a picture."""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.messages import Box, EmotionFace
+
+Image = NDArray[np.uint8]
+Color = tuple[int, int, int]
+
+# Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), told apart with each kind of colour
+# blindness; its black is gray here, to be seen on dark pictures too.
+COLORS: Final = {
+    "neutral": "#bbbbbb",
+    "happiness": "#f0e442",
+    "surprise": "#e69f00",
+    "sadness": "#0072b2",
+    "anger": "#d55e00",
+    "disgust": "#009e73",
+    "fear": "#cc79a7",
+    "contempt": "#56b4e9",
+}
+OTHER_COLOR: Final = "#ffffff"
+
+BLACK: Final = (0, 0, 0)
+WHITE: Final = (255, 255, 255)
+OUTLINE: Final = (32, 32, 32)
+FONT: Final = cv2.FONT_HERSHEY_DUPLEX
+SMALLEST_FONT: Final = 0.38
+
+
+def annotate(image: Image, faces: Sequence[EmotionFace]) -> Image:
+    """Return a copy of the picture with each face's box, label and confidence drawn on it.
+
+    `image` is uint8 (height, width, 3) in BGR order and may be read-only. Boxes may reach out of
+    the picture. Lines and letters grow with the picture.
+    """
+    drawn = np.array(image, np.uint8, order="C")
+    for face in faces:
+        if all(math.isfinite(number) for number in face.box):
+            _draw(drawn, face)
+    return drawn
+
+
+def bgr(color: str) -> Color:
+    """Return the blue, green and red of a `#rrggbb`."""
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return blue, green, red
+
+
+def text_color(background: Color) -> Color:
+    """Return black or white, whichever is read better on the background (W3C's contrast)."""
+    blue, green, red = (_linear(channel / 255) for channel in background)
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return BLACK if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else WHITE
+
+
+def _linear(channel: float) -> float:
+    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+
+
+def _draw(drawn: Image, face: EmotionFace) -> None:
+    height, width = drawn.shape[:2]
+    scale = math.sqrt(height * width / (720 * 1280))
+    line = max(1, round(2.5 * scale))
+    color = bgr(COLORS.get(face.label, OTHER_COLOR))
+    left, top, right, bottom = _corners(face.box, width, height)
+    # The dark line around keeps a bright box visible on a bright wall.
+    cv2.rectangle(drawn, (left, top), (right, bottom), OUTLINE, line + 2)
+    cv2.rectangle(drawn, (left, top), (right, bottom), color, line)
+    _label(drawn, f"{face.label} {face.confidence:.0%}", (left, top), color, scale)
+
+
+def _corners(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom, no further out than OpenCV can draw."""
+    x, y, across, down = box
+    left, right = (round(min(max(at, -width), 2.0 * width)) for at in (x, x + across))
+    top, bottom = (round(min(max(at, -height), 2.0 * height)) for at in (y, y + down))
+    return left, top, right, bottom
+
+
+def _label(drawn: Image, text: str, corner: tuple[int, int], color: Color, scale: float) -> None:
+    """Write the text on a filled strip above the corner, or below where the picture ends."""
+    size = max(SMALLEST_FONT, 0.62 * scale)
+    stroke = max(1, round(1.2 * scale))
+    pad = max(3, round(6 * scale))
+    (across, up), below = cv2.getTextSize(text, FONT, size, stroke)
+    # Letters such as g and p reach below the line by about half of what OpenCV reserves.
+    strip = up + below // 2 + 2 * pad
+    line = max(1, round(2.5 * scale))
+    left = max(0, min(corner[0] - line // 2 - 1, drawn.shape[1] - across - 2 * pad))
+    top = corner[1] - strip if corner[1] >= strip else max(0, corner[1])
+    cv2.rectangle(drawn, (left, top), (left + across + 2 * pad, top + strip), color, cv2.FILLED)
+    at = (left + pad, top + pad + up)
+    cv2.putText(drawn, text, at, FONT, size, text_color(color), stroke, cv2.LINE_AA)

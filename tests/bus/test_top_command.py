@@ -1,0 +1,113 @@
+"""`emostream top` against real metrics ports, one of which hangs."""
+
+import argparse
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.cli import scraping, top
+from shared.health import Health
+from shared.metrics import MetricsServer, StageMetrics
+
+
+@pytest.fixture
+def stage():
+    """A stage's metrics and the address that answers for them."""
+    registry = CollectorRegistry()
+    metrics = StageMetrics("capture", registry)
+    metrics.given("cam1", 0.001)
+    with closing(MetricsServer("capture", "127.0.0.1", 0, registry, Health(10))) as server:
+        yield metrics, f"127.0.0.1:{server.port}"
+
+
+@pytest.fixture
+def hanging() -> Iterator[str]:
+    """An address that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def closed() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+class _WebPage(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(404 if self.path == "/none" else 200)
+        self.end_headers()
+        self.wfile.write(b"<html>It works!</html>" if self.path == "/page" else b"\xff\xfe")
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def web_server():
+    with HTTPServer(("127.0.0.1", 0), _WebPage) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_one_dead_host_delays_no_other(stage, hanging, closed):
+    urls = [f"http://{address}/metrics" for address in (hanging, hanging + "0", closed, stage[1])]
+    scraper = scraping.Scraper(urls)
+    started = time.monotonic()
+    scraper.scrape()
+    assert time.monotonic() - started < 3 * scraping.TIMEOUT
+    assert scraper.histories[urls[3]].last.total("emostream_frames_given_total") == 1
+    assert set(scraper.failures) == set(urls[:3])
+    assert scraper.failures[urls[0]] == "timed out"
+    assert scraper.failures[urls[2]] == "Connection refused"
+    assert len(scraper.answering()) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("/none", "Not Found"), ("/page", "no page of metrics"), ("/bytes", "no page of metrics")],
+)
+def test_a_port_of_something_else_is_said(path, said):
+    with web_server() as address:
+        assert said in scraping.scrape(address + path)
+
+
+def test_a_proxy_of_the_environment_is_not_asked(stage, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert isinstance(scraping.scrape(f"http://{stage[1]}/metrics"), scraping.Scrape)
+
+
+def options(*words):
+    parser = argparse.ArgumentParser()
+    top.add_parser(parser.add_subparsers())
+    nowhere = [f"--set={stage}.metrics=127.0.0.1:{port}" for stage, port in NOWHERE.items()]
+    return parser.parse_args(["top", *nowhere, *words])
+
+
+# Reserved ports below 10, on which nothing listens.
+NOWHERE = {"capture": 2, "detector": 3, "classifier": 4, "recorder": 5, "display": 6}
+
+
+def test_without_a_terminal_one_plain_table_is_printed(stage, capsys):
+    assert top.run(options("--metrics", stage[1])) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert f"capture {stage[1]}" in out
+    assert "cam1" in out
+    assert out.count("no answer from") == 5
+
+
+def test_when_nothing_answers_the_exit_code_says_so(capsys):
+    assert top.run(options("--once")) == 1
+    assert capsys.readouterr().out.count("no answer from") == 5

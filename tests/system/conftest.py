@@ -1,0 +1,28 @@
+"""Real processes for the tests: the whole pipeline, started once for the tests that only watch."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from services.cli.pipeline import ROOT, Pipeline
+from shared.config import load
+
+DEFAULT = ROOT / "configs" / "default.toml"
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout: float = 30.0) -> None:
+    """Look until the condition holds; fail after `timeout` seconds, saying what was waited for."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout:g} s in vain for {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """The pipeline as `make run` starts it, on ports of its own, ready."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    with Pipeline(load(DEFAULT), folder) as running:
+        running.wait_ready()
+        yield running

@@ -1,0 +1,77 @@
+"""The configuration: what is wrong is named by its path, and the files that ship are good."""
+
+from pathlib import Path
+
+import pytest
+
+from services.cli.main import main
+from shared.config import Config, load
+from shared.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
+def test_each_file_that_ships_is_good(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["detector", "--config", str(path), "--check-config"]) == 0
+    assert "good" in capsys.readouterr().out
+
+
+def test_without_a_file_the_defaults_are_used() -> None:
+    assert load(None) == Config()
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("detector.colour=1", "detector: Object contains unknown field `colour`"),
+        ("colour=1", "top level: Object contains unknown field `colour`"),
+        ("detector.threads=many", "detector.threads"),
+        ("detector.backend=dlib", "detector.backend"),
+        ("capture.sources=[{name='A B'}]", "capture.sources[0].name"),
+        ("capture.sources=[]", "capture.sources"),
+        ("capture.sources=[{name='a'}, {name='a'}]", "two sources are named a"),
+        ("capture.bind=5551", "capture.bind"),
+        ("classifier.shard=1", "classifier.shard"),
+        ("detector", "key=value"),
+        ("detector.backend.x=1", "detector"),
+    ],
+)
+def test_what_is_wrong_is_named(setting: str, named: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, [setting])
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("detector.backend=haar", "haar"),
+        ('detector.backend="haar"', "haar"),
+        ("detector.backend = yunet", "yunet"),
+    ],
+)
+def test_a_setting_may_be_a_bare_word(setting: str, value: str) -> None:
+    assert load(None, [setting]).detector.backend == value
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [("detector = [", "is no TOML"), ("[detector]\nthreads = 0\n", "detector.threads")],
+)
+def test_a_broken_file_is_named(tmp_path: Path, content: str, named: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=named) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_wrong_configuration_ends_with_code_2_and_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["capture", "--config", str(tmp_path / "missing.toml")]) == 2
+    error = capsys.readouterr().err
+    assert "missing.toml" in error
+    assert error.count("\n") == 1

@@ -1,0 +1,67 @@
+"""The documentation names every setting, metric, topic and message field, and no others."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from shared import config, messages
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def rows(text: str) -> list[str]:
+    """Return the first cell's name of each table row."""
+    return re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)
+
+
+def section(page: str, title: str) -> str:
+    """Return the part of the page below a heading, up to the next one."""
+    text = (DOCS / page).read_text("utf-8")
+    start = text.index(f"## {title}\n")
+    end = text.find("\n## ", start)
+    return text[start : end if end > 0 else None]
+
+
+def test_the_wire_format_names_every_common_field() -> None:
+    fields = {field.name for field in msgspec.structs.fields(messages.Header)}
+    assert set(rows(section("wire-format.md", "Every header"))) == fields | {"v"}
+
+
+@pytest.mark.parametrize("name", messages.KINDS)
+def test_the_wire_format_names_every_field_of_a_topic(name: str) -> None:
+    common = {field.name for field in msgspec.structs.fields(messages.Header)}
+    own = {field.name for field in msgspec.structs.fields(messages.KINDS[name])} - common
+    assert set(rows(section("wire-format.md", f"`{name}/`"))) == own
+
+
+@pytest.mark.parametrize(
+    ("page_section", "struct"),
+    [("`faces/`", messages.Face), ("`emotion/`", messages.EmotionFace)],
+)
+def test_the_wire_format_names_every_field_of_a_face(
+    page_section: str, struct: type[msgspec.Struct]
+) -> None:
+    text = section("wire-format.md", page_section)
+    for field in msgspec.structs.fields(struct):
+        assert f"`{field.name}`" in text
+
+
+def settings(struct: type[msgspec.Struct], prefix: str = "") -> set[str]:
+    """Return the dotted paths of all keys."""
+    paths: set[str] = set()
+    for field in msgspec.structs.fields(struct):
+        path = f"{prefix}{field.name}"
+        if isinstance(field.type, type) and issubclass(field.type, config.Section):
+            paths |= settings(field.type, f"{path}.")
+        elif field.name == "sources":
+            paths |= settings(config.Source, "sources.")
+        else:
+            paths.add(path)
+    return paths
+
+
+def test_every_setting_stands_in_the_documentation() -> None:
+    text = (DOCS / "configuration.md").read_text("utf-8")
+    assert set(rows(text)) == settings(config.Config)

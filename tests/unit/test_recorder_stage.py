@@ -1,0 +1,288 @@
+"""The recorder's stage: what a user finds in the folder after messages went in."""
+
+import math
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from models.labels import LABELS
+from services.recorder.metrics import RecorderMetrics
+from services.recorder.retention import Limits, Retention
+from services.recorder.stage import RecorderStage
+from services.recorder.store import Store
+from services.recorder.video import StreamVideo, best_encoder
+from shared.annotate import COLORS, bgr
+from shared.errors import MessageError
+from shared.messages import Credit, Emotion, EmotionFace, Event, Frame, Message
+
+WIDTH, HEIGHT = 320, 180
+ENCODER = best_encoder()
+
+
+class Clock:
+    """A clock that the test turns."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Rig:
+    """A stage with its folder, the errors that it told of, and what was recorded."""
+
+    def __init__(self, folder: Path, make_video: Callable[[str], StreamVideo] | None) -> None:
+        self.folder = folder
+        self.clock = Clock()
+        self.registry = CollectorRegistry()
+        self.errors: list[MessageError] = []
+        self.store = Store(folder / "emostream.db", 0.5, self.clock)
+        metrics = RecorderMetrics(self.registry)
+        keeper = Retention(folder, self.store, Limits(math.inf, math.inf), metrics)
+        self.stage = RecorderStage(
+            self.store, make_video, keeper, metrics, self.errors.append, 0.5, self.clock
+        )
+
+    def give(self, *messages: Message) -> list[tuple[str, int]]:
+        """Let the stage take the messages; return (stream, seq) of its credits."""
+        return self.credits(self.stage(messages))
+
+    def later(self, seconds: float) -> list[tuple[str, int]]:
+        self.clock.now += seconds
+        return self.credits(self.stage.idle(self.clock.now))
+
+    def credits(self, messages: list[Message]) -> list[tuple[str, int]]:
+        headers = [message.header for message in messages]
+        assert all(isinstance(header, Credit) for header in headers)
+        assert {message.topic.partition("/")[0] for message in messages} <= {"credit"}
+        return [(header.stream, header.seq) for header in headers]
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(self.folder / "emostream.db")
+        rows = connection.execute(query).fetchall()
+        connection.close()
+        return rows
+
+    def videos(self, stream: str = "cam1") -> list[Path]:
+        return sorted((self.folder / stream).glob("*.mp4"), key=lambda path: path.stat().st_ino)
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(f"emostream_recorder_{name}", labels)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    rig = Rig(tmp_path, lambda stream: StreamVideo(tmp_path / stream, ENCODER))
+    yield rig
+    rig.stage.close()
+
+
+@pytest.fixture
+def rows_only(tmp_path: Path) -> Iterator[Rig]:
+    rig = Rig(tmp_path, None)
+    yield rig
+    rig.stage.close()
+
+
+def common(seq: int, stream: str, run: str) -> dict[str, Any]:
+    t = 1_700_000_000 * 10**9 + seq * 40_000_000
+    return {"stream": stream, "run": run, "seq": seq, "t": t, "pts": seq * 40_000_000, "marks": {}}
+
+
+def frame(seq: int, stream: str = "cam1", run: str = "r1", width: int = WIDTH) -> Message:
+    header = Frame(**common(seq, stream, run), width=width, height=HEIGHT, encoding="bgr8")
+    return Message(header, bytes([90]) * (width * HEIGHT * 3))
+
+
+def emotion(
+    seq: int, stream: str = "cam1", run: str = "r1", part: int = 0, parts: int = 1
+) -> Message:
+    even = dict.fromkeys(LABELS, 0.125)
+    face = EmotionFace(part + 1, (100, 60, 80, 80), even, even, "happiness", 0.9)
+    header = Emotion(
+        **common(seq, stream, run), model="m", faces=(face,), part=part, parts=parts, degraded=False
+    )
+    return Message(header)
+
+
+def event(seq: int) -> Message:
+    header = Event(
+        **common(seq, "cam1", "r1"), kind="enter", track=1, label="fear", previous="",
+        confidence=0.5, since=0,
+    )  # fmt: skip
+    return Message(header)
+
+
+def end(kind: Any, frames: int, run: str = "r1", **fields: Any) -> Message:
+    return Message(kind(**common(frames, "cam1", run), end=True, frames=frames, **fields))
+
+
+FRAME_END = {"width": WIDTH, "height": HEIGHT, "encoding": "bgr8"}
+EMOTION_END = {"model": "m", "faces": (), "part": 0, "parts": 1, "degraded": False}
+
+
+def pictures(path: Path) -> list[tuple[int, bool]]:
+    """Return (frame number at 25/s, whether a box is drawn) of each picture of the file."""
+    with av.open(path) as container:
+        return [
+            (
+                round(picture.time * 25),
+                bool(
+                    np.abs(
+                        picture.to_ndarray(format="bgr24")[140, 110:170].astype(int)
+                        - bgr(COLORS["happiness"])
+                    ).max(axis=1).min() < 60
+                ),
+            )
+            for picture in container.decode(video=0)
+        ]  # fmt: skip
+
+
+def test_video_rows_and_credit_come_out(rig: Rig) -> None:
+    assert rig.stage.topics == ("frame/", "emotion/", "event/")
+    for seq in range(10):
+        rig.clock.now += 0.04
+        rig.give(frame(seq))
+        rig.give(event(seq), emotion(seq))
+    assert rig.later(0.5) == [("cam1", 9)]
+    rig.stage.close()
+    (video,) = rig.videos()
+    assert pictures(video) == [(seq, True) for seq in range(10)]
+    assert rig.rows("SELECT seq, faces, whole FROM frames") == [(seq, 1, 1) for seq in range(10)]
+    assert rig.rows("SELECT count(*) FROM observations") == [(10,)]
+    assert rig.rows("SELECT count(*) FROM events") == [(10,)]
+    assert rig.sample("video_frames_total", stream="cam1", results="whole") == 10
+    assert rig.sample("rows_total", table="observations") == 10
+
+
+def test_results_are_drawn_on_their_own_frame(rig: Rig) -> None:
+    rig.give(frame(0), frame(1), frame(2), emotion(1))
+    rig.later(1.0)
+    rig.stage.close()
+    (video,) = rig.videos()
+    assert pictures(video) == [(0, False), (1, True), (2, False)]
+    assert rig.sample("video_frames_total", stream="cam1", results="none") == 2
+
+
+def test_without_video_no_frame_is_needed(rows_only: Rig) -> None:
+    assert rows_only.stage.topics == ("emotion/", "event/")
+    assert rows_only.give(emotion(0), event(0), emotion(1)) == [("cam1", 1)]
+    assert rows_only.rows("SELECT seq FROM observations") == [(0,), (1,)]
+    assert rows_only.videos() == []
+
+
+def test_credit_comes_only_after_the_commit(rows_only: Rig) -> None:
+    assert rows_only.give(emotion(0)) == [("cam1", 0)]
+    rows_only.clock.now += 0.1
+    assert rows_only.give(emotion(1)) == []
+    assert rows_only.rows("SELECT seq FROM frames") == [(0,)]
+    assert rows_only.later(0.4) == [("cam1", 1)]
+    assert rows_only.rows("SELECT seq FROM frames") == [(0,), (1,)]
+    assert rows_only.later(1.0) == []
+
+
+def test_credit_waits_for_all_parts(rows_only: Rig) -> None:
+    assert rows_only.give(emotion(0, part=1, parts=2), emotion(1, part=1, parts=2)) == []
+    rows_only.clock.now += 1
+    assert rows_only.give(emotion(0, part=0, parts=2)) == [("cam1", 0)]
+    assert rows_only.rows("SELECT seq, whole FROM frames") == [(0, 1), (1, 0)]
+
+
+def test_credit_waits_for_the_video(rig: Rig) -> None:
+    assert rig.give(emotion(5)) == []
+    rig.clock.now += 1
+    assert rig.give(frame(5), frame(6), emotion(6)) == [("cam1", 6)]
+
+
+def test_an_answer_that_is_sent_again_counts_once(rows_only: Rig) -> None:
+    rows_only.give(emotion(0), emotion(1))
+    rows_only.give(emotion(0), emotion(1), emotion(2))
+    rows_only.later(1.0)
+    assert rows_only.rows("SELECT seq, faces FROM frames") == [(0, 1), (1, 1), (2, 1)]
+    assert rows_only.rows("SELECT count(*) FROM observations") == [(3,)]
+
+
+def test_late_results_are_recorded_all_the_same(rig: Rig) -> None:
+    rig.give(frame(0))
+    rig.later(2.0)
+    rig.give(emotion(0))
+    rig.later(1.0)
+    assert rig.rows("SELECT seq FROM observations") == [(0,)]
+
+
+def test_streams_are_kept_apart(rig: Rig) -> None:
+    rig.give(frame(0, "cam1"), frame(7, "cam2"), emotion(7, "cam2"), emotion(0, "cam1"))
+    rig.clock.now += 1
+    assert set(rig.give(frame(8, "cam2"), emotion(8, "cam2"))) == {("cam2", 8)}
+    rig.stage.close()
+    assert pictures(rig.videos("cam1")[0]) == [(0, True)]
+    assert pictures(rig.videos("cam2")[0]) == [(0, True), (1, True)]
+
+
+def test_a_restart_and_a_new_size_begin_new_files(rig: Rig) -> None:
+    rig.give(frame(3), emotion(3), frame(0, run="r2"), emotion(0, run="r2"))
+    rig.give(frame(1, run="r2", width=640), emotion(1, run="r2"))
+    rig.stage.close()
+    assert [pictures(video) for video in rig.videos()] == [[(0, True)]] * 3
+    assert rig.rows("SELECT run, seq FROM frames") == [("r1", 3), ("r2", 0), ("r2", 1)]
+
+
+def test_an_end_finishes_the_file_when_all_frames_are_written(rig: Rig) -> None:
+    rig.give(frame(0), end(Frame, 1, **FRAME_END), end(Frame, 1, **FRAME_END))
+    assert rig.videos() == [], "the frame still waits for its result"
+    rig.give(emotion(0), end(Emotion, 1, **EMOTION_END))
+    # The index of a finished file tells how many pictures it has.
+    with av.open(rig.videos()[0]) as container:
+        assert container.streams.video[0].frames == 1
+    rig.later(1.0)
+    assert rig.rows("SELECT run, frames FROM runs") == [("r1", 1)]
+
+
+def test_a_silent_stream_has_its_file_finished(rig: Rig) -> None:
+    rig.give(frame(0), emotion(0))
+    rig.give(frame(1), emotion(1))
+    rig.later(31.0)
+    with av.open(rig.videos()[0]) as container:
+        assert container.streams.video[0].frames == 2
+    rig.give(frame(2), emotion(2))
+    rig.stage.close()
+    assert len(rig.videos()) == 2
+
+
+def test_broken_input_is_told_and_survived(rig: Rig) -> None:
+    header = Frame(**common(1, "cam1", "r1"), width=WIDTH, height=HEIGHT, encoding="jpeg")
+    huge = Frame(**{**common(0, "cam2", "r"), "t": 2**63}, **FRAME_END)
+    rig.give(frame(0), Message(header, b"no jpeg"), frame(2), Message(huge, frame(0).payload))
+    rig.give(emotion(0), emotion(1), emotion(2))
+    rig.stage.close()
+    assert [error.reason for error in rig.errors] == ["header", "payload"]
+    assert pictures(rig.videos()[0]) == [(0, True), (2, True)]
+
+
+def test_jpeg_frames_are_recorded(rig: Rig) -> None:
+    header = Frame(**common(0, "cam1", "r1"), width=WIDTH, height=HEIGHT, encoding="jpeg")
+    jpeg = cv2.imencode(".jpg", np.full((HEIGHT, WIDTH, 3), 90, np.uint8))[1].tobytes()
+    rig.give(Message(header, jpeg), emotion(0))
+    rig.stage.close()
+    assert pictures(rig.videos()[0]) == [(0, True)]
+
+
+def test_probes_are_ignored(rig: Rig) -> None:
+    probe = Message(Frame(**common(0, "cam1", "r1"), **FRAME_END, probe=True, pid=5))
+    assert rig.give(probe) == []
+    rig.later(1.0)
+    assert rig.videos() == []
+
+
+def test_closing_writes_what_still_waits(rig: Rig) -> None:
+    rig.give(frame(0), emotion(0), frame(1), frame(2))
+    rig.stage.close()
+    assert pictures(rig.videos()[0]) == [(0, True), (1, False), (2, False)]
+    assert rig.rows("SELECT seq FROM frames") == [(0,)]

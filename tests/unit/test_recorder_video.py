@@ -1,0 +1,211 @@
+"""The recorder's video files."""
+
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from services.recorder.video import ENCODERS, FILE_NAME, StreamVideo, VideoWriter, best_encoder
+from shared.errors import RecordingError
+from shared.messages import Frame
+
+MS = 10**6
+ENCODER = best_encoder()
+
+
+def picture(n: int, width: int = 64, height: int = 48) -> np.ndarray:
+    """A gray that tells n, so that a test sees which picture it got back."""
+    return np.full((height, width, 3), 8 + 4 * n, np.uint8)
+
+
+def header(pts_ms: int, run: str = "r1", width: int = 64, height: int = 48) -> Frame:
+    return Frame(
+        stream="cam1", run=run, seq=0, t=1_700_000_000 * 10**9, pts=pts_ms * MS, marks={},
+        width=width, height=height, encoding="bgr8",
+    )  # fmt: skip
+
+
+def shown(path: Path) -> list[tuple[int, int]]:
+    """Return (ms, n) of each picture of the file."""
+    with av.open(path) as container:
+        return [
+            (round(frame.time * 1000), round((frame.to_ndarray(format="bgr24").mean() - 8) / 4))
+            for frame in container.decode(video=0)
+        ]
+
+
+def seconds(path: Path) -> float:
+    with av.open(path) as container:
+        return (container.duration or 0) / 1e6
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """Let no file of this process grow beyond 100 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("encoder", [ENCODER, "mpeg4"])
+def test_dropped_frames_keep_their_time(tmp_path: Path, encoder: str) -> None:
+    path = tmp_path / "video.mp4"
+    kept = [0, 1, 2, 3, 10, 11, 40, 41]
+    with VideoWriter(path, 64, 48, encoder) as writer:
+        for n in kept:
+            writer.write(picture(n), 5_000 * MS + n * 40 * MS)
+    assert shown(path) == [(n * 40, n) for n in kept]
+    assert seconds(path) == pytest.approx(41 * 0.04, abs=0.05)
+
+
+def test_a_killed_process_leaves_a_file_that_plays(tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    program = f"""
+import os, signal
+import numpy as np
+from pathlib import Path
+from services.recorder.video import VideoWriter
+writer = VideoWriter(Path({str(path)!r}), 64, 48, {ENCODER!r})
+for n in range(60):
+    writer.write(np.full((48, 64, 3), 8 + 4 * n, np.uint8), n * 40_000_000)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    assert ended.returncode == -9, ended.stderr
+    assert shown(path) == [(n * 40, n) for n in range(59)]
+
+
+def test_a_viewer_can_seek_every_two_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    with VideoWriter(path, 64, 48, ENCODER) as writer:
+        for n in range(60):
+            writer.write(picture(n), n * 100 * MS)
+    with av.open(path) as container:
+        keys = [packet.pts * packet.time_base for packet in container.demux() if packet.is_keyframe]
+    assert [float(key) for key in keys] == [0, 2, 4]
+
+
+@pytest.mark.parametrize("encoder", [ENCODER, "mpeg4"])
+@pytest.mark.parametrize(
+    "size,padded", [((1, 1), (2, 2)), ((63, 48), (64, 48)), ((64, 47), (64, 48)), ((5, 3), (6, 4))]
+)
+def test_odd_sizes_are_padded(
+    tmp_path: Path, encoder: str, size: tuple[int, int], padded: tuple[int, int]
+) -> None:
+    path = tmp_path / "video.mp4"
+    with VideoWriter(path, *size, encoder) as writer:
+        writer.write(picture(40, *size), 0)
+    with av.open(path) as container:
+        (frame,) = container.decode(video=0)
+    assert (frame.width, frame.height) == padded
+    assert frame.to_ndarray(format="gray").std() < 2
+
+
+def test_colours_survive(tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    orange = np.full((48, 64, 3), (0, 94, 213), np.uint8)
+    orange.flags.writeable = False
+    with VideoWriter(path, 64, 48, ENCODER) as writer:
+        writer.write(orange, 0)
+    with av.open(path) as container:
+        (frame,) = container.decode(video=0)
+    assert np.abs(frame.to_ndarray(format="bgr24")[24, 32].astype(int) - (0, 94, 213)).max() < 8
+
+
+def test_equal_timestamps_are_kept_apart(tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    with VideoWriter(path, 64, 48, ENCODER) as writer:
+        for n, pts in enumerate([0, 0, -5 * MS, 40 * MS]):
+            writer.write(picture(n), pts)
+    assert [n for _, n in shown(path)] == [0, 1, 2, 3]
+    assert shown(path)[-1] == (40, 3)
+
+
+def test_a_writer_that_got_nothing_closes(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "video.mp4", 64, 48, ENCODER)
+    writer.close()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param(header(40, run="r2"), id="new run"),
+        pytest.param(header(40, width=32), id="another size"),
+        pytest.param(header(-1_500), id="pts jumps back"),
+        pytest.param(header(600_000), id="10 minutes"),
+    ],
+)
+def test_a_new_file_begins(tmp_path: Path, second: Frame) -> None:
+    video = StreamVideo(tmp_path, ENCODER)
+    video.write(header(0), picture(1))
+    first = video.path
+    video.write(second, picture(2, second.width))
+    assert first is not None and shown(first) == [(0, 1)], "the first file must be finished"
+    assert video.path != first
+    video.close()
+    assert [shown(path) for path in files(tmp_path)] == [[(0, 1)], [(0, 2)]]
+
+
+def test_one_file_goes_on(tmp_path: Path) -> None:
+    video = StreamVideo(tmp_path, ENCODER)
+    for n, pts in enumerate([0, 40, 30, 5_000, 599_000]):
+        video.write(header(pts), picture(n))
+    video.close()
+    assert len(files(tmp_path)) == 1
+    assert video.path is None
+
+
+def test_a_large_file_is_followed_by_another(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    video = StreamVideo(tmp_path, ENCODER, max_bytes=20_000)
+    for n in range(50):
+        video.write(header(n * 40), np.roll(noise, n, 1))
+    video.close()
+    assert len(files(tmp_path)) > 2
+    assert all(path.stat().st_size < 40_000 for path in files(tmp_path))
+
+
+@pytest.mark.parametrize("run", ["a1b2", "../../etc/x", "", "a b/c\0d" * 20])
+def test_names_follow_the_pattern_whatever_the_run(tmp_path: Path, run: str) -> None:
+    video = StreamVideo(tmp_path / "cam1", ENCODER)
+    video.write(header(0, run=run), picture(0))
+    video.close()
+    (path,) = (tmp_path / "cam1").iterdir()
+    assert FILE_NAME.fullmatch(path.name)
+    assert path.name.startswith("20231114T221320Z-")
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "cam1").write_text("a file in the way")
+    with pytest.raises(RecordingError, match=r"cam1: .*recorder\.folder"):
+        StreamVideo(tmp_path / "cam1", ENCODER).write(header(0), picture(0))
+
+
+@pytest.mark.parametrize("encoder", [ENCODER, "mpeg4"])
+def test_a_full_disk_is_one_clear_error(tmp_path: Path, encoder: str, small_disk: None) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    writer = VideoWriter(tmp_path / "video.mp4", 320, 240, encoder)
+    with pytest.raises(RecordingError, match=r"cannot write .*video\.mp4: File too large"):
+        for n in range(100):
+            writer.write(np.roll(noise, n, 1), n * 40 * MS)
+    with pytest.raises(RecordingError):
+        writer.close()
+    writer.close()
+
+
+def test_a_missing_encoder_falls_back_to_another() -> None:
+    assert best_encoder(["x264-that-nobody-built", "mpeg4"]) == "mpeg4"
+    assert best_encoder() in ENCODERS
+    with pytest.raises(RecordingError, match="no video encoder"):
+        best_encoder(["x264-that-nobody-built"])

@@ -1,0 +1,314 @@
+"""The arithmetic behind `emostream top`, and what its tables say."""
+
+import argparse
+import io
+import math
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from rich.console import Console
+
+from services.cli import histogram, top
+from services.cli.accounts import accounts
+from services.cli.scraping import History, Scrape, Scraper, parse
+from services.cli.top_view import rows, view
+from services.recorder.metrics import RecorderMetrics
+from shared.config import Config
+from shared.errors import ConfigError
+from shared.join import Joined
+from shared.messages import Faces, Message
+from shared.metrics import StageMetrics
+
+INF = math.inf
+
+
+@pytest.mark.parametrize(
+    ("q", "buckets", "expected"),
+    [
+        (0.5, {}, None),
+        (0.5, {1.0: 0, INF: 0}, None),
+        # All in one bucket: spread evenly over it.
+        (0.5, {1.0: 10, 2.0: 10, INF: 10}, 0.5),
+        (0.9, {1.0: 10, 2.0: 10, INF: 10}, 0.9),
+        (0.5, {1.0: 0, 2.0: 10, INF: 10}, 1.5),
+        # Across buckets, empty ones between.
+        (0.5, {1.0: 2, 2.0: 4, 4.0: 8, INF: 8}, 2.0),
+        (0.75, {1.0: 2, 2.0: 4, 4.0: 8, INF: 8}, 3.0),
+        (0.99, {1.0: 50, 2.0: 50, 4.0: 50, 8.0: 100, INF: 100}, 4 + 4 * 0.98),
+        (1.0, {1.0: 50, 2.0: 100, INF: 100}, 2.0),
+        # The lowest value lies at the start of the first bucket that has any.
+        (0.0, {1.0: 0, 2.0: 0, 4.0: 8, INF: 8}, 2.0),
+        # Nothing is known of the last bucket but its start.
+        (0.5, {1.0: 0, 2.0: 1, INF: 100}, 2.0),
+        (0.5, {INF: 100}, 0.0),
+        # The order of the bounds does not matter.
+        (0.75, {INF: 8, 4.0: 8, 2.0: 4, 1.0: 2}, 3.0),
+    ],
+)
+def test_quantiles(q, buckets, expected):
+    assert histogram.quantile(q, buckets) == (
+        expected if expected is None else pytest.approx(expected)
+    )
+
+
+class Stage:
+    """A stage's real metrics, read at chosen times."""
+
+    def __init__(self, name):
+        self.name = name
+        self.registry = CollectorRegistry()
+        self.metrics = StageMetrics(name, self.registry)
+        self.metrics.ready.set(1)
+
+    def give(self, count, latency=0.02, stream="cam1"):
+        for _ in range(count):
+            self.metrics.taken(stream)
+            self.metrics.given(stream, latency)
+        return self
+
+    def drop(self, count, reason="backlog"):
+        for _ in range(count):
+            self.metrics.dropped(message(), reason)
+        return self
+
+    def lose(self, count):
+        self.metrics.lost(message(), count)
+        return self
+
+    def read(self, when=0.0):
+        return Scrape(when, parse(generate_latest(self.registry).decode()))
+
+
+def message():
+    return Message(
+        Faces(
+            stream="cam1", run="r", seq=1, t=1, pts=1, marks={}, width=1, height=1, faces=(),
+            crop=(64, 64), part=0, parts=1,
+        )
+    )  # fmt: skip
+
+
+def history(*scrapes, window=10.0):
+    filled = History(window)
+    for scrape in scrapes:
+        filled.add(scrape)
+    return filled
+
+
+GIVEN = "emostream_frames_given_total"
+
+
+@pytest.mark.parametrize(
+    ("readings", "rate"),
+    [
+        ([(0, 0)], None),
+        ([(0, 0), (2, 50)], 25),
+        ([(0, 0), (1, 100), (2, 100)], 50),
+        # Only the last ten seconds count.
+        ([(0, 0), (5, 1000), (10, 1100), (15, 1250)], 25),
+        # A process that started again begins from there.
+        ([(0, 900), (1, 925), (2, 10)], None),
+        ([(0, 900), (1, 925), (2, 10), (3, 40)], 30),
+    ],
+)
+def test_rates(readings, rate):
+    labels = frozenset({("stage", "detector"), ("stream", "cam1")})
+    scrapes = [Scrape(when, {GIVEN: {labels: value}}) for when, value in readings]
+    assert history(*scrapes).rate(GIVEN, stage="detector", stream="cam1") == rate
+
+
+def test_a_stream_that_is_new_counts_from_nothing():
+    detector = Stage("detector").give(10)
+    first = detector.read(0)
+    past = history(first, detector.give(30, stream="cam2").read(1))
+    assert past.rate(GIVEN, stage="detector", stream="cam2") == 30
+    assert past.rate(GIVEN, stage="detector", stream="cam1") == 0
+
+
+def test_a_gauge_that_falls_is_no_new_process():
+    detector = Stage("detector")
+    detector.metrics.queue_depth.set(3)
+    first = detector.read(0)
+    detector.metrics.queue_depth.set(0)
+    detector.metrics.ready.set(0)
+    assert history(first, detector.give(7).read(1)).seconds == 1
+
+
+def test_a_row_tells_of_the_last_seconds():
+    classifier = Stage("classifier").give(1000, latency=3.0).drop(2).drop(1, "stale").lose(4)
+    first = classifier.read(0)
+    classifier.give(90, latency=0.0275).give(10, latency=0.09)
+    (row,) = rows(history(first, classifier.read(4)), "classifier")
+    assert (row.stream, row.frames, row.lost) == ("cam1", 25, 4)
+    assert row.dropped == {"backlog": 2, "stale": 1}
+    p50, p95, p99 = row.latency
+    assert 0.025 < p50 < 0.03
+    assert 0.08 < p95 < p99 <= 0.1
+    assert row.faces is None
+
+
+def test_a_row_without_a_past_has_no_rates():
+    (row,) = rows(history(Stage("detector").give(5).read()), "detector")
+    assert (row.frames, row.faces, row.latency) == (None, None, (None, None, None))
+    assert list(rows(History(), "detector")) == []
+
+
+def test_the_emotion_path_adds_up():
+    scrapes = [
+        Stage("capture").give(1000).read(),
+        Stage("detector").give(960).drop(20).drop(5, "stale").read(),
+        Stage("classifier").give(950).drop(3).lose(4).read(),
+    ]
+    (account,) = accounts(scrapes)
+    assert (account.path, account.stream) == ("emotions", "cam1")
+    assert (account.captured, account.answered) == (1000, 950)
+    assert account.dropped == {
+        ("detector", "backlog"): 20,
+        ("detector", "stale"): 5,
+        ("classifier", "backlog"): 3,
+    }
+    assert account.lost == {"classifier": 4}
+    assert account.in_flight == 1000 - 950 - 28 - 4
+
+
+def test_the_pixel_path_is_counted_by_itself():
+    scrapes = [
+        Stage("capture").give(100).give(40, stream="cam2").read(),
+        Stage("display").give(90).drop(8, "late").read(),
+    ]
+    first, second = accounts(scrapes)
+    assert (first.path, first.stream, first.in_flight) == ("pixels to display", "cam1", 2)
+    assert (second.stream, second.captured, second.in_flight) == ("cam2", 40, 40)
+
+
+def test_a_recorder_without_video_reads_no_pixels():
+    capture, recorder = Stage("capture").give(100), Stage("recorder").give(7)
+    assert accounts([capture.read(), recorder.read()]) == []
+    written = RecorderMetrics(recorder.registry)
+    written.count_video(Joined(Message(message().header), (), whole=False))
+    (account,) = accounts([capture.read(), recorder.read()])
+    assert (account.path, account.in_flight) == ("pixels to recorder", 93)
+
+
+def test_two_processes_of_a_stage_count_together():
+    scrapes = [
+        Stage("capture").give(100).read(),
+        Stage("detector").give(100).read(),
+        Stage("classifier").give(60).read(),
+        Stage("classifier").give(39).read(),
+    ]
+    (account,) = accounts(scrapes)
+    assert (account.answered, account.in_flight) == (99, 1)
+
+
+def test_a_sum_without_all_its_stages_is_not_shown():
+    assert accounts([Stage("capture").give(9).read(), Stage("detector").give(9).read()]) == []
+    assert accounts([]) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("", "no metrics of emostream"),
+        ("python_info 1.0\n", "no metrics of emostream"),
+        ("<html><body>It works!</body></html>", "no page of metrics"),
+        ("emostream_ready{", "no page of metrics"),
+    ],
+)
+def test_a_page_of_something_else_is_refused(page, said):
+    with pytest.raises(ValueError, match=said):
+        parse(page)
+
+
+def text(renderable, width=150):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+def scraper_of(*stages, dead=()):
+    scraper = Scraper([])
+    for stage in stages:
+        first = stage.read(0)
+        scraper.histories[stage.name] = history(first, stage.give(50).read(2))
+    for name in dead:
+        scraper.histories[name] = History()
+        scraper.failures = {**scraper.failures, name: "Connection refused"}
+    return scraper
+
+
+def line(shown, start):
+    return next(line for line in shown.splitlines() if line.strip().startswith(start)).split()
+
+
+def test_the_view_names_every_stage_and_stream():
+    capture, detector = Stage("capture"), Stage("detector").drop(3).give(1, stream="cam2")
+    detector.metrics.queue_depth.set(2)
+    detector.metrics.bad("msgpack")
+    scraper = scraper_of(capture, detector)
+    shown = text(view({"capture": "capture", "detector": "detector"}, scraper))
+    assert line(shown, "capture")[:4] == ["capture", "ready", "cam1", "25.0"]
+    cells = line(shown, "detector")
+    assert cells[:4] == ["detector", "ready", "cam1", "25.0"]
+    assert cells[-5:] == ["0", "2", "1", "backlog", "3"]
+    assert line(shown, "cam2")[:2] == ["cam2", "0.0"]
+
+
+def test_a_stage_that_does_not_answer_is_shown_as_such():
+    scraper = scraper_of(Stage("capture"), dead=["detector"])
+    shown = text(view({"capture": "capture", "detector": "detector"}, scraper))
+    assert line(shown, "detector")[:3] == ["detector", "no", "answer"]
+    assert "detector: no answer from detector: Connection refused" in shown
+    assert "25.0" in shown
+
+
+def test_a_stage_that_is_not_ready_is_shown_as_such():
+    display = Stage("display")
+    display.metrics.ready.set(0)
+    shown = text(view({"display": "display"}, scraper_of(display)))
+    assert line(shown, "display")[:3] == ["display", "not", "ready"]
+
+
+def test_the_view_shows_the_sums_and_says_when_they_cannot_hold():
+    stages = Stage("capture"), Stage("detector").drop(2), Stage("classifier")
+    named = {stage.name: stage.name for stage in stages}
+    shown = text(view(named, scraper_of(*stages)))
+    assert line(shown, "emotions")[:7] == ["emotions", "cam1", "50", "50", "2", "0", "-2"]
+    assert "do not add up" not in shown
+    stages[1].drop(50)
+    assert "do not add up" in text(view(named, scraper_of(*stages)))
+
+
+def test_the_view_fits_a_narrow_terminal():
+    stages = Stage("capture"), Stage("detector").drop(2).drop(3, "stale"), Stage("classifier")
+    named = {stage.name: stage.name for stage in stages}
+    shown = text(view(named, scraper_of(*stages)), width=100)
+    assert line(shown, "classifier")[:4] == ["classifier", "ready", "cam1", "25.0"]
+
+
+@pytest.mark.parametrize(
+    ("other", "url", "name"),
+    [
+        ("10.0.0.7:9103", "http://10.0.0.7:9103/metrics", "10.0.0.7:9103"),
+        ("http://gpu:9103/metrics", "http://gpu:9103/metrics", "gpu:9103"),
+        # The classifier's own, named again, stays the classifier.
+        ("127.0.0.1:9103", "http://127.0.0.1:9103/metrics", "classifier"),
+    ],
+)
+def test_further_processes_can_be_named(other, url, name):
+    named = top.named_urls(Config(), [other])
+    assert list(named.values())[:5] == ["capture", "detector", "classifier", "recorder", "display"]
+    assert named[url] == name
+
+
+@pytest.mark.parametrize("other", ["file:///etc/passwd", "gpu", "ftp://gpu:1/x", ""])
+def test_what_is_no_url_is_refused(other):
+    with pytest.raises(ConfigError, match="--metrics"):
+        top.named_urls(Config(), [other])
+
+
+def test_options():
+    parser = argparse.ArgumentParser()
+    top.add_parser(parser.add_subparsers())
+    options = parser.parse_args(["top", "--metrics", "a:1", "--metrics", "b:2", "--once"])
+    assert (options.metrics, options.once, options.config) == (["a:1", "b:2"], True, None)
