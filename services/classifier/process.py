@@ -1,5 +1,8 @@
 """The classifier's process."""
 
+import logging
+import os
+
 from models import load
 from services.classifier.metrics import ClassifierMetrics
 from services.classifier.smoothing import Rules
@@ -7,12 +10,14 @@ from services.classifier.stage import ClassifierStage
 from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from shared.config import Config
 from shared.inbox import LiveInbox
-from shared.messages import Faces
+from shared.messages import Faces, Message
 from shared.service import Service
+
+log = logging.getLogger("emostream")
 
 
 def run(config: Config, instance: int) -> None:
-    """Classify the faces of this classifier's shards until told to stop."""
+    """Classify the faces of this classifier's shards until told to stop, then end the process."""
     settings = config.classifier
     with Service("classifier", config, settings.metrics, Faces, instance) as service:
         publisher = service.publisher(settings.bind, RESULTS_HWM)
@@ -32,5 +37,17 @@ def run(config: Config, instance: int) -> None:
         shards = range(settings.shard, config.detector.shards, settings.of)
         topics = [f"faces/{shard}/" for shard in shards]
         service.receive([Subscription(config.connect.faces, topics, LIVE_HWM)], inbox)
+        log.info("emotions are on %s", publisher.endpoint)
         linger = settings.max_wait_ms / 1000
-        service.run(inbox, stage, publisher, limit=settings.max_batch, linger=linger)
+
+        def step(messages: list[Message]) -> list[Message]:
+            answers = stage(messages)
+            if stage.failure:
+                service.health.lacks("model", stage.failure)
+            else:
+                service.health.has("model")
+            return answers
+
+        service.run(inbox, step, publisher, limit=settings.max_batch, linger=linger)
+    # Everything of ours is closed; TensorFlow's own teardown would take seconds more.
+    os._exit(0)

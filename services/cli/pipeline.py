@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import msgspec
 import psutil
@@ -60,7 +60,9 @@ class Pipeline:
         self.config = with_private_addresses(config, folder)
         self.log = folder / "log.txt"
         self._file = folder / "config.toml"
-        self._file.write_text(tomli_w.dumps(msgspec.to_builtins(self.config)), "utf-8")
+        self._file.write_text(
+            tomli_w.dumps(_without_none(msgspec.to_builtins(self.config))), "utf-8"
+        )
         self._output: IO[bytes] | None = None
         self._honcho: subprocess.Popen[bytes] | None = None
 
@@ -152,6 +154,15 @@ class Pipeline:
             time.sleep(0.1)
         tail = "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-20:])
         raise EmostreamError(f"the pipeline is not ready: {missing}\n{tail}")
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """Return the table without what is unset, which TOML cannot write."""
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None
+    }
 
 
 def _free_ports(count: int) -> list[int]:

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from services.cli.accounts import DROPPED, GIVEN, LOST, READY, TAKEN, Account, accounts
-from services.cli.scraping import History, Scraper
+from services.cli.scraping import History, Scrape, Scraper
 
 QUANTILES = (0.5, 0.95, 0.99)
 # The processes are not read at the same instant, so a sum may be a few frames off.
@@ -60,19 +59,21 @@ def view(named: Mapping[str, str], scraper: Scraper) -> RenderableType:
     for url, failure in scraper.failures.items():
         parts.append(Text(f"{named[url]}: no answer from {url}: {failure}", "red"))
     sums = accounts(scraper.answering())
+    for scrape in scraper.answering():
+        parts += _complaints(scrape)
     if sums:
-        parts.append(_sums(sums))
+        parts += ["", _sums(sums)]
+    if any(account.in_flight < -SKEW for account in sums):
+        parts.append(Text("a process started again: its counters do not add up with the others'"))
     return Group(*parts)
 
 
 def _stages(named: Mapping[str, str], scraper: Scraper) -> Table:
     seconds = max((history.seconds for history in scraper.histories.values()), default=0.0)
-    table = Table(title=f"the last {seconds:.0f} s", title_justify="left", box=SIMPLE_HEAD)
-    for column in ("stage", "state", "stream"):
-        table.add_column(column, no_wrap=True)
-    for column in ("frames/s", "p50 ms", "p95 ms", "p99 ms", "faces/s", "lost", "queue", "bad"):
+    table = _table(f"the last {seconds:.0f} s", "stage", "state", "stream")
+    for column in ("frames/s", "p50/95/99 ms", "faces/s", "lost", "queue"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("dropped")
+    table.add_column("dropped", min_width=11)
     for url, name in named.items():
         if url in scraper.failures:
             table.add_row(name, Text("no answer", "red"))
@@ -88,63 +89,59 @@ def _add_process(table: Table, name: str, history: History) -> None:
     for stage in sorted(scrape.values(READY, "stage")):
         shown = stage if stage == name else f"{stage} {name}"
         state = Text("ready") if scrape.total(READY, stage=stage) else Text("not ready", "yellow")
-        queue = _count(scrape.total("emostream_queue_depth", stage=stage))
-        bad = _count(scrape.total("emostream_bad_messages_total", stage=stage))
-        lines = [_cells(row) for row in rows(history, stage)] or [[NOTHING] * 8]
+        queue = str(round(scrape.total("emostream_queue_depth", stage=stage)))
+        lines = [_cells(row) for row in rows(history, stage)] or [[NOTHING] * 6]
         for *cells, dropped in lines:
-            table.add_row(shown, state, *cells, queue, bad, dropped)
+            table.add_row(shown, state, *cells, queue, dropped)
             # What belongs to the whole process stands once.
-            shown, state, queue, bad = "", Text(), "", ""
+            shown, state, queue = "", Text(), ""
 
 
 def _cells(row: Row) -> list[str]:
+    dropped = ", ".join(f"{reason} {count}" for reason, count in row.dropped.items())
     return [
         row.stream,
         _number(row.frames),
-        *(_number(seconds, 1000) for seconds in row.latency),
+        "/".join(_milliseconds(seconds) for seconds in row.latency),
         _number(row.faces),
-        _count(row.lost),
-        _listed(row.dropped),
+        str(row.lost),
+        dropped or NOTHING,
     ]
+
+
+def _complaints(scrape: Scrape) -> Iterator[Text]:
+    for stage in sorted(scrape.values(READY, "stage")):
+        if bad := round(scrape.total("emostream_bad_messages_total", stage=stage)):
+            yield Text(f"{stage}: {bad} messages that break the wire format", "yellow")
 
 
 def _sums(sums: Sequence[Account]) -> Table:
     title = "where each captured frame went, since the processes started"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for column in ("path", "stream"):
-        table.add_column(column, no_wrap=True)
+    table = _table(title, "path", "stream")
     for column in ("captured =", "answered +", "dropped +", "lost +", "in flight"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("of which")
     for account in sums:
-        flight = Text(str(account.in_flight), "yellow" if account.in_flight < -SKEW else "")
+        dropped, lost = sum(account.dropped.values()), sum(account.lost.values())
         table.add_row(
             account.path,
             account.stream,
-            str(account.captured),
-            str(account.answered),
-            _count(sum(account.dropped.values())),
-            _count(sum(account.lost.values())),
-            flight,
-            _causes(account),
+            *(str(n) for n in (account.captured, account.answered, dropped, lost)),
+            Text(str(account.in_flight), "yellow" if account.in_flight < -SKEW else ""),
         )
     return table
 
 
-def _causes(account: Account) -> str:
-    dropped = {f"{stage} {reason}": n for (stage, reason), n in account.dropped.items()}
-    lost = {f"lost before {stage}": n for stage, n in account.lost.items()}
-    note = "; a process started again: these do not add up" if account.in_flight < -SKEW else ""
-    return _listed(dropped | lost) + note
+def _table(title: str, *columns: str) -> Table:
+    """Return a table so narrow that it fits a terminal of 80 columns."""
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
 
 
-def _number(value: float | None, scale: float = 1.0) -> str:
-    return NOTHING if value is None else f"{value * scale:.1f}"
+def _milliseconds(seconds: float | None) -> str:
+    return NOTHING if seconds is None else f"{seconds * 1000:.0f}"
 
 
-def _count(value: float) -> str:
-    return f"{value:.0f}"
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items()) or NOTHING
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.1f}"

@@ -5,8 +5,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
+from services.capture.metrics import SourceCollector
+from services.classifier.metrics import ClassifierMetrics
+from services.display.metrics import DisplayMetrics
+from services.recorder.metrics import RecorderMetrics
 from shared import config, messages
+from shared.metrics import StageMetrics
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -65,3 +71,19 @@ def settings(struct: type[msgspec.Struct], prefix: str = "") -> set[str]:
 def test_every_setting_stands_in_the_documentation() -> None:
     text = (DOCS / "configuration.md").read_text("utf-8")
     assert set(rows(text)) == settings(config.Config)
+
+
+def test_every_metric_stands_in_the_documentation_and_no_other() -> None:
+    registry = CollectorRegistry()
+    StageMetrics("stage", registry)
+    ClassifierMetrics(registry, "model", "0", ["neutral"])
+    RecorderMetrics(registry)
+    DisplayMetrics(registry)
+    registry.register(SourceCollector(dict))
+    suffix = {"counter": "_total", "info": "_info"}
+    names = {
+        family.name + suffix.get(family.type, "")
+        for family in registry.collect()
+        if family.name.startswith("emostream_")
+    }
+    assert set(rows((DOCS / "metrics.md").read_text("utf-8"))) == names

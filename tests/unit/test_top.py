@@ -250,7 +250,8 @@ def test_the_view_names_every_stage_and_stream():
     assert line(shown, "capture")[:4] == ["capture", "ready", "cam1", "25.0"]
     cells = line(shown, "detector")
     assert cells[:4] == ["detector", "ready", "cam1", "25.0"]
-    assert cells[-5:] == ["0", "2", "1", "backlog", "3"]
+    assert cells[-4:] == ["0", "2", "backlog", "3"]
+    assert "detector: 1 messages that break the wire format" in shown
     assert line(shown, "cam2")[:2] == ["cam2", "0.0"]
 
 
@@ -281,9 +282,13 @@ def test_the_view_shows_the_sums_and_says_when_they_cannot_hold():
 
 def test_the_view_fits_a_narrow_terminal():
     stages = Stage("capture"), Stage("detector").drop(2).drop(3, "stale"), Stage("classifier")
+    stages[0].metrics.ready.set(0)
     named = {stage.name: stage.name for stage in stages}
-    shown = text(view(named, scraper_of(*stages)), width=100)
+    shown = text(view(named, scraper_of(*stages)), width=80)
     assert line(shown, "classifier")[:4] == ["classifier", "ready", "cam1", "25.0"]
+    assert line(shown, "emotions")[-1] == "-5"
+    assert "…" not in shown
+    assert "stale 3" in shown
 
 
 @pytest.mark.parametrize(

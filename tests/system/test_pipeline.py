@@ -1,0 +1,207 @@
+"""The whole pipeline as a user starts it."""
+
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import av
+import msgpack
+import psutil
+import pytest
+import zmq
+
+from services.capture.demo import Demo
+from services.cli.accounts import accounts
+from services.cli.pipeline import ROOT, STAGES, Pipeline
+from services.cli.scraping import Scrape, scrape
+from shared.bus import Bus, Subscription
+from shared.config import load
+from shared.inbox import FullInbox
+from shared.messages import Emotion, Message
+from tests.system.conftest import DEFAULT, wait_until
+
+
+def listen(pipeline: Pipeline, topic: str, count: int, timeout: float = 30.0) -> list[Message]:
+    """Return the next messages on the results' topic."""
+    inbox = FullInbox()
+    with Bus("test") as bus:
+        receiver = bus.receiver(
+            [Subscription(pipeline.config.connect.emotion, [topic], 0)], inbox.put, pytest.fail
+        )
+        deadline = time.monotonic() + timeout
+        got: list[Message] = []
+        while len(got) < count and time.monotonic() < deadline:
+            got += inbox.take(count, timeout=0.2)
+        receiver.close()
+    assert len(got) >= count, f"{len(got)} messages in {timeout} s"
+    return got
+
+
+def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    """Return the intersection over union of two boxes."""
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    both = max(width, 0) * max(height, 0)
+    return both / (a[2] * a[3] + b[2] * b[3] - both)
+
+
+def test_every_stage_says_that_it_is_ready_and_where_to_look(pipeline: Pipeline) -> None:
+    log = pipeline.log.read_text("utf-8")
+    for stage in STAGES:
+        assert re.search(rf"{stage}\.1 .*ready after [\d.]+ s", log), log
+        assert getattr(pipeline.config, stage).metrics in log
+    assert f"http://{pipeline.config.display.page}" in log
+    assert pipeline.config.classifier.bind in log
+    assert "Traceback" not in log
+
+
+def test_the_faces_of_the_demo_are_found_where_they_are_and_named_as_they_look(
+    pipeline: Pipeline,
+) -> None:
+    demo = Demo()
+    found, true = 0, 0
+    right: Counter[bool] = Counter()
+    for message in listen(pipeline, "emotion/demo/", 100):
+        assert isinstance(message.header, Emotion)
+        for face in demo.truth(message.header.seq):
+            true += 1
+            seen = [one for one in message.header.faces if overlap(one.box, face.box) > 0.5]
+            found += len(seen) == 1
+            if seen and face.label is not None and max(face.mix.values()) == 1:
+                best = max(seen[0].probabilities, key=lambda label: seen[0].probabilities[label])
+                right[best == face.label] += 1
+    assert found / true > 0.97
+    assert right[True] / right.total() > 0.6
+
+
+def test_probabilities_sum_to_one_and_the_marks_tell_the_way(pipeline: Pipeline) -> None:
+    for message in listen(pipeline, "emotion/", 5):
+        header = message.header
+        assert isinstance(header, Emotion)
+        ways = [header.marks[stage] for stage in ("capture", "detector", "classifier")]
+        times = [header.t, *(moment for way in ways for moment in way)]
+        assert times[1:] == sorted(times[1:])
+        for face in header.faces:
+            assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-4)
+            assert face.confidence == face.smoothed[face.label]
+
+
+def test_the_example_in_the_readme_works_as_it_stands(pipeline: Pipeline) -> None:
+    code = re.search(r"```python\n(import msgpack.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert code
+    assert len(code[1].splitlines()) <= 12
+    port = pipeline.config.classifier.bind.rpartition(":")[2]
+    program = subprocess.Popen(
+        [sys.executable, "-u", "-c", code[1].replace("5553", port)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert program.stdout is not None
+        line = program.stdout.readline()
+    finally:
+        program.kill()
+        program.communicate()
+    assert re.match(r"demo \d+ \d+ [a-z]+ 0?\.?\d+", line)
+
+
+def test_junk_on_the_bus_is_counted_and_survived(pipeline: Pipeline) -> None:
+    """A second publisher that breaks the format, where a subscriber of the results listens."""
+    inbox, bad = FullInbox(), Counter[str]()
+    context = zmq.Context()
+    junk = context.socket(zmq.PUB)
+    port = junk.bind_to_random_port("tcp://127.0.0.1")
+    with Bus("test") as bus:
+        endpoints = [*pipeline.config.connect.emotion, f"tcp://127.0.0.1:{port}"]
+        receiver = bus.receiver(
+            [Subscription(endpoints, ["emotion/"], 0)],
+            inbox.put,
+            lambda error: bad.update([error.reason]),
+        )
+
+        def send() -> bool:
+            junk.send_multipart([b"emotion/demo/", b"\xc1"])
+            junk.send_multipart([b"emotion/demo/", msgpack.packb({"v": 1, "stream": "demo"})])
+            return bad["msgpack"] > 0 and bad["header"] > 0
+
+        wait_until(send, "the junk to be seen")
+        assert inbox.take(1, timeout=10)
+        receiver.close()
+    junk.close(linger=0)
+    context.term()
+
+
+def test_the_metrics_tell_what_happened_to_each_frame(pipeline: Pipeline) -> None:
+    scrapes = [scrape(f"{pipeline.metrics_url(stage)}/metrics") for stage in STAGES]
+    sums = accounts([one for one in scrapes if isinstance(one, Scrape)])
+    assert {one.path for one in sums} == {"emotions", "pixels to recorder", "pixels to display"}
+    for one in sums:
+        assert one.captured > 50
+        # The five processes are not asked at the same instant.
+        assert -5 <= one.in_flight <= 30, one
+
+
+def test_a_killed_stage_comes_back_and_frames_flow_again(pipeline: Pipeline) -> None:
+    for stage in ("detector", "classifier", "capture"):
+        before = pipeline.stage_processes()[stage]
+        before.kill()
+        wait_until(
+            lambda stage=stage, before=before: (
+                (now := pipeline.stage_processes().get(stage)) is not None and now != before
+            ),
+            f"{stage} to be started again",
+        )
+        wait_until(lambda stage=stage: not pipeline.missing(stage), f"{stage} to be ready")
+        assert listen(pipeline, "emotion/demo/", 20)
+
+
+def test_a_stage_that_stands_still_shows_in_the_readiness_of_the_next(pipeline: Pipeline) -> None:
+    capture = pipeline.stage_processes()["capture"]
+    capture.suspend()
+    try:
+        wait_until(lambda: "input" in pipeline.missing("detector"), "the detector to notice", 40)
+        wait_until(lambda: "input" in pipeline.missing("classifier"), "the classifier to notice")
+    finally:
+        capture.resume()
+    wait_until(lambda: not pipeline.missing("classifier"), "the frames to come back")
+
+
+def test_ctrl_c_ends_everything_and_leaves_a_recording_that_plays(tmp_path: Path) -> None:
+    with Pipeline(load(DEFAULT), tmp_path) as pipeline:
+        pipeline.wait_ready()
+        listen(pipeline, "emotion/demo/", 50)
+        below = pipeline.processes()
+        start = time.monotonic()
+        assert pipeline.stop() == 130
+        assert time.monotonic() - start < 5
+        _, alive = psutil.wait_procs(below, timeout=1)
+        assert not alive
+    log = pipeline.log.read_text("utf-8")
+    assert "Traceback" not in log
+    assert "SIGKILL" not in log
+    (video,) = (tmp_path / "recordings").rglob("*.m[kp][v4]")
+    with av.open(str(video)) as container:
+        frames = list(container.decode(video=0))
+    assert len(frames) >= 40
+    assert frames[0].width == 1280
+
+
+def test_a_port_in_use_is_named_with_who_asks(pipeline: Pipeline) -> None:
+    bind = pipeline.config.detector.bind
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "services.cli.main", "detector"),
+            *("--set", f"detector.bind={bind}", "--set", "detector.metrics=127.0.0.1:0"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=ROOT,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "detector" in done.stderr
+    assert bind in done.stderr
