@@ -17,6 +17,7 @@ Count = Annotated[int, Meta(ge=0)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 StreamName = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
 Endpoint = Annotated[str, Meta(pattern=r"^(tcp://.+:(\d+|\*)|ipc://.+)$")]
+Endpoints = Annotated[tuple[Endpoint, ...], Meta(min_length=1)]
 Address = Annotated[str, Meta(pattern=r"^.+:\d+$")]
 
 
@@ -27,11 +28,11 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Connect(Section, frozen=True):
     """Where subscribers find each topic: the endpoints that its publishers bind."""
 
-    frame: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5551",)
-    faces: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5552",)
-    emotion: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5553",)
-    credit: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5554",)
-    control: tuple[Endpoint, ...] = ("tcp://127.0.0.1:5555",)
+    frame: Endpoints = ("tcp://127.0.0.1:5551",)
+    faces: Endpoints = ("tcp://127.0.0.1:5552",)
+    emotion: Endpoints = ("tcp://127.0.0.1:5553",)
+    credit: Endpoints = ("tcp://127.0.0.1:5554",)
+    control: Endpoints = ("tcp://127.0.0.1:5555",)
 
 
 class Live(Section, frozen=True):

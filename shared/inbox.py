@@ -110,7 +110,8 @@ class LiveInbox:
             waiting.append((self._clock(), message))
             if topic not in self._turns:
                 self._turns.append(topic)
-            stale = self._thin(topic) if len(waiting) > self._backlog else []
+            frames = sum(waiter.header.is_data for _, waiter in waiting)
+            stale = self._thin(topic) if frames > self._backlog else []
             self._arrival.notify()
         for old in stale:
             self._dropped(old, "backlog")

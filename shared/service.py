@@ -23,6 +23,7 @@ from shared.metrics import Gaps, MetricsServer, StageMetrics
 TAKE_TIMEOUT = 0.2
 BAD_MESSAGE_LOG_INTERVAL = 60.0
 PARENT_POLL = 0.5
+SAY_WAITING_AFTER = 10.0
 log = logging.getLogger("emostream")
 
 Step: TypeAlias = Callable[[list[Message]], list[Message]]
@@ -45,7 +46,8 @@ class Service:
         self.stop = threading.Event()
         self._started = time.monotonic()
         self._primary = primary
-        self._missing: dict[str, str] | None = None
+        # What was lacking when it was last said; None before anything was.
+        self._lacked: str | None = None
         self._bad_logged = -BAD_MESSAGE_LOG_INTERVAL
         self._stack = contextlib.ExitStack()
         host, _, port = metrics.rpartition(":")
@@ -119,16 +121,20 @@ class Service:
         self.health.beat()
         missing = self.health.missing()
         self.metrics.ready.set(not missing)
-        if self._missing is None and missing:
+        state = "; ".join(missing.values())
+        if bool(state) == bool(self._lacked) and self._lacked is not None:
             return
-        if missing and not self._missing:
-            log.warning("not ready: %s", "; ".join(missing.values()))
-        elif self._missing is None:
-            seconds = time.monotonic() - self._started
-            log.info("ready after %.1f s, metrics on %s", seconds, self.metrics_url)
-        elif self._missing and not missing:
+        seconds = time.monotonic() - self._started
+        if self._lacked is None:
+            # Stages start in any order: that the one before is not there yet is no news at first.
+            if state and seconds < SAY_WAITING_AFTER:
+                return
+            log.info("%s after %.1f s, metrics on %s", state or "ready", seconds, self.metrics_url)
+        elif state:
+            log.warning("not ready: %s", state)
+        else:
             log.info("ready again")
-        self._missing = missing
+        self._lacked = state
 
     def bad_message(self, error: MessageError) -> None:
         """Count a broken message, and log it once a minute at most."""

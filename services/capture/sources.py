@@ -10,6 +10,8 @@ from services.capture.readers import read
 from services.capture.source import Reader, Source, Status
 from shared import config
 
+JOIN_WITHIN = 1.0
+
 
 class Sources:
     """All sources of a capture process; a context manager that starts and stops their threads."""
@@ -31,9 +33,13 @@ class Sources:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._clock.stop()
+        # In this order, so that no thread takes the stop for the end of its source.
         for source in self._sources:
-            source.close(timeout=0.5)
+            source.stop()
+        self._clock.stop()
+        deadline = self._clock.now() + JOIN_WITHIN
+        for source in self._sources:
+            source.join(max(0.0, deadline - self._clock.now()))
 
     @property
     def finished(self) -> bool:

@@ -53,10 +53,13 @@ class DetectorStage:
     def __call__(self, message: Message) -> list[Message]:
         """Answer a `frame/` message with one `faces/` message for each shard, with faces or none.
 
-        Raises MessageError for a frame whose picture cannot be decoded.
+        Probes and ends are passed on to every shard. Raises MessageError for a frame whose picture
+        cannot be decoded.
         """
         header = message.header
         assert isinstance(header, Frame)
+        if not header.is_data:
+            return [self._message(header, shard, ()) for shard in range(self._shards)]
         frame = image(message)
         stream = self._stream(header)
         tracked = stream.tracker.update(self._detect(frame, stream, header.pts), header.pts)
@@ -84,20 +87,29 @@ class DetectorStage:
         """Return the message with the faces whose track falls to `shard`."""
         mine = [(track, found) for track, found in tracked if track % self._shards == shard]
         crops = align(frame, [found for _, found in mine], self._crop)
-        faces = Faces(
+        faces = tuple(Face(track, found.box, found.score, found.landmarks) for track, found in mine)
+        return self._message(header, shard, faces, np.ascontiguousarray(crops).tobytes())
+
+    def _message(
+        self, header: Frame, shard: int, faces: tuple[Face, ...], crops: bytes | None = None
+    ) -> Message:
+        answer = Faces(
             stream=header.stream,
             run=header.run,
             seq=header.seq,
             t=header.t,
             pts=header.pts,
             marks=header.marks,
+            probe=header.probe,
+            pid=header.pid,
+            base=header.base,
+            end=header.end,
+            frames=header.frames,
             width=header.width,
             height=header.height,
-            faces=tuple(
-                Face(track, found.box, found.score, found.landmarks) for track, found in mine
-            ),
+            faces=faces,
             crop=(self._crop, self._crop),
             part=shard,
             parts=self._shards,
         )
-        return Message(faces, np.ascontiguousarray(crops).tobytes(), shard)
+        return Message(answer, crops, shard)

@@ -105,6 +105,15 @@ def test_a_busy_stream_does_not_starve_another() -> None:
     assert all(stream == "busy" for stream, _, _ in drops)
 
 
+def test_an_end_takes_no_frame_s_place_in_the_backlog() -> None:
+    drops = Drops()
+    inbox = LiveInbox(drops, backlog=1, clock=Clock())
+    inbox.put(frame(0))
+    inbox.put(frame(1, end=True, frames=1))
+    assert seqs(inbox.take(9, 0)) == [("a", 0), ("a", 1)]
+    assert drops == []
+
+
 def test_an_end_is_never_thinned_and_stays_behind_its_frames() -> None:
     drops = Drops()
     inbox = LiveInbox(drops, backlog=1, clock=Clock())

@@ -1,0 +1,95 @@
+"""From pictures to messages, and the pace of files that go as fast as the pipeline takes them."""
+
+import time
+
+import numpy as np
+import pytest
+
+from services.capture.flow import PATIENCE, Flow
+from services.capture.frames import Framer
+from services.capture.pictures import Picture
+from shared.messages import Emotion, Frame, Message, decode, encode
+from shared.pixels import image
+
+
+def picture(value: int = 7, pts: int = 5, shape: tuple[int, ...] = (4, 6, 3)) -> Picture:
+    return Picture(np.full(shape, value, np.uint8), pts, time.time_ns())
+
+
+def header(message: Message) -> Frame:
+    assert isinstance(message.header, Frame)
+    return message.header
+
+
+def test_each_stream_is_numbered_by_itself() -> None:
+    framer = Framer("bgr8", 90)
+    seqs = [header(framer.frame(name, picture())).seq for name in ("a", "b", "a", "a")]
+    assert seqs == [0, 0, 1, 2]
+
+
+def test_another_start_is_another_run() -> None:
+    assert Framer("bgr8", 90).run != Framer("bgr8", 90).run
+
+
+@pytest.mark.parametrize(("encoding", "tolerance"), [("bgr8", 0), ("jpeg", 2)])
+def test_a_picture_arrives_as_it_was_taken(encoding: str, tolerance: int) -> None:
+    framer = Framer(encoding, 95)
+    for shape in ((4, 6, 3), (1, 1, 3), (17, 3, 3)):
+        sent = picture(shape=shape)
+        parts = [bytes(part) for part in encode(framer.frame("a", sent))]
+        received = decode(parts)
+        assert (header(received).t, header(received).pts) == (sent.t, sent.pts)
+        np.testing.assert_allclose(image(received), sent.pixels, atol=tolerance)
+
+
+def test_the_end_says_how_many_frames_there_were() -> None:
+    framer = Framer("bgr8", 90)
+    for _ in range(3):
+        framer.frame("a", picture())
+    end = header(framer.end("a"))
+    assert (end.end, end.frames, end.seq) == (True, 3, 3)
+    assert decode([bytes(part) for part in encode(framer.end("a"))]).payload is None
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def answer(seq: int) -> Message:
+    return Message(
+        Emotion(
+            stream="a", run="r", seq=seq, t=0, pts=0, marks={}, model="m", faces=(), part=0,
+            parts=1, degraded=False,
+        )
+    )  # fmt: skip
+
+
+def test_a_fast_file_waits_for_answers_once_its_window_is_full() -> None:
+    flow = Flow(window=3, clock=Clock())
+    for seq in range(3):
+        assert not flow.holds("a")
+        flow.gave("a", seq)
+    assert flow.holds("a")
+    assert not flow.holds("b")
+    flow.answered(answer(0))
+    assert not flow.holds("a")
+    flow.gave("a", 3)
+    assert flow.holds("a")
+
+
+def test_a_file_goes_on_when_nobody_answers() -> None:
+    clock = Clock()
+    flow = Flow(window=3, clock=clock)
+    for seq in range(3):
+        flow.gave("a", seq)
+    clock.now = PATIENCE - 0.1
+    assert flow.holds("a")
+    clock.now = PATIENCE
+    assert not flow.holds("a")
+    for seq in range(3, 6):
+        flow.gave("a", seq)
+    assert flow.holds("a")
