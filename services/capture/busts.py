@@ -40,7 +40,7 @@ LOOKS = (
 LUMA = np.array((0.114, 0.587, 0.299), np.float32)
 # Averaging takes from an expression as it takes from sharpness: each composite is drawn this far
 # from the mean of all, and with this much detail (standard deviations in the face).
-EXPRESSION, DETAIL = 18.0, 18.0
+EXPRESSION, DETAIL = 16.0, 18.0
 FACE = np.s_[:, 8:44, 8:40]
 
 
@@ -49,7 +49,7 @@ def sprites(look: Look) -> list[Image]:
     skin = np.array(look.skin, np.float32)
     skin /= skin @ LUMA
     body = _body(look, skin)
-    mask = _oval((24, 24.5), (19.5, 24.5), 0.16)[..., None]
+    mask = _oval((24, 24.5), (19, 24.5), 0.16)[..., None]
     light = _smooth((1 - np.linspace(0, 1, HEIGHT, dtype=np.float32)) / 0.4)[:, None, None]
     out = []
     for tile in vivid(composites()):
@@ -98,17 +98,17 @@ def _body(look: Look, skin: Floats) -> Floats:
     """Hair, neck and shoulders without the face: premultiplied BGRA, float32 (408, 384, 4)."""
     hair, shirt = np.array(look.hair, np.float32), np.array(look.shirt, np.float32)
     shoulders = np.maximum(_oval((24, 88), (47, 30), 0.08), _oval((24, 63), (15, 11), 0.2))
+    neck = np.maximum(_oval((24, 50), (9.5, 18), 0.14), _oval((24, 58), (13, 8), 0.25))
     layers = [
         (shirt, shoulders),
-        (skin * 112, _oval((24, 50), (9.5, 18), 0.14)),
-        (skin * 112, _oval((24, 58), (13, 8), 0.25)),
-        (skin * 78, _oval((24, 48), (11, 7), 0.8)),
+        (skin * 104, neck),
+        (skin * 78, neck * _oval((24, 48), (11, 12), 1.2)),
         (hair, _oval((24, 18), (22, 24.5), 0.07)),
     ]
     if look.long_hair:
         layers.insert(0, (hair * 0.8, _oval((24, 34), (25, 33), 0.1)))
     else:
-        layers += [(skin * 104, _oval((x, 25), (2.6, 5.5), 0.4)) for x in (4.2, 43.8)]
+        layers += [(skin * 108, _oval((x, 25), (2.6, 5.5), 0.4)) for x in (4.2, 43.8)]
     picture = np.zeros((HEIGHT, WIDTH, 4), np.float32)
     for paint, mask in layers:
         picture += mask[..., None] * (np.append(paint, 255).astype(np.float32) - picture)

@@ -21,8 +21,7 @@ from shared.errors import SourceError
 Reader: TypeAlias = Callable[[config.Source, Skipped, Clock], Pictures]
 
 DEPTH = 2
-# Opening includes finding out what a stream holds, after the connection stands.
-OPEN_WITHIN = OPEN_TIMEOUT + 5.0
+OPEN_WITHIN = OPEN_TIMEOUT + 5.0  # finding out what a stream holds comes on top of connecting
 # Threads that hang in a driver cannot be ended; with this many, no further one is risked.
 MOST_STUCK = 3
 WARN_INTERVAL = 60.0
@@ -61,7 +60,7 @@ class Status:
         return self.state is State.OPEN or (self.state is State.ENDED and not self.error)
 
     def __str__(self) -> str:
-        return f"{self.state}: {self.error}" if self.error else str(self.state)
+        return f"{self.state}: {self.error}" if self.error else self.state
 
 
 class Source:
@@ -100,13 +99,15 @@ class Source:
         self._restart_at = None
         thread.start()
 
-    def close(self, timeout: float) -> None:
-        """Stop delivering; wait up to `timeout` seconds for the thread."""
+    def stop(self) -> None:
+        """Deliver nothing more."""
         with self._arrived:
             self._life += 1
             self._arrived.notify_all()
-        for thread in self._threads[-1:]:
-            thread.join(timeout)
+
+    def join(self, timeout: float) -> None:
+        """Wait up to `timeout` seconds for the thread, which may hang in a driver."""
+        self._threads[-1].join(timeout)
 
     def pop(self) -> Picture | None:
         """Return the oldest waiting picture, if any."""
@@ -181,10 +182,9 @@ class Source:
         """Deliver one reading of the source; return why it broke off, empty at its natural end."""
         self._opening(life)
         try:
-            with contextlib.closing(
-                self._reader(self._settings, self._skip, self._clock)
-            ) as pictures:
-                for picture in pictures:
+            reading = self._reader(self._settings, self._skip, self._clock)
+            with contextlib.closing(reading):
+                for picture in reading:
                     if not self._deliver(picture, life):
                         break
         except SourceError as error:
@@ -234,10 +234,8 @@ class Source:
 
     def _end(self, reason: str) -> None:
         self._state, self._error = State.ENDED, reason
-        if reason:
-            log.error("%s: %s", self.name, reason)
-        else:
-            log.info("%s: the end, after %d pictures", self.name, self._pictures)
+        level = logging.ERROR if reason else logging.INFO
+        log.log(level, "%s: %s", self.name, reason or f"the end, after {self._pictures} pictures")
         self._arrived.notify_all()
 
     def _skip(self, reason: str) -> None:

@@ -1,0 +1,173 @@
+"""The page's server as a browser meets it, over real sockets."""
+
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from starlette.responses import PlainTextResponse
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from models.labels import LABELS
+from services.display.app import PAGE, application
+from services.display.audience import ON_THE_WAY, Audience
+from services.display.board import Board
+from services.display.server import PageServer
+from shared.errors import BusError
+from shared.messages import Event
+
+EVENT = Event(
+    stream="cam1", run="r", seq=0, t=0, pts=0, marks={}, kind="enter", track=1, label="fear",
+    previous="", confidence=0.5, since=0,
+)  # fmt: skip
+
+
+class Site:
+    """A server with its audience and board."""
+
+    def __init__(self) -> None:
+        self.audience = Audience(lambda stream: None, self._count)
+        self.viewers = 0
+        self.board = Board()
+        self.server = PageServer("display", "127.0.0.1", 0, application(self.audience, self.board))
+
+    def _count(self, viewers: int) -> None:
+        self.viewers = viewers
+
+    def get(self, path: str, **headers: str) -> httpx2.Response:
+        return httpx2.get(self.server.url + path, headers=headers, trust_env=False)
+
+    def connect(self, origin: str | None = None) -> ClientConnection:
+        url = self.server.url.replace("http", "ws") + "/live"
+        return connect(url, origin=origin, proxy=None)
+
+    def wait_for_viewers(self, count: int) -> None:
+        deadline = time.monotonic() + 10
+        while self.viewers != count:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+    with site.server:
+        yield site
+    assert not site.server.alive
+
+
+def test_the_page_and_all_that_it_needs_come_from_this_server(site: Site) -> None:
+    page = site.get("/")
+    assert page.status_code == 200
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    wanted = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    wanted += [file.name for file in PAGE.glob("*.js")]
+    for path in wanted:
+        assert site.get(f"/{path}").status_code == 200, path
+    for file in PAGE.iterdir():
+        assert not re.search(r"(src|href|url|from|import)\W{1,3}(https?:)?//", file.read_text())
+
+
+def test_the_chart_library_is_sent_packed_and_only_once(site: Site) -> None:
+    answer = site.get("/plotly.min.js")
+    assert answer.headers["content-encoding"] == "gzip"
+    assert int(answer.headers["content-length"]) < 2_000_000 < len(answer.content)
+    assert answer.content == site.get("/plotly.min.js", **{"accept-encoding": "identity"}).content
+    again = site.get("/plotly.min.js", **{"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_every_emotion_has_a_colour_of_its_own(site: Site) -> None:
+    emotions = site.get("/settings.json").json()["emotions"]
+    assert [emotion["label"] for emotion in emotions] == list(LABELS)
+    assert len({emotion["color"] for emotion in emotions}) == len(LABELS)
+    assert {emotion["ink"] for emotion in emotions} <= {"#000000", "#ffffff"}
+
+
+@pytest.mark.parametrize("path", ["/../app.py", "/%2e%2e/app.py", "/nothing.js", "/page/"])
+def test_nothing_else_is_served(site: Site, path: str) -> None:
+    assert site.get(path).status_code == 404
+
+
+def test_another_name_for_this_host_is_not_answered(site: Site) -> None:
+    assert site.get("/", host="rebound.example").status_code == 403
+    assert site.get("/", host="localhost:1234").status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://127.0.0.1:1", "null"])
+def test_a_page_from_elsewhere_cannot_watch(site: Site, origin: str) -> None:
+    with pytest.raises(InvalidStatus):
+        site.connect(origin)
+    with site.connect(site.server.url) as viewer:
+        assert json.loads(viewer.recv(timeout=10))["complete"]
+
+
+def test_a_viewer_gets_the_past_first_and_then_what_is_new(site: Site) -> None:
+    site.board.happened(EVENT)
+    with site.connect() as viewer:
+        first = json.loads(viewer.recv(timeout=10))
+        assert first["complete"]
+        assert [event["label"] for event in first["events"]] == ["fear"]
+        second = json.loads(viewer.recv(timeout=10))
+        assert not second["complete"]
+        assert second["events"] == []
+        site.wait_for_viewers(1)
+    site.wait_for_viewers(0)
+
+
+def pictures(viewer: ClientConnection, count: int) -> list[bytes]:
+    got: list[bytes] = []
+    while len(got) < count:
+        message = viewer.recv(timeout=10)
+        if isinstance(message, bytes):
+            got.append(message)
+    return got
+
+
+def test_pictures_go_out_as_they_are_confirmed(site: Site) -> None:
+    with site.connect() as viewer:
+        site.wait_for_viewers(1)
+        for number in range(ON_THE_WAY):
+            site.audience.offer("cam1", b"%d" % number)
+            assert pictures(viewer, 1) == [b"%d" % number]
+        assert not site.audience.wants("cam1")
+        site.audience.offer("cam1", b"older")
+        site.audience.offer("cam1", b"newest")
+        viewer.send('{"shown": "cam1"}')
+        assert pictures(viewer, 1) == [b"newest"]
+
+
+@pytest.mark.parametrize("message", ["no JSON", '{"shown": 7}', '{"delete": "all"}', b"\x00"])
+def test_a_viewer_that_says_something_else_is_sent_away(site: Site, message: str | bytes) -> None:
+    with site.connect() as viewer:
+        viewer.send(message)
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                viewer.recv(timeout=10)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008
+
+
+def test_it_stops_at_once_with_viewers_connected(site: Site) -> None:
+    with site.connect() as one, site.connect():
+        site.wait_for_viewers(2)
+        start = time.monotonic()
+        site.server.__exit__()
+        assert time.monotonic() - start < 2
+        assert not site.server.alive
+        with pytest.raises(ConnectionClosed):
+            while True:
+                one.recv(timeout=10)
+
+
+def test_a_port_in_use_is_named_with_who_asks() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(BusError, match=rf"display .*127\.0\.0\.1:{port}.*in use"):
+            PageServer("display", "127.0.0.1", port, PlainTextResponse(""))

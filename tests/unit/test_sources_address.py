@@ -1,0 +1,88 @@
+"""What a source's URL means, and that its secrets stay secret."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.capture.address import Kind, camera_device, kind_of, redact, scrub, stream_name
+from shared.errors import SourceError
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "live"),
+    [
+        ("demo", Kind.DEMO, False),
+        ("0", Kind.CAMERA, True),
+        ("camera:2", Kind.CAMERA, True),
+        ("/dev/video1", Kind.CAMERA, True),
+        ("rtsp://10.0.0.5/stream1", Kind.NETWORK, True),
+        ("HTTP://host/video.mjpg", Kind.NETWORK, True),
+        ("interview.mp4", Kind.FILE, False),
+        ("a:b.mp4", Kind.FILE, False),
+        ("file:///videos/a.mp4", Kind.FILE, False),
+        (str(Path(__file__).parent), Kind.FOLDER, False),
+    ],
+)
+def test_the_kind_of_a_url(url: str, kind: Kind, live: bool) -> None:
+    assert kind_of(url) is kind
+    assert kind_of(url).live is live
+
+
+def test_an_unknown_scheme_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(SourceError, match=r"^gopher://\*\*\*@host/x: unknown scheme.*rtsp"):
+        kind_of("gopher://me:secret@host/x")
+
+
+@pytest.mark.parametrize(
+    ("url", "device"),
+    [("0", 0), ("camera:12", 12), ("/dev/video3", "/dev/video3"), ("camera:/dev/x", "/dev/x")],
+)
+def test_the_device_of_a_camera(url: str, device: int | str) -> None:
+    assert camera_device(url) == device
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://10.0.0.5:554/s1", "rtsp://10.0.0.5:554/s1"),
+        ("rtsp://me:secret@cam/s1", "rtsp://***@cam/s1"),
+        ("rtsp://me:se/cr@et@cam/s1", "rtsp://***@cam/s1"),
+        ("http://cam/v?user=me&pwd=secret", "http://cam/v?user=***&pwd=***"),
+        ("demo", "demo"),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
+    assert redact(url) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cannot open rtsp://me:s%C3%A9cret@cam/v?token=abcd1234",
+        "401 for me:s%C3%A9cret",
+        "login with sécret failed; token abcd1234",
+    ],
+)
+def test_an_error_text_loses_the_secrets(text: str) -> None:
+    scrubbed = scrub(text, "rtsp://me:s%C3%A9cret@cam/v?token=abcd1234")
+    assert not re.search(r"s%C3%A9cret|sécret|abcd1234", scrubbed)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("demo", "demo"),
+        ("0", "camera0"),
+        ("camera:1", "camera1"),
+        ("/dev/video2", "camera2"),
+        ("/videos/Interview No. 3 (final).MP4", "interview-no-3-final"),
+        ("rtsp://me:secret@10.0.0.5:554/s1?token=abcd", "10-0-0-5-554-s1"),
+        ("rtsp://me:se/cret@cam/s1", "cam-s1"),
+        ("/videos/" + "x" * 99 + ".mp4", "x" * 64),
+        ("日本.mp4", "source"),
+    ],
+)
+def test_the_name_of_a_stream(url: str, name: str) -> None:
+    assert stream_name(url) == name
+    assert re.fullmatch(r"[a-z0-9_-]{1,64}", name)
