@@ -18,7 +18,7 @@ from prometheus_client import (
 
 from shared.errors import BusError
 from shared.health import Health
-from shared.messages import Message, frame_part
+from shared.messages import Emotion, Faces, Message, frame_part
 
 SECONDS = (
     *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.0225, 0.025),
@@ -68,6 +68,9 @@ class StageMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self._faces = Counter(
+            "emostream_faces", "Faces that the stage gave", by_stream, registry=registry
+        )
         self.seconds = Histogram(
             "emostream_stage_seconds",
             "Time that one step of the stage takes",
@@ -90,6 +93,11 @@ class StageMetrics:
         """Count a frame that the stage answered, `latency` seconds after its capture."""
         self._given.labels(self._stage, stream).inc()
         self._latency.labels(self._stage, stream).observe(latency)
+
+    def faces(self, message: Message) -> None:
+        """Count the faces of a message that the stage gives, if it is one with faces."""
+        if isinstance(message.header, Faces | Emotion):
+            self._faces.labels(self._stage, message.header.stream).inc(len(message.header.faces))
 
     def dropped(self, message: Message, reason: str) -> None:
         """Count a frame that was not worked on."""

@@ -162,6 +162,7 @@ class Service:
             return
         for answer in answers:
             publisher.send(stamped(answer, self.name, taken))
+            self.metrics.faces(answer)
         now = time.time_ns()
         for message in counted:
             self.metrics.given(message.header.stream, (now - message.header.t) / 1e9)

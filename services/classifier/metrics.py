@@ -7,7 +7,6 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 from shared.messages import Emotion, Event
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-STAGE = "classifier"
 
 
 class ClassifierMetrics:
@@ -23,9 +22,6 @@ class ClassifierMetrics:
             "Faces in one call of the model",
             buckets=BATCH_SIZES,
             registry=registry,
-        )
-        self._faces = Counter(
-            "emostream_faces", "Faces that the stage gave", ("stage", "stream"), registry=registry
         )
         self._emotions = Counter(
             "emostream_emotions", "Faces by the label shown", ("label",), registry=registry
@@ -44,7 +40,6 @@ class ClassifierMetrics:
 
     def count(self, events: Iterable[Event], emotion: Emotion) -> None:
         """Count what a frame was answered with."""
-        self._faces.labels(STAGE, emotion.stream).inc(len(emotion.faces))
         for face in emotion.faces:
             self._emotions.labels(face.label).inc()
         for event in events:

@@ -11,7 +11,7 @@ ON_THE_WAY = 4
 
 
 class Viewer:
-    """A browser with one slot a stream: a picture that could not be sent yet makes room for a newer.
+    """A browser, with one slot a stream: a picture that waits there makes room for a newer one.
 
     Made in the event loop that serves it; `wants` and `offer` may be called on any thread.
     """
@@ -61,7 +61,11 @@ class Viewer:
 
 
 class Audience:
-    """All viewers; `skipped` is told of each picture that one was not sent, `count` how many look."""
+    """All viewers.
+
+    `skipped` is told the stream of each picture that one of them was not sent, `count` how many
+    look.
+    """
 
     def __init__(self, skipped: Callable[[str], None], count: Callable[[int], None]) -> None:
         self._skipped = skipped

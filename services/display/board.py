@@ -149,7 +149,7 @@ def _state(stream: _Stream, now: float) -> StreamState:
     last = stream.shown[-1][0] if stream.shown else stream.answered
     since_answer = now - max(stream.answered, stream.first_shown)
     return StreamState(
-        fps=round(_rate([at for at, _ in recent], now), 1),
+        fps=round(_rate([at for at, _ in recent]), 1),
         latency_ms=round(statistics.median(latency for _, latency in recent), 1) if recent else 0.0,
         age_ms=round(1000 * (now - last)),
         t=stream.newest / 1e6,
@@ -158,8 +158,8 @@ def _state(stream: _Stream, now: float) -> StreamState:
     )
 
 
-def _rate(times: list[float], now: float) -> float:
-    """Return how many frames a second come; fair also in the first seconds."""
+def _rate(times: list[float]) -> float:
+    """Return how many a second come at these times."""
     if len(times) < 2:
         return 0.0
     return (len(times) - 1) / max(times[-1] - times[0], 1e-3)

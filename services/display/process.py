@@ -5,14 +5,19 @@ import logging
 
 import cv2
 
-from services.display.hub import Hub
-from services.display.server import Server
-from services.display.stage import DisplayStage, Looks
+from services.display.app import application
+from services.display.audience import Audience
+from services.display.board import Board
+from services.display.broadcast import Broadcast
+from services.display.metrics import DisplayMetrics
+from services.display.server import PageServer
+from services.display.stage import DisplayStage, Outlet
 from services.display.window import Window
 from shared.bus import LIVE_HWM, PORT_STEP, RESULTS_HWM, Subscription, check_exposure
 from shared.config import Config
+from shared.errors import BusError
 from shared.inbox import FullInbox
-from shared.messages import Frame
+from shared.messages import Frame, Message
 from shared.service import Service
 
 # Pictures that may wait while one is encoded: fresh ones are worth more.
@@ -32,19 +37,21 @@ def run(config: Config, instance: int) -> None:
         contextlib.ExitStack() as stack,
     ):
         publisher = service.publisher(settings.bind, RESULTS_HWM)
-        hub = Hub()
-        server = Server(hub, host, int(port) + PORT_STEP * instance if int(port) else 0)
-        stack.callback(server.close)
-        draw = None
+        board, metrics = Board(), DisplayMetrics(service.registry)
+        audience = Audience(metrics.skipped, metrics.viewers.set)
+        outlets: list[Outlet] = [
+            Broadcast(audience, metrics, settings.jpeg_quality, settings.max_fps)
+        ]
         if settings.window:
-            draw = stack.enter_context(contextlib.closing(Window(service.stop.set))).draw
+            window = Window(service.stop.set)
+            stack.callback(window.close)
+            outlets.append(window)
         stage = DisplayStage(
-            hub,
-            service.registry,
-            service.bad_message,
-            looks=Looks(config.live.join_ms / 1000, settings.jpeg_quality, settings.max_fps),
-            draw=draw,
+            outlets, board, metrics, service.bad_message, config.live.join_ms / 1000
         )
+        page_port = int(port) + PORT_STEP * instance if int(port) else 0
+        server = PageServer("display", host, page_port, application(audience, board))
+        stack.enter_context(server)
         inbox = FullInbox(service.metrics.dropped, MOST_PICTURES)
         service.receive(
             [
@@ -54,4 +61,10 @@ def run(config: Config, instance: int) -> None:
             inbox,
         )
         log.info("the page is on %s", server.url)
-        service.run(inbox, stage, publisher, limit=TAKE_AT_MOST)
+
+        def step(messages: list[Message]) -> list[Message]:
+            if not server.alive:
+                raise BusError("display: the page's server ended")
+            return stage(messages)
+
+        service.run(inbox, step, publisher, limit=TAKE_AT_MOST)

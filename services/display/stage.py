@@ -1,7 +1,8 @@
 """The display's stage: joins frames with their results and shows them at each outlet."""
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from services.display.board import Board
@@ -53,7 +54,8 @@ class DisplayStage:
             for joined in join.ready(now):
                 self._show(joined)
         for outlet in self._outlets:
-            self._guarded(outlet.idle)
+            with self._telling_of_broken():
+                outlet.idle()
         return []
 
     def _take(self, message: Message, now: float) -> None:
@@ -76,10 +78,12 @@ class DisplayStage:
         self._board.shown(joined)
         self._metrics.count(joined)
         for outlet in self._outlets:
-            self._guarded(lambda outlet=outlet: outlet.show(joined))
+            with self._telling_of_broken():
+                outlet.show(joined)
 
-    def _guarded(self, act: Callable[[], None]) -> None:
+    @contextlib.contextmanager
+    def _telling_of_broken(self) -> Iterator[None]:
         try:
-            act()
+            yield
         except MessageError as error:
             self._bad(error)

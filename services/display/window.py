@@ -1,6 +1,7 @@
-"""The desktop window of the original program: boxes and labels on the picture, `q` quits."""
+"""The desktop window of the original program: boxes and labels on the picture; `q` quits."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -11,29 +12,58 @@ from shared.errors import ConfigError
 from shared.join import Joined
 from shared.pixels import image
 
+TRY_WITHIN_S = 20
+_TRY = "import cv2; cv2.namedWindow('emostream'); cv2.pollKey(); cv2.destroyAllWindows()"
+_ADVICE = "start it in a desktop session, or without window = true (the page shows the same)"
+
 
 class Window:
-    """A desktop window a stream; `quit` is called when `q` is pressed in one.
+    """Shows each stream in a window of its own; `quit` is called on `q` or when one is closed.
 
-    Raises ConfigError where there is no display to open it on.
+    Made and used on the main thread alone. Raises ConfigError where no window can be opened.
     """
 
     def __init__(self, quit: Callable[[], None]) -> None:
-        # Without a display OpenCV's window library does not fail, it aborts the process.
-        if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
-            raise ConfigError(
-                "display.window: no desktop to open a window on (DISPLAY is not set); "
-                "use the page in its place"
-            )
+        _check_desktop()
         self._quit = quit
+        self._open: set[str] = set()
 
-    def draw(self, joined: Joined) -> None:
-        """Show the frame with its results drawn on it."""
-        picture = annotate(image(joined.frame), joined.faces)
-        cv2.imshow(f"emostream: {joined.frame.header.stream}", picture)
-        if cv2.waitKey(1) & 0xFF == ord("q"):
+    def show(self, joined: Joined) -> None:
+        """Show the frame with its results drawn on it; MessageError for a broken picture."""
+        name = f"emostream: {joined.frame.header.stream}"
+        cv2.imshow(name, annotate(image(joined.frame), joined.faces))
+        self._open.add(name)
+
+    def idle(self) -> None:
+        """Let the windows draw, and see whether the user wants to quit."""
+        if not self._open:
+            return
+        pressed = cv2.pollKey() & 0xFF
+        if pressed == ord("q") or not all(map(_is_visible, self._open)):
             self._quit()
 
     def close(self) -> None:
-        """Close all windows."""
+        """Close the windows."""
+        self._open.clear()
         cv2.destroyAllWindows()
+
+
+def _is_visible(name: str) -> bool:
+    return cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) > 0
+
+
+def _check_desktop() -> None:
+    if sys.platform == "linux" and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        raise ConfigError(f"display.window: there is no desktop here (no DISPLAY); {_ADVICE}")
+    # Without a desktop that answers, OpenCV's window library ends the whole process: let it end
+    # another one.
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _TRY], capture_output=True, timeout=TRY_WITHIN_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError(f"display.window: the desktop does not answer; {_ADVICE}") from error
+    if done.returncode != 0:
+        raise ConfigError(f"display.window: no window can be opened here; {_ADVICE}")

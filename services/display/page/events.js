@@ -1,32 +1,51 @@
 // The list of what happened, newest first.
 
-const MOST = 20;
+import { clockTime, make, numberOf, paint } from "./emotions.js";
 
-export function showEvents(list, events, settings) {
-  if (!events.length) return;
-  list.replaceChildren(...events.slice(-MOST).reverse().map((event) => item(event, settings)));
-}
+const MOST = 100;
 
-function item(event, settings) {
-  const line = document.createElement("li");
-  const time = document.createElement("time");
-  time.textContent = new Date(event.t).toLocaleTimeString();
-  line.append(time, `face ${event.number} `, ...words(event, settings));
-  return line;
-}
-
-function words(event, settings) {
-  const label = [swatch(settings.colors[event.label]), event.label];
-  switch (event.kind) {
-    case "enter": return ["came: ", ...label];
-    case "leave": return ["left, last ", ...label];
-    default: return [`${event.previous} → `, ...label];
+export class Events {
+  constructor(section, settings) {
+    this.settings = settings;
+    this.list = section.querySelector("#events");
+    this.hint = section.querySelector(".hint");
   }
-}
 
-function swatch(color) {
-  const element = document.createElement("span");
-  element.className = "swatch";
-  element.style.setProperty("--color", color ?? "#fff");
-  return element;
+  clear() {
+    this.list.replaceChildren();
+    this.hint.hidden = false;
+  }
+
+  // `several`: name the stream too.
+  add(events, several) {
+    this.hint.hidden ||= events.length > 0;
+    this.list.prepend(...events.slice(-MOST).reverse().map((event) => this.#item(event, several)));
+    while (this.list.children.length > MOST) this.list.lastChild.remove();
+  }
+
+  #item(event, several) {
+    const item = make("li");
+    item.dataset.kind = event.kind;
+    item.append(make("time", "", clockTime(event.t)));
+    if (several) item.append(make("span", "stream", event.stream));
+    item.append(make("i", "badge", String(numberOf(event.track))));
+    const words = make("span", "words");
+    words.append(...this.#words(event));
+    item.append(words);
+    return item;
+  }
+
+  #words(event) {
+    switch (event.kind) {
+      case "enter": return ["came, ", this.#emotion(event.label)];
+      case "leave": return ["left, last ", this.#emotion(event.label)];
+      default: return [this.#emotion(event.previous), " → ", this.#emotion(event.label)];
+    }
+  }
+
+  #emotion(label) {
+    const element = make("span", "emotion", label);
+    paint(element, this.settings.look(label));
+    return element;
+  }
 }

@@ -1,59 +1,164 @@
-// The last minutes as a chart: a row for each face, coloured by the emotion that it showed.
+// The last minutes as a chart: a row a face, coloured and named by the emotion that it showed.
 
-/* global Plotly */
+import { clockTime, make, numberOf, paint, percent } from "./emotions.js";
 
-const SPAN_MS = 300_000;
+const SHORTEST_MS = 30_000;
 const MOST_ROWS = 8;
-const ROW_PX = 34;
+const ROW_PX = 30;
+const MARGIN = { l: 60, r: 26, t: 2, b: 26 };
+const TICK_PX = 75;
+// Between ticks, up to which length of the chart: "150 s ago" is hard to read.
+const TICK_STEPS_MS = [[10_000, 60_000], [30_000, 130_000], [60_000, Infinity]];
+const WIDEST_TICK_STEP_MS = 120_000;
+const DRAW_EVERY_MS = 1000;
+// What was there for one frame must still be seen.
+const LEAST_WIDTH_MS = 200;
 
 export class Timeline {
-  constructor(element, settings) {
-    this.element = element;
+  #tracks = new Map(); // stream -> track -> start -> [start, end, label, confidence]
+  #at = -Infinity;
+
+  constructor(section, settings) {
     this.settings = settings;
-    this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.element = section.querySelector("#timeline");
+    this.hint = section.querySelector(".hint");
+    this.now = new Map();
+    section.querySelector(".legend").append(...[...settings.emotions.values()].map(legendOf));
+    document.getElementById("plotly").addEventListener("load", () => this.redraw());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
   }
 
-  show(tracks, now) {
-    if (typeof Plotly === "undefined") return;
-    const rows = [...tracks].sort((a, b) => b.segments.at(-1)[2] - a.segments.at(-1)[2]).slice(0, MOST_ROWS);
-    const data = this.settings.labels.map((label) => this.#trace(label, rows));
-    Plotly.react(this.element, data, this.#layout(rows, now), { displayModeBar: false, responsive: true });
+  clear() {
+    this.#tracks.clear();
+  }
+
+  take(news) {
+    for (const [stream, state] of Object.entries(news.streams)) this.now.set(stream, state.t);
+    for (const [stream, rows] of Object.entries(news.spans)) {
+      const tracks = entry(this.#tracks, stream);
+      for (const [track, start, ...rest] of rows) entry(tracks, track).set(start, [start, ...rest]);
+      this.#forget(stream, tracks);
+    }
+  }
+
+  select(stream) {
+    this.stream = stream;
+    this.redraw();
+  }
+
+  redraw() {
+    this.#at = -Infinity;
+    this.draw();
+  }
+
+  draw() {
+    const due = performance.now() - this.#at >= DRAW_EVERY_MS;
+    const tracks = this.#tracks.get(this.stream) ?? new Map();
+    this.hint.hidden = tracks.size > 0;
+    this.element.hidden = tracks.size === 0;
+    if (!due || tracks.size === 0 || typeof Plotly === "undefined") return;
+    this.#at = performance.now();
+    const rows = newestRows(tracks);
+    const now = this.now.get(this.stream);
+    const traces = [...this.settings.emotions.values()].map((look) => trace(look, rows, now));
+    const layout = this.#layout(rows, now);
+    Plotly.react(this.element, traces, layout, { displayModeBar: false, responsive: true });
     this.element.dataset.rows = rows.length;
   }
 
-  #trace(label, rows) {
-    const bars = rows.flatMap((row) => row.segments
-      .filter((segment) => segment[0] === label)
-      .map(([, begin, end, confidence]) => ({ row: `face ${row.number}`, begin, length: Math.max(end - begin, 250), confidence })));
-    return {
-      type: "bar", orientation: "h", name: label,
-      y: bars.length ? bars.map((bar) => bar.row) : [null],
-      base: bars.length ? bars.map((bar) => localTime(bar.begin)) : [null],
-      x: bars.length ? bars.map((bar) => bar.length) : [null],
-      customdata: bars.map((bar) => [bar.length / 1000, 100 * bar.confidence]),
-      hovertemplate: `${label}: %{customdata[0]:.1f} s, confidence %{customdata[1]:.0f}%<extra>%{y}</extra>`,
-      marker: { color: this.settings.colors[label], line: { width: 0 } },
-      showlegend: true,
-    };
+  #forget(stream, tracks) {
+    const oldest = this.now.get(stream) - this.settings.history_ms;
+    for (const [track, spans] of tracks) {
+      for (const [start, span] of spans) if (span[1] < oldest) spans.delete(start);
+      if (spans.size === 0) tracks.delete(track);
+    }
   }
 
   #layout(rows, now) {
-    const text = this.dark.matches ? "#e8edf2" : "#1a2129";
-    const line = this.dark.matches ? "#2c353f" : "#d5dce3";
+    const style = getComputedStyle(this.element);
+    const first = Math.min(...rows.map((row) => row.spans[0][0]));
+    const length = Math.min(Math.max(now - first, SHORTEST_MS), this.settings.history_ms);
     return {
-      barmode: "overlay", bargap: 0.25, uirevision: "keep",
-      height: 96 + ROW_PX * Math.max(rows.length, 2),
-      margin: { l: 64, r: 12, t: 4, b: 28 },
-      paper_bgcolor: "transparent", plot_bgcolor: "transparent",
-      font: { color: text, family: getComputedStyle(document.body).fontFamily, size: 13 },
-      xaxis: { type: "date", range: [localTime(now - SPAN_MS), localTime(now)], gridcolor: line, fixedrange: true, tickformat: "%H:%M:%S" },
-      yaxis: { type: "category", categoryarray: rows.map((row) => `face ${row.number}`), autorange: "reversed", fixedrange: true },
-      legend: { orientation: "h", y: 1.02, yanchor: "bottom", itemsizing: "constant" },
+      barmode: "overlay",
+      bargap: 0.22,
+      height: 30 + ROW_PX * rows.length,
+      margin: MARGIN,
+      paper_bgcolor: "transparent",
+      plot_bgcolor: "transparent",
+      showlegend: false,
+      hovermode: "closest",
+      font: { color: style.color, family: style.fontFamily, size: 12 },
+      uniformtext: { mode: "hide", minsize: 10 },
+      xaxis: {
+        range: [-length, 0],
+        fixedrange: true,
+        zeroline: false,
+        gridcolor: style.getPropertyValue("--line"),
+        ...ticks(length, this.element.clientWidth - MARGIN.l - MARGIN.r),
+      },
+      yaxis: {
+        type: "category",
+        fixedrange: true,
+        autorange: "reversed",
+        ticks: "",
+        categoryorder: "array",
+        categoryarray: rows.map((row) => row.name),
+      },
     };
   }
 }
 
-// Plotly shows times in UTC; shifted by the offset they read as the viewer's own.
-function localTime(ms) {
-  return new Date(ms - 60_000 * new Date(ms).getTimezoneOffset()).toISOString().slice(0, -1);
+function legendOf(look) {
+  const item = make("li", "emotion", look.label);
+  paint(item, look);
+  return item;
+}
+
+function entry(map, key) {
+  if (!map.has(key)) map.set(key, new Map());
+  return map.get(key);
+}
+
+function newestRows(tracks) {
+  return [...tracks]
+    .map(([track, spans]) => ({ track, spans: [...spans.values()].sort((a, b) => a[0] - b[0]) }))
+    .sort((a, b) => b.spans.at(-1)[1] - a.spans.at(-1)[1])
+    .slice(0, MOST_ROWS)
+    .sort((a, b) => a.track - b.track)
+    .map((row) => ({ ...row, name: `face ${numberOf(row.track)} ` }));
+}
+
+function trace(look, rows, now) {
+  const bars = rows.flatMap((row) => row.spans
+    .filter(([, , label]) => label === look.label)
+    .map(([start, end, , confidence]) => ({ name: row.name, start, end, confidence })));
+  return {
+    type: "bar",
+    orientation: "h",
+    name: look.label,
+    y: bars.map((bar) => bar.name),
+    base: bars.map((bar) => bar.start - now),
+    x: bars.map((bar) => Math.max(bar.end - bar.start, LEAST_WIDTH_MS)),
+    text: bars.map(() => look.label),
+    textposition: "inside",
+    insidetextanchor: "middle",
+    textangle: 0,
+    textfont: { color: look.ink },
+    marker: { color: look.color, line: { width: 0 } },
+    hovertext: bars.map((bar) => `${look.label} ${percent(bar.confidence)}<br>`
+      + `${clockTime(bar.start)} to ${clockTime(bar.end)}`),
+    hoverinfo: "text",
+  };
+}
+
+function ticks(length, width) {
+  const fits = ([step, most]) => length <= most && (width * step) / length >= TICK_PX;
+  const [step] = TICK_STEPS_MS.find(fits) ?? [WIDEST_TICK_STEP_MS];
+  const values = Array.from({ length: Math.floor(length / step) + 1 }, (_, n) => -n * step);
+  return { tickvals: values, ticktext: values.map(ago), tickangle: 0 };
+}
+
+function ago(ms) {
+  if (ms === 0) return "now";
+  return ms % 60_000 ? `${-ms / 1000} s ago` : `${-ms / 60_000} min ago`;
 }

@@ -1,0 +1,110 @@
+"""Where eyes and mouth lie in the training faces, and how close an aligned crop comes to them.
+
+    python -m benchmarks.alignment --data ../shared/data
+
+The first gives the constants of `models/alignment.py`. For the second, test faces are drawn into
+scenes, found, aligned and shown to the model, which is also shown the bare test faces.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.scenes import Image, background, clear_faces, paste
+from models.alignment import align
+from models.classifier import Classifier, load
+from models.data import Faces, protocol_b, read
+from services.detector.backends import Backend, create
+from services.detector.detection import Detection, FaceDetector
+
+SIDE = 192
+PADDING = SIDE
+POINTS = ("right eye", "left eye", "nose", "mouth")
+
+
+def located(detector: FaceDetector, faces: Image) -> Iterator[Detection]:
+    """Find each training face, enlarged and padded; positions are in shares of its side."""
+    for face in faces:
+        large = cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+        edges = (PADDING, PADDING, PADDING, PADDING)
+        framed = cv2.copyMakeBorder(large, *edges, cv2.BORDER_REPLICATE)
+        found = detector.detect(np.asarray(cv2.cvtColor(framed, cv2.COLOR_GRAY2BGR), np.uint8))
+        if found:
+            x, y, w, h = found[0].box
+            box = ((x - PADDING) / SIDE, (y - PADDING) / SIDE, w / SIDE, h / SIDE)
+            points = [((a - PADDING) / SIDE, (b - PADDING) / SIDE) for a, b in found[0].landmarks]
+            yield Detection(box, found[0].score, tuple(points))
+
+
+def measure_template(name: str, detector: FaceDetector, faces: Image) -> None:
+    """Print the mean places of the landmarks and of the box, in shares of the face's side."""
+    found = list(located(detector, faces))
+    print(f"{name}: {len(found)} of {len(faces)} training faces found")
+    landmarks = np.array([one.landmarks for one in found]).reshape(len(found), -1, 2)
+    for index in range(landmarks.shape[1]):
+        (x, y), (dx, dy) = landmarks[:, index].mean(axis=0), landmarks[:, index].std(axis=0)
+        print(f"  {POINTS[index]:9} ({x:.3f}, {y:.3f})  spread ({dx:.3f}, {dy:.3f})")
+    x, y, w, h = np.mean([one.box for one in found], axis=0)
+    print(f"  box ({x:.3f}, {y:.3f}) {w:.3f} x {h:.3f}: the face's square is {1 / w:.3f} of its")
+    print(f"  width, about its ({(0.5 - x) / w:.3f}, {(0.5 - y) / h:.3f})")
+
+
+def drawn(face: Image, random: np.random.Generator) -> Image:
+    """Draw a face into a scene of 640 x 360, 80 to 250 pixels wide, turned up to 15 degrees."""
+    picture = background(random)[:360, :640].copy()
+    side = random.uniform(80, 250)
+    square = np.array([*random.uniform(20, (620 - side, 340 - side)), side, side])
+    paste(picture, face, square, random)
+    return np.asarray(np.clip(picture, 0, 255), np.uint8)
+
+
+def measure_crops(name: str, detector: FaceDetector, faces: Faces, model: Classifier) -> None:
+    """Print how often the model is right about bare faces, and about the same found and aligned."""
+    random = np.random.default_rng(7)
+    bare, aligned, by_box = [], [], []
+    found = np.zeros(len(faces), bool)
+    for index, face in enumerate(faces.images):
+        frame = drawn(face, random)
+        detections = detector.detect(frame)
+        if detections:
+            found[index] = True
+            box_alone = Detection(detections[0].box, detections[0].score)
+            first, second = align(frame, [detections[0], box_alone])
+            bare.append(face)
+            aligned.append(first)
+            by_box.append(second)
+    labels = protocol_b(faces.votes[found])
+    print(f"{name}: {found.sum()} of {len(faces)} drawn faces found; the model is right about")
+    for kind, crops in (("bare", bare), ("aligned", aligned), ("box alone", by_box)):
+        right = model.predict(np.array(crops)).argmax(axis=1) == labels
+        print(f"  {100 * right.mean():.1f}% of them {kind}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the alignment of faces.")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--faces", type=int, default=2000)
+    parser.add_argument("--model", default="alexnet-fer", help="a name or a .keras file")
+    parser.add_argument("--yunet", type=Path, default="models/yunet_n_320_320.onnx")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    random = np.random.default_rng(0)
+    faces = clear_faces("Training", arguments.data / "fer").images
+    faces = faces[random.permutation(len(faces))[: arguments.faces]]
+    tests = read("PublicTest", arguments.data / "fer")
+    tests = tests[protocol_b(tests.votes) >= 0]
+    tests = tests[random.permutation(len(tests))[: arguments.faces]]
+    model = load(arguments.model)
+    backends: tuple[Backend, ...] = ("blazeface", "yunet", "haar")
+    for backend in backends:
+        weights = arguments.data / arguments.yunet if backend == "yunet" else None
+        detector = create(backend, weights=weights)
+        measure_template(backend, detector, faces)
+        measure_crops(backend, detector, tests, model)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""How many faces each detector finds, how many it invents, and how long it takes.
+
+    python -m benchmarks.detectors --data ../shared/data
+
+Scenes are drawn with faces of the training data, clips show real people whose number is known.
+Times are those of one processor, which other programs on the machine disturb less.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.scenes import Image, Scene, clear_faces, clips, scenes
+from services.detector.backends import DEFAULTS, Backend, create
+from services.detector.detection import Detection, FaceDetector
+from services.detector.stage import DetectorStage
+from services.detector.tiling import Tiling, merge, search
+from services.detector.tracking import track_ids
+from shared.messages import Faces, Frame, Message
+
+LIVE, FILES, WHOLE = Tiling(2, 5), Tiling(2, 1), Tiling(0, 1)
+
+
+@dataclass
+class Tally:
+    """Counts over many pictures; `milliseconds` of the processor, an entry a picture."""
+
+    faces: int
+    found: int
+    false: int
+    milliseconds: list[float]
+
+    def __str__(self) -> str:
+        median, slow = np.percentile(self.milliseconds, (50, 99))
+        recall = self.found / max(self.faces, 1)
+        return f"recall {recall:.3f}  false {self.false:3d}  {median:5.1f} ms (p99 {slow:.1f})"
+
+
+def look(detector: FaceDetector, tiling: Tiling, score: float, picture: Image) -> list[Detection]:
+    """Search one picture with all its tiles, as if it began a stream."""
+    found = [*detector.detect(picture), *search(detector, picture, tiling.tiles(picture, 0))]
+    return [one for one in merge(found) if one.score >= score]
+
+
+def match(boxes: Sequence[Detection], squares: NDArray[np.float64]) -> int:
+    """Count the squares that one of the boxes fits: its middle and its size agree roughly."""
+    hit = set()
+    for one in boxes:
+        x, y, w, h = one.box
+        for index, (a, b, side, _) in enumerate(squares):
+            off = max(abs(x + w / 2 - a - side / 2), abs(y + h / 2 - b - side / 2))
+            if index not in hit and off < 0.3 * side and 0.35 < w / side < 1.4:
+                hit.add(index)
+                break
+    return len(hit)
+
+
+def on_scenes(find: Callable[[Image], list[Detection]], drawn: Iterable[Scene]) -> Tally:
+    """Count over drawn scenes."""
+    tally = Tally(0, 0, 0, [])
+    for scene in drawn:
+        start = time.thread_time()
+        boxes = find(scene.picture)
+        tally.milliseconds.append(1e3 * (time.thread_time() - start))
+        hits = match(boxes, scene.faces)
+        tally.faces += len(scene.faces)
+        tally.found += hits
+        tally.false += len(boxes) - hits
+    return tally
+
+
+def on_clip(stage: DetectorStage, frames: Sequence[Image], people: int) -> tuple[str, Tally]:
+    """Run the whole stage over a clip; return a line about it, and the counts."""
+    tally = Tally(0, 0, 0, [])
+    tracks, right = set(), 0
+    for seq, frame in enumerate(frames):
+        start = time.thread_time()
+        header = stage(message(frame, seq))[0].header
+        tally.milliseconds.append(1e3 * (time.thread_time() - start))
+        assert isinstance(header, Faces)
+        number = len(header.faces)
+        tracks |= {face.track for face in header.faces}
+        right += number == people
+        tally.faces += people
+        tally.found += min(number, people)
+        tally.false += max(number - people, 0)
+    return f"right number {right / len(frames):.3f}  tracks {len(tracks)} of {people}", tally
+
+
+def message(frame: Image, seq: int, stream: str = "clip") -> Message:
+    """Return the picture as a `frame/` message of a source of 12.5 frames/s."""
+    header = Frame(
+        stream=stream,
+        run="1",
+        seq=seq,
+        t=0,
+        pts=seq * 80_000_000,
+        marks={},
+        width=frame.shape[1],
+        height=frame.shape[0],
+        encoding="bgr8",
+    )
+    return Message(header, frame.tobytes())
+
+
+def report(name: str, detector: FaceDetector, data: Path, count: int, score: float) -> None:
+    """Print what one detector does, without tiles, live and with all tiles."""
+    faces = clear_faces("PublicTest", data / "fer").images
+    for label, tiling in (("whole", WHOLE), ("2 tiles", FILES), ("6 tiles", Tiling(6, 1))):
+        drawn = scenes(faces, count)
+        tally = on_scenes(partial(look, detector, tiling, score), drawn)
+        print(f"{name:9} {label:8} {count} scenes: {tally}", flush=True)
+    for label, tiling in (("whole", WHOLE), ("live", LIVE), ("files", FILES)):
+        for clip, people, frames in clips(data / "clips"):
+            stage = DetectorStage(detector, track_ids(1), tiling=tiling, score=score)
+            line, tally = on_clip(stage, frames, people)
+            print(f"{name:9} {label:8} {clip[:30]:30} {line}  {tally}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the face detectors.")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--backend", choices=("blazeface", "yunet", "haar"), default="blazeface")
+    parser.add_argument("--weights", type=Path, help="weights in place of the usual ones")
+    parser.add_argument("--scenes", type=int, default=200)
+    parser.add_argument("--score", type=float, help="lowest score that begins a track")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    backend: Backend = arguments.backend
+    score = DEFAULTS[backend].score if arguments.score is None else arguments.score
+    detector = create(backend, score=score, weights=arguments.weights)
+    report(backend, detector, arguments.data, arguments.scenes, score)
+
+
+if __name__ == "__main__":
+    main()

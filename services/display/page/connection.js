@@ -1,0 +1,62 @@
+// The WebSocket: pictures with their results as binary messages, news as text.
+//
+// A binary message is 4 bytes (big-endian: the length of the JSON), the JSON, and a JPEG. The
+// server sends a picture only while few are on their way, so each must be confirmed.
+
+const RETRY_MS = 1000;
+const decoder = new TextDecoder();
+
+export class Connection {
+  #socket = null;
+  #retry = 0;
+
+  // `handlers`: opened(), closed(), picture(facts, jpeg: Uint8Array), news(news).
+  constructor(handlers) {
+    this.handlers = handlers;
+    document.addEventListener("visibilitychange", () => this.#follow());
+    addEventListener("pagehide", () => this.#socket?.close());
+    this.#follow();
+  }
+
+  confirm(stream) {
+    if (this.#socket?.readyState === WebSocket.OPEN) {
+      this.#socket.send(JSON.stringify({ shown: stream }));
+    }
+  }
+
+  // A hidden page costs nothing: it has no connection, and gets what it missed when it comes back.
+  #follow() {
+    if (document.hidden) {
+      clearTimeout(this.#retry);
+      this.#socket?.close();
+    } else if (!this.#socket) {
+      this.#open();
+    }
+  }
+
+  #open() {
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(`${scheme}//${location.host}/live`);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.handlers.opened();
+    socket.onmessage = ({ data }) => this.#take(data);
+    socket.onclose = () => {
+      this.#socket = null;
+      if (document.hidden) return;
+      this.handlers.closed();
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.#follow(), RETRY_MS);
+    };
+    this.#socket = socket;
+  }
+
+  #take(data) {
+    if (typeof data === "string") {
+      this.handlers.news(JSON.parse(data));
+      return;
+    }
+    const length = new DataView(data).getUint32(0);
+    const facts = JSON.parse(decoder.decode(new Uint8Array(data, 4, length)));
+    this.handlers.picture(facts, new Uint8Array(data, 4 + length));
+  }
+}

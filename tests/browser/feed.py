@@ -1,0 +1,115 @@
+"""A display that plays the demo with its true boxes and labels, without a pipeline."""
+
+import functools
+import threading
+import time
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from models.labels import LABELS
+from services.capture.demo import Demo
+from services.display.app import application
+from services.display.audience import Audience
+from services.display.board import Board
+from services.display.broadcast import Broadcast
+from services.display.metrics import DisplayMetrics
+from services.display.server import PageServer
+from services.display.stage import DisplayStage
+from shared.messages import Emotion, EmotionFace, Event, Frame, Message
+
+FPS = 25
+CONFIDENCE = 0.86
+
+
+@functools.cache
+def demo() -> Demo:
+    """Return the demo; its people take a second to draw, once."""
+    return Demo()
+
+
+class Feed:
+    """Shows the streams on a page of its own until closed.
+
+    What a test changes: `answering` (whether results come), `playing` (the streams that go on),
+    `faces` (whether there are any), `broken` (whether pictures can be decoded).
+    """
+
+    def __init__(self, *streams: str) -> None:
+        self.demo = demo()
+        self.answering, self.faces, self.broken = True, True, False
+        self.playing = set(streams)
+        self.registry = CollectorRegistry()
+        self._streams = streams
+        metrics = DisplayMetrics(self.registry)
+        audience = Audience(metrics.skipped, metrics.viewers.set)
+        board = Board()
+        self._stage = DisplayStage(
+            [Broadcast(audience, metrics)], board, metrics, lambda error: None, wait=0.2
+        )
+        self._labels: dict[tuple[str, int], str] = {}
+        self.server = PageServer("display", "127.0.0.1", 0, application(audience, board))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._play)
+
+    def __enter__(self) -> "Feed":
+        self.server.__enter__()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.server.__exit__()
+
+    def metric(self, name: str) -> float:
+        return self.registry.get_sample_value(f"emostream_display_{name}") or 0.0
+
+    def _play(self) -> None:
+        for seq in count():
+            if self._stop.wait(1 / FPS):
+                return
+            for stream in self._streams:
+                if stream in self.playing:
+                    self._stage(list(self._messages(stream, seq)))
+            self._stage([])
+
+    def _messages(self, stream: str, seq: int) -> Iterator[Message]:
+        common: dict[str, Any] = {
+            "stream": stream, "run": "r", "seq": seq, "t": time.time_ns(),
+            "pts": seq * 10**9 // FPS, "marks": {},
+        }  # fmt: skip
+        yield Message(*self._picture(common, seq))
+        if not self.answering:
+            return
+        faces = tuple(map(emotion_face, self.demo.truth(seq))) if self.faces else ()
+        for face in faces:
+            previous = self._labels.get((stream, face.track), "")
+            if previous != face.label:
+                self._labels[stream, face.track] = face.label
+                yield Message(
+                    Event(
+                        **common, kind="change" if previous else "enter", track=face.track,
+                        label=face.label, previous=previous, confidence=CONFIDENCE, since=0,
+                    )
+                )  # fmt: skip
+        yield Message(Emotion(**common, model="true", faces=faces, part=0, parts=1, degraded=False))
+
+    def _picture(self, common: dict[str, Any], seq: int) -> tuple[Frame, bytes]:
+        size = {"width": self.demo.width, "height": self.demo.height}
+        if self.broken:
+            return Frame(**common, **size, encoding="jpeg"), b"no jpeg"
+        return Frame(**common, **size, encoding="bgr8"), self.demo.frame(seq).tobytes()
+
+
+def track_of(person: int) -> int:
+    """Return an id as the detector gives it: 1,700,000,000 s since the epoch, and a number."""
+    return (1_700_000_000 << 20) + person + 1
+
+
+def emotion_face(face: Any) -> EmotionFace:
+    rest = (1 - CONFIDENCE) / (len(LABELS) - 1)
+    shares = {label: CONFIDENCE if label == face.label else rest for label in LABELS}
+    return EmotionFace(track_of(face.person), face.box, shares, shares, face.label, CONFIDENCE)

@@ -1,0 +1,23 @@
+"""What all tests share: the tools that they need, and the data that does not ship."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def require_tool(*names: str) -> str:
+    """Return the path of the first of these programs that is there.
+
+    Without any the test skips; on CI, which installs them, it fails.
+    """
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    reason = f"{' or '.join(names)} is not installed"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

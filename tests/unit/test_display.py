@@ -1,0 +1,279 @@
+"""What the display shows: frames with their own results, the state of the streams, the past."""
+
+import json
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.display.board import EVENTS, Board, News
+from services.display.metrics import DisplayMetrics
+from services.display.packets import LONG_SIDE, encode_picture, packet
+from services.display.stage import DisplayStage
+from services.display.timeline import GAP_NS, HISTORY_NS
+from shared.errors import MessageError
+from shared.join import Joined
+from shared.messages import Emotion, EmotionFace, Event, Frame, Message
+
+S = 10**9
+START = 1_700_000_000 * S
+TRACK = (1_700_000_000 << 20) + 7
+
+
+class Clock:
+    """A clock that the test turns, in s; `wall` tells the same in ns since the epoch."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wall(self) -> int:
+        return START + int(self.now * S)
+
+
+class Screen:
+    """An outlet that remembers what it showed; a picture of one value is broken."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, int, str | None]] = []
+
+    def show(self, joined: Joined) -> None:
+        if joined.frame.payload == b"broken":
+            raise MessageError("payload", "a JPEG that cannot be decoded")
+        label = joined.faces[0].label if joined.faces else None
+        header = joined.frame.header
+        self.shown.append((header.stream, header.seq, label))
+
+    def idle(self) -> None:
+        pass
+
+
+class Rig:
+    """A stage with one screen, its board and its clock."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.board = Board(self.clock, self.clock.wall)
+        self.registry = CollectorRegistry()
+        self.screen = Screen()
+        self.errors: list[MessageError] = []
+        self.stage = DisplayStage(
+            [self.screen], self.board, DisplayMetrics(self.registry), self.errors.append, 0.5,
+            self.clock,
+        )  # fmt: skip
+
+    def give(self, *messages: Message) -> None:
+        assert self.stage(messages) == []
+
+    def later(self, seconds: float, *messages: Message) -> None:
+        self.clock.now += seconds
+        self.give(*messages)
+
+    def count(self, results: str) -> float:
+        labels = {"stream": "cam1", "results": results}
+        return self.registry.get_sample_value("emostream_display_frames_total", labels) or 0.0
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def common(seq: int, stream: str = "cam1", t: int = 0, run: str = "r1") -> dict[str, Any]:
+    at = t or START + 100 * S + seq * S // 25
+    return {"stream": stream, "run": run, "seq": seq, "t": at, "pts": seq * S // 25, "marks": {}}
+
+
+def frame(seq: int, stream: str = "cam1", width: int = 32, height: int = 16) -> Message:
+    header = Frame(**common(seq, stream), width=width, height=height, encoding="bgr8")
+    return Message(header, bytes([seq % 256]) * (3 * width * height))
+
+
+def jpeg(seq: int, data: bytes, width: int = 32) -> Message:
+    return Message(Frame(**common(seq), width=width, height=16, encoding="jpeg"), data)
+
+
+def face(label: str, confidence: float = 0.5, track: int = TRACK) -> EmotionFace:
+    shares = {label: confidence}
+    return EmotionFace(track, (1.04, 2.0, 8.0, 9.0), shares, shares, label, confidence)
+
+
+def emotion(
+    seq: int, label: str = "fear", stream: str = "cam1", t: int = 0, degraded: bool = False
+) -> Message:
+    header = Emotion(
+        **common(seq, stream, t), model="m", faces=(face(label),), part=0, parts=1,
+        degraded=degraded,
+    )  # fmt: skip
+    return Message(header)
+
+
+def event(seq: int, kind: Any = "change") -> Message:
+    header = Event(
+        **common(seq), kind=kind, track=TRACK, label="fear", previous="neutral", confidence=0.5,
+        since=0,
+    )  # fmt: skip
+    return Message(header)
+
+
+def test_results_are_shown_on_their_own_frame(rig: Rig) -> None:
+    rig.give(frame(0), frame(1), emotion(1, "anger"), emotion(0, "fear"))
+    assert rig.screen.shown == [("cam1", 0, "fear"), ("cam1", 1, "anger")]
+    assert rig.count("whole") == 2
+
+
+def test_a_frame_waits_for_its_results_and_is_then_shown_without(rig: Rig) -> None:
+    rig.give(frame(0))
+    rig.later(0.4)
+    assert rig.screen.shown == []
+    rig.later(0.2)
+    assert rig.screen.shown == [("cam1", 0, None)]
+    assert rig.count("none") == 1
+    rig.give(emotion(0))
+    assert len(rig.screen.shown) == 1
+
+
+def test_streams_do_not_wait_for_each_other(rig: Rig) -> None:
+    rig.give(frame(0, "cam1"), frame(0, "cam2"), emotion(0, stream="cam2"))
+    assert rig.screen.shown == [("cam2", 0, "fear")]
+
+
+def test_a_broken_picture_is_told_and_the_next_is_shown(rig: Rig) -> None:
+    rig.give(jpeg(0, b"broken"), emotion(0), frame(1), emotion(1))
+    assert [error.reason for error in rig.errors] == ["payload"]
+    assert rig.screen.shown == [("cam1", 1, "fear")]
+
+
+def test_a_packet_carries_the_picture_and_its_results() -> None:
+    message = frame(200)
+    joined = Joined(message, (emotion(200).header,), True)
+    data = packet(joined, encode_picture(message, 90))
+    length = int.from_bytes(data[:4], "big")
+    facts = json.loads(data[4 : 4 + length])
+    picture = cv2.imdecode(np.frombuffer(data[4 + length :], np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (16, 32, 3)
+    assert np.abs(picture.astype(int) - 200).max() <= 2
+    assert {name: facts[name] for name in ("stream", "run", "seq", "width", "height")} == {
+        "stream": "cam1", "run": "r1", "seq": 200, "width": 32, "height": 16,
+    }  # fmt: skip
+    assert (facts["pts"], facts["results"]) == (8000, "whole")
+    (one,) = facts["faces"]
+    assert one["track"] == TRACK < 2**53
+    assert one["box"] == [1.0, 2.0, 8.0, 9.0]
+    assert (one["label"], one["confidence"], one["smoothed"]) == ("fear", 0.5, {"fear": 0.5})
+
+
+def test_a_jpeg_is_passed_on_as_it_is_and_a_large_picture_made_smaller() -> None:
+    assert encode_picture(jpeg(0, b"as it is"), 80) == b"as it is"
+    large = encode_picture(frame(0, width=2 * LONG_SIDE, height=100), 80)
+    assert cv2.imdecode(np.frombuffer(large, np.uint8), cv2.IMREAD_COLOR).shape == (
+        50,
+        LONG_SIDE,
+        3,
+    )
+    with pytest.raises(MessageError):
+        encode_picture(jpeg(0, b"no jpeg", width=2 * LONG_SIDE), 80)
+
+
+def play(rig: Rig, seqs: range, answered: bool = True) -> News:
+    """Let frames come at 25/s, each shown 30 ms after its capture."""
+    for seq in seqs:
+        rig.clock.now = 100.03 + seq / 25
+        rig.give(frame(seq), *([emotion(seq)] if answered else []))
+    return rig.board.news(0)
+
+
+def test_the_state_tells_rate_latency_and_age(rig: Rig) -> None:
+    state = play(rig, range(100)).streams["cam1"]
+    assert state.fps == pytest.approx(25, abs=0.1)
+    assert state.latency_ms == pytest.approx(30, abs=1)
+    assert (state.age_ms, state.stale, state.ended) == (0, False, False)
+    rig.later(10)
+    silent = rig.board.news(0).streams["cam1"]
+    assert (silent.age_ms, silent.fps, silent.stale) == (10_000, 0.0, False)
+
+
+def test_emotions_are_stale_while_frames_come_without_and_fresh_when_they_are_back(
+    rig: Rig,
+) -> None:
+    play(rig, range(25))
+    assert play(rig, range(25, 100), answered=False).streams["cam1"].stale
+    rig.give(emotion(100, degraded=True))
+    assert rig.board.news(0).streams["cam1"].stale
+    assert not play(rig, range(101, 110)).streams["cam1"].stale
+
+
+def test_a_classifier_that_never_answered_is_stale_too(rig: Rig) -> None:
+    assert not play(rig, range(25), answered=False).streams["cam1"].stale
+    assert play(rig, range(25, 100), answered=False).streams["cam1"].stale
+
+
+def test_the_end_of_a_source_is_told_until_it_starts_again(rig: Rig) -> None:
+    play(rig, range(5))
+    end = Frame(**common(5), width=32, height=16, encoding="bgr8", end=True, frames=5)
+    rig.give(Message(end))
+    assert rig.board.news(0).streams["cam1"].ended
+    assert not play(rig, range(5, 10)).streams["cam1"].ended
+
+
+def spans(news: News) -> list[tuple[float, float, str]]:
+    """Return (start, end, label) in s since the start."""
+    rows = news.spans.get("cam1", [])
+    return sorted(((a - START / 1e6) / 1e3, (b - START / 1e6) / 1e3, label)
+                  for _, a, b, label, _ in rows)  # fmt: skip
+
+
+def test_the_timeline_joins_what_stays_and_parts_what_changes(rig: Rig) -> None:
+    for second, label in enumerate(["fear", "fear", "anger", "anger"]):
+        rig.give(emotion(second, label, t=START + second * S))
+    assert spans(rig.board.news(0)) == [(0, 2, "fear"), (2, 3, "anger")]
+
+
+def test_a_face_that_was_away_leaves_a_gap_in_its_timeline(rig: Rig) -> None:
+    for at in (0, GAP_NS, 3 * GAP_NS):
+        rig.give(emotion(at // S, t=START + at))
+    assert spans(rig.board.news(0)) == [(0, 1, "fear"), (3, 3, "fear")]
+
+
+def test_what_is_older_than_five_minutes_is_forgotten(rig: Rig) -> None:
+    seconds = 3 * HISTORY_NS // S
+    for second in range(seconds):
+        header = emotion(second, t=START + second * S).header
+        faces = (face("fear", track=second), face("fear", track=10**6))
+        rig.board.answered(Emotion(**{**fields(header), "faces": faces}))
+    news = rig.board.news(0)
+    tracks = {row[0] for row in news.spans["cam1"]}
+    assert len(tracks) == HISTORY_NS // S + 2
+    assert min(tracks) == seconds - 1 - HISTORY_NS // S
+
+
+def fields(header: Any) -> dict[str, Any]:
+    return {name: getattr(header, name) for name in header.__struct_fields__}
+
+
+def test_news_tell_only_what_is_new(rig: Rig) -> None:
+    rig.give(emotion(0, "fear", t=START), event(0))
+    first = rig.board.news(0)
+    assert first.complete
+    assert (len(first.events), spans(first)) == (1, [(0, 0, "fear")])
+    assert rig.board.news(first.revision).events == []
+    assert rig.board.news(first.revision).spans == {}
+    rig.give(emotion(1, "anger", t=START + S))
+    second = rig.board.news(first.revision)
+    assert not second.complete
+    assert spans(second) == [(0, 1, "fear"), (1, 1, "anger")]
+    rig.give(emotion(2, "anger", t=START + 2 * S), event(2, "leave"))
+    third = rig.board.news(second.revision)
+    assert spans(third) == [(1, 2, "anger")]
+    assert [happening.kind for happening in third.events] == ["leave"]
+
+
+def test_only_the_last_events_are_kept(rig: Rig) -> None:
+    for seq in range(3 * EVENTS):
+        rig.give(event(seq))
+    events = rig.board.news(0).events
+    assert len(events) == EVENTS
+    assert events[-1].t == common(3 * EVENTS - 1)["t"] / 1e6

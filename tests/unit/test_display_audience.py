@@ -1,0 +1,228 @@
+"""Who is sent which pictures, and who is refused."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.display.audience import ON_THE_WAY, Audience, Viewer
+from services.display.broadcast import BURST, Broadcast
+from services.display.guard import is_this_machine
+from services.display.metrics import DisplayMetrics
+from services.display.window import Window
+from shared.errors import ConfigError
+from shared.join import Joined
+from shared.messages import Frame, Message
+
+
+class Stands:
+    """An audience of one, who wants and lacks what the test says."""
+
+    def __init__(self) -> None:
+        self.offered: list[str] = []
+        self.wanted = True
+        self.lacking: set[str] = set()
+
+    def wants(self, stream: str) -> bool:
+        return self.wanted
+
+    def lacks(self, stream: str) -> bool:
+        return stream in self.lacking
+
+    def offer(self, stream: str, packet: bytes) -> None:
+        self.lacking.discard(stream)
+        self.offered.append(stream)
+
+
+class Rig:
+    """A broadcast at 10 frames/s at most."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.stands = Stands()
+        self.registry = CollectorRegistry()
+        metrics = DisplayMetrics(self.registry)
+        self.broadcast = Broadcast(self.stands, metrics, 80, 10, lambda: self.now)
+
+    @property
+    def encoded(self) -> float | None:
+        return self.registry.get_sample_value("emostream_display_encode_seconds_count")
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def joined(stream: str = "cam1") -> Joined:
+    header = Frame(
+        stream=stream, run="r", seq=0, t=0, pts=0, marks={}, width=2, height=2, encoding="bgr8"
+    )
+    return Joined(Message(header, bytes(12)), (), False)
+
+
+def test_no_more_is_encoded_than_the_rate_allows(rig: Rig) -> None:
+    for _ in range(100):
+        rig.now += 0.04
+        rig.broadcast.show(joined())
+    assert 40 <= len(rig.stands.offered) <= 40 + BURST
+
+
+def test_a_burst_of_late_results_loses_no_frame_below_the_rate(rig: Rig) -> None:
+    for _ in range(20):
+        rig.now += 0.25
+        rig.broadcast.show(joined())
+        rig.broadcast.show(joined())
+    assert len(rig.stands.offered) == 40
+
+
+def test_nothing_is_encoded_while_nobody_can_take_it(rig: Rig) -> None:
+    rig.stands.wanted = False
+    rig.broadcast.show(joined())
+    rig.broadcast.idle()
+    assert (rig.encoded, rig.stands.offered) == (0, [])
+
+
+def test_who_comes_later_gets_the_last_picture_of_a_silent_stream(rig: Rig) -> None:
+    rig.stands.wanted = False
+    rig.broadcast.show(joined("cam1"))
+    rig.broadcast.show(joined("cam2"))
+    rig.stands.lacking = {"cam2"}
+    rig.broadcast.idle()
+    rig.broadcast.idle()
+    assert rig.stands.offered == ["cam2"]
+
+
+Act = Callable[[Audience], Awaitable[None]]
+
+
+def with_audience(act: Act) -> tuple[Counter[str], list[int]]:
+    """Run the act in an event loop; return the skipped pictures and the counts of viewers."""
+    skipped: Counter[str] = Counter()
+    counts: list[int] = []
+
+    async def run() -> None:
+        await act(Audience(lambda stream: skipped.update([stream]), counts.append))
+
+    asyncio.run(run())
+    return skipped, counts
+
+
+async def taken(viewer: Viewer) -> list[bytes]:
+    await asyncio.sleep(0)
+    return await viewer.next(0.01)
+
+
+def test_a_viewer_that_confirms_gets_every_picture() -> None:
+    async def act(audience: Audience) -> None:
+        with audience.admit() as viewer:
+            for number in range(10 * ON_THE_WAY):
+                assert audience.wants("a")
+                audience.offer("a", b"%d" % number)
+                assert await taken(viewer) == [b"%d" % number]
+                viewer.confirm("a")
+        assert not audience.wants("a")
+
+    skipped, counts = with_audience(act)
+    assert not skipped
+    assert counts == [1, 0]
+
+
+def test_a_slow_viewer_gets_the_newest_and_holds_nobody_up() -> None:
+    async def act(audience: Audience) -> None:
+        with audience.admit() as slow, audience.admit() as fast:
+            for number in range(20):
+                audience.offer("a", b"%d" % number)
+                assert await taken(fast) == [b"%d" % number]
+                fast.confirm("a")
+                if number < ON_THE_WAY:
+                    assert await taken(slow) == [b"%d" % number]
+                else:
+                    assert await taken(slow) == []
+            assert audience.wants("a")
+            slow.confirm("a")
+            assert await taken(slow) == [b"19"]
+
+    skipped, _ = with_audience(act)
+    assert skipped == {"a": 20 - ON_THE_WAY - 1}
+
+
+def test_a_viewer_that_never_confirms_has_nothing_encoded_for_it() -> None:
+    async def act(audience: Audience) -> None:
+        with audience.admit() as viewer:
+            for _ in range(ON_THE_WAY):
+                audience.offer("a", b"")
+                assert await taken(viewer)
+            assert not audience.wants("a")
+            assert audience.wants("b")
+
+    with_audience(act)
+
+
+def test_each_stream_has_its_own_slot() -> None:
+    async def act(audience: Audience) -> None:
+        with audience.admit() as viewer:
+            assert audience.lacks("a")
+            for stream in ("a", "b", "a"):
+                audience.offer(stream, stream.encode())
+            assert not audience.lacks("a")
+            assert await taken(viewer) == [b"a", b"b"]
+
+    assert with_audience(act)[0] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted"),
+    [
+        ("127.0.0.1:8080", True),
+        ("localhost:8080", True),
+        ("[::1]:8080", True),
+        ("192.0.2.7", True),
+        ("emotions.example:8080", False),
+        ("127.0.0.1.example", False),
+        ("localhost@evil.example", False),
+        ("[::1", False),
+        ("", False),
+    ],
+)
+def test_only_names_that_nobody_can_forge_are_answered(host: str, trusted: bool) -> None:
+    assert is_this_machine(host) is trusted
+
+
+def test_a_window_without_a_desktop_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(ConfigError, match="no desktop here"):
+        Window(quit=lambda: None)
+
+
+def test_a_desktop_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV's window library would abort the process."""
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("DISPLAY", ":4711")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(ConfigError, match="no window can be opened"):
+        Window(quit=lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("key", "visible", "quits"),
+    [(-1, 1.0, 0), (ord("x"), 1.0, 0), (ord("q"), 1.0, 1), (-1, 0.0, 1)],
+)
+def test_q_or_closing_the_window_quits(
+    monkeypatch: pytest.MonkeyPatch, key: int, visible: float, quits: int
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("services.display.window._check_desktop", lambda: None)
+    monkeypatch.setattr("cv2.imshow", lambda name, picture: None)
+    monkeypatch.setattr("cv2.pollKey", lambda: key)
+    monkeypatch.setattr("cv2.getWindowProperty", lambda name, what: visible)
+    window = Window(quit=lambda: asked.append("quit"))
+    window.idle()
+    assert asked == []
+    window.show(joined())
+    window.idle()
+    assert len(asked) == quits

@@ -1,0 +1,84 @@
+"""The nets: their layers, sizes and preprocessing, and that a saved one is the same."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from models import alexnet
+
+# Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+LAYERS = [
+    *("conv1", "pool1", "norm1", "relu1"),
+    *("conv2", "pool2", "norm2", "relu2"),
+    *("conv3", "norm3", "relu3"),
+    *("conv4", "norm4", "relu4"),
+    *("conv5", "pool5", "norm5", "relu5"),
+    *("flatten", "dropout6", "dense6", "norm6", "relu6"),
+    *("dropout7", "dense7", "norm7", "relu7"),
+    *("logits", "probabilities"),
+]
+
+
+@pytest.fixture(scope="module")
+def net() -> Any:
+    return alexnet.build("alexnet-fer")
+
+
+@pytest.fixture(scope="module")
+def faces() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
+
+
+@pytest.mark.parametrize("name", alexnet.SIZES)
+def test_the_layers_are_those_of_alexnet(name: str) -> None:
+    net = alexnet.build(name)
+    named = [layer.name for layer in net.layers]
+    assert named[named.index("conv1") :] == LAYERS
+    assert net.output_shape == (None, 8)
+    assert net.inputs[0].dtype == "uint8"
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "features"),
+    [("alexnet-fer", 3_715_240, 5_760), ("alexnet-227", 58_319_592, 9_216)],
+)
+def test_the_sizes_are_as_documented(name: str, parameters: int, features: int) -> None:
+    net = alexnet.build(name)
+    assert net.count_params() == parameters
+    assert net.get_layer("flatten").output.shape == (None, features)
+
+
+def test_a_saved_net_loads_safely_and_agrees(net: Any, faces: np.ndarray, tmp_path: Path) -> None:
+    net.save(tmp_path / "net.keras")
+    loaded = keras.saving.load_model(tmp_path / "net.keras", safe_mode=True)
+    assert np.array(loaded(faces)) == pytest.approx(np.array(net(faces)), abs=1e-6)
+
+
+def test_faces_are_standardised_one_by_one(faces: np.ndarray) -> None:
+    given = np.array(alexnet.preprocess(faces, 48))
+    assert given.shape == (3, 48, 48, 1)
+    assert given.mean(axis=(1, 2, 3)) == pytest.approx(np.zeros(3), abs=1e-4)
+    assert given.std(axis=(1, 2, 3)) == pytest.approx(np.ones(3), abs=1e-2)
+
+
+def test_light_and_contrast_hardly_change_what_the_net_sees(faces: np.ndarray) -> None:
+    dim = (faces // 2 + 40).astype(np.uint8)
+    seen = np.array(alexnet.preprocess(faces, 48))
+    assert np.abs(seen - np.array(alexnet.preprocess(dim, 48))).max() < 0.1
+
+
+def test_faces_are_resampled_without_aliasing() -> None:
+    stripes = np.zeros((1, 192, 192), np.uint8)
+    stripes[:, :, 96::3] = 255  # finer than the net's 48 pixels can show
+    seen = np.array(alexnet.preprocess(stripes, 48))[0, :, :, 0]
+    assert seen[:, 26:-2].std() < 0.1
+
+
+def test_a_single_colour_becomes_zeros() -> None:
+    given = np.array(alexnet.preprocess(np.full((1, 5, 7), 200, np.uint8), 48))
+    assert given == pytest.approx(np.zeros_like(given), abs=1e-3)

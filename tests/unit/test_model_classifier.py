@@ -1,0 +1,181 @@
+"""The classifier's contract: what it takes, what it gives, what it refuses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import models
+from models import data, evaluate, weights
+from models.classifier import BATCHES, Classifier
+from shared.errors import ModelError, WeightsError
+
+FER = Path(__file__).parents[2] / data.FOLDER
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return models.load()
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (0, 64, 64),
+        (1, 64, 64),
+        (5, 48, 48),
+        (33, 64, 64),
+        (3, 31, 90),
+        (2, 1, 1),
+        (2, 3, 3),
+        (2, 300, 200),
+        (2, 64, 64, 1),
+        (2, 64, 64, 3),
+        (2, 64, 64, 4),
+        (0, 64, 64, 3),
+    ],
+)
+def test_any_number_size_and_channels_give_probabilities(
+    classifier: Classifier, shape: tuple[int, ...]
+) -> None:
+    given = classifier.predict(noise(*shape))
+    assert given.shape == (shape[0], 8)
+    assert given.dtype == np.float32
+    assert (given >= 0).all()
+    assert given.sum(axis=1) == pytest.approx(np.ones(shape[0]), abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_a_face_of_one_colour_gives_probabilities(classifier: Classifier, value: int) -> None:
+    given = classifier.predict(np.full((1, 64, 64), value, np.uint8))
+    assert np.isfinite(given).all()
+    assert given.sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("faces", "words"),
+    [
+        (np.zeros((2, 64, 64), np.float32), "float32"),
+        (np.zeros((2, 64, 64), np.int64), "int64"),
+        (np.zeros((64, 64), np.uint8), r"face\[None\]"),
+        (np.zeros((64, 80, 3), np.uint8), r"face\[None\]"),
+        (np.zeros((2, 64, 64, 2), np.uint8), "shape"),
+        (np.zeros((2, 2, 64, 64, 3), np.uint8), "shape"),
+        (np.zeros((2, 0, 64), np.uint8), "no pixels"),
+        ([np.zeros((0, 64), np.uint8)], "no pixels"),
+        ("face", "uint8"),
+    ],
+)
+def test_what_is_no_batch_of_faces_is_refused(
+    classifier: Classifier, faces: np.ndarray, words: str
+) -> None:
+    with pytest.raises(ModelError, match=words) as caught:
+        classifier.predict(faces)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_face_gets_the_same_answer_in_any_batch(classifier: Classifier) -> None:
+    faces = noise(max(BATCHES) + 5, 64, 64)
+    together = classifier.predict(faces)
+    for index in (0, 7, len(faces) - 1):
+        alone = classifier.predict(faces[index : index + 1])
+        assert together[index : index + 1] == pytest.approx(alone, abs=1e-5)
+
+
+def test_faces_of_different_sizes_come_back_in_order(classifier: Classifier) -> None:
+    faces = [noise(64, 64), noise(40, 50, 3), noise(64, 64) // 2, noise(1, 1)]
+    given = classifier.predict(faces)
+    for face, row in zip(faces, given, strict=True):
+        assert row[None] == pytest.approx(classifier.predict(face[None]), abs=1e-5)
+
+
+def test_colour_is_read_as_bgr(classifier: Classifier) -> None:
+    colour = noise(2, 64, 64, 3)
+    gray = np.stack([cv2.cvtColor(face, cv2.COLOR_BGR2GRAY) for face in colour])
+    assert classifier.predict(colour) == pytest.approx(classifier.predict(gray), abs=1e-5)
+
+
+def test_labels_name_the_columns(classifier: Classifier) -> None:
+    assert classifier.labels == models.LABELS
+    assert len(models.LABELS) == 8
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(WeightsError, match="alexnet-fer"):
+        models.load("resnet")
+
+
+def test_missing_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"none\.keras"):
+        models.load(tmp_path / "none.keras")
+
+
+def test_corrupt_weights_are_refused(tmp_path: Path) -> None:
+    shipped = weights.find("alexnet-fer")
+    copy = tmp_path / shipped.name
+    content = bytearray(shipped.read_bytes())
+    content[len(content) // 2] ^= 1
+    copy.write_bytes(content)
+    weights.checksum_file(copy).write_text(weights.checksum_file(shipped).read_text())
+    with pytest.raises(WeightsError, match="sha256"):
+        models.load(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x05\x06" + bytes(18)])
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "wrong.keras"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="no saved Keras model") as caught:
+        models.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_shipped_weights_have_the_sha256_that_the_card_says(classifier: Classifier) -> None:
+    assert classifier.sha256 in (weights.FOLDER.parent / "CARD.md").read_text("utf-8")
+
+
+def test_importing_the_package_loads_no_tensorflow() -> None:
+    code = "import sys, models, models.alignment; print({'tensorflow', 'keras'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=weights.FOLDER.parents[1],
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_loading_is_quiet_and_sets_threads() -> None:
+    code = (
+        "import models; models.load(intra_op=1); import tensorflow as tf;"
+        "print(tf.config.threading.get_intra_op_parallelism_threads())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=weights.FOLDER.parents[1],
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def test_threads_cannot_change_once_tensorflow_works(classifier: Classifier) -> None:
+    classifier.warm_up([1])
+    with pytest.raises(ModelError, match="threads"):
+        models.load(intra_op=7)
+
+
+@pytest.mark.skipif(not FER.exists(), reason=f"needs the training data folder {data.FOLDER}")
+def test_the_shipped_weights_reach_what_they_promise(classifier: Classifier) -> None:
+    scores = evaluate.evaluate(classifier, data.read("PublicTest", FER))
+    assert scores["B"].accuracy >= 0.76
+    assert scores["B"].ece <= 0.05

@@ -1,0 +1,160 @@
+"""Training: seeded augmentation, a resumable run, a bar that also suits a log."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import alexnet, augment, checkpoint, data, train
+from models.checkpoint import State
+from models.progress import Progress
+from shared.errors import ModelError
+
+# Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+RECIPE = train.Recipe(
+    net="tiny", epochs=4, batch=8, peak_rate=4e-3, dropout=0.1, smoothing=0.8, dtype="float32"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny() -> Iterator[None]:
+    size = alexnet.Size(16, (4, 4, 4, 4, 4), (3, 3, 3, 3, 3), 1, "same", 2, (16, 16))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(alexnet.SIZES, "tiny", size)
+        yield
+
+
+@pytest.fixture(scope="module")
+def faces() -> data.Faces:
+    """Faces that are bright above are happy, those that are bright on one side sad."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 80, (64, 48, 48), np.uint8)
+    images[::2, :24] += 150
+    images[1::2, :, :24] += 150
+    votes = np.zeros((64, 10), np.uint8)
+    votes[::2, 1] = votes[1::2, 3] = 10
+    return data.Faces(images, votes)
+
+
+@pytest.fixture(scope="module")
+def uncut(
+    tiny: None, faces: data.Faces, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, State]:
+    out = tmp_path_factory.mktemp("uncut")
+    return out, train.train(faces, faces, RECIPE, out)
+
+
+@pytest.mark.parametrize("step", [augment.augment, augment.relight, augment.erase])
+def test_augmentation_repeats_by_seed_and_differs_without(step: object, faces: data.Faces) -> None:
+    assert callable(step)
+    first, again, other = (
+        step(faces.images.copy(), np.random.default_rng(seed)) for seed in (5, 5, 6)
+    )
+    assert first.dtype == np.uint8
+    assert first.shape == faces.images.shape
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_augmentation_keeps_the_middle_in_place() -> None:
+    dot = np.zeros((200, 49, 49), np.uint8)
+    dot[:, 24, 24] = 255
+    moved = augment.transforms(200, 49, np.random.default_rng(0)) @ np.array([24, 24, 1])
+    assert np.abs(moved - 24).max() <= augment.SHIFT * 49 + 1e-9
+
+
+def test_half_of_the_faces_are_mirrored() -> None:
+    linear = augment.transforms(2000, 48, np.random.default_rng(0))[:, :, :2]
+    assert (np.linalg.det(linear) < 0).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_mixup_mixes_faces_and_targets_alike() -> None:
+    faces = np.zeros((64, 2, 2), np.uint8)
+    faces[::2] = 200
+    targets = np.zeros((64, 8), np.float32)
+    targets[::2, 0] = targets[1::2, 1] = 1
+    mixed, soft = augment.mixup(faces, targets, 0.5, np.random.default_rng(0))
+    again, _ = augment.mixup(faces, targets, 0.5, np.random.default_rng(0))
+    assert (mixed == again).all()
+    assert soft.sum(axis=1) == pytest.approx(np.ones(64), abs=1e-6)
+    assert mixed[:, 0, 0] / 200 == pytest.approx(soft[:, 0], abs=0.01)
+    assert ((soft[:, 0] > 0.1) & (soft[:, 0] < 0.9)).any()
+
+
+def test_a_resumed_training_equals_an_uncut_one(
+    faces: data.Faces,
+    uncut: tuple[Path, State],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "score_held_out", scores_that_stop_after(2))
+        with pytest.raises(KeyboardInterrupt):
+            train.train(faces, faces, RECIPE, tmp_path)
+    resumed = train.train(faces, faces, RECIPE, tmp_path, resume=True)
+    _, whole = uncut
+    assert [row.epoch for row in resumed.rows] == [1, 2, 3, 4]
+    assert resumed.rows[-1].loss == pytest.approx(whole.rows[-1].loss, rel=1e-5)
+    for left, right in zip(resumed.average.weights, whole.average.weights, strict=True):
+        assert np.array(left) == pytest.approx(np.array(right), abs=1e-5)
+
+
+def scores_that_stop_after(epochs: int) -> object:
+    honest, calls = train.score_held_out, 0
+
+    def score(*arguments: object) -> tuple[float, float]:
+        nonlocal calls
+        calls += 1
+        if calls > epochs:
+            raise KeyboardInterrupt
+        return honest(*arguments)  # type: ignore[arg-type]
+
+    return score
+
+
+def test_a_training_learns_and_keeps_its_curves(uncut: tuple[Path, State]) -> None:
+    out, state = uncut
+    assert state.rows[-1].loss < 0.9 * state.rows[0].loss
+    assert state.rows[-1].held_out_loss < state.rows[0].held_out_loss
+    assert checkpoint.read_history(out / "epoch-004" / checkpoint.HISTORY) == state.rows
+    assert checkpoint.folders(out) == [out / "epoch-004"]
+
+
+def test_too_few_faces_are_one_clear_error(faces: data.Faces, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="batch of 8"):
+        train.train(faces[:5], faces, RECIPE, tmp_path)
+
+
+def test_the_command_says_where_faces_are_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "use_threads", lambda threads: None)
+    assert train.main(["--data", str(tmp_path), "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("error: no training faces in ")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("out", "shown"), [(io.StringIO(), ["30/100", "60/100", "90/100", "100/100"]), (Terminal(), [])]
+)
+def test_the_bar_is_redrawn_on_a_terminal_and_rare_in_a_log(
+    out: io.StringIO, shown: list[str]
+) -> None:
+    seconds = iter(range(200))
+    bar = Progress("epoch 1", 100, out, lambda: float(next(seconds)))
+    for done in range(1, 101):
+        bar.show(done, "loss 1.0")
+    lines = out.getvalue().splitlines() if shown else out.getvalue().split("\r")[1:]
+    if shown:
+        assert [line.split("] ")[1].split()[0] for line in lines] == shown
+    else:
+        assert len(lines) == 100
+    assert "0 s left" in lines[-1]
