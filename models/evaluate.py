@@ -42,10 +42,10 @@ def table(name: str, scores: Scores) -> str:
         f"  accuracy {scores.accuracy:.2%} (95% interval {low:.2%} to {high:.2%})",
         f"  macro recall {scores.macro_recall:.2%}, NLL {scores.nll:.4f}, ECE {scores.ece:.4f}",
         "",
-        f"  {'true, given:':<14}{''.join(f'{label[:7]:>9}' for label in LABELS)}   recall",
+        f"  {'true, given:':<14}{''.join(f'{label:>10}' for label in LABELS)}   recall",
     ]
     for label, counts in zip(LABELS, scores.confusion, strict=True):
-        cells = "".join(f"{count:>9}" for count in counts)
+        cells = "".join(f"{count:>10}" for count in counts)
         lines.append(f"  {label:<14}{cells}  {scores.recall[label]:>7.1%}")
     return "\n".join(lines)
 

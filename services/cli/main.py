@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.cli import subscribe, supervise, top
+from services.cli import bench, models, subscribe, supervise, top
 from shared.config import load
 from shared.errors import EmostreamError
 
@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     subscribe.add_parser(commands)
     top.add_parser(commands)
+    bench.add_parser(commands)
+    models.add_parser(commands)
     return parser
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import require_tool
+
 PROGRAM = """
 import cv2, sys
 from services.display.window import Window
 from shared.join import Joined
 from shared.messages import Emotion, EmotionFace, Frame, Message
-from tests.conftest import require_tool
 
 common = dict(stream="cam1", run="r", seq=0, t=0, pts=0, marks={})
 frame = Message(Frame(**common, width=64, height=48, encoding="bgr8"), bytes(64 * 48 * 3))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -198,3 +199,21 @@ def test_people_in_clips_are_counted_and_followed(name: str, people: int, every:
         seen |= set(tracks(found))
     assert right >= 0.95 * len(frames)
     assert len(seen) == people
+
+
+def test_an_hour_without_a_face_a_frame_a_second_is_answered_frame_by_frame() -> None:
+    stage = stage_of(Fixed([], shape=(4, 4)))
+    for seq in range(3600):
+        header = answer(stage, message(seq, shape=(4, 4)))
+        assert (header.seq, header.faces) == (seq, ())
+
+
+def test_probes_and_ends_are_passed_on_to_every_shard() -> None:
+    stage = stage_of(Fixed(TWO), shards=2)
+    for fields in ({"end": True, "frames": 9}, {"probe": True, "pid": 7, "base": 3}):
+        sent = Message(msgspec.structs.replace(message(9).header, **fields))
+        given = stage(sent)
+        assert [one.topic for one in given] == ["faces/0/cam1/", "faces/1/cam1/"]
+        for one in given:
+            assert decode([bytes(part) for part in encode(one)]).header == one.header
+            assert {name: getattr(one.header, name) for name in fields} == fields

@@ -23,7 +23,7 @@ def test_the_notebook_is_committed_without_outputs() -> None:
 @pytest.mark.skipif(not FER.exists(), reason=f"needs the training data folder {data.FOLDER}")
 @pytest.mark.timeout(300)
 def test_the_notebook_runs_on_a_small_subset(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"SUBSET": "128", "EPOCHS": "2", "FER": str(FER.resolve())}.items():
+    for name, value in {"SUBSET": "64", "EPOCHS": "2", "FER": str(FER.resolve())}.items():
         monkeypatch.setenv(f"EMOSTREAM_{name}", value)
     notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     nbclient.NotebookClient(notebook, timeout=240).execute(cwd=str(ROOT))
