@@ -160,6 +160,11 @@ class Message:
         return f"{name}/{shard}{self.header.stream}/"
 
 
+def common_fields(header: Header) -> dict[str, Any]:
+    """Return the fields that every header has, for the header of an answer."""
+    return {name: getattr(header, name) for name in Header.__struct_fields__ if name != "sent"}
+
+
 def frame_part(header: AnyHeader) -> int | None:
     """Return which part of its frame a message is; None where it stands for no frame or part."""
     match header:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from services.classifier.batches import Batches, Predict, Probabilities
 from services.classifier.metrics import ClassifierMetrics
 from services.classifier.smoothing import Rules
-from services.classifier.tracks import PartTracks, common
-from shared.messages import Emotion, EmotionFace, Event, Faces, Message
+from services.classifier.tracks import PartTracks
+from shared.messages import Emotion, EmotionFace, Event, Faces, Message, common_fields
 
 
 class ClassifierStage:
@@ -93,7 +93,7 @@ class ClassifierStage:
         self, header: Faces, faces: Sequence[EmotionFace] = (), *, degraded: bool = False
     ) -> Emotion:
         return Emotion(
-            **common(header),
+            **common_fields(header),
             model=self._model,
             faces=tuple(faces),
             part=header.part,

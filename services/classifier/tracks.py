@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.classifier.smoothing import NS, Rules, ShownLabel
-from shared.messages import EmotionFace, Event, Face, Faces, Header
+from shared.messages import EmotionFace, Event, Face, Faces, common_fields
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ class PartTracks:
     ) -> Event:
         track = self._tracks[number]
         return Event(
-            **common(self._header),
+            **common_fields(self._header),
             kind=kind,
             track=number,
             label=self._labels[track.shown.label],
@@ -112,8 +112,3 @@ class PartTracks:
             label=self._labels[shown.label],
             confidence=shown.confidence,
         )
-
-
-def common(header: Header) -> dict[str, Any]:
-    """Return the fields that every header has."""
-    return {name: getattr(header, name) for name in Header.__struct_fields__}

@@ -9,7 +9,7 @@ from models.alignment import align
 from services.detector.detection import Detection, FaceDetector, Image
 from services.detector.tiling import Tiling, merge, search
 from services.detector.tracking import Tracker
-from shared.messages import Face, Faces, Frame, Message
+from shared.messages import Face, Faces, Frame, Message, common_fields
 from shared.pixels import image
 
 
@@ -94,17 +94,7 @@ class DetectorStage:
         self, header: Frame, shard: int, faces: tuple[Face, ...], crops: bytes | None = None
     ) -> Message:
         answer = Faces(
-            stream=header.stream,
-            run=header.run,
-            seq=header.seq,
-            t=header.t,
-            pts=header.pts,
-            marks=header.marks,
-            probe=header.probe,
-            pid=header.pid,
-            base=header.base,
-            end=header.end,
-            frames=header.frames,
+            **common_fields(header),
             width=header.width,
             height=header.height,
             faces=faces,

@@ -13,7 +13,7 @@ from services.recorder.video import StreamVideo
 from shared.annotate import annotate
 from shared.errors import MessageError
 from shared.join import Joined, StreamJoin
-from shared.messages import Credit, Emotion, Event, Frame, Header, Message
+from shared.messages import Credit, Emotion, Event, Frame, Header, Message, common_fields
 from shared.pixels import image
 
 CONSUMER: Final = "recorder"
@@ -213,14 +213,4 @@ def _lower(one: Header | None, other: Header | None) -> Header | None:
 
 
 def _credit(header: Header) -> Message:
-    return Message(
-        Credit(
-            stream=header.stream,
-            run=header.run,
-            seq=header.seq,
-            t=header.t,
-            pts=header.pts,
-            marks=header.marks,
-            consumer=CONSUMER,
-        )
-    )
+    return Message(Credit(**common_fields(header), consumer=CONSUMER))

@@ -49,9 +49,11 @@ def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
 
 
 def test_every_stage_says_that_it_is_ready_and_where_to_look(pipeline: Pipeline) -> None:
+    for stage in STAGES:
+        line = re.compile(rf"{stage}\.1 .*ready after [\d.]+ s")
+        wait_until(lambda line=line: line.search(pipeline.log.read_text("utf-8")), line.pattern)
     log = pipeline.log.read_text("utf-8")
     for stage in STAGES:
-        assert re.search(rf"{stage}\.1 .*ready after [\d.]+ s", log), log
         assert getattr(pipeline.config, stage).metrics in log
     assert f"http://{pipeline.config.display.page}" in log
     assert pipeline.config.classifier.bind in log
