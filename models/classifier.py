@@ -31,13 +31,14 @@ class Classifier:
         self.name = name
         self.sha256 = sha256
         faces = tf.TensorSpec((None, None, None), tf.uint8)
+        self._failures = tf.errors.OpError
         self._graph = tf.function(lambda x: model(x, training=False), input_signature=[faces])
 
     def predict(self, faces: NDArray[Any] | Sequence[NDArray[Any]]) -> Probabilities:
         """Return the probabilities float32 (N, 8) of uint8 faces (N, H, W) or (N, H, W, 3) in BGR.
 
         A list or tuple may hold faces of different sizes. One channel (gray) and four (BGRA) are
-        taken too, and any N. ModelError for other shapes and types.
+        taken too, and any N. ModelError for other shapes and types, and where TensorFlow fails.
         """
         if isinstance(faces, list | tuple):
             probabilities = np.empty((len(faces), len(LABELS)), np.float32)
@@ -61,7 +62,11 @@ class Classifier:
         size = next(size for size in BATCHES if size >= len(faces))
         padded = np.zeros((size, *faces.shape[1:]), np.uint8)
         padded[: len(faces)] = faces
-        return np.asarray(self._graph(padded))[: len(faces)]
+        try:
+            return np.asarray(self._graph(padded))[: len(faces)]
+        except self._failures as error:
+            reason = str(error.message).partition("\n")[0]
+            raise ModelError(f"model {self.name} failed: {reason}") from error
 
 
 def load(

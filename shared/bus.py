@@ -1,5 +1,6 @@
 """The bus: ZeroMQ PUB and SUB sockets that carry messages."""
 
+import contextlib
 import ipaddress
 import re
 import threading
@@ -22,6 +23,7 @@ HEARTBEAT_TIMEOUT = 10_000
 RECONNECT_INTERVAL = 100
 RECONNECT_INTERVAL_MAX = 1000
 PORT_STEP = 100
+LAST_PORT = 65_535
 # The queue of a live work input: it holds the old frames, so it is short.
 LIVE_HWM = 4
 # Results are small and read in full.
@@ -59,9 +61,20 @@ def check_exposure(host: str, address: str, who: str, *, insecure: bool) -> None
 def shifted(endpoint: str, instance: int) -> str:
     """Return the endpoint with 100 x `instance` added to its port, where it has one."""
     match = _TCP.fullmatch(endpoint)
-    if not match or match["port"] in ("*", "0"):
+    if not match or match["port"] == "*":
         return endpoint
-    return f"tcp://{match['host']}:{int(match['port']) + PORT_STEP * instance}"
+    return f"tcp://{match['host']}:{shifted_port(int(match['port']), instance)}"
+
+
+def shifted_port(port: int, instance: int) -> int:
+    """Return the port with 100 x `instance` added; 0, any free one, stays.
+
+    Raises ConfigError where that is no port: ZeroMQ would take its lowest 16 bits.
+    """
+    moved = port + PORT_STEP * instance if port else 0
+    if not 0 <= moved <= LAST_PORT:
+        raise ConfigError(f"{moved} is no port: the last one is {LAST_PORT}")
+    return moved
 
 
 class Publisher:
@@ -187,9 +200,16 @@ class Bus:
 
         Both are called on the receiver's thread.
         """
-        return Receiver([self._subscriber(item) for item in subscriptions], deliver, bad)
+        with contextlib.ExitStack() as on_error:
+            sockets = []
+            for item in subscriptions:
+                sockets.append(self._subscriber(item))
+                on_error.callback(sockets[-1].close, linger=0)
+            on_error.pop_all()
+        return Receiver(sockets, deliver, bad)
 
     def _subscriber(self, subscription: Subscription) -> "zmq.Socket[bytes]":
+        endpoints = [shifted(endpoint, 0) for endpoint in subscription.endpoints]
         socket = self._context.socket(zmq.SUB)
         socket.set(zmq.RCVHWM, subscription.hwm)
         socket.set(zmq.LINGER, 0)
@@ -199,7 +219,7 @@ class Bus:
         socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_INTERVAL_MAX)
         for topic in subscription.topics:
             socket.subscribe(topic)
-        for endpoint in subscription.endpoints:
+        for endpoint in endpoints:
             try:
                 socket.connect(endpoint)
             except zmq.ZMQError as error:

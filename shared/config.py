@@ -1,6 +1,8 @@
 """The configuration: a TOML file, checked whole; every key has a default that works."""
 
+import re
 import tomllib
+import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -155,8 +157,10 @@ def load(path: Path | None, settings: Sequence[str] = ()) -> Config:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no text in UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is no TOML: {error}") from error
 
@@ -182,7 +186,18 @@ def _value(text: str) -> object:
 
 def _readable(error: msgspec.ValidationError) -> str:
     message, _, path = str(error).partition(" - at `$")
-    return f"{path.strip('.`') or 'top level'}: {message}"
+    path = path.strip(".`")
+    choices = _choices(path) if message.startswith("Invalid enum value") else ()
+    hint = f"; write one of {', '.join(map(str, choices))}" if choices else ""
+    return f"{path or 'top level'}: {message}{hint}"
+
+
+def _choices(path: str) -> tuple[Any, ...]:
+    """Return the values that the key at this path may have, where it has a list of them."""
+    kind: Any = Config
+    for name in re.sub(r"\[[^]]*]", "", path).split("."):
+        kind = Source if name == "sources" else typing.get_type_hints(kind)[name]
+    return typing.get_args(kind)
 
 
 def _check(config: Config) -> None:

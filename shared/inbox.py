@@ -101,7 +101,9 @@ class LiveInbox:
         self._arrival = threading.Condition()
 
     def __len__(self) -> int:
-        return sum(len(waiting) for waiting in self._topics.values())
+        # Under the lock, since the receiving thread adds topics.
+        with self._arrival:
+            return sum(len(waiting) for waiting in self._topics.values())
 
     def put(self, message: Message) -> None:
         topic = message.topic

@@ -20,6 +20,13 @@ class Joined:
         """The faces of all parts."""
         return tuple(face for result in self.results for face in result.faces)
 
+    @property
+    def completeness(self) -> str:
+        """How much of the frame's results came in time: `whole`, `partial` or `none`."""
+        if self.whole:
+            return "whole"
+        return "partial" if self.results else "none"
+
 
 @dataclass(slots=True)
 class _Waiting:
@@ -91,8 +98,10 @@ class StreamJoin:
                 yield _joined(entry, whole)
 
     def _is_past(self, seq: int) -> bool:
-        missing = set(range(self._parts)) - self._waiting[seq].results.keys()
-        return all(self._newest.get(part, -1) > seq for part in missing)
+        results = self._waiting[seq].results
+        return all(
+            self._newest.get(part, -1) > seq for part in range(self._parts) if part not in results
+        )
 
     def _restart(self, run: str) -> None:
         self._left.extend(

@@ -141,7 +141,6 @@ KINDS: dict[str, type[AnyHeader]] = {
     "control": Control,
 }
 _NAMES = {header: name for name, header in KINDS.items()}
-_HAS_PAYLOAD = (Frame, Faces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,53 +37,30 @@ class StageMetrics:
         ProcessCollector(registry=registry)
         self._stage = stage
         by_stream = ("stage", "stream")
-        self._taken = Counter(
-            "emostream_frames_taken", "Frames taken to work on", by_stream, registry=registry
-        )
-        self._given = Counter(
-            "emostream_frames_given", "Frames answered or shown", by_stream, registry=registry
-        )
-        self._dropped = Counter(
-            "emostream_frames_dropped",
-            "Frames that arrived and were not worked on",
-            (*by_stream, "reason"),
-            registry=registry,
-        )
-        self._lost = Counter(
-            "emostream_frames_lost",
-            "Frames that never arrived",
-            (*by_stream, "topic"),
-            registry=registry,
-        )
-        self._bad = Counter(
-            "emostream_bad_messages",
-            "Messages that break the wire format",
-            ("stage", "reason"),
-            registry=registry,
-        )
-        self._latency = Histogram(
-            "emostream_latency_seconds",
-            "Time from capture to the end of this stage's work",
-            by_stream,
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self._faces = Counter(
-            "emostream_faces", "Faces that the stage gave", by_stream, registry=registry
-        )
-        self.seconds = Histogram(
-            "emostream_stage_seconds",
-            "Time that one step of the stage takes",
-            ("stage",),
-            buckets=SECONDS,
-            registry=registry,
-        ).labels(stage)
-        self.queue_depth = Gauge(
-            "emostream_queue_depth", "Messages that wait", ("stage",), registry=registry
-        ).labels(stage)
-        self.ready = Gauge(
-            "emostream_ready", "1 when the stage is ready", ("stage",), registry=registry
-        ).labels(stage)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"emostream_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"emostream_{name}", text, ("stage",), registry=registry).labels(stage)
+
+        def seconds(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(f"emostream_{name}", text, labels, buckets=SECONDS, registry=registry)
+
+        self._taken = counter("frames_taken", "Frames taken to work on", *by_stream)
+        self._given = counter("frames_given", "Frames answered or shown", *by_stream)
+        text = "Frames that arrived and were not worked on"
+        self._dropped = counter("frames_dropped", text, *by_stream, "reason")
+        self._lost = counter("frames_lost", "Frames that never arrived", *by_stream, "topic")
+        text = "Messages that break the wire format"
+        self._bad = counter("bad_messages", text, "stage", "reason")
+        self._faces = counter("faces", "Faces that the stage gave", *by_stream)
+        text = "Time from capture to the end of this stage's work"
+        self._latency = seconds("latency_seconds", text, *by_stream)
+        text = "Time that one step of the stage takes"
+        self.seconds = seconds("stage_seconds", text, "stage").labels(stage)
+        self.queue_depth = gauge("queue_depth", "Messages that wait")
+        self.ready = gauge("ready", "1 when the stage is ready")
 
     def taken(self, stream: str) -> None:
         """Count a frame that the stage takes."""

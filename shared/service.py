@@ -12,9 +12,9 @@ from typing import Self, TypeAlias
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from shared.bus import PORT_STEP, Bus, Publisher, Subscription, check_exposure
+from shared.bus import Bus, Publisher, Receiver, Subscription, check_exposure, shifted_port
 from shared.config import Config
-from shared.errors import MessageError
+from shared.errors import BusError, MessageError
 from shared.health import Health
 from shared.inbox import Inbox
 from shared.messages import AnyHeader, Message
@@ -49,10 +49,11 @@ class Service:
         # What was lacking when it was last said; None before anything was.
         self._lacked: str | None = None
         self._bad_logged = -BAD_MESSAGE_LOG_INTERVAL
+        self._receivers: list[Receiver] = []
         self._stack = contextlib.ExitStack()
         host, _, port = metrics.rpartition(":")
         check_exposure(host, f"{name}.metrics {metrics}", name, insecure=config.insecure)
-        self._metrics_address = (host, int(port) + PORT_STEP * instance if int(port) else 0)
+        self._metrics_address = (host, shifted_port(int(port), instance))
         self.bus = Bus(name, instance=instance, insecure=config.insecure)
 
     def __enter__(self) -> Self:
@@ -80,6 +81,7 @@ class Service:
         """Hand each message to `deliver`, on a thread of its own, until the service closes."""
         receiver = self.bus.receiver(subscriptions, deliver, self.bad_message)
         self._stack.callback(receiver.close)
+        self._receivers.append(receiver)
 
     def receive(self, subscriptions: Sequence[Subscription], inbox: Inbox) -> None:
         """Fill the inbox from the subscriptions; what was lost on the way is counted."""
@@ -117,7 +119,12 @@ class Service:
             self.metrics.queue_depth.set(len(inbox))
 
     def check_health(self) -> None:
-        """Note that the loop goes round, and log when readiness changes."""
+        """Note that the loop goes round, and log when readiness changes.
+
+        Raises BusError where a receiver broke down, since nothing would ever come again.
+        """
+        if not all(receiver.alive for receiver in self._receivers):
+            raise BusError(f"{self.name}: the thread that receives messages broke down")
         self.health.beat()
         missing = self.health.missing()
         self.metrics.ready.set(not missing)

@@ -42,6 +42,9 @@ def run(config: Config, instance: int) -> None:
                 if taken:
                     _give(service, publisher, framer, *taken)
                     flow.gave(taken[0], framer.given(taken[0]) - 1)
+                elif sources.finished:
+                    # Nothing more will come, so `take` waits no longer.
+                    service.stop.wait(TAKE_TIMEOUT)
                 for name in _finished(statuses, framer) - ended:
                     publisher.send(stamped(framer.end(name), service.name, time.time_ns()))
                     ended.add(name)

@@ -112,9 +112,8 @@ class Source:
     def pop(self) -> Picture | None:
         """Return the oldest waiting picture, if any."""
         with self._arrived:
-            picture = self._waiting.popleft() if self._waiting else None
             self._arrived.notify_all()
-            return picture
+            return self._waiting.popleft() if self._waiting else None
 
     @property
     def waits(self) -> bool:

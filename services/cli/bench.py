@@ -14,9 +14,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from services.cli.options import positive
 from services.cli.pipeline import STAGES, Pipeline
 from shared.bus import Bus, Subscription
 from shared.config import load
+from shared.errors import EmostreamError
 from shared.messages import Emotion, Message
 
 if TYPE_CHECKING:
@@ -45,8 +47,8 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("bench", help=text, description=text)
     parser.add_argument("--config", type=Path, default=Path("configs/default.toml"))
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--seconds", type=float, default=60.0, help="length of a run")
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=positive(float), default=60.0, help="length of a run")
+    parser.add_argument("--runs", type=positive(int), default=5)
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds before measuring")
     parser.add_argument("--json", action="store_true", help="print all runs as JSON")
     parser.set_defaults(run=run)
@@ -110,6 +112,8 @@ def _result(
     before: dict[str, float],
     after: dict[str, float],
 ) -> Result:
+    if not arrivals:
+        raise EmostreamError("no emotions came while measuring: give it more --seconds")
     latencies = np.array([arrival - header.t for header, arrival in arrivals]) / 1e6
     # By stream: what was captured between the first and last answer, and what was answered of it.
     seqs: dict[str, set[int]] = {}

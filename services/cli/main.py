@@ -11,6 +11,8 @@ from services.cli import bench, models, subscribe, supervise, top
 from shared.config import load
 from shared.errors import EmostreamError
 
+# What a shell says of a program that Ctrl-C ended.
+INTERRUPTED = 130
 STAGES = {
     "capture": "reads pictures from cameras, files, URLs or the demo",
     "detector": "finds, aligns and follows faces",
@@ -22,17 +24,15 @@ STAGES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    if words[:1] == ["supervise"] and words[1:2] and words[1] in STAGES:
-        _log_to_stderr("info")
-        return supervise.supervise(words[1], words[2:])
-    options = _parser().parse_args(words)
+    options = _parser().parse_args(arguments)
     _log_to_stderr(options.log_level)
     try:
         code: int = options.run(options)
     except EmostreamError as error:
         logging.getLogger("emostream").error("%s", error)
         return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return code
 
 
@@ -46,9 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(stage, help=purpose, description=purpose)
         add_stage_options(command)
         command.set_defaults(run=_run_stage, stage=stage)
-    commands.add_parser(
-        "supervise", help="starts a stage, and starts it again when it dies: supervise STAGE ..."
-    )
+    supervise.add_parser(commands)
     subscribe.add_parser(commands)
     top.add_parser(commands)
     bench.add_parser(commands)

@@ -15,6 +15,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from services.cli.options import positive
 from shared.bus import Bus, Subscription
 from shared.errors import ConfigError, MessageError
 from shared.inbox import FullInbox, Inbox
@@ -48,10 +49,10 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--emotions", action="store_true", help="also what was seen in every single frame"
     )
-    parser.add_argument("--count", type=_positive(int), metavar="N", help="end after N messages")
+    parser.add_argument("--count", type=positive(int), metavar="N", help="end after N messages")
     parser.add_argument(
         "--timeout",
-        type=_positive(float),
+        type=positive(float),
         metavar="S",
         help="end after S seconds; exit code 1 where fewer than --count messages came",
     )
@@ -172,14 +173,3 @@ def _warn_once() -> Callable[[MessageError], None]:
 def _forget_stdout() -> None:
     # Python flushes stdout once more at its end, which would complain about the closed pipe.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        value = kind(text)
-        if not value > 0:
-            raise ValueError
-        return value
-
-    number.__name__ = f"positive {kind.__name__}"
-    return number

@@ -1,5 +1,6 @@
 """`emostream supervise STAGE`: starts a stage, and starts it again when it dies."""
 
+import argparse
 import logging
 import os
 import signal
@@ -8,8 +9,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import psutil
+
+from services.cli.pipeline import STAGES
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
 
 RESTARTS = 5
 WITHIN = 60.0
@@ -98,6 +105,16 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def supervise(stage: str, arguments: Sequence[str]) -> int:
+def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    text = "starts a stage, and starts it again when it dies"
+    parser = commands.add_parser("supervise", help=text, description=text)
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="those of the stage")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
     """Run `emostream STAGE ARGUMENTS` and return the exit code for it."""
-    return Supervisor([sys.executable, "-m", "services.cli.main", stage, *arguments]).run()
+    program = [sys.executable, "-m", "services.cli.main"]
+    return Supervisor([*program, options.stage, *options.arguments]).run()

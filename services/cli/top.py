@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from services.cli.pipeline import STAGES
 from services.cli.scraping import Scraper
 from services.cli.top_view import view
 from shared.config import Config, load
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 INTERVAL = 1.0
-STAGES = ("capture", "detector", "classifier", "recorder", "display")
 # Wide enough for every column where there is no terminal to fit.
 PLAIN_WIDTH = 150
 _ADDRESS = re.compile(r"[^/\s]+:\d+")

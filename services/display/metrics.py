@@ -35,15 +35,8 @@ class DisplayMetrics:
 
     def count(self, joined: Joined) -> None:
         """Count a frame that is shown."""
-        self._shown.labels(joined.frame.header.stream, completeness(joined)).inc()
+        self._shown.labels(joined.frame.header.stream, joined.completeness).inc()
 
     def skipped(self, stream: str) -> None:
         """Count a picture that one viewer was not sent."""
         self._skipped.labels(stream).inc()
-
-
-def completeness(joined: Joined) -> str:
-    """Return how much of the frame's results came in time: `whole`, `partial` or `none`."""
-    if joined.whole:
-        return "whole"
-    return "partial" if joined.results else "none"

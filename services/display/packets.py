@@ -6,7 +6,6 @@ import cv2
 import msgspec
 import numpy as np
 
-from services.display.metrics import completeness
 from shared.errors import MessageError
 from shared.join import Joined
 from shared.messages import EmotionFace, Frame, Message
@@ -32,7 +31,7 @@ def packet(joined: Joined, jpeg: bytes) -> bytes:
         "pts": header.pts / 1e6,
         "width": header.width,
         "height": header.height,
-        "results": completeness(joined),
+        "results": joined.completeness,
         "faces": [_face(face) for face in joined.faces],
     }
     text = msgspec.json.encode(facts)

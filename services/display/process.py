@@ -13,7 +13,7 @@ from services.display.metrics import DisplayMetrics
 from services.display.server import PageServer
 from services.display.stage import DisplayStage, Outlet
 from services.display.window import Window
-from shared.bus import LIVE_HWM, PORT_STEP, RESULTS_HWM, Subscription, check_exposure
+from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription, check_exposure, shifted_port
 from shared.config import Config
 from shared.errors import BusError
 from shared.inbox import FullInbox
@@ -49,7 +49,7 @@ def run(config: Config, instance: int) -> None:
         stage = DisplayStage(
             outlets, board, metrics, service.bad_message, config.live.join_ms / 1000
         )
-        page_port = int(port) + PORT_STEP * instance if int(port) else 0
+        page_port = shifted_port(int(port), instance)
         server = PageServer("display", host, page_port, application(audience, board))
         stack.enter_context(server)
         inbox = FullInbox(service.metrics.dropped, MOST_PICTURES)

@@ -44,5 +44,4 @@ class RecorderMetrics:
 
     def count_video(self, joined: Joined) -> None:
         """Count a frame that was written to video."""
-        results = "whole" if joined.whole else "partial" if joined.results else "none"
-        self._video_frames.labels(joined.frame.header.stream, results).inc()
+        self._video_frames.labels(joined.frame.header.stream, joined.completeness).inc()

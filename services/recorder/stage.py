@@ -142,7 +142,8 @@ class RecorderStage:
         for stream, answers in self._answers.items():
             consumed = answers.consumed
             if self._video is not None:
-                consumed = _lower(consumed, self._films[stream].written)
+                film = self._films.get(stream)
+                consumed = _lower(consumed, film.written if film else None)
             if consumed is None:
                 continue
             run, seq = self._credited.get(stream, ("", -1))

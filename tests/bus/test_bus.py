@@ -88,6 +88,14 @@ def test_a_bind_beyond_loopback_is_refused(host: str) -> None:
         bus.publisher(f"tcp://{host}:5999", 1)
 
 
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:65536", "tcp://127.0.0.1:*"])
+def test_a_port_that_is_none_is_refused_and_holds_nothing_up(endpoint: str) -> None:
+    good = Subscription(["tcp://127.0.0.1:5999"], ["frame/"], 1)
+    with pytest.raises((BusError, ConfigError)) as caught, Bus("detector") as bus:
+        bus.receiver([good, Subscription([endpoint], ["frame/"], 1)], print, ignore)
+    assert endpoint.rpartition(":")[2] in str(caught.value)
+
+
 def test_an_instance_shifts_the_port_it_binds() -> None:
     with Bus("a") as zero, publishing(zero) as base:
         port = int(base.endpoint.rpartition(":")[2])
@@ -97,6 +105,11 @@ def test_an_instance_shifts_the_port_it_binds() -> None:
         publisher = bus.publisher(f"tcp://127.0.0.1:{port}", 1)
         publisher.close()
     assert publisher.endpoint.endswith(f":{port + 300}")
+
+
+def test_an_instance_beyond_the_last_port_is_refused() -> None:
+    with Bus("b", instance=3) as bus, pytest.raises(ConfigError, match="65600 is no port"):
+        bus.publisher("tcp://127.0.0.1:65300", 1)
 
 
 def test_broken_messages_are_handed_over_as_such_and_survived() -> None:

@@ -27,7 +27,11 @@ def test_without_a_file_the_defaults_are_used() -> None:
         ("detector.colour=1", "detector: Object contains unknown field `colour`"),
         ("colour=1", "top level: Object contains unknown field `colour`"),
         ("detector.threads=many", "detector.threads"),
-        ("detector.backend=dlib", "detector.backend"),
+        (
+            "detector.backend=dlib",
+            "detector.backend: Invalid enum value 'dlib'; write one of blaze",
+        ),
+        ("capture.sources=[{pace='slow'}]", "write one of real, fast"),
         ("capture.sources=[{name='A B'}]", "capture.sources[0].name"),
         ("capture.sources=[]", "capture.sources"),
         ("capture.sources=[{name='a'}, {name='a'}]", "two sources are named a"),

@@ -95,3 +95,21 @@ def test_memory_is_bounded_by_the_wait() -> None:
         join.add(frame(seq), now)
         list(join.ready(now))
         assert len(join) <= 0.5 / 0.04 + 1
+
+
+def test_a_number_of_parts_beyond_all_measure_only_lets_the_frame_wait() -> None:
+    join = StreamJoin(0.5)
+    join.add(frame(0), 0.0)
+    join.add(emotion(0, parts=10**12), 0.0)
+    assert out(join, 0.1) == []
+    assert out(join, 0.5) == [(0, False, 1)]
+
+
+def test_what_came_of_a_frame_s_results_is_told() -> None:
+    join = StreamJoin(0.5)
+    for seq in range(3):
+        join.add(frame(seq), 0.0)
+    for message in (emotion(0, 0, 2), emotion(0, 1, 2), emotion(1, 0, 2)):
+        join.add(message, 0.0)
+    told = [joined.completeness for joined in join.ready(1.0)]
+    assert told == ["whole", "partial", "none"]

@@ -10,6 +10,7 @@ import pytest
 
 import models
 from models import data, evaluate, weights
+from models.backend import import_tensorflow
 from models.classifier import BATCHES, Classifier
 from shared.errors import ModelError, WeightsError
 
@@ -78,6 +79,21 @@ def test_what_is_no_batch_of_faces_is_refused(
 ) -> None:
     with pytest.raises(ModelError, match=words) as caught:
         classifier.predict(faces)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_tensorflow_fails_on_is_one_line() -> None:
+    tf = import_tensorflow()
+
+    class Failing:
+        output_shape = (None, len(models.LABELS))
+
+        def __call__(self, faces: object, training: bool) -> object:
+            with tf.control_dependencies([tf.debugging.assert_equal(tf.size(faces), 0)]):
+                return tf.zeros((1, len(models.LABELS)))
+
+    with pytest.raises(ModelError, match="model broken failed: ") as caught:
+        Classifier(Failing(), "broken").predict(noise(1, 8, 8))
     assert "\n" not in str(caught.value)
 
 

@@ -266,6 +266,14 @@ def test_broken_input_is_told_and_survived(rig: Rig) -> None:
     assert pictures(rig.videos()[0]) == [(0, True), (2, True)]
 
 
+def test_a_stream_s_first_answer_may_be_one_that_cannot_be_stored(rig: Rig) -> None:
+    face = EmotionFace(2**63, (0, 0, 1, 1), {}, {}, "fear", 0.5)
+    fields = {**EMOTION_END, "faces": (face,)}
+    assert rig.give(Message(Emotion(**common(0, "cam1", "r1"), **fields))) == []
+    assert [error.reason for error in rig.errors] == ["header"]
+    assert rig.give(frame(1), emotion(1)) == [("cam1", 1)]
+
+
 def test_jpeg_frames_are_recorded(rig: Rig) -> None:
     header = Frame(**common(0, "cam1", "r1"), width=WIDTH, height=HEIGHT, encoding="jpeg")
     jpeg = cv2.imencode(".jpg", np.full((HEIGHT, WIDTH, 3), 90, np.uint8))[1].tobytes()
