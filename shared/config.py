@@ -92,7 +92,7 @@ class Classifier(Section, frozen=True):
     metrics: Address = "127.0.0.1:9103"
     model: str = "alexnet-fer"
     threads: AtLeastOne = 1
-    max_batch: AtLeastOne = 32
+    max_batch: Annotated[int, Meta(ge=1, le=32)] = 32
     max_wait_ms: NotNegative = 2.0
     shard: Count = 0
     of: AtLeastOne = 1

@@ -1,12 +1,14 @@
 """The errors that a user can cause, each with one line that says what to do.
 
+With exit codes 2 and 3 starting again would not help, so the supervisor does not.
+
 EmostreamError            exit 1
 ├── ConfigError           exit 2: configuration, command line, a refused bind
-├── BusError              an address in use or malformed
+├── BusError              exit 3: an address in use or malformed
 ├── MessageError          a message that breaks the wire format
 ├── SourceError           a camera, file or URL that gives no pictures
 ├── ModelError            faces of a wrong shape or type, a model that does not load
-│   └── WeightsError      weights that are missing or corrupt
+│   └── WeightsError      exit 3: weights that are missing or corrupt
 └── RecordingError        a recording that cannot be written
 """
 
@@ -25,6 +27,8 @@ class ConfigError(EmostreamError):
 
 class BusError(EmostreamError):
     """A socket cannot be opened."""
+
+    exit_code = 3
 
 
 class MessageError(EmostreamError):
@@ -45,6 +49,8 @@ class ModelError(EmostreamError):
 
 class WeightsError(ModelError):
     """Weights are missing, or their sha256 is not the one expected."""
+
+    exit_code = 3
 
 
 class RecordingError(EmostreamError):

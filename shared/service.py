@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from shared.bus import Bus, Publisher, Receiver, Subscription, check_exposure, shifted_port
 from shared.config import Config
-from shared.errors import BusError, MessageError
+from shared.errors import EmostreamError, MessageError
 from shared.health import Health
 from shared.inbox import Inbox
 from shared.messages import AnyHeader, Message
@@ -121,10 +121,10 @@ class Service:
     def check_health(self) -> None:
         """Note that the loop goes round, and log when readiness changes.
 
-        Raises BusError where a receiver broke down, since nothing would ever come again.
+        Raises EmostreamError where a receiver broke down, since nothing would ever come again.
         """
         if not all(receiver.alive for receiver in self._receivers):
-            raise BusError(f"{self.name}: the thread that receives messages broke down")
+            raise EmostreamError(f"{self.name}: the thread that receives messages broke down")
         self.health.beat()
         missing = self.health.missing()
         self.metrics.ready.set(not missing)

@@ -14,12 +14,14 @@ PATIENCE: Final = 2.0
 class Flow:
     """Lets at most `window` frames of a stream be on their way to the classifier's answer.
 
+    `run` is that of the frames; answers to another are none.
     With a window no larger than the stages' backlog nothing is thinned on the way. A stream whose
     frames are not answered goes on at one window each `PATIENCE` seconds, so that a file plays,
     slowly, also where no classifier runs.
     """
 
-    def __init__(self, window: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, run: str, window: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._run = run
         self._window = window
         self._clock = clock
         self._lock = threading.Lock()
@@ -36,7 +38,8 @@ class Flow:
     def answered(self, message: Message) -> None:
         """Note an `emotion/` message."""
         header = message.header
-        if not isinstance(header, Emotion) or not header.is_data:
+        # An answer of an earlier start says nothing of this one's frames.
+        if not isinstance(header, Emotion) or not header.is_data or header.run != self._run:
             return
         with self._lock:
             if header.seq > self._answered.get(header.stream, -1):

@@ -24,13 +24,13 @@ def run(config: Config, instance: int) -> None:
     cv2.setNumThreads(1)
     with Service("capture", config, settings.metrics, Frame, instance) as service:
         publisher = service.publisher(settings.bind, LIVE_HWM)
-        flow = Flow(config.live.backlog)
+        framer = Framer(settings.encoding, settings.jpeg_quality)
+        flow = Flow(framer.run, config.live.backlog)
         if fast:
             answers = Subscription(
                 config.connect.emotion, [f"emotion/{name}/" for name in fast], RESULTS_HWM
             )
             service.listen([answers], flow.answered)
-        framer = Framer(settings.encoding, settings.jpeg_quality)
         with Sources(settings.sources) as sources:
             service.registry.register(SourceCollector(sources.statuses))
             ended: set[str] = set()

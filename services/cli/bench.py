@@ -15,7 +15,8 @@ from rich.progress import track
 from rich.table import Table
 
 from services.cli.options import positive
-from services.cli.pipeline import STAGES, Pipeline
+from services.cli.pipeline import Pipeline
+from services.cli.stages import STAGES
 from shared.bus import Bus, Subscription
 from shared.config import load
 from shared.errors import EmostreamError

@@ -7,24 +7,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.cli import bench, models, subscribe, supervise, top
+from services.cli import supervise
+from services.cli.stages import STAGES
 from shared.config import load
 from shared.errors import EmostreamError
 
 # What a shell says of a program that Ctrl-C ended.
 INTERRUPTED = 130
-STAGES = {
-    "capture": "reads pictures from cameras, files, URLs or the demo",
-    "detector": "finds, aligns and follows faces",
-    "classifier": "tells what each face expresses",
-    "recorder": "keeps video, observations and events",
-    "display": "shows it all on a web page",
-}
+# The other commands, each a module of services.cli.
+COMMANDS = ("subscribe", "top", "bench", "models")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(words[:1]).parse_args(words)
     _log_to_stderr(options.log_level)
     try:
         code: int = options.run(options)
@@ -36,21 +33,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser; a stage and its supervisor do not load what other commands need."""
     parser = argparse.ArgumentParser(
         prog="emostream", description="Real-time facial emotion recognition as a pipeline."
     )
     parser.set_defaults(log_level="info")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for stage, purpose in STAGES.items():
-        command = commands.add_parser(stage, help=purpose, description=purpose)
-        add_stage_options(command)
-        command.set_defaults(run=_run_stage, stage=stage)
+        stage_parser = commands.add_parser(stage, help=purpose, description=purpose)
+        add_stage_options(stage_parser)
+        stage_parser.set_defaults(run=_run_stage, stage=stage)
     supervise.add_parser(commands)
-    subscribe.add_parser(commands)
-    top.add_parser(commands)
-    bench.add_parser(commands)
-    models.add_parser(commands)
+    if not {*STAGES, "supervise"} & {*command}:
+        for name in COMMANDS:
+            importlib.import_module(f"services.cli.{name}").add_parser(commands)
     return parser
 
 

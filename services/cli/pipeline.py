@@ -17,11 +17,11 @@ import msgspec
 import psutil
 import tomli_w
 
+from services.cli.stages import STAGES
 from shared.config import Config
 from shared.errors import EmostreamError
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("capture", "detector", "classifier", "recorder", "display")
 STOP_WITHIN = 6.0
 
 

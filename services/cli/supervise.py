@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from services.cli.pipeline import STAGES
+from services.cli.stages import STAGES
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -24,8 +24,9 @@ PAUSE = 0.5
 # Ctrl-C ends everything within 5 s, so a stage has this long before it is killed.
 GRACE = 3.5
 POLL = 0.1
-# Exit codes that a restart cannot mend: the end of the work, and a configuration that is wrong.
-FINAL = (0, 2)
+# Exit codes that a restart cannot mend: the end of the work, a configuration that is wrong, and an
+# address in use or weights that are missing (see shared/errors.py).
+FINAL = (0, 2, 3)
 log = logging.getLogger("emostream")
 
 
@@ -74,7 +75,7 @@ class Supervisor:
         process = subprocess.Popen(self._command, env=environment)
         try:
             while process.poll() is None and not self._stopping:
-                self._stopping = not all(launcher.is_running() for launcher in self._launchers)
+                self._stopping = not all(map(_lives, self._launchers))
                 time.sleep(POLL)
         finally:
             _end(process)
@@ -92,6 +93,14 @@ def _launchers() -> list[psutil.Process]:
     if "HONCHO_PROCESS_NAME" not in os.environ:
         return []
     return psutil.Process().parents()[:2]
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether the process runs; one that ended and was not waited for does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

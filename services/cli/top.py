@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from services.cli.pipeline import STAGES
 from services.cli.scraping import Scraper
+from services.cli.stages import STAGES
 from services.cli.top_view import view
 from shared.config import Config, load
 from shared.errors import ConfigError

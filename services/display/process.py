@@ -15,7 +15,7 @@ from services.display.stage import DisplayStage, Outlet
 from services.display.window import Window
 from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription, check_exposure, shifted_port
 from shared.config import Config
-from shared.errors import BusError
+from shared.errors import EmostreamError
 from shared.inbox import FullInbox
 from shared.messages import Frame, Message
 from shared.service import Service
@@ -64,7 +64,7 @@ def run(config: Config, instance: int) -> None:
 
         def step(messages: list[Message]) -> list[Message]:
             if not server.alive:
-                raise BusError("display: the page's server ended")
+                raise EmostreamError("display: the page's server ended")
             return stage(messages)
 
         service.run(inbox, step, publisher, limit=TAKE_AT_MOST)

@@ -138,7 +138,6 @@ def test_broken_messages_are_handed_over_as_such_and_survived() -> None:
 def test_a_slow_stage_works_on_fresh_frames_and_every_frame_is_accounted_for() -> None:
     dropped: list[int] = []
     inbox = LiveInbox(lambda message, _: dropped.append(message.header.seq), backlog=3)
-    ages: list[float] = []
     taken: list[int] = []
     with Bus("test") as bus, publishing(bus) as publisher:
         with receiving(bus, publisher.endpoint, "frame/", inbox, hwm=4):
@@ -151,11 +150,9 @@ def test_a_slow_stage_works_on_fresh_frames_and_every_frame_is_accounted_for() -
                 if sent % 10 == 0:
                     for message in inbox.take(1, timeout=0):
                         taken.append(message.header.seq)
-                        ages.append((time.time_ns() - message.header.t) / 1e9)
             while rest := inbox.take(1, timeout=0.2):
                 taken.append(rest[0].header.seq)
     everything = sorted(taken + dropped)
     # What was sent before the subscriber had joined never arrived; from then on nothing is missing.
     assert everything == list(range(everything[0], 150))
-    assert sorted(ages)[len(ages) // 2] < 0.1
     assert taken == sorted(taken)

@@ -59,22 +59,24 @@ class Clock:
         return self.now
 
 
-def answer(seq: int) -> Message:
+def answer(seq: int, run: str = "r") -> Message:
     return Message(
         Emotion(
-            stream="a", run="r", seq=seq, t=0, pts=0, marks={}, model="m", faces=(), part=0,
+            stream="a", run=run, seq=seq, t=0, pts=0, marks={}, model="m", faces=(), part=0,
             parts=1, degraded=False,
         )
     )  # fmt: skip
 
 
 def test_a_fast_file_waits_for_answers_once_its_window_is_full() -> None:
-    flow = Flow(window=3, clock=Clock())
+    flow = Flow("r", window=3, clock=Clock())
     for seq in range(3):
         assert not flow.holds("a")
         flow.gave("a", seq)
     assert flow.holds("a")
     assert not flow.holds("b")
+    flow.answered(answer(900, run="earlier"))
+    assert flow.holds("a")
     flow.answered(answer(0))
     assert not flow.holds("a")
     flow.gave("a", 3)
@@ -83,7 +85,7 @@ def test_a_fast_file_waits_for_answers_once_its_window_is_full() -> None:
 
 def test_a_file_goes_on_when_nobody_answers() -> None:
     clock = Clock()
-    flow = Flow(window=3, clock=clock)
+    flow = Flow("r", window=3, clock=clock)
     for seq in range(3):
         flow.gave("a", seq)
     clock.now = PATIENCE - 0.1
