@@ -231,6 +231,6 @@ class Bus:
         if error.errno == zmq.EADDRINUSE:
             return BusError(
                 f"{self._who} cannot bind {endpoint}: the port is in use. Stop the program that "
-                "has it (another emostream?), or start this one with --instance 1"
+                f"has it (another emostream?), or set {self._who}.bind to another"
             )
         return BusError(f"{self._who} cannot bind {endpoint}: {error}")

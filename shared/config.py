@@ -50,7 +50,7 @@ class Source(Section, frozen=True):
     """One source of pictures."""
 
     name: StreamName = "demo"
-    url: str = "demo"
+    url: Annotated[str, Meta(min_length=1)] = "demo"
     pace: Literal["real", "fast"] = "real"
     loop: bool = False
     fps: Annotated[float, Meta(ge=0, le=1000)] = 0.0

@@ -148,7 +148,7 @@ class MetricsServer:
         except OSError as error:
             raise BusError(
                 f"{who} cannot serve its metrics on {host}:{port}: {error.strerror}. Stop the "
-                "program that has the port (another emostream?), or start with --instance 1"
+                f"program that has the port (another emostream?), or set {who}.metrics to another"
             ) from error
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
@@ -165,9 +165,13 @@ class MetricsServer:
             case "/readyz":
                 missing = self._health.missing()
                 return _json(start, not missing, {"ready": not missing, "missing": missing})
-            case _:
+            case "/metrics" | "/":
                 answer: Iterable[bytes] = self._metrics(environ, start)
                 return answer
+            case _:
+                # A probe with a slip of the pen must not be healthy for ever.
+                start("404 Not Found", [("Content-Type", "text/plain")])
+                return [b"/metrics, /livez or /readyz\n"]
 
 
 def _json(start: StartResponse, good: bool, body: dict[str, Any]) -> Iterable[bytes]:

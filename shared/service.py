@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Self, TypeAlias
 
 import msgspec
+import psutil
 from prometheus_client import CollectorRegistry
 
 from shared.bus import Bus, Publisher, Receiver, Subscription, check_exposure, shifted_port
@@ -44,10 +45,11 @@ class Service:
         self.metrics = StageMetrics(name, self.registry)
         self.health = Health(config.live.silent_after)
         self.stop = threading.Event()
-        self._started = time.monotonic()
         self._primary = primary
-        # What was lacking when it was last said; None before anything was.
-        self._lacked: str | None = None
+        # Whether it was ready when that was last said; None before anything was.
+        self._said: bool | None = None
+        self._was_ready = False
+        self._say_waiting_at = float("inf")
         self._bad_logged = -BAD_MESSAGE_LOG_INTERVAL
         self._receivers: list[Receiver] = []
         self._stack = contextlib.ExitStack()
@@ -125,23 +127,30 @@ class Service:
         """
         if not all(receiver.alive for receiver in self._receivers):
             raise EmostreamError(f"{self.name}: the thread that receives messages broke down")
+        if self._say_waiting_at == float("inf"):
+            self._say_waiting_at = time.monotonic() + SAY_WAITING_AFTER
         self.health.beat()
         missing = self.health.missing()
         self.metrics.ready.set(not missing)
-        state = "; ".join(missing.values())
-        if bool(state) == bool(self._lacked) and self._lacked is not None:
+        self._say(not missing, "; ".join(missing.values()))
+
+    def _say(self, ready: bool, lacking: str) -> None:
+        """Log the state where it is another than was last said."""
+        # Stages start in any order: that the one before is not there yet is no news at first.
+        early = time.monotonic() < self._say_waiting_at
+        if ready == self._said or (early and not ready and self._said is None):
             return
-        seconds = time.monotonic() - self._started
-        if self._lacked is None:
-            # Stages start in any order: that the one before is not there yet is no news at first.
-            if state and seconds < SAY_WAITING_AFTER:
-                return
-            log.info("%s after %.1f s, metrics on %s", state or "ready", seconds, self.metrics_url)
-        elif state:
-            log.warning("not ready: %s", state)
-        else:
+        if ready and self._was_ready:
             log.info("ready again")
-        self._lacked = state
+        elif ready:
+            seconds = time.time() - psutil.Process().create_time()
+            log.info("ready after %.1f s, metrics on %s", seconds, self.metrics_url)
+        elif self._was_ready:
+            log.warning("not ready: %s", lacking)
+        else:
+            log.info("waiting: %s; metrics on %s", lacking, self.metrics_url)
+        self._said = ready
+        self._was_ready = self._was_ready or ready
 
     def bad_message(self, error: MessageError) -> None:
         """Count a broken message, and log it once a minute at most."""

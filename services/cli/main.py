@@ -63,12 +63,19 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--check-config", action="store_true", help="only check the configuration")
     parser.add_argument(
-        "--instance", type=int, default=0, metavar="N", help="add 100 x N to each port it binds"
+        "--instance", type=_count, default=0, metavar="N", help="add 100 x N to each port it binds"
     )
     parser.add_argument("--window", action="store_true", help="open the desktop window (display)")
     parser.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info"
     )
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
 
 
 def _run_stage(options: argparse.Namespace) -> int:

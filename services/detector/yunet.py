@@ -34,8 +34,8 @@ class YuNet:
             )
         except cv2.error as error:
             raise WeightsError(
-                f"{weights} is no YuNet model that OpenCV can read: delete it and run"
-                " `emostream models fetch yunet`"
+                f"{weights} is no YuNet model that OpenCV can read: fetch it again with"
+                " `emostream models fetch yunet`, or set `detector.weights` to another"
             ) from error
 
     def detect(self, frame: Image) -> list[Detection]:

@@ -69,6 +69,6 @@ def _bind(who: str, host: str, port: int) -> socket.socket:
         bound.close()
         raise BusError(
             f"{who} cannot serve its page on {host}:{port}: {error.strerror}. Stop the program "
-            "that has the port (another emostream?), or start with --instance 1"
+            f"that has the port (another emostream?), or set {who}.page to another"
         ) from error
     return bound

@@ -243,7 +243,7 @@ def test_a_stage_without_input_says_so_and_is_not_ready(stack: ExitStack, tmp_pa
     )
     stack.callback(stage.close)
     status, body = stage.get("/readyz")
-    assert "no input yet after" in stage.text()
+    assert "waiting: no input yet; metrics on" in stage.text()
     assert (status, json.loads(body)["missing"]) == (503, {"input": "no input yet"})
     assert stage.get("/livez")[0] == 200
 

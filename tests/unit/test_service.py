@@ -130,6 +130,7 @@ def test_the_metrics_port_answers_for_metrics_and_health() -> None:
         assert (code, json.loads(body)["missing"]) == (503, {"model": "the model warms up"})
         health.has("model")
         assert get(f"{url}/readyz")[0] == 200
+        assert get(f"{url}/healthz")[0] == 404
         _, text = get(f"{url}/metrics")
         assert 'emostream_frames_taken_total{stage="detector",stream="a"} 1.0' in text
         with pytest.raises(BusError, match=f"detector .*{server.port}"):
