@@ -17,7 +17,7 @@ from shared.bus import Bus, Publisher, Receiver, Subscription, check_exposure, s
 from shared.config import Config
 from shared.errors import EmostreamError, MessageError
 from shared.health import Health
-from shared.inbox import Inbox
+from shared.inbox import Inbox, LiveInbox
 from shared.messages import AnyHeader, Message
 from shared.metrics import Gaps, MetricsServer, StageMetrics
 
@@ -76,6 +76,11 @@ class Service:
         publisher = self.bus.publisher(endpoint, hwm)
         self._stack.callback(publisher.close)
         return publisher
+
+    def live_inbox(self) -> LiveInbox:
+        """Return an inbox that thins as the configuration says, and counts what it drops."""
+        live = self.config.live
+        return LiveInbox(self.metrics.dropped, live.backlog, live.max_age_ms / 1000)
 
     def listen(
         self, subscriptions: Sequence[Subscription], deliver: Callable[[Message], None]

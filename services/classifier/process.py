@@ -9,7 +9,6 @@ from services.classifier.smoothing import Rules
 from services.classifier.stage import ClassifierStage
 from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from shared.config import Config
-from shared.inbox import LiveInbox
 from shared.messages import Faces, Message
 from shared.service import Service
 
@@ -31,9 +30,7 @@ def run(config: Config, instance: int) -> None:
             Rules(settings.smoothing, settings.hysteresis, settings.hold, settings.leave_after),
             settings.max_batch,
         )
-        inbox = LiveInbox(
-            service.metrics.dropped, config.live.backlog, config.live.max_age_ms / 1000
-        )
+        inbox = service.live_inbox()
         shards = range(settings.shard, config.detector.shards, settings.of)
         topics = [f"faces/{shard}/" for shard in shards]
         service.receive([Subscription(config.connect.faces, topics, LIVE_HWM)], inbox)

@@ -11,7 +11,6 @@ from services.detector.tiling import Tiling
 from services.detector.tracking import track_ids
 from shared.bus import LIVE_HWM, Subscription
 from shared.config import Config
-from shared.inbox import LiveInbox
 from shared.messages import Frame
 from shared.service import Service
 
@@ -41,9 +40,7 @@ def run(config: Config, instance: int) -> None:
             leave_after=settings.leave_after,
             shards=settings.shards,
         )
-        inbox = LiveInbox(
-            service.metrics.dropped, config.live.backlog, config.live.max_age_ms / 1000
-        )
+        inbox = service.live_inbox()
         service.receive([Subscription(config.connect.frame, ["frame/"], LIVE_HWM)], inbox)
         service.run(
             inbox,

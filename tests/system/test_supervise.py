@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+
+from tests.system.conftest import wait_until
 
 # A stage in place of the real ones: it notes its start, then does what the test asks.
 COMMAND = """
@@ -25,15 +26,8 @@ def start(notes: Path, what: str, **options: object) -> "subprocess.Popen[bytes]
     return subprocess.Popen([sys.executable, "-c", COMMAND, str(notes), what], **options)  # type: ignore[call-overload,no-any-return]
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 def child(process: "subprocess.Popen[bytes]") -> psutil.Process:
-    wait_until(lambda: bool(psutil.Process(process.pid).children()))
+    wait_until(lambda: psutil.Process(process.pid).children(), "the stage to start")
     return psutil.Process(process.pid).children()[0]
 
 
@@ -52,9 +46,9 @@ def test_a_wrong_configuration_is_not_tried_again(tmp_path: Path) -> None:
 def test_a_stage_that_is_killed_is_started_again(tmp_path: Path) -> None:
     process = start(tmp_path / "notes", FOR_EVER)
     first = child(process)
-    wait_until(lambda: (tmp_path / "notes").exists())
+    wait_until((tmp_path / "notes").exists, "its first start")
     first.kill()
-    wait_until(lambda: (tmp_path / "notes").read_text() == "xx")
+    wait_until(lambda: (tmp_path / "notes").read_text() == "xx", "its second start", 20)
     process.terminate()
     assert process.wait(10) == 0
 
@@ -67,7 +61,7 @@ def test_a_stage_that_ignores_the_end_is_killed(tmp_path: Path) -> None:
     )
     process = start(tmp_path / "notes", stubborn)
     stage = child(process)
-    wait_until(deaf.exists)
+    wait_until(deaf.exists, "the stage to be deaf")
     start_of_end = time.monotonic()
     process.terminate()
     assert process.wait(10) == 0
@@ -88,7 +82,7 @@ def test_a_killed_honcho_takes_everything_with_it(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
-    wait_until(lambda: notes.exists() and notes.read_text() == "xx")
+    wait_until(lambda: notes.exists() and notes.read_text() == "xx", "both to start")
     below = psutil.Process(honcho.pid).children(recursive=True)
     assert len(below) >= 6
     honcho.kill()
