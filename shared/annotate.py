@@ -8,27 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.colors import Color, bgr, colors, text_color
 from shared.messages import Box, EmotionFace
 
 Image = NDArray[np.uint8]
-Color = tuple[int, int, int]
-
-# Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), told apart with each kind of colour
-# blindness; its black is gray here, to be seen on dark pictures too.
-COLORS: Final = {
-    "neutral": "#bbbbbb",
-    "happiness": "#f0e442",
-    "surprise": "#e69f00",
-    "sadness": "#0072b2",
-    "anger": "#d55e00",
-    "disgust": "#009e73",
-    "fear": "#cc79a7",
-    "contempt": "#56b4e9",
-}
-OTHER_COLOR: Final = "#ffffff"
-
-BLACK: Final = (0, 0, 0)
-WHITE: Final = (255, 255, 255)
 OUTLINE: Final = (32, 32, 32)
 FONT: Final = cv2.FONT_HERSHEY_DUPLEX
 SMALLEST_FONT: Final = 0.38
@@ -47,28 +30,12 @@ def annotate(image: Image, faces: Sequence[EmotionFace]) -> Image:
     return drawn
 
 
-def bgr(color: str) -> Color:
-    """Return the blue, green and red of a `#rrggbb`."""
-    red, green, blue = bytes.fromhex(color.removeprefix("#"))
-    return blue, green, red
-
-
-def text_color(background: Color) -> Color:
-    """Return black or white, whichever is read better on the background (W3C's contrast)."""
-    blue, green, red = (_linear(channel / 255) for channel in background)
-    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    return BLACK if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else WHITE
-
-
-def _linear(channel: float) -> float:
-    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
-
-
 def _draw(drawn: Image, face: EmotionFace) -> None:
     height, width = drawn.shape[:2]
     scale = math.sqrt(height * width / (720 * 1280))
     line = max(1, round(2.5 * scale))
-    color = bgr(COLORS.get(face.label, OTHER_COLOR))
+    labels = (*face.smoothed, face.label)
+    color = bgr(colors(labels)[face.label])
     left, top, right, bottom = _corners(face.box, width, height)
     # The dark line around keeps a bright box visible on a bright wall.
     cv2.rectangle(drawn, (left, top), (right, bottom), OUTLINE, line + 2)

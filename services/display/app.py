@@ -17,12 +17,10 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from models.labels import LABELS
 from services.display.audience import Audience, Viewer
 from services.display.board import Board
 from services.display.guard import Guard
 from services.display.timeline import HISTORY_NS
-from shared.annotate import COLORS, OTHER_COLOR, bgr, text_color
 
 PAGE: Final = Path(__file__).parent / "page"
 NEWS_EVERY_S: Final = 0.5
@@ -61,11 +59,13 @@ async def _send(socket: WebSocket, viewer: Viewer, board: Board) -> None:
     revision, due = 0, 0.0
     try:
         while True:
-            if clock() >= due:
+            packets = await viewer.next(due - clock())
+            # A picture's labels are told before it, with their colours.
+            if clock() >= due or board.has_new_labels(revision):
                 news = board.news(revision)
                 await socket.send_text(msgspec.json.encode(news).decode())
                 revision, due = news.revision, clock() + NEWS_EVERY_S
-            for packet in await viewer.next(due - clock()):
+            for packet in packets:
                 await socket.send_bytes(packet)
     except WebSocketDisconnect:
         return
@@ -83,20 +83,8 @@ async def _listen(socket: WebSocket, viewer: Viewer) -> None:
 
 
 def _settings(_: Request) -> Response:
-    colors = {label: COLORS.get(label, OTHER_COLOR) for label in LABELS}
-    settings = {
-        "emotions": [
-            {"label": label, "color": color, "ink": _ink(color)} for label, color in colors.items()
-        ],
-        "other": {"color": OTHER_COLOR, "ink": _ink(OTHER_COLOR)},
-        "history_ms": HISTORY_NS // 10**6,
-    }
+    settings = {"history_ms": HISTORY_NS // 10**6}
     return Response(msgspec.json.encode(settings), media_type="application/json")
-
-
-def _ink(color: str) -> str:
-    blue, green, red = text_color(bgr(color))
-    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def _charts(request: Request) -> Response:

@@ -4,11 +4,12 @@ import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from services.display.timeline import Span, Timeline
+from shared.colors import bgr, colors, text_color
 from shared.join import Joined
 from shared.messages import Emotion, Event
 
@@ -47,15 +48,24 @@ class Happening(msgspec.Struct, frozen=True):
     confidence: float
 
 
+class Look(msgspec.Struct, frozen=True):
+    """How a label is shown: its colour, and the ink to write on it, as `#rrggbb`."""
+
+    label: str
+    color: str
+    ink: str
+
+
 class News(msgspec.Struct, frozen=True):
     """What changed after a revision; `complete` where that is all there is to know.
 
-    `spans` are track, start and end in ms since the epoch, label, and mean confidence; one with
-    the start of an earlier one replaces it.
+    `labels` are all that were seen, none where none is new. `spans` are track, start and end in ms
+    since the epoch, label, and mean confidence; one with the start of an earlier one replaces it.
     """
 
     revision: int
     complete: bool
+    labels: list[Look]
     streams: dict[str, StreamState]
     spans: dict[str, list[SpanRow]]
     events: list[Happening]
@@ -86,6 +96,8 @@ class Board:
         self._wall = wall
         self._lock = threading.Lock()
         self._revision = 0
+        self._labels: dict[str, None] = {}
+        self._labelled = 0
         self._streams: dict[str, _Stream] = {}
         self._events: deque[tuple[int, Happening]] = deque(maxlen=EVENTS)
 
@@ -109,6 +121,8 @@ class Board:
             stream = self._streams.setdefault(header.stream, _Stream())
             stream.answered = self._clock()
             stream.timeline.add(header, self._revision)
+            for face in header.faces:
+                self._learn(face.smoothed)
 
     def happened(self, header: Event) -> None:
         """Note an event."""
@@ -124,11 +138,16 @@ class Board:
         with self._lock:
             self._revision += 1
             self._events.append((self._revision, happening))
+            self._learn(label for label in (header.previous, header.label) if label)
 
     def ended(self, stream: str) -> None:
         """Note that a source came to its end."""
         with self._lock:
             self._streams.setdefault(stream, _Stream()).ended = True
+
+    def has_new_labels(self, since: int) -> bool:
+        """Whether a label was first seen after revision `since`."""
+        return self._labelled > since
 
     def news(self, since: int) -> News:
         """Return the streams' states and what changed after revision `since` (0: everything)."""
@@ -141,7 +160,24 @@ class Board:
             }
             events = [happening for revision, happening in self._events if revision > since]
             changed = {name: rows for name, rows in spans.items() if rows}
-            return News(self._revision, since == 0, states, changed, events)
+            labels = _looks(tuple(self._labels)) if self._labelled > since else []
+            return News(self._revision, since == 0, labels, states, changed, events)
+
+    def _learn(self, labels: Iterable[str]) -> None:
+        """Note the labels; the lock is held."""
+        before = len(self._labels)
+        self._labels.update(dict.fromkeys(labels))
+        if len(self._labels) > before:
+            self._labelled = self._revision
+
+
+def _looks(labels: tuple[str, ...]) -> list[Look]:
+    return [Look(label, color, _ink(color)) for label, color in colors(labels).items()]
+
+
+def _ink(color: str) -> str:
+    blue, green, red = text_color(bgr(color))
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def _state(stream: _Stream, now: float) -> StreamState:

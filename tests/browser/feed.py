@@ -34,13 +34,15 @@ class Feed:
     """Shows the streams on a page of its own until closed.
 
     What a test changes: `answering` (whether results come), `playing` (the streams that go on),
-    `faces` (whether there are any), `broken` (whether pictures can be decoded).
+    `faces` (whether there are any), `broken` (whether pictures can be decoded), `named` (what the
+    model calls the demo's emotions; those that it does not have are left out).
     """
 
     def __init__(self, *streams: str) -> None:
         self.demo = demo()
         self.answering, self.faces, self.broken = True, True, False
         self.playing = set(streams)
+        self.named = {label: label for label in LABELS}
         self.registry = CollectorRegistry()
         self._streams = streams
         metrics = DisplayMetrics(self.registry)
@@ -84,7 +86,8 @@ class Feed:
         yield Message(*self._picture(common, seq))
         if not self.answering:
             return
-        faces = tuple(map(emotion_face, self.demo.truth(seq))) if self.faces else ()
+        truth = [face for face in self.demo.truth(seq) if self.faces and face.label in self.named]
+        faces = tuple(emotion_face(face, self.named) for face in truth)
         for face in faces:
             previous = self._labels.get((stream, face.track), "")
             if previous != face.label:
@@ -109,7 +112,8 @@ def track_of(person: int) -> int:
     return (1_700_000_000 << 20) + person + 1
 
 
-def emotion_face(face: Any) -> EmotionFace:
-    rest = (1 - CONFIDENCE) / (len(LABELS) - 1)
-    shares = {label: CONFIDENCE if label == face.label else rest for label in LABELS}
-    return EmotionFace(track_of(face.person), face.box, shares, shares, face.label, CONFIDENCE)
+def emotion_face(face: Any, named: dict[str, str]) -> EmotionFace:
+    rest = (1 - CONFIDENCE) / (len(named) - 1)
+    shares = {name: CONFIDENCE if label == face.label else rest for label, name in named.items()}
+    label = named[face.label]
+    return EmotionFace(track_of(face.person), face.box, shares, shares, label, CONFIDENCE)

@@ -12,6 +12,11 @@ from tests.browser.feed import Feed, track_of
 
 OUTPUT = Path(__file__).parents[1] / "output"
 AWAY = 15_000
+SEVEN = {
+    "anger": "angry", "disgust": "disgust", "fear": "uneasy", "happiness": "happy",
+    "neutral": "neutral", "sadness": "gloomy", "surprise": "surprise",
+}  # fmt: skip
+COLOR = "element => getComputedStyle(element).backgroundColor"
 SEEN = """() => {
   const tile = document.querySelector('.tile');
   const view = tile.querySelector('canvas').getBoundingClientRect();
@@ -100,6 +105,31 @@ def test_bars_events_and_timeline_show_what_happened(page: Page, feed: Feed) -> 
     expect(page.locator("body")).to_have_css("background-color", "rgb(238, 241, 244)")
     page.wait_for_timeout(300)
     keep(page, "light")
+
+
+def test_a_model_with_other_labels_shows_those(page: Page, feed: Feed) -> None:
+    """First FER+'s eight emotions, then FER2013's seven, two of them by names of another kind."""
+    open_page(page, feed)
+    expect(page.locator("#timeline .barlayer path").first).to_be_visible(timeout=AWAY)
+    expect(page.locator(".legend li")).to_have_text(list(LABELS))
+    bars = page.locator(".face").first.get_by_role("meter")
+    usual = [bar.locator(".fill").evaluate(COLOR) for bar in bars.all()]
+    feed.named = SEVEN
+    expect(bars).to_have_count(7)
+    assert [bar.get_attribute("aria-label") for bar in bars.all()] == list(SEVEN.values())
+    fills = [bar.locator(".fill").evaluate(COLOR) for bar in bars.all()]
+    assert len(set(fills)) == 7
+    for label in ("neutral", "anger", "happiness"):
+        assert fills[list(SEVEN).index(label)] == usual[LABELS.index(label)], label
+    assert "rgb(255, 255, 255)" not in fills, "the colour of what the page was not told of"
+    expect(page.locator(".legend li").first).to_have_text("angry", timeout=AWAY)
+    for name in SEVEN.values():
+        expect(page.locator(".legend").get_by_text(name, exact=True)).to_have_count(1)
+    expect(page.locator(".box").first).to_be_visible()
+    assert {box.get_attribute("data-label") for box in page.locator(".box").all()} <= set(
+        SEVEN.values()
+    )
+    keep(page, "seven")
 
 
 def test_a_viewer_that_comes_later_sees_the_past(page: Page, feed: Feed) -> None:

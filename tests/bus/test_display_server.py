@@ -12,18 +12,27 @@ from starlette.responses import PlainTextResponse
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from models.labels import LABELS
 from services.display.app import PAGE, application
 from services.display.audience import ON_THE_WAY, Audience
 from services.display.board import Board
 from services.display.server import PageServer
+from shared.colors import colors
 from shared.errors import BusError
-from shared.messages import Event
+from shared.messages import Emotion, EmotionFace, Event
 
 EVENT = Event(
     stream="cam1", run="r", seq=0, t=0, pts=0, marks={}, kind="enter", track=1, label="fear",
     previous="", confidence=0.5, since=0,
 )  # fmt: skip
+
+
+def emotion(*labels: str) -> Emotion:
+    shares = dict.fromkeys(labels, 1 / len(labels))
+    face = EmotionFace(1, (0, 0, 9, 9), shares, shares, labels[0], shares[labels[0]])
+    return Emotion(
+        stream="cam1", run="r", seq=0, t=0, pts=0, marks={}, model="m", faces=(face,), part=0,
+        parts=1, degraded=False,
+    )  # fmt: skip
 
 
 class Site:
@@ -81,11 +90,20 @@ def test_the_chart_library_is_sent_packed_and_only_once(site: Site) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_every_emotion_has_a_colour_of_its_own(site: Site) -> None:
-    emotions = site.get("/settings.json").json()["emotions"]
-    assert [emotion["label"] for emotion in emotions] == list(LABELS)
-    assert len({emotion["color"] for emotion in emotions}) == len(LABELS)
-    assert {emotion["ink"] for emotion in emotions} <= {"#000000", "#ffffff"}
+def test_a_viewer_is_told_of_labels_before_the_first_picture_with_them(site: Site) -> None:
+    with site.connect() as viewer:
+        assert json.loads(viewer.recv(timeout=10))["labels"] == []
+        site.board.answered(emotion("awake", "happy"))
+        site.audience.offer("cam1", b"picture")
+        while isinstance(news := viewer.recv(timeout=10), str) and not json.loads(news)["labels"]:
+            pass
+        looks = json.loads(news)["labels"]
+        while isinstance(picture := viewer.recv(timeout=10), str):
+            assert json.loads(picture)["labels"] == [], "what is known is not told again"
+    assert picture == b"picture"
+    assert [look["label"] for look in looks] == ["awake", "happy"]
+    assert [look["color"] for look in looks] == list(colors(("awake", "happy")).values())
+    assert {look["ink"] for look in looks} <= {"#000000", "#ffffff"}
 
 
 @pytest.mark.parametrize("path", ["/../app.py", "/%2e%2e/app.py", "/nothing.js", "/page/"])

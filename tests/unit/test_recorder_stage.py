@@ -18,7 +18,7 @@ from services.recorder.retention import Limits, Retention
 from services.recorder.stage import RecorderStage
 from services.recorder.store import Store
 from services.recorder.video import StreamVideo, best_encoder
-from shared.annotate import COLORS, bgr
+from shared.colors import COLORS, bgr
 from shared.errors import MessageError
 from shared.messages import Credit, Emotion, EmotionFace, Event, Frame, Message
 

@@ -1,12 +1,15 @@
-// The emotions with their colours, as the server tells them, and how faces are called.
+// The labels with their colours, as the server tells them, and how faces are called.
 
 // A track's id is the detector's start << 20 and a number; people need the number alone.
 const NUMBERS = 2 ** 20;
+// Of a label that the server has not told of.
+const UNTOLD = { color: "#ffffff", ink: "#000000" };
 
 export async function loadSettings() {
   const settings = await (await fetch("settings.json")).json();
-  settings.emotions = new Map(settings.emotions.map((emotion) => [emotion.label, emotion]));
-  settings.look = (label) => settings.emotions.get(label) ?? { label, ...settings.other };
+  const looks = new Map();
+  settings.learn = (labels) => labels.forEach((look) => looks.set(look.label, look));
+  settings.look = (label) => looks.get(label) ?? { label, ...UNTOLD };
   return settings;
 }
 

@@ -1,4 +1,4 @@
-// The eight probabilities of each face now, as bars.
+// The probabilities of each face now, as bars: one for each label that the model gives.
 
 import { make, numberOf, paint, percent } from "./emotions.js";
 
@@ -43,6 +43,7 @@ export class Faces {
     card.querySelector(".badge").textContent = number;
     card.querySelector("h3 .emotion").textContent = face.label;
     paint(card.querySelector("h3"), this.settings.look(face.label));
+    this.#keepBars(card, Object.keys(face.smoothed));
     for (const bar of card.querySelectorAll(".bar")) {
       const share = face.smoothed[bar.dataset.emotion] ?? 0;
       bar.classList.toggle("shown", bar.dataset.emotion === face.label);
@@ -57,8 +58,15 @@ export class Faces {
     const title = make("h3");
     title.append(make("i", "badge"), make("span", "emotion"));
     card.append(title);
-    for (const look of this.settings.emotions.values()) card.append(newBar(look));
     return card;
+  }
+
+  // New bars only where the labels are others, as after another model has taken over.
+  #keepBars(card, labels) {
+    const bars = [...card.querySelectorAll(".bar")];
+    if (labels.join("\n") === bars.map((bar) => bar.dataset.emotion).join("\n")) return;
+    bars.forEach((bar) => bar.remove());
+    card.append(...labels.map((label) => newBar(this.settings.look(label))));
   }
 }
 

@@ -28,10 +28,14 @@ const connection = new Connection({
 
   picture(facts, jpeg) {
     tileOf(facts.stream).show(facts, jpeg);
-    if (facts.stream === selected) faces.show(facts);
+    if (facts.stream === selected) {
+      faces.show(facts);
+      timeline.name(facts);
+    }
   },
 
   news(news) {
+    settings.learn(news.labels);
     if (news.complete) {
       timeline.clear();
       events.clear();

@@ -23,7 +23,8 @@ export class Timeline {
     this.element = section.querySelector("#timeline");
     this.hint = section.querySelector(".hint");
     this.now = new Map();
-    section.querySelector(".legend").append(...[...settings.emotions.values()].map(legendOf));
+    this.legend = section.querySelector(".legend");
+    this.labels = [];
     document.getElementById("plotly").addEventListener("load", () => this.redraw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
   }
@@ -41,8 +42,14 @@ export class Timeline {
     }
   }
 
+  // Notes the labels that the selected stream's faces have now.
+  name(facts) {
+    if (facts.faces.length > 0) this.labels = Object.keys(facts.faces[0].smoothed);
+  }
+
   select(stream) {
     this.stream = stream;
+    this.labels = [];
     this.redraw();
   }
 
@@ -55,15 +62,23 @@ export class Timeline {
     const due = performance.now() - this.#at >= DRAW_EVERY_MS;
     const tracks = this.#tracks.get(this.stream) ?? new Map();
     this.hint.hidden = tracks.size > 0;
-    this.element.hidden = tracks.size === 0;
+    this.element.hidden = this.legend.hidden = tracks.size === 0;
     if (!due || tracks.size === 0 || typeof Plotly === "undefined") return;
     this.#at = performance.now();
     const rows = newestRows(tracks);
     const now = this.now.get(this.stream);
-    const traces = [...this.settings.emotions.values()].map((look) => trace(look, rows, now));
+    const looks = this.#labelsOf(rows).map((label) => this.settings.look(label));
+    this.legend.replaceChildren(...looks.map(legendOf));
+    const traces = looks.map((look) => trace(look, rows, now));
     const layout = this.#layout(rows, now);
     Plotly.react(this.element, traces, layout, { displayModeBar: false, responsive: true });
     this.element.dataset.rows = rows.length;
+  }
+
+  // The labels that faces have now, then those that are only in the chart, as of an earlier model.
+  #labelsOf(rows) {
+    const charted = rows.flatMap((row) => row.spans.map(([, , label]) => label));
+    return [...new Set([...this.labels, ...charted])];
   }
 
   #forget(stream, tracks) {
