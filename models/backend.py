@@ -1,9 +1,11 @@
 """TensorFlow's start: its threads, and its notices kept off the terminal."""
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Iterator
+from threading import Lock
 from types import ModuleType
 
 from shared.errors import ModelError
@@ -12,10 +14,18 @@ SETTINGS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # else the first process takes the whole GPU
 }
+_starting = Lock()
 
 
 def import_tensorflow() -> ModuleType:
     """Return TensorFlow, imported without its start-up notices; what the user has set wins."""
+    # Two threads at once would each keep the other's muted stderr as the one to restore.
+    with _starting:
+        return _tensorflow()
+
+
+@functools.cache
+def _tensorflow() -> ModuleType:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     with _no_stderr():

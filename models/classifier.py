@@ -1,4 +1,4 @@
-"""The classifier as programs use it: faces in, calibrated probabilities out."""
+"""The classifier as programs use it: faces in, probabilities out."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,10 +7,11 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models import weights
-from models.backend import import_tensorflow, use_threads
-from models.faces import by_size, gray
-from models.labels import LABELS
+from models import engines, spec, weights
+from models.engines import Engine
+from models.faces import Bytes, by_size, colour, gray
+from models.inputs import prepare
+from models.spec import Spec
 from shared.errors import ModelError, WeightsError
 
 Probabilities: TypeAlias = NDArray[np.float32]
@@ -20,74 +21,116 @@ CROP: Final = 64  # side of the crops that the pipeline sends
 
 
 class Classifier:
-    """A loaded model; `labels` names the columns of what `predict` returns."""
+    """A loaded model; `labels` names the columns of what `predict` returns.
 
-    labels = LABELS
+    `engine` is what runs it, `files` are the weights and the TOML beside them, and `sha256` is
+    that of the weights, "" for a model that comes from no file.
+    """
 
-    def __init__(self, model: Any, name: str, sha256: str = "") -> None:
-        tf = import_tensorflow()
-        if model.output_shape != (None, len(LABELS)):
-            raise ModelError(f"model {name} gives {model.output_shape}, not (None, {len(LABELS)})")
-        self.name = name
-        self.sha256 = sha256
-        faces = tf.TensorSpec((None, None, None), tf.uint8)
-        self._failures = tf.errors.OpError
-        self._graph = tf.function(lambda x: model(x, training=False), input_signature=[faces])
+    def __init__(
+        self,
+        model: Any,
+        name: str,
+        told: Spec = spec.OWN,
+        sha256: str = "",
+        files: Sequence[Path] = (),
+    ) -> None:
+        """Take an engine, or a Keras model in memory, and what `told` says of it.
+
+        WeightsError where the model differs from that.
+        """
+        self._engine: Engine = model if hasattr(model, "failures") else _keras(model)
+        spec.check(told, self._engine, files[0] if files else Path(name))
+        self.name, self.labels, self.sha256 = name, told.labels, sha256
+        self.engine = self._engine.name
+        self.files = list(files)
+        self.spec = told
+        fixed = self._engine.shape[0]
+        self._sizes = BATCHES if fixed is None else (fixed,)
+        self._pixels = gray if told.channels == 1 else colour
 
     def predict(self, faces: NDArray[Any] | Sequence[NDArray[Any]]) -> Probabilities:
-        """Return the probabilities float32 (N, 8) of uint8 faces (N, H, W) or (N, H, W, 3) in BGR.
+        """Return the probabilities float32 (N, C) of uint8 faces (N, H, W) or (N, H, W, 3) in BGR.
 
         A list or tuple may hold faces of different sizes. One channel (gray) and four (BGRA) are
-        taken too, and any N. ModelError for other shapes and types, and where TensorFlow fails.
+        taken too, and any N. ModelError for other shapes and types, and where the engine fails.
         """
         if isinstance(faces, list | tuple):
-            probabilities = np.empty((len(faces), len(LABELS)), np.float32)
-            for indices, images in by_size(faces):
+            probabilities = np.empty((len(faces), len(self.labels)), np.float32)
+            for indices, images in by_size(faces, self._pixels):
                 probabilities[indices] = self._predict(images)
             return probabilities
-        return self._predict(gray(np.asarray(faces)))
+        return self._predict(self._pixels(np.asarray(faces)))
 
     def warm_up(self, sizes: Iterable[int] = BATCHES) -> None:
         """Run each batch size once, so that no later call pays for what the first one prepares."""
         for size in sizes:
             self.predict(np.zeros((size, CROP, CROP), np.uint8))
 
-    def _predict(self, faces: NDArray[np.uint8]) -> Probabilities:
-        largest = BATCHES[-1]
+    def check(self) -> None:
+        """Let the model answer once; WeightsError where that is no row of probabilities."""
+        try:
+            row = self.predict(np.arange(CROP * CROP, dtype=np.uint8).reshape(1, CROP, CROP))
+        except ModelError as error:
+            raise WeightsError(str(error)) from error
+        if (row < -0.01).any() or abs(row.sum() - 1) > 0.02 or not np.isfinite(row).all():
+            raise WeightsError(
+                f"model {self.name} gives {np.round(row[0], 2)}, which are no probabilities:"
+                ' if they are logits, write output = "logits" in its TOML'
+            )
+
+    def _predict(self, faces: Bytes) -> Probabilities:
+        largest = self._sizes[-1]
         batches = [faces[start : start + largest] for start in range(0, len(faces), largest)]
-        empty = np.empty((0, len(LABELS)), np.float32)
+        empty = np.empty((0, len(self.labels)), np.float32)
         return np.concatenate([empty, *map(self._batch, batches)])
 
-    def _batch(self, faces: NDArray[np.uint8]) -> Probabilities:
-        size = next(size for size in BATCHES if size >= len(faces))
-        padded = np.zeros((size, *faces.shape[1:]), np.uint8)
-        padded[: len(faces)] = faces
+    def _batch(self, faces: Bytes) -> Probabilities:
+        ready = prepare(faces, self.spec, self._engine.dtype)
+        size = next(size for size in self._sizes if size >= len(ready))
+        padded = np.zeros((size, *ready.shape[1:]), ready.dtype)
+        padded[: len(ready)] = ready
         try:
-            return np.asarray(self._graph(padded))[: len(faces)]
-        except self._failures as error:
-            reason = str(error.message).partition("\n")[0]
+            rows = self._engine(padded)
+        except self._engine.failures as error:
+            reason = str(error).strip().partition("\n")[0]
             raise ModelError(f"model {self.name} failed: {reason}") from error
+        if rows.shape != (size, len(self.labels)):
+            raise ModelError(f"model {self.name} gives {rows.shape}, not {len(self.labels)} a face")
+        rows = rows[: len(ready)]
+        return _softmax(rows) if self.spec.output == "logits" else rows
 
 
 def load(
     name_or_path: str | Path = "alexnet-fer",
+    engine: str = "auto",
     intra_op: int | None = None,
     inter_op: int = 1,
 ) -> Classifier:
-    """Load a shipped model by name, or any by the path of its .keras file.
+    """Load a shipped model by name, or any by the path of its file, which needs a TOML beside it.
 
-    `intra_op` sets the threads of one TensorFlow operation and `inter_op` how many run at a time;
-    None leaves both to TensorFlow. WeightsError where the weights are missing or corrupt.
+    `engine` is "keras", "litert", "onnxruntime" or "auto": by a path's suffix, and for a name the
+    first of litert, onnxruntime, keras whose file and package are there. `intra_op` sets the
+    threads of the engine and `inter_op` how many operations TensorFlow runs at a time; None leaves
+    both to the engine. WeightsError where anything is missing, corrupt or contradicts the TOML.
     """
-    path = weights.find(name_or_path)
-    if intra_op is not None:
-        use_threads(intra_op, inter_op)
-    import_tensorflow()
-    import keras
+    path = weights.find(name_or_path, engine)
+    beside = spec.beside(path)
+    told = spec.read(beside) if beside.exists() else None
+    opened = engines.load(path, intra_op, inter_op)
+    if told is None:
+        raise spec.missing(path, opened)
+    classifier = Classifier(opened, path.stem, told, weights.sha256(path), [path, beside])
+    classifier.check()
+    return classifier
 
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise WeightsError(f"{path} is no saved Keras model: {reason}") from error
-    return Classifier(model, path.stem, weights.sha256(path))
+
+def _keras(model: Any) -> Engine:
+    from models.engines.keras import KerasEngine
+
+    return KerasEngine(model)
+
+
+def _softmax(logits: Probabilities) -> Probabilities:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)

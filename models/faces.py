@@ -1,6 +1,6 @@
-"""What callers hand over as faces, brought to gray uint8 (N, H, W)."""
+"""What callers hand over as faces, brought to gray uint8 (N, H, W) or colour (N, H, W, 3)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import cv2
@@ -18,6 +18,41 @@ def gray(faces: NDArray[Any]) -> Bytes:
 
     C is 1 (gray), 3 (BGR) or 4 (BGRA, whose alpha is ignored). ModelError for anything else.
     """
+    _check(faces)
+    if faces.ndim == 3:
+        return faces
+    count, height, width, channels = faces.shape
+    if channels == 1 or count == 0:
+        return faces[..., 0]
+    rows = np.ascontiguousarray(faces).reshape(count * height, width, channels)
+    return np.asarray(cv2.cvtColor(rows, TO_GRAY[channels]).reshape(count, height, width), np.uint8)
+
+
+def colour(faces: NDArray[Any]) -> Bytes:
+    """Return BGR uint8 (N, H, W, 3) for what `gray` takes; gray ones get three equal channels."""
+    _check(faces)
+    if faces.ndim == 3:
+        faces = faces[..., None]
+    if faces.shape[3] == 1:
+        return np.repeat(faces, 3, axis=3)
+    return faces[..., :3]
+
+
+def by_size(
+    faces: Sequence[NDArray[Any]], pixels: Callable[[NDArray[Any]], Bytes] = gray
+) -> list[tuple[list[int], Bytes]]:
+    """Group single faces (H, W) or (H, W, C) of different sizes: their indices and (N, H, W[, 3]).
+
+    `pixels` is `gray` or `colour`.
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    images = [pixels(np.asarray(face)[None]) for face in faces]
+    for index, image in enumerate(images):
+        groups.setdefault(image.shape, []).append(index)
+    return [(chosen, np.concatenate([images[i] for i in chosen])) for chosen in groups.values()]
+
+
+def _check(faces: NDArray[Any]) -> None:
     if faces.dtype != np.uint8:
         raise ModelError(f"faces are {faces.dtype}: give uint8, 0 to 255")
     if _one_picture(faces.shape):
@@ -28,22 +63,6 @@ def gray(faces: NDArray[Any]) -> Bytes:
         raise ModelError(f"faces have shape {faces.shape}: give (N, H, W) or (N, H, W, 3)")
     if 0 in faces.shape[1:]:
         raise ModelError(f"faces have shape {faces.shape}, that is no pixels: skip empty crops")
-    if faces.ndim == 3:
-        return faces
-    count, height, width, channels = faces.shape
-    if channels == 1 or count == 0:
-        return faces[..., 0]
-    rows = np.ascontiguousarray(faces).reshape(count * height, width, channels)
-    return np.asarray(cv2.cvtColor(rows, TO_GRAY[channels]).reshape(count, height, width), np.uint8)
-
-
-def by_size(faces: Sequence[NDArray[Any]]) -> list[tuple[list[int], Bytes]]:
-    """Group single faces (H, W) or (H, W, C) of different sizes: their indices and (N, H, W)."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    images = [gray(np.asarray(face)[None]) for face in faces]
-    for index, image in enumerate(images):
-        groups.setdefault(image.shape, []).append(index)
-    return [(chosen, np.concatenate([images[i] for i in chosen])) for chosen in groups.values()]
 
 
 def _one_picture(shape: tuple[int, ...]) -> bool:

@@ -1,31 +1,50 @@
-"""The saved models: where they lie, and the sha256 that each must have."""
+"""The saved models: where they lie, and the sha256 that each file must have."""
 
 import hashlib
+import io
+import tempfile
+import zipfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+
+from models.engines import ENGINES, SUFFIXES, check, installed
 from shared.errors import WeightsError
 
 FOLDER: Final = Path(__file__).parent / "weights"
 
 
-def find(name_or_path: str | Path) -> Path:
+def names() -> list[str]:
+    """Return the names of the shipped models, sorted."""
+    return sorted({path.stem for path in FOLDER.glob("*") if path.suffix in SUFFIXES})
+
+
+def files(name: str) -> dict[str, Path]:
+    """Return the files of a shipped model by engine, in the order that "auto" looks for them."""
+    return {
+        engine: path
+        for engine, kind in ENGINES.items()
+        for suffix in kind.suffixes
+        if (path := FOLDER / f"{name}{suffix}").is_file()
+    }
+
+
+def find(name_or_path: str | Path, engine: str = "auto") -> Path:
     """Return the verified file of a shipped model, by name, or of any other, by path.
 
-    WeightsError where it is missing, or differs from the .sha256 file (the format of sha256sum)
-    beside it. A shipped model must have one.
+    `engine` chooses among the files that differ in nothing but their suffix; "auto" takes a path as
+    it is, and for a name the first file whose engine is installed. WeightsError where the file is
+    missing, or differs from the .sha256 file (the format of sha256sum) beside it. A shipped file
+    must have a line there.
     """
-    shipped = FOLDER / f"{name_or_path}.keras"
-    path = shipped if shipped.exists() else Path(name_or_path)
-    if path.suffix != ".keras":
-        names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.keras"))) or "none"
-        raise WeightsError(
-            f"no model {name_or_path}: give the path of a .keras file or one of {names}"
-        )
-    if not path.is_file():
-        raise WeightsError(f"no weights at {path}: check the path, or get them with git")
-    if path.parent == FOLDER or checksum_file(path).exists():
-        _verify(path)
+    if engine != "auto":
+        check(engine)
+    if str(name_or_path) in names():
+        path = _shipped(str(name_or_path), engine)
+    else:
+        path = _given(Path(name_or_path), engine)
+    verify(path)
     return path
 
 
@@ -36,20 +55,105 @@ def sha256(path: Path) -> str:
 
 
 def checksum_file(path: Path) -> Path:
-    """Return where the sha256 of a model is written."""
+    """Return where the sha256 of a model's files is written, a line a file."""
     return path.with_suffix(".sha256")
 
 
+def checksums(path: Path) -> dict[str, str]:
+    """Return the expected sha256 by file name, of a model and those that differ in the suffix."""
+    told = checksum_file(path)
+    if not told.is_file():
+        return {}
+    lines = (line.split() for line in told.read_text("utf-8").splitlines())
+    return {words[1].lstrip("*"): words[0] for words in lines if len(words) == 2}
+
+
 def write_checksum(path: Path) -> str:
-    """Write the .sha256 file of a model, return the digest."""
-    digest = sha256(path)
-    checksum_file(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
-    return digest
+    """Write the line of a file into the model's .sha256 file, return the digest."""
+    known = checksums(path) | {path.name: sha256(path)}
+    text = "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items()))
+    checksum_file(path).write_text(text, encoding="utf-8")
+    return known[path.name]
 
 
-def _verify(path: Path) -> None:
-    expected = checksum_file(path)
-    if not expected.exists():
-        raise WeightsError(f"no {expected.name} beside {path}: get it again with git")
-    if expected.read_text(encoding="utf-8").split()[:1] != [sha256(path)]:
+def save(model: Any, path: Path) -> str:
+    """Save a Keras model with its matrices as float16, and the .sha256 line; return the digest.
+
+    Half the size of `model.save`, and plain Keras loads it: the values go into float32 variables.
+    What has one dimension (biases, means and variances, which may leave float16's range) stays.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        whole, part = Path(folder) / "whole.keras", Path(folder) / path.name
+        model.save(whole)
+        with zipfile.ZipFile(whole) as saved, zipfile.ZipFile(part, "w") as new:
+            for entry in saved.infolist():
+                content = saved.read(entry)
+                matrices = entry.filename.endswith(".h5")
+                new.writestr(entry, _halved(content) if matrices else content)
+        part.replace(path)
+    return write_checksum(path)
+
+
+def verify(path: Path) -> None:
+    """Raise WeightsError where a file is not what its .sha256 file says."""
+    expected = checksums(path).get(path.name)
+    if expected is None and path.parent == FOLDER:
+        raise WeightsError(
+            f"no sha256 of {path.name} in {checksum_file(path)}: get it again with git"
+        )
+    if expected not in (None, sha256(path)):
         raise WeightsError(f"{path} is corrupt (its sha256 is not the expected one): get it again")
+
+
+def _halved(content: bytes) -> bytes:
+    """Return an HDF5 file with its float32 arrays of several dimensions as float16."""
+    import h5py
+
+    halved = io.BytesIO()
+    with h5py.File(io.BytesIO(content)) as old, h5py.File(halved, "w") as new:
+
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                large = item.ndim > 1 and item.dtype == np.float32
+                new[name] = item[()].astype(np.float16) if large else item[()]
+            else:
+                new.require_group(name)
+            new[name].attrs.update(item.attrs)
+
+        old.visititems(copy)
+    return halved.getvalue()
+
+
+def _shipped(name: str, engine: str) -> Path:
+    found = files(name)
+    if engine == "auto":
+        engine = next(filter(installed, found), next(iter(found)))
+    if engine not in found:
+        raise WeightsError(_absent(FOLDER / name, engine, name))
+    return found[engine]
+
+
+def _given(path: Path, engine: str) -> Path:
+    if path.suffix not in SUFFIXES:
+        raise WeightsError(
+            f"no model {path}: give the path of a {', '.join(SUFFIXES)} file"
+            f" or one of {', '.join(names()) or 'none'}"
+        )
+    if engine in ("auto", SUFFIXES[path.suffix]):
+        if not path.is_file():
+            raise WeightsError(f"no weights at {path}: check the path, or get them with git")
+        return path
+    paths = (path.with_suffix(suffix) for suffix in ENGINES[engine].suffixes)
+    if not (found := next((other for other in paths if other.is_file()), None)):
+        raise WeightsError(_absent(path.with_suffix(""), engine, str(path)))
+    return found
+
+
+def _absent(stem: Path, engine: str, name: str) -> str:
+    suffix = ENGINES[engine].suffixes[0]
+    if engine == "keras":
+        return f"no {stem}{suffix}, which the engine keras runs: choose another engine"
+    return (
+        f"no {stem}{suffix}, which the engine {engine} runs:"
+        f" make it with emostream models export {name} --engine {engine}"
+    )

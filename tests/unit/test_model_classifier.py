@@ -10,7 +10,6 @@ import pytest
 
 import models
 from models import data, evaluate, weights
-from models.backend import import_tensorflow
 from models.classifier import BATCHES, Classifier
 from shared.errors import ModelError, WeightsError
 
@@ -19,7 +18,7 @@ FER = Path(__file__).parents[2] / data.FOLDER
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return models.load()
+    return models.load(engine="keras")
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -82,19 +81,16 @@ def test_what_is_no_batch_of_faces_is_refused(
     assert "\n" not in str(caught.value)
 
 
-def test_what_tensorflow_fails_on_is_one_line() -> None:
-    tf = import_tensorflow()
-
+def test_what_the_engine_fails_on_is_one_line() -> None:
     class Failing:
-        output_shape = (None, len(models.LABELS))
+        name, shape, dtype, outputs = "toy", (None, None, None), np.dtype(np.uint8), 8
+        failures = (RuntimeError,)
 
-        def __call__(self, faces: object, training: bool) -> object:
-            with tf.control_dependencies([tf.debugging.assert_equal(tf.size(faces), 0)]):
-                return tf.zeros((1, len(models.LABELS)))
+        def __call__(self, batch: np.ndarray) -> np.ndarray:
+            raise RuntimeError("no memory\nat line 7")
 
-    with pytest.raises(ModelError, match="model broken failed: ") as caught:
+    with pytest.raises(ModelError, match=r"model broken failed: no memory$"):
         Classifier(Failing(), "broken").predict(noise(1, 8, 8))
-    assert "\n" not in str(caught.value)
 
 
 def test_a_face_gets_the_same_answer_in_any_batch(classifier: Classifier) -> None:
@@ -118,9 +114,12 @@ def test_colour_is_read_as_bgr(classifier: Classifier) -> None:
     assert classifier.predict(colour) == pytest.approx(classifier.predict(gray), abs=1e-5)
 
 
-def test_labels_name_the_columns(classifier: Classifier) -> None:
+def test_a_loaded_model_says_what_it_is(classifier: Classifier) -> None:
     assert classifier.labels == models.LABELS
     assert len(models.LABELS) == 8
+    assert (classifier.name, classifier.engine) == ("alexnet-fer", "keras")
+    assert [path.name for path in classifier.files] == ["alexnet-fer.keras", "alexnet-fer.toml"]
+    assert classifier.sha256 == weights.sha256(classifier.files[0])
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
@@ -134,7 +133,7 @@ def test_missing_weights_are_refused(tmp_path: Path) -> None:
 
 
 def test_corrupt_weights_are_refused(tmp_path: Path) -> None:
-    shipped = weights.find("alexnet-fer")
+    shipped = weights.find("alexnet-fer", "keras")
     copy = tmp_path / shipped.name
     content = bytearray(shipped.read_bytes())
     content[len(content) // 2] ^= 1
@@ -171,7 +170,7 @@ def test_importing_the_package_loads_no_tensorflow() -> None:
 
 def test_loading_is_quiet_and_sets_threads() -> None:
     code = (
-        "import models; models.load(intra_op=1); import tensorflow as tf;"
+        "import models; models.load(engine='keras', intra_op=1); import tensorflow as tf;"
         "print(tf.config.threading.get_intra_op_parallelism_threads())"
     )
     done = subprocess.run(
@@ -187,7 +186,7 @@ def test_loading_is_quiet_and_sets_threads() -> None:
 def test_threads_cannot_change_once_tensorflow_works(classifier: Classifier) -> None:
     classifier.warm_up([1])
     with pytest.raises(ModelError, match="threads"):
-        models.load(intra_op=7)
+        models.load(engine="keras", intra_op=7)
 
 
 @pytest.mark.skipif(not FER.exists(), reason=f"needs the training data folder {data.FOLDER}")

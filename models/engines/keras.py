@@ -1,0 +1,55 @@
+"""Keras on TensorFlow: runs .keras files and the legacy .h5."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.backend import import_tensorflow, use_threads
+from shared.errors import WeightsError
+
+
+class KerasEngine:
+    """A Keras model, compiled to a graph for inference."""
+
+    name = "keras"
+
+    def __init__(self, model: Any) -> None:
+        """Take a model with one input and one output; WeightsError for others."""
+        tf = import_tensorflow()
+        if len(model.inputs) != 1 or not isinstance(model.output_shape, tuple):
+            raise WeightsError(
+                f"it has {len(model.inputs)} inputs and outputs {model.output_shape}:"
+                " give a model with one of each"
+            )
+        given = model.inputs[0]
+        self.shape = tuple(given.shape)
+        self.dtype = np.dtype(given.dtype)
+        self.outputs = model.output_shape[-1] if len(model.output_shape) == 2 else None
+        self.failures: tuple[type[Exception], ...] = (tf.errors.OpError,)
+        spec = tf.TensorSpec(self.shape, given.dtype)
+        self._graph = tf.function(lambda x: model(x, training=False), input_signature=[spec])
+
+    def __call__(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """Return float32 (N, outputs)."""
+        return np.asarray(self._graph(batch)).astype(np.float32, copy=False)
+
+
+def load(path: Path, intra_op: int | None, inter_op: int) -> KerasEngine:
+    """Load a saved model without its optimizer and without running code from the file."""
+    if intra_op is not None:
+        use_threads(intra_op, inter_op)
+    return KerasEngine(read(path))
+
+
+def read(path: Path) -> Any:
+    """Return the Keras model in a file; WeightsError where it is none."""
+    import_tensorflow()
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise WeightsError(f"{path} is no saved Keras model: {reason}") from error

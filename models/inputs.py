@@ -1,0 +1,57 @@
+"""Faces brought to what a model takes: size, channels, scaling, layout."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.faces import Bytes
+from models.spec import Spec
+
+Floats = NDArray[np.float32]
+
+
+def prepare(faces: Bytes, spec: Spec, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return faces as the model of `spec` takes them, of type `dtype`.
+
+    `faces` is uint8 (N, H, W), or (N, H, W, 3) in BGR where the model takes colour. The layout is
+    that of `spec`.
+    """
+    if spec.size is not None and faces.shape[1:3] != spec.size:
+        faces = np.stack([resize(face, *spec.size) for face in faces])
+    if spec.channels == 3 and spec.colour == "rgb":
+        faces = faces[..., ::-1]
+    x = scale(faces, spec)
+    if spec.layout == "nhwc" and x.ndim == 3:
+        x = x[..., None]
+    elif spec.layout == "nchw":
+        x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(x, dtype)
+
+
+def resize(face: Bytes, height: int, width: int) -> Bytes:
+    """Bring one face to a size: averaged where it shrinks, so without aliasing, else bilinear."""
+    small = (min(width, face.shape[1]), min(height, face.shape[0]))
+    face = np.asarray(cv2.resize(face, small, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(face, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def scale(faces: Bytes, spec: Spec) -> NDArray[Any]:
+    """Return float32 faces scaled as `spec` says, or the bytes where the model does that."""
+    if spec.scaling == "model":
+        return faces
+    x = faces.astype(np.float32)
+    match spec.scaling:
+        case "0..1":
+            return x / 255
+        case "-1..1":
+            return x / 127.5 - 1
+        case "mean-std":
+            return (x / 255 - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
+        case "standardise":
+            axes = tuple(range(1, x.ndim))
+            deviation = x.std(axis=axes, keepdims=True)
+            # One grey level is the least that a face of more than one colour varies by.
+            x -= x.mean(axis=axes, keepdims=True)
+            return np.asarray(x / np.maximum(deviation, 1))

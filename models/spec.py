@@ -1,0 +1,124 @@
+"""The TOML beside a model: what its outputs mean and what it takes."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from models.engines import Engine, Shape
+from models.labels import LABELS
+from shared.errors import WeightsError
+
+Label = Annotated[str, Meta(pattern=r"^\S(.*\S)?$")]
+Pixels = Annotated[int, Meta(ge=1, le=4096)]
+Positive = Annotated[float, Meta(gt=0)]
+ORIGINAL: Final = Path(__file__).parents[1] / "configs" / "models" / "original.toml"
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model takes and gives; docs/models.md explains each key."""
+
+    labels: Annotated[tuple[Label, ...], Meta(min_length=2)]
+    scaling: Literal["model", "0..1", "-1..1", "standardise", "mean-std"]
+    size: tuple[Pixels, Pixels] | None = None
+    channels: Literal[1, 3] = 1
+    colour: Literal["rgb", "bgr"] = "rgb"
+    layout: Literal["nhw", "nhwc", "nchw"] = "nhwc"
+    mean: tuple[float, ...] = ()
+    std: tuple[Positive, ...] = ()
+    output: Literal["probabilities", "logits"] = "probabilities"
+    card: str = ""
+
+    def __post_init__(self) -> None:
+        """Check what concerns several keys; msgspec turns ValueError into its own error."""
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels: one stands there twice")
+        if self.layout == "nhw" and self.channels != 1:
+            raise ValueError('layout: "nhw" has no place for 3 channels')
+        wanted = self.channels if self.scaling == "mean-std" else 0
+        if not len(self.mean) == len(self.std) == wanted:
+            raise ValueError(
+                f'mean and std: write {wanted} numbers each for scaling = "{self.scaling}"'
+            )
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the input that it describes, None where any number goes."""
+        height, width = self.size or (None, None)
+        if self.layout == "nhw":
+            return (None, height, width)
+        if self.layout == "nhwc":
+            return (None, height, width, self.channels)
+        return (None, self.channels, height, width)
+
+
+# What the nets of models/alexnet.py take: faces of any size, prepared by the model itself.
+OWN: Final = Spec(labels=LABELS, scaling="model", layout="nhw")
+
+
+def beside(path: Path) -> Path:
+    """Return where the TOML of a model lies."""
+    return path.with_suffix(".toml")
+
+
+def read(path: Path) -> Spec:
+    """Return what a TOML file says; WeightsError, which names file and key, where it is wrong."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Spec)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WeightsError(f"{path}: is no TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$")
+        key = where.strip(".`")
+        raise WeightsError(f"{path}: {f'{key}: ' if key else ''}{message}") from error
+
+
+def check(spec: Spec, engine: Engine, path: Path) -> None:
+    """Compare what the TOML says with the model; WeightsError where they differ."""
+    if engine.outputs not in (None, len(spec.labels)):
+        raise WeightsError(
+            f"{path} has {engine.outputs} outputs, its TOML {len(spec.labels)} labels"
+        )
+    same = len(engine.shape) == len(spec.shape) and all(
+        told == given or given is None or (told is None and number == 0)
+        for number, (told, given) in enumerate(zip(spec.shape, engine.shape, strict=True))
+    )
+    if not same:
+        raise WeightsError(
+            f"{path} takes {words(engine.shape)}, its TOML says {words(spec.shape)}:"
+            " mend its size, channels or layout"
+        )
+
+
+def missing(path: Path, engine: Engine) -> WeightsError:
+    """Return the error for a model without a TOML, with what to write for this very model."""
+    told, outputs = beside(path), engine.outputs or "N"
+    if engine.shape[1:] == (48, 48, 1) and outputs == 7:
+        return WeightsError(
+            f"no {told.name} beside {path}: for the original repository's model,"
+            f" cp {ORIGINAL} {told}"
+        )
+    keys = ", ".join(f"{key} = {value}" for key, value in guess(engine.shape).items())
+    return WeightsError(
+        f"no {told.name} beside {path}: write one, a key a line, like"
+        f' labels = ["angry", ...] ({outputs} of them), scaling = "0..1", {keys}'
+        " (docs/models.md explains the keys)"
+    )
+
+
+def guess(shape: Shape) -> dict[str, Any]:
+    """Return the keys, written as in TOML, that the shape of a model's input tells."""
+    layout = "nhw" if len(shape) == 3 else "nchw" if shape[1] in (1, 3) else "nhwc"
+    channels = {"nhw": 1, "nhwc": shape[-1], "nchw": shape[1]}[layout]
+    size = shape[2:] if layout == "nchw" else shape[1:3]
+    keys: dict[str, Any] = {"channels": channels or 1, "layout": f'"{layout}"'}
+    return keys if None in size else {"size": list(size), **keys}
+
+
+def words(shape: Shape) -> str:
+    """Write a shape, "any" where any number goes, without the number of faces."""
+    return " x ".join("any" if number is None else str(number) for number in shape[1:])
