@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from services.recorder.metrics import RecorderMetrics
-from services.recorder.store import TABLES, Store
+from services.recorder.schema import TABLES
+from services.recorder.store import Store
 from services.recorder.video import FILE_NAME
 from shared.errors import RecordingError
 from shared.messages import STREAM_PATTERN

@@ -7,52 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from models.labels import LABELS
+from services.recorder.schema import SCHEMA, SCHEMA_VERSION, LabelColumns, add_observation
 from shared.errors import MessageError, RecordingError
 from shared.messages import Emotion, EmotionFace, Event, Header
 
 Row: TypeAlias = tuple[str | int | float | None, ...]
 
-SCHEMA_VERSION: Final = 1
 BUSY_TIMEOUT: Final = 5.0
 LARGEST: Final = 2**63 - 1
-PROBABILITIES: Final = tuple(f"p_{label}" for label in LABELS)
-SMOOTHED: Final = tuple(f"s_{label}" for label in LABELS)
-TABLES: Final = ("observations", "frames", "events")
-
-# Times are ns: t since the epoch, pts and since in the source. Boxes are pixels of the frame.
-# Rows come in the order of time, so the lowest rowids are the oldest: pruning needs no index.
-SCHEMA: Final = f"""
-CREATE TABLE runs (              -- one start of a capture
-    stream TEXT NOT NULL, run TEXT NOT NULL,
-    began INTEGER NOT NULL,      -- t of the first frame recorded
-    frames INTEGER,              -- how many the source gave; NULL while it runs or was cut off
-    PRIMARY KEY (stream, run)
-) WITHOUT ROWID;
-CREATE TABLE frames (            -- one answered frame, with or without a face
-    stream TEXT NOT NULL, run TEXT NOT NULL, seq INTEGER NOT NULL,
-    t INTEGER NOT NULL, pts INTEGER NOT NULL,
-    faces INTEGER NOT NULL,      -- how many faces the answers hold
-    parts INTEGER NOT NULL,      -- how many answers there should be
-    answered INTEGER NOT NULL,   -- how many there are
-    degraded INTEGER NOT NULL,   -- 1 when a classifier said that it could not do its best
-    model TEXT NOT NULL,
-    whole INTEGER GENERATED ALWAYS AS (answered >= parts) VIRTUAL,
-    UNIQUE (stream, run, seq)
-);
-CREATE TABLE observations (      -- one face in one frame
-    stream TEXT NOT NULL, run TEXT NOT NULL, seq INTEGER NOT NULL,
-    t INTEGER NOT NULL, pts INTEGER NOT NULL, track INTEGER NOT NULL,
-    x REAL, y REAL, width REAL, height REAL,
-    label TEXT NOT NULL, confidence REAL,
-    {", ".join(f"{column} REAL" for column in (*PROBABILITIES, *SMOOTHED))}
-);
-CREATE TABLE events (            -- a track's enter, change of label or leave
-    stream TEXT NOT NULL, run TEXT NOT NULL, seq INTEGER NOT NULL,
-    t INTEGER NOT NULL, pts INTEGER NOT NULL, kind TEXT NOT NULL, track INTEGER NOT NULL,
-    label TEXT NOT NULL, previous TEXT NOT NULL, confidence REAL, since INTEGER NOT NULL
-);
-"""
 
 ADD_RUN: Final = "INSERT INTO runs (stream, run, began) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 END_RUN: Final = "UPDATE runs SET frames = ? WHERE stream = ? AND run = ?"
@@ -61,7 +23,6 @@ INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?)
 ON CONFLICT DO UPDATE SET faces = faces + excluded.faces, answered = answered + 1,
     degraded = max(degraded, excluded.degraded)
 """
-ADD_OBSERVATION: Final = f"INSERT INTO observations VALUES ({', '.join('?' * (12 + 16))})"
 ADD_EVENT: Final = f"INSERT INTO events VALUES ({', '.join('?' * 11)})"
 PRUNE: Final = """
 DELETE FROM {table} WHERE rowid IN (
@@ -115,14 +76,19 @@ class Store:
         return size
 
     def add_emotion(self, header: Emotion) -> None:
-        """Add one part of a frame's results; a part must not be added twice."""
+        """Add one part of a frame's results; a part must not be added twice.
+
+        Raises MessageError for a number or a label that cannot be stored.
+        """
         check_numbers(header, header.parts, *(face.track for face in header.faces))
+        # Before anything is batched: a message with a label that cannot be stored is refused whole.
+        observations = [self._observation(face) for face in header.faces]
         self._add_run(header)
         at = _place(header)
         counts = (len(header.faces), header.parts, header.degraded, header.model)
         self._batch(ADD_FRAME, (*at, *counts))
-        for face in header.faces:
-            self._batch(ADD_OBSERVATION, (*at, *_observation(face)))
+        for statement, values in observations:
+            self._batch(statement, (*at, *values))
 
     def add_event(self, header: Event) -> None:
         """Add an event."""
@@ -143,6 +109,7 @@ class Store:
         if not batches:
             return
         with _translated(self.path), self._transaction():
+            self._columns.add_new(self._connection)
             for statement, rows in batches.items():
                 self._connection.executemany(statement, rows)
 
@@ -180,6 +147,9 @@ class Store:
             self._connection.execute("PRAGMA journal_mode = WAL")
             script = f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             self._connection.executescript(script)
+        elif version == 1:
+            # It has columns for eight labels, and from now on takes others too.
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
             raise RecordingError(
                 f"{self.path} has version {version} of the tables, not {SCHEMA_VERSION}: it is "
@@ -189,6 +159,13 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         # With WAL this risks no damage, only the last commits, and only when the power fails.
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._columns = LabelColumns(self._connection)
+
+    def _observation(self, face: EmotionFace) -> tuple[str, Row]:
+        """Return the statement for the labels that the face has, and its values."""
+        named = self._columns.of("p", face.probabilities) | self._columns.of("s", face.smoothed)
+        fixed = (face.track, *face.box, face.label, face.confidence)
+        return add_observation(tuple(named)), (*fixed, *named.values())
 
     def _add_run(self, header: Header) -> None:
         if self._run.get(header.stream) != header.run:
@@ -211,18 +188,6 @@ class Store:
 
 def _place(header: Header) -> Row:
     return header.stream, header.run, header.seq, header.t, header.pts
-
-
-def _observation(face: EmotionFace) -> Row:
-    # Another model's labels have no column here; what it does not tell stays NULL.
-    return (
-        face.track,
-        *face.box,
-        face.label,
-        face.confidence,
-        *(face.probabilities.get(label) for label in LABELS),
-        *(face.smoothed.get(label) for label in LABELS),
-    )
 
 
 def check_numbers(header: Header, *numbers: int) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from models.labels import LABELS
-from services.recorder.store import TABLES, Store
+from services.recorder.schema import TABLES
+from services.recorder.store import Store
 from shared.errors import MessageError, RecordingError
 from shared.messages import Emotion, EmotionFace, Event
 
@@ -108,14 +109,6 @@ def test_events_and_runs_are_kept(store: Store, path: Path) -> None:
         {"run": "r1", "began": 1_003, "frames": 9},
         {"run": "r2", "began": 1_004, "frames": None},
     ]
-
-
-def test_labels_of_another_model_leave_gaps(store: Store, path: Path) -> None:
-    odd = EmotionFace(1, (float("nan"), 0, 1, 1), {"joy": 1.0}, {"fear": 0.5}, "joy", 1.0)
-    store.add_emotion(emotion(0, odd))
-    store.commit()
-    (row,) = read(path, "SELECT x, label, p_happiness, s_fear FROM observations")
-    assert tuple(row.values()) == (None, "joy", None, 0.5)
 
 
 @pytest.mark.parametrize(
