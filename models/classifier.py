@@ -16,7 +16,7 @@ from shared.errors import ModelError, WeightsError
 
 Probabilities: TypeAlias = NDArray[np.float32]
 
-BATCHES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # sizes that batches are padded to
+LARGEST: Final = 32  # faces in one call of an engine
 CROP: Final = 64  # side of the crops that the pipeline sends
 
 
@@ -46,7 +46,7 @@ class Classifier:
         self.files = list(files)
         self.spec = told
         fixed = self._engine.shape[0]
-        self._sizes = BATCHES if fixed is None else (fixed,)
+        self._sizes = self._engine.sizes if fixed is None else (fixed,)
         self._pixels = gray if told.channels == 1 else colour
 
     def predict(self, faces: NDArray[Any] | Sequence[NDArray[Any]]) -> Probabilities:
@@ -62,9 +62,9 @@ class Classifier:
             return probabilities
         return self._predict(self._pixels(np.asarray(faces)))
 
-    def warm_up(self, sizes: Iterable[int] = BATCHES) -> None:
+    def warm_up(self, sizes: Iterable[int] = ()) -> None:
         """Run each batch size once, so that no later call pays for what the first one prepares."""
-        for size in sizes:
+        for size in sizes or self._sizes or (1, LARGEST):
             self.predict(np.zeros((size, CROP, CROP), np.uint8))
 
     def check(self) -> None:
@@ -80,14 +80,14 @@ class Classifier:
             )
 
     def _predict(self, faces: Bytes) -> Probabilities:
-        largest = self._sizes[-1]
+        largest = self._sizes[-1] if self._sizes else LARGEST
         batches = [faces[start : start + largest] for start in range(0, len(faces), largest)]
         empty = np.empty((0, len(self.labels)), np.float32)
         return np.concatenate([empty, *map(self._batch, batches)])
 
     def _batch(self, faces: Bytes) -> Probabilities:
         ready = prepare(faces, self.spec, self._engine.dtype)
-        size = next(size for size in self._sizes if size >= len(ready))
+        size = next((size for size in self._sizes if size >= len(ready)), len(ready))
         padded = np.zeros((size, *ready.shape[1:]), ready.dtype)
         padded[: len(ready)] = ready
         try:
@@ -115,12 +115,10 @@ def load(
     both to the engine. WeightsError where anything is missing, corrupt or contradicts the TOML.
     """
     path = weights.find(name_or_path, engine)
-    beside = spec.beside(path)
-    told = spec.read(beside) if beside.exists() else None
     opened = engines.load(path, intra_op, inter_op)
-    if told is None:
-        raise spec.missing(path, opened)
-    classifier = Classifier(opened, path.stem, told, weights.sha256(path), [path, beside])
+    files = [path, spec.beside(path)]
+    told = spec.of(path, opened)
+    classifier = Classifier(opened, path.stem, told, weights.sha256(path), files)
     classifier.check()
     return classifier
 

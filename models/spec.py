@@ -77,6 +77,13 @@ def read(path: Path) -> Spec:
         raise WeightsError(f"{path}: {f'{key}: ' if key else ''}{message}") from error
 
 
+def of(path: Path, engine: Engine) -> Spec:
+    """Return what the TOML beside a model says; WeightsError, with what to write, without one."""
+    if not beside(path).is_file():
+        raise missing(path, engine)
+    return read(beside(path))
+
+
 def check(spec: Spec, engine: Engine, path: Path) -> None:
     """Compare what the TOML says with the model; WeightsError where they differ."""
     if engine.outputs not in (None, len(spec.labels)):

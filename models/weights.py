@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -81,15 +82,14 @@ def save(model: Any, path: Path) -> str:
 
     Half the size of `model.save`, and plain Keras loads it: the values go into float32 variables.
     What has one dimension (biases, means and variances, which may leave float16's range) stays.
+    The file computes in float32, also where the model was trained in mixed precision.
     """
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         whole, part = Path(folder) / "whole.keras", Path(folder) / path.name
         model.save(whole)
         with zipfile.ZipFile(whole) as saved, zipfile.ZipFile(part, "w") as new:
             for entry in saved.infolist():
-                content = saved.read(entry)
-                matrices = entry.filename.endswith(".h5")
-                new.writestr(entry, _halved(content) if matrices else content)
+                new.writestr(entry, _shrunk(entry.filename, saved.read(entry)))
         part.replace(path)
     return write_checksum(path)
 
@@ -103,6 +103,12 @@ def verify(path: Path) -> None:
         )
     if expected not in (None, sha256(path)):
         raise WeightsError(f"{path} is corrupt (its sha256 is not the expected one): get it again")
+
+
+def _shrunk(name: str, content: bytes) -> bytes:
+    if name == "config.json":
+        return re.sub(rb'"mixed_b?float16"', b'"float32"', content)
+    return _halved(content) if name.endswith(".h5") else content
 
 
 def _halved(content: bytes) -> bytes:

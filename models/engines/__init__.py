@@ -12,20 +12,23 @@ from numpy.typing import NDArray
 from shared.errors import WeightsError
 
 Shape: TypeAlias = tuple[int | None, ...]
+Sizes: TypeAlias = tuple[int, ...]
 
 
 class Engine(Protocol):
     """A model that is ready to run.
 
     `shape` is that of its input, None where any number goes, the number of faces first; `dtype` is
-    what it takes; `outputs` is the number of its classes, None where only a run can tell;
-    `failures` are what a call may raise.
+    what it takes; `outputs` is the number of its classes, None where only a run can tell; `sizes`
+    are those that batches are padded to, none where each is as good; `failures` are what a call
+    may raise.
     """
 
     name: str
     shape: Shape
     dtype: np.dtype[Any]
     outputs: int | None
+    sizes: Sizes
     failures: tuple[type[Exception], ...]
 
     def __call__(self, batch: NDArray[Any]) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.backend import import_tensorflow, use_threads
+from models.engines import Sizes
 from shared.errors import WeightsError
 
 
@@ -14,6 +15,8 @@ class KerasEngine:
     """A Keras model, compiled to a graph for inference."""
 
     name = "keras"
+    # TensorFlow prepares its kernels once for each shape, so that there should be few.
+    sizes: Sizes = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
     def __init__(self, model: Any) -> None:
         """Take a model with one input and one output; WeightsError for others."""

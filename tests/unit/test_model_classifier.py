@@ -10,7 +10,7 @@ import pytest
 
 import models
 from models import data, evaluate, weights
-from models.classifier import BATCHES, Classifier
+from models.classifier import LARGEST, Classifier
 from shared.errors import ModelError, WeightsError
 
 FER = Path(__file__).parents[2] / data.FOLDER
@@ -84,7 +84,7 @@ def test_what_is_no_batch_of_faces_is_refused(
 def test_what_the_engine_fails_on_is_one_line() -> None:
     class Failing:
         name, shape, dtype, outputs = "toy", (None, None, None), np.dtype(np.uint8), 8
-        failures = (RuntimeError,)
+        sizes, failures = (1,), (RuntimeError,)
 
         def __call__(self, batch: np.ndarray) -> np.ndarray:
             raise RuntimeError("no memory\nat line 7")
@@ -94,7 +94,7 @@ def test_what_the_engine_fails_on_is_one_line() -> None:
 
 
 def test_a_face_gets_the_same_answer_in_any_batch(classifier: Classifier) -> None:
-    faces = noise(max(BATCHES) + 5, 64, 64)
+    faces = noise(LARGEST + 5, 64, 64)
     together = classifier.predict(faces)
     for index in (0, 7, len(faces) - 1):
         alone = classifier.predict(faces[index : index + 1])

@@ -1,0 +1,158 @@
+"""Exports of a Keras model to LiteRT and ONNX, each checked against the model that it came from."""
+
+import contextlib
+import importlib.util
+import io
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from models import engines, spec, weights
+from models.classifier import Classifier
+from models.engines import keras as keras_engine
+from models.faces import Bytes
+from models.float16 import halve
+from models.spec import Spec
+from shared.errors import ModelError
+
+# By engine, the default first; each with what the file's name gets.
+PRECISIONS: Final = {
+    "litert": {"float16": "", "int8": "-int8", "float32": "-float32"},
+    "onnxruntime": {"float32": ""},
+}
+AGREE: Final = 1e-3  # the largest difference of a probability, of all exports but int8
+OPSET: Final = 18
+PACKAGES: Final = ("tf2onnx", "onnx")
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written file and how well it agrees with the Keras model on the faces that were compared.
+
+    `difference` is the largest of any probability, `same` the share of faces with the same label.
+    """
+
+    path: Path
+    difference: float
+    same: float
+
+
+def target(source: Path, engine: str, precision: str | None = None) -> tuple[Path, str]:
+    """Return where an export goes by default, and its precision; ModelError for one there is not.
+
+    The precision that an engine has by default lies beside the model under the same name.
+    """
+    if engine not in PRECISIONS:
+        raise ModelError(f"no export for {engine!r}: choose {' or '.join(PRECISIONS)}")
+    known = PRECISIONS[engine]
+    chosen = precision or next(iter(known))
+    if chosen not in known:
+        raise ModelError(f"no {chosen} for {engine}: choose {' or '.join(known)}")
+    suffix = engines.ENGINES[engine].suffixes[0]
+    return source.with_name(f"{source.stem}{known[chosen]}{suffix}"), chosen
+
+
+def export(
+    source: Path,
+    engine: str,
+    faces: Bytes,
+    precision: str | None = None,
+    out: Path | None = None,
+    tell: Tell = lambda line: None,
+) -> Exported:
+    """Write a Keras model for another engine, with its TOML and sha256, and return how it agrees.
+
+    `faces` are uint8 (N, H, W), `tell` is told what goes on. ModelError, and no file is kept, where
+    the conversion fails, or a probability differs by more than AGREE from the Keras model's (int8
+    cannot reach that and is let through).
+    """
+    usual, precision = target(source, engine, precision)
+    out = out or usual
+    if out.suffix != usual.suffix:
+        raise ModelError(f"{out}: a file for {engine} ends in {usual.suffix}")
+    model = keras_engine.read(source)
+    original = keras_engine.KerasEngine(model)
+    told = spec.of(source, original)
+    try:
+        with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+            part = Path(folder) / out.name
+            tell(f"converting {source.name} to {engine}, {precision}")
+            _convert(model, engine, precision, part)
+            tell(f"comparing {out.name} with {source.name} on {len(faces)} faces")
+            exported = compare(Classifier(original, source.stem, told), part, told, faces)
+            if precision != "int8" and not exported.difference <= AGREE:
+                raise ModelError(
+                    f"{out.name} differs from {source.name} by {exported.difference:.4f}"
+                    f" (at most {AGREE} is allowed), so it was not kept"
+                )
+            part.replace(out)
+    except OSError as error:
+        raise ModelError(f"{out} cannot be written: {error.strerror or error}") from error
+    if not spec.beside(out).exists():
+        shutil.copyfile(spec.beside(source), spec.beside(out))
+    weights.write_checksum(out)
+    return Exported(out, exported.difference, exported.same)
+
+
+def compare(original: Classifier, path: Path, told: Spec, faces: Bytes) -> Exported:
+    """Return how well the model in a file agrees with the one that it was made from."""
+    expected = original.predict(faces)
+    given = Classifier(engines.load(path, None, 1), path.stem, told).predict(faces)
+    same = (expected.argmax(axis=1) == given.argmax(axis=1)).mean()
+    return Exported(path, float(np.abs(expected - given).max()), float(same))
+
+
+def _convert(model: Any, engine: str, precision: str, part: Path) -> None:
+    policies = {layer.compute_dtype for layer in model.layers} & {"float16", "bfloat16"}
+    if policies:
+        raise ModelError(f"the model computes in {', '.join(policies)}: save it in float32 first")
+    try:
+        if engine == "onnxruntime":
+            _to_onnx(model, part)
+        else:
+            part.write_bytes(_to_litert(model, precision))
+    except (ValueError, TypeError, RuntimeError, KeyError, NotImplementedError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelError(f"the model cannot be converted for {engine}: {reason}") from error
+
+
+def _to_litert(model: Any, precision: str) -> bytes:
+    """Convert to TFLite; int8 are the weights alone, which is more exact and as fast here.
+
+    With the activations in int8 too, 3% of the labels changed in place of 0.2%.
+    """
+    from tensorflow import lite
+    from tensorflow.lite.python.convert_phase import ConverterError
+
+    converter = lite.TFLiteConverter.from_keras_model(model)
+    if precision == "int8":
+        converter.optimizations = [lite.Optimize.DEFAULT]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it lists every weight
+            content: bytes = converter.convert()
+    except ConverterError as error:
+        raise ValueError(str(error)) from error
+    return halve(content) if precision == "float16" else content
+
+
+def _to_onnx(model: Any, part: Path) -> None:
+    absent = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
+    if absent:
+        raise ModelError(
+            f"the export to ONNX needs the Python package {absent[0]}:"
+            " install it with pip install -e '.[export]'"
+        )
+    import tensorflow
+    import tf2onnx
+
+    given = model.inputs[0]
+    faces = tensorflow.TensorSpec(given.shape, given.dtype, name="faces")
+    graph = tensorflow.function(lambda x: model(x, training=False))
+    tf2onnx.convert.from_function(graph, [faces], opset=OPSET, output_path=str(part))
