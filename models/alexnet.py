@@ -1,12 +1,17 @@
 """AlexNet for faces: one builder, two sizes, with the preprocessing inside the model."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import keras
+import numpy as np
 from keras import layers
 
-from models.labels import LABELS
+from models.labels import FER2013, LABELS
+
+HEADS: Final = {"ferplus": len(LABELS), "fer2013": len(FER2013)}
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,16 @@ SIZES: Final = {
 }
 
 
-def build(name: str = "alexnet-fer", dropout: float = 0.4, dtype: str = "float32") -> Any:
-    """Return the untrained net: uint8 faces (N, H, W) of any size to probabilities (N, 8).
+def build(
+    name: str = "alexnet-fer",
+    dropout: float = 0.4,
+    dtype: str = "float32",
+    heads: Mapping[str, int] = HEADS,
+) -> Any:
+    """Return the untrained net: uint8 faces (N, H, W) of any size to probabilities.
+
+    Each of `heads` is an output of that name with so many classes, float32 (N, classes); they
+    share all but the last layer. `single` cuts the net of one head out.
 
     The layers are those of Krizhevsky et al. 2012 without the split over two GPUs and with batch
     normalisation in place of the local response one. ReLU and max pooling commute; pooling comes
@@ -77,9 +90,24 @@ def build(name: str = "alexnet-fer", dropout: float = 0.4, dtype: str = "float32
     x = layers.Dropout(dropout, name="dropout7", dtype=dtype)(x)
     x = layers.Dense(size.dense[1], use_bias=False, name="dense7", dtype=dtype)(x)
     x = _rectify(x, "7", dtype)
-    x = layers.Dense(len(LABELS), name="logits", dtype=dtype)(x)
-    x = layers.Softmax(name="probabilities", dtype="float32")(x)
-    return keras.Model(faces, x, name=name)
+    outputs = {head: _softmax(x, head, classes, dtype) for head, classes in heads.items()}
+    return keras.Model(faces, outputs, name=name)
+
+
+def single(net: Any, head: str) -> Any:
+    """Return the net with one output (N, classes) in place of a map of them; it shares weights."""
+    return keras.Model(net.input, net.output[head], name=net.name)
+
+
+def flops(net: Any) -> int:
+    """Return the floating-point operations of one face: twice the products of all layers."""
+    total = 0
+    for layer in net.layers:
+        if isinstance(layer, layers.Conv2D):
+            total += 2 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3])
+        elif isinstance(layer, layers.Dense):
+            total += 2 * math.prod(layer.kernel.shape)
+    return total
 
 
 def preprocess(faces: Any, side: int) -> Any:
@@ -87,12 +115,38 @@ def preprocess(faces: Any, side: int) -> Any:
 
     Resampling is antialiased. A face of one single colour becomes zeros.
     """
-    x = keras.ops.expand_dims(faces, -1)
-    x = layers.Rescaling(1 / 255, name="rescale", dtype="float32")(x)
-    x = layers.Resizing(side, side, antialias=True, name="resize", dtype="float32")(x)
+    x = layers.Rescaling(1 / 255, name="rescale", dtype="float32")(faces)
+    x = resample(x, side)
+    x = keras.ops.expand_dims(x, -1)
     return layers.LayerNormalization(
         axis=(1, 2, 3), epsilon=1e-4, center=False, scale=False, name="standardise", dtype="float32"
     )(x)
+
+
+def resample(faces: Any, side: int) -> Any:
+    """Bring float32 faces (N, H, W) to (N, side, side), N at least 1.
+
+    Bilinear with the triangle widened where the picture shrinks, as Pillow and
+    `tf.image.resize(antialias=True)` do it, but as two products of matrices: every backend, LiteRT
+    and ONNX Runtime compute those alike, while each has an antialiased resizing of its own or none.
+    """
+    rows = _triangles(keras.ops.mean(faces, axis=(0, 2)), side)
+    columns = _triangles(keras.ops.mean(faces, axis=(0, 1)), side)
+    return keras.ops.matmul(keras.ops.matmul(rows, faces), keras.ops.transpose(columns))
+
+
+def _triangles(line: Any, side: int) -> Any:
+    """Return the weights (side, L) that resample a line of L pixels; its values do not matter.
+
+    The length is counted from the line, since its symbolic shape is unknown.
+    """
+    ones = line * 0 + 1
+    length = keras.ops.sum(ones)
+    centres = keras.ops.cumsum(ones) - 0.5
+    targets = (length / side) * (np.arange(side, dtype=np.float32)[:, None] + 0.5)
+    reach = keras.ops.maximum(length / side, 1.0)
+    weights = keras.ops.relu(1 - keras.ops.abs(keras.ops.subtract(centres, targets)) / reach)
+    return weights / keras.ops.sum(weights, axis=1, keepdims=True)
 
 
 def _convolution(x: Any, size: Size, number: int, dtype: str) -> Any:
@@ -106,6 +160,11 @@ def _convolution(x: Any, size: Size, number: int, dtype: str) -> Any:
         name=f"conv{number}",
         dtype=dtype,
     )(x)
+
+
+def _softmax(x: Any, head: str, classes: int, dtype: str) -> Any:
+    logits = layers.Dense(classes, name=f"logits_{head}", dtype=dtype)(x)
+    return layers.Softmax(name=head, dtype="float32")(logits)
 
 
 def _rectify(x: Any, suffix: str, dtype: str) -> Any:

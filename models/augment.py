@@ -1,6 +1,6 @@
 """Seeded augmentation of batches of faces: geometry, light, resolution, erasing, mixup."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
@@ -8,12 +8,17 @@ import numpy.typing as npt
 
 from models.data import Bytes, Floats
 
+Targets: TypeAlias = dict[str, Floats]
+
 ROTATION: Final = 15.0  # degrees either way
-SCALE: Final = (0.85, 1.15)
-SHIFT: Final = 0.08  # of the side, either way
+SCALE: Final = (0.85, 1.2)
+SHIFT: Final = 0.1  # of the side, either way
 CONTRAST: Final = (0.6, 1.4)
 BRIGHTNESS: Final = 30.0  # of 255, either way
-COARSE: Final = (0.4, 0.9)  # resolution that is left of the face, where it is made coarser
+DEGRADED: Final = 0.35  # share of the faces that are made coarser, blurred or compressed
+COARSE: Final = (0.4, 0.9)  # resolution that is left
+BLUR: Final = (0.5, 1.5)  # standard deviation in pixels
+JPEG: Final = (20, 80)  # quality
 ERASED: Final = (0.15, 0.4)  # of the side
 
 
@@ -21,12 +26,12 @@ def augment(faces: Bytes, rng: np.random.Generator) -> Bytes:
     """Return changed copies of square faces uint8 (N, S, S), the same for the same generator."""
     count, side = faces.shape[:2]
     turns = transforms(count, side, rng)
-    coarse = np.where(rng.random(count) < 0.3, rng.uniform(*COARSE, count), 1.0)
+    worse = np.flatnonzero(rng.random(count) < DEGRADED)
     moved = np.empty_like(faces)
-    for out, face, turn, resolution in zip(moved, faces, turns, coarse, strict=True):
-        if resolution < 1:
-            face = _coarser(face, resolution)
-        cv2.warpAffine(face, turn, (side, side), dst=out, borderMode=cv2.BORDER_REPLICATE)
+    for index in range(count):
+        seen = degrade(faces[index], rng) if index in worse else faces[index]
+        border = cv2.BORDER_REPLICATE
+        cv2.warpAffine(seen, turns[index], (side, side), dst=moved[index], borderMode=border)
     return erase(relight(moved, rng), rng)
 
 
@@ -62,19 +67,34 @@ def erase(faces: Bytes, rng: np.random.Generator, share: float = 0.3) -> Bytes:
 
 
 def mixup(
-    faces: Bytes, targets: Floats, alpha: float, rng: np.random.Generator
-) -> tuple[Bytes, Floats]:
-    """Mix each face and its target with another of the batch (Zhang et al. 2017)."""
+    faces: Bytes, targets: Targets, alpha: float, rng: np.random.Generator
+) -> tuple[Bytes, Targets]:
+    """Mix each face and its targets with another of the batch (Zhang et al. 2017).
+
+    `targets` maps each head of the net to float32 (N, classes).
+    """
     weight = rng.beta(alpha, alpha, len(faces)).astype(np.float32)
     other = rng.permutation(len(faces))
     mixed = faces * weight[:, None, None] + faces[other] * (1 - weight)[:, None, None]
-    return _bytes(mixed), targets * weight[:, None] + targets[other] * (1 - weight)[:, None]
+    return _bytes(mixed), {
+        head: rows * weight[:, None] + rows[other] * (1 - weight)[:, None]
+        for head, rows in targets.items()
+    }
 
 
-def _coarser(face: Bytes, resolution: float) -> Bytes:
-    side = max(1, round(resolution * face.shape[0]))
-    small = cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(small, face.shape[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+def degrade(face: Bytes, rng: np.random.Generator) -> Bytes:
+    """Return a face as a distant, shaken or frugal camera gives it: coarse, blurred or as JPEG."""
+    match rng.integers(3):
+        case 0:
+            side = max(1, round(rng.uniform(*COARSE) * face.shape[0]))
+            small = cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA)
+            return np.asarray(cv2.resize(small, face.shape[::-1]), np.uint8)
+        case 1:
+            return np.asarray(cv2.GaussianBlur(face, (0, 0), rng.uniform(*BLUR)), np.uint8)
+        case _:
+            quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*JPEG))]
+            packed = cv2.imencode(".jpg", face, quality)[1]
+            return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 def _bytes(faces: Floats) -> Bytes:

@@ -20,12 +20,14 @@ class Row:
     loss: float
     held_out_loss: float
     held_out_accuracy: float
+    held_out_fer2013: float
     seconds: float
 
     def __str__(self) -> str:
         return (
             f"epoch {self.epoch}: loss {self.loss:.4f}, held out {self.held_out_loss:.4f}, "
-            f"accuracy {self.held_out_accuracy:.2%}, {self.seconds:.0f} s"
+            f"accuracy {self.held_out_accuracy:.2%}, on FER2013's labels "
+            f"{self.held_out_fer2013:.2%}, {self.seconds:.0f} s"
         )
 
 

@@ -1,5 +1,6 @@
 """The FER2013 faces with their FER+ votes: reading, the protocols, the held-out slice."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,16 +23,32 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Faces:
-    """Faces uint8 (N, 48, 48) and votes uint8 (N, 10): the eight labels, unknown, not a face."""
+    """Faces uint8 (N, 48, 48) with the labels of both sets.
+
+    `votes` are those of FER+, uint8 (N, 10): the eight labels, unknown, not a face. `fer2013` is
+    FER2013's own label, uint8 (N,), an index of `labels.FER2013`. `views` are further pictures of
+    the same faces, each uint8 (N, 48, 48), that a training may show in place of `images`.
+    """
 
     images: Bytes
     votes: Bytes
+    fer2013: Bytes
+    views: tuple[Bytes, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, chosen: npt.NDArray[np.bool_] | Labels | slice) -> "Faces":
-        return Faces(self.images[chosen], self.votes[chosen])
+        views = tuple(view[chosen] for view in self.views)
+        return Faces(self.images[chosen], self.votes[chosen], self.fer2013[chosen], views)
+
+    def __add__(self, other: "Faces") -> "Faces":
+        return Faces(
+            np.concatenate([self.images, other.images]),
+            np.concatenate([self.votes, other.votes]),
+            np.concatenate([self.fer2013, other.fer2013]),
+            tuple(map(np.concatenate, zip(self.views, other.views, strict=True))),
+        )
 
 
 def read(split: str, folder: Path = FOLDER) -> Faces:
@@ -44,7 +61,7 @@ def read(split: str, folder: Path = FOLDER) -> Faces:
     labels = np.load(folder / "labels.npz")
     images = np.concatenate([_sheet(path) for path in sheets])[: len(labels["split"])]
     chosen = labels["split"] == SPLITS.index(split)
-    return Faces(images[chosen], labels["ferplus_votes"][chosen])
+    return Faces(images[chosen], labels["ferplus_votes"][chosen], labels["fer2013_label"][chosen])
 
 
 def protocol_a(votes: Bytes) -> Labels:
@@ -73,10 +90,25 @@ def soft_labels(votes: Bytes) -> Floats:
     return np.asarray(kept / np.maximum(kept.sum(axis=1, keepdims=True), 1), np.float32)
 
 
+def is_usable(faces: Faces) -> npt.NDArray[np.bool_]:
+    """Say which faces protocol B labels and which have a soft label to learn from."""
+    labelled = protocol_b(faces.votes) >= 0
+    return np.asarray(labelled & (soft_labels(faces.votes).sum(axis=1) > 0), np.bool_)
+
+
 def usable(faces: Faces) -> Faces:
     """Keep the faces that protocol B labels and that have a soft label to learn from."""
-    labelled = protocol_b(faces.votes) >= 0
-    return faces[labelled & (soft_labels(faces.votes).sum(axis=1) > 0)]
+    return faces[is_usable(faces)]
+
+
+def split(faces: Faces) -> tuple[Faces, Faces]:
+    """Split into (to train on, held out), which share no picture.
+
+    All that is held out is usable; what is trained on has the faces that only FER2013 labels too.
+    """
+    learn, held_out = hold_out(usable(faces))
+    rest = faces[~is_usable(faces)]
+    return learn + rest[~copies(rest, held_out)], held_out
 
 
 def hold_out(faces: Faces, share: float = 0.05, seed: int = 0) -> tuple[Faces, Faces]:
@@ -88,6 +120,12 @@ def hold_out(faces: Faces, share: float = 0.05, seed: int = 0) -> tuple[Faces, F
     count = round(share * len(faces))
     learn, held_out = faces[np.sort(order[count:])], faces[np.sort(order[:count])]
     return learn, held_out[~copies(held_out, learn)]
+
+
+def with_views(faces: Faces, paths: Sequence[Path]) -> Faces:
+    """Return the faces with the pictures of .npz files (array `images`) as further views."""
+    views = tuple(_view(path, faces.images.shape) for path in paths)
+    return Faces(faces.images, faces.votes, faces.fer2013, views)
 
 
 def copies(faces: Faces, others: Faces) -> npt.NDArray[np.bool_]:
@@ -102,3 +140,14 @@ def _sheet(path: Path) -> Bytes:
         raise SourceError(f"{path} is no sheet of {TILES} x {TILES} faces: copy it again")
     tiles = sheet.reshape(TILES, SIDE, TILES, SIDE).transpose(0, 2, 1, 3)
     return np.asarray(tiles.reshape(-1, SIDE, SIDE), np.uint8)
+
+
+def _view(path: Path, shape: tuple[int, ...]) -> Bytes:
+    try:
+        with np.load(path) as arrays:
+            images = arrays["images"]
+    except (OSError, ValueError, KeyError) as error:
+        raise SourceError(f"{path}: no .npz file with an array of images") from error
+    if images.shape != shape or images.dtype != np.uint8:
+        raise SourceError(f"{path}: holds {images.dtype} {images.shape}, not uint8 {shape}")
+    return np.asarray(images)

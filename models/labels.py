@@ -1,7 +1,8 @@
-"""The eight emotions of FER+, in the order of the model's outputs."""
+"""The emotions that the shipped models tell apart, in the order of their outputs."""
 
 from typing import Final
 
+# FER+ (Barsoum et al. 2016)
 LABELS: Final = (
     "neutral",
     "happiness",
@@ -12,3 +13,6 @@ LABELS: Final = (
     "fear",
     "contempt",
 )
+
+# FER2013 (Goodfellow et al. 2013)
+FER2013: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

@@ -20,13 +20,14 @@ LAYERS = [
     *("conv5", "pool5", "norm5", "relu5"),
     *("flatten", "dropout6", "dense6", "norm6", "relu6"),
     *("dropout7", "dense7", "norm7", "relu7"),
-    *("logits", "probabilities"),
+    "logits_ferplus",
+    "ferplus",
 ]
 
 
 @pytest.fixture(scope="module")
 def net() -> Any:
-    return alexnet.build("alexnet-fer")
+    return alexnet.single(alexnet.build("alexnet-fer"), "ferplus")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def faces() -> np.ndarray:
 
 @pytest.mark.parametrize("name", alexnet.SIZES)
 def test_the_layers_are_those_of_alexnet(name: str) -> None:
-    net = alexnet.build(name)
+    net = alexnet.single(alexnet.build(name), "ferplus")
     named = [layer.name for layer in net.layers]
     assert named[named.index("conv1") :] == LAYERS
     assert net.output_shape == (None, 8)
@@ -44,13 +45,34 @@ def test_the_layers_are_those_of_alexnet(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "features"),
-    [("alexnet-fer", 3_715_240, 5_760), ("alexnet-227", 58_319_592, 9_216)],
+    ("name", "parameters", "features", "gflop"),
+    [("alexnet-fer", 3_715_240, 5_760, 0.21), ("alexnet-227", 58_319_592, 9_216, 2.12)],
 )
-def test_the_sizes_are_as_documented(name: str, parameters: int, features: int) -> None:
-    net = alexnet.build(name)
+def test_the_sizes_are_as_documented(
+    name: str, parameters: int, features: int, gflop: float
+) -> None:
+    net = alexnet.single(alexnet.build(name), "ferplus")
     assert net.count_params() == parameters
+    assert alexnet.flops(net) / 1e9 == pytest.approx(gflop, abs=0.01)
     assert net.get_layer("flatten").output.shape == (None, features)
+
+
+def test_the_heads_share_all_but_their_last_layer() -> None:
+    net = alexnet.build()
+    assert {head: output.shape for head, output in net.output.items()} == {
+        "ferplus": (None, 8),
+        "fer2013": (None, 7),
+    }
+    one = alexnet.single(net, "fer2013")
+    assert one.output_shape == (None, 7)
+    assert one.get_layer("conv5") is net.get_layer("conv5")
+
+
+@pytest.mark.parametrize("shape", [(48, 48), (64, 64), (80, 61), (20, 33), (300, 200)])
+def test_resampling_is_that_of_an_antialiased_bilinear_resizing(shape: tuple[int, int]) -> None:
+    pictures = np.random.default_rng(0).random((2, *shape), np.float32)
+    wanted = keras.layers.Resizing(48, 48, antialias=True)(pictures[..., None])[..., 0]
+    assert np.array(alexnet.resample(pictures, 48)) == pytest.approx(np.array(wanted), abs=1e-5)
 
 
 def test_a_saved_net_loads_safely_and_agrees(net: Any, faces: np.ndarray, tmp_path: Path) -> None:

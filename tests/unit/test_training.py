@@ -4,19 +4,22 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
-from models import alexnet, augment, checkpoint, data, train
+from models import alexnet, augment, backend, checkpoint, data, train
+from models.batches import ahead, batches, shown
 from models.checkpoint import State
 from models.progress import Progress
-from shared.errors import ModelError
+from services.cli import main as cli
+from shared.errors import ModelError, SourceError, WeightsError
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 RECIPE = train.Recipe(
-    net="tiny", epochs=4, batch=8, peak_rate=4e-3, dropout=0.1, smoothing=0.8, dtype="float32"
+    arch="tiny", epochs=4, batch=8, peak_rate=4e-3, dropout=0.1, smoothing=0.8, dtype="float32"
 )
 
 
@@ -37,7 +40,8 @@ def faces() -> data.Faces:
     images[1::2, :, :24] += 150
     votes = np.zeros((64, 10), np.uint8)
     votes[::2, 1] = votes[1::2, 3] = 10
-    return data.Faces(images, votes)
+    fer2013 = np.where(votes[:, 1] > 0, 3, 4).astype(np.uint8)
+    return data.Faces(images, votes, fer2013)
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +79,44 @@ def test_half_of_the_faces_are_mirrored() -> None:
 def test_mixup_mixes_faces_and_targets_alike() -> None:
     faces = np.zeros((64, 2, 2), np.uint8)
     faces[::2] = 200
-    targets = np.zeros((64, 8), np.float32)
-    targets[::2, 0] = targets[1::2, 1] = 1
+    targets = {"one": np.zeros((64, 8), np.float32), "other": np.zeros((64, 2), np.float32)}
+    targets["one"][::2, 0] = targets["one"][1::2, 1] = 1
+    targets["other"][::2, 1] = 1
     mixed, soft = augment.mixup(faces, targets, 0.5, np.random.default_rng(0))
     again, _ = augment.mixup(faces, targets, 0.5, np.random.default_rng(0))
     assert (mixed == again).all()
-    assert soft.sum(axis=1) == pytest.approx(np.ones(64), abs=1e-6)
-    assert mixed[:, 0, 0] / 200 == pytest.approx(soft[:, 0], abs=0.01)
-    assert ((soft[:, 0] > 0.1) & (soft[:, 0] < 0.9)).any()
+    assert soft["one"].sum(axis=1) == pytest.approx(np.ones(64), abs=1e-6)
+    assert mixed[:, 0, 0] / 200 == pytest.approx(soft["one"][:, 0], abs=0.01)
+    assert soft["other"][:, 1] == pytest.approx(soft["one"][:, 0])
+    assert ((soft["one"][:, 0] > 0.1) & (soft["one"][:, 0] < 0.9)).any()
+
+
+def test_degrading_keeps_size_and_takes_detail() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
+    seen = [augment.degrade(noise, np.random.default_rng(seed)) for seed in range(20)]
+    assert {face.shape for face in seen} == {(48, 48)}
+    assert all((face != noise).any() for face in seen)
+
+
+def test_batches_repeat_by_seed_whatever_the_threads_do(faces: data.Faces) -> None:
+    first, again, other = (list(batches(faces, 8, 0.2, (0, epoch))) for epoch in (1, 1, 2))
+    assert len(first) == 8
+    assert all((a[0] == b[0]).all() for a, b in zip(first, again, strict=True))
+    assert any((a[0] != b[0]).any() for a, b in zip(first, other, strict=True))
+
+
+def test_work_ahead_comes_in_order_and_whole() -> None:
+    assert list(ahead(lambda number: number * number, 20)) == [n * n for n in range(20)]
+
+
+def test_about_half_of_the_faces_are_shown_as_another_view(faces: data.Faces) -> None:
+    views = (np.full_like(faces.images, 1), np.full_like(faces.images, 2))
+    many = data.Faces(faces.images, faces.votes, faces.fer2013, views)
+    rng = np.random.default_rng(0)
+    pictures = np.concatenate([shown(many, rng) for _ in range(20)])
+    kinds = [(pictures == kind).all(axis=(1, 2)).mean() for kind in (1, 2)]
+    assert kinds == pytest.approx([0.25, 0.25], abs=0.05)
+    assert (shown(faces, rng) == faces.images).all()
 
 
 def test_a_resumed_training_equals_an_uncut_one(
@@ -106,7 +140,7 @@ def test_a_resumed_training_equals_an_uncut_one(
 def scores_that_stop_after(epochs: int) -> object:
     honest, calls = train.score_held_out, 0
 
-    def score(*arguments: object) -> tuple[float, float]:
+    def score(*arguments: object) -> tuple[float, float, float]:
         nonlocal calls
         calls += 1
         if calls > epochs:
@@ -124,6 +158,28 @@ def test_a_training_learns_and_keeps_its_curves(uncut: tuple[Path, State]) -> No
     assert checkpoint.folders(out) == [out / "epoch-004"]
 
 
+def test_the_rate_rises_and_falls_to_almost_nothing() -> None:
+    rates = [train.rate(RECIPE, share) for share in np.linspace(0, 1, 101)]
+    assert max(rates) == pytest.approx(RECIPE.peak_rate)
+    assert rates.index(max(rates)) == 10
+    assert rates[0] == pytest.approx(0.04 * RECIPE.peak_rate)
+    assert rates[-1] == pytest.approx(1e-3 * RECIPE.peak_rate)
+
+
+def test_a_training_starts_from_another_ones_weights(
+    uncut: tuple[Path, State], faces: data.Faces, tmp_path: Path
+) -> None:
+    out, trained = uncut
+    fresh = train.start(RECIPE, out / "epoch-004" / checkpoint.AVERAGE)
+    for left, right in zip(fresh.model.weights, trained.average.weights, strict=True):
+        if "seed" not in right.path:
+            assert np.array(left) == pytest.approx(np.array(right))
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="other")])
+    other.save(tmp_path / "other.keras")
+    with pytest.raises(WeightsError, match="no layer in common"):
+        train.start(RECIPE, tmp_path / "other.keras")
+
+
 def test_too_few_faces_are_one_clear_error(faces: data.Faces, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="batch of 8"):
         train.train(faces[:5], faces, RECIPE, tmp_path)
@@ -132,9 +188,17 @@ def test_too_few_faces_are_one_clear_error(faces: data.Faces, tmp_path: Path) ->
 def test_the_command_says_where_faces_are_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "use_threads", lambda threads: None)
-    assert train.main(["--data", str(tmp_path), "--out", str(tmp_path)]) == 1
+    monkeypatch.setattr(backend, "use_threads", lambda threads: None)
+    assert cli.main(["train", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("error: no training faces in ")
+
+
+def test_views_that_do_not_fit_are_one_clear_error(faces: data.Faces, tmp_path: Path) -> None:
+    np.savez(tmp_path / "few.npz", images=faces.images[:5])
+    (tmp_path / "none.npz").write_text("no arrays")
+    for name, reason in (("few", r"holds uint8 \(5, 48, 48\)"), ("none", "no .npz file")):
+        with pytest.raises(SourceError, match=reason):
+            data.with_views(faces, [tmp_path / f"{name}.npz"])
 
 
 class Terminal(io.StringIO):

@@ -1,0 +1,83 @@
+"""The training faces as the pipeline would cut them out, for `emostream train --aligned FILE`.
+
+    python -m benchmarks.aligned_crops --out runs/aligned-0.npz --seed 0
+
+Each face of the Training split is drawn into a part of a scene, found by the detector and aligned;
+where it is not found, the bare face stands in its place. A net that is trained on bare faces alone
+meets neither the second resampling nor the detector's inexact landmarks before it serves.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.scenes import Image, background, paste
+from models.alignment import align
+from models.data import FOLDER, SIDE, read
+from models.progress import Progress
+from services.detector.backends import Backend, create
+from services.detector.detection import FaceDetector
+
+WINDOW = 720  # pixels: a tile of a 1280 x 720 frame
+SMALLEST, LARGEST = 80, 300
+ROOMS = 32
+
+
+def rooms(random: np.random.Generator) -> Iterator[NDArray[np.float32]]:
+    """Give noisy backgrounds (720, 720, 3) without end: a few rooms through many windows."""
+    drawn = [background(random) for _ in range(ROOMS)]
+    noise = random.normal(0, 1, (WINDOW, 2 * WINDOW, 1)).astype(np.float32)
+    while True:
+        room = drawn[random.integers(ROOMS)]
+        left = int(random.integers(room.shape[1] - WINDOW + 1))
+        other = int(random.integers(WINDOW + 1))
+        strength = np.float32(random.uniform(1, 5))
+        yield room[:, left : left + WINDOW] + strength * noise[:, other : other + WINDOW]
+
+
+def aligned(
+    face: Image, room: NDArray[np.float32], detector: FaceDetector, random: np.random.Generator
+) -> Image:
+    """Return the face as detector and alignment give it, uint8 (48, 48), or as it was."""
+    side = float(np.exp(random.uniform(np.log(SMALLEST), np.log(LARGEST))))
+    x, y = random.uniform(0, WINDOW - side, 2)
+    paste(room, face, np.array([x, y, side, side]), random)
+    frame = np.clip(room, 0, 255).astype(np.uint8)
+    for found in detector.detect(frame):
+        a, b, width, height = found.box
+        if max(abs(a + width / 2 - x - side / 2), abs(b + height / 2 - y - side / 2)) < side / 3:
+            crop = align(frame, [found])[0]
+            return np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+    return face
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Cut the training faces out as the pipeline does.")
+    parser.add_argument("--data", type=Path, default=FOLDER)
+    parser.add_argument("--out", type=Path, default=Path("runs/aligned-0.npz"))
+    parser.add_argument("--backend", choices=("blazeface", "yunet", "haar"), default="blazeface")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--faces", type=int, help="only the first N faces")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    random = np.random.default_rng(arguments.seed)
+    backend: Backend = arguments.backend
+    detector = create(backend)
+    faces = read("Training", arguments.data).images[: arguments.faces]
+    crops = faces.copy()
+    progress = Progress("faces", len(faces))
+    for index, (face, room) in enumerate(zip(faces, rooms(random), strict=False)):
+        crops[index] = aligned(face, room, detector, random)
+        progress.show(index + 1, "cut out")
+    found = float((crops != faces).any(axis=(1, 2)).mean())
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(arguments.out, images=crops)
+    print(f"{arguments.out}: {len(crops)} faces, {found:.1%} of them found and aligned")
+
+
+if __name__ == "__main__":
+    main()

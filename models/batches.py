@@ -1,0 +1,64 @@
+"""What a training is shown: seeded batches, augmented on threads of their own."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+import numpy as np
+
+from models import data
+from models.augment import Targets, augment, mixup
+from models.data import Bytes, Faces
+from models.labels import FER2013
+
+T = TypeVar("T")
+
+AHEAD: Final = 4  # batches that are made while the net works on one
+VIEWED: Final = 0.5  # share of the faces that are shown as one of their further views
+
+
+def targets(learn: Faces) -> Targets:
+    """Return what each head learns, float32 (N, classes); rows of zeros are not learnt from."""
+    return {
+        "ferplus": data.soft_labels(learn.votes) * data.is_usable(learn)[:, None],
+        "fer2013": np.eye(len(FER2013), dtype=np.float32)[learn.fer2013],
+    }
+
+
+def batches(
+    learn: Faces, size: int, alpha: float, seed: tuple[int, int]
+) -> Iterator[tuple[Bytes, Targets]]:
+    """Give the batches of one epoch; `seed` alone decides them, `alpha` is that of mixup.
+
+    OpenCV and numpy let go of the interpreter while they work, so the net hardly waits.
+    """
+    order = np.random.default_rng(seed).permutation(len(learn))
+    wanted = targets(learn)
+
+    def batch(number: int) -> tuple[Bytes, Targets]:
+        rng = np.random.default_rng((*seed, number))
+        chosen = order[number * size : (number + 1) * size]
+        faces = augment(shown(learn[chosen], rng), rng)
+        return mixup(faces, {head: rows[chosen] for head, rows in wanted.items()}, alpha, rng)
+
+    yield from ahead(batch, len(learn) // size)
+
+
+def shown(faces: Faces, rng: np.random.Generator) -> Bytes:
+    """Return one picture of each face: itself, or one of its further views."""
+    pictures = np.stack([faces.images, *faces.views])
+    choice = rng.integers(1, len(pictures), len(faces)) if faces.views else 0
+    choice = np.where(rng.random(len(faces)) < VIEWED, choice, 0)
+    return np.asarray(pictures[choice, np.arange(len(faces))], np.uint8)
+
+
+def ahead(make: Callable[[int], T], count: int) -> Iterator[T]:
+    """Give make(0), make(1) ... make(count - 1) in order, made ahead on threads."""
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) // 2)) as pool:
+        waiting = deque(pool.submit(make, number) for number in range(min(AHEAD, count)))
+        for number in range(count):
+            if number + AHEAD < count:
+                waiting.append(pool.submit(make, number + AHEAD))
+            yield waiting.popleft().result()

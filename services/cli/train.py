@@ -1,0 +1,68 @@
+"""`emostream train`: trains a classifier on the faces of FER2013 with the votes of FER+."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+ARCHITECTURES = ("alexnet-fer", "alexnet-227")
+
+
+def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    text = "trains a classifier; `--resume` goes on where it was cut off"
+    parser = commands.add_parser("train", help=text, description=text)
+    parser.add_argument("--arch", choices=ARCHITECTURES, default=ARCHITECTURES[0])
+    parser.add_argument("--epochs", type=int, help="passes over the faces (default: the recipe's)")
+    parser.add_argument("--batch", type=int, help="faces in a step")
+    parser.add_argument("--rate", type=float, dest="peak_rate", help="highest learning rate")
+    parser.add_argument("--seed", type=int, help="decides all that is drawn at random")
+    parser.add_argument("--dtype", help='Keras policy, e.g. "float32"')
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="where the faces are")
+    parser.add_argument(
+        "--aligned",
+        type=Path,
+        nargs="*",
+        default=(),
+        metavar="FILE",
+        help="the same faces as the pipeline cuts them out (benchmarks.aligned_crops)",
+    )
+    parser.add_argument("--init", type=Path, metavar="FILE", help="start from a .keras file")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/ARCH")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--subset", type=int, metavar="N", help="use the first N faces alone")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.set_defaults(run=run_train)
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Train as the options say."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    # Imported here, so that no other command pays for Keras; on its other backends the net trains
+    # with the threads that these choose.
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        from models.backend import use_threads
+
+        use_threads(options.threads)
+    from models import data
+    from models.train import Recipe, train
+
+    names = ("arch", "epochs", "batch", "peak_rate", "seed", "dtype")
+    given = {name: getattr(options, name) for name in names}
+    recipe = Recipe(**{name: value for name, value in given.items() if value is not None})
+    faces = data.read("Training", options.data or data.FOLDER)
+    learn, held_out = data.split(data.with_views(faces, options.aligned))
+    out = options.out or Path("runs") / recipe.arch
+    train(
+        learn[: options.subset],
+        held_out[: options.subset],
+        recipe,
+        out,
+        resume=options.resume,
+        init=options.init,
+    )
+    print(f"trained: {out}; python -m models.calibrate makes the models of it that are served")
+    return 0
