@@ -91,6 +91,7 @@ class Classifier(Section, frozen=True):
     bind: Endpoint = "tcp://127.0.0.1:5553"
     metrics: Address = "127.0.0.1:9103"
     model: str = "alexnet-fer"
+    engine: Literal["auto", "keras", "litert", "onnxruntime"] = "auto"
     threads: AtLeastOne = 1
     max_batch: Annotated[int, Meta(ge=1, le=32)] = 32
     max_wait_ms: NotNegative = 2.0
@@ -100,6 +101,7 @@ class Classifier(Section, frozen=True):
     hysteresis: Probability = 0.1
     hold: NotNegative = 0.3
     leave_after: Positive = 1.0
+    baseline: bool = False
 
 
 class Recorder(Section, frozen=True):

@@ -4,15 +4,20 @@ Plain reading of a busy socket works on frames that grow seconds old. A thread t
 the socket, and an inbox that keeps the newest of each topic, keeps their age at one step's length.
 """
 
+import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from shared.messages import Frame, Message
 
 Dropped = Callable[[Message, str], None]
+# What a patient inbox keeps of a topic, and how many seconds more it is patient, in which what has
+# gathered is worked off.
+PATIENT_BACKLOG = 100
+PATIENT_AFTER = 2.0
 
 
 class Inbox(Protocol):
@@ -83,6 +88,7 @@ class LiveInbox:
     are always kept.
 
     Age counts from the arrival here, so that hosts whose clocks differ do not drop everything.
+    While it has `patience` nothing is too old, and many more may wait.
     """
 
     def __init__(
@@ -96,6 +102,7 @@ class LiveInbox:
         self._backlog = backlog
         self._max_age = max_age
         self._clock = clock
+        self._patient_until = float("-inf")
         self._topics: dict[str, deque[tuple[float, Message]]] = {}
         self._turns: deque[str] = deque()
         self._arrival = threading.Condition()
@@ -113,7 +120,8 @@ class LiveInbox:
             if topic not in self._turns:
                 self._turns.append(topic)
             frames = sum(waiter.header.is_data for _, waiter in waiting)
-            stale = self._thin(topic) if frames > self._backlog else []
+            most = PATIENT_BACKLOG if self._patient else self._backlog
+            stale = self._thin(topic) if frames > most else []
             self._arrival.notify()
         for old in stale:
             self._dropped(old, "backlog")
@@ -128,7 +136,7 @@ class LiveInbox:
             while self._turns and len(taken) < limit:
                 topic = self._turns.popleft()
                 waiting = self._topics[topic]
-                if self._clock() - waiting[0][0] > self._max_age:
+                if self._clock() - waiting[0][0] > self._max_age and not self._patient:
                     stale += self._thin(topic)
                 taken.append(waiting.popleft()[1])
                 if waiting:
@@ -139,6 +147,19 @@ class LiveInbox:
         for old in stale:
             self._dropped(old, "stale")
         return taken
+
+    @contextlib.contextmanager
+    def patience(self) -> Iterator[None]:
+        """Drop nothing meanwhile, nor in the 2 s after, for a hold-up that is short and known."""
+        self._patient_until = float("inf")
+        try:
+            yield
+        finally:
+            self._patient_until = self._clock() + PATIENT_AFTER
+
+    @property
+    def _patient(self) -> bool:
+        return self._clock() < self._patient_until
 
     def _thin(self, topic: str) -> list[Message]:
         """Remove all of the topic's frames but the newest, and return them."""

@@ -20,6 +20,7 @@ from shared.health import Health
 from shared.inbox import Inbox, LiveInbox
 from shared.messages import AnyHeader, Message
 from shared.metrics import Gaps, MetricsServer, StageMetrics
+from shared.terminal import Terminal
 
 TAKE_TIMEOUT = 0.2
 BAD_MESSAGE_LOG_INTERVAL = 60.0
@@ -33,7 +34,8 @@ Step: TypeAlias = Callable[[list[Message]], list[Message]]
 class Service:
     """One stage's process. Use it as a context manager around the stage's loop.
 
-    `primary` is the kind of message that the stage is counted by.
+    `primary` is the kind of message that the stage is counted by. `stop` is set by SIGINT and
+    SIGTERM, `reload` by SIGHUP, except where that says that the terminal was closed: then `stop`.
     """
 
     def __init__(
@@ -45,6 +47,9 @@ class Service:
         self.metrics = StageMetrics(name, self.registry)
         self.health = Health(config.live.silent_after)
         self.stop = threading.Event()
+        self.reload = threading.Event()
+        self._hung_up = False
+        self._terminal = Terminal()
         self._primary = primary
         # Whether it was ready when that was last said; None before anything was.
         self._said: bool | None = None
@@ -61,6 +66,7 @@ class Service:
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self.stop.set())
+        signal.signal(signal.SIGHUP, self._hang_up)
         _follow_parent()
         server = MetricsServer(self.name, *self._metrics_address, self.registry, self.health)
         self._stack.callback(server.close)
@@ -132,12 +138,19 @@ class Service:
         """
         if not all(receiver.alive for receiver in self._receivers):
             raise EmostreamError(f"{self.name}: the thread that receives messages broke down")
+        if self._hung_up:
+            self._hung_up = False
+            (self.stop if self._terminal.is_closed else self.reload).set()
         if self._say_waiting_at == float("inf"):
             self._say_waiting_at = time.monotonic() + SAY_WAITING_AFTER
         self.health.beat()
         missing = self.health.missing()
         self.metrics.ready.set(not missing)
         self._say(not missing, "; ".join(missing.values()))
+
+    def _hang_up(self, *_: object) -> None:
+        # Looked at by the loop: the terminal may still be there at the moment of the signal.
+        self._hung_up = True
 
     def _say(self, ready: bool, lacking: str) -> None:
         """Log the state where it is another than was last said."""

@@ -1,8 +1,8 @@
 """The crops of many messages as few batches for the model."""
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,31 +13,42 @@ from shared.errors import ModelError
 from shared.messages import Faces, Message
 
 Probabilities: TypeAlias = NDArray[np.float32]
-Predict: TypeAlias = Callable[[NDArray[np.uint8]], Probabilities]
 log = logging.getLogger("emostream")
 
 
-class Batches:
-    """Classifies the crops of messages with one call of `predict` a batch.
+class Model(Protocol):
+    """What answers, as `models.Classifier` does.
 
-    `predict` takes uint8 (N, h, w), N at most `max_batch`, and returns float32 (N, `classes`); it
-    raises ModelError where it cannot. `failure` is then why, and "" once it answers again.
+    `predict` takes uint8 (N, h, w) and returns float32 (N, C) in the order of `labels`; it raises
+    ModelError where it cannot.
     """
 
-    def __init__(
-        self, predict: Predict, classes: int, max_batch: int, batch_size: Histogram
-    ) -> None:
-        self._predict = predict
-        self._classes = classes
+    name: str
+    labels: tuple[str, ...]
+    sha256: str
+    engine: str
+
+    def predict(self, faces: NDArray[np.uint8]) -> Probabilities:
+        """Return the probabilities of the faces."""
+
+
+class Batches:
+    """Classifies the crops of messages with one call of `model` a batch of at most `max_batch`.
+
+    `failure` is why it could not answer last time, and "" once it answers again. `model` may be
+    set to another one between two calls.
+    """
+
+    def __init__(self, model: Model, max_batch: int, batch_size: Histogram) -> None:
+        self.model = model
         self._max_batch = max_batch
         self._batch_size = batch_size
         self.failure = ""
 
     def classify(self, messages: Sequence[Message]) -> list[Probabilities | None]:
         """Return (N, C) for each message, None where the model could not answer for its faces."""
-        results: list[Probabilities | None] = [np.empty((0, self._classes), np.float32)] * len(
-            messages
-        )
+        nobody = np.empty((0, len(self.model.labels)), np.float32)
+        results: list[Probabilities | None] = [nobody] * len(messages)
         for indices in _by_crop_size(messages):
             crops = [pixels.crops(messages[index]) for index in indices]
             ends = np.cumsum([len(faces) for faces in crops])
@@ -53,9 +64,9 @@ class Batches:
     def _batch(self, crops: NDArray[np.uint8]) -> Probabilities:
         """Return (N, C), all NaN where the model fails, so that other batches still count."""
         self._batch_size.observe(len(crops))
-        shape = (len(crops), self._classes)
+        shape = (len(crops), len(self.model.labels))
         try:
-            probabilities = self._predict(crops)
+            probabilities = self.model.predict(crops)
             _check(probabilities, shape)
         except ModelError as error:
             self._note_failure(str(error))

@@ -1,9 +1,10 @@
 """The classifier's own metrics."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 
+from services.classifier.batches import Model
 from shared.messages import Emotion, Event
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -12,11 +13,14 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 class ClassifierMetrics:
     """What the classifier counts, written to the registry that is passed in."""
 
-    def __init__(
-        self, registry: CollectorRegistry, model: str, sha256: str, labels: Sequence[str]
-    ) -> None:
-        info = Info("emostream_model", "The model that answers", registry=registry)
-        info.info({"model": model, "sha256": sha256})
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._model = Info("emostream_model", "The model that answers", registry=registry)
+        self.swaps = Counter(
+            "emostream_model_swaps",
+            "Models that were to take over while running, by what became of them",
+            ("result",),
+            registry=registry,
+        )
         self.batch_size = Histogram(
             "emostream_batch_size",
             "Faces in one call of the model",
@@ -33,16 +37,26 @@ class ClassifierMetrics:
             ("stream",),
             registry=registry,
         )
-        for label in labels:
-            self._emotions.labels(label)
         for kind in ("enter", "change", "leave"):
             self._events.labels(kind)
+        for result in ("swapped", "refused"):
+            self.swaps.labels(result)
+
+    def answers(self, model: Model) -> None:
+        """Note which model answers from now on."""
+        self._model.info({"model": model.name, "sha256": model.sha256, "engine": model.engine})
+        for label in model.labels:
+            self._emotions.labels(label)
 
     def count(self, events: Iterable[Event], emotion: Emotion) -> None:
         """Count what a frame was answered with."""
         for face in emotion.faces:
             self._emotions.labels(face.label).inc()
-        for event in events:
-            self._events.labels(event.kind).inc()
+        self.count_events(events)
         if emotion.degraded:
             self._degraded.labels(emotion.stream).inc()
+
+    def count_events(self, events: Iterable[Event]) -> None:
+        """Count events."""
+        for event in events:
+            self._events.labels(event.kind).inc()

@@ -1,17 +1,24 @@
 """The classifier's process."""
 
+import functools
 import logging
 import os
+import sys
 
-from models import load
+from models import Classifier, load
+from services.classifier.baseline import neutral_of
 from services.classifier.metrics import ClassifierMetrics
 from services.classifier.smoothing import Rules
 from services.classifier.stage import ClassifierStage
+from services.classifier.swap import Swap
 from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
+from shared.config import Classifier as Settings
 from shared.config import Config
+from shared.inbox import LiveInbox
 from shared.messages import Faces, Message
 from shared.service import Service
 
+SWITCH_S = 0.0005
 log = logging.getLogger("emostream")
 
 
@@ -20,17 +27,20 @@ def run(config: Config, instance: int) -> None:
     settings = config.classifier
     with Service("classifier", config, settings.metrics, Faces, instance) as service:
         publisher = service.publisher(settings.bind, RESULTS_HWM)
-        model = load(settings.model, intra_op=settings.threads)
-        model.warm_up()
+        model = open_model(settings)
+        metrics = ClassifierMetrics(service.registry)
+        rules = Rules(settings.smoothing, settings.hysteresis, settings.hold, settings.leave_after)
         stage = ClassifierStage(
-            settings.model,
-            model.labels,
-            model.predict,
-            ClassifierMetrics(service.registry, settings.model, model.sha256, model.labels),
-            Rules(settings.smoothing, settings.hysteresis, settings.hold, settings.leave_after),
-            settings.max_batch,
+            model, metrics, rules, settings.max_batch, baseline=settings.baseline
         )
         inbox = service.live_inbox()
+        swap = Swap(
+            model,
+            functools.partial(_open_beside, settings, inbox),
+            metrics.swaps.labels("refused").inc,
+            service.reload,
+            service.stop,
+        )
         shards = range(settings.shard, config.detector.shards, settings.of)
         topics = [f"faces/{shard}/" for shard in shards]
         service.receive([Subscription(config.connect.faces, topics, LIVE_HWM)], inbox)
@@ -38,7 +48,8 @@ def run(config: Config, instance: int) -> None:
         linger = settings.max_wait_ms / 1000
 
         def step(messages: list[Message]) -> list[Message]:
-            answers = stage(messages)
+            answers = _take_over(stage, swap.take(), metrics)
+            answers += stage(messages)
             if stage.failure:
                 service.health.lacks("model", stage.failure)
             else:
@@ -48,3 +59,40 @@ def run(config: Config, instance: int) -> None:
         service.run(inbox, step, publisher, limit=settings.max_batch, linger=linger)
     # Everything of ours is closed; TensorFlow's own teardown would take seconds more.
     os._exit(0)
+
+
+def open_model(settings: Settings) -> Classifier:
+    """Return the model that the configuration names, ready to answer.
+
+    WeightsError where it cannot be used, ConfigError where it has no neutral for a baseline.
+    """
+    model = load(settings.model, engine=settings.engine, intra_op=settings.threads)
+    if settings.baseline:
+        neutral_of(model.labels, model.name)
+    model.warm_up()
+    return model
+
+
+def _open_beside(settings: Settings, inbox: LiveInbox) -> Classifier:
+    """Return the model, opened while another one answers."""
+    switch = sys.getswitchinterval()
+    # Opening is a second of Python: the answering thread shall get its turn at once, and what
+    # waits for it all the same shall be answered late, and not dropped.
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        with inbox.patience():
+            return open_model(settings)
+    finally:
+        sys.setswitchinterval(switch)
+
+
+def _take_over(
+    stage: ClassifierStage, model: Classifier | None, metrics: ClassifierMetrics
+) -> list[Message]:
+    """Let a new model answer, if there is one; return the events of that."""
+    if model is None:
+        return []
+    events = stage.use(model)
+    metrics.swaps.labels("swapped").inc()
+    log.info("model %s (%s, sha256 %.12s) answers now", model.name, model.engine, model.sha256)
+    return events

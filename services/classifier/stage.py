@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from services.classifier.batches import Batches, Predict, Probabilities
+from services.classifier.baseline import neutral_of
+from services.classifier.batches import Batches, Model, Probabilities
 from services.classifier.metrics import ClassifierMetrics
 from services.classifier.smoothing import Rules
 from services.classifier.tracks import PartTracks
@@ -12,25 +13,27 @@ from shared.messages import Emotion, EmotionFace, Event, Faces, Message, common_
 class ClassifierStage:
     """Says what each face expresses, and what changed on each track.
 
-    `predict` takes crops as uint8 (N, h, w) and returns float32 (N, C) in the order of `labels`.
-    Faces of all messages, of whatever stream, share batches of at most `max_batch`.
+    Faces of all messages, of whatever stream, share batches of at most `max_batch`. With
+    `baseline`, each track is centred on its resting face; ConfigError where the model has no label
+    for that.
     """
 
     def __init__(
         self,
-        model: str,
-        labels: Sequence[str],
-        predict: Predict,
+        model: Model,
         metrics: ClassifierMetrics,
         rules: Rules,
         max_batch: int,
+        *,
+        baseline: bool = False,
     ) -> None:
-        self._model = model
-        self._labels = tuple(labels)
         self._metrics = metrics
         self._rules = rules
-        self._batches = Batches(predict, len(self._labels), max_batch, metrics.batch_size)
+        self._baseline = baseline
+        self._neutral = self._neutral_of(model)
+        self._batches = Batches(model, max_batch, metrics.batch_size)
         self._parts: dict[tuple[str, int], PartTracks] = {}
+        metrics.answers(model)
 
     @property
     def failure(self) -> str:
@@ -41,6 +44,25 @@ class ClassifierStage:
     def tracks(self) -> int:
         """How many tracks are held in memory."""
         return sum(len(tracks) for tracks in self._parts.values())
+
+    def use(self, model: Model) -> list[Message]:
+        """Answer with another model from now on; return what that changes at once.
+
+        With the same labels tracks and what is shown of them go on, only their baselines begin
+        anew. With others the tracks leave, and enter anew in the next frame.
+        """
+        self._neutral = self._neutral_of(model)
+        same = model.labels == self._batches.model.labels
+        self._batches.model = model
+        self._metrics.answers(model)
+        if same:
+            for tracks in self._parts.values():
+                tracks.forget_baselines()
+            return []
+        events = [event for tracks in self._parts.values() for event in tracks.leave()]
+        self._parts.clear()
+        self._metrics.count_events(events)
+        return [Message(event) for event in events]
 
     def __call__(self, messages: Sequence[Message]) -> list[Message]:
         """Answer each `faces/` message, in order, with its events and then its emotions.
@@ -83,18 +105,23 @@ class ClassifierStage:
         self, header: Faces, probabilities: Probabilities | None
     ) -> tuple[list[Event], Emotion]:
         key = (header.stream, header.part)
-        tracks = self._parts.setdefault(key, PartTracks(self._labels, self._rules, header))
+        labels = self._batches.model.labels
+        fresh = PartTracks(labels, self._rules, header, self._neutral)
+        tracks = self._parts.setdefault(key, fresh)
         if probabilities is None:
             return tracks.update_unclassified(header), self._emotion(header, degraded=True)
         events, faces = tracks.update(header, probabilities)
         return events, self._emotion(header, faces)
+
+    def _neutral_of(self, model: Model) -> int | None:
+        return neutral_of(model.labels, model.name) if self._baseline else None
 
     def _emotion(
         self, header: Faces, faces: Sequence[EmotionFace] = (), *, degraded: bool = False
     ) -> Emotion:
         return Emotion(
             **common_fields(header),
-            model=self._model,
+            model=self._batches.model.name,
             faces=tuple(faces),
             part=header.part,
             parts=header.parts,

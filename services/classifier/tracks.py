@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from services.classifier.baseline import Baseline
 from services.classifier.smoothing import NS, Rules, ShownLabel
 from shared.messages import EmotionFace, Event, Face, Faces, common_fields
 
@@ -21,12 +22,17 @@ class PartTracks:
     """The tracks that one part (shard) of one run of a stream carries.
 
     A part has only its own tracks, so absence is judged by that part's frames alone. What a track
-    holds is forgotten when it leaves.
+    holds is forgotten when it leaves. Where `neutral` is the index of that label, each track is
+    centred on its resting face.
     """
 
-    def __init__(self, labels: Sequence[str], rules: Rules, first: Faces) -> None:
+    def __init__(
+        self, labels: Sequence[str], rules: Rules, first: Faces, neutral: int | None = None
+    ) -> None:
         self._labels = labels
         self._rules = rules
+        self._neutral = neutral
+        self._baselines: dict[int, Baseline] = {}
         self._tracks: dict[int, _Track] = {}
         self._header = first
 
@@ -45,7 +51,8 @@ class PartTracks:
         self._header = header
         events: list[Event] = []
         emotions: list[EmotionFace] = []
-        for face, row in zip(header.faces, probabilities, strict=True):
+        for face, given in zip(header.faces, probabilities, strict=True):
+            row = self._centred(face.track, given)
             events += self._see(face.track, row)
             emotions.append(self._emotion(face, row))
         return events + self._leave_absent(), emotions
@@ -58,9 +65,19 @@ class PartTracks:
                 track.seen = header.pts
         return self._leave_absent()
 
+    def forget_baselines(self) -> None:
+        """Let the tracks' resting faces be learnt anew, as another model sees them."""
+        self._baselines.clear()
+
     def leave(self) -> list[Event]:
         """Let all tracks leave; their events carry the header of the last frame."""
         return [self._forget(number) for number in list(self._tracks)]
+
+    def _centred(self, number: int, given: NDArray[np.floating]) -> NDArray[np.floating]:
+        if self._neutral is None:
+            return given
+        baseline = self._baselines.setdefault(number, Baseline(self._neutral, len(given)))
+        return baseline.centre(given, self._header.pts)
 
     def _see(self, number: int, probabilities: NDArray[np.floating]) -> list[Event]:
         pts = self._header.pts
@@ -86,6 +103,7 @@ class PartTracks:
     def _forget(self, number: int) -> Event:
         event = self._event("leave", number)
         del self._tracks[number]
+        self._baselines.pop(number, None)
         return event
 
     def _event(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from services.cli.stages import STAGES
+from shared.terminal import Terminal
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -47,14 +48,20 @@ class RestartLimit:
 
 
 class Supervisor:
-    """Runs a command for as long as it is wanted."""
+    """Runs a command for as long as it is wanted; SIGHUP goes on to it.
+
+    Only a SIGHUP that says that the terminal was closed ends both.
+    """
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self._stopping = False
+        self._hung_up = False
+        self._terminal = Terminal()
         self._launchers = _launchers()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._hang_up)
 
     def run(self) -> int:
         """Return the exit code: 0 when told to stop, otherwise the command's last."""
@@ -75,14 +82,28 @@ class Supervisor:
         process = subprocess.Popen(self._command, env=environment)
         try:
             while process.poll() is None and not self._stopping:
-                self._stopping = not all(map(_lives, self._launchers))
+                if not all(map(_lives, self._launchers)):
+                    self._stopping = True
                 time.sleep(POLL)
+                self._pass_on(process)
         finally:
             _end(process)
         return process.returncode
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
+
+    def _hang_up(self, *_: object) -> None:
+        self._hung_up = True
+
+    def _pass_on(self, process: "subprocess.Popen[bytes]") -> None:
+        if not self._hung_up:
+            return
+        self._hung_up = False
+        if self._terminal.is_closed:
+            self._stopping = True
+        else:
+            process.send_signal(signal.SIGHUP)
 
 
 def _launchers() -> list[psutil.Process]:

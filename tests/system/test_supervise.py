@@ -1,8 +1,11 @@
 """The supervisor with real processes: it restarts, gives up, and leaves nothing behind."""
 
+import fcntl
 import os
+import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -89,3 +92,39 @@ def test_a_killed_honcho_takes_everything_with_it(tmp_path: Path) -> None:
     honcho.wait(5)
     _, alive = psutil.wait_procs(below, timeout=5)
     assert not alive
+
+
+RELOADS = """
+import signal, time
+signal.signal(signal.SIGHUP, lambda *_: open(NOTES, 'a').write('h'))
+open(NOTES, 'a').write('r')
+while True: time.sleep(1)
+"""
+
+
+def test_a_hang_up_is_passed_on_and_ends_nothing(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    (tmp_path / "stage.py").write_text(RELOADS.replace("NOTES", repr(str(notes))))
+    process = start(notes, f"exec(open({str(tmp_path / 'stage.py')!r}).read())")
+    wait_until(lambda: notes.exists() and notes.read_text() == "xr", "the stage to listen")
+    process.send_signal(signal.SIGHUP)
+    wait_until(lambda: notes.read_text() == "xrh", "the signal to come through")
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+def test_a_terminal_that_is_closed_ends_everything(tmp_path: Path) -> None:
+    """As when the window is closed in which `emostream supervise` was started."""
+    notes = tmp_path / "notes"
+    leader, follower = os.openpty()
+    process = start(
+        notes, FOR_EVER, stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(follower)
+    stage = child(process)
+    wait_until(notes.exists, "the stage to start")
+    os.close(leader)
+    assert process.wait(10) == 0
+    assert not stage.is_running()

@@ -76,7 +76,7 @@ def test_every_setting_stands_in_the_documentation() -> None:
 def test_every_metric_stands_in_the_documentation_and_no_other() -> None:
     registry = CollectorRegistry()
     StageMetrics("stage", registry)
-    ClassifierMetrics(registry, "model", "0", ["neutral"])
+    ClassifierMetrics(registry)
     RecorderMetrics(registry)
     DisplayMetrics(registry)
     registry.register(SourceCollector(dict))

@@ -1,6 +1,6 @@
 """The inboxes: live work stays fresh and fair, everything else is kept."""
 
-from shared.inbox import FullInbox, LiveInbox
+from shared.inbox import PATIENT_AFTER, PATIENT_BACKLOG, FullInbox, LiveInbox
 from shared.messages import Frame, Message
 
 
@@ -122,3 +122,27 @@ def test_an_end_is_never_thinned_and_stays_behind_its_frames() -> None:
     inbox.put(frame(2, end=True, frames=2))
     assert seqs(inbox.take(9, 0)) == [("a", 1), ("a", 2)]
     assert [seq for _, seq, _ in drops] == [0]
+
+
+def test_a_patient_inbox_drops_nothing_until_what_gathered_is_worked_off() -> None:
+    drops, clock = Drops(), Clock()
+    inbox = LiveInbox(drops, backlog=3, max_age=0.2, clock=clock)
+    with inbox.patience():
+        for seq in range(10):
+            inbox.put(frame(seq))
+            clock.now += 0.1
+    assert seqs(inbox.take(10, 0)) == [("a", seq) for seq in range(10)]
+    assert drops == []
+    clock.now += PATIENT_AFTER
+    for seq in range(10, 14):
+        inbox.put(frame(seq))
+    assert drops == [("a", 10, "backlog"), ("a", 11, "backlog"), ("a", 12, "backlog")]
+
+
+def test_patience_has_an_end_in_numbers() -> None:
+    drops = Drops()
+    inbox = LiveInbox(drops, backlog=3, clock=Clock())
+    with inbox.patience():
+        for seq in range(PATIENT_BACKLOG + 1):
+            inbox.put(frame(seq))
+    assert len(drops) == PATIENT_BACKLOG

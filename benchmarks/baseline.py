@@ -1,0 +1,196 @@
+"""What the personal baseline gains and costs, on tracks made of faces of PublicTest.
+
+    python -m benchmarks.baseline --model alexnet-fer --data ../shared/data/fer
+
+A track is a resting face (people's vote: neutral) that is held for 20 s, and then expressions of
+2 s each (faces that people voted other labels) with 3 s of rest between them, 5 frames a second,
+each frame turned, moved, lit and noised a little as video does. FER has no second picture of a
+person, so an expression is another person's face: it lacks the bias of the resting face, and what
+the baseline costs is overstated by that. Last come tracks that never rest: one expression, held.
+Figures are the share of frames whose own most probable label is the voted one, as means over the
+tracks with 95% intervals.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models import LABELS, Classifier, data, load
+from services.classifier.baseline import Baseline, neutral_of
+from services.classifier.smoothing import NS
+from shared.colors import SYNONYMS
+
+Floats = NDArray[np.float64]
+
+FPS = 5
+VIEWS = 8
+REST_S, PAUSE_S, EXPRESSION_S, HELD_S = 20, 3, 2, 40
+EXPRESSIONS = 6
+SAD_OR_ANGRY = (LABELS.index("sadness"), LABELS.index("anger"))
+
+
+@dataclass(frozen=True)
+class Track:
+    """The faces that a track shows, in order, and for how many s each."""
+
+    faces: Sequence[int]
+    seconds: Sequence[float]
+
+
+class Views:
+    """The model's answers (FER+'s labels in their order) to a few views of each face, made once."""
+
+    def __init__(self, model: Classifier, images: NDArray[np.uint8], random: np.random.Generator):
+        self._model = model
+        self._columns = columns(model.labels)
+        self._images = images
+        self._random = random
+        self._known: dict[int, Floats] = {}
+
+    def of(self, face: int) -> Floats:
+        """Return the probabilities (VIEWS, 8) of a face."""
+        if face not in self._known:
+            seen = np.stack([view(self._images[face], self._random) for _ in range(VIEWS)])
+            self._known[face] = self._model.predict(seen)[:, self._columns]
+        return self._known[face]
+
+
+def columns(labels: Sequence[str]) -> list[int]:
+    """Return where a model has FER+'s labels, by whatever names; those that it lacks are last."""
+    names = [SYNONYMS.get(label.casefold(), label.casefold()) for label in labels]
+    return [names.index(label) for label in LABELS if label in names]
+
+
+def view(face: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a face (S, S) as another frame of a video shows it."""
+    middle = (face.shape[0] - 1) / 2
+    turn = cv2.getRotationMatrix2D((middle, middle), random.normal(0, 3), random.normal(1, 0.03))
+    turn[:, 2] += random.normal(0, 0.7, 2)
+    moved = cv2.warpAffine(face, turn, face.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+    lit = moved * random.normal(1, 0.05) + random.normal(0, 5) + random.normal(0, 4, face.shape)
+    return np.asarray(np.clip(lit, 0, 255), np.uint8)
+
+
+def play(track: Track, views: Views, random: np.random.Generator) -> Iterator[tuple[int, Floats]]:
+    """Yield the place of the face in the track, and the model's answer, of each frame."""
+    for place, (face, seconds) in enumerate(zip(track.faces, track.seconds, strict=True)):
+        for _ in range(round(seconds * FPS)):
+            answers = views.of(face)
+            yield place, answers[random.integers(len(answers))]
+
+
+def rights(
+    track: Track, true: NDArray[np.intp], views: Views, random: np.random.Generator
+) -> Floats:
+    """Return the share of right frames of each face of the track: (2, faces), without and with."""
+    baseline: Baseline | None = None
+    right = np.zeros((2, len(track.faces)))
+    for frame, (place, answer) in enumerate(play(track, views, random)):
+        baseline = baseline or Baseline(0, len(answer))
+        centred = baseline.centre(answer, frame * NS // FPS)
+        label = true[track.faces[place]]
+        right[:, place] += (answer.argmax() == label, centred.argmax() == label)
+    return right / (np.array(track.seconds) * FPS)
+
+
+def with_expressions(rest: int, others: NDArray[np.intp]) -> Track:
+    """Return the track of a resting face with these expressions."""
+    faces, seconds = [rest], [float(REST_S)]
+    for other in others:
+        faces += [int(other), rest]
+        seconds += [EXPRESSION_S, PAUSE_S]
+    return Track(faces, seconds)
+
+
+def told(shares: Floats) -> str:
+    """Return mean and 95% interval of shares (tracks,) in percent."""
+    wide = 1.96 * shares.std(ddof=1) / np.sqrt(len(shares)) if len(shares) > 1 else 0.0
+    return f"{100 * shares.mean():5.1f} ± {100 * wide:4.1f}"
+
+
+def report(name: str, without: Floats, with_it: Floats) -> None:
+    """Print a row; tracks of which nothing is measured hold NaN."""
+    kept = ~np.isnan(without)
+    if kept.any():
+        print(f"{name:44} {kept.sum():5}  {told(without[kept])}  {told(with_it[kept])}", flush=True)
+
+
+def compare_resting(
+    name: str, tracks: Sequence[Track], true: NDArray[np.intp], views: Views, seed: int
+) -> None:
+    """Print what resting and expressive frames of tracks gain and lose, the latter by label too."""
+    random = np.random.default_rng(seed)
+    results = [rights(track, true, views, random) for track in tracks]
+    first = np.array([right[:, 0] for right in results])
+    later = np.array([right[:, 2::2].mean(axis=1) for right in results])
+    shown = np.array([right[:, 1::2].mean(axis=1) for right in results])
+    report(f"{name}: the first {REST_S} s of rest", *first.T)
+    report(f"{name}: rest after that", *later.T)
+    report(f"{name}: expressions", *shown.T)
+    labels = np.array([true[list(track.faces[1::2])] for track in tracks])
+    parts = np.array([right[:, 1::2] for right in results])
+    for label in range(1, len(LABELS)):
+        for_label = [part[:, chosen] for part, chosen in zip(parts, labels == label, strict=True)]
+        means = [part.mean(axis=1) for part in for_label if part.size]
+        if means:
+            report(f"    {LABELS[label]}", *np.array(means).T)
+
+
+def compare_held(faces: NDArray[np.intp], true: NDArray[np.intp], views: Views, seed: int) -> None:
+    """Print what tracks lose that show one expression all the time, in their last half."""
+    random = np.random.default_rng(seed)
+    halves = (HELD_S / 2, HELD_S / 2)
+    results = np.array(
+        [rights(Track((face, face), halves), true, views, random)[:, 1] for face in faces]
+    )
+    for label in range(1, len(LABELS)):
+        chosen = true[faces] == label
+        report(f"never at rest: {LABELS[label]}, s 20 to 40", *results[chosen].T)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the personal baseline.")
+    parser.add_argument("--data", type=Path, default=data.FOLDER)
+    parser.add_argument("--model", default="alexnet-fer", help="a name, or a model's file")
+    parser.add_argument("--tracks", type=int, default=60, help="of each kind, at most")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    faces = data.read("PublicTest", options.data)
+    model = load(options.model, intra_op=1)
+    neutral_of(model.labels, model.name)
+    random = np.random.default_rng(options.seed)
+    true = data.protocol_b(faces.votes)
+    given = model.predict(faces.images)[:, columns(model.labels)].argmax(axis=1)
+    views = Views(model, faces.images, random)
+    # By label first, so that the rare ones have as many turns as the others.
+    by_label = [np.flatnonzero(true == label) for label in range(len(LABELS))]
+
+    def expressions() -> NDArray[np.intp]:
+        chosen = random.permutation(range(1, len(LABELS)))[:EXPRESSIONS]
+        return np.array([random.choice(by_label[label]) for label in chosen])
+
+    def some(chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+        return random.permutation(np.flatnonzero(chosen))[: options.tracks]
+
+    neutral, sad_or_angry = true == 0, np.isin(given, SAD_OR_ANGRY)
+    kinds = {
+        "reads sad or angry": neutral & sad_or_angry,
+        "reads otherwise wrong": neutral & ~sad_or_angry & (given != 0),
+        "reads neutral": neutral & (given == 0),
+    }
+    print(f"{model.name}: frames right, %{'tracks':>30}  {'without':12}  with the baseline")
+    for name, chosen in kinds.items():
+        tracks = [with_expressions(face, expressions()) for face in some(chosen)]
+        compare_resting(name, tracks, true, views, options.seed)
+    held = np.concatenate([random.permutation(found)[:20] for found in by_label[1:]])
+    compare_held(held, true, views, options.seed)
+
+
+if __name__ == "__main__":
+    main()
