@@ -119,7 +119,7 @@ def _convert(model: Any, engine: str, precision: str, part: Path) -> None:
         else:
             part.write_bytes(_to_litert(model, precision))
     except (ValueError, TypeError, RuntimeError, KeyError, NotImplementedError) as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0][:200]
         raise ModelError(f"the model cannot be converted for {engine}: {reason}") from error
 
 

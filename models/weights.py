@@ -21,13 +21,13 @@ def names() -> list[str]:
     return sorted({path.stem for path in FOLDER.glob("*") if path.suffix in SUFFIXES})
 
 
-def files(name: str) -> dict[str, Path]:
-    """Return the files of a shipped model by engine, in the order that "auto" looks for them."""
+def files(name: str, folder: Path = FOLDER) -> dict[str, Path]:
+    """Return the files of a model by engine, in the order in which "auto" looks for them."""
     return {
         engine: path
         for engine, kind in ENGINES.items()
         for suffix in kind.suffixes
-        if (path := FOLDER / f"{name}{suffix}").is_file()
+        if (path := folder / f"{name}{suffix}").is_file()
     }
 
 

@@ -1,5 +1,6 @@
 """Keras on TensorFlow: runs .keras files and the legacy .h5."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.backend import import_tensorflow, use_threads
 from models.engines import Sizes
+from models.engines.legacy import readable
 from shared.errors import WeightsError
 
 
@@ -31,12 +33,13 @@ class KerasEngine:
         self.dtype = np.dtype(given.dtype)
         self.outputs = model.output_shape[-1] if len(model.output_shape) == 2 else None
         self.failures: tuple[type[Exception], ...] = (tf.errors.OpError,)
-        spec = tf.TensorSpec(self.shape, given.dtype)
-        self._graph = tf.function(lambda x: model(x, training=False), input_signature=[spec])
+        graph = tf.function(lambda x: model(x, training=False))
+        self._graph = graph.get_concrete_function(tf.TensorSpec(self.shape, given.dtype))
+        self._tensor = tf.convert_to_tensor
 
     def __call__(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Return float32 (N, outputs)."""
-        return np.asarray(self._graph(batch)).astype(np.float32, copy=False)
+        return np.asarray(self._graph(self._tensor(batch))).astype(np.float32, copy=False)
 
 
 def load(path: Path, intra_op: int | None, inter_op: int) -> KerasEngine:
@@ -52,7 +55,8 @@ def read(path: Path) -> Any:
     import keras
 
     try:
-        return keras.saving.load_model(path, compile=False)
+        with nullcontext(path) if path.suffix == ".keras" else readable(path) as file:
+            return keras.saving.load_model(file, compile=False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise WeightsError(f"{path} is no saved Keras model: {reason}") from error
