@@ -21,8 +21,12 @@ def names() -> list[str]:
     return sorted({path.stem for path in FOLDER.glob("*") if path.suffix in SUFFIXES})
 
 
-def files(name: str, folder: Path = FOLDER) -> dict[str, Path]:
-    """Return the files of a model by engine, in the order in which "auto" looks for them."""
+def files(name: str, folder: Path | None = None) -> dict[str, Path]:
+    """Return the files of a model by engine, in the order in which "auto" looks for them.
+
+    The folder is by default that of the shipped models.
+    """
+    folder = folder or FOLDER
     return {
         engine: path
         for engine, kind in ENGINES.items()

@@ -1,0 +1,138 @@
+"""`emostream models`: list, info, verify and export."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models import engines, weights
+from services.cli import models_view
+from services.cli.main import main
+
+# Keras saves, and TensorFlow converts, through interfaces that NumPy and they call outdated.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of shipped models with a single one, `toy`."""
+    import keras
+    from keras import layers
+
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    faces = keras.Input((None, None), dtype="uint8", name="faces")
+    x = keras.ops.mean(keras.ops.cast(faces, "float32"), axis=(1, 2))
+    x = layers.Dense(2, activation="softmax")(keras.ops.expand_dims(x / 255, -1))
+    weights.save(keras.Model(faces, x), folder / "toy.keras")
+    text = 'labels = ["dark", "bright"]\nscaling = "model"\nlayout = "nhw"\n'
+    (folder / "toy.toml").write_text(text, "utf-8")
+    monkeypatch.setattr(weights, "FOLDER", folder)
+    monkeypatch.setenv("COLUMNS", "200")
+    return folder
+
+
+def test_list_shows_each_model_with_its_engines(
+    shipped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", "list"]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if "toy" in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")] == [
+        "toy",
+        "keras",
+        "2",
+        "0.0",
+        "good",
+    ]
+    (shipped / "toy.keras").write_bytes(b"other")
+    assert main(["models", "list"]) == 0
+    assert "wrong" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", ["toy", "toy.keras"])
+def test_info_says_what_a_model_is(
+    shipped: Path, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    name = given if given == "toy" else str(shipped / given)
+    assert main(["models", "info", name]) == 0
+    out = capsys.readouterr().out
+    pairs = (line.split("  ", 1) for line in out.splitlines())
+    rows = {name: value.strip() for name, value in pairs}
+    assert rows["labels"] == "dark, bright"
+    assert rows["takes"].startswith("faces of any size, gray")
+    assert rows["parameters"] == "4"
+    assert rows["engine"] == "keras"
+    assert rows["sha256"] == weights.sha256(shipped / "toy.keras")
+    assert "card" not in rows
+
+
+def test_info_of_the_shipped_model_names_its_parameters_and_card() -> None:
+    path = weights.files("alexnet-fer")["keras"]
+    assert int(models_view.parameters(path).replace(",", "")) > 3_000_000
+    shown = models_view.description("alexnet-fer")
+    assert "card" in list(shown.columns[0].cells)
+
+
+def test_verify_compares_every_file(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "verify"]) == 0
+    assert capsys.readouterr().out == f"{shipped / 'toy.keras'}: good\n"
+    with (shipped / "toy.keras").open("ab") as file:
+        file.write(b"x")
+    for words in (["verify"], ["verify", "toy"], ["verify", str(shipped / "toy.keras")]):
+        assert main(["models", *words]) == 3
+        error = capsys.readouterr().err
+        assert "toy.keras is corrupt" in error
+        assert error.count("\n") == 1
+
+
+def test_verify_refuses_a_shipped_file_without_a_sha256(
+    shipped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shipped / "toy.onnx").write_bytes(b"put here by hand")
+    assert main(["models", "verify", "toy"]) == 3
+    assert "no sha256 of toy.onnx" in capsys.readouterr().err
+
+
+def test_export_writes_a_file_that_then_serves_by_name(
+    shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["models", "export", "toy", "--engine", "litert", "--data", str(tmp_path)]
+    assert main(command) == 0
+    given = capsys.readouterr()
+    assert given.out.startswith(f"{shipped / 'toy.tflite'}: 0.0 MB, largest difference of a prob")
+    assert "same label for 100.0% of 500 faces" in given.out
+    assert f"no faces in {tmp_path}" in given.err
+    assert "converting toy.keras to litert, float16" in given.err
+    assert list(weights.files("toy")) == ["litert", "keras"]
+    assert weights.find("toy").name == "toy.tflite"
+    assert weights.find("toy", "keras").name == "toy.keras"
+    assert main(["models", "verify", "toy"]) == 0
+
+
+def test_auto_takes_the_first_file_whose_engine_is_installed(
+    shipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(shipped / "toy.keras", shipped / "toy.tflite")
+    shutil.copy(shipped / "toy.keras", shipped / "toy.onnx")
+    for name in ("toy.tflite", "toy.onnx"):
+        weights.write_checksum(shipped / name)
+    monkeypatch.setattr(weights, "installed", lambda engine: engine != "litert")
+    assert weights.find("toy").name == "toy.onnx"
+    monkeypatch.setattr(weights, "installed", lambda engine: False)
+    assert weights.find("toy").name == "toy.tflite"
+
+
+def test_an_export_without_its_package_says_what_to_install(
+    shipped: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
+    assert main(["models", "export", "toy", "--engine", "onnxruntime"]) == 3
+    assert "pip install -e '.[keras]'" in capsys.readouterr().err
+
+
+def test_an_engine_without_its_file_says_how_to_make_it(
+    shipped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(weights.WeightsError) as caught:
+        weights.find("toy", "onnxruntime")
+    assert "emostream models export toy --engine onnxruntime" in str(caught.value)
