@@ -47,7 +47,6 @@ class Views:
 
     def __init__(self, model: Classifier, images: NDArray[np.uint8], random: np.random.Generator):
         self._model = model
-        self._columns = columns(model.labels)
         self._images = images
         self._random = random
         self._known: dict[int, Floats] = {}
@@ -56,14 +55,17 @@ class Views:
         """Return the probabilities (VIEWS, 8) of a face."""
         if face not in self._known:
             seen = np.stack([view(self._images[face], self._random) for _ in range(VIEWS)])
-            self._known[face] = self._model.predict(seen)[:, self._columns]
+            self._known[face] = answers(self._model, seen)
         return self._known[face]
 
 
-def columns(labels: Sequence[str]) -> list[int]:
-    """Return where a model has FER+'s labels, by whatever names; those that it lacks are last."""
-    names = [SYNONYMS.get(label.casefold(), label.casefold()) for label in labels]
-    return [names.index(label) for label in LABELS if label in names]
+def answers(model: Classifier, images: NDArray[np.uint8]) -> Floats:
+    """Return the probabilities (N, 8) of FER+'s labels, by whatever names; 0 where it has none."""
+    names = [SYNONYMS.get(label.casefold(), label.casefold()) for label in model.labels]
+    given = model.predict(images)
+    lacking = np.zeros(len(given))
+    columns = [given[:, names.index(name)] if name in names else lacking for name in LABELS]
+    return np.stack(columns, axis=1).astype(np.float64)
 
 
 def view(face: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
@@ -80,8 +82,8 @@ def play(track: Track, views: Views, random: np.random.Generator) -> Iterator[tu
     """Yield the place of the face in the track, and the model's answer, of each frame."""
     for place, (face, seconds) in enumerate(zip(track.faces, track.seconds, strict=True)):
         for _ in range(round(seconds * FPS)):
-            answers = views.of(face)
-            yield place, answers[random.integers(len(answers))]
+            seen = views.of(face)
+            yield place, seen[random.integers(len(seen))]
 
 
 def rights(
@@ -166,7 +168,7 @@ def main() -> None:
     neutral_of(model.labels, model.name)
     random = np.random.default_rng(options.seed)
     true = data.protocol_b(faces.votes)
-    given = model.predict(faces.images)[:, columns(model.labels)].argmax(axis=1)
+    given = answers(model, faces.images).argmax(axis=1)
     views = Views(model, faces.images, random)
     # By label first, so that the rare ones have as many turns as the others.
     by_label = [np.flatnonzero(true == label) for label in range(len(LABELS))]

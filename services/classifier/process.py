@@ -1,6 +1,7 @@
 """The classifier's process."""
 
 import functools
+import gc
 import logging
 import os
 import sys
@@ -41,6 +42,7 @@ def run(config: Config, instance: int) -> None:
             service.reload,
             service.stop,
         )
+        del model  # once another has taken over, nothing shall keep this one in memory
         shards = range(settings.shard, config.detector.shards, settings.of)
         topics = [f"faces/{shard}/" for shard in shards]
         service.receive([Subscription(config.connect.faces, topics, LIVE_HWM)], inbox)
@@ -81,6 +83,8 @@ def _open_beside(settings: Settings, inbox: LiveInbox) -> Classifier:
     sys.setswitchinterval(SWITCH_S)
     try:
         with inbox.patience():
+            # The model before this one is a circle of TensorFlow's that Python finds late.
+            gc.collect()
             return open_model(settings)
     finally:
         sys.setswitchinterval(switch)
