@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.scenes import Image, background, paste
 from models.alignment import align
 from models.data import FOLDER, SIDE, read
 from models.progress import Progress
+from models.scenes import Image, background, paste
 from services.detector.backends import Backend, create
 from services.detector.detection import FaceDetector
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.scenes import Image, background, clear_faces, paste
+from benchmarks.scenes import clear_faces
 from models.alignment import align
 from models.classifier import Classifier, load
 from models.data import Faces, protocol_b, read
+from models.scenes import Image, background, paste
 from services.detector.backends import Backend, create
 from services.detector.detection import Detection, FaceDetector
 

@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.scenes import Image, Scene, clear_faces, clips, scenes
+from benchmarks.scenes import clear_faces, clips
+from models.scenes import Image, Scene, scenes
 from services.detector.backends import DEFAULTS, Backend, create
 from services.detector.detection import Detection, FaceDetector
 from services.detector.stage import DetectorStage
@@ -114,7 +116,7 @@ def report(name: str, detector: FaceDetector, data: Path, count: int, score: flo
     """Print what one detector does, without tiles, live and with all tiles."""
     faces = clear_faces("PublicTest", data / "fer").images
     for label, tiling in (("whole", WHOLE), ("2 tiles", FILES), ("6 tiles", Tiling(6, 1))):
-        drawn = scenes(faces, count)
+        drawn = islice(scenes(faces), count)
         tally = on_scenes(partial(look, detector, tiling, score), drawn)
         print(f"{name:9} {label:8} {count} scenes: {tally}", flush=True)
     for label, tiling in (("whole", WHOLE), ("live", LIVE), ("files", FILES)):

@@ -1,7 +1,9 @@
 """Figures that say how good probabilities are: accuracy, recall, confusion, calibration."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,61 +12,121 @@ from models.labels import LABELS
 
 Probabilities = NDArray[np.float32]
 Labels = NDArray[np.intp]
+Floats = NDArray[np.float64]
+Interval = tuple[float, float]
+
+BINS: Final = 15  # of the confidence, as in Guo et al. 2017
+DRAWS: Final = 2000  # of a bootstrap
 
 
 @dataclass(frozen=True)
 class Scores:
     """What was measured on `faces` labelled faces.
 
-    `interval` is the 95% interval of the accuracy, `recall` one share a label (NaN without a
-    face of it), `confusion` counts faces by [true label][given label], `nll` is the mean negative
-    log likelihood of the true label, `ece` the expected calibration error.
+    `interval` is the 95% interval of the accuracy, `macro_interval` that of the macro recall.
+    `recall`, `precision` and `f1` are one share a label, NaN where there is nothing to divide by;
+    `confusion` counts faces by [true label][given label], `nll` is the mean negative log
+    likelihood of the true label, `ece` the expected calibration error.
     """
 
     faces: int
     accuracy: float
-    interval: tuple[float, float]
+    interval: Interval
     macro_recall: float
+    macro_interval: Interval
     recall: dict[str, float]
+    precision: dict[str, float]
+    f1: dict[str, float]
     nll: float
     ece: float
     confusion: list[list[int]]
 
 
-def score(probabilities: Probabilities, labels: Labels) -> Scores:
-    """Score probabilities (N, 8) against labels (N,), where -1 leaves a face out."""
+def score(probabilities: Probabilities, labels: Labels, names: Sequence[str] = LABELS) -> Scores:
+    """Score probabilities (N, C) against labels (N,), where -1 leaves a face out.
+
+    At least one face must be left. `names` are those of the C columns.
+    """
     kept = labels >= 0
     probabilities, labels = probabilities[kept], labels[kept]
     given = probabilities.argmax(axis=1)
-    counts = confusion(labels, given)
-    recall = recalls(counts)
+    counts = confusion(labels, given, len(names))
+    recall, precision = recalls(counts), recalls(counts.T)
     right = int((given == labels).sum())
     return Scores(
         faces=len(labels),
         accuracy=right / len(labels),
         interval=wilson(right, len(labels)),
         macro_recall=float(np.nanmean(recall)),
-        recall=dict(zip(LABELS, recall.tolist(), strict=True)),
+        macro_interval=macro_interval(counts),
+        recall=_named(names, recall),
+        precision=_named(names, precision),
+        f1=_named(names, f1(counts)),
         nll=negative_log_likelihood(probabilities, labels),
         ece=calibration_error(probabilities, labels),
         confusion=counts.tolist(),
     )
 
 
-def confusion(true: Labels, given: Labels) -> NDArray[np.intp]:
+def confusion(true: Labels, given: Labels, classes: int = len(LABELS)) -> Labels:
     """Count faces by true label (rows) and given label (columns)."""
-    counts = np.zeros((len(LABELS), len(LABELS)), np.intp)
+    counts = np.zeros((classes, classes), np.intp)
     np.add.at(counts, (true, given), 1)
     return counts
 
 
-def recalls(counts: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the share of each true label that was found, NaN where there is no face of it."""
+def recalls(counts: Labels) -> Floats:
+    """Return the share of each row that lies on the diagonal, NaN where the row is empty.
+
+    Of a confusion that is the share of each true label that was found; of its transpose the share
+    of each given label that is right, the precision.
+    """
     faces = counts.sum(axis=1).astype(np.float64)
     return np.where(faces > 0, counts.diagonal() / np.maximum(faces, 1), np.nan)
 
 
-def wilson(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
+def f1(counts: Labels) -> Floats:
+    """Return the harmonic mean of recall and precision a label, NaN for one that never occurs."""
+    both = (counts.sum(axis=0) + counts.sum(axis=1)).astype(np.float64)
+    return np.where(both > 0, 2 * counts.diagonal() / np.maximum(both, 1), np.nan)
+
+
+def macro_interval(counts: Labels, draws: int = DRAWS) -> Interval:
+    """Return the 95% interval of the macro recall: a percentile bootstrap over the faces.
+
+    A face counts by its true label and by whether it was found, so drawing faces again is drawing
+    those counts from a multinomial. A label without a face in a draw is left out of its mean.
+    """
+    found = counts.diagonal()
+    cells = np.concatenate([found, counts.sum(axis=1) - found])
+    drawn = _again(cells, draws).reshape(draws, 2, -1)
+    faces = drawn.sum(axis=1)
+    shares = np.where(faces > 0, drawn[:, 0] / np.maximum(faces, 1), np.nan)
+    return _middle(np.nanmean(shares, axis=1))
+
+
+def gap(before: NDArray[np.bool_], after: NDArray[np.bool_], draws: int = DRAWS) -> Interval:
+    """Return the 95% interval of the accuracy lost from `before` to `after`.
+
+    Both say of the same faces (N,) whether the model is right: a percentile bootstrap of the pairs.
+    """
+    lost, won = int((before & ~after).sum()), int((after & ~before).sum())
+    drawn = _again(np.array([lost, won, len(before) - lost - won]), draws)
+    return _middle((drawn[:, 0] - drawn[:, 1]) / len(before))
+
+
+def _again(cells: Labels, draws: int) -> Labels:
+    """Draw the counts of as many faces anew, with replacement: (draws, cells)."""
+    total = int(cells.sum())
+    return np.random.default_rng(0).multinomial(total, cells / total, size=draws)
+
+
+def _middle(values: Floats) -> Interval:
+    low, high = np.percentile(values, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def wilson(right: int, total: int, z: float = 1.96) -> Interval:
     """Return the interval of a share by Wilson 1927, at 95% for z = 1.96."""
     share = right / total
     middle = share + z**2 / (2 * total)
@@ -79,10 +141,28 @@ def negative_log_likelihood(probabilities: Probabilities, labels: Labels) -> flo
     return float(-np.log(np.maximum(true, 1e-12)).mean())
 
 
-def calibration_error(probabilities: Probabilities, labels: Labels, bins: int = 15) -> float:
+def calibration_error(probabilities: Probabilities, labels: Labels, bins: int = BINS) -> float:
     """Return the expected calibration error over equal bins of confidence (Guo et al. 2017)."""
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bin_of = np.minimum((confidence * bins).astype(np.intp), bins - 1)
-    gaps = np.bincount(bin_of, weights=right - confidence.astype(np.float64), minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    faces, confidence, right = reliability(probabilities, labels, bins)
+    return float(np.abs(right - confidence).sum() / faces.sum())
+
+
+def reliability(
+    probabilities: Probabilities, labels: Labels, bins: int = BINS
+) -> tuple[Floats, Floats, Floats]:
+    """Return, for equal bins of the top label's probability, three sums over the faces in it.
+
+    The sums (bins,) are the number of faces, their confidence, and how many are right.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    bin_of = np.minimum((probabilities.max(axis=1) * bins).astype(np.intp), bins - 1)
+    faces, sure, found = np.zeros((3, bins))
+    np.add.at(faces, bin_of, 1)
+    np.add.at(sure, bin_of, confidence)
+    np.add.at(found, bin_of, right)
+    return faces, sure, found
+
+
+def _named(names: Sequence[str], values: Floats) -> dict[str, float]:
+    return dict(zip(names, values.tolist(), strict=True))

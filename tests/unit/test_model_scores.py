@@ -1,14 +1,11 @@
 """Figures, protocols and calibration on cases worked out by hand."""
 
-import json
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import models
-from models import LABELS, calibrate, data, evaluate, scores, weights
+from models import LABELS, data, scores
 from shared.errors import SourceError
 
 FER = Path(__file__).parents[2] / data.FOLDER
@@ -61,7 +58,7 @@ def test_held_out_faces_are_not_trained_on() -> None:
     images = rng.integers(0, 256, (200, 2, 2), np.uint8)
     images[100:] = images[:100]  # each picture twice
     images[:20] = rng.integers(0, 256, (20, 2, 2), np.uint8)
-    faces = data.Faces(images, np.zeros((200, 10), np.uint8))
+    faces = data.Faces(images, np.zeros((200, 10), np.uint8), np.zeros(200, np.uint8))
     learn, held_out = data.hold_out(faces, 0.2)
     assert len(learn) == 160
     assert 0 < len(held_out) < 40
@@ -82,8 +79,12 @@ def test_scores_by_hand() -> None:
     assert given.faces == 4
     assert given.accuracy == 0.75
     assert given.macro_recall == pytest.approx((1 + 2 / 3) / 2)
+    low, high = given.macro_interval
+    assert low <= given.macro_recall <= high
     assert given.confusion[1][:3] == [1, 2, 0]
     assert np.isnan(given.recall["fear"])
+    assert given.precision["neutral"] == 0.5
+    assert given.f1["happiness"] == pytest.approx(2 * 2 / (2 + 3))
     assert given.nll == pytest.approx(-(3 * np.log(0.86) + np.log(0.02)) / 4)
     assert given.ece == pytest.approx(0.86 - 0.75)
 
@@ -96,54 +97,31 @@ def test_wilson_intervals(right: int, total: int, low: float, high: float) -> No
     assert scores.wilson(right, total) == pytest.approx((low, high), abs=5e-4)
 
 
-def test_calibration_finds_the_temperature_that_was_applied() -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 2, (4000, 8))
-    honest = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    labels = np.array([rng.choice(8, p=row) for row in honest])
-    overconfident = calibrate.cooled(honest.astype(np.float32), 0.5)
-    found = calibrate.temperature(overconfident, labels)
-    assert found == pytest.approx(2, rel=0.05)
-    before = scores.calibration_error(overconfident, labels)
-    assert scores.calibration_error(calibrate.cooled(overconfident, found), labels) < before / 3
+def test_any_set_of_labels_is_scored() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], np.float32)
+    given = scores.score(probabilities, np.array([0, 1, 1]), ("calm", "upset"))
+    assert given.confusion == [[1, 0], [1, 1]]
+    assert given.recall == {"calm": 1.0, "upset": 0.5}
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # as Keras saves
-def test_calibration_is_folded_into_the_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rng = np.random.default_rng(0)
-    faces = data.Faces(rng.integers(0, 256, (400, 48, 48), np.uint8), np.zeros((400, 10), np.uint8))
-    faces.votes[range(400), rng.integers(0, 8, 400)] = 10
-    monkeypatch.setattr(data, "read", lambda split, folder: faces)
-    trained, out = weights.find("alexnet-fer"), tmp_path / "calibrated.keras"
-    assert calibrate.main([str(trained), "--out", str(out)]) == 0
-    found = re.search(r"temperature ([\d.]+)", capsys.readouterr().out)
-    assert found
-    before = models.load(trained).predict(faces.images[:8])
-    after = models.load(out).predict(faces.images[:8])
-    assert after == pytest.approx(calibrate.cooled(before, float(found[1])), abs=1e-3)
-    assert not np.allclose(after, before, atol=1e-2)
+def test_the_interval_of_the_macro_recall_is_wider_for_a_rare_label() -> None:
+    common = np.array([[80, 20], [20, 80]])
+    rare = np.array([[80, 20], [2, 8]])
+    low, high = scores.macro_interval(common)
+    assert low < 0.8 < high
+    # Two independent shares of 100: their mean has a deviation of sqrt(2 * 0.16 / 100) / 2.
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(2 * 0.16 / 100) / 2, rel=0.1)
+    low, high = scores.macro_interval(rare)
+    assert high - low > 0.2
 
 
-@needs_data
-@pytest.mark.parametrize("words", [[], ["--json"]])
-def test_the_command_prints_both_protocols(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    few = data.read("PublicTest", FER)[:64]
-    monkeypatch.setattr(data, "read", lambda split, folder: few)
-    assert evaluate.main(words) == 0
-    out = capsys.readouterr().out
-    if words:
-        assert set(json.loads(out)) == {"A", "B"}
-    else:
-        assert "Protocol A" in out
-        assert "Protocol B" in out
-
-
-def test_the_command_says_where_faces_are_missing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert evaluate.main(["--data", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.startswith("error: no training faces in ")
+def test_the_gap_is_that_of_pairs() -> None:
+    before = np.repeat([True, False], [80, 20])
+    low, high = scores.gap(before, before)
+    assert (low, high) == (0, 0)
+    after = before.copy()
+    after[:10] = False
+    low, high = scores.gap(before, after)
+    assert low < 0.1 < high
+    # Ten lost of a hundred: a binomial share.
+    assert high - low == pytest.approx(2 * 1.96 * 0.03, rel=0.15)

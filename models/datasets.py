@@ -1,0 +1,212 @@
+"""Faces to judge a model on: the FER sheets, an .npz file, or a folder of pictures by class."""
+
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models import data
+from models.faces import gray
+from models.inputs import resize
+from models.labels import FER2013, LABELS
+from shared.errors import SourceError
+
+Labels: TypeAlias = NDArray[np.intp]
+Images: TypeAlias = NDArray[np.uint8] | list[NDArray[np.uint8]]
+
+PICTURES: Final = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".pgm"}
+# Words for the same expression, by the one of FER+.
+SYNONYMS: Final = {
+    "neutral": ("neutrality",),
+    "happiness": ("happy", "joy"),
+    "surprise": ("surprised",),
+    "sadness": ("sad",),
+    "anger": ("angry",),
+    "disgust": ("disgusted",),
+    "fear": ("fearful", "afraid", "scared"),
+    "contempt": ("contemptuous",),
+}
+MEANING: Final = {word: name for name, words in SYNONYMS.items() for word in words}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Faces with what each of them shows, as indices of a model's labels.
+
+    `images` are uint8 (N, H, W) or (N, H, W, 3) in BGR, or a list of single ones; `truths` has
+    labels (N,) by the name of the protocol, -1 where that leaves a face out; `votes` are those of
+    FER+, uint8 (N, 10), where they are known. `unknown` counts the faces that were left out since
+    the model has no label for their class.
+    """
+
+    source: str
+    images: Images
+    truths: dict[str, Labels]
+    votes: NDArray[np.uint8] | None = None
+    unknown: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def protocol(self) -> str:
+        """The protocol that tables of details follow."""
+        return "B" if "B" in self.truths else next(iter(self.truths))
+
+    def chosen(self, indices: Labels) -> "Dataset":
+        """Return the faces with these indices."""
+        images = self.images
+        return replace(
+            self,
+            images=images[indices]
+            if isinstance(images, np.ndarray)
+            else [images[i] for i in indices],
+            truths={name: labels[indices] for name, labels in self.truths.items()},
+            votes=None if self.votes is None else self.votes[indices],
+        )
+
+
+def read(path: Path, split: str, labels: Sequence[str]) -> Dataset:
+    """Read the faces at `path` for a model with `labels`.
+
+    A folder with the FER sheets gives the split asked for. SourceError where there is nothing to
+    judge the model on.
+    """
+    if path.suffix == ".npz" and path.is_file():
+        return from_npz(path, labels)
+    if path.is_dir() and not (path / "labels.npz").exists() and any(_pictures(path)):
+        return from_folder(path, labels)
+    if not (path / "labels.npz").exists():
+        raise SourceError(
+            f"no faces in {path}: give a folder with the FER sheets, a folder with a folder of"
+            " pictures a class, or an .npz file with `images` and `labels`"
+        )
+    return from_fer(data.read(split, path), labels, f"FER2013 {split}, {path}")
+
+
+def from_fer(faces: data.Faces, labels: Sequence[str], source: str = "FER2013") -> Dataset:
+    """Judge by the protocols A and B of FER+, or by FER2013's own label where the model has those.
+
+    A face whose label the model does not have counts in no protocol.
+    """
+    if {meaning(label) for label in labels} == {meaning(label) for label in FER2013}:
+        place = _places(FER2013, labels)
+        truths = {"FER2013": place[faces.fer2013.astype(np.intp)]}
+        return Dataset(source, faces.images, truths, faces.votes)
+    place = np.append(_places(LABELS, labels), -1)  # the last for what a protocol leaves out
+    a, b = data.protocol_a(faces.votes), data.protocol_b(faces.votes)
+    names = [LABELS[index] for index in b if index >= 0]
+    return _checked(
+        Dataset(
+            source,
+            faces.images,
+            {"A": place[a], "B": place[b]},
+            faces.votes,
+            _unknown(names, labels),
+        )
+    )
+
+
+def from_npz(path: Path, labels: Sequence[str]) -> Dataset:
+    """Read arrays `images`, uint8 (N, H, W[, 3]), and `labels`: names, or indices of `names`.
+
+    Without an array `names` (or `label_names`) indices are those of the model's labels.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays: dict[str, NDArray[Any]] = dict(file)
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise SourceError(f"{path} is no readable .npz file: {error}") from error
+    if not {"images", "labels"} <= arrays.keys():
+        raise SourceError(f"{path} holds {', '.join(arrays) or 'nothing'}: give images and labels")
+    images, given = arrays["images"], arrays["labels"]
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or given.shape != images.shape[:1]:
+        raise SourceError(
+            f"{path} has images {images.dtype} {images.shape} and labels {given.shape}:"
+            " give uint8 (N, H, W) or (N, H, W, 3), and one label a picture"
+        )
+    names = arrays.get("names", arrays.get("label_names", np.array(labels))).astype(str).tolist()
+    return _labelled(str(path), images, _words(path, given, names), labels)
+
+
+def resized(dataset: Dataset, side: int) -> Dataset:
+    """Return the faces resampled to squares of `side` pixels, as the pipeline's crops are."""
+    images = [resize(np.asarray(image), side, side) for image in dataset.images]
+    return replace(dataset, images=np.stack(images))
+
+
+def plain(dataset: Dataset, side: int) -> NDArray[np.uint8]:
+    """Return the faces as gray squares, uint8 (N, side, side)."""
+    faces = [resize(gray(image[None])[0], side, side) for image in dataset.images]
+    return np.stack(faces)
+
+
+def _words(path: Path, given: NDArray[Any], names: Sequence[str]) -> list[str]:
+    """Return the class of each face by name."""
+    if given.dtype.kind in "US":
+        return [str(name) for name in given.astype(str)]
+    if given.dtype.kind not in "iu" or (
+        len(given) and not 0 <= given.min() <= given.max() < len(names)
+    ):
+        raise SourceError(
+            f"{path}: labels are no names and no indices of the {len(names)} label names"
+        )
+    return [names[int(index)] for index in given]
+
+
+def from_folder(path: Path, labels: Sequence[str]) -> Dataset:
+    """Read the pictures in the class folders of `path`; a folder's name is their label."""
+    files = sorted(_pictures(path))
+    pictures = []
+    for file in files:
+        picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise SourceError(f"{file} is no picture that can be read: mend or remove it")
+        pictures.append(np.asarray(picture, np.uint8))
+    return _labelled(str(path), pictures, [file.parent.name for file in files], labels)
+
+
+def _pictures(folder: Path) -> Iterable[Path]:
+    return (
+        file
+        for file in folder.glob("*/*")
+        if file.suffix.lower() in PICTURES and not file.name.startswith(".")
+    )
+
+
+def _labelled(source: str, images: Images, words: Sequence[str], labels: Sequence[str]) -> Dataset:
+    """Return the faces whose class the model knows."""
+    place = {meaning(label): index for index, label in enumerate(labels)}
+    truth = np.array([place.get(meaning(word), -1) for word in words], np.intp)
+    whole = Dataset(source, images, {"labels": truth}, None, _unknown(words, labels))
+    return _checked(whole).chosen(np.flatnonzero(truth >= 0))
+
+
+def _checked(dataset: Dataset) -> Dataset:
+    if any((truth >= 0).any() for truth in dataset.truths.values()):
+        return dataset
+    classes = ", ".join(sorted(dataset.unknown)) or "no face"
+    raise SourceError(f"{dataset.source} holds nothing that the model has a label for: {classes}")
+
+
+def _places(words: Sequence[str], labels: Sequence[str]) -> Labels:
+    """Return which of the model's labels each of the words is, -1 where it is none."""
+    places = {meaning(label): index for index, label in enumerate(labels)}
+    return np.array([places.get(meaning(word), -1) for word in words], np.intp)
+
+
+def _unknown(words: Iterable[str], labels: Sequence[str]) -> dict[str, int]:
+    known = {meaning(label) for label in labels}
+    return dict(sorted(Counter(word for word in words if meaning(word) not in known).items()))
+
+
+def meaning(word: str) -> str:
+    """Return the word of FER+ for a label, or the label itself in lower case."""
+    plain = word.strip().lower()
+    return MEANING.get(plain, plain)

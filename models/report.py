@@ -1,0 +1,129 @@
+"""The report of an evaluation: one page of HTML that needs nothing else, and the same as JSON."""
+
+import base64
+import importlib.util
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.evaluate import Evaluation
+from models.gap import Gap
+from models.report_curves import Curves
+from models.robustness import Robustness
+from shared.errors import ConfigError
+
+TEMPLATE: Final = Path(__file__).with_name("report.html")
+ENLARGED: Final = 96  # pixels that a mistake's picture has at least
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was judged, on what, when and how; `parameters` is None where nobody knows it.
+
+    `unknown` counts faces that were left out since the model has no label for their class.
+    """
+
+    model: str
+    sha256: str
+    engine: str
+    parameters: int | None
+    labels: tuple[str, ...]
+    data: str
+    faces: int
+    unknown: dict[str, int]
+    date: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was measured."""
+
+    facts: Facts
+    evaluation: Evaluation
+    robustness: list[Robustness] = field(default_factory=list)
+    scenes: list[Gap] = field(default_factory=list)
+    curves: Curves = field(default_factory=dict)
+
+
+def to_json(report: Report) -> str:
+    """Return the report as JSON, without the pictures; a figure that does not exist is null."""
+    tree = asdict(report)
+    for mistake in tree["evaluation"]["mistakes"]:
+        del mistake["picture"]
+    return json.dumps(_without_nan(tree), indent=2)
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN."""
+    match value:
+        case dict():
+            return {key: _without_nan(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_without_nan(part) for part in value]
+        case float() if math.isnan(value):
+            return None
+        case _:
+            return value
+
+
+def require() -> None:
+    """Raise ConfigError, which says what to install, where a package for the page is missing."""
+    for package in ("jinja2", "matplotlib"):
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f"the report needs the Python package {package}:"
+                " install it with pip install -e '.[evaluate]'"
+            )
+
+
+def to_html(report: Report) -> str:
+    """Return the report as a page; the packages that `require` looks for must be there."""
+    # Imported here, so that the figures alone need none of it.
+    import jinja2
+
+    from models import report_charts
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"percent": percent, "range": interval, "picture": picture}
+    evaluation = report.evaluation
+    return environment.from_string(TEMPLATE.read_text("utf-8")).render(
+        report=report,
+        facts=report.facts,
+        evaluation=evaluation,
+        reliability=report_charts.reliability(evaluation.bins),
+        learning=report_charts.learning(report.curves) if report.curves else "",
+    )
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Write a share as percent, and a dash for one that does not exist."""
+    return "–" if share is None or math.isnan(share) else f"{_number(100 * share, digits)}%"
+
+
+def interval(shares: tuple[float, float], digits: int = 1) -> str:
+    """Write an interval of shares in percent."""
+    low, high = (_number(100 * share, digits) for share in shares)
+    return f"{low} to {high}"
+
+
+def _number(value: float, digits: int) -> str:
+    """Write a number, with a true minus and without one before zero."""
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def picture(face: NDArray[np.uint8]) -> str:
+    """Return a face, gray uint8 (H, W), as a data URL of a PNG, enlarged without smoothing."""
+    factor = max(1, math.ceil(ENLARGED / max(face.shape)))
+    large = face.repeat(factor, axis=0).repeat(factor, axis=1)
+    _, code = cv2.imencode(".png", large)
+    return f"data:image/png;base64,{base64.b64encode(code.tobytes()).decode()}"
