@@ -16,7 +16,7 @@ from shared.messages import Frame, Message
 Dropped = Callable[[Message, str], None]
 # What a patient inbox keeps of a topic, and how many seconds more it is patient, in which what has
 # gathered is worked off.
-PATIENT_BACKLOG = 100
+PATIENT_BACKLOG = 50
 PATIENT_AFTER = 2.0
 
 

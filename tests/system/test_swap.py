@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
@@ -189,3 +190,18 @@ def test_a_baseline_needs_a_label_for_it(stack: ExitStack, tmp_path: Path) -> No
     assert stage.process.wait(60) == 2
     assert "classifier.baseline: model seven has no label neutral" in stage.text()
     assert stage.text().count("\n") == 1
+
+
+def test_a_stage_that_has_nothing_to_load_again_survives_being_asked(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    stage = Stage(
+        *("detector", tmp_path / "log", "detector.bind=tcp://127.0.0.1:*"),
+        *("detector.backend=haar", f'connect.frame=["{free_endpoint()}"]'),
+    )
+    stack.callback(stage.close)
+    assert stage.get("/livez")[0] == 200
+    os.kill(stage.process.pid, signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        stage.process.wait(1)
+    assert stage.get("/livez")[0] == 200
