@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser; a stage and its supervisor do not load what other commands need."""
+    """Return the parser; a stage and a command that is named do not load what others need."""
     parser = argparse.ArgumentParser(
         prog="emostream", description="Real-time facial emotion recognition as a pipeline."
     )
@@ -46,7 +46,8 @@ def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
         stage_parser.set_defaults(run=_run_stage, stage=stage)
     supervise.add_parser(commands)
     if not {*STAGES, "supervise"} & {*command}:
-        for name in COMMANDS:
+        named = [name for name in COMMANDS if name in command]
+        for name in named or COMMANDS:
             importlib.import_module(f"services.cli.{name}").add_parser(commands)
     return parser
 
