@@ -1,11 +1,11 @@
-"""TensorFlow's start: its threads, and its notices kept off the terminal."""
+"""The start of TensorFlow and LiteRT: threads, and notices kept off the terminal."""
 
 import contextlib
 import functools
 import os
 import sys
 from collections.abc import Iterator
-from threading import Lock
+from threading import Lock, current_thread, main_thread
 from types import ModuleType
 
 from shared.errors import ModelError
@@ -19,7 +19,6 @@ _starting = Lock()
 
 def import_tensorflow() -> ModuleType:
     """Return TensorFlow, imported without its start-up notices; what the user has set wins."""
-    # Two threads at once would each keep the other's muted stderr as the one to restore.
     with _starting:
         return _tensorflow()
 
@@ -28,7 +27,7 @@ def import_tensorflow() -> ModuleType:
 def _tensorflow() -> ModuleType:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    with _no_stderr():
+    with quiet():
         import tensorflow
 
         tensorflow.config.list_physical_devices()
@@ -51,8 +50,14 @@ def use_threads(intra_op: int, inter_op: int = 1) -> None:
 
 
 @contextlib.contextmanager
-def _no_stderr() -> Iterator[None]:
-    """Send what C++ writes to file descriptor 2 nowhere: no log level reaches those notices."""
+def quiet() -> Iterator[None]:
+    """Send what C++ writes to file descriptor 2 nowhere: no log level reaches those notices.
+
+    Beside the main thread nothing is muted, since the lines of the others would be lost.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

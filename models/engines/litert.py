@@ -1,5 +1,6 @@
 """LiteRT with XNNPACK: runs .tflite files, and starts without TensorFlow."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from models.backend import quiet
 from models.engines import Sizes
 from shared.errors import WeightsError
 
@@ -33,15 +35,17 @@ class LiteRTEngine:
         self.dtype = np.dtype(np.float32 if quantized else self._input["dtype"])
         given = _signature(self._output)
         self.outputs = int(given[-1]) if len(given) == 2 and given[-1] > 0 else None
-        self._ready: tuple[int, ...] = ()
+        self._ready: tuple[int, ...] | None = None
 
     def __call__(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Return float32 (N, outputs)."""
         index = self._input["index"]
         if batch.shape != self._ready:
-            self._ready = ()
-            self._interpreter.resize_tensor_input(index, batch.shape, strict=True)
-            self._interpreter.allocate_tensors()
+            # The first time, XNNPACK says that it is there.
+            notices, self._ready = quiet() if self._ready is None else nullcontext(), ()
+            with notices:
+                self._interpreter.resize_tensor_input(index, batch.shape, strict=True)
+                self._interpreter.allocate_tensors()
             self._ready = batch.shape
         self._interpreter.set_tensor(index, _quantize(batch, self._input))
         self._interpreter.invoke()
