@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FER = Path("../shared/data/fer")
 STDOUT = Path("-")
+MOST_TILES = 32
 BACKENDS = ("blazeface", "yunet", "haar")
 
 
@@ -56,9 +57,22 @@ def _add_scene_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--backend", choices=BACKENDS, default="blazeface")
     group.add_argument("--weights", type=Path, metavar="FILE", help="of the detector")
-    group.add_argument("--tiles", type=int, metavar="N", help="searched beside the whole frame")
-    group.add_argument("--score", type=float, help="lowest score of a face")
+    group.add_argument(
+        "--tiles",
+        type=int,
+        choices=range(MOST_TILES + 1),
+        metavar="N",
+        help=f"searched beside the whole frame, 0 to {MOST_TILES}",
+    )
+    group.add_argument("--score", type=_share, help="lowest score of a face, above 0 and up to 1")
     group.add_argument("--long-side", type=positive(int), default=640, help="of yunet's frame")
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise ValueError
+    return value
 
 
 def _command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from models import Classifier, data, datasets
+from models import Classifier, data, datasets, weights
 from models.conditions import CONDITIONS
 from models.datasets import Dataset
 from models.evaluate import Tell
@@ -19,6 +19,7 @@ from models.report_curves import Curves, beside, read_curves
 from models.robustness import robustness
 from models.scenes import Style
 from services.cli.evaluate_scenes import DEFAULTS, Finder, find
+from services.cli.models_view import UNKNOWN, parameters
 from services.detector.backends import create
 
 SIDE = 48  # pixels of the faces that are drawn into scenes
@@ -42,14 +43,16 @@ def read(options: argparse.Namespace, labels: tuple[str, ...]) -> Dataset:
 
 def judge(options: argparse.Namespace, classifier: Classifier, dataset: Dataset) -> Report:
     """Measure all that the options ask for."""
+    # What can fail at once does so before the long work.
     curves = _curves(options, classifier)
+    finder = _finder(options) if options.scenes else None
     evaluation = judge_crops(classifier, dataset, _bar("judging"))
     worse = (
         robustness(classifier, dataset, options.seed, _bar("worsened"))
         if options.robustness
         else []
     )
-    scenes = list(_scenes(options, classifier, dataset)) if options.scenes else []
+    scenes = list(_scenes(options, finder, classifier, dataset)) if finder else []
     return Report(_facts(options, classifier, dataset), evaluation, worse, scenes, curves)
 
 
@@ -63,7 +66,7 @@ def _facts(options: argparse.Namespace, classifier: Classifier, dataset: Dataset
         model=classifier.name,
         sha256=classifier.sha256,
         engine=classifier.engine,
-        parameters=getattr(classifier, "parameters", None),
+        parameters=_parameters(classifier),
         labels=tuple(classifier.labels),
         data=dataset.source,
         faces=len(dataset),
@@ -73,15 +76,29 @@ def _facts(options: argparse.Namespace, classifier: Classifier, dataset: Dataset
     )
 
 
-def _scenes(options: argparse.Namespace, classifier: Classifier, dataset: Dataset) -> Iterator[Gap]:
-    """Draw the labelled faces into scenes, and, for robustness, some of them into worse ones."""
+def _parameters(classifier: Classifier) -> int | None:
+    """Count the parameters where a Keras file of the model tells them."""
+    if not classifier.files:
+        return None
+    path = classifier.files[0]
+    count = parameters(weights.files(path.stem, path.parent).get("keras"))
+    return int(count.replace(",", "")) if count != UNKNOWN else None
+
+
+def _finder(options: argparse.Namespace) -> Finder:
     default = DEFAULTS[options.backend]
     score = default.score if options.score is None else options.score
     tiles = default.tiles if options.tiles is None else options.tiles
     detector = create(
         options.backend, score=score, weights=options.weights, long_side=options.long_side
     )
-    finder = Finder(detector, tiles, score)
+    return Finder(detector, tiles, score)
+
+
+def _scenes(
+    options: argparse.Namespace, finder: Finder, classifier: Classifier, dataset: Dataset
+) -> Iterator[Gap]:
+    """Draw the labelled faces into scenes, and, for robustness, some of them into worse ones."""
     labelled = dataset.chosen(np.flatnonzero(dataset.truths[dataset.protocol] >= 0))
     faces = datasets.plain(labelled, SIDE)
     styles = [("as drawn", Style(), len(faces))]
