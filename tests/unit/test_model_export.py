@@ -59,6 +59,12 @@ def test_a_saved_model_takes_half_the_bytes_and_plain_keras_loads_it(net: Any, s
     assert weights.checksums(saved) == {"net.keras": weights.sha256(saved)}
 
 
+def test_a_net_in_memory_answers_like_its_file(net: Any, saved: Path) -> None:
+    model = models.Classifier(net, "net")
+    assert (model.engine, model.sha256, model.files) == ("keras", "", [])
+    assert model.predict(FACES) == pytest.approx(models.load(saved).predict(FACES), abs=1e-3)
+
+
 def test_what_was_trained_in_mixed_precision_is_saved_to_compute_in_float32(
     net: Any, tmp_path: Path
 ) -> None:
