@@ -92,12 +92,12 @@ def export(
                     f"{out.name} differs from {source.name} by {exported.difference:.4f}"
                     f" (at most {AGREE} is allowed), so it was not kept"
                 )
+            if not spec.beside(out).exists():
+                shutil.copyfile(spec.beside(source), spec.beside(out))
+            weights.write_checksum(out, part)
             part.replace(out)
     except OSError as error:
         raise ModelError(f"{out} cannot be written: {error.strerror or error}") from error
-    if not spec.beside(out).exists():
-        shutil.copyfile(spec.beside(source), spec.beside(out))
-    weights.write_checksum(out)
     return Exported(out, exported.difference, exported.same)
 
 

@@ -73,9 +73,13 @@ def checksums(path: Path) -> dict[str, str]:
     return {words[1].lstrip("*"): words[0] for words in lines if len(words) == 2}
 
 
-def write_checksum(path: Path) -> str:
-    """Write the line of a file into the model's .sha256 file, return the digest."""
-    known = checksums(path) | {path.name: sha256(path)}
+def write_checksum(path: Path, content: Path | None = None) -> str:
+    """Write the line of a file into the model's .sha256 file, return the digest.
+
+    `content` is what is about to take the file's place: whoever waits for that to change shall
+    find the line there already.
+    """
+    known = checksums(path) | {path.name: sha256(content or path)}
     text = "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items()))
     checksum_file(path).write_text(text, encoding="utf-8")
     return known[path.name]
@@ -94,8 +98,9 @@ def save(model: Any, path: Path) -> str:
         with zipfile.ZipFile(whole) as saved, zipfile.ZipFile(part, "w") as new:
             for entry in saved.infolist():
                 new.writestr(entry, _shrunk(entry.filename, saved.read(entry)))
+        digest = write_checksum(path, part)
         part.replace(path)
-    return write_checksum(path)
+    return digest
 
 
 def verify(path: Path) -> None:
