@@ -85,7 +85,6 @@ def _svg(figure: Any, title: str) -> Markup:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text)
     # What is fixed in points would overflow a phone; the view box keeps the proportions.
     text = re.sub(
         r'<svg[^>]*?(viewBox="[^"]*")[^>]*>',
