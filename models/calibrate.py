@@ -1,6 +1,7 @@
 """From a trained net to the models that are shipped: python -m models.calibrate."""
 
 import argparse
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from models import alexnet, data, weights
+from models import alexnet, data, spec, weights
 from models.data import Faces
 from models.labels import FER2013, LABELS
 from models.scores import Labels, Probabilities, Scores, negative_log_likelihood, score
@@ -109,6 +110,8 @@ def ship(net: Any, head: str, faces: Faces, chosen: argparse.Namespace) -> None:
         fold(net, head, 1.0, chosen.adjust * np.log(priors))
     path = chosen.out / f"{SHIPPED[head]}.keras"
     weights.save(net, path)
+    if not spec.beside(path).exists():
+        shutil.copyfile(spec.beside(weights.FOLDER / path.name), spec.beside(path))
     print(f"{path}: {weights.sha256(path)}")
 
 
