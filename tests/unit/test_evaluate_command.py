@@ -9,7 +9,7 @@ import pytest
 import models
 from models import data
 from models.labels import LABELS
-from services.cli import evaluate_run
+from services.cli import evaluate, evaluate_run
 from services.cli.evaluate_scenes import DEFAULTS
 from services.cli.main import main
 from services.detector.backends import DEFAULTS as LIVE
@@ -160,6 +160,10 @@ def test_a_missing_package_is_said_before_the_work(
     assert main(["evaluate"]) == 2
     assert "pip install -e '.[evaluate]'" in capsys.readouterr().err
     assert not fake
+
+
+def test_the_faces_are_where_the_models_look_for_them() -> None:
+    assert evaluate.FER == data.FOLDER
 
 
 def test_files_are_searched_with_the_detectors_own_scores() -> None:
