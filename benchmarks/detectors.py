@@ -27,7 +27,7 @@ from services.detector.tiling import Tiling, merge, search
 from services.detector.tracking import track_ids
 from shared.messages import Faces, Frame, Message
 
-LIVE, FILES, WHOLE = Tiling(2, 5), Tiling(2, 1), Tiling(0, 1)
+LIVE, FILES, WHOLE, CLOSE = Tiling(2, 5), Tiling(2, 1), Tiling(0, 1), Tiling(8, 1)
 
 
 @dataclass
@@ -115,11 +115,11 @@ def message(frame: Image, seq: int, stream: str = "clip") -> Message:
 def report(name: str, detector: FaceDetector, data: Path, count: int, score: float) -> None:
     """Print what one detector does, without tiles, live and with all tiles."""
     faces = clear_faces("PublicTest", data / "fer").images
-    for label, tiling in (("whole", WHOLE), ("2 tiles", FILES), ("6 tiles", Tiling(6, 1))):
+    for label, tiling in (("whole", WHOLE), ("2 tiles", FILES), ("8 tiles", CLOSE)):
         drawn = islice(scenes(faces), count)
         tally = on_scenes(partial(look, detector, tiling, score), drawn)
         print(f"{name:9} {label:8} {count} scenes: {tally}", flush=True)
-    for label, tiling in (("whole", WHOLE), ("live", LIVE), ("files", FILES)):
+    for label, tiling in (("whole", WHOLE), ("live", LIVE), ("files", FILES), ("8 tiles", CLOSE)):
         for clip, people, frames in clips(data / "clips"):
             stage = DetectorStage(detector, track_ids(1), tiling=tiling, score=score)
             line, tally = on_clip(stage, frames, people)
