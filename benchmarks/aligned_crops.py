@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from models.alignment import align
 from models.data import FOLDER, SIDE, read
+from models.evaluation.scenes import Image, background, paste
 from models.progress import Progress
-from models.scenes import Image, background, paste
 from services.detector.backends import Backend, create
 from services.detector.detection import FaceDetector
 

@@ -17,7 +17,7 @@ from benchmarks.scenes import clear_faces
 from models.alignment import align
 from models.classifier import Classifier, load
 from models.data import Faces, protocol_b, read
-from models.scenes import Image, background, paste
+from models.evaluation.scenes import Image, background, paste
 from services.detector.backends import Backend, create
 from services.detector.detection import Detection, FaceDetector
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.scenes import clear_faces, clips
-from models.scenes import Image, Scene, scenes
+from models.evaluation.scenes import Image, Scene, scenes
 from services.detector.backends import DEFAULTS, Backend, create
 from services.detector.detection import Detection, FaceDetector
 from services.detector.stage import DetectorStage

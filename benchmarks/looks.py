@@ -20,11 +20,11 @@ import numpy as np
 from models import load
 from models.alignment import align
 from models.data import FOLDER, protocol_b, read
-from models.evaluate import predict
-from models.gap import NEAR
+from models.evaluation.gap import NEAR
+from models.evaluation.judge import predict
+from models.evaluation.scenes import Image, scenes
+from models.evaluation.scores import gap
 from models.progress import Progress
-from models.scenes import Image, scenes
-from models.scores import gap
 from services.detector.backends import DEFAULTS, create
 from services.detector.detection import Detection, FaceDetector
 from services.detector.tiling import Window, around, search, tiles

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from models.data import Faces, read
-from models.scenes import Image
+from models.evaluation.scenes import Image
 
 PEOPLE = {
     "face-demographics-walking": 2,

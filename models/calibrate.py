@@ -14,8 +14,8 @@ from scipy.optimize import minimize_scalar
 
 from models import alexnet, data, spec, weights
 from models.data import Faces
+from models.evaluation.scores import Labels, Probabilities, Scores, negative_log_likelihood, score
 from models.labels import FER2013, LABELS
-from models.scores import Labels, Probabilities, Scores, negative_log_likelihood, score
 from shared.errors import EmostreamError
 
 SHIPPED: Final = {"ferplus": "alexnet-fer", "fer2013": "alexnet-fer2013"}

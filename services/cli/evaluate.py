@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     """Judge, print, and write the page and the JSON."""
     # Imported here, so that no other command pays for the models.
     from models import load
-    from models.report import require, to_html, to_json
+    from models.evaluation.report import require, to_html, to_json
     from services.cli.evaluate_run import judge, read
     from services.cli.evaluate_view import show
 

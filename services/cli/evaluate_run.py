@@ -7,17 +7,18 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from models import Classifier, data, datasets, weights
-from models.conditions import CONDITIONS
-from models.datasets import Dataset
-from models.evaluate import Tell
-from models.evaluate import judge as judge_crops
-from models.gap import Gap, measure
+from models import Classifier, data, weights
+from models.evaluation import datasets
+from models.evaluation.conditions import CONDITIONS
+from models.evaluation.curves import Curves, beside, read_curves
+from models.evaluation.datasets import Dataset
+from models.evaluation.gap import Gap, measure
+from models.evaluation.judge import Tell
+from models.evaluation.judge import judge as judge_crops
+from models.evaluation.report import Facts, Report
+from models.evaluation.robustness import robustness
+from models.evaluation.scenes import Style
 from models.progress import Progress
-from models.report import Facts, Report
-from models.report_curves import Curves, beside, read_curves
-from models.robustness import robustness
-from models.scenes import Style
 from services.cli.evaluate_scenes import DEFAULTS, Finder, find
 from services.cli.models_view import UNKNOWN, parameters
 from services.detector.backends import create

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.alignment import align
-from models.gap import Found, matches
-from models.scenes import Style, scenes
+from models.evaluation.gap import Found, matches
+from models.evaluation.scenes import Style, scenes
 from services.detector.backends import Defaults
 from services.detector.detection import Detection, FaceDetector, as_boxes
 from services.detector.tiling import Tiling, merge, search

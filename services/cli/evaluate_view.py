@@ -6,9 +6,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from models.evaluate import Evaluation, table
-from models.gap import Gap, Share
-from models.report import Report, interval, percent
+from models.evaluation.gap import Gap, Share
+from models.evaluation.judge import Evaluation, table
+from models.evaluation.report import Report, interval, percent
 
 
 def show(report: Report) -> None:

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from models import alexnet, calibrate, data, scores
+from models import alexnet, calibrate, data
+from models.evaluation import scores
 from models.labels import FER2013
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.

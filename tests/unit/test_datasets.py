@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models import data, datasets
+from models import data
+from models.evaluation import datasets
 from models.labels import FER2013, LABELS
 from shared.errors import SourceError
 

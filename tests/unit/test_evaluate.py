@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from models import evaluate, robustness, slices
-from models.conditions import CONDITIONS
-from models.datasets import Dataset
-from models.gap import Found, matches, measure
+from models.evaluation import judge, robustness, slices
+from models.evaluation.conditions import CONDITIONS
+from models.evaluation.datasets import Dataset
+from models.evaluation.gap import Found, matches, measure
 
 LABELS = ("dark", "bright")
 
@@ -38,7 +38,7 @@ bright = Fake(lambda face: face.mean() > 127)
 
 
 def test_a_perfect_model_makes_no_mistakes() -> None:
-    found = evaluate.judge(bright, shades([10, 20, 200, 250], [0, 0, 1, 1]))
+    found = judge.judge(bright, shades([10, 20, 200, 250], [0, 0, 1, 1]))
     (verdict,) = found.verdicts
     assert verdict.single.accuracy == verdict.mirrored.accuracy == 1
     assert found.mistakes == []
@@ -54,7 +54,7 @@ def test_the_worst_mistakes_come_first_with_picture_and_labels() -> None:
             share = np.array([np.mean(face) / 255 for face in faces])
             return np.stack([1 - share, share], axis=1).astype(np.float32)
 
-    worst, other = evaluate.judge(Sure(lambda _: True), dataset).mistakes
+    worst, other = judge.judge(Sure(lambda _: True), dataset).mistakes
     assert (worst.true, worst.given) == ("dark", "bright")
     assert worst.probability == 1
     assert (worst.picture == 255).all()
@@ -66,19 +66,19 @@ def test_votes_stand_beside_a_mistake() -> None:
     votes[0, [0, 3, 8]] = 2, 7, 1
     images = np.full((1, 48, 48), 200, np.uint8)
     dataset = Dataset("one", images, {"B": np.array([0])}, votes)
-    (mistake,) = evaluate.judge(bright, dataset).mistakes
+    (mistake,) = judge.judge(bright, dataset).mistakes
     assert list(mistake.votes.items()) == [("sadness", 7), ("neutral", 2), ("unknown", 1)]
 
 
 def test_no_more_than_twenty_mistakes_are_shown() -> None:
-    assert len(evaluate.judge(bright, shades([200] * 30, [0] * 30)).mistakes) == 20
+    assert len(judge.judge(bright, shades([200] * 30, [0] * 30)).mistakes) == 20
 
 
 def test_mirroring_is_left_for_right_and_its_mean_counts() -> None:
     half = np.zeros((1, 48, 48), np.uint8)
     half[:, :, 24:] = 255
     right = Fake(lambda face: face[:, 24:].mean() > 127)
-    found = evaluate.judge(right, Dataset("half", half, {"labels": np.array([1])}))
+    found = judge.judge(right, Dataset("half", half, {"labels": np.array([1])}))
     assert found.flips == 1
     (verdict,) = found.verdicts
     assert verdict.single.nll == pytest.approx(-np.log(0.9), abs=1e-6)
@@ -86,14 +86,14 @@ def test_mirroring_is_left_for_right_and_its_mean_counts() -> None:
 
 
 def test_faces_that_a_protocol_leaves_out_count_nowhere() -> None:
-    found = evaluate.judge(bright, shades([10, 200, 200], [0, 1, -1]))
+    found = judge.judge(bright, shades([10, 200, 200], [0, 1, -1]))
     assert found.verdicts[0].single.faces == 2
     assert sum(one.faces for one in found.bins) == 2
     assert not found.mistakes
 
 
 def test_bins_tell_confidence_from_truth() -> None:
-    (one,) = evaluate.judge(bright, shades([200] * 4, [1, 1, 1, 0])).bins
+    (one,) = judge.judge(bright, shades([200] * 4, [1, 1, 1, 0])).bins
     assert (one.faces, one.accuracy) == (4, 0.75)
     assert one.confidence == pytest.approx(0.9)
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import models
-from models import data, evaluate, weights
+from models import data, weights
 from models.classifier import LARGEST, Classifier
+from models.evaluation import judge
 from shared.errors import ModelError, WeightsError
 
 FER = Path(__file__).parents[2] / data.FOLDER
@@ -194,6 +195,6 @@ def test_threads_cannot_change_once_tensorflow_works() -> None:
 
 @pytest.mark.skipif(not FER.exists(), reason=f"needs the training data folder {data.FOLDER}")
 def test_the_shipped_weights_reach_what_they_promise(classifier: Classifier) -> None:
-    scores = evaluate.evaluate(classifier, data.read("PublicTest", FER))
+    scores = judge.evaluate(classifier, data.read("PublicTest", FER))
     assert scores["B"].accuracy >= 0.76
     assert scores["B"].ece <= 0.05

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import LABELS, data, scores
+from models import LABELS, data
+from models.evaluation import scores
 from shared.errors import SourceError
 
 FER = Path(__file__).parents[2] / data.FOLDER

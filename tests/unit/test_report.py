@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from models import evaluate
-from models.datasets import Dataset
-from models.gap import Found, measure
-from models.report import Facts, Report, interval, percent, picture, to_html, to_json
-from models.report_curves import beside, read_curves
-from models.robustness import robustness
+from models.evaluation import judge
+from models.evaluation.curves import beside, read_curves
+from models.evaluation.datasets import Dataset
+from models.evaluation.gap import Found, measure
+from models.evaluation.report import Facts, Report, interval, percent, picture, to_html, to_json
+from models.evaluation.robustness import robustness
 from shared.errors import SourceError
 
 pytest.importorskip("jinja2", reason="needs the group `evaluate`")
@@ -63,7 +63,7 @@ def report() -> Report:
     gaps = [measure("as drawn", model, dataset, found), measure("blur", model, dataset, nothing)]
     return Report(
         facts,
-        evaluate.judge(model, dataset),
+        judge.judge(model, dataset),
         robustness(model, dataset),
         gaps,
         {"epoch": [1, 2], "loss": [2.0, 1.5], "held_out_accuracy": [0.5, 0.6]},

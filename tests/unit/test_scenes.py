@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.alignment import sample
-from models.conditions import CONDITIONS
-from models.scenes import Scene, Style, scenes
+from models.evaluation.conditions import CONDITIONS
+from models.evaluation.scenes import Scene, Style, scenes
 from services.cli.evaluate_scenes import Finder, find
 from services.detector.detection import Detection
 

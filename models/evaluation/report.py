@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluate import Evaluation
-from models.gap import Gap
-from models.report_curves import Curves
-from models.robustness import Robustness
+from models.evaluation.curves import Curves
+from models.evaluation.gap import Gap
+from models.evaluation.judge import Evaluation
+from models.evaluation.robustness import Robustness
 from shared.errors import ConfigError
 
 TEMPLATE: Final = Path(__file__).with_name("report.html")
@@ -88,7 +88,7 @@ def to_html(report: Report) -> str:
     # Imported here, so that the figures alone need none of it.
     import jinja2
 
-    from models import report_charts
+    from models.evaluation import charts
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -99,8 +99,8 @@ def to_html(report: Report) -> str:
         report=report,
         facts=report.facts,
         evaluation=evaluation,
-        reliability=report_charts.reliability(evaluation.bins),
-        learning=report_charts.learning(report.curves) if report.curves else "",
+        reliability=charts.reliability(evaluation.bins),
+        learning=charts.learning(report.curves) if report.curves else "",
     )
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import data
-from models.datasets import Dataset, Images, from_fer
+from models.evaluation.datasets import Dataset, Images, from_fer
+from models.evaluation.scores import Labels, Probabilities, Scores, reliability, score
+from models.evaluation.slices import Slice, slices
 from models.faces import gray
 from models.labels import LABELS
-from models.scores import Labels, Probabilities, Scores, reliability, score
-from models.slices import Slice, slices
 
 CHUNK: Final = 256  # faces between two states of a progress bar
 WORST: Final = 20

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.conditions import CONDITIONS, Condition
-from models.datasets import Dataset
-from models.evaluate import Predictor, Tell, predict
-from models.scores import Interval, wilson
+from models.evaluation.conditions import CONDITIONS, Condition
+from models.evaluation.datasets import Dataset
+from models.evaluation.judge import Predictor, Tell, predict
+from models.evaluation.scores import Interval, wilson
 
 
 @dataclass(frozen=True)
