@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from models import LABELS, Classifier, data, load
 from services.classifier.baseline import Baseline, neutral_of
 from services.classifier.smoothing import NS
-from shared.colors import SYNONYMS
+from shared.meanings import meaning
 
 Floats = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ class Views:
 
 def answers(model: Classifier, images: NDArray[np.uint8]) -> Floats:
     """Return the probabilities (N, 8) of FER+'s labels, by whatever names; 0 where it has none."""
-    names = [SYNONYMS.get(label.casefold(), label.casefold()) for label in model.labels]
+    names = [meaning(label) for label in model.labels]
     given = model.predict(images)
     lacking = np.zeros(len(given))
     columns = [given[:, names.index(name)] if name in names else lacking for name in LABELS]

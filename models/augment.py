@@ -10,15 +10,16 @@ from models.data import Bytes, Floats
 
 Targets: TypeAlias = dict[str, Floats]
 
-ROTATION: Final = 15.0  # degrees either way
-SCALE: Final = (0.85, 1.2)
-SHIFT: Final = 0.1  # of the side, either way
-CONTRAST: Final = (0.6, 1.4)
-BRIGHTNESS: Final = 30.0  # of 255, either way
-DEGRADED: Final = 0.35  # share of the faces that are made coarser, blurred or compressed
+ROTATION: Final = 12.0  # degrees either way
+SCALE: Final = (0.9, 1.15)
+SHIFT: Final = 0.08  # of the side, either way
+CONTRAST: Final = (0.7, 1.3)
+BRIGHTNESS: Final = 25.0  # of 255, either way
+DEGRADED: Final = 0.25  # share of the faces that are made coarser, blurred or compressed
 COARSE: Final = (0.4, 0.9)  # resolution that is left
 BLUR: Final = (0.5, 1.5)  # standard deviation in pixels
 JPEG: Final = (20, 80)  # quality
+ERASING: Final = 0.15  # share of the faces that lose a square
 ERASED: Final = (0.15, 0.4)  # of the side
 
 
@@ -55,7 +56,7 @@ def relight(faces: Bytes, rng: np.random.Generator) -> Bytes:
     return _bytes((faces - np.float32(128)) * contrast + 128 + brightness)
 
 
-def erase(faces: Bytes, rng: np.random.Generator, share: float = 0.3) -> Bytes:
+def erase(faces: Bytes, rng: np.random.Generator, share: float = ERASING) -> Bytes:
     """Fill one square in a share of the faces with its mean (Zhong et al. 2017), in place."""
     side = faces.shape[1]
     for index in np.flatnonzero(rng.random(len(faces)) < share):
@@ -71,8 +72,10 @@ def mixup(
 ) -> tuple[Bytes, Targets]:
     """Mix each face and its targets with another of the batch (Zhang et al. 2017).
 
-    `targets` maps each head of the net to float32 (N, classes).
+    `targets` maps each head of the net to float32 (N, classes); `alpha` 0 mixes nothing.
     """
+    if not alpha:
+        return faces, targets
     weight = rng.beta(alpha, alpha, len(faces)).astype(np.float32)
     other = rng.permutation(len(faces))
     mixed = faces * weight[:, None, None] + faces[other] * (1 - weight)[:, None, None]

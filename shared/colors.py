@@ -5,6 +5,8 @@ import zlib
 from collections.abc import Iterable
 from typing import Final
 
+from shared.meanings import meaning
+
 Color = tuple[int, int, int]
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), told apart with each kind of colour
@@ -18,19 +20,6 @@ COLORS: Final = {
     "disgust": "#009e73",
     "fear": "#cc79a7",
     "contempt": "#56b4e9",
-}
-# What other sets call the same.
-SYNONYMS: Final = {
-    "happy": "happiness",
-    "joy": "happiness",
-    "surprised": "surprise",
-    "sad": "sadness",
-    "angry": "anger",
-    "disgusted": "disgust",
-    "afraid": "fear",
-    "fearful": "fear",
-    "scared": "fear",
-    "contemptuous": "contempt",
 }
 # For labels of other kinds: those of Paul Tol's colours (https://personal.sron.nl/~pault/) that lie
 # furthest from the eight above and from each other, for every eye.
@@ -72,8 +61,8 @@ def text_color(background: Color) -> Color:
 
 
 def _color(label: str, taken: Iterable[str]) -> str:
-    name = label.strip().casefold()
-    usual = COLORS.get(SYNONYMS.get(name, name))
+    name = meaning(label)
+    usual = COLORS.get(name)
     if usual is not None:
         return usual
     # Python's own hash differs from process to process.

@@ -16,23 +16,12 @@ from models.faces import gray
 from models.inputs import resize
 from models.labels import FER2013, LABELS
 from shared.errors import SourceError
+from shared.meanings import meaning
 
 Labels: TypeAlias = NDArray[np.intp]
 Images: TypeAlias = NDArray[np.uint8] | list[NDArray[np.uint8]]
 
 PICTURES: Final = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".pgm"}
-# Words for the same expression, by the one of FER+.
-SYNONYMS: Final = {
-    "neutral": ("neutrality",),
-    "happiness": ("happy", "joy"),
-    "surprise": ("surprised",),
-    "sadness": ("sad",),
-    "anger": ("angry",),
-    "disgust": ("disgusted",),
-    "fear": ("fearful", "afraid", "scared"),
-    "contempt": ("contemptuous",),
-}
-MEANING: Final = {word: name for name, words in SYNONYMS.items() for word in words}
 
 
 @dataclass(frozen=True)
@@ -204,9 +193,3 @@ def _places(words: Sequence[str], labels: Sequence[str]) -> Labels:
 def _unknown(words: Iterable[str], labels: Sequence[str]) -> dict[str, int]:
     known = {meaning(label) for label in labels}
     return dict(sorted(Counter(word for word in words if meaning(word) not in known).items()))
-
-
-def meaning(word: str) -> str:
-    """Return the word of FER+ for a label, or the label itself in lower case."""
-    plain = word.strip().lower()
-    return MEANING.get(plain, plain)

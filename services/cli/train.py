@@ -19,6 +19,9 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     parser.add_argument("--epochs", type=int, help="passes over the faces (default: the recipe's)")
     parser.add_argument("--batch", type=int, help="faces in a step")
     parser.add_argument("--rate", type=float, dest="peak_rate", help="highest learning rate")
+    parser.add_argument(
+        "--fer2013", type=float, metavar="WEIGHT", help="of FER2013's labels; FER+ has weight 1"
+    )
     parser.add_argument("--seed", type=int, help="decides all that is drawn at random")
     parser.add_argument("--dtype", help='Keras policy, e.g. "float32"')
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="where the faces are")
@@ -50,7 +53,7 @@ def run_train(options: argparse.Namespace) -> int:
     from models import data
     from models.train import Recipe, train
 
-    names = ("arch", "epochs", "batch", "peak_rate", "seed", "dtype")
+    names = ("arch", "epochs", "batch", "peak_rate", "fer2013", "seed", "dtype")
     given = {name: getattr(options, name) for name in names}
     recipe = Recipe(**{name: value for name, value in given.items() if value is not None})
     faces = data.read("Training", options.data or data.FOLDER)

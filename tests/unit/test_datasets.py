@@ -10,6 +10,7 @@ from models import data
 from models.evaluation import datasets
 from models.labels import FER2013, LABELS
 from shared.errors import SourceError
+from shared.meanings import meaning
 
 IMAGES = np.arange(4 * 8 * 8, dtype=np.uint8).reshape(4, 8, 8)
 
@@ -32,7 +33,7 @@ def fer(votes: np.ndarray, own: list[int]) -> data.Faces:
     [("happy", "happiness"), ("Angry", "anger"), ("sad", "sadness"), ("SURPRISED", "surprise")],
 )
 def test_words_for_one_expression_are_one(first: str, second: str) -> None:
-    assert datasets.meaning(first) == datasets.meaning(second)
+    assert meaning(first) == meaning(second)
 
 
 def test_a_folder_of_classes(tmp_path: Path) -> None:
