@@ -130,8 +130,9 @@ def seed_dropout(state: State, recipe: Recipe) -> None:
     """Let seed and epoch alone decide what is dropped, whether or not the training was cut off."""
     seeds = np.random.SeedSequence((recipe.seed, state.epochs))
     for number, name in enumerate(("dropout6", "dropout7")):
-        generator = state.model.get_layer(name).seed_generator
-        generator.state.assign(seeds.spawn(number + 1)[number].generate_state(2))
+        layer = state.model.get_layer(name)
+        if layer.rate:  # else it draws nothing
+            layer.seed_generator.state.assign(seeds.spawn(number + 1)[number].generate_state(2))
 
 
 def follow(state: State, smoothing: float, step: int) -> None:
