@@ -161,7 +161,7 @@ def test_a_training_learns_and_keeps_its_curves(uncut: tuple[Path, State]) -> No
 def test_the_rate_rises_and_falls_to_almost_nothing() -> None:
     rates = [train.rate(RECIPE, share) for share in np.linspace(0, 1, 101)]
     assert max(rates) == pytest.approx(RECIPE.peak_rate)
-    assert rates.index(max(rates)) == 10
+    assert rates.index(max(rates)) == round(100 * RECIPE.rise)
     assert rates[0] == pytest.approx(0.04 * RECIPE.peak_rate)
     assert rates[-1] == pytest.approx(1e-3 * RECIPE.peak_rate)
 
