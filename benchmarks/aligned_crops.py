@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from models.alignment import align
 from models.data import FOLDER, SIDE, read
+from models.evaluation.gap import NEAR, distances
 from models.evaluation.scenes import Image, background, paste
 from models.progress import Progress
 from services.detector.backends import Backend, create
-from services.detector.detection import FaceDetector
+from services.detector.detection import FaceDetector, as_boxes
 
 WINDOW = 720  # pixels: a tile of a 1280 x 720 frame
 SMALLEST, LARGEST = 80, 300
@@ -45,11 +46,13 @@ def aligned(
     """Return the face as detector and alignment give it, uint8 (48, 48), or as it was."""
     side = float(np.exp(random.uniform(np.log(SMALLEST), np.log(LARGEST))))
     x, y = random.uniform(0, WINDOW - side, 2)
-    paste(room, face, np.array([x, y, side, side]), random)
+    square = np.array([x, y, side, side])
+    paste(room, face, square, random)
     frame = np.clip(room, 0, 255).astype(np.uint8)
-    for found in detector.detect(frame):
-        a, b, width, height = found.box
-        if max(abs(a + width / 2 - x - side / 2), abs(b + height / 2 - y - side / 2)) < side / 3:
+    detections = detector.detect(frame)
+    off = distances(as_boxes(detections), square[None])[:, 0]
+    for found, far in zip(detections, off, strict=True):
+        if far < NEAR:
             crop = align(frame, [found])[0]
             return np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
     return face

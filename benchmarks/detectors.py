@@ -23,7 +23,7 @@ from models.evaluation.scenes import Image, Scene, scenes
 from services.detector.backends import DEFAULTS, Backend, create
 from services.detector.detection import Detection, FaceDetector
 from services.detector.stage import DetectorStage
-from services.detector.tiling import Tiling, merge, search
+from services.detector.tiling import Tiling, search_whole
 from services.detector.tracking import track_ids
 from shared.messages import Faces, Frame, Message
 
@@ -43,12 +43,6 @@ class Tally:
         median, slow = np.percentile(self.milliseconds, (50, 99))
         recall = self.found / max(self.faces, 1)
         return f"recall {recall:.3f}  false {self.false:3d}  {median:5.1f} ms (p99 {slow:.1f})"
-
-
-def look(detector: FaceDetector, tiling: Tiling, score: float, picture: Image) -> list[Detection]:
-    """Search one picture with all its tiles, as if it began a stream."""
-    found = [*detector.detect(picture), *search(detector, picture, tiling.tiles(picture, 0))]
-    return [one for one in merge(found) if one.score >= score]
 
 
 def match(boxes: Sequence[Detection], squares: NDArray[np.float64]) -> int:
@@ -117,7 +111,8 @@ def report(name: str, detector: FaceDetector, data: Path, count: int, score: flo
     faces = clear_faces("PublicTest", data / "fer").images
     for label, tiling in (("whole", WHOLE), ("2 tiles", FILES), ("8 tiles", CLOSE)):
         drawn = islice(scenes(faces), count)
-        tally = on_scenes(partial(look, detector, tiling, score), drawn)
+        find = partial(search_whole, detector, tiling=tiling, score=score)
+        tally = on_scenes(find, drawn)
         print(f"{name:9} {label:8} {count} scenes: {tally}", flush=True)
     for label, tiling in (("whole", WHOLE), ("live", LIVE), ("files", FILES), ("8 tiles", CLOSE)):
         for clip, people, frames in clips(data / "clips"):

@@ -20,13 +20,13 @@ import numpy as np
 from models import load
 from models.alignment import align
 from models.data import FOLDER, protocol_b, read
-from models.evaluation.gap import NEAR
+from models.evaluation.gap import NEAR, distances
 from models.evaluation.judge import predict
 from models.evaluation.scenes import Image, scenes
 from models.evaluation.scores import gap
 from models.progress import Progress
 from services.detector.backends import DEFAULTS, create
-from services.detector.detection import Detection, FaceDetector
+from services.detector.detection import Detection, FaceDetector, as_boxes
 from services.detector.tiling import Window, around, search, tiles
 
 Look = tuple[Detection, float]  # and the side of the window that it was seen in
@@ -46,13 +46,8 @@ def looks(detector: FaceDetector, picture: Image, count: int) -> list[Look]:
 
 def near(found: Sequence[Look], square: Sequence[float]) -> list[Look]:
     """Return the looks at the face in a square x, y, side, side."""
-    x, y, side, _ = square
-    kept = []
-    for one, window in found:
-        a, b, w, h = one.box
-        if max(abs(a + w / 2 - x - side / 2), abs(b + h / 2 - y - side / 2)) < NEAR * side:
-            kept.append((one, window))
-    return kept
+    off = distances(as_boxes([one for one, _ in found]), np.array([square]))[:, 0]
+    return [look for look, far in zip(found, off, strict=True) if far < NEAR]
 
 
 def mean(seen: Sequence[Look], best: Detection) -> Detection:

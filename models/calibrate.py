@@ -20,7 +20,7 @@ from shared.errors import EmostreamError
 
 SHIPPED: Final = {"ferplus": "alexnet-fer", "fer2013": "alexnet-fer2013"}
 NAMES: Final = {"ferplus": LABELS, "fer2013": FER2013}
-STRENGTHS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+STRENGTHS: Final = (0.0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
 
 def temperature(probabilities: Probabilities, labels: Labels) -> float:
@@ -106,7 +106,7 @@ def ship(net: Any, head: str, faces: Faces, chosen: argparse.Namespace) -> None:
         print("strength  A: accuracy, macro recall, ECE   B: accuracy, macro recall, ECE")
         for strength, a, b in tuning(predict(net, test), test, priors):
             columns = (f"{s.accuracy:.2%} {s.macro_recall:.2%} {s.ece:.2%}" for s in (a, b))
-            print(f"{strength:8.1f}  {'   '.join(columns)}")
+            print(f"{strength:8.2f}  {'   '.join(columns)}")
         fold(net, head, 1.0, chosen.adjust * np.log(priors))
     path = chosen.out / f"{SHIPPED[head]}.keras"
     weights.save(net, path)

@@ -171,8 +171,7 @@ def _pictures(folder: Path) -> Iterable[Path]:
 
 def _labelled(source: str, images: Images, words: Sequence[str], labels: Sequence[str]) -> Dataset:
     """Return the faces whose class the model knows."""
-    place = {meaning(label): index for index, label in enumerate(labels)}
-    truth = np.array([place.get(meaning(word), -1) for word in words], np.intp)
+    truth = _places(words, labels)
     whole = Dataset(source, images, {"labels": truth}, None, _unknown(words, labels))
     return _checked(whole).chosen(np.flatnonzero(truth >= 0))
 

@@ -66,9 +66,7 @@ def matches(boxes: Floats, faces: Floats) -> list[tuple[int, int]]:
     They belong together where their middles are within a third of the face's side, across and
     down; the closest go first.
     """
-    middles = boxes[:, :2] + boxes[:, 2:] / 2
-    wanted = faces[:, :2] + faces[:, 2:] / 2
-    off = np.abs(middles[:, None] - wanted[None]).max(axis=2) / faces[None, :, 2]
+    off = distances(boxes, faces)
     pairs: list[tuple[int, int]] = []
     for place in np.argsort(off, axis=None, kind="stable"):
         box, face = (int(i) for i in np.unravel_index(place, off.shape))
@@ -77,6 +75,17 @@ def matches(boxes: Floats, faces: Floats) -> list[tuple[int, int]]:
         if all(box != b and face != f for b, f in pairs):
             pairs.append((box, face))
     return pairs
+
+
+def distances(boxes: Floats, faces: Floats) -> Floats:
+    """Return how far the middles of boxes (M, 4) and faces (N, 4) lie apart, (M, N).
+
+    The larger of across and down counts, in sides of the face.
+    """
+    middles = boxes[:, :2] + boxes[:, 2:] / 2
+    wanted = faces[:, :2] + faces[:, 2:] / 2
+    off = np.abs(middles[:, None] - wanted[None]).max(axis=2)
+    return np.asarray(off / faces[None, :, 2])
 
 
 def measure(name: str, model: Predictor, dataset: Dataset, found: Found) -> Gap:

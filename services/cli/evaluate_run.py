@@ -20,10 +20,9 @@ from models.evaluation.robustness import robustness
 from models.evaluation.scenes import Style
 from models.progress import Progress
 from services.cli.evaluate_scenes import DEFAULTS, Finder, find
-from services.cli.models_view import UNKNOWN, parameters
+from services.cli.models_view import parameters
 from services.detector.backends import create
 
-SIDE = 48  # pixels of the faces that are drawn into scenes
 WORSENED = 600  # faces that are drawn for each worsened kind of scene
 
 
@@ -82,8 +81,7 @@ def _parameters(classifier: Classifier) -> int | None:
     if not classifier.files:
         return None
     path = classifier.files[0]
-    count = parameters(weights.files(path.stem, path.parent).get("keras"))
-    return int(count.replace(",", "")) if count != UNKNOWN else None
+    return parameters(weights.files(path.stem, path.parent).get("keras"))
 
 
 def _finder(options: argparse.Namespace) -> Finder:
@@ -101,7 +99,7 @@ def _scenes(
 ) -> Iterator[Gap]:
     """Draw the labelled faces into scenes, and, for robustness, some of them into worse ones."""
     labelled = dataset.chosen(np.flatnonzero(dataset.truths[dataset.protocol] >= 0))
-    faces = datasets.plain(labelled, SIDE)
+    faces = datasets.plain(labelled, data.SIDE)
     styles = [("as drawn", Style(), len(faces))]
     if options.robustness:
         styles += [(one.name, one.scene, WORSENED) for one in CONDITIONS]

@@ -1,5 +1,6 @@
 """Faces in scenes through the real detector and alignment, for `emostream evaluate --scenes`."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -7,19 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.alignment import align
+from models.classifier import CROP
 from models.evaluation.gap import Found, matches
 from models.evaluation.scenes import Style, scenes
-from services.detector.backends import Defaults
+from services.detector import backends
 from services.detector.detection import Detection, FaceDetector, as_boxes
-from services.detector.tiling import Tiling, merge, search
+from services.detector.tiling import Tiling, search_whole
 
 Image = NDArray[np.uint8]
-CROP = 64  # side of the crops, as the pipeline sends them
 # How files are searched, where time does not press; docs/decisions.md has the figures.
 DEFAULTS = {
-    "blazeface": Defaults(score=0.5, tiles=8),
-    "yunet": Defaults(score=0.7, tiles=0),
-    "haar": Defaults(score=0.0, tiles=0),
+    **backends.DEFAULTS,
+    "blazeface": dataclasses.replace(backends.DEFAULTS["blazeface"], tiles=8),
 }
 
 
@@ -34,9 +34,7 @@ class Finder:
 
     def __call__(self, picture: Image) -> list[Detection]:
         """Return the faces in a picture, uint8 (H, W, 3) BGR, that would begin a track."""
-        tiles = self._tiling.tiles(picture, 0)
-        found = [*self._detector.detect(picture), *search(self._detector, picture, tiles)]
-        return [one for one in merge(found) if one.score >= self._score]
+        return search_whole(self._detector, picture, self._tiling, self._score)
 
 
 def find(

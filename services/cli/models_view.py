@@ -43,7 +43,8 @@ def description(name: str) -> Table:
     shown.add_row("labels", ", ".join(told.labels))
     shown.add_row("takes", faces(told))
     shown.add_row("gives", told.output)
-    shown.add_row("parameters", parameters(files.get("keras")))
+    count = parameters(files.get("keras"))
+    shown.add_row("parameters", UNKNOWN if count is None else f"{count:,}")
     default = engines.SUFFIXES[path.suffix]
     shown.add_row("engine", f"{default}{'' if engines.installed(default) else ' (not installed)'}")
     for engine, file in files.items():
@@ -63,14 +64,14 @@ def faces(told: Spec) -> str:
     return f"faces of {size}, {colour}, {SCALINGS[told.scaling]}, layout {told.layout}"
 
 
-def parameters(path: Path | None) -> str:
-    """Count the numbers in a Keras file, without Keras; "-" where that cannot be told."""
+def parameters(path: Path | None) -> int | None:
+    """Count the numbers in a Keras file, without Keras; None where that cannot be told."""
     try:
         import h5py
     except ImportError:
-        return UNKNOWN
+        return None
     if path is None:
-        return UNKNOWN
+        return None
     try:
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as saved:
@@ -88,7 +89,7 @@ def parameters(path: Path | None) -> str:
             file.visititems(count)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{path} is no saved Keras model: {error}") from error
-    return f"{sum(sizes):,}"
+    return sum(sizes)
 
 
 def _good(path: Path) -> bool:

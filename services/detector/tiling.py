@@ -97,6 +97,14 @@ def search(detector: FaceDetector, frame: Image, windows: Sequence[Window]) -> l
     return found
 
 
+def search_whole(
+    detector: FaceDetector, picture: Image, tiling: Tiling, score: float
+) -> list[Detection]:
+    """Return the faces of a picture that begins a stream: searched whole and in every tile."""
+    found = [*detector.detect(picture), *search(detector, picture, tiling.tiles(picture, 0))]
+    return [one for one in merge(found) if one.score >= score]
+
+
 def merge(detections: Sequence[Detection]) -> list[Detection]:
     """Keep the best of those that show the same face; the best score comes first.
 
