@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from models.data import Faces, read
+from models.evaluation import slices
 from models.evaluation.scenes import Image
 
 PEOPLE = {
@@ -19,9 +20,7 @@ PEOPLE = {
 def clear_faces(split: str, folder: Path, agreement: float = 0.5) -> Faces:
     """Return the faces of a split on which a share `agreement` of the ten votes agree."""
     faces = read(split, folder)
-    votes = faces.votes.astype(float)
-    share = votes[:, :8].max(axis=1) / np.maximum(votes.sum(axis=1), 1)
-    return faces[share >= agreement]
+    return faces[slices.agreement(faces.votes) >= agreement]
 
 
 def clip(path: Path) -> list[Image]:
