@@ -28,14 +28,15 @@ def targets(learn: Faces) -> Targets:
 
 
 def batches(
-    learn: Faces, size: int, alpha: float, seed: tuple[int, int]
+    learn: Faces, wanted: Targets, size: int, alpha: float, seed: tuple[int, int]
 ) -> Iterator[tuple[Bytes, Targets]]:
-    """Give the batches of one epoch; `seed` alone decides them, `alpha` is that of mixup.
+    """Give the batches of one epoch with the wanted rows of their faces.
+
+    `seed` alone decides them, `alpha` is that of mixup.
 
     OpenCV and numpy let go of the interpreter while they work, so the net hardly waits.
     """
     order = np.random.default_rng(seed).permutation(len(learn))
-    wanted = targets(learn)
 
     def batch(number: int) -> tuple[Bytes, Targets]:
         rng = np.random.default_rng((*seed, number))

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import keras
 import numpy as np
 
 from models import alexnet, checkpoint, data, weights
-from models.batches import batches
+from models.augment import Targets
+from models.batches import batches, targets
 from models.checkpoint import Row, State
 from models.data import Faces
+from models.distillation import blended, taught
 from models.progress import Progress
 from shared.errors import ModelError, WeightsError
 
@@ -29,6 +32,7 @@ class Recipe:
     weight_decay: float = 0.02
     dropout: float = 0.2
     mixup: float = 0.0
+    distillation: float = 0.5  # share of the teachers in what is learnt, where there are any
     fer2013: float = 0.7  # weight of the FER2013 head's loss; that of the FER+ head is 1
     smoothing: float = 0.998  # of the moving average, a step
     seed: int = 0
@@ -43,22 +47,27 @@ def train(
     *,
     resume: bool = False,
     init: Path | None = None,
+    teachers: Sequence[Path] = (),
 ) -> State:
     """Train on `learn`, write a checkpoint an epoch to `out`, return what came of it.
 
     The result is `State.average`. A training that was cut off and is resumed gives what it would
-    have given uncut. `init` is a saved net to start from in place of random weights. ModelError
-    where there are fewer faces than a batch.
+    have given uncut. `init` is a saved net to start from in place of random weights; `teachers` are
+    saved nets whose mean is learnt from beside the labels. ModelError where there are fewer faces
+    than a batch.
     """
     if len(learn) < recipe.batch:
         raise ModelError(
             f"{len(learn)} faces make no batch of {recipe.batch}: use a smaller --batch"
         )
     keras.utils.set_random_seed(recipe.seed)
+    wanted = targets(learn)
+    if teachers:
+        wanted = blended(wanted, taught(teachers, learn.images), recipe.distillation)
     state = (checkpoint.latest(out) if resume else None) or start(recipe, init)
     while state.epochs < recipe.epochs:
         started = time.monotonic()
-        loss = run_epoch(state, learn, recipe)
+        loss = run_epoch(state, learn, wanted, recipe)
         score = score_held_out(state.average, held_out)
         state.rows.append(Row(state.epochs + 1, loss, *score, time.monotonic() - started))
         checkpoint.save(state, out)
@@ -109,17 +118,18 @@ def rate(recipe: Recipe, progress: float) -> float:
     return recipe.peak_rate * max(1e-3, (1 + math.cos(math.pi * falling)) / 2)
 
 
-def run_epoch(state: State, learn: Faces, recipe: Recipe) -> float:
+def run_epoch(state: State, learn: Faces, wanted: Targets, recipe: Recipe) -> float:
     """Take one pass over the faces, return the mean loss."""
     losses: list[float] = []
     steps = len(learn) // recipe.batch
     optimizer = state.model.optimizer
     progress = Progress(f"epoch {state.epochs + 1}/{recipe.epochs}", steps)
     seed_dropout(state, recipe)
-    for faces, targets in batches(learn, recipe.batch, recipe.mixup, (recipe.seed, state.epochs)):
+    seed = (recipe.seed, state.epochs)
+    for faces, rows in batches(learn, wanted, recipe.batch, recipe.mixup, seed):
         done = (state.epochs + len(losses) / steps) / recipe.epochs
         optimizer.learning_rate.assign(rate(recipe, done))
-        logs = state.model.train_on_batch(faces, targets, return_dict=True)
+        logs = state.model.train_on_batch(faces, rows, return_dict=True)
         losses.append(float(logs["loss"]))
         follow(state, recipe.smoothing, int(optimizer.iterations))
         progress.show(len(losses), f"loss {np.mean(losses[-50:]):.4f}")

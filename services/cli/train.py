@@ -34,6 +34,14 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         help="the same faces as the pipeline cuts them out (benchmarks.aligned_crops)",
     )
     parser.add_argument("--init", type=Path, metavar="FILE", help="start from a .keras file")
+    parser.add_argument(
+        "--teachers",
+        type=Path,
+        nargs="*",
+        default=(),
+        metavar="FILE",
+        help="learn from the mean of these .keras files too (distillation)",
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/ARCH")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--subset", type=int, metavar="N", help="use the first N faces alone")
@@ -66,6 +74,7 @@ def run_train(options: argparse.Namespace) -> int:
         out,
         resume=options.resume,
         init=options.init,
+        teachers=options.teachers,
     )
     print(f"trained: {out}; python -m models.calibrate makes the models of it that are served")
     return 0

@@ -1,0 +1,74 @@
+"""Soft targets from teachers: what nets that were trained before say of the faces."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import numpy as np
+from scipy.special import softmax
+
+from models import weights
+from models.alexnet import HEADS
+from models.augment import Targets
+from models.data import Bytes, Floats
+from models.progress import Progress
+from shared.errors import WeightsError
+
+BATCH: Final = 256
+
+
+def taught(paths: Sequence[Path], images: Bytes) -> Targets:
+    """Return what the teachers say of faces uint8 (N, S, S): by head, float32 (N, classes).
+
+    That is the geometric mean over the teachers and, for each, over a face and its mirror image:
+    several nets together are right more often than each of them (Hinton et al. 2015). A head that
+    no teacher has is left out. WeightsError for a file that is no such net.
+    """
+    sums: dict[str, list[Floats]] = {}
+    for path in paths:
+        for head, rows in _said(load(path), images, f"teacher {path}").items():
+            sums.setdefault(head, []).append(rows)
+    return {head: softmax(np.mean(rows, axis=0), axis=1) for head, rows in sums.items()}
+
+
+def blended(targets: Targets, soft: Targets, share: float) -> Targets:
+    """Return targets with a share of each row from the teachers; rows of zeros stay zeros."""
+    return {
+        head: rows * (1 - share) + soft[head] * rows.sum(axis=1, keepdims=True) * share
+        if head in soft
+        else rows
+        for head, rows in targets.items()
+    }
+
+
+def load(path: Path) -> Any:
+    """Load a teacher: a net with one or both of the heads. WeightsError where it is none."""
+    try:
+        net = keras.saving.load_model(weights.find(path, "keras"), compile=False)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} is no saved Keras model") from error
+    if not _named(net.output):
+        raise WeightsError(f"{path} has none of the heads {', '.join(HEADS)}")
+    return net
+
+
+def _named(outputs: Any) -> dict[str, Any]:
+    """Return outputs by head; the count of its classes tells the head of a net that has one."""
+    if isinstance(outputs, dict):
+        return {head: outputs[head] for head in HEADS if head in outputs}
+    return {head: outputs for head, classes in HEADS.items() if outputs.shape[-1] == classes}
+
+
+def _said(net: Any, images: Bytes, title: str) -> Targets:
+    """Return the mean logarithm over each face and its mirror image, by head."""
+    parts: dict[str, list[Any]] = {}
+    progress = Progress(title, len(images))
+    for start in range(0, len(images), BATCH):
+        faces = images[start : start + BATCH]
+        plain, mirrored = (net(side, training=False) for side in (faces, faces[:, :, ::-1].copy()))
+        for head, given in _named(plain).items():
+            both = keras.ops.log(given + 1e-7) + keras.ops.log(_named(mirrored)[head] + 1e-7)
+            parts.setdefault(head, []).append(keras.ops.convert_to_numpy(both) / 2)
+        progress.show(start + len(faces), "faces")
+    return {head: np.concatenate(rows) for head, rows in parts.items()}
