@@ -46,6 +46,14 @@ class Live(Section, frozen=True):
     silent_after: Positive = 10.0
 
 
+class Lossless(Section, frozen=True):
+    """How files go through the stages without loss; nothing is thinned."""
+
+    credit_from: tuple[Literal["recorder"], ...] = ()
+    window: AtLeastOne = 16
+    stall_timeout: Positive = 30.0
+
+
 class Source(Section, frozen=True):
     """One source of pictures."""
 
@@ -64,6 +72,7 @@ class Capture(Section, frozen=True):
 
     bind: Endpoint = "tcp://127.0.0.1:5551"
     metrics: Address = "127.0.0.1:9101"
+    run: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{0,64}$")] = ""
     sources: Annotated[tuple[Source, ...], Meta(min_length=1)] = (Source(),)
     encoding: Literal["bgr8", "jpeg"] = "bgr8"
     jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 90
@@ -130,8 +139,10 @@ class Config(Section, frozen=True):
     """The whole configuration."""
 
     insecure: bool = False
+    delivery: Literal["live", "lossless"] = "live"
     connect: Connect = field(default_factory=Connect)
     live: Live = field(default_factory=Live)
+    lossless: Lossless = field(default_factory=Lossless)
     capture: Capture = field(default_factory=Capture)
     detector: Detector = field(default_factory=Detector)
     classifier: Classifier = field(default_factory=Classifier)

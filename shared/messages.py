@@ -30,7 +30,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `marks` maps a stage to the ns since the epoch at which it took and gave the message.
     `sent` counts the frames that this publisher sent before on this topic (and part): a gap in it
     is a loss on the way here, where a gap in `seq` may also be a frame dropped further up.
-    `probe`, `pid` and `base`, and `end` and `frames`, are present only where they apply.
+    `probe`, `pid` and `base`, and `end`, `frames` and `error` (why the source broke off), are
+    present only where they apply, as are `states`: what a stage remembers after this frame.
     """
 
     stream: StreamName
@@ -45,6 +46,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     base: int = 0
     end: bool = False
     frames: int = 0
+    error: str = ""
+    states: dict[str, bytes] = {}
 
     @property
     def is_data(self) -> bool:
@@ -86,7 +89,8 @@ class Faces(Header, frozen=True, kw_only=True, omit_defaults=True):
 class EmotionFace(msgspec.Struct, frozen=True):
     """What a face expresses: calibrated `probabilities` of this frame, `smoothed` over the track.
 
-    `label` is the one to show (after hysteresis), `confidence` its smoothed probability.
+    `label` is the one to show (after hysteresis), `confidence` its smoothed probability, `score`
+    the detection's.
     """
 
     track: int
@@ -95,6 +99,7 @@ class EmotionFace(msgspec.Struct, frozen=True):
     smoothed: dict[str, float]
     label: str
     confidence: float
+    score: float = 0.0
 
 
 class Emotion(Header, frozen=True, kw_only=True, omit_defaults=True):

@@ -129,4 +129,5 @@ class PartTracks:
             smoothed=dict(zip(self._labels, shown.smoothed.tolist(), strict=True)),
             label=self._labels[shown.label],
             confidence=shown.confidence,
+            score=face.score,
         )

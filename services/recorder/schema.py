@@ -9,8 +9,8 @@ from shared.errors import MessageError
 
 Number: TypeAlias = int | float | None
 
-# Version 1 was this with the columns of FER+'s eight labels alone, which every file had.
-SCHEMA_VERSION: Final = 2
+# Version 1 had the columns of FER+'s eight labels alone; version 2 lacked what UPGRADE adds.
+SCHEMA_VERSION: Final = 3
 TABLES: Final = ("observations", "frames", "events")
 # SQLite takes 2,000 columns and each label needs two; so many labels no model has.
 MOST_LABELS: Final = 900
@@ -23,6 +23,7 @@ CREATE TABLE runs (              -- one start of a capture
     stream TEXT NOT NULL, run TEXT NOT NULL,
     began INTEGER NOT NULL,      -- t of the first frame recorded
     frames INTEGER,              -- how many the source gave; NULL while it runs or was cut off
+    error TEXT,                  -- why the source broke off
     PRIMARY KEY (stream, run)
 ) WITHOUT ROWID;
 CREATE TABLE frames (            -- one answered frame, with or without a face
@@ -40,6 +41,7 @@ CREATE TABLE observations (      -- one face in one frame; p_<label> and s_<labe
     stream TEXT NOT NULL, run TEXT NOT NULL, seq INTEGER NOT NULL,
     t INTEGER NOT NULL, pts INTEGER NOT NULL, track INTEGER NOT NULL,
     x REAL, y REAL, width REAL, height REAL,
+    score REAL,                  -- the detection's
     label TEXT NOT NULL, confidence REAL
 );
 CREATE TABLE events (            -- a track's enter, change of label or leave
@@ -47,10 +49,20 @@ CREATE TABLE events (            -- a track's enter, change of label or leave
     t INTEGER NOT NULL, pts INTEGER NOT NULL, kind TEXT NOT NULL, track INTEGER NOT NULL,
     label TEXT NOT NULL, previous TEXT NOT NULL, confidence REAL, since INTEGER NOT NULL
 );
+CREATE TABLE states (            -- lossless: what the stages remember after a run's last frame
+    stream TEXT NOT NULL, run TEXT NOT NULL, seq INTEGER NOT NULL,
+    states BLOB NOT NULL,        -- msgpack map of stage to bytes
+    PRIMARY KEY (stream, run)
+) WITHOUT ROWID;
+"""
+UPGRADE: Final = f"""
+ALTER TABLE runs ADD COLUMN error TEXT;
+ALTER TABLE observations ADD COLUMN score REAL;
+{SCHEMA[SCHEMA.index("CREATE TABLE states") :]}
 """
 FIXED: Final = (
     *("stream", "run", "seq", "t", "pts", "track", "x", "y", "width", "height"),
-    *("label", "confidence"),
+    *("score", "label", "confidence"),
 )
 
 

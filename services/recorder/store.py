@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from services.recorder.schema import SCHEMA, SCHEMA_VERSION, LabelColumns, add_observation
+from services.recorder.schema import SCHEMA, SCHEMA_VERSION, UPGRADE, LabelColumns, add_observation
 from shared.errors import MessageError, RecordingError
 from shared.messages import Emotion, EmotionFace, Event, Header
 
@@ -17,7 +17,7 @@ BUSY_TIMEOUT: Final = 5.0
 LARGEST: Final = 2**63 - 1
 
 ADD_RUN: Final = "INSERT INTO runs (stream, run, began) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-END_RUN: Final = "UPDATE runs SET frames = ? WHERE stream = ? AND run = ?"
+END_RUN: Final = "UPDATE runs SET frames = ?, error = ? WHERE stream = ? AND run = ?"
 ADD_FRAME: Final = """
 INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?)
 ON CONFLICT DO UPDATE SET faces = faces + excluded.faces, answered = answered + 1,
@@ -100,7 +100,9 @@ class Store:
     def end_run(self, header: Header) -> None:
         """Note how many frames the run of an `end` message had."""
         check_numbers(header, header.frames)
-        self._batch(END_RUN, (header.frames, header.stream, header.run))
+        # A source that gave no picture has no row yet.
+        self._add_run(header)
+        self._batch(END_RUN, (header.frames, header.error or None, header.stream, header.run))
 
     def commit(self) -> None:
         """Write the rows that wait."""
@@ -147,9 +149,9 @@ class Store:
             self._connection.execute("PRAGMA journal_mode = WAL")
             script = f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             self._connection.executescript(script)
-        elif version == 1:
-            # It has columns for eight labels, and from now on takes others too.
-            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version in (1, 2):
+            script = f"BEGIN; {UPGRADE} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            self._connection.executescript(script)
         elif version != SCHEMA_VERSION:
             raise RecordingError(
                 f"{self.path} has version {version} of the tables, not {SCHEMA_VERSION}: it is "
@@ -164,7 +166,7 @@ class Store:
     def _observation(self, face: EmotionFace) -> tuple[str, Row]:
         """Return the statement for the labels that the face has, and its values."""
         named = self._columns.of("p", face.probabilities) | self._columns.of("s", face.smoothed)
-        fixed = (face.track, *face.box, face.label, face.confidence)
+        fixed = (face.track, *face.box, face.score, face.label, face.confidence)
         return add_observation(tuple(named)), (*fixed, *named.values())
 
     def _add_run(self, header: Header) -> None:
