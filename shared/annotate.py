@@ -1,7 +1,7 @@
 """The drawing of results: boxes, labels and confidences on a copy of a picture."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import cv2
@@ -17,8 +17,17 @@ FONT: Final = cv2.FONT_HERSHEY_DUPLEX
 SMALLEST_FONT: Final = 0.38
 
 
-def annotate(image: Image, faces: Sequence[EmotionFace]) -> Image:
-    """Return a copy of the picture with each face's box, label and confidence drawn on it.
+def label_and_confidence(face: EmotionFace) -> str:
+    """Return what is written at a face: `happiness 93%`."""
+    return f"{face.label} {face.confidence:.0%}"
+
+
+def annotate(
+    image: Image,
+    faces: Sequence[EmotionFace],
+    text: Callable[[EmotionFace], str] = label_and_confidence,
+) -> Image:
+    """Return a copy of the picture with each face's box and text drawn on it.
 
     `image` is uint8 (height, width, 3) in BGR order and may be read-only. Boxes may reach out of
     the picture. Lines and letters grow with the picture.
@@ -26,11 +35,11 @@ def annotate(image: Image, faces: Sequence[EmotionFace]) -> Image:
     drawn = np.array(image, np.uint8, order="C")
     for face in faces:
         if all(math.isfinite(number) for number in face.box):
-            _draw(drawn, face)
+            _draw(drawn, face, text(face))
     return drawn
 
 
-def _draw(drawn: Image, face: EmotionFace) -> None:
+def _draw(drawn: Image, face: EmotionFace, text: str) -> None:
     height, width = drawn.shape[:2]
     scale = math.sqrt(height * width / (720 * 1280))
     line = max(1, round(2.5 * scale))
@@ -40,7 +49,7 @@ def _draw(drawn: Image, face: EmotionFace) -> None:
     # The dark line around keeps a bright box visible on a bright wall.
     cv2.rectangle(drawn, (left, top), (right, bottom), OUTLINE, line + 2)
     cv2.rectangle(drawn, (left, top), (right, bottom), color, line)
-    _label(drawn, f"{face.label} {face.confidence:.0%}", (left, top), color, scale)
+    _label(drawn, text, (left, top), color, scale)
 
 
 def _corners(box: Box, width: int, height: int) -> tuple[int, int, int, int]:

@@ -1,8 +1,6 @@
 """The bus: ZeroMQ PUB and SUB sockets that carry messages."""
 
 import contextlib
-import ipaddress
-import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -12,8 +10,10 @@ from typing import Self
 import msgspec
 import zmq
 
-from shared.errors import BusError, ConfigError, MessageError
-from shared.messages import Message, decode, encode, frame_part
+from shared.addresses import TCP, check_exposure, shifted
+from shared.errors import BusError, MessageError
+from shared.messages import Message, frame_part
+from shared.wire import decode, encode
 
 # What a publisher still sends when it closes, in ms; a subscriber has nothing to send.
 PUBLISHER_LINGER = 2000
@@ -22,14 +22,11 @@ HEARTBEAT_INTERVAL = 2000
 HEARTBEAT_TIMEOUT = 10_000
 RECONNECT_INTERVAL = 100
 RECONNECT_INTERVAL_MAX = 1000
-PORT_STEP = 100
-LAST_PORT = 65_535
 # The queue of a live work input: it holds the old frames, so it is short.
 LIVE_HWM = 4
 # Results are small and read in full.
 RESULTS_HWM = 1000
 _POLL_MS = 100
-_TCP = re.compile(r"tcp://(?P<host>.+):(?P<port>\d+|\*)")
 
 
 @dataclass(frozen=True)
@@ -39,42 +36,6 @@ class Subscription:
     endpoints: Sequence[str]
     topics: Sequence[str]
     hwm: int
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host is this machine alone; a name other than localhost counts as beyond it."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def check_exposure(host: str, address: str, who: str, *, insecure: bool) -> None:
-    """Raise ConfigError for an address that other hosts could reach, unless that was asked for."""
-    if not (insecure or is_loopback(host)):
-        raise ConfigError(
-            f"{who}: {address} can be reached from other hosts and nothing is encrypted; "
-            "bind to 127.0.0.1, or write insecure = true if the network is trusted"
-        )
-
-
-def shifted(endpoint: str, instance: int) -> str:
-    """Return the endpoint with 100 x `instance` added to its port, where it has one."""
-    match = _TCP.fullmatch(endpoint)
-    if not match or match["port"] == "*":
-        return endpoint
-    return f"tcp://{match['host']}:{shifted_port(int(match['port']), instance)}"
-
-
-def shifted_port(port: int, instance: int) -> int:
-    """Return the port with 100 x `instance` added; 0, any free one, stays.
-
-    Raises ConfigError where that is no port: ZeroMQ would take its lowest 16 bits.
-    """
-    moved = port + PORT_STEP * instance if port else 0
-    if not 0 <= moved <= LAST_PORT:
-        raise ConfigError(f"{moved} is no port: the last one is {LAST_PORT}")
-    return moved
 
 
 class Publisher:
@@ -99,9 +60,32 @@ class Publisher:
         header = msgspec.structs.replace(message.header, sent=sent)
         return Message(header, message.payload, message.shard)
 
-    def close(self) -> None:
-        """Close the socket; what was sent goes out for up to 2 s more."""
-        self._socket.close()
+    def close(self, linger: int | None = None) -> None:
+        """Close the socket; what was sent goes out for up to `linger` ms more.
+
+        None are 2 s, of a patient publisher as long as it takes.
+        """
+        self._socket.close(linger)
+
+
+class PatientPublisher(Publisher):
+    """A publisher that knows who listens, and waits for the slowest in place of losing a message.
+
+    For what is told to subscribers that take no part in lossless delivery.
+    """
+
+    def __init__(self, socket: "zmq.Socket[bytes]") -> None:
+        super().__init__(socket)
+        self._subscribers: set[int] = set()
+
+    def subscribers(self, quiet: float) -> int:
+        """Return how many have subscribed so far, as soon as none does for `quiet` seconds."""
+        while self._socket.poll(round(1000 * quiet)):
+            part = self._socket.recv(copy=False)
+            # It begins with 1 where somebody subscribes; one connection may do so to many topics.
+            if part.bytes.startswith(b"\1"):
+                self._subscribers.add(int(part.get(zmq.SRCFD)))
+        return len(self._subscribers)
 
 
 class Receiver:
@@ -173,22 +157,44 @@ class Bus:
     def __exit__(self, *_: object) -> None:
         self._context.term()
 
-    def publisher(self, endpoint: str, hwm: int) -> Publisher:
-        """Return a publisher bound to `endpoint` whose queue holds `hwm` messages a subscriber."""
-        endpoint = shifted(endpoint, self._instance)
-        if match := _TCP.fullmatch(endpoint):
-            check_exposure(match["host"], endpoint, self._who, insecure=self._insecure)
+    def publisher(self, endpoint: str, hwm: int, setting: str = "") -> Publisher:
+        """Return a publisher bound to `endpoint` whose queue holds `hwm` messages a subscriber.
+
+        `setting` is the one that names the endpoint, where it is not this process's own `bind`.
+        """
         socket = self._context.socket(zmq.PUB)
-        socket.set(zmq.SNDHWM, hwm)
-        socket.set(zmq.LINGER, PUBLISHER_LINGER)
         socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
         socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
-        try:
-            socket.bind(endpoint)
-        except zmq.ZMQError as error:
-            socket.close(linger=0)
-            raise self._unbindable(endpoint, error) from error
-        return Publisher(socket)
+        return Publisher(self._bound(socket, endpoint, hwm, setting))
+
+    def patient_publisher(self, endpoint: str, hwm: int, setting: str = "") -> PatientPublisher:
+        """Return a publisher as above that waits where a queue is full.
+
+        Without heartbeats: a subscriber that stands still must not be given up, and lose its queue.
+        """
+        socket = self._context.socket(zmq.XPUB)
+        socket.set(zmq.XPUB_VERBOSE, 1)
+        socket.set(zmq.XPUB_NODROP, 1)
+        self._bound(socket, endpoint, hwm, setting)
+        socket.set(zmq.LINGER, -1)
+        return PatientPublisher(socket)
+
+    def _bound(
+        self, socket: "zmq.Socket[bytes]", endpoint: str, hwm: int, setting: str
+    ) -> "zmq.Socket[bytes]":
+        socket.set(zmq.SNDHWM, hwm)
+        socket.set(zmq.LINGER, PUBLISHER_LINGER)
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(socket.close, linger=0)
+            endpoint = shifted(endpoint, self._instance)
+            if match := TCP.fullmatch(endpoint):
+                check_exposure(match["host"], endpoint, self._who, insecure=self._insecure)
+            try:
+                socket.bind(endpoint)
+            except zmq.ZMQError as error:
+                raise self._unbindable(endpoint, error, setting) from error
+            on_error.pop_all()
+        return socket
 
     def receiver(
         self,
@@ -227,10 +233,10 @@ class Bus:
                 raise BusError(f"{self._who} cannot connect to {endpoint}: {error}") from error
         return socket
 
-    def _unbindable(self, endpoint: str, error: zmq.ZMQError) -> BusError:
+    def _unbindable(self, endpoint: str, error: zmq.ZMQError, setting: str) -> BusError:
         if error.errno == zmq.EADDRINUSE:
             return BusError(
                 f"{self._who} cannot bind {endpoint}: the port is in use. Stop the program that "
-                f"has it (another emostream?), or set {self._who}.bind to another"
+                f"has it (another emostream?), or set {setting or f'{self._who}.bind'} to another"
             )
         return BusError(f"{self._who} cannot bind {endpoint}: {error}")

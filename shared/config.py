@@ -64,6 +64,7 @@ class Source(Section, frozen=True):
     fps: Annotated[float, Meta(ge=0, le=1000)] = 0.0
     width: Count = 0
     height: Count = 0
+    sample: NotNegative = 0.0
     freeze_after: Positive = 5.0
 
 
@@ -210,7 +211,8 @@ def _choices(path: str) -> tuple[Any, ...]:
     kind: Any = Config
     for name in re.sub(r"\[[^]]*]", "", path).split("."):
         kind = Source if name == "sources" else typing.get_type_hints(kind)[name]
-    return typing.get_args(kind)
+    choices = typing.get_args(kind)
+    return typing.get_args(choices[0]) if Ellipsis in choices else choices
 
 
 def _check(config: Config) -> None:
@@ -218,5 +220,26 @@ def _check(config: Config) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"capture.sources: two sources are named {name}")
+    if config.delivery == "lossless":
+        _check_lossless(config)
     if config.classifier.shard >= config.classifier.of:
         raise ConfigError("classifier.shard: must be below classifier.of (it counts from 0)")
+
+
+def _check_lossless(config: Config) -> None:
+    if not config.lossless.credit_from:
+        raise ConfigError(
+            "lossless.credit_from: name who confirms what was written, "
+            'credit_from = ["recorder"]; without that nothing bounds what is on its way'
+        )
+    if config.recorder.video:
+        raise ConfigError(
+            "recorder.video: lossless delivery keeps rows alone; set it to false "
+            "(emostream analyze makes the video afterwards)"
+        )
+    for source in config.capture.sources:
+        if source.pace != "fast" or source.loop:
+            raise ConfigError(
+                f"capture.sources: {source.name} cannot wait for the other stages; lossless "
+                'delivery needs a file or folder at pace = "fast", without loop'
+            )

@@ -1,6 +1,6 @@
 """The errors that a user can cause, each with one line that says what to do.
 
-With exit codes 2 and 3 starting again would not help, so the supervisor does not.
+With exit codes 2 to 4 starting again would not help, so the supervisor does not.
 
 EmostreamError            exit 1
 ├── ConfigError           exit 2: configuration, command line, a refused bind
@@ -9,7 +9,8 @@ EmostreamError            exit 1
 ├── SourceError           a camera, file or URL that gives no pictures
 ├── ModelError            faces of a wrong shape or type, a model that does not load
 │   └── WeightsError      exit 3: weights that are missing or corrupt
-└── RecordingError        a recording that cannot be written
+├── RecordingError        a recording that cannot be written or read
+└── DeliveryError         exit 4: lossless delivery came to a stop
 """
 
 
@@ -55,3 +56,9 @@ class WeightsError(ModelError):
 
 class RecordingError(EmostreamError):
     """A recording cannot be written or read."""
+
+
+class DeliveryError(EmostreamError):
+    """Lossless delivery came to a stop: a stage hangs, or is gone for good."""
+
+    exit_code = 4

@@ -1,17 +1,12 @@
-"""The messages on the bus: typed headers, and their encoding as ZeroMQ multiparts."""
+"""The messages on the bus: their typed headers. `shared/wire.py` brings them into bytes."""
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-import msgpack
 import msgspec
 from msgspec import Meta
 
-from shared.errors import MessageError
-
-VERSION = 1
 STREAM_PATTERN = re.compile(r"[a-z0-9_-]{1,64}")
 
 Buffer: TypeAlias = bytes | memoryview
@@ -124,8 +119,12 @@ class Event(Header, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Credit(Header, frozen=True, kw_only=True, omit_defaults=True):
-    """A consumer's confirmation that everything up to `seq` was wholly consumed."""
+    """A consumer's confirmation that everything up to `seq` was wholly consumed; -1: nothing yet.
 
+    With `pid` it answers that probe; `states` is what the stages remember after frame `seq`.
+    """
+
+    seq: Annotated[int, Meta(ge=-1)]
     consumer: str
 
 
@@ -178,77 +177,3 @@ def frame_part(header: AnyHeader) -> int | None:
             return header.part
         case _:
             return None
-
-
-def encode(message: Message) -> list[Buffer]:
-    """Return the parts [topic, header, payload]; without the payload where there is none."""
-    header = {"v": VERSION, **msgspec.to_builtins(message.header)}
-    parts: list[Buffer] = [message.topic.encode(), msgpack.packb(header)]
-    if message.payload is not None:
-        parts.append(message.payload)
-    return parts
-
-
-def decode(parts: Sequence[Buffer]) -> Message:
-    """Return the message that the parts carry.
-
-    Raises MessageError where they do not follow the wire format, naming the path of what is wrong.
-    """
-    if len(parts) not in (2, 3):
-        raise MessageError("parts", f"{len(parts)} parts in place of 2 or 3")
-    kind, shard, stream = _parse_topic(bytes(parts[0]))
-    fields = _unpack(parts[1])
-    if fields.get("v") != VERSION:
-        raise MessageError("version", f"v is {fields.get('v')!r}, not {VERSION}")
-    try:
-        header = msgspec.convert(fields, kind)
-    except msgspec.ValidationError as error:
-        raise MessageError("header", str(error)) from error
-    if header.stream != stream:
-        raise MessageError("topic", f"stream {stream!r} in the topic, {header.stream!r} inside")
-    payload = parts[2] if len(parts) == 3 else None
-    _check_payload(header, payload)
-    return Message(header, payload, shard)
-
-
-def _parse_topic(topic: bytes) -> tuple[type[AnyHeader], int, str]:
-    name, *rest = topic.decode("ascii", "replace").split("/")
-    kind = KINDS.get(name)
-    shard = rest.pop(0) if kind is Faces and len(rest) == 3 else "0"
-    whole = kind is not None and len(rest) == 2 and rest[1] == ""
-    if kind is None or not whole or not shard.isdecimal() or not STREAM_PATTERN.fullmatch(rest[0]):
-        raise MessageError("topic", f"unknown topic {topic[:80]!r}")
-    return kind, int(shard), rest[0]
-
-
-def _unpack(part: Buffer) -> Mapping[str, Any]:
-    try:
-        fields = msgpack.unpackb(part)
-    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
-        raise MessageError("msgpack", str(error)) from error
-    if not isinstance(fields, dict):
-        raise MessageError("msgpack", f"a {type(fields).__name__} in place of a map")
-    return fields
-
-
-def _check_payload(header: AnyHeader, payload: Buffer | None) -> None:
-    expected = _payload_size(header) if header.is_data else 0
-    size = 0 if payload is None else memoryview(payload).nbytes
-    if expected is None:
-        if size == 0:
-            raise MessageError("payload", "an empty picture")
-    elif size != expected:
-        raise MessageError("payload", f"{size} bytes in place of {expected}")
-
-
-def _payload_size(header: AnyHeader) -> int | None:
-    """Return the bytes that the payload must have, None where any number but 0 will do."""
-    match header:
-        case Frame(encoding="bgr8"):
-            return header.width * header.height * 3
-        case Frame():
-            return None
-        case Faces():
-            return len(header.faces) * header.crop[0] * header.crop[1]
-        case _:
-            return 0

@@ -1,31 +1,33 @@
 """The process around a stage: signals, logging, metrics, health, the bus and the loop."""
 
 import contextlib
+import dataclasses
 import logging
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import abc
+from collections.abc import Callable, Iterable
 from typing import Self, TypeAlias
 
 import msgspec
-import psutil
 from prometheus_client import CollectorRegistry
 
-from shared.bus import Bus, Publisher, Receiver, Subscription, check_exposure, shifted_port
+from shared.addresses import check_exposure, shifted_port
+from shared.bus import Bus, Publisher, Receiver, Subscription
 from shared.config import Config
 from shared.errors import EmostreamError, MessageError
 from shared.health import Health
 from shared.inbox import Inbox, LiveInbox
 from shared.messages import AnyHeader, Message
 from shared.metrics import Gaps, MetricsServer, StageMetrics
+from shared.parent import follow_parent
+from shared.readiness import ReadinessLog
+from shared.sequence import Sequence
 from shared.terminal import Terminal
 
 TAKE_TIMEOUT = 0.2
 BAD_MESSAGE_LOG_INTERVAL = 60.0
-PARENT_POLL = 0.5
-SAY_WAITING_AFTER = 10.0
 log = logging.getLogger("emostream")
 
 Step: TypeAlias = Callable[[list[Message]], list[Message]]
@@ -50,11 +52,8 @@ class Service:
         self.reload = threading.Event()
         self._hung_up = False
         self._terminal = Terminal()
+        self._readiness = ReadinessLog()
         self._primary = primary
-        # Whether it was ready when that was last said; None before anything was.
-        self._said: bool | None = None
-        self._was_ready = False
-        self._say_waiting_at = float("inf")
         self._bad_logged = -BAD_MESSAGE_LOG_INTERVAL
         self._receivers: list[Receiver] = []
         self._stack = contextlib.ExitStack()
@@ -67,7 +66,7 @@ class Service:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self.stop.set())
         signal.signal(signal.SIGHUP, self._hang_up)
-        _follow_parent()
+        follow_parent()
         server = MetricsServer(self.name, *self._metrics_address, self.registry, self.health)
         self._stack.callback(server.close)
         self._stack.enter_context(self.bus)
@@ -78,10 +77,15 @@ class Service:
         self._stack.close()
 
     def publisher(self, endpoint: str, hwm: int) -> Publisher:
-        """Return a publisher that is closed with the service."""
-        publisher = self.bus.publisher(endpoint, hwm)
+        """Return a publisher that is closed with the service; lossless, its queue has no bound."""
+        publisher = self.bus.publisher(endpoint, self._hwm(hwm))
         self._stack.callback(publisher.close)
         return publisher
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether every frame counts."""
+        return self.config.delivery == "lossless"
 
     def live_inbox(self) -> LiveInbox:
         """Return an inbox that thins as the configuration says, and counts what it drops."""
@@ -89,15 +93,21 @@ class Service:
         return LiveInbox(self.metrics.dropped, live.backlog, live.max_age_ms / 1000)
 
     def listen(
-        self, subscriptions: Sequence[Subscription], deliver: Callable[[Message], None]
+        self, subscriptions: abc.Sequence[Subscription], deliver: Callable[[Message], None]
     ) -> None:
         """Hand each message to `deliver`, on a thread of its own, until the service closes."""
+        subscriptions = [
+            dataclasses.replace(item, hwm=self._hwm(item.hwm)) for item in subscriptions
+        ]
         receiver = self.bus.receiver(subscriptions, deliver, self.bad_message)
         self._stack.callback(receiver.close)
         self._receivers.append(receiver)
 
-    def receive(self, subscriptions: Sequence[Subscription], inbox: Inbox) -> None:
-        """Fill the inbox from the subscriptions; what was lost on the way is counted."""
+    def receive(self, subscriptions: abc.Sequence[Subscription], inbox: Inbox) -> None:
+        """Fill the inbox from the subscriptions; what was lost on the way is counted.
+
+        Lossless, nothing is: what a restarted stage did not hear comes again.
+        """
         self.health.require_input()
 
         def late(message: Message, count: int) -> None:
@@ -107,7 +117,8 @@ class Service:
         gaps = Gaps(late, self.metrics.lost)
 
         def deliver(message: Message) -> None:
-            gaps.see(message)
+            if not self.is_lossless:
+                gaps.see(message)
             if isinstance(message.header, self._primary):
                 self.health.saw_input()
             inbox.put(message)
@@ -131,6 +142,21 @@ class Service:
             self._work(inbox.take(limit, TAKE_TIMEOUT, linger), step, publisher)
             self.metrics.queue_depth.set(len(inbox))
 
+    def run_in_sequence(self, inbox: Inbox, sequence: Sequence, publisher: Publisher) -> None:
+        """Work until told to stop, on each frame once and in order, whatever comes again."""
+
+        def step(messages: list[Message]) -> list[Message]:
+            return [answer for message in messages for answer in sequence.work(message)]
+
+        while not self.stop.is_set():
+            self.check_health()
+            for message in inbox.take(1, TAKE_TIMEOUT):
+                if sequence.expects(message):
+                    self._work([message], step, publisher)
+                else:
+                    self._send(sequence.repeat(message), publisher, time.time_ns())
+            self.metrics.queue_depth.set(len(inbox))
+
     def check_health(self) -> None:
         """Note that the loop goes round, and log when readiness changes.
 
@@ -141,34 +167,14 @@ class Service:
         if self._hung_up:
             self._hung_up = False
             (self.stop if self._terminal.is_closed else self.reload).set()
-        if self._say_waiting_at == float("inf"):
-            self._say_waiting_at = time.monotonic() + SAY_WAITING_AFTER
         self.health.beat()
         missing = self.health.missing()
         self.metrics.ready.set(not missing)
-        self._say(not missing, "; ".join(missing.values()))
+        self._readiness.tell("; ".join(missing.values()), self.metrics_url)
 
     def _hang_up(self, *_: object) -> None:
         # Looked at by the loop: the terminal may still be there at the moment of the signal.
         self._hung_up = True
-
-    def _say(self, ready: bool, lacking: str) -> None:
-        """Log the state where it is another than was last said."""
-        # Stages start in any order: that the one before is not there yet is no news at first.
-        early = time.monotonic() < self._say_waiting_at
-        if ready == self._said or (early and not ready and self._said is None):
-            return
-        if ready and self._was_ready:
-            log.info("ready again")
-        elif ready:
-            seconds = time.time() - psutil.Process().create_time()
-            log.info("ready after %.1f s, metrics on %s", seconds, self.metrics_url)
-        elif self._was_ready:
-            log.warning("not ready: %s", lacking)
-        else:
-            log.info("waiting: %s; metrics on %s", lacking, self.metrics_url)
-        self._said = ready
-        self._was_ready = self._was_ready or ready
 
     def bad_message(self, error: MessageError) -> None:
         """Count a broken message, and log it once a minute at most."""
@@ -194,12 +200,20 @@ class Service:
             for message in counted:
                 self.metrics.dropped(message, "bad")
             return
+        self._send(answers, publisher, taken)
         for answer in answers:
-            publisher.send(stamped(answer, self.name, taken))
             self.metrics.faces(answer)
         now = time.time_ns()
         for message in counted:
             self.metrics.given(message.header.stream, (now - message.header.t) / 1e9)
+
+    def _send(self, answers: Iterable[Message], publisher: Publisher, taken: int) -> None:
+        for answer in answers:
+            publisher.send(stamped(answer, self.name, taken))
+
+    def _hwm(self, hwm: int) -> int:
+        # Lossless, only what capture holds is a bound; a full queue would drop.
+        return 0 if self.is_lossless else hwm
 
     def _timed(self, step: Step, messages: list[Message]) -> list[Message]:
         if not messages:
@@ -213,22 +227,3 @@ def stamped(message: Message, stage: str, taken: int) -> Message:
     header = message.header
     marks = {**header.marks, stage: (taken, time.time_ns())}
     return Message(msgspec.structs.replace(header, marks=marks), message.payload, message.shard)
-
-
-def _follow_parent() -> None:
-    """End with the supervisor that started this process, however that one ends.
-
-    PR_SET_PDEATHSIG exists on Linux alone; a look at the parent twice a second works everywhere.
-    """
-    supervisor = os.environ.get("EMOSTREAM_SUPERVISOR")
-    if supervisor is None:
-        return
-
-    def watch() -> None:
-        while os.getppid() == int(supervisor):
-            time.sleep(PARENT_POLL)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(3)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()

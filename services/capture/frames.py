@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Literal
 
 import cv2
+import msgspec
 
 from services.capture.pictures import Picture
 from shared.messages import Frame, Message
@@ -14,11 +15,12 @@ from shared.messages import Frame, Message
 class Framer:
     """Makes the `frame/` messages of one start of the capture.
 
-    `run` names this start; `encoding` is `bgr8`, or `jpeg` of the given quality.
+    `run` names this start, by default as no other; `encoding` is `bgr8`, or `jpeg` of the given
+    quality.
     """
 
-    def __init__(self, encoding: Literal["bgr8", "jpeg"], jpeg_quality: int) -> None:
-        self.run = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"
+    def __init__(self, encoding: Literal["bgr8", "jpeg"], jpeg_quality: int, run: str = "") -> None:
+        self.run = run or f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"
         self._encoding = encoding
         self._parameters = (cv2.IMWRITE_JPEG_QUALITY, jpeg_quality)
         self._sizes: dict[str, tuple[int, int]] = {}
@@ -48,23 +50,28 @@ class Framer:
         """Return how many frames of the stream were made."""
         return self._counts[stream]
 
-    def end(self, stream: str) -> Message:
-        """Return the message that says that the stream has ended."""
+    def end(self, stream: str, error: str = "") -> Message:
+        """Return the message that says that the stream has ended, and why where it broke off."""
+        frames = self._counts[stream]
+        header = self.blank(stream)
+        return Message(
+            msgspec.structs.replace(header, seq=frames, end=True, frames=frames, error=error)
+        )
+
+    def blank(self, stream: str) -> Frame:
+        """Return the header of what is no frame."""
         width, height = self._sizes.get(stream, (1, 1))
-        header = Frame(
+        return Frame(
             stream=stream,
             run=self.run,
-            seq=self._counts[stream],
+            seq=0,
             t=time.time_ns(),
             pts=self._pts.get(stream, 0),
             marks={},
             width=width,
             height=height,
             encoding=self._encoding,
-            end=True,
-            frames=self._counts[stream],
         )
-        return Message(header)
 
     def _encoded(self, picture: Picture) -> memoryview:
         if self._encoding == "bgr8":

@@ -7,6 +7,7 @@ import cv2
 
 from services.capture.flow import Flow
 from services.capture.frames import Framer
+from services.capture.lossless import give_all
 from services.capture.metrics import SourceCollector
 from services.capture.pictures import Picture
 from services.capture.source import State, Status
@@ -24,6 +25,9 @@ def run(config: Config, instance: int) -> None:
     cv2.setNumThreads(1)
     with Service("capture", config, settings.metrics, Frame, instance) as service:
         publisher = service.publisher(settings.bind, LIVE_HWM)
+        if config.delivery == "lossless":
+            give_all(config, service, publisher)
+            return
         framer = Framer(settings.encoding, settings.jpeg_quality)
         flow = Flow(framer.run, config.live.backlog)
         if fast:

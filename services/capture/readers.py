@@ -1,5 +1,6 @@
 """The sources of pictures, each an iterator that opens on its first step and ends with its last."""
 
+import contextlib
 import re
 import sys
 from pathlib import Path
@@ -38,7 +39,7 @@ def read(settings: Source, skipped: Skipped, clock: Clock) -> Pictures:
             fps = settings.fps or DEFAULT_FPS
             pictures = folder_pictures(local_path(settings.url), fps, skipped)
         case Kind.FILE:
-            pictures = file_pictures(settings.url, skipped)
+            pictures = sampled(file_pictures(settings.url, skipped), settings.sample)
     return paced(pictures, clock) if settings.pace == "real" else pictures
 
 
@@ -50,6 +51,21 @@ def demo_pictures(settings: Source) -> Pictures:
     while True:
         yield Picture(demo.frame(n), round(n * 1e9 / fps))
         n += 1
+
+
+def sampled(pictures: Pictures, rate: float) -> Pictures:
+    """Leave out pictures so that at most `rate` a second of the source's time remain; 0 keeps all.
+
+    The first picture of each interval of 1 / `rate` s is taken, so the times do not drift.
+    """
+    taken = -1
+    with contextlib.closing(pictures):
+        for picture in pictures:
+            # A picture at an interval's edge must not fall to the one before by rounding.
+            interval = int(picture.pts * rate / 1e9 + 1e-6)
+            if not rate or interval > taken:
+                taken = interval
+                yield picture
 
 
 def folder_pictures(folder: Path, fps: float, skipped: Skipped) -> Pictures:

@@ -60,6 +60,14 @@ class Baseline:
         powers = np.exp(logits - self.discounts)
         return np.asarray(powers / powers.sum(), np.float64)
 
+    def state(self) -> tuple[list[float], int | None]:
+        """Return what was learnt, exactly."""
+        return self.discounts.tolist(), self._pts
+
+    def restore(self, state: tuple[list[float], int | None]) -> None:
+        """Take up what was learnt before."""
+        self.discounts, self._pts = np.array(state[0]), state[1]
+
     def _elapsed(self, pts: int) -> float:
         """Return the s since the last frame: none where time went back, a gap for one at most."""
         if self._pts is None:

@@ -12,11 +12,12 @@ from services.classifier.metrics import ClassifierMetrics
 from services.classifier.smoothing import Rules
 from services.classifier.stage import ClassifierStage
 from services.classifier.swap import Swap
-from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
+from shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
 from shared.config import Classifier as Settings
 from shared.config import Config
-from shared.inbox import LiveInbox
+from shared.inbox import FullInbox, LiveInbox
 from shared.messages import Faces, Message
+from shared.sequence import Sequence
 from shared.service import Service
 
 SWITCH_S = 0.0005
@@ -34,33 +35,56 @@ def run(config: Config, instance: int) -> None:
         stage = ClassifierStage(
             model, metrics, rules, settings.max_batch, baseline=settings.baseline
         )
-        inbox = service.live_inbox()
-        swap = Swap(
-            model,
-            functools.partial(_open_beside, settings, inbox),
-            metrics.swaps.labels("refused").inc,
-            service.reload,
-            service.stop,
-        )
-        del model  # once another has taken over, nothing shall keep this one in memory
         shards = range(settings.shard, config.detector.shards, settings.of)
-        topics = [f"faces/{shard}/" for shard in shards]
-        service.receive([Subscription(config.connect.faces, topics, LIVE_HWM)], inbox)
+        faces = Subscription(config.connect.faces, [f"faces/{n}/" for n in shards], LIVE_HWM)
         log.info("emotions are on %s", publisher.endpoint)
-        linger = settings.max_wait_ms / 1000
-
-        def step(messages: list[Message]) -> list[Message]:
-            answers = _take_over(stage, swap.take(), metrics)
-            answers += stage(messages)
-            if stage.failure:
-                service.health.lacks("model", stage.failure)
-            else:
-                service.health.has("model")
-            return answers
-
-        service.run(inbox, step, publisher, limit=settings.max_batch, linger=linger)
+        if service.is_lossless:
+            _answer_all(service, stage, faces, publisher)
+        else:
+            inbox = service.live_inbox()
+            swap = Swap(
+                model,
+                functools.partial(_open_beside, settings, inbox),
+                metrics.swaps.labels("refused").inc,
+                service.reload,
+                service.stop,
+            )
+            del model  # once another has taken over, nothing shall keep this one in memory
+            service.receive([faces], inbox)
+            step = functools.partial(_answer_live, service, stage, swap, metrics)
+            service.run(inbox, step, publisher, settings.max_batch, settings.max_wait_ms / 1000)
     # Everything of ours is closed; TensorFlow's own teardown would take seconds more.
     os._exit(0)
+
+
+def _answer_all(
+    service: Service, stage: ClassifierStage, faces: Subscription, publisher: Publisher
+) -> None:
+    """Answer each frame once, in order, with the same model from beginning to end.
+
+    A batch is the faces of one frame, so that the same file gives the same figures.
+    """
+    inbox = FullInbox()
+    service.receive([faces], inbox)
+    window = service.config.lossless.window
+    sequence = Sequence("classifier", stage, lambda message: stage([message]), window)
+    service.run_in_sequence(inbox, sequence, publisher)
+
+
+def _answer_live(
+    service: Service,
+    stage: ClassifierStage,
+    swap: Swap,
+    metrics: ClassifierMetrics,
+    messages: list[Message],
+) -> list[Message]:
+    answers = _take_over(stage, swap.take(), metrics)
+    answers += stage(messages)
+    if stage.failure:
+        service.health.lacks("model", stage.failure)
+    else:
+        service.health.has("model")
+    return answers
 
 
 def open_model(settings: Settings) -> Classifier:

@@ -59,6 +59,16 @@ class ShownLabel:
         self.smoothed = self.smoothed + weight * (probabilities - self.smoothed)
         return self._choose(pts)
 
+    def state(self) -> tuple[list[float], int, int, int, list[tuple[int, int]]]:
+        """Return all that it goes on from, exactly."""
+        ahead = list(self._ahead.items())
+        return self.smoothed.tolist(), self._pts, self.label, self.since, ahead
+
+    def restore(self, state: tuple[list[float], int, int, int, list[tuple[int, int]]]) -> None:
+        """Go on from there."""
+        smoothed, self._pts, self.label, self.since, ahead = state
+        self.smoothed, self._ahead = np.array(smoothed), dict(ahead)
+
     def _weight(self, elapsed: int) -> float:
         if self._rules.smoothing == 0:
             return 1.0

@@ -7,7 +7,15 @@ from services.classifier.batches import Batches, Model, Probabilities
 from services.classifier.metrics import ClassifierMetrics
 from services.classifier.smoothing import Rules
 from services.classifier.tracks import PartTracks
-from shared.messages import Emotion, EmotionFace, Event, Faces, Message, common_fields
+from shared.messages import (
+    Emotion,
+    EmotionFace,
+    Event,
+    Faces,
+    Header,
+    Message,
+    common_fields,
+)
 
 
 class ClassifierStage:
@@ -79,6 +87,21 @@ class ClassifierStage:
             answers.append(Message(emotion))
         return answers
 
+    def state(self, header: Header) -> bytes:
+        """Return what is remembered of the header's part of its stream."""
+        assert isinstance(header, Faces)
+        tracks = self._parts.get((header.stream, header.part))
+        return tracks.state() if tracks else b""
+
+    def restore(self, header: Header, state: bytes | None) -> None:
+        """Remember `state` of that part, or nothing where there is none."""
+        assert isinstance(header, Faces)
+        key = (header.stream, header.part)
+        self._parts.pop(key, None)
+        if state:
+            self._parts[key] = self._tracks_from(header)
+            self._parts[key].restore(state)
+
     def _answer(
         self, header: Faces, probabilities: Probabilities | None
     ) -> tuple[list[Event], Emotion]:
@@ -105,13 +128,14 @@ class ClassifierStage:
         self, header: Faces, probabilities: Probabilities | None
     ) -> tuple[list[Event], Emotion]:
         key = (header.stream, header.part)
-        labels = self._batches.model.labels
-        fresh = PartTracks(labels, self._rules, header, self._neutral)
-        tracks = self._parts.setdefault(key, fresh)
+        tracks = self._parts.setdefault(key, self._tracks_from(header))
         if probabilities is None:
             return tracks.update_unclassified(header), self._emotion(header, degraded=True)
         events, faces = tracks.update(header, probabilities)
         return events, self._emotion(header, faces)
+
+    def _tracks_from(self, header: Faces) -> PartTracks:
+        return PartTracks(self._batches.model.labels, self._rules, header, self._neutral)
 
     def _neutral_of(self, model: Model) -> int | None:
         return neutral_of(model.labels, model.name) if self._baseline else None

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgpack
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,6 +74,29 @@ class PartTracks:
     def leave(self) -> list[Event]:
         """Let all tracks leave; their events carry the header of the last frame."""
         return [self._forget(number) for number in list(self._tracks)]
+
+    def state(self) -> bytes:
+        """Return all that it goes on from, exactly: the last frame, the tracks, the baselines."""
+        tracks = [(number, t.seen, t.shown.state()) for number, t in self._tracks.items()]
+        baselines = [(number, known.state()) for number, known in self._baselines.items()]
+        at = (self._header.seq, self._header.t, self._header.pts)
+        state: bytes = msgpack.packb((at, tracks, baselines))
+        return state
+
+    def restore(self, state: bytes) -> None:
+        """Go on from there."""
+        (seq, t, pts), tracks, baselines = msgpack.unpackb(state)
+        self._header = msgspec.structs.replace(
+            self._header, seq=seq, t=t, pts=pts, probe=False, pid=0, base=0, states={}
+        )
+        for number, seen, shown in tracks:
+            known = ShownLabel(self._rules, np.zeros(len(self._labels)), seen)
+            known.restore(shown)
+            self._tracks[number] = _Track(known, seen)
+        for number, learnt in baselines:
+            assert self._neutral is not None
+            self._baselines[number] = Baseline(self._neutral, len(self._labels))
+            self._baselines[number].restore(learnt)
 
     def _centred(self, number: int, given: NDArray[np.floating]) -> NDArray[np.floating]:
         if self._neutral is None:

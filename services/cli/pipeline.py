@@ -61,7 +61,7 @@ class Pipeline:
         self.log = folder / "log.txt"
         self._file = folder / "config.toml"
         self._file.write_text(
-            tomli_w.dumps(_without_none(msgspec.to_builtins(self.config))), "utf-8"
+            tomli_w.dumps(without_none(msgspec.to_builtins(self.config))), "utf-8"
         )
         self._output: IO[bytes] | None = None
         self._honcho: subprocess.Popen[bytes] | None = None
@@ -156,10 +156,10 @@ class Pipeline:
         raise EmostreamError(f"the pipeline is not ready: {missing}\n{tail}")
 
 
-def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+def without_none(table: dict[str, Any]) -> dict[str, Any]:
     """Return the table without what is unset, which TOML cannot write."""
     return {
-        key: _without_none(value) if isinstance(value, dict) else value
+        key: without_none(value) if isinstance(value, dict) else value
         for key, value in table.items()
         if value is not None
     }

@@ -25,9 +25,9 @@ PAUSE = 0.5
 # Ctrl-C ends everything within 5 s, so a stage has this long before it is killed.
 GRACE = 3.5
 POLL = 0.1
-# Exit codes that a restart cannot mend: the end of the work, a configuration that is wrong, and an
-# address in use or weights that are missing (see shared/errors.py).
-FINAL = (0, 2, 3)
+# Exit codes that a restart cannot mend: the end of the work, a configuration that is wrong, an
+# address in use or weights that are missing, delivery that stopped (see shared/errors.py).
+FINAL = (0, 2, 3, 4)
 log = logging.getLogger("emostream")
 
 

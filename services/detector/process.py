@@ -11,7 +11,9 @@ from services.detector.tiling import Tiling
 from services.detector.tracking import track_ids
 from shared.bus import LIVE_HWM, Subscription
 from shared.config import Config
+from shared.inbox import FullInbox
 from shared.messages import Frame
+from shared.sequence import Sequence
 from shared.service import Service
 
 
@@ -40,8 +42,12 @@ def run(config: Config, instance: int) -> None:
             leave_after=settings.leave_after,
             shards=settings.shards,
         )
-        inbox = service.live_inbox()
+        inbox = FullInbox() if service.is_lossless else service.live_inbox()
         service.receive([Subscription(config.connect.frame, ["frame/"], LIVE_HWM)], inbox)
+        if service.is_lossless:
+            sequence = Sequence("detector", stage, stage, config.lossless.window)
+            service.run_in_sequence(inbox, sequence, publisher)
+            return
         service.run(
             inbox,
             lambda messages: [answer for message in messages for answer in stage(message)],

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import msgpack
 import numpy as np
 
 from models.alignment import align
 from services.detector.detection import Detection, FaceDetector, Image
 from services.detector.tiling import Tiling, merge, search
 from services.detector.tracking import Tracker
-from shared.messages import Face, Faces, Frame, Message, common_fields
+from shared.messages import Face, Faces, Frame, Header, Message, common_fields
 from shared.pixels import image
 
 
@@ -65,7 +66,23 @@ class DetectorStage:
         tracked = stream.tracker.update(self._detect(frame, stream, header.pts), header.pts)
         return [self._answer(header, frame, shard, tracked) for shard in range(self._shards)]
 
-    def _stream(self, header: Frame) -> _Stream:
+    def state(self, header: Header) -> bytes:
+        """Return what is remembered of the stream: its tracks and the tiles' turn."""
+        stream = self._streams.get(header.stream)
+        if stream is None:
+            return b""
+        state: bytes = msgpack.packb((stream.frames, stream.tracker.state()))
+        return state
+
+    def restore(self, header: Header, state: bytes | None) -> None:
+        """Remember `state` of the stream, or nothing where there is none."""
+        self._streams.pop(header.stream, None)
+        if state:
+            stream = self._stream(header)
+            stream.frames, tracks = msgpack.unpackb(state)
+            stream.tracker.restore(tracks)
+
+    def _stream(self, header: Header) -> _Stream:
         """Return what is remembered of the stream; nothing, where a new run begins."""
         stream = self._streams.get(header.stream)
         if stream is None or stream.run != header.run:

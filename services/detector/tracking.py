@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -111,6 +112,20 @@ class Tracker:
                 continue
             tracked.append((track.id, detection))
         return tracked
+
+    def state(self) -> list[tuple[object, ...]]:
+        """Return the tracks as plain numbers, exactly."""
+        return [
+            (t.id, *t.centre.tolist(), *t.size.tolist(), *t.velocity.tolist(), t.seen, t.is_new)
+            for t in self._tracks
+        ]
+
+    def restore(self, state: Sequence[Sequence[Any]]) -> None:
+        """Take the tracks of `state` in place of its own."""
+        self._tracks = [
+            Track(id, np.array(row[:2]), np.array(row[2:4]), seen, np.array(row[4:]), is_new)
+            for id, *row, seen, is_new in state
+        ]
 
     def _begin(self, box: Box, pts: int) -> Track:
         size = np.array(box[2:])

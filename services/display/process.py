@@ -13,7 +13,8 @@ from services.display.metrics import DisplayMetrics
 from services.display.server import PageServer
 from services.display.stage import DisplayStage, Outlet
 from services.display.window import Window
-from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription, check_exposure, shifted_port
+from shared.addresses import check_exposure, shifted_port
+from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from shared.config import Config
 from shared.errors import EmostreamError
 from shared.inbox import FullInbox

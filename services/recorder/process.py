@@ -5,13 +5,14 @@ from pathlib import Path
 
 import cv2
 
+from services.recorder.ledger import LosslessRecorder
 from services.recorder.metrics import RecorderMetrics
 from services.recorder.retention import DAY_S, Limits, Retention
 from services.recorder.stage import RecorderStage
 from services.recorder.store import Store
 from services.recorder.video import MAX_FILE_BYTES, StreamVideo, best_encoder
 from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
-from shared.config import Config
+from shared.config import Config, Recorder
 from shared.errors import RecordingError
 from shared.inbox import FullInbox
 from shared.messages import Emotion, Frame
@@ -26,6 +27,9 @@ TAKE_AT_MOST = 8
 def run(config: Config, instance: int) -> None:
     """Record what is seen until told to stop."""
     settings = config.recorder
+    if config.delivery == "lossless":
+        _record_all(config, instance)
+        return
     primary = Frame if settings.video else Emotion
     cv2.setNumThreads(1)
     with (
@@ -41,15 +45,23 @@ def run(config: Config, instance: int) -> None:
         service.run(inbox, stage, publisher, limit=TAKE_AT_MOST)
 
 
+def _record_all(config: Config, instance: int) -> None:
+    """Record every answer and confirm it. Only the rows are kept, and all of them."""
+    settings = config.recorder
+    with (
+        Service("recorder", config, settings.metrics, Emotion, instance) as service,
+        contextlib.closing(Store(_folder(settings) / DATABASE)) as store,
+    ):
+        publisher = service.publisher(settings.bind, RESULTS_HWM)
+        inbox = FullInbox()
+        stage = LosslessRecorder(store, RecorderMetrics(service.registry), service.bad_message)
+        service.receive([Subscription(config.connect.emotion, stage.topics, RESULTS_HWM)], inbox)
+        service.run(inbox, stage, publisher, limit=TAKE_AT_MOST)
+
+
 def _stage(config: Config, service: Service) -> RecorderStage:
     settings = config.recorder
-    folder = Path(settings.folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RecordingError(
-            f"recorder.folder {folder} cannot be made: {error.strerror}; name another place"
-        ) from error
+    folder = _folder(settings)
     store = Store(folder / DATABASE)
     metrics = RecorderMetrics(service.registry)
     limits = Limits(settings.max_gb * 1e9, settings.max_days * DAY_S)
@@ -66,3 +78,15 @@ def _stage(config: Config, service: Service) -> RecorderStage:
         service.bad_message,
         wait=config.live.join_ms / 1000,
     )
+
+
+def _folder(settings: Recorder) -> Path:
+    """Return the folder of the recordings, made where it is missing."""
+    folder = Path(settings.folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(
+            f"recorder.folder {folder} cannot be made: {error.strerror}; name another place"
+        ) from error
+    return folder

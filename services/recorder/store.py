@@ -7,17 +7,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
+import msgpack
+
 from services.recorder.schema import SCHEMA, SCHEMA_VERSION, UPGRADE, LabelColumns, add_observation
 from shared.errors import MessageError, RecordingError
 from shared.messages import Emotion, EmotionFace, Event, Header
 
-Row: TypeAlias = tuple[str | int | float | None, ...]
+Row: TypeAlias = tuple[str | int | float | bytes | None, ...]
+
+States: TypeAlias = dict[str, bytes]
 
 BUSY_TIMEOUT: Final = 5.0
 LARGEST: Final = 2**63 - 1
 
 ADD_RUN: Final = "INSERT INTO runs (stream, run, began) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 END_RUN: Final = "UPDATE runs SET frames = ?, error = ? WHERE stream = ? AND run = ?"
+KEEP_STATES: Final = "INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)"
+GET_STATES: Final = "SELECT seq, states FROM states WHERE stream = ? AND run = ?"
+GET_END: Final = "SELECT frames FROM runs WHERE stream = ? AND run = ?"
 ADD_FRAME: Final = """
 INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?)
 ON CONFLICT DO UPDATE SET faces = faces + excluded.faces, answered = answered + 1,
@@ -96,6 +103,22 @@ class Store:
         self._add_run(header)
         what = (header.kind, header.track, header.label, header.previous)
         self._batch(ADD_EVENT, (*_place(header), *what, header.confidence, header.since))
+
+    def keep_states(self, header: Header, seq: int, states: States) -> None:
+        """Keep what the stages remember after frame `seq`, in place of what they did before."""
+        packed = msgpack.packb(states)
+        self._batch(KEEP_STATES, (header.stream, header.run, seq, packed))
+
+    def position(self, stream: str, run: str) -> tuple[int, bool, States]:
+        """Return the last `seq` of a run that was recorded without loss, -1 where none was.
+
+        With it, whether the run's end was recorded, and the states kept there.
+        """
+        with _translated(self.path):
+            state = self._connection.execute(GET_STATES, (stream, run)).fetchone()
+            end = self._connection.execute(GET_END, (stream, run)).fetchone()
+        seq, packed = state or (-1, msgpack.packb({}))
+        return seq, bool(end and end[0] is not None), msgpack.unpackb(packed)
 
     def end_run(self, header: Header) -> None:
         """Note how many frames the run of an `end` message had."""

@@ -2,56 +2,33 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import av
-import cv2
 import numpy as np
-from av.codec.codec import UnknownCodecError
 from av.error import FFmpegError
-from av.video.frame import PictureType, VideoFrame
+from av.packet import Packet
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from services.recorder.encoding import ENCODERS as ENCODERS
+from services.recorder.encoding import VideoTrack
+from services.recorder.encoding import best_encoder as best_encoder
 from shared.errors import RecordingError
 from shared.messages import Frame
 
 Image = NDArray[np.uint8]
 
-# MPEG-4 takes no finer time base than 1/65535 s.
-TIME_BASE: Final = Fraction(1, 60_000)
-TICK_NS: Final = Fraction(10**9, 60_000)
-KEYFRAME_TICKS: Final = 2 * 60_000
-NOMINAL_FPS: Final = 25
 # Each frame reaches the disk as a fragment when the next one comes; closing makes it a plain MP4.
 CONTAINER: Final = {"movflags": "hybrid_fragmented+frag_every_frame", "flush_packets": "1"}
-ENCODERS: Final = {
-    "libx264": {"preset": "ultrafast", "tune": "zerolatency", "crf": "23", "forced-idr": "1"},
-    "mpeg4": {"flags": "+qscale", "global_quality": "590"},
-}
-# What OpenCV converts to, so that players need not guess by the size of the picture.
-BT601, LIMITED_RANGE = 6, 1
-
 JUMP_BACK_NS: Final = 10**9
 MAX_FILE_NS: Final = 600 * 10**9
 MAX_FILE_BYTES: Final = 200_000_000
 FILE_NAME: Final = re.compile(r"\d{8}T\d{6}Z-\w{1,32}-\d+\.mp4", re.ASCII)
-
-
-def best_encoder(encoders: Sequence[str] = tuple(ENCODERS)) -> str:
-    """Return the first of the encoders that this FFmpeg has; RecordingError where it has none."""
-    for name in encoders:
-        with contextlib.suppress(UnknownCodecError):
-            av.Codec(name, "w")
-            return name
-    raise RecordingError(
-        f"this PyAV has no video encoder ({', '.join(encoders)}): install PyAV's own wheel, "
-        "or set recorder.video = false"
-    )
 
 
 class VideoWriter:
@@ -64,21 +41,10 @@ class VideoWriter:
     def __init__(self, path: Path, width: int, height: int, encoder: str = "libx264") -> None:
         self.path = path
         self.bytes = 0
-        self._padding = (height % 2, width % 2)
-        self._start: int | None = None
-        self._last = -1
-        self._keyframe = 0
         self._open = True
         with _translated(path):
             self._container = av.open(path, "w", format="mp4", options=CONTAINER)
-            stream = self._container.add_stream(encoder, NOMINAL_FPS, ENCODERS[encoder])
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height = width + self._padding[1], height + self._padding[0]
-        stream.pix_fmt = "yuv420p"
-        context = stream.codec_context
-        context.time_base, context.thread_count, context.gop_size = TIME_BASE, 1, 10**6
-        context.colorspace, context.color_range = BT601, LIMITED_RANGE
-        self._stream = stream
+            self._track = VideoTrack(self._container, width, height, encoder, ENCODERS[encoder])
 
     def __enter__(self) -> Self:
         return self
@@ -96,17 +62,8 @@ class VideoWriter:
 
         A pts that is not later than the last one is moved behind it by 1/60000 s.
         """
-        frame = self._convert(image)
-        if self._start is None:
-            self._start = pts
-        tick = max(round((pts - self._start) / TICK_NS), self._last + 1)
-        if self._last < 0 or tick - self._keyframe >= KEYFRAME_TICKS:
-            self._keyframe = tick
-            frame.pict_type = PictureType.I
-        frame.pts, frame.time_base = tick, TIME_BASE
-        self._last = tick
         with _translated(self.path):
-            self._encode(frame)
+            self._mux(self._track.encode(image, pts))
 
     def close(self) -> None:
         """Finish the file; a second call does nothing."""
@@ -115,22 +72,12 @@ class VideoWriter:
         self._open = False
         with _translated(self.path):
             try:
-                if self._start is not None:
-                    self._encode(None)
+                self._mux(self._track.flush())
             finally:
                 self._container.close()
 
-    def _convert(self, image: Image) -> VideoFrame:
-        if any(self._padding):
-            down, right = self._padding
-            padded = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_REPLICATE)
-            image = np.asarray(padded, np.uint8)
-        # A fifth of the time that FFmpeg's own conversion takes.
-        planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
-        return VideoFrame.from_ndarray(planes, format="yuv420p")
-
-    def _encode(self, frame: VideoFrame | None) -> None:
-        for packet in self._stream.encode(frame):
+    def _mux(self, packets: "list[Packet[VideoStream]]") -> None:
+        for packet in packets:
             self.bytes += packet.size
             self._container.mux(packet)
 

@@ -8,8 +8,9 @@ import pytest
 from services.capture.flow import PATIENCE, Flow
 from services.capture.frames import Framer
 from services.capture.pictures import Picture
-from shared.messages import Emotion, Frame, Message, decode, encode
+from shared.messages import Emotion, Frame, Message
 from shared.pixels import image
+from shared.wire import decode, encode
 
 
 def picture(value: int = 7, pts: int = 5, shape: tuple[int, ...] = (4, 6, 3)) -> Picture:

@@ -8,7 +8,8 @@ from services.classifier.metrics import ClassifierMetrics
 from services.classifier.smoothing import NS, Rules
 from services.classifier.stage import ClassifierStage
 from shared.errors import ModelError
-from shared.messages import Emotion, Event, Face, Faces, Message, decode, encode
+from shared.messages import Emotion, Event, Face, Faces, Message
+from shared.wire import decode, encode
 
 LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 FRAME = NS // 25

@@ -79,3 +79,31 @@ def test_a_wrong_configuration_ends_with_code_2_and_one_line(
     error = capsys.readouterr().err
     assert "missing.toml" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ([], "lossless.credit_from"),
+        (['lossless.credit_from=["recorder"]'], "capture.sources: demo cannot wait"),
+        (
+            [
+                'lossless.credit_from=["recorder"]',
+                'capture.sources=[{url="a.mp4", pace="fast", loop=true}]',
+            ],
+            "capture.sources: demo cannot wait",
+        ),
+        (['lossless.credit_from=["recorder"]', "recorder.video=true"], "recorder.video"),
+        (['lossless.credit_from=["display"]'], "write one of recorder"),
+    ],
+)
+def test_lossless_delivery_needs_somebody_who_confirms_and_sources_that_wait(
+    settings: list[str], path: str
+) -> None:
+    with pytest.raises(ConfigError, match=path):
+        load(None, ["delivery=lossless", *settings])
+
+
+def test_the_configuration_for_recordings_is_lossless() -> None:
+    config = load(Path("configs/analyze.toml"))
+    assert (config.delivery, config.lossless.credit_from) == ("lossless", ("recorder",))

@@ -13,8 +13,9 @@ from services.detector.stage import DetectorStage
 from services.detector.tiling import Tiling
 from services.detector.tracking import track_ids
 from shared.errors import MessageError
-from shared.messages import Faces, Frame, Message, decode, encode
+from shared.messages import Faces, Frame, Message
 from shared.pixels import crops
+from shared.wire import decode, encode
 
 ROOT = Path(__file__).parents[2]
 CLIPS = ROOT / "../shared/data/clips"

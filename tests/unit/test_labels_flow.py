@@ -15,7 +15,8 @@ from services.recorder.store import Store
 from shared.annotate import annotate
 from shared.colors import COLORS, bgr
 from shared.join import Joined
-from shared.messages import Emotion, Event, Frame, Message, decode, encode
+from shared.messages import Emotion, Event, Frame, Message
+from shared.wire import decode, encode
 from tests.unit.test_classifier_stage import Bench, Model, faces
 
 ROOT = Path(__file__).parents[2]

@@ -14,9 +14,8 @@ from shared.messages import (
     Faces,
     Frame,
     Message,
-    decode,
-    encode,
 )
+from shared.wire import decode, encode
 
 COMMON = {"stream": "cam1", "run": "r1", "seq": 7, "t": 10**18, "pts": 40_000_000, "marks": {}}
 LANDMARKS = ((1.0, 2.0), (3.0, 4.0), (5.0, 6.0), (7.0, 8.0))

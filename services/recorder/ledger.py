@@ -1,0 +1,146 @@
+"""Lossless recording: every frame's answers written once and in order, and confirmed."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from services.recorder.metrics import RecorderMetrics
+from services.recorder.store import Store
+from shared.errors import MessageError
+from shared.messages import Credit, Emotion, Event, Message, common_fields
+
+CONSUMER: Final = "recorder"
+
+
+@dataclass(slots=True)
+class _Part:
+    """What came of one part of a stream and is not written yet."""
+
+    events: list[Event] = field(default_factory=list)
+    answers: dict[int, tuple[Emotion, list[Event]]] = field(default_factory=dict)
+    probed: int = 0  # the latest pid
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of a stream: how far it is written, and what the stages remembered there."""
+
+    run: str
+    written: int
+    states: dict[str, bytes]
+    ended: bool
+    header: Emotion
+    parts: defaultdict[int, _Part] = field(default_factory=lambda: defaultdict(_Part))
+
+
+class LosslessRecorder:
+    """Writes each frame with its events in one transaction, in order, and confirms it then.
+
+    A frame is written when the answers of all its parts are there. What comes again and was
+    written is ignored, also after a restart: the database says how far it came. `bad` is told of
+    what cannot be stored. Raises RecordingError where nothing can be written.
+    """
+
+    topics = ("emotion/", "event/")
+
+    def __init__(
+        self, store: Store, metrics: RecorderMetrics, bad: Callable[[MessageError], None]
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._bad = bad
+        self._runs: dict[str, _Run] = {}
+        self._events: defaultdict[str, list[Event]] = defaultdict(list)
+
+    def __call__(self, messages: Sequence[Message]) -> list[Message]:
+        """Record the messages; return `credit/` for what was written, and answers to probes."""
+        credits: dict[str, Credit] = {}
+        for message in messages:
+            header = message.header
+            try:
+                if isinstance(header, Event):
+                    self._events[header.stream].append(header)
+                elif isinstance(header, Emotion) and (credit := self._take(header)):
+                    pid = max(credit.pid, credits.get(header.stream, credit).pid)
+                    credits[header.stream] = msgspec.structs.replace(credit, pid=pid)
+            except MessageError as error:
+                self._bad(error)
+        self._commit()
+        return [Message(credit) for credit in credits.values()]
+
+    def _take(self, header: Emotion) -> Credit | None:
+        """Take a part's answer, end or probe; return what can be confirmed once it is committed."""
+        run = self._run(header)
+        part = run.parts[header.part]
+        if header.probe:
+            # After a probe everything that is not written comes again.
+            run.parts[header.part] = _Part(probed=header.pid)
+            self._events_of(header)
+            probed = [run.parts[number].probed for number in range(header.parts)]
+            return _credit(run, pid=header.pid) if min(probed) == header.pid else None
+        events = self._events_of(header)
+        if header.seq > run.written and not run.ended:
+            part.answers[header.seq] = header, events
+        before = (run.written, run.ended)
+        for answers in _complete(run, header.parts):
+            self._write(run, answers)
+        again = header.end and run.ended
+        return _credit(run) if again or before != (run.written, run.ended) else None
+
+    def _write(self, run: _Run, answers: Sequence[tuple[Emotion, list[Event]]]) -> None:
+        states: dict[str, bytes] = {}
+        for header, events in answers:
+            for event in events:
+                self._store.add_event(event)
+            self._metrics.rows.labels("events").inc(len(events))
+            states |= header.states
+            if header.end:
+                run.ended = True
+                continue
+            self._store.add_emotion(header)
+            self._metrics.rows.labels("frames").inc()
+            self._metrics.rows.labels("observations").inc(len(header.faces))
+            run.written = header.seq
+        run.header, run.states = answers[0][0], states
+        if run.ended:
+            self._store.end_run(run.header)
+        self._store.keep_states(run.header, run.written, states)
+
+    def _commit(self) -> None:
+        if self._store.pending:
+            with self._metrics.commit_seconds.time():
+                self._store.commit()
+
+    def _run(self, header: Emotion) -> _Run:
+        run = self._runs.get(header.stream)
+        if run is None or run.run != header.run:
+            written, ended, states = self._store.position(header.stream, header.run)
+            run = _Run(header.run, written, states, ended, header)
+            self._runs[header.stream] = run
+        return run
+
+    def _events_of(self, header: Emotion) -> list[Event]:
+        """Return the events that came before the answer of this part, and wait no longer."""
+        waiting = self._events[header.stream]
+        mine = [event for event in waiting if event.track % header.parts == header.part]
+        self._events[header.stream] = [event for event in waiting if event not in mine]
+        return [event for event in mine if event.run == header.run]
+
+
+def _complete(run: _Run, parts: int) -> Iterator[list[tuple[Emotion, list[Event]]]]:
+    """Yield the answers of all parts for each frame that is next, and take them out."""
+    while all(run.written + 1 in run.parts[number].answers for number in range(parts)):
+        if run.ended:
+            return
+        yield [run.parts[number].answers.pop(run.written + 1) for number in range(parts)]
+
+
+def _credit(run: _Run, pid: int = 0) -> Credit:
+    fields = common_fields(run.header) | {
+        "seq": run.written, "pid": pid, "probe": False, "base": 0, "states": run.states,
+        "end": run.ended, "frames": run.written + 1 if run.ended else 0,
+    }  # fmt: skip
+    return Credit(**fields, consumer=CONSUMER)

@@ -1,0 +1,47 @@
+"""The addresses that processes bind: whom they reach, and which are another instance's."""
+
+import ipaddress
+import re
+from typing import Final
+
+from shared.errors import ConfigError
+
+PORT_STEP: Final = 100
+LAST_PORT: Final = 65_535
+TCP: Final = re.compile(r"tcp://(?P<host>.+):(?P<port>\d+|\*)")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine alone; a name other than localhost counts as beyond it."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_exposure(host: str, address: str, who: str, *, insecure: bool) -> None:
+    """Raise ConfigError for an address that other hosts could reach, unless that was asked for."""
+    if not (insecure or is_loopback(host)):
+        raise ConfigError(
+            f"{who}: {address} can be reached from other hosts and nothing is encrypted; "
+            "bind to 127.0.0.1, or write insecure = true if the network is trusted"
+        )
+
+
+def shifted(endpoint: str, instance: int) -> str:
+    """Return the endpoint with 100 x `instance` added to its port, where it has one."""
+    match = TCP.fullmatch(endpoint)
+    if not match or match["port"] == "*":
+        return endpoint
+    return f"tcp://{match['host']}:{shifted_port(int(match['port']), instance)}"
+
+
+def shifted_port(port: int, instance: int) -> int:
+    """Return the port with 100 x `instance` added; 0, any free one, stays.
+
+    Raises ConfigError where that is no port: ZeroMQ would take its lowest 16 bits.
+    """
+    moved = port + PORT_STEP * instance if port else 0
+    if not 0 <= moved <= LAST_PORT:
+        raise ConfigError(f"{moved} is no port: the last one is {LAST_PORT}")
+    return moved

@@ -1,0 +1,316 @@
+"""Lossless delivery without sockets: stages are killed, and every frame counts once.
+
+The stages here are small, but what sees to the delivery is the real thing: the window of capture,
+the sequence of each stage, the ledger and the store of the recorder.
+"""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import msgpack
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.capture.window import Window
+from services.cli.results.session import Session
+from services.recorder.ledger import LosslessRecorder
+from services.recorder.metrics import RecorderMetrics
+from services.recorder.store import Store
+from shared.config import Lossless
+from shared.errors import DeliveryError
+from shared.messages import (
+    Credit,
+    Emotion,
+    EmotionFace,
+    Event,
+    Face,
+    Faces,
+    Frame,
+    Header,
+    Message,
+    common_fields,
+)
+from shared.sequence import Sequence
+
+FRAMES = 60
+STEP = 0.02
+BLANK = Frame(
+    stream="film", run="r1", seq=0, t=5, pts=0, marks={}, width=1, height=1, encoding="bgr8"
+)
+
+
+class Counting:
+    """A stage that remembers how many frames it has worked on, and tells of it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def state(self, header: Header) -> bytes:
+        packed: bytes = msgpack.packb(self.count)
+        return packed
+
+    def restore(self, header: Header, state: bytes | None) -> None:
+        self.count = msgpack.unpackb(state) if state else 0
+
+
+class Detector(Counting):
+    def __init__(self, parts: int) -> None:
+        super().__init__()
+        self.parts = parts
+
+    def __call__(self, message: Message) -> list[Message]:
+        header = message.header
+        self.count += header.is_data
+        faces = (Face(self.count, (0, 0, 1, 1), 0.5, ()),) if header.is_data else ()
+        return [
+            Message(
+                Faces(
+                    **common_fields(header), width=1, height=1, crop=(1, 1), part=part,
+                    parts=self.parts, faces=faces if self.count % self.parts == part else (),
+                ),
+                shard=part,
+            )
+            for part in range(self.parts)
+        ]  # fmt: skip
+
+
+class Classifier(Counting):
+    def __call__(self, message: Message) -> list[Message]:
+        header = message.header
+        assert isinstance(header, Faces)
+        self.count += header.is_data
+        label = {"a": self.count / 1000}
+        faces = tuple(
+            EmotionFace(face.track, face.box, label, label, "a", self.count / 1000)
+            for face in header.faces
+        )
+        emotion = Emotion(
+            **common_fields(header), model="m", faces=faces, part=header.part, parts=header.parts,
+            degraded=False,
+        )  # fmt: skip
+        events = [
+            Message(
+                Event(
+                    **common_fields(header), kind="change", track=face.track, label="a",
+                    previous="b", confidence=0.5, since=header.pts,
+                )
+            )
+            for face in header.faces
+        ]  # fmt: skip
+        return [*events, Message(emotion)]
+
+
+class Chain:
+    """Capture, detector, classifiers and recorder, joined by lists in place of sockets."""
+
+    def __init__(self, folder: Path, parts: int = 1, frames: int = FRAMES) -> None:
+        self.folder, self.parts, self.frames = folder, parts, frames
+        self.now = 0.0
+        self.pids = iter(range(1, 10**9))
+        self.queues: dict[str, list[Message]] = {name: [] for name in ("d", "c", "r", "back")}
+        self.alive = {"d": True, "c": True, "r": True}
+        self.given = 0
+        self.worked: list[tuple[str, int]] = []
+        for name in ("capture", "d", "c", "r"):
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        settings = Lossless(credit_from=("recorder",), window=4, stall_timeout=5.0)
+        if name == "capture":
+            self.window = Window([BLANK], settings, lambda: self.now, lambda: next(self.pids))
+            self.given = 0
+        elif name == "d":
+            stage = Detector(self.parts)
+            self.detector = Sequence("detector", stage, self.noted("d", stage), 4)
+        elif name == "c":
+            self.classifiers = []
+            for _ in range(self.parts):
+                stage_c = Classifier()
+                self.classifiers.append(
+                    Sequence("classifier", stage_c, self.noted("c", stage_c), 4)
+                )
+        else:
+            metrics = RecorderMetrics(CollectorRegistry())
+            self.store = Store(self.folder / "emostream.db")
+            self.recorder = LosslessRecorder(self.store, metrics, self.refuse)
+        if name in self.alive:
+            self.alive[name] = True
+
+    def noted(
+        self, name: str, stage: Callable[[Message], list[Message]]
+    ) -> Callable[[Message], list[Message]]:
+        def work(message: Message) -> list[Message]:
+            if message.header.is_data:
+                self.worked.append((name, message.header.seq))
+            return stage(message)
+
+        return work
+
+    @staticmethod
+    def refuse(error: Exception) -> None:
+        raise AssertionError(error)
+
+    def kill(self, name: str) -> None:
+        """End a stage without warning; what waits for it is gone."""
+        if name == "r":
+            # What was not committed is lost with the process.
+            self.store._connection.close()
+        self.alive[name] = False
+        self.queues[name].clear()
+
+    def send(self, name: str, messages: list[Message]) -> None:
+        if self.alive.get(name, True):
+            self.queues[name] += messages
+
+    def step(self) -> None:
+        """Let each process do a little."""
+        self.now += STEP
+        for message in self.queues["back"]:
+            assert isinstance(message.header, Credit)
+            self.window.credit(message.header)
+        self.queues["back"].clear()
+        self.send("d", self.window.due())
+        if self.window.has_room:
+            self.send("d", self.give())
+        for name in ("d", "c", "r"):
+            for _ in range(2):
+                if self.alive[name] and self.queues[name]:
+                    self.work(name, self.queues[name].pop(0))
+
+    def give(self) -> list[Message]:
+        seq, self.given = self.given, self.given + 1
+        changes = {"seq": seq, "pts": seq * 40_000_000}
+        if seq == self.frames:
+            changes |= {"end": True, "frames": seq}
+        elif self.window.skips("film", seq):
+            return []
+        return self.window.add(Message(Frame(**{**common_fields(BLANK), **changes}, **SIZE)))
+
+    def work(self, name: str, message: Message) -> None:
+        match name:
+            case "d":
+                self.send("c", _through(self.detector, message))
+            case "c":
+                assert isinstance(message.header, Faces)
+                self.send("r", _through(self.classifiers[message.header.part], message))
+            case _:
+                self.send("back", self.recorder([message]))
+
+    def run(self, chaos: Callable[[int], None] = lambda n: None, steps: int = 20_000) -> None:
+        for n in range(steps):
+            if self.window.is_done:
+                return
+            chaos(n)
+            self.step()
+        raise AssertionError(f"no end after {steps} steps, {self.given} frames given")
+
+    def rows(self) -> list[tuple[object, ...]]:
+        with Session(self.folder / "emostream.db") as session:
+            (run,) = session.runs()
+            assert run.frames == self.frames
+            rows: list[tuple[object, ...]] = [
+                (a.frame.seq, a.frame.pts, a.state, [(f.track_id, f.confidence) for f in a.faces])
+                for a in session.answers(run)
+            ]
+            return rows + [(e.seq, e.kind, e.track_id) for e in session.events(run)]
+
+
+SIZE = {"width": 1, "height": 1, "encoding": "bgr8"}
+
+
+def _through(sequence: Sequence, message: Message) -> list[Message]:
+    return sequence.work(message) if sequence.expects(message) else sequence.repeat(message)
+
+
+def expected(frames: int = FRAMES, parts: int = 1) -> list[tuple[object, ...]]:
+    answers: list[tuple[object, ...]] = [
+        (seq, seq * 40_000_000, "whole", [(seq + 1, (seq + 1) / 1000)]) for seq in range(frames)
+    ]
+    return answers + [(seq, "change", seq + 1) for seq in range(frames)]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_every_frame_is_recorded_once_and_in_order(tmp_path: Path, parts: int) -> None:
+    chain = Chain(tmp_path, parts)
+    chain.run()
+    assert chain.rows() == expected()
+    assert chain.worked.count(("d", 7)) == 1
+
+
+@pytest.mark.parametrize("late", ["d", "c", "r"])
+def test_a_stage_that_starts_late_misses_nothing(tmp_path: Path, late: str) -> None:
+    chain = Chain(tmp_path)
+    chain.kill(late)
+    chain.run(lambda n: chain.start(late) if n == 50 else None)
+    assert chain.rows() == expected()
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("seed", range(12))
+def test_stages_killed_at_random_leave_no_trace(tmp_path: Path, seed: int, parts: int) -> None:
+    """Each stage of the chain, capture too, dies now and then and loses all that it held."""
+    dice = random.Random(seed)
+    chain = Chain(tmp_path, parts)
+    back: dict[str, int] = {}
+
+    def chaos(n: int) -> None:
+        for name, when in list(back.items()):
+            if n >= when:
+                chain.start(name)
+                del back[name]
+        if dice.random() < 0.02 and n < 4_000:
+            name = dice.choice(["capture", "d", "c", "r"])
+            if name == "capture":
+                chain.start(name)
+            elif name not in back:
+                chain.kill(name)
+                back[name] = n + dice.randint(1, 60)
+
+    chain.run(chaos)
+    assert chain.rows() == expected()
+
+
+def test_a_stage_that_hangs_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+
+    def chaos(n: int) -> None:
+        chain.alive["c"] = not 30 <= n < 130  # two seconds in which it takes nothing
+        if n == 30:
+            chain.queues["c"].clear()
+
+    chain.run(chaos)
+    assert chain.rows() == expected()
+    assert [pair for pair in chain.worked if pair[0] == "d"] == [("d", n) for n in range(FRAMES)]
+
+
+def test_without_a_stage_the_run_ends_with_a_clear_error(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    chain.kill("c")
+    with pytest.raises(DeliveryError, match=r"film: no answer from recorder for 5 s"):
+        chain.run()
+    other = Chain(tmp_path / "other")
+
+    def chaos(n: int) -> None:
+        if n == 30:
+            other.kill("d")
+
+    with pytest.raises(DeliveryError, match=r"film: frame \d+ was not written within 5 s"):
+        other.run(chaos)
+
+
+def test_an_ended_run_is_confirmed_again_to_a_capture_that_starts_anew(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    chain.run()
+    worked = len(chain.worked)
+    chain.start("capture")
+    chain.run()
+    assert chain.given == 0, "nothing needs to be read again"
+    assert len(chain.worked) == worked
+    assert chain.rows() == expected()
+
+
+def test_an_empty_recording_ends_too(tmp_path: Path) -> None:
+    chain = Chain(tmp_path, frames=0)
+    chain.run()
+    assert chain.rows() == []
