@@ -1,0 +1,162 @@
+"""The video of an analysis: the source's pictures with what was found in them, and its sound."""
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from math import nan
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import av
+import cv2
+import numpy as np
+from av.container import OutputContainer
+from numpy.typing import NDArray
+
+from services.capture.pace import Pictures, Timeline
+from services.capture.pictures import Picture
+from services.capture.readers import sampled
+from services.capture.video import Description, describe, file_pictures
+from services.cli.results.rows import Observation, Run
+from services.cli.results.session import Session
+from services.cli.results.soundtrack import Soundtrack, soundtrack
+from services.recorder.encoding import FILE_ENCODERS, VideoTrack, best_encoder
+from shared.annotate import annotate, label_and_confidence
+from shared.errors import RecordingError, SourceError
+from shared.messages import EmotionFace
+
+Image: TypeAlias = NDArray[np.uint8]
+Tell: TypeAlias = Callable[[int, int], None]
+
+# How many pictures are decoded ahead of the one that is drawn on.
+AHEAD: Final = 4
+# Players on the web can seek before they have the whole file.
+CONTAINER: Final = {"movflags": "+faststart"}
+
+
+def write_annotated(
+    video: Path, target: Path, session: Session, run: Run, tell: Tell, sample: float = 0.0
+) -> int:
+    """Write the video file anew as MP4, with the run's faces drawn on it, and its sound.
+
+    Picture n of the file, of those that a capture with this `sample` takes, is frame n of the run;
+    the run's last is the video's last. Each is shown at its real time, the first at 0. `tell` is
+    called with the number of pictures done and their total. The file takes its name when it is
+    whole. Returns the number of pictures; where it is 0 there is no file. Raises SourceError where
+    the video cannot be opened, RecordingError where the target cannot be written.
+    """
+    total = run.last + 1
+    if not total:
+        return 0
+    description, done = describe(video), 0
+    pictures = _ahead(_readable(sampled(file_pictures(str(video), lambda line: None), sample)))
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with contextlib.closing(pictures), _film(part, target, video, description) as film:
+            for image, pts in _drawn(islice(pictures, total), session, run):
+                film.add(image, pts)
+                done += 1
+                tell(done, total)
+            film.finish(whole=run.frames == total)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return done
+
+
+class _Film:
+    """The file that is being written."""
+
+    def __init__(
+        self, container: OutputContainer, video: VideoTrack, sound: Soundtrack, what: Description
+    ) -> None:
+        self._container, self._video, self._sound = container, video, sound
+        self._size = (what.width, what.height)
+        self._pts = 0
+
+    def add(self, image: Image, pts: int) -> None:
+        """Add a picture of any size, and the sound before it."""
+        self._pts = pts
+        self._container.mux(self._video.encode(_fitted(image, *self._size), pts))
+        self._sound.write(pts)
+
+    def finish(self, whole: bool) -> None:
+        """Add what the encoders hold back; and, of a whole video, the sound after its pictures."""
+        self._container.mux(self._video.flush())
+        self._sound.write(None if whole else self._pts)
+
+
+@contextlib.contextmanager
+def _film(part: Path, target: Path, video: Path, what: Description) -> Iterator[_Film]:
+    encoder = best_encoder()
+    try:
+        with av.open(part, "w", format="mp4", options=CONTAINER) as container:
+            track = VideoTrack(
+                container, what.width, what.height, encoder, FILE_ENCODERS[encoder], threads=0,
+                aspect=what.pixel_aspect,
+            )  # fmt: skip
+            with soundtrack(video, container, what.start) as sound:
+                yield _Film(container, track, sound, what)
+    except (av.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RecordingError(
+            f"cannot write {target}: {reason}. Make room or allow writing there, or go without it "
+            "(--no-video)"
+        ) from error
+
+
+def _readable(pictures: Pictures) -> Pictures:
+    # Where and why the file breaks off, the analysis has said.
+    with contextlib.suppress(SourceError):
+        yield from pictures
+
+
+def _ahead(pictures: Pictures) -> Pictures:
+    """The same pictures, decoded on a thread of their own."""
+    with contextlib.closing(pictures), ThreadPoolExecutor(1) as thread:
+        waiting = deque(thread.submit(next, pictures, None) for _ in range(AHEAD))
+        while (picture := waiting.popleft().result()) is not None:
+            waiting.append(thread.submit(next, pictures, None))
+            yield picture
+
+
+def _drawn(pictures: Iterator[Picture], session: Session, run: Run) -> Iterator[tuple[Image, int]]:
+    """Picture after picture with its faces, and its pts as the capture gives it."""
+    timeline = Timeline()
+    answers = session.answers(run)
+    answer = next(answers, None)
+    for seq, picture in enumerate(pictures):
+        faces: list[EmotionFace] = []
+        if answer is not None and answer.frame.seq == seq:
+            faces = [_face(face, session.labels) for face in answer.faces]
+            answer = next(answers, None)
+        yield annotate(picture.pixels, faces, _text), timeline.at(picture.pts)
+
+
+def _face(row: Observation, labels: tuple[str, ...]) -> EmotionFace:
+    known = {label: p for label, p in zip(labels, row.smoothed, strict=True) if p is not None}
+    # SQLite has no NaN; a box without a number is not drawn.
+    x, y, width, height = (nan if number is None else number for number in row.box)
+    return EmotionFace(
+        row.track, (x, y, width, height), {}, known, row.label, row.confidence or 0.0
+    )
+
+
+def _text(face: EmotionFace) -> str:
+    return f"#{face.track} {label_and_confidence(face)}"
+
+
+def _fitted(image: Image, width: int, height: int) -> Image:
+    """The whole picture in the middle of one of that size, on black where it has another shape."""
+    down, across = image.shape[:2]
+    if (across, down) == (width, height):
+        return image
+    scale = min(width / across, height / down)
+    size = (max(1, round(across * scale)), max(1, round(down * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    fitted = np.zeros((height, width, 3), np.uint8)
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    fitted[top : top + size[1], left : left + size[0]] = small
+    return fitted

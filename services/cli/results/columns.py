@@ -1,0 +1,60 @@
+"""The columns of result tables: what a value is, and how it is written in a CSV file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+Value: TypeAlias = str | int | float | None
+Row: TypeAlias = tuple[Value, ...]
+
+NS: Final = 1_000_000_000
+
+
+class Kind(Enum):
+    """What a column's values are.
+
+    SECONDS and MOMENT are whole ns in a row: of the source, and since the epoch.
+    """
+
+    TEXT = "text"
+    COUNT = "count"
+    SECONDS = "seconds"
+    MOMENT = "moment"
+    PIXELS = "pixels"
+    SHARE = "share"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table; None is an empty cell in each kind."""
+
+    name: str
+    kind: Kind
+
+    @property
+    def text(self) -> Callable[[Any], str]:
+        """What turns a value into the text of its cell, the same for the same value always."""
+        return _TEXTS[self.kind]
+
+
+def _seconds(ns: int) -> str:
+    whole, rest = divmod(abs(ns), NS)
+    return f"{'-' if ns < 0 else ''}{whole}.{rest:09}"
+
+
+def _moment(ns: int) -> str:
+    whole, rest = divmod(ns, NS)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+
+
+# Pixels and shares are estimates: more decimals would cost room and say nothing.
+_TEXTS: Final[dict[Kind, Callable[[Any], str]]] = {
+    Kind.TEXT: str,
+    Kind.COUNT: str,
+    Kind.SECONDS: _seconds,
+    Kind.MOMENT: _moment,
+    Kind.PIXELS: "{:.3f}".format,
+    Kind.SHARE: "{:.6f}".format,
+}

@@ -1,0 +1,176 @@
+"""The results of photos: a table with a row a face, annotated copies, and a page to look at."""
+
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.backend import quiet
+from services.capture.readers import natural_order
+from services.cli.images import decode, read
+from services.cli.recognition import RecognizedFace, Recognizer
+from services.cli.results import photos_page
+from services.cli.results.columns import Column, Kind, Row
+from services.cli.results.files import FORMATS, table
+from services.cli.results.photos_copies import write_copy
+from shared.errors import SourceError
+
+Image: TypeAlias = NDArray[np.uint8]
+Tell: TypeAlias = Callable[[int, int], None]
+
+FACE: Final = (
+    Column("photo", Kind.TEXT),
+    Column("face", Kind.COUNT),
+    *(Column(name, Kind.PIXELS) for name in ("x", "y", "width", "height")),
+    Column("detection_score", Kind.SHARE),
+    Column("label", Kind.TEXT),
+    Column("confidence", Kind.SHARE),
+)
+log = logging.getLogger("emostream")
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo that was analysed: the sha256 of its file, its size when upright, and its faces."""
+
+    photo: str
+    sha256: str
+    width: int
+    height: int
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoSummary:
+    """What was written of photos into `folder`, and what it was made with.
+
+    `photos` are in the order of the rows; `unreadable` maps a photo's name to why. `faces` counts
+    those of all photos, `empty` the photos without one. `tiles` is None where the size of each
+    photo decided.
+    """
+
+    folder: str
+    files: list[str]
+    photos: list[Photo]
+    unreadable: dict[str, str]
+    faces: int
+    empty: int
+    model: dict[str, str]
+    labels: list[str]
+    detector: str
+    score: float
+    tiles: int | None
+
+
+def analyse_photos(
+    paths: Sequence[Path],
+    folder: Path,
+    recognizer: Recognizer,
+    *,
+    formats: Collection[str] = tuple(FORMATS),
+    tell: Tell | None = None,
+) -> PhotoSummary:
+    """Write `photos` in each of the formats, `photos.html`, and the copies in `annotated/`.
+
+    `folder` is there. The rows are in natural order of the photos' names (2 before 10), the faces
+    of a photo from left to right, whatever the order of `paths`. A photo that cannot be read is
+    left out with a line in the log. `tell` is told after each how many are done, and of how many.
+    RecordingError where a file cannot be written, ModelError where the model fails.
+    """
+    photos, cards, unreadable = list[Photo](), list[photos_page.Card](), dict[str, str]()
+    labels, named = recognizer.model.labels, photo_names(paths)
+    with table(folder, "photos", photo_columns(labels), formats) as rows:
+        for done, (name, path) in enumerate(named.items(), 1):
+            try:
+                photo, picture, faces = _look(name, path, recognizer)
+            except SourceError as error:
+                log.warning("%s", error)
+                unreadable[name] = str(error).removeprefix(f"{path}: ")
+            else:
+                rows.add(_rows(name, faces, len(labels)))
+                copy = write_copy(folder, name, picture, faces)
+                photos.append(photo)
+                cards.append(photos_page.card(name, copy, picture, faces))
+            if tell:
+                tell(done, len(named))
+    files = [*(f"photos.{form}" for form in FORMATS if form in formats), photos_page.NAME]
+    photos_page.write(folder, cards, unreadable, recognizer)
+    return _summary(str(folder), files, photos, unreadable, recognizer)
+
+
+def photo_names(paths: Sequence[Path]) -> dict[str, Path]:
+    """Return the photos, each once, by the name that each goes by, in natural order.
+
+    That is the name of its file; where two share one, the path from the folder that holds all.
+    """
+    # Not what a link leads to: two links to a file are two photos.
+    given = {path.parent.resolve() / path.name: path for path in paths}
+    count = Counter(path.name.casefold() for path in given)
+    top = os.path.commonpath([path.parent for path in given]) if given else ""
+    named = {
+        _text(whole.name if count[whole.name.casefold()] == 1 else whole.relative_to(top)): path
+        for whole, path in given.items()
+    }
+    return dict(sorted(named.items(), key=lambda item: (natural_order(item[0]), item[0])))
+
+
+def photo_columns(labels: Sequence[str]) -> list[Column]:
+    """Return the columns of the table."""
+    return [*FACE, *(Column(f"p_{label}", Kind.SHARE) for label in labels)]
+
+
+def _text(name: str | Path) -> str:
+    """Return a file's name as text, also where its bytes are no UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _look(
+    name: str, path: Path, recognizer: Recognizer
+) -> tuple[Photo, Image, list[RecognizedFace]]:
+    data = read(path)
+    # The error says it in one line; OpenCV's decoders would add theirs.
+    with quiet():
+        picture = decode(data, path)
+    found = recognizer(picture, "bgr")
+    height, width = picture.shape[:2]
+    photo = Photo(name, hashlib.sha256(data).hexdigest(), width, height, len(found))
+    return photo, picture, sorted(found, key=lambda face: face.box)
+
+
+def _rows(name: str, faces: Sequence[RecognizedFace], labels: int) -> Iterator[Row]:
+    """Yield a row a face; one with nothing behind the name where there is none."""
+    if not faces:
+        yield (name, *[None] * (len(FACE) - 1 + labels))
+    for number, face in enumerate(faces, 1):
+        found = (number, *face.box, face.score, face.label, face.confidence)
+        yield (name, *found, *face.probabilities.values())
+
+
+def _summary(
+    folder: str,
+    files: list[str],
+    photos: list[Photo],
+    unreadable: dict[str, str],
+    recognizer: Recognizer,
+) -> PhotoSummary:
+    model = recognizer.model
+    return PhotoSummary(
+        folder=folder,
+        files=files,
+        photos=photos,
+        unreadable=unreadable,
+        faces=sum(photo.faces for photo in photos),
+        empty=sum(not photo.faces for photo in photos),
+        model={"name": model.name, "engine": model.engine, "sha256": model.sha256},
+        labels=list(model.labels),
+        detector=recognizer.detector,
+        score=recognizer.score,
+        tiles=recognizer.tiles,
+    )

@@ -1,0 +1,116 @@
+"""The page of photos: one file of HTML with a small picture of each, its faces and labels."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+from urllib.parse import quote
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.cli.recognition import RecognizedFace, Recognizer
+from services.cli.results.report_text import percent, place
+from services.cli.results.thumbnails import data_url
+from shared.colors import bgr, colors, text_color
+from shared.errors import RecordingError
+
+Image: TypeAlias = NDArray[np.uint8]
+
+NAME: Final = "photos.html"
+TEMPLATE: Final = Path(__file__).with_name("templates") / NAME
+SIDE: Final = 400  # pixels of a small picture's longer side
+MOST_CARDS: Final = 1000  # of about 20 kB each
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A face on the page; left, top, width and height are shares of the picture's, 0 to 1."""
+
+    number: int
+    label: str
+    confidence: float
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A photo on the page: the path of its annotated copy, its small picture, and its faces."""
+
+    name: str
+    copy: str
+    url: str
+    faces: list[Shown]
+
+
+def card(name: str, copy: str, picture: Image, faces: Sequence[RecognizedFace]) -> Card:
+    """Return what the page shows of a photo; `copy` is the path of its annotated copy."""
+    height, width = picture.shape[:2]
+    return Card(
+        name=name,
+        copy=quote(copy),
+        url=data_url(_small(picture)),
+        faces=[_shown(number, face, width, height) for number, face in enumerate(faces, 1)],
+    )
+
+
+def write(
+    folder: Path, cards: Sequence[Card], unreadable: Mapping[str, str], recognizer: Recognizer
+) -> None:
+    """Write the page into the folder; RecordingError where it cannot be written.
+
+    `unreadable` maps the names of photos that are left out to why. The page has the first
+    MOST_CARDS photos.
+    """
+    path = folder / NAME
+    html = _html(cards, unreadable, recognizer)
+    try:
+        path.write_text(html, "utf-8")
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _html(cards: Sequence[Card], unreadable: Mapping[str, str], recognizer: Recognizer) -> str:
+    # Imported here, so that the tables alone need none of it.
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"percent": percent, "place": place}
+    given = colors(recognizer.model.labels)
+    count = Counter(face.label for card in cards for face in card.faces)
+    return environment.from_string(TEMPLATE.read_text("utf-8")).render(
+        cards=cards[:MOST_CARDS],
+        photos=len(cards),
+        empty=sum(not card.faces for card in cards),
+        unreadable=unreadable,
+        colors={label: (color, _ink(color)) for label, color in given.items()},
+        index={label: number for number, label in enumerate(given)},
+        count={label: count[label] for label in given if count[label]},
+        recognizer=recognizer,
+    )
+
+
+def _ink(color: str) -> str:
+    """Return the colour of text upon a colour."""
+    return "#{:02x}{:02x}{:02x}".format(*text_color(bgr(color)))
+
+
+def _small(picture: Image) -> Image:
+    height, width = picture.shape[:2]
+    scale = min(1.0, SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _shown(number: int, face: RecognizedFace, width: int, height: int) -> Shown:
+    x, y, across, down = face.box
+    left, right = (min(max(at / width, 0.0), 1.0) for at in (x, x + across))
+    top, bottom = (min(max(at / height, 0.0), 1.0) for at in (y, y + down))
+    return Shown(number, face.label, face.confidence, left, top, right - left, bottom - top)

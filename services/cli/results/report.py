@@ -1,0 +1,151 @@
+"""The report of an analysis: one page of HTML that needs nothing else and opens offline."""
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from services.capture.pace import Pictures
+from services.cli.results import report_faces, report_text, report_view
+from services.cli.results.rows import Run
+from services.cli.results.session import Session
+from services.cli.results.timeline import Face, Timelines, collect
+from services.cli.results.timeline_charts import NS, axis, percents, zooms
+from shared.errors import ConfigError, RecordingError
+
+NAME: Final = "report.html"
+ANNOTATED: Final = "annotated.mp4"
+MOST_EVENTS: Final = 4000
+# The models that the page's words about models/CARD.md are true of.
+CARDS: Final = ("alexnet-fer",)
+TEMPLATES: Final = Path(__file__).with_name("templates")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the page says and no row does.
+
+    `title` is the file's name, `sha256` that of the model, `version` that of this program. `broken`
+    says why and where a partial result breaks off, and is empty for a whole one; `sampled` says
+    where not all frames were to be analysed, as "5/s".
+    """
+
+    title: str
+    model: str
+    sha256: str
+    version: str
+    broken: str = ""
+    sampled: str = ""
+
+
+def require() -> None:
+    """Raise ConfigError, which says what to install, where a package for the page is missing."""
+    if importlib.util.find_spec("jinja2") is None:
+        raise ConfigError(
+            "the report needs the Python package jinja2:"
+            " install it with pip install -e '.[analyze]'"
+        )
+
+
+def write(
+    folder: Path,
+    session: Session,
+    run: Run,
+    facts: Facts,
+    video: Path | None = None,
+    pictures: Pictures | None = None,
+) -> Path:
+    """Write the page of a run into the folder, and return its path.
+
+    The faces are cut out of `pictures`, picture n of which is frame n; without them they have none.
+    The page plays annotated.mp4 where it lies in the folder already, or else `video`, the file that
+    was analysed. Raises RecordingError where the session cannot be read or the page not be written.
+    """
+    timelines = collect(session, run)
+    page = {
+        **_of_run(timelines, session, run),
+        **_of_faces(timelines, pictures),
+        **_of_video(folder, video),
+        "facts": facts,
+        "broken": (facts.broken or run.error).rstrip("."),
+        "card": facts.model in CARDS,
+    }
+    path = folder / NAME
+    try:
+        path.write_text(_html(page), "utf-8")
+    except OSError as error:
+        raise RecordingError(
+            f"cannot write {path}: {error.strerror}. Make room or allow writing there"
+        ) from error
+    return path
+
+
+def _of_run(timelines: Timelines, session: Session, run: Run) -> dict[str, Any]:
+    """What the page says of the run as a whole."""
+    events = islice(session.events(run), MOST_EVENTS)
+    return {
+        "run": run,
+        "timelines": timelines,
+        "length": timelines.length / NS,
+        # A single picture has no time in which anything happens.
+        "still": timelines.frames == 1,
+        "events": report_view.happened(timelines, [*events]),
+        "axis": axis(timelines.length),
+        "zooms": zooms(timelines.length),
+    }
+
+
+def _of_faces(timelines: Timelines, pictures: Pictures | None) -> dict[str, Any]:
+    """What the page says of each face."""
+    faces, others = report_faces.longest(timelines)
+    labels = report_view.labels(timelines)
+    urls = report_faces.cutouts(faces, pictures)
+    return {
+        "labels": labels,
+        "index": {label.name: index for index, label in enumerate(labels)},
+        "faces": [report_faces.shown(timelines, face, labels, urls) for face in faces],
+        "others": [report_faces.summary(face, labels) for face in others],
+        "pictures": len(urls),
+        "moments": sum(len(face.spans) for face in faces) if pictures else 0,
+        "data": _data(timelines, faces),
+    }
+
+
+def _data(timelines: Timelines, faces: Sequence[Face]) -> dict[str, Any]:
+    """The curves for the page's script, which says what is under the pointer."""
+    return {
+        "length": timelines.length / NS,
+        "labels": timelines.labels,
+        "parts": [round(start / NS, 3) for start, _ in timelines.parts],
+        "faces": {face.number: percents(face) for face in faces},
+    }
+
+
+def _of_video(folder: Path, video: Path | None) -> dict[str, str]:
+    """The address and the name of what the page plays, empty where there is nothing."""
+    if (folder / ANNOTATED).is_file():
+        return {"video": ANNOTATED, "video_name": ANNOTATED}
+    if video is None or not video.is_file():
+        return {"video": "", "video_name": ""}
+    path = os.path.relpath(video.resolve(), folder.resolve())
+    return {"video": quote(path), "video_name": video.name}
+
+
+def _html(page: dict[str, Any]) -> str:
+    # Imported here, so that tables alone need none of it.
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    environment.filters |= {write.__name__: write for write in report_text.FILTERS}
+    return environment.get_template(NAME).render(page)

@@ -1,0 +1,45 @@
+"""How times and shares are written on the page of an analysis."""
+
+import math
+from typing import Final
+
+
+def clock(seconds: float) -> str:
+    """Write a time as 0:12.34 or 1:02:03.45, rounded down to what has passed."""
+    # What is exact in ns need not be as a float.
+    hundredths = max(0, math.floor(seconds * 100 + 1e-6))
+    minutes, rest = divmod(hundredths, 6000)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{rest // 100:02}.{rest % 100:02}"
+    return f"{hours}:{minutes:02}:{text}" if hours else f"{minutes}:{text}"
+
+
+def short_clock(seconds: float) -> str:
+    """Write a time as `clock` does, without zeros at its end."""
+    return clock(seconds).rstrip("0").rstrip(".")
+
+
+def lasting(seconds: float) -> str:
+    """Write how long something lasted: 4.2 s, 3:12 or 1:02:03."""
+    tenths = round(seconds * 10)
+    if tenths < 600:
+        return f"{tenths / 10:.1f} s"
+    return clock(round(seconds))[:-3]
+
+
+def percent(share: float) -> str:
+    """Write a share in percent; what is there but small is below 1%."""
+    return "<1%" if 0 < share < 0.005 else f"{100 * share:.0f}%"
+
+
+def place(share: float) -> str:
+    """Write a place on an axis, 0 to 1, for CSS."""
+    return f"{100 * share:.3f}%"
+
+
+def seek(seconds: float) -> str:
+    """Write a time for a player, rounded up so that it does not land in the frame before."""
+    return f"{math.ceil(seconds * 1000 - 1e-6) / 1000:.3f}"
+
+
+FILTERS: Final = (clock, short_clock, lasting, percent, place, seek)

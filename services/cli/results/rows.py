@@ -1,0 +1,110 @@
+"""The rows of a recorder's database, as they are read: runs, frames, faces and events.
+
+Times are ns: `t` since the epoch, `pts` and `since` in the source.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+State: TypeAlias = Literal["whole", "partial", "degraded", "pruned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One start of a capture, as far as it is recorded.
+
+    `frames` is how many the source gave, None while it runs or where it was cut off; `error` why it
+    broke off, "" where it did not. `recorded` frames have a row, `last` is the highest `seq` among
+    them (-1 for none), and `events` counts the rows of events.
+    """
+
+    stream: str
+    id: str
+    began: int
+    frames: int | None
+    error: str
+    recorded: int
+    last: int
+    events: int
+
+    @property
+    def missing(self) -> int:
+        """How many frames have no row: dropped where fresh beats complete, lost, or pruned."""
+        given = self.last + 1 if self.frames is None else max(self.frames, self.last + 1)
+        return given - self.recorded
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRow:
+    """An answered frame, which holds `faces` faces; of its `parts` answers `answered` came."""
+
+    run: str
+    seq: int
+    t: int
+    pts: int
+    faces: int
+    parts: int
+    answered: int
+    degraded: bool
+    model: str
+
+    @property
+    def state(self) -> State:
+        """Whether all answers came (`partial` where not), and none was without its faces."""
+        if self.answered < self.parts:
+            return "partial"
+        return "degraded" if self.degraded else "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A face in a frame; `box` is x, y, width, height in pixels of the frame.
+
+    `track` is 1, 2, 3 ... by first appearance in the stream, `track_id` the id on the bus.
+    `probabilities` and `smoothed` are in the order of the session's labels, None where the model of
+    that moment had not that label. `score` is None in rows of an earlier release.
+    """
+
+    run: str
+    seq: int
+    t: int
+    pts: int
+    track: int
+    track_id: int
+    box: tuple[float, float, float, float]
+    score: float | None
+    label: str
+    confidence: float | None
+    probabilities: tuple[float | None, ...]
+    smoothed: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A face's `enter`, `change` of label or `leave`; `track` and `track_id` as of observations."""
+
+    run: str
+    seq: int
+    t: int
+    pts: int
+    kind: str
+    track: int
+    track_id: int
+    label: str
+    previous: str
+    confidence: float | None
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A frame with its faces, in order of their track."""
+
+    frame: FrameRow
+    faces: Sequence[Observation]
+
+    @property
+    def state(self) -> State:
+        """The frame's state; `pruned` where retention deleted faces before their frame."""
+        return "pruned" if len(self.faces) < self.frame.faces else self.frame.state

@@ -1,0 +1,157 @@
+"""The tables of results: every frame with its faces, the events, and a summary of each track."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from services.cli.results.columns import Column, Kind, Row
+from services.cli.results.files import FORMATS, table
+from services.cli.results.rows import Answer, EventRow, FrameRow, Run
+from services.cli.results.session import Session
+from services.cli.results.tracks import Tracks, held
+
+Tell: TypeAlias = Callable[[int], None]
+
+TELL_EVERY: Final = 500
+FACE: Final = (
+    Column("track", Kind.COUNT),
+    *(Column(name, Kind.PIXELS) for name in ("x", "y", "width", "height")),
+    Column("detection_score", Kind.SHARE),
+    Column("label", Kind.TEXT),
+    Column("confidence", Kind.SHARE),
+)
+EVENT: Final = (
+    Column("track", Kind.COUNT),
+    *(Column(name, Kind.TEXT) for name in ("kind", "label", "previous")),
+    Column("confidence", Kind.SHARE),
+    Column("since_s", Kind.SECONDS),
+)
+SMALL: Final = ("events.csv", "tracks.csv")
+COUNTED: Final = ("frames", "faces", "empty", "partial", "degraded", "pruned")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was written of a stream into `folder`.
+
+    `runs` maps each run to why it broke off, "" where it did not. Of the `frames`, `empty` are
+    whole and without a face, `partial`, `degraded` and `pruned` are in these states; `missing` ones
+    have no row. `faces` counts the faces of all frames, `tracks` whom they belong to.
+    """
+
+    stream: str
+    folder: str
+    files: list[str]
+    runs: dict[str, str]
+    frames: int
+    missing: int
+    empty: int
+    partial: int
+    degraded: int
+    pruned: int
+    faces: int
+    tracks: int
+    events: int
+
+
+def write_tables(
+    session: Session,
+    runs: Sequence[Run],
+    folder: Path,
+    *,
+    formats: Collection[str] = tuple(FORMATS),
+    live: bool = False,
+    tell: Tell | None = None,
+) -> Summary:
+    """Write `observations`, in each of the formats, `events.csv` and `tracks.csv`.
+
+    `runs` are one or more of one stream, `folder` is there. `live` names the run, and the time of
+    capture, in each row. `tell` is told now and then how many frames are done. Raises
+    RecordingError where the database cannot be read or a file cannot be written.
+    """
+    stream, tracks = runs[0].stream, Tracks(session.labels)
+    counts, changes = Counter[str](), Counter[int]()
+    columns = observation_columns(session.labels, live=live)
+    with table(folder, "observations", columns, formats) as observations:
+        for answer, hold in _told(held(session.answers(*runs)), tell):
+            observations.add(_observations(stream, answer, len(session.labels), live=live))
+            tracks.add(answer.faces, hold)
+            _count(counts, answer)
+    with table(folder, "events", event_columns(live=live)) as events:
+        for event in session.events(*runs):
+            events.add([_event(stream, event, live=live)])
+            changes[event.track] += event.kind == "change"
+    with table(folder, "tracks", tracks.columns(live=live)) as summed:
+        summed.add(tracks.rows(stream, changes, live=live))
+    return Summary(
+        stream=stream,
+        folder=str(folder),
+        files=[*(f"observations.{form}" for form in FORMATS if form in formats), *SMALL],
+        runs={run.id: run.error for run in runs},
+        missing=sum(run.missing for run in runs),
+        **{name: counts[name] for name in COUNTED},
+        tracks=len(tracks),
+        events=events.rows,
+    )
+
+
+def observation_columns(labels: Sequence[str], *, live: bool) -> list[Column]:
+    """Return the columns of the table with a row a face a frame."""
+    shares = [f"{kind}_{label}" for kind in ("p", "smoothed") for label in labels]
+    state = Column("state", Kind.TEXT)
+    return [*_head(live=live), state, *FACE, *(Column(name, Kind.SHARE) for name in shares)]
+
+
+def event_columns(*, live: bool) -> list[Column]:
+    """Return the columns of the table of events."""
+    return [*_head(live=live), *EVENT]
+
+
+def _head(*, live: bool) -> list[Column]:
+    place = [Column("seq", Kind.COUNT), Column("pts_s", Kind.SECONDS)]
+    if live:
+        place = [Column("run", Kind.TEXT), *place, Column("time", Kind.MOMENT)]
+    return [Column("stream", Kind.TEXT), *place]
+
+
+def _place(stream: str, row: FrameRow | EventRow, *, live: bool) -> Row:
+    if live:
+        return stream, row.run, row.seq, row.pts, row.t
+    return stream, row.seq, row.pts
+
+
+def _observations(stream: str, answer: Answer, labels: int, *, live: bool) -> Iterator[Row]:
+    """Yield a row a face; one with nothing behind the state where there is none."""
+    frame = (*_place(stream, answer.frame, live=live), answer.state)
+    if not answer.faces:
+        yield (*frame, *[None] * (len(FACE) + 2 * labels))
+    for face in answer.faces:
+        found = (face.track, *face.box, face.score, face.label, face.confidence)
+        yield (*frame, *found, *face.probabilities, *face.smoothed)
+
+
+def _event(stream: str, event: EventRow, *, live: bool) -> Row:
+    what = (event.kind, event.label, event.previous, event.confidence, event.since)
+    return (*_place(stream, event, live=live), event.track, *what)
+
+
+def _count(counts: Counter[str], answer: Answer) -> None:
+    """Add a frame to the numbers that a Summary names."""
+    counts["frames"] += 1
+    counts["faces"] += len(answer.faces)
+    if answer.state != "whole":
+        counts[answer.state] += 1
+    elif not answer.faces:
+        counts["empty"] += 1
+
+
+def _told(frames: Iterator[tuple[Answer, int]], tell: Tell | None) -> Iterator[tuple[Answer, int]]:
+    done = 0
+    for done, frame in enumerate(frames, 1):
+        yield frame
+        if tell and done % TELL_EVERY == 0:
+            tell(done)
+    if tell and done % TELL_EVERY:
+        tell(done)

@@ -1,0 +1,123 @@
+"""The timeline of a face as SVG that stretches to any width, and the times on its axis.
+
+The page gives each label's class `c0`, `c1` ... its colour as `--c`.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.cli.results.timeline import GAP_NS, Face, Point, Span, Timelines
+
+Numbers: TypeAlias = NDArray[np.float64]
+
+# Units of the drawings: pixels at the widest that a page shows them.
+BAND_WIDTH: Final = 100_000
+CURVE_WIDTH: Final = 10_000
+CURVE_HEIGHT: Final = 200
+NS: Final = 10**9
+MOST_TICKS: Final = 6  # on an axis as wide as a phone
+# How many times wider than the page a timeline may be shown, and the s that it then shows at least.
+ZOOMS: Final = (1, 4, 16, 64)
+LEAST_SHOWN: Final = 2
+STEPS: Final = (
+    *(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
+    *(60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400),
+)
+
+
+def band(spans: Sequence[Span], labels: Sequence[str], length: int) -> str:
+    """Draw which label was shown when, a path a label, over an axis of `length` ns."""
+    paths = dict.fromkeys(labels, "")
+    for span in spans:
+        left = round(BAND_WIDTH * span.start / length)
+        width = max(1, round(BAND_WIDTH * span.end / length) - left)
+        paths[span.label] += f"M{left} 0h{width}v1h-{width}z"
+    drawn = "".join(
+        f'<path class="c{index}" d="{path}"/>' for index, path in enumerate(paths.values()) if path
+    )
+    return _svg(f"0 0 {BAND_WIDTH} 1", drawn)
+
+
+def curves(timelines: Timelines, face: Face) -> str:
+    """Draw the face's smoothed probabilities, stacked in the order of the labels from below."""
+    paths = [""] * len(timelines.labels)
+    for points in _unbroken(timelines, face):
+        x, tops = _outline(timelines, points)
+        for index, top in enumerate(tops.T):
+            paths[index] += _area(x, top)
+    # Each area reaches down to the bottom, and the next one lies over it: so no seams are seen.
+    drawn = "".join(
+        f'<path class="c{index}" d="{path}"/>' for index, path in reversed([*enumerate(paths)])
+    )
+    return _svg(f"0 0 {CURVE_WIDTH} {CURVE_HEIGHT}", drawn)
+
+
+def percents(face: Face) -> list[list[int]]:
+    """Return for each of the face's points its index and the labels' probabilities in percent."""
+    return [[point.index, *map(round, (100 * _shares(point)).tolist())] for point in face.points]
+
+
+def zooms(length: int) -> list[int]:
+    """Return how many times wider than the page an axis of `length` ns may be shown."""
+    return [zoom for zoom in ZOOMS if zoom == 1 or length >= zoom * LEAST_SHOWN * NS]
+
+
+def axis(length: int) -> dict[float, list[int]]:
+    """Return the times on an axis of `length` ns, in s, with the zooms at which each is shown."""
+    times: dict[float, list[int]] = {}
+    for zoom in zooms(length):
+        for time in _ticks(length, MOST_TICKS * zoom):
+            times.setdefault(time, []).append(zoom)
+    return times
+
+
+def _ticks(length: int, most: int) -> list[float]:
+    """Return at most `most` round times from 0 on, in s; none too near the end to be written."""
+    seconds = length / NS
+    step = next((step for step in STEPS if seconds / step < most), STEPS[-1])
+    last = seconds * (1 - 0.5 / most)
+    return [round(index * step, 2) for index in range(int(last / step) + 1)]
+
+
+def _unbroken(timelines: Timelines, face: Face) -> Iterator[list[Point]]:
+    """Yield the face's points in groups between which it was away."""
+    points: list[Point] = []
+    for point in face.points:
+        start, _ = timelines.parts[point.index]
+        if points and start - timelines.parts[points[-1].index][1] > GAP_NS:
+            yield points
+            points = []
+        points.append(point)
+    yield points
+
+
+def _outline(timelines: Timelines, points: Sequence[Point]) -> tuple[NDArray[np.intp], Numbers]:
+    """Return x (n + 2) and the stacked tops (n + 2, labels) of n points, in units."""
+    parts = [timelines.parts[point.index] for point in points]
+    times = [parts[0][0], *(sum(part) / 2 for part in parts), parts[-1][1]]
+    x = np.asarray(times) * (CURVE_WIDTH / timelines.length)
+    tops = np.cumsum([_shares(point) for point in points], axis=1)
+    return x.round().astype(np.intp), np.vstack([tops[:1], tops, tops[-1:]])
+
+
+def _shares(point: Point) -> Numbers:
+    """The mean probabilities, of those labels that there are."""
+    total = point.sums.sum()
+    return point.sums / total if total > 0 else point.sums
+
+
+def _area(x: NDArray[np.intp], top: Numbers) -> str:
+    y = (CURVE_HEIGHT * (1 - top)).round().astype(np.intp)
+    steps = " ".join(
+        f"{right - left} {to - at}"
+        for (left, at), (right, to) in itertools.pairwise(zip(x, y, strict=True))
+    )
+    return f"M{x[0]} {CURVE_HEIGHT}V{y[0]}l{steps}V{CURVE_HEIGHT}z".replace(" -", "-")
+
+
+def _svg(box: str, drawn: str) -> str:
+    return f'<svg viewBox="{box}" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>'

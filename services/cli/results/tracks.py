@@ -1,0 +1,128 @@
+"""What a recording says of each face as a whole: its time on screen and its emotions."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from services.cli.results.columns import NS, Column, Kind, Row
+from services.cli.results.rows import Answer, Observation
+
+# After so long without a frame nobody knows who is still there: the classifier's `leave_after`.
+LONGEST_HOLD: Final = NS
+
+
+def held(answers: Iterable[Answer]) -> Iterator[tuple[Answer, int]]:
+    """Yield each frame with the ns that it stands for: until the next one, LONGEST_HOLD at most.
+
+    A run's last frame stands for as long as the one before it, a single one for no time.
+    """
+    hold = 0
+    for answer, after in itertools.pairwise(itertools.chain(answers, [None])):
+        assert answer is not None
+        if after is None or after.frame.run != answer.frame.run:
+            yield answer, hold
+            hold = 0
+        else:
+            hold = min(max(after.frame.pts - answer.frame.pts, 0), LONGEST_HOLD)
+            yield answer, hold
+
+
+class _Mean:
+    """The mean of the values that are known."""
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._count = 0
+
+    def add(self, value: float | None) -> None:
+        """Take a value."""
+        if value is not None:
+            self._sum += value
+            self._count += 1
+
+    @property
+    def value(self) -> float | None:
+        """The mean, None of nothing."""
+        return self._sum / self._count if self._count else None
+
+
+class _Track:
+    def __init__(self, first: Observation) -> None:
+        self.run = first.run
+        self.first = self.last = first.pts
+        self.frames = self.held = 0
+        self.score = _Mean()
+        self.means = [_Mean() for _ in first.smoothed]
+        self._shown_frames: dict[str, int] = {}
+        self._shown_held: dict[str, int] = {}
+
+    def add(self, face: Observation, hold: int) -> None:
+        """Take a frame in which the track was seen."""
+        self.last = face.pts
+        self.frames += 1
+        self.held += hold
+        self.score.add(face.score)
+        for mean, value in zip(self.means, face.smoothed, strict=True):
+            mean.add(value)
+        self._shown_frames[face.label] = self._shown_frames.get(face.label, 0) + 1
+        self._shown_held[face.label] = self._shown_held.get(face.label, 0) + hold
+
+    @property
+    def shown(self) -> Mapping[str, float]:
+        """Each shown label's share of the time; of the frames, where they stand for no time."""
+        shares = self._shown_held if self.held else self._shown_frames
+        whole = sum(shares.values())
+        return {label: share / whole for label, share in shares.items()}
+
+
+class Tracks:
+    """Sums up the faces of one stream's frames, each under the number of its track."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = labels
+        self._tracks: dict[int, _Track] = {}
+
+    def __len__(self) -> int:
+        return len(self._tracks)
+
+    def add(self, faces: Iterable[Observation], hold: int) -> None:
+        """Add the faces of a frame that stands for `hold` ns."""
+        for face in faces:
+            if face.track not in self._tracks:
+                self._tracks[face.track] = _Track(face)
+            self._tracks[face.track].add(face, hold)
+
+    def columns(self, *, live: bool) -> list[Column]:
+        """Return the columns of the rows, those of labels with what else was shown behind."""
+        run = [Column("run", Kind.TEXT)] if live else []
+        return [
+            Column("stream", Kind.TEXT),
+            *run,
+            Column("track", Kind.COUNT),
+            *(Column(name, Kind.SECONDS) for name in ("first_s", "last_s", "time_on_screen_s")),
+            *(Column(name, Kind.COUNT) for name in ("frames", "changes")),
+            Column("mean_detection_score", Kind.SHARE),
+            *(Column(f"mean_{label}", Kind.SHARE) for label in self._labels),
+            *(Column(f"shown_{label}", Kind.SHARE) for label in self._shown_labels()),
+        ]
+
+    def rows(self, stream: str, changes: Mapping[int, int], *, live: bool) -> Iterator[Row]:
+        """Yield a row a track; `changes` are the changes of label by track."""
+        labels = self._shown_labels()
+        for number, track in sorted(self._tracks.items()):
+            shown = track.shown
+            yield (
+                stream,
+                *([track.run] if live else []),
+                number,
+                *(track.first, track.last, track.held),
+                *(track.frames, changes.get(number, 0)),
+                track.score.value,
+                *(mean.value for mean in track.means),
+                *(shown.get(label, 0.0) for label in labels),
+            )
+
+    def _shown_labels(self) -> list[str]:
+        """The model's labels, and what else a classifier had shown in place of them."""
+        others = {label for track in self._tracks.values() for label in track.shown}
+        return [*self._labels, *sorted(others.difference(self._labels))]

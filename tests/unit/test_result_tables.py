@@ -1,0 +1,502 @@
+"""The tables that are made of a recorder's database."""
+
+import csv
+import itertools
+import os
+import re
+import resource
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.labels import LABELS
+from services.cli.results import files
+from services.cli.results.files import fresh_folder
+from services.cli.results.session import Session
+from services.cli.results.tables import Summary, write_tables
+from services.recorder.store import Store
+from shared.errors import RecordingError
+from shared.messages import Emotion, EmotionFace, Event
+
+SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+FIXED = [
+    *("stream", "seq", "pts_s", "state", "track", "x", "y", "width", "height"),
+    *("detection_score", "label", "confidence"),
+]
+SECOND = 1_000_000_000
+FIRST, OTHER = 1_700_000_000 << 20, (1_700_000_000 << 20) + 1
+
+
+def face(track: int, label: str = "fear", labels: Sequence[str] = SEVEN) -> EmotionFace:
+    probabilities = {name: (1 + index) / 28 for index, name in enumerate(labels)}
+    smoothed = {name: 0.75 if name == label else 0.25 / (len(labels) - 1) for name in labels}
+    box = (1.5, 2.0, 30.0, 40.0625)
+    return EmotionFace(track, box, probabilities, smoothed, label, 0.75, 0.875)
+
+
+def emotion(seq: int, *faces: EmotionFace, **changes: Any) -> Emotion:
+    values = {
+        "stream": "cam1", "run": "r1", "seq": seq, "t": 1_000 + seq, "pts": seq * SECOND // 25,
+        "marks": {}, "model": "m", "faces": faces, "part": 0, "parts": 1, "degraded": False,
+    }  # fmt: skip
+    return Emotion(**{**values, **changes})
+
+
+def event(kind: Any, seq: int, track: int, **changes: Any) -> Event:
+    values = {
+        "stream": "cam1", "run": "r1", "t": 1_000 + seq, "pts": seq * SECOND // 25, "marks": {},
+        "label": "fear", "previous": "", "confidence": 0.75, "since": seq * SECOND // 25,
+    }  # fmt: skip
+    return Event(kind=kind, seq=seq, track=track, **{**values, **changes})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "emostream.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    store = Store(path)
+    yield store
+    store.close()
+
+
+def add(store: Store, *headers: Emotion | Event) -> None:
+    for header in headers:
+        if isinstance(header, Event):
+            store.add_event(header)
+        elif header.end:
+            store.end_run(header)
+        else:
+            store.add_emotion(header)
+    store.commit()
+
+
+def tables(path: Path, folder: str = "out", **options: Any) -> tuple[Path, Summary]:
+    """Write the tables of all runs into a new folder."""
+    out = fresh_folder(path.parent, folder)
+    with Session(path) as session:
+        return out, write_tables(session, session.runs(), out, **{"formats": ("csv",), **options})
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def values(path: Path, *names: str) -> list[tuple[str, ...]]:
+    return [tuple(row[name] for name in names) for row in rows(path)]
+
+
+def test_every_frame_has_its_rows(store: Store, path: Path) -> None:
+    add(store, emotion(0), emotion(1, face(FIRST)), emotion(2, face(FIRST), face(OTHER)))
+    add(store, emotion(3), emotion(4, end=True, frames=4))
+    out, summary = tables(path)
+    found = values(out / "observations.csv", "stream", "seq", "state", "track", "label")
+    assert found == [
+        ("cam1", "0", "whole", "", ""),
+        ("cam1", "1", "whole", "1", "fear"),
+        ("cam1", "2", "whole", "1", "fear"),
+        ("cam1", "2", "whole", "2", "fear"),
+        ("cam1", "3", "whole", "", ""),
+    ]
+    assert (summary.frames, summary.missing, summary.empty, summary.faces) == (4, 0, 2, 3)
+    assert (summary.tracks, summary.runs) == (2, {"r1": ""})
+
+
+@pytest.mark.parametrize("labels", [LABELS, SEVEN])
+def test_the_columns_are_those_of_the_model(
+    store: Store, path: Path, labels: Sequence[str]
+) -> None:
+    add(store, emotion(0, face(FIRST, labels=labels)))
+    out, _ = tables(path)
+    (row,) = rows(out / "observations.csv")
+    shares = [*(f"p_{name}" for name in labels), *(f"smoothed_{name}" for name in labels)]
+    assert list(row) == [*FIXED, *shares]
+    assert [row[f"p_{name}"] for name in labels[:2]] == ["0.035714", "0.071429"]
+    assert row["smoothed_fear"] == row["confidence"] == "0.750000"
+    assert [row[name] for name in ("x", "y", "width", "height")] == [
+        "1.500", "2.000", "30.000", "40.062",
+    ]  # fmt: skip
+    assert row["detection_score"] == "0.875000"
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, "0.000000000"),
+        (1, "0.000000001"),
+        (1_234_567_891, "1.234567891"),
+        (7_200 * SECOND + 33_366_667, "7200.033366667"),
+        (-40_000_000, "-0.040000000"),
+    ],
+)
+def test_seconds_are_exact_to_the_nanosecond(store: Store, path: Path, ns: int, text: str) -> None:
+    add(store, emotion(0, pts=ns))
+    out, _ = tables(path)
+    assert values(out / "observations.csv", "pts_s") == [(text,)]
+
+
+def test_an_unanswered_frame_is_told_from_one_without_faces(store: Store, path: Path) -> None:
+    add(store, emotion(0, degraded=True), emotion(1, face(FIRST), part=1, parts=2))
+    add(store, emotion(2, parts=2), emotion(2, parts=2, part=1, degraded=True), emotion(3))
+    out, summary = tables(path)
+    assert values(out / "observations.csv", "seq", "state", "track") == [
+        ("0", "degraded", ""),
+        ("1", "partial", "1"),
+        ("2", "degraded", ""),
+        ("3", "whole", ""),
+    ]
+    assert (summary.degraded, summary.partial, summary.empty) == (2, 1, 1)
+
+
+def test_faces_that_retention_deleted_are_told_from_none(store: Store, path: Path) -> None:
+    """It deletes the oldest faces before their frames, and keeps events longest."""
+    add(store, event("enter", 0, FIRST), event("enter", 1, OTHER))
+    add(store, *(emotion(seq, face(FIRST), face(OTHER)) for seq in range(3)))
+    store.prune("observations", 2_000, 3)
+    store.prune("frames", 2_000, 1)
+    out, summary = tables(path)
+    assert values(out / "observations.csv", "seq", "state", "track") == [
+        ("1", "pruned", "2"),
+        ("2", "whole", "1"),
+        ("2", "whole", "2"),
+    ]
+    assert (summary.pruned, summary.missing, summary.frames) == (1, 1, 2)
+    assert values(out / "events.csv", "seq", "track") == [("0", "1"), ("1", "2")]
+
+
+def test_rows_are_in_order_though_answers_came_out_of_order(store: Store, path: Path) -> None:
+    """Two classifiers answer the parts of a frame, each in its own time."""
+    for seq in range(2):
+        add(store, emotion(seq, face(OTHER), part=1, parts=2))
+    for seq in range(2):
+        add(store, emotion(seq, face(FIRST), part=0, parts=2))
+    add(store, event("enter", 0, OTHER), event("enter", 0, FIRST), event("leave", 0, OTHER))
+    out, _ = tables(path)
+    assert values(out / "observations.csv", "seq", "track") == [
+        ("0", "1"), ("0", "2"), ("1", "1"), ("1", "2"),
+    ]  # fmt: skip
+    assert values(out / "events.csv", "track", "kind") == [
+        ("1", "enter"), ("2", "enter"), ("2", "leave"),
+    ]  # fmt: skip
+
+
+def test_tracks_are_numbered_by_their_first_appearance(store: Store, path: Path) -> None:
+    add(store, emotion(0), emotion(1, face(OTHER)), emotion(2, face(FIRST), face(OTHER)))
+    add(store, event("leave", 2, FIRST))
+    out, _ = tables(path)
+    assert values(out / "observations.csv", "seq", "track") == [
+        ("0", ""), ("1", "1"), ("2", "1"), ("2", "2"),
+    ]  # fmt: skip
+    assert values(out / "events.csv", "track") == [("2",)]
+    with Session(path) as session:
+        assert session.track_numbers(session.runs()[0]) == {OTHER: 1, FIRST: 2}
+
+
+def record(path: Path, run: str, began: int, detector: int) -> None:
+    store = Store(path)
+    for seq in range(50):
+        faces = [face((detector << 20) + who, LABELS[seq // 20], LABELS) for who in range(seq % 3)]
+        add(store, emotion(seq, *faces, run=run, t=began + seq))
+        add(store, *(event("change", seq, one.track, run=run, t=began) for one in faces[:1]))
+    store.close()
+
+
+def test_the_same_video_gives_the_same_bytes(tmp_path: Path) -> None:
+    """The run's id, the clock and the detector's start are others each time."""
+    pytest.importorskip("pyarrow", reason="needs pyarrow")
+    written = []
+    for name, *start in (("a", 10**18, 1_700_000_000), ("b", 2 * 10**18, 1_800_000_000)):
+        path = tmp_path / name / "emostream.db"
+        record(path, f"run-{name}", *start)
+        out, _ = tables(path, formats=("csv", "parquet"))
+        written.append({file.name: file.read_bytes() for file in sorted(out.iterdir())})
+    assert written[0] == written[1]
+    assert list(written[0]) == ["events.csv", "observations.csv", "observations.parquet",
+                                "tracks.csv"]  # fmt: skip
+
+
+def test_parquet_holds_the_same_rows_with_types(store: Store, path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
+    add(store, emotion(0, pts=1_234_567_891), emotion(1, face(FIRST)))
+    out, _ = tables(path, formats=("csv", "parquet"), live=True)
+    table = parquet.read_table(out / "observations.parquet")
+    assert table.column_names == list(rows(out / "observations.csv")[0])
+    assert table["pts_s"].to_pylist() == [1.234567891, 0.04]
+    assert table["track"].to_pylist() == [None, 1]
+    assert table["p_angry"].to_pylist() == [None, 1 / 28]
+    assert str(table.schema.field("time").type) == "timestamp[ns, tz=UTC]"
+    types = {name: str(table.schema.field(name).type) for name in ("seq", "track", "state", "x")}
+    assert types == {"seq": "int64", "track": "int64", "state": "string", "x": "double"}
+
+
+def test_tables_are_the_same_in_however_many_batches(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
+    record(path, "r1", 10**18, 1_700_000_000)
+    whole, _ = tables(path, "whole", formats=("csv", "parquet"))
+    monkeypatch.setattr(files, "BATCH_ROWS", 7)
+    parts, _ = tables(path, "parts", formats=("csv", "parquet"))
+    for name in ("observations.csv", "events.csv", "tracks.csv"):
+        assert (whole / name).read_bytes() == (parts / name).read_bytes()
+    tell = [parquet.ParquetFile(folder / "observations.parquet") for folder in (whole, parts)]
+    assert [file.num_row_groups for file in tell] == [1, 9]
+    assert tell[0].read().equals(tell[1].read())
+
+
+def test_odd_labels_come_through(store: Store, path: Path) -> None:
+    odd = ('very "happy"', "ängstlich", "a, b; DROP TABLE events", "not {sad}", "pts_s")
+    add(store, emotion(0, face(FIRST, odd[2], odd)), event("enter", 0, FIRST, label=odd[2]))
+    out, _ = tables(path)
+    (row,) = rows(out / "observations.csv")
+    assert list(row)[12:17] == [f"p_{label}" for label in odd]
+    assert row["label"] == odd[2]
+    assert row[f"smoothed_{odd[2]}"] == "0.750000"
+    assert values(out / "events.csv", "label") == [(odd[2],)]
+    assert values(out / "tracks.csv", f"shown_{odd[2]}") == [("1.000000",)]
+
+
+def test_labels_that_the_model_of_the_moment_had_not_are_empty(store: Store, path: Path) -> None:
+    add(store, emotion(0, face(FIRST, "fear", ("fear", "joy"))))
+    add(store, emotion(1, face(FIRST, "Fear", ("Fear", "awe"))))
+    out, _ = tables(path)
+    assert values(out / "observations.csv", "label", "p_fear", "p_joy", "p_awe") == [
+        ("fear", "0.035714", "0.071429", ""),
+        ("Fear", "0.035714", "", "0.071429"),
+    ]
+    assert values(out / "tracks.csv", "mean_fear", "mean_joy", "shown_fear", "shown_Fear") == [
+        ("0.750000", "0.250000", "0.500000", "0.500000")
+    ]
+
+
+def test_several_runs_stay_apart(store: Store, path: Path) -> None:
+    add(store, emotion(0, face(FIRST), run="late", t=5 * SECOND + 1))
+    add(store, emotion(0, face(FIRST), run="early", t=3 * SECOND), emotion(1, run="early"))
+    add(store, emotion(0, run="elsewhere", stream="cam2"))
+    with Session(path) as session:
+        runs = [run for run in session.runs() if run.stream == "cam1"]
+        write_tables(session, runs, path.parent, formats=("csv",), live=True)
+        assert [run.id for run in runs] == ["early", "late"]
+    names = ("run", "seq", "time", "track")
+    assert values(path.parent / "observations.csv", *names) == [
+        ("early", "0", "1970-01-01T00:00:03.000000000Z", "1"),
+        ("early", "1", "1970-01-01T00:00:00.000001001Z", ""),
+        ("late", "0", "1970-01-01T00:00:05.000000001Z", "2"),
+    ]
+    assert values(path.parent / "tracks.csv", "run", "track", "time_on_screen_s") == [
+        ("early", "1", "0.040000000"), ("late", "2", "0.000000000"),
+    ]  # fmt: skip
+
+
+def test_events_have_their_times(store: Store, path: Path) -> None:
+    add(store, emotion(0), event("enter", 0, FIRST))
+    add(store, event("change", 25, FIRST, label="sad", previous="fear", since=SECOND // 2))
+    add(store, event("leave", 75, FIRST, label="sad", since=2 * SECOND))
+    out, summary = tables(path)
+    assert (out / "events.csv").read_text("utf-8").splitlines() == [
+        "stream,seq,pts_s,track,kind,label,previous,confidence,since_s",
+        "cam1,0,0.000000000,1,enter,fear,,0.750000,0.000000000",
+        "cam1,25,1.000000000,1,change,sad,fear,0.750000,0.500000000",
+        "cam1,75,3.000000000,1,leave,sad,,0.750000,2.000000000",
+    ]
+    assert summary.events == 3
+
+
+def test_a_track_is_summed_up(store: Store, path: Path) -> None:
+    """Frames stand for the time until the next one, the last one for as long as that before."""
+    times = (0, 0.5, 0.6, 0.7, 0.8)
+    labels = ("happy", "happy", None, "sad", "sad")
+    for seq, (time, label) in enumerate(zip(times, labels, strict=True)):
+        faces = [face(FIRST, label)] if label else []
+        add(store, emotion(seq, *faces, pts=round(time * SECOND)))
+    add(store, event("change", 3, FIRST, label="sad", previous="happy"))
+    add(store, event("leave", 4, FIRST))
+    out, _ = tables(path)
+    (row,) = rows(out / "tracks.csv")
+    assert list(row) == [
+        *("stream", "track", "first_s", "last_s", "time_on_screen_s", "frames", "changes"),
+        "mean_detection_score",
+        *(f"mean_{label}" for label in SEVEN),
+        *(f"shown_{label}" for label in SEVEN),
+    ]
+    assert list(row.values())[:8] == [
+        "cam1", "1", "0.000000000", "0.800000000", "0.800000000", "4", "1", "0.875000",
+    ]  # fmt: skip
+    assert row["mean_happy"] == row["mean_sad"] == f"{(0.75 + 0.25 / 6) / 2:.6f}"
+    assert (row["shown_happy"], row["shown_sad"], row["shown_fear"]) == (
+        "0.750000", "0.250000", "0.000000",
+    )  # fmt: skip
+
+
+def test_a_stall_is_no_time_on_screen(store: Store, path: Path) -> None:
+    """Nobody saw who was there for a minute; nor does time run back where the source does."""
+    for seq, pts in enumerate((0, 60 * SECOND, 59 * SECOND, 60 * SECOND)):
+        add(store, emotion(seq, face(FIRST), pts=pts))
+    out, _ = tables(path)
+    assert values(out / "tracks.csv", "time_on_screen_s", "frames") == [("3.000000000", "4")]
+
+
+def test_a_single_frame_has_shares_though_it_stands_for_no_time(store: Store, path: Path) -> None:
+    add(store, emotion(0, face(FIRST, "sad")))
+    out, _ = tables(path)
+    assert values(out / "tracks.csv", "time_on_screen_s", "shown_sad", "shown_fear") == [
+        ("0.000000000", "1.000000", "0.000000")
+    ]
+
+
+def test_gaps_are_counted(store: Store, path: Path) -> None:
+    add(store, *(emotion(seq) for seq in (2, 3, 7)))
+    assert tables(path)[1].missing == 5
+    add(store, emotion(9, end=True, frames=10, error="the file is cut off"))
+    out, summary = tables(path)
+    assert (summary.missing, summary.runs) == (7, {"r1": "the file is cut off"})
+    assert values(out / "observations.csv", "seq") == [("2",), ("3",), ("7",)]
+
+
+def test_progress_is_told(store: Store, path: Path) -> None:
+    add(store, *(emotion(seq) for seq in range(1_200)))
+    told: list[int] = []
+    tables(path, tell=told.append)
+    assert told == [500, 1_000, 1_200]
+
+
+def test_a_full_disk_leaves_no_half_table(store: Store, path: Path) -> None:
+    add(store, *(emotion(seq, face(FIRST)) for seq in range(2_000)))
+    out = fresh_folder(path.parent, "out")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Session(path) as session:
+        runs = session.runs()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        try:
+            with pytest.raises(RecordingError, match=r"cannot write observations .*Make room"):
+                write_tables(session, runs, out, formats=("csv",))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(out.iterdir())
+
+
+def test_what_is_read_is_of_one_moment(store: Store, path: Path) -> None:
+    add(store, emotion(0, face(FIRST)))
+    with Session(path) as session:
+        (run,) = session.runs()
+        add(store, emotion(1, face(OTHER)), event("enter", 1, OTHER))
+        assert [answer.frame.seq for answer in session.answers(run)] == [0]
+        assert not list(session.events(run))
+        assert run.recorded == 1
+    with Session(path) as session:
+        assert session.runs()[0].recorded == 2
+
+
+def test_streams_can_be_read_side_by_side(store: Store, path: Path) -> None:
+    for stream in ("cam1", "cam2"):
+        add(store, *(emotion(seq, face(FIRST + seq), stream=stream) for seq in range(3)))
+    with Session(path) as session:
+        both = [session.observations(run) for run in session.runs()]
+        pairs = [(one.track, other.track) for one, other in zip(*both, strict=True)]
+    assert pairs == [(1, 1), (2, 2), (3, 3)]
+
+
+def test_reading_leaves_nothing_beside_a_database_at_rest(tmp_path: Path) -> None:
+    path = tmp_path / "emostream.db"
+    record(path, "r1", 10**18, 1_700_000_000)
+    before = path.read_bytes()
+    with Session(path) as session:
+        assert len(list(session.answers(*session.runs()))) == 50
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_may_not_be_written_in_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "emostream.db"
+    record(path, "r1", 10**18, 1_700_000_000)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with Session(path) as session:
+        assert session.runs()[0].recorded == 50
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def _execute(path: Path, script: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(script)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        pytest.param(lambda path: None, "no database", id="missing"),
+        pytest.param(lambda path: path.write_bytes(b""), "is no database of", id="empty"),
+        pytest.param(lambda path: path.write_bytes(b"\x13" * 8192), "not a database", id="none"),
+        pytest.param(lambda path: path.mkdir(), "unable to open", id="a folder"),
+        pytest.param(
+            lambda path: _execute(path, "CREATE TABLE notes (text)"),
+            "is no database of",
+            id="another program's",
+        ),
+    ],
+)
+def test_what_is_no_recording_is_one_clear_error(path: Path, spoil: Any, says: str) -> None:
+    spoil(path)
+    with pytest.raises(RecordingError, match=rf"emostream\.db.*|{says}") as caught:
+        Session(path)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.exists() == (says != "no database")
+
+
+@pytest.mark.parametrize(("version", "advice"), [(2, "takes it over"), (99, "release that wrote")])
+def test_another_release_is_one_clear_error(
+    store: Store, path: Path, version: int, advice: str
+) -> None:
+    _execute(path, f"PRAGMA user_version = {version}")
+    with pytest.raises(RecordingError, match=f"version {version} of the tables, not 3: .*{advice}"):
+        Session(path)
+
+
+def test_a_face_without_its_frame_is_not_passed_over(store: Store, path: Path) -> None:
+    add(store, emotion(0, face(FIRST)), emotion(1))
+    _execute(path, "DELETE FROM frames WHERE seq = 0")
+    with pytest.raises(RecordingError, match="damaged: frame 0 of run r1"):
+        tables(path)
+
+
+def test_a_damaged_database_is_one_clear_error(path: Path) -> None:
+    record(path, "r1", 10**18, 1_700_000_000)
+    with path.open("r+b") as file:
+        file.seek(4096 * 2)
+        file.write(b"\xff" * 4096 * 20)
+    with pytest.raises(RecordingError, match="cannot read the database"):
+        tables(path)
+
+
+def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
+    names = [fresh_folder(tmp_path / "out", "cam1").name for _ in range(3)]
+    assert names == ["cam1", "cam1-2", "cam1-3"]
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordingError, match="cannot make"):
+        fresh_folder(tmp_path / "file", "cam1")
+
+
+def test_every_column_stands_in_the_documentation_and_no_other(store: Store, path: Path) -> None:
+    add(store, emotion(0, face(FIRST, "fear", ["fear"])))
+    out, _ = tables(path, live=True)
+    text = (Path(__file__).parents[2] / "docs" / "results.md").read_text("utf-8")
+    for title, name in (
+        ("Observations", "observations"),
+        ("Events", "events"),
+        ("Tracks", "tracks"),
+    ):
+        start = text.index("| column | unit | says |", text.index(f"## {title}"))
+        lines = itertools.takewhile(lambda line: line.startswith("|"), text[start:].splitlines())
+        named = [re.findall("`([^`]+)`", line.split("|")[1]) for line in lines]
+        columns = [name.replace("<label>", "fear") for name in itertools.chain(*named)]
+        header = (out / f"{name}.csv").read_text("utf-8").splitlines()[0]
+        assert sorted(columns) == sorted(header.split(","))
