@@ -1,0 +1,345 @@
+"""Recognition in process: faces where they are, from every kind of picture, by any thread."""
+
+import inspect
+import json
+import re
+import struct
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+
+from models.labels import LABELS
+from services import RecognizedFace, Recognizer, recognize
+from services.capture.composites import composites
+from services.capture.demo import Demo, TrueFace
+from services.cli import recognition
+from shared.errors import ConfigError, EmostreamError, SourceError, WeightsError
+from tests.conftest import DATA
+
+PEOPLE = {
+    "face-demographics-walking": 2,
+    "head-pose-face-detection-female-and-male": 2,
+    "head-pose-face-detection-male": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer()
+
+
+@pytest.fixture(scope="module")
+def demo() -> Demo:
+    return Demo()
+
+
+def overlap(found: RecognizedFace, true: TrueFace) -> float:
+    (x, y, w, h), (a, b, c, d) = found.box, true.box
+    width, height = min(x + w, a + c) - max(x, a), min(y + h, b + d) - max(y, b)
+    shared = max(0.0, width) * max(0.0, height)
+    return shared / (w * h + c * d - shared)
+
+
+def exif(jpeg: bytes, orientation: int) -> bytes:
+    """Return a JPEG with an EXIF orientation, in the smallest such segment."""
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    tiff = b"II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0)
+    body = b"Exif\0\0" + tiff
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
+
+
+def coded(picture: np.ndarray, suffix: str) -> bytes:
+    return cv2.imencode(suffix, picture)[1].tobytes()
+
+
+def test_importing_services_loads_nothing_but_what_it_needs() -> None:
+    code = "import sys, services; print(*{name.partition('.')[0] for name in sys.modules})"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"numpy", "cv2", "msgspec", "zmq", "models", "shared", "ai_edge_litert", "tensorflow"}
+    assert "services" in out.stdout.split()
+    assert not heavy & set(out.stdout.split())
+
+
+def test_services_has_no_other_names() -> None:
+    import services
+
+    with pytest.raises(AttributeError, match="'recognise'"):
+        _ = services.recognise  # type: ignore[attr-defined]
+
+
+def test_faces_are_found_where_they_are_with_what_they_show(
+    recognizer: Recognizer, demo: Demo
+) -> None:
+    right = 0
+    for n in range(0, 400, 100):
+        faces, truth = recognizer(demo.frame(n), "bgr"), demo.truth(n)
+        assert len(faces) == len(truth)
+        assert [face.score for face in faces] == sorted(face.score for face in faces)[::-1]
+        for true in truth:
+            face = max(faces, key=lambda face: overlap(face, true))
+            assert overlap(face, true) > 0.4
+            right += face.label in true.mix
+    assert right >= 9
+
+
+def test_a_face_says_all_that_is_known_of_it(recognizer: Recognizer, demo: Demo) -> None:
+    for face in recognizer(demo.frame(0), "bgr"):
+        assert tuple(face.probabilities) == LABELS
+        assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert face.confidence == face.probabilities[face.label]
+        assert face.confidence == max(face.probabilities.values())
+        assert 0.5 <= face.score <= 1
+        right_eye, left_eye, nose, mouth = face.landmarks
+        assert right_eye[0] < nose[0] < left_eye[0]
+        assert right_eye[1] < nose[1] < mouth[1]
+
+
+def test_a_face_reads_well_and_becomes_json_in_one_line(recognizer: Recognizer, demo: Demo) -> None:
+    faces = recognizer(demo.frame(0), "bgr")
+    told = RecognizedFace((10.4, 20.0, 99.6, 110.0), 0.9, (), {"calm": 0.934}, "calm", 0.934)
+    assert str(told) == "calm 93% at 10, 20 (100 x 110 px)"
+    tree = json.loads(msgspec.json.encode(faces))
+    assert [one["label"] for one in tree] == [face.label for face in faces]
+    assert tree[0]["probabilities"] == faces[0].probabilities
+    assert tree[0]["box"] == list(faces[0].box)
+
+
+def test_every_order_of_channels_gives_the_same(
+    recognizer: Recognizer, demo: Demo, tmp_path: Path
+) -> None:
+    bgr = demo.frame(0)
+    expected = recognizer(bgr, "bgr")
+    assert recognizer(bgr[..., ::-1], "rgb") == expected
+    opaque = np.dstack([bgr, np.full(bgr.shape[:2], 255, np.uint8)])
+    assert recognizer(opaque, "bgra") == expected
+    assert recognizer(opaque[..., [2, 1, 0, 3]], "rgba") == expected
+    assert recognizer(bgr[..., ::-1], "bgr") != expected
+    path = tmp_path / "Bild für alle.png"
+    path.write_bytes(coded(bgr, ".png"))
+    assert recognizer(path) == recognizer(str(path)) == expected
+
+
+def test_gray_pictures_are_taken(recognizer: Recognizer, demo: Demo) -> None:
+    gray = cv2.cvtColor(demo.frame(0), cv2.COLOR_BGR2GRAY)
+    faces = recognizer(gray, "gray")
+    assert len(faces) == 3
+    assert recognizer(gray[..., None], "gray") == faces
+
+
+def test_a_picture_is_only_read(recognizer: Recognizer, demo: Demo) -> None:
+    picture = demo.frame(0)
+    before = picture.copy()
+    picture.flags.writeable = False
+    assert recognizer(picture, "bgr")
+    assert (picture == before).all()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [(3, cv2.ROTATE_180), (6, cv2.ROTATE_90_COUNTERCLOCKWISE), (8, cv2.ROTATE_90_CLOCKWISE)],
+)
+def test_a_photo_is_turned_upright(
+    recognizer: Recognizer, demo: Demo, tmp_path: Path, orientation: int, turn: int
+) -> None:
+    stored = cv2.rotate(demo.frame(0), turn)
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(exif(coded(stored, ".jpg"), orientation))
+    faces = recognizer(path)
+    assert len(faces) == 3
+    for true in demo.truth(0):
+        assert max(overlap(face, true) for face in faces) > 0.4
+
+
+@pytest.mark.parametrize(
+    ("array", "channels", "message"),
+    [
+        (np.zeros((9, 9, 3), np.uint8), None, r'channels="bgr" \(as OpenCV'),
+        (np.zeros((9, 9, 3), np.uint8), "hsv", "no channels 'hsv': choose bgr, rgb, gray"),
+        (np.zeros((9, 9, 3), np.float32), "rgb", "is float32: give uint8, 0 to 255"),
+        (np.zeros((9, 9), np.uint8), "rgb", r'\(9, 9\), but channels="rgb" wants \(H, W, 3\)'),
+        (np.zeros((9, 9, 4), np.uint8), "bgr", r"wants \(H, W, 3\)"),
+        (np.zeros((9, 9, 3), np.uint8), "rgba", r"wants \(H, W, 4\)"),
+        (np.zeros((9, 9, 3), np.uint8), "gray", r"wants \(H, W\)"),
+        (np.zeros((2, 9, 9, 3), np.uint8), "bgr", r"wants \(H, W, 3\)"),
+        (np.zeros((0, 9, 3), np.uint8), "bgr", "that is no pixels"),
+        ([["a"]], "gray", "give uint8"),
+        ("picture.png", "bgr", "leave `channels` out"),
+    ],
+)
+def test_what_is_no_such_picture_is_refused_in_one_line(
+    recognizer: Recognizer, array: object, channels: str | None, message: str
+) -> None:
+    with pytest.raises(SourceError, match=message) as caught:
+        recognizer(array, channels)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_pictures_are_named(
+    recognizer: Recognizer, demo: Demo, tmp_path: Path
+) -> None:
+    whole = coded(demo.frame(0), ".jpg")
+    bad = {"empty.jpg": b"", "text.jpg": b"hello" * 99, "cut.jpg": whole[: len(whole) // 2]}
+    for name, content in bad.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder.jpg").mkdir()
+    for name in (*bad, "folder.jpg", "missing.jpg"):
+        with pytest.raises(SourceError, match=name) as caught:
+            recognizer(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3000), (720, 1280)])
+def test_a_picture_without_a_face_gives_none(
+    recognizer: Recognizer, shape: tuple[int, int]
+) -> None:
+    assert recognizer(np.full((*shape, 3), 90, np.uint8), "bgr") == []
+
+
+def test_small_faces_of_a_large_picture_are_found(recognizer: Recognizer, demo: Demo) -> None:
+    small = cv2.resize(demo.frame(0), None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
+    picture = np.full((720, 1280, 3), 60, np.uint8)
+    picture[400 : 400 + small.shape[0], 700 : 700 + small.shape[1]] = small
+    assert len(recognizer(picture, "bgr")) == 3
+    assert len(Recognizer(tiles=0)(picture, "bgr")) < 3
+
+
+def test_a_face_that_fills_the_picture_is_found(recognizer: Recognizer) -> None:
+    faces = [recognizer(face, "gray") for face in composites()]
+    assert sum(len(found) == 1 for found in faces) >= 7
+    for found in faces:
+        for face in found:
+            x, y, width, height = face.box
+            assert x + width / 2 == pytest.approx(24, abs=6)
+            assert y + height / 2 == pytest.approx(24, abs=8)
+            assert 20 < width < 60 and 20 < height < 60
+
+
+def test_settings_decide(demo: Demo) -> None:
+    strict = Recognizer(score=0.999)
+    assert strict(demo.frame(0), "bgr") == []
+    haar = Recognizer(detector="haar")
+    faces = haar(demo.frame(0), "bgr")
+    assert len(faces) >= 2
+    assert all(face.landmarks == () for face in faces)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"detector": "mtcnn"}, ConfigError, "no detector 'mtcnn': choose blazeface, yunet, haar"),
+        ({"score": 0}, ConfigError, "above 0"),
+        ({"tiles": -1}, ConfigError, "0 or more"),
+        ({"model": "resnet"}, WeightsError, "no model resnet"),
+        ({"engine": "torch"}, WeightsError, "no engine 'torch'"),
+        ({"weights": Path("nowhere.tflite")}, WeightsError, "nowhere.tflite"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_in_one_line(
+    settings: dict[str, object], error: type[EmostreamError], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        Recognizer(**settings)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_many_pictures_are_taken_one_after_the_other(recognizer: Recognizer, demo: Demo) -> None:
+    asked = []
+
+    def frames():  # type: ignore[no-untyped-def]
+        for n in (0, 50, 100):
+            asked.append(n)
+            yield demo.frame(n)
+
+    results = recognizer.each(frames(), "bgr")
+    assert next(results) == recognizer(demo.frame(0), "bgr")
+    assert asked == [0]
+    assert list(results) == [recognizer(demo.frame(n), "bgr") for n in (50, 100)]
+
+
+def test_threads_share_a_recognizer_and_get_what_each_would_alone(
+    recognizer: Recognizer, demo: Demo
+) -> None:
+    frames = [demo.frame(n) for n in range(0, 240, 30)]
+    alone = [recognizer(frame, "bgr") for frame in frames]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            together = list(pool.map(lambda frame: recognizer(frame, "bgr"), frames))
+            assert together == alone
+
+
+def test_repeated_calls_load_once_also_from_many_threads(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+    load = recognition.load
+
+    def counted(*arguments, **keywords):  # type: ignore[no-untyped-def]
+        loaded.append(arguments)
+        return load(*arguments, **keywords)
+
+    recognition._recognizer.cache_clear()
+    monkeypatch.setattr(recognition, "load", counted)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: recognize(demo.frame(0), channels="bgr"), range(4)))
+    assert len(loaded) == 1
+    assert results[0] == recognize(demo.frame(0), "bgr", model="alexnet-fer", detector="blazeface")
+    assert len(loaded) == 1
+    assert len(results[0]) == 3
+
+
+def test_threads_may_each_make_their_own_and_take_turns(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, clashes = Lock(), []
+    load = recognition.load
+
+    def alone(*arguments, **keywords):  # type: ignore[no-untyped-def]
+        clashes.append(not busy.acquire(blocking=False))
+        model = load(*arguments, **keywords)
+        busy.release()
+        return model
+
+    monkeypatch.setattr(recognition, "load", alone)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: Recognizer()(demo.frame(0), "bgr"), range(4)))
+    assert clashes == [False] * 4
+    assert all(result == results[0] for result in results)
+
+
+def test_nothing_is_printed() -> None:
+    code = (
+        "import services.cli.recognition as recognition\n"
+        "recognition.load = lambda *_, **__: None\n"
+        "recognition.Recognizer()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
+
+
+def test_the_documentation_names_every_field_and_setting() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "library.md").read_text("utf-8")
+    rows = [
+        re.findall(r"`(\w+)`", line.split("|")[1]) for line in page.splitlines() if "| `" in line
+    ]
+    fields = [field.name for field in msgspec.structs.fields(RecognizedFace)]
+    settings = [*inspect.signature(Recognizer).parameters]
+    assert [name for row in rows for name in row] == [*fields, *settings]
+
+
+@pytest.mark.parametrize("clip", PEOPLE)
+def test_real_people_are_all_found(recognizer: Recognizer, clip: str) -> None:
+    path = DATA / "clips" / f"{clip}.gif"
+    if not path.is_file():
+        pytest.skip("the clips are not there")
+    capture, frames = cv2.VideoCapture(str(path)), []
+    while (read := capture.read())[0]:
+        frames.append(read[1])
+    found = [len(faces) for faces in recognizer.each(frames[::6], "bgr")]
+    assert np.mean([count == PEOPLE[clip] for count in found]) >= 0.95
