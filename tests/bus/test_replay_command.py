@@ -1,0 +1,216 @@
+"""`emostream replay` as a process of its own, with real subscribers."""
+
+import queue
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import zmq
+
+from services.recorder.store import Store
+from shared.bus import Bus, Receiver, Subscription
+from shared.errors import MessageError
+from shared.messages import Emotion, EmotionFace, Event, Message
+from shared.wire import decode
+
+ROOT = Path(__file__).parents[2]
+FRAMES = 3_000
+# So long a name that a session is more than what the kernel holds for a subscriber.
+MODEL = "m" * 8_000
+PATIENCE = 30.0
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two minutes of a face in 25 frames a second, and an event a second."""
+    store = Store(tmp_path_factory.mktemp("recording") / "emostream.db")
+    for seq in range(FRAMES):
+        place = {"stream": "cam1", "run": "r", "seq": seq, "t": seq, "pts": seq * 40_000_000}
+        even = dict.fromkeys(map(str, range(8)), 0.125)
+        face = EmotionFace(7, (1, 2, 3, 4), even, even, "0", 0.125, 0.9)
+        if seq % 25 == 0:
+            store.add_event(
+                Event(**place, marks={}, kind="change", track=7, label="0", previous="1",
+                      confidence=0.125, since=0)
+            )  # fmt: skip
+        store.add_emotion(
+            Emotion(
+                **place, marks={}, model=MODEL, faces=(face,), part=0, parts=1, degraded=False
+            )
+        )  # fmt: skip
+    store.close()
+    return store.path
+
+
+@pytest.fixture
+def endpoint() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.fixture
+def started(database: Path, endpoint: str) -> Iterator[Start]:
+    """Starts the command on the endpoint, its output in pipes; ends it after the test."""
+    running = []
+
+    def start(*words: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "services.cli.main", "replay", str(database)]
+        process = subprocess.Popen(
+            [*command, "--set", f"classifier.bind={endpoint}", *words],
+            cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def line_with(process: "subprocess.Popen[str]", what: str) -> str:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if what in line:
+            return line
+    pytest.fail(f"the command ended without a line with {what!r}")
+
+
+def fail(error: MessageError) -> None:
+    raise error
+
+
+def listening(bus: Bus, endpoint: str, inbox: "queue.Queue[Message]") -> Receiver:
+    return bus.receiver([Subscription([endpoint], ["event/", "emotion/"], 0)], inbox.put, fail)
+
+
+def until_the_end(inbox: "queue.Queue[Message]") -> list[Message]:
+    messages = [inbox.get(timeout=PATIENCE)]
+    while not messages[-1].header.end:
+        messages.append(inbox.get(timeout=PATIENCE))
+    return messages
+
+
+@contextmanager
+def program(endpoint: str) -> Iterator["zmq.Socket[bytes]"]:
+    """Somebody's program, which has room for next to nothing but what it takes."""
+    with zmq.Context() as context, context.socket(zmq.SUB) as taker:
+        taker.set(zmq.RCVHWM, 1)
+        taker.set(zmq.RCVBUF, 4096)
+        taker.set(zmq.LINGER, 0)
+        taker.set(zmq.RCVTIMEO, round(1000 * PATIENCE))
+        taker.subscribe("emotion/")
+        taker.subscribe("event/")
+        taker.connect(endpoint)
+        yield taker
+
+
+def taken(taker: "zmq.Socket[bytes]") -> Message:
+    return decode(taker.recv_multipart())
+
+
+def test_a_fast_replay_loses_nothing_to_a_quick_and_to_a_slow_subscriber(
+    started: Start, endpoint: str
+) -> None:
+    process = started("--fast", "--wait", "2")
+    line_with(process, "waiting for 2 subscribers")
+    inbox: queue.Queue[Message] = queue.Queue()
+    with Bus("test") as bus, closing(listening(bus, endpoint, inbox)), program(endpoint) as taker:
+        first = taken(taker)
+        # Long enough for all of it, if nobody were waited for.
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+        slow = [first, *(taken(taker) for _ in range(FRAMES + FRAMES // 25))]
+        quick = until_the_end(inbox)
+        process.communicate(timeout=PATIENCE)
+    for messages in (slow, quick):
+        emotions = [m.header.seq for m in messages if isinstance(m.header, Emotion)]
+        assert emotions == list(range(FRAMES + 1))
+        assert sum(isinstance(m.header, Event) for m in messages) == FRAMES // 25
+        assert messages[-1].header.end
+        assert messages[-1].header.frames == FRAMES
+    assert process.returncode == 0
+
+
+def test_a_replay_keeps_its_time(started: Start, endpoint: str) -> None:
+    process = started("--speed", "50")
+    inbox: queue.Queue[Message] = queue.Queue()
+    with Bus("test") as bus, closing(listening(bus, endpoint, inbox)):
+        messages = until_the_end(inbox)
+        _, err = process.communicate(timeout=PATIENCE)
+    times = {m.header.seq: m.header.t for m in messages if isinstance(m.header, Emotion)}
+    lasted = (times[FRAMES] - times[0]) / 1e9
+    # 119.96 s at fifty times the pace; it cannot be quicker, and a busy machine may be slower.
+    assert lasted >= 2.39
+    assert abs(time.time_ns() - times[FRAMES]) < 60 * 10**9
+    assert process.returncode == 0
+    assert "3,000 emotion, 1 end, 120 event" in err
+
+
+def interrupted(process: "subprocess.Popen[str]") -> str:
+    """Interrupt the command as Ctrl-C does, and return its last words."""
+    process.send_signal(signal.SIGINT)
+    # A second where the machine is idle; a busy one needs that for Python's own end.
+    _, err = process.communicate(timeout=5)
+    assert process.returncode == 130
+    return err
+
+
+def test_ctrl_c_ends_the_wait_for_subscribers(started: Start) -> None:
+    process = started()
+    line_with(process, "waiting for a subscriber")
+    assert not interrupted(process)
+
+
+@pytest.mark.parametrize("words", [["--fast"], ["--speed", "1"]])
+def test_ctrl_c_ends_a_replay_also_where_a_subscriber_takes_nothing(
+    started: Start, endpoint: str, words: list[str]
+) -> None:
+    process = started(*words)
+    line_with(process, "waiting")
+    with program(endpoint) as taker:
+        assert taken(taker).header.seq == 0
+        assert not interrupted(process)
+
+
+def test_ctrl_c_ends_the_wait_for_what_was_sent_last(started: Start, endpoint: str) -> None:
+    process = started("--fast")
+    line_with(process, "waiting")
+    with program(endpoint) as taker:
+        while not select.select([process.stderr], [], [], 0)[0]:
+            taken(taker)
+        line_with(process, "replayed")
+        # A thousand messages wait in its queue.
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        assert not interrupted(process)
+
+
+def test_a_loop_begins_again_as_a_new_run(started: Start, endpoint: str) -> None:
+    process = started("--fast", "--loop", "--as", "again")
+    inbox: queue.Queue[Message] = queue.Queue()
+    with Bus("test") as bus, closing(listening(bus, endpoint, inbox)):
+        first, second = until_the_end(inbox), until_the_end(inbox)
+        interrupted(process)
+    assert len(first) == len(second)
+    assert first[0].header.run != second[0].header.run
+    assert {message.header.stream for message in first} == {"again"}
+
+
+def test_a_port_in_use_is_named_with_its_setting(started: Start, endpoint: str) -> None:
+    with Bus("classifier") as bus, closing(bus.publisher(endpoint, 1)):
+        process = started()
+        _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 3
+    assert endpoint in err
+    assert "classifier.bind" in err
+    assert err.count("\n") == 1
