@@ -1,19 +1,24 @@
-"""`emostream bench`: measures the whole pipeline on the demo, as a subscriber sees it."""
+"""`emostream bench`: measures the whole pipeline on the demo, as a subscriber sees it.
+
+`emostream bench analyze` measures the analysis of recordings.
+"""
 
 import argparse
 import json
 import statistics
 import tempfile
 import time
+from argparse import SUPPRESS
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from services.cli import bench_analyze
 from services.cli.options import positive
 from services.cli.pipeline import Pipeline
 from services.cli.stages import STAGES
@@ -26,6 +31,14 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 MEGABYTE = 1e6
+LIVE: Final = {
+    "config": Path("configs/default.toml"),
+    "set": [],
+    "seconds": 60.0,
+    "runs": 5,
+    "warm_up": 5.0,
+    "json": False,
+}
 
 
 @dataclass(frozen=True)
@@ -43,16 +56,39 @@ class Result:
 
 
 def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
+    """Add the command; without a word after it, it is `bench live`."""
     text = "measures the pipeline on this machine: drops, latency, memory, time to ready"
-    parser = commands.add_parser("bench", help=text, description=text)
-    parser.add_argument("--config", type=Path, default=Path("configs/default.toml"))
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--seconds", type=positive(float), default=60.0, help="length of a run")
-    parser.add_argument("--runs", type=positive(int), default=5)
-    parser.add_argument("--warm-up", type=float, default=5.0, help="seconds before measuring")
+    parser = commands.add_parser("bench", help=text, description=text, argument_default=SUPPRESS)
+    _add_live_options(parser)
+    parser.set_defaults(**LIVE, run=run)
+    kinds = parser.add_subparsers(metavar="live|analyze")
+    # Without defaults of its own, so that options before and after the word both count.
+    _add_live_options(
+        kinds.add_parser("live", help=text, description=text, argument_default=SUPPRESS)
+    )
+    text = "measures how quick `emostream analyze` is against the original program's loop"
+    analyze = kinds.add_parser("analyze", help=text, description=text)
+    bench_analyze.add_options(analyze)
+    analyze.set_defaults(run=lambda options: _run_analyze(parser, options))
+
+
+def _add_live_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--set", action="append", metavar="KEY=VALUE")
+    length = f"length of a run (default: {LIVE['seconds']:g})"
+    parser.add_argument("--seconds", type=positive(float), help=length)
+    parser.add_argument("--runs", type=positive(int), help=f"default: {LIVE['runs']}")
+    wait = f"seconds before measuring (default: {LIVE['warm_up']:g})"
+    parser.add_argument("--warm-up", type=float, help=wait)
     parser.add_argument("--json", action="store_true", help="print all runs as JSON")
-    parser.set_defaults(run=run)
+
+
+def _run_analyze(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Measure `analyze`, unless options of `live` were given that it would ignore."""
+    for name, value in LIVE.items():
+        if getattr(options, name) != value:
+            parser.error(f"--{name.replace('_', '-')} before `analyze`: its options come after it")
+    return bench_analyze.run(options)
 
 
 def run(options: argparse.Namespace) -> int:
