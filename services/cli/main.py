@@ -15,7 +15,10 @@ from shared.errors import EmostreamError
 # What a shell says of a program that Ctrl-C ended.
 INTERRUPTED = 130
 # The other commands, each a module of services.cli.
-COMMANDS = ("subscribe", "top", "bench", "train", "evaluate", "models")
+COMMANDS = (
+    *("analyze", "export", "replay", "subscribe", "top", "bench"),
+    *("train", "evaluate", "models"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,1 @@
+"""`emostream analyze`: a whole pipeline of private processes for each recording."""

@@ -1,0 +1,51 @@
+"""Photos among the inputs of an analysis: one folder of results for all of them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from services.cli.analysis.job import BROKEN, UNREADABLE
+from services.cli.analysis.record import NAME, versions
+from services.cli.analysis.settings import as_table
+from services.cli.analysis.view import View
+from services.cli.recognition import Recognizer
+from services.cli.results.files import fresh_folder
+from services.cli.results.photos import analyse_photos
+from shared.config import Config
+
+FOLDER: Final = "photos"
+
+
+def analyse_album(paths: Sequence[Path], config: Config, out: Path, view: View) -> int:
+    """Analyse photos into `out/photos`, tell `view`, and return the exit code.
+
+    3 where some of them cannot be read, 1 where none can.
+    """
+    recognizer = _recognizer(config)
+    folder = fresh_folder(out, FOLDER)
+    view.start(FOLDER, "photos", len(paths))
+    found = analyse_photos(paths, folder, recognizer, tell=lambda done, of: view.done(done))
+    facts = {**asdict(found), "config": as_table(config), "versions": versions()}
+    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    (folder / NAME).write_text(text, "utf-8")
+    line = f"{len(found.photos)} photos, {found.faces} faces -> {folder}"
+    if found.unreadable:
+        line += f" ({len(found.unreadable)} cannot be read)"
+    view.end(FOLDER, line, facts)
+    if not found.unreadable:
+        return 0
+    return BROKEN if found.photos else UNREADABLE
+
+
+def _recognizer(config: Config) -> Recognizer:
+    detector, classifier = config.detector, config.classifier
+    return Recognizer(
+        classifier.model,
+        engine=classifier.engine,
+        detector=detector.backend,
+        weights=Path(detector.weights) if detector.weights else None,
+        score=detector.score,
+        tiles=detector.tiles,
+    )

@@ -1,0 +1,64 @@
+"""The files of an analysis that are made at its end, from the database and the recording."""
+
+import contextlib
+from pathlib import Path
+
+from services.capture.pace import Pictures
+from services.capture.readers import sampled
+from services.capture.video import file_pictures
+from services.cli.analysis.record import NAME, Record
+from services.cli.analysis.view import View
+from services.cli.results import report
+from services.cli.results.annotated import write_annotated
+from services.cli.results.session import Session
+from services.cli.results.tables import write_tables
+from services.recorder.process import DATABASE
+from shared.errors import SourceError
+
+
+def write_results(
+    recording: Path, folder: Path, record: Record, view: View, *, video: bool
+) -> list[str]:
+    """Write tables, annotated video and report of what the database in `folder` holds.
+
+    What was analysed is noted in `record`. Returns the names of all files of the analysis.
+    """
+    if not (folder / DATABASE).exists():
+        return [NAME]
+    with Session(folder / DATABASE) as session:
+        run = next((run for run in session.runs() if run.id == record.run), None)
+        if run is None:
+            return [NAME, DATABASE]
+        name = recording.name
+        view.start(name, "tables", run.recorded)
+        summary = write_tables(session, [run], folder, tell=view.done)
+        record.frames_analysed, record.frames_degraded = summary.frames, summary.degraded
+        record.observations, record.tracks = summary.faces, summary.tracks
+        record.events = summary.events
+        files = [NAME, DATABASE, *summary.files]
+        if video and run.recorded:
+            view.start(name, "annotated video", run.recorded)
+            target = folder / report.ANNOTATED
+            write_annotated(
+                recording, target, session, run, lambda done, of: view.done(done), record.sample
+            )
+            files.append(target.name)
+        facts = report.Facts(
+            title=name,
+            model=record.model["name"],
+            sha256=record.model["sha256"],
+            version=record.versions["emostream"],
+            broken=record.message,
+            sampled=f"{record.sample:g}/s" if record.sample else "",
+        )
+        view.start(name, "report", None)
+        pictures = _pictures(recording, record.sample)
+        report.write(folder, session, run, facts, recording, pictures)
+        return [*files, report.NAME]
+
+
+def _pictures(recording: Path, sample: float) -> Pictures:
+    """Give the pictures that were analysed, as far as they can be read: picture n is frame n."""
+    # Where the file breaks off was said already.
+    with contextlib.suppress(SourceError):
+        yield from sampled(file_pictures(str(recording), lambda line: None), sample)

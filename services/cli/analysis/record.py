@@ -1,0 +1,93 @@
+"""`run.json`: what was analysed, by what, and how it ended; enough to do it again."""
+
+import importlib.metadata
+import json
+import platform
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal, Self, TypeAlias
+
+from models import weights
+from models.engines import SUFFIXES
+from shared.config import Config
+from shared.errors import RecordingError
+
+NAME: Final = "run.json"
+PACKAGES: Final = ("av", "ai-edge-litert", "msgpack", "numpy", "opencv-python", "pyzmq")
+
+# complete: every frame; broken: the file breaks off, what is readable was analysed; partial: a
+# stage could not go on; interrupted: by the user; running: still, or the machine went down.
+Status: TypeAlias = Literal["running", "complete", "broken", "partial", "interrupted"]
+
+
+@dataclass
+class StageUse:
+    """What a stage took, in s of its own work and of processor time; how often it was restarted."""
+
+    frames: int = 0
+    busy_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    restarts: int = 0
+
+
+@dataclass
+class Record:
+    """What `run.json` holds. `frames_skipped` are pictures that could not be decoded."""
+
+    run: str
+    stream: str
+    input: dict[str, Any]
+    model: dict[str, str]
+    config: dict[str, Any]
+    sample: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
+    status: Status = "running"
+    message: str = ""
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    seconds: float = 0.0
+    frames_read: int = 0
+    frames_analysed: int = 0
+    frames_skipped: int = 0
+    frames_degraded: int = 0
+    observations: int = 0
+    tracks: int = 0
+    events: int = 0
+    stages: dict[str, StageUse] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+
+    def write(self, folder: Path) -> None:
+        """Write it into the folder, in one step."""
+        part = folder / f".{NAME}"
+        part.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        part.replace(folder / NAME)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read it from the folder; RecordingError where there is none, or another program's."""
+        try:
+            fields = json.loads((folder / NAME).read_text("utf-8"))
+            stages = {name: StageUse(**use) for name, use in fields.pop("stages").items()}
+            return cls(**fields, stages=stages)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RecordingError(f"{folder / NAME}: no record of an analysis") from error
+
+
+def model_facts(config: Config) -> dict[str, str]:
+    """Return the name, engine and sha256 of the model; WeightsError where it is not there."""
+    settings = config.classifier
+    path = weights.find(settings.model, settings.engine)
+    return {
+        "name": path.stem,
+        "engine": SUFFIXES[path.suffix],
+        "file": path.name,
+        "sha256": weights.sha256(path),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this program, of Python and of the packages that decide figures."""
+    found = {"emostream": importlib.metadata.version("emostream")}
+    found["python"] = platform.python_version()
+    found["platform"] = platform.platform()
+    return found | {name: importlib.metadata.version(name) for name in PACKAGES}

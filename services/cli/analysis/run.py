@@ -1,0 +1,92 @@
+"""The analysis of one recording: the stages run until every frame is written."""
+
+import contextlib
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from services.cli.analysis.record import Record, StageUse
+from services.cli.analysis.settings import with_sockets, write
+from services.cli.analysis.stages import ORDER, Stages
+from services.cli.scraping import scrape
+from services.recorder.process import DATABASE
+from shared.config import Config
+from shared.errors import DeliveryError
+
+POLL: Final = 0.1
+PROGRESS: Final = "SELECT coalesce(max(seq), -1) + 1 FROM states"
+END: Final = "SELECT frames, error FROM runs WHERE run = ? AND frames IS NOT NULL"
+
+Tell = Callable[[int], None]
+
+
+def analyse(config: Config, record: Record, folder: Path, tell: Tell) -> None:
+    """Run the stages until the recording is written to the database in `folder`.
+
+    `tell` is called with the frames written so far. How it ended is noted in `record`, also where
+    a stage could not go on; what is written by then stays. KeyboardInterrupt ends the stages.
+    """
+    database = folder / DATABASE
+    record.status, record.message = "interrupted", ""
+    with tempfile.TemporaryDirectory(prefix="emostream-") as private:
+        file = Path(private) / "config.toml"
+        write(with_sockets(config, Path(private)), file)
+        with Stages(file, Path(private)) as stages:
+            started = time.monotonic()
+            try:
+                while (end := _ask(database, END, record.run)) is None:
+                    stages.watch()
+                    tell(frames_written(database))
+                    time.sleep(POLL)
+                record.frames_read, record.message = end[0], end[1] or ""
+                record.status = "broken" if record.message else "complete"
+            except DeliveryError as error:
+                record.status, record.message = "partial", str(error)
+                _keep_logs(Path(private), folder)
+            finally:
+                record.seconds += time.monotonic() - started
+                _note_use(record, stages)
+    tell(frames_written(database))
+
+
+def frames_written(database: Path) -> int:
+    """Return how many frames the database holds, 0 while there is none."""
+    found = _ask(database, PROGRESS)
+    return found[0] if found else 0
+
+
+def _note_use(record: Record, stages: Stages) -> None:
+    cpu = stages.cpu_seconds()
+    for stage in ORDER:
+        use = record.stages.setdefault(stage, StageUse())
+        use.cpu_seconds += cpu.get(stage, 0.0)
+        use.restarts += stages.restarts[stage]
+        address = stages.metrics(stage)
+        found = scrape(address) if address else ""
+        if isinstance(found, str):
+            continue
+        use.busy_seconds += found.total("emostream_stage_seconds_sum", stage=stage)
+        use.frames += round(found.total("emostream_frames_given_total", stage=stage))
+        if stage == "capture":
+            record.frames_skipped = round(found.total("emostream_source_skipped_total"))
+
+
+def _ask(database: Path, query: str, *values: str) -> tuple[Any, ...] | None:
+    # While the recorder starts, there may be no file or no table yet.
+    with contextlib.suppress(sqlite3.OperationalError):
+        uri = f"{database.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            row: tuple[Any, ...] | None = connection.execute(query, values).fetchone()
+            return row
+    return None
+
+
+def _keep_logs(private: Path, folder: Path) -> None:
+    for stage in ORDER:
+        log = private / f"{stage}.log"
+        if log.exists() and log.stat().st_size:
+            shutil.copyfile(log, folder / log.name)

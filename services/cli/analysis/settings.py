@@ -1,0 +1,76 @@
+"""The configuration of one analysis: private addresses, its recording, its folder."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli_w
+
+from services.cli.analysis.inputs import stream_of
+from services.cli.pipeline import without_none
+from shared.config import Config, Connect, Source
+from shared.errors import ConfigError
+
+ANY_PORT = "127.0.0.1:0"
+FASTEST = 1000.0
+
+
+def for_recording(config: Config, video: Path, folder: Path, run: str, sample: float) -> Config:
+    """Return the configuration that brings every frame of `video` into a database in `folder`.
+
+    Addresses are left as they are: see `with_sockets`. `sample` is in pictures a second, 0 for all.
+    """
+    replace = msgspec.structs.replace
+    source = Source(name=stream_of(video), url=str(video.absolute()), pace="fast", sample=sample)
+    return replace(
+        config,
+        delivery="lossless",
+        lossless=replace(config.lossless, credit_from=("recorder",)),
+        capture=replace(config.capture, sources=(source,), run=run, metrics=ANY_PORT),
+        detector=replace(config.detector, shards=1, metrics=ANY_PORT),
+        classifier=replace(config.classifier, shard=0, of=1, metrics=ANY_PORT),
+        recorder=replace(
+            config.recorder, folder=str(folder.absolute()), video=False, metrics=ANY_PORT
+        ),
+    )
+
+
+def with_sockets(config: Config, folder: Path) -> Config:
+    """Return the configuration with addresses that are files in `folder`, so nobody else's."""
+    replace = msgspec.structs.replace
+
+    def address(topic: str) -> str:
+        return f"ipc://{folder}/{topic}"
+
+    topics = {topic: (address(topic),) for topic in ("frame", "faces", "emotion", "credit")}
+    return replace(
+        config,
+        connect=Connect(**topics),
+        capture=replace(config.capture, bind=address("frame")),
+        detector=replace(config.detector, bind=address("faces")),
+        classifier=replace(config.classifier, bind=address("emotion")),
+        recorder=replace(config.recorder, bind=address("credit")),
+    )
+
+
+def write(config: Config, path: Path) -> None:
+    """Write the configuration as TOML."""
+    path.write_text(tomli_w.dumps(as_table(config)), "utf-8")
+
+
+def as_table(config: Config) -> dict[str, Any]:
+    """Return the configuration as JSON has it, without what is unset."""
+    return without_none(msgspec.json.decode(msgspec.json.encode(config)))
+
+
+def sample_rate(text: str) -> float:
+    """Return the pictures a second that `5/s` or `0.5/s` means.
+
+    Raises ConfigError for anything else.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)(?:/s)?", text.strip())
+    rate = float(match[1]) if match else 0.0
+    if not 0 < rate <= FASTEST:
+        raise ConfigError(f"--sample {text}: write pictures a second, for example 5/s")
+    return rate

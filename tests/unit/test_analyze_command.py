@@ -1,0 +1,172 @@
+"""`emostream analyze` around its processes: what is asked for, what is told, what is kept."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.progress import Progress
+from services.capture.pace import Pictures
+from services.capture.pictures import Picture
+from services.capture.readers import sampled
+from services.cli import main as cli
+from services.cli.analysis import inputs, settings
+from services.cli.analysis.record import Record, StageUse
+from services.cli.analysis.view import view
+from shared.config import load
+from shared.errors import ConfigError, RecordingError, SourceError
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+
+
+def test_files_folders_and_patterns_name_videos_and_photos(tmp_path: Path) -> None:
+    touch(tmp_path, "a/take10.mp4", "a/take2.MOV", "a/face.jpg", "a/notes.txt", "b1/x.mkv")
+    touch(tmp_path, "b2/y.webm", "odd.dat")
+    words = [str(tmp_path / word) for word in ("a", "b*", "odd.dat", "a/take2.MOV")]
+    found = inputs.find(words)
+    assert [path.name for path in found.videos] == [
+        *("take2.MOV", "take10.mp4", "x.mkv", "y.webm", "odd.dat")
+    ]
+    assert [path.name for path in found.photos] == ["face.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"), [("none.mp4", "no such file or folder"), ("empty", "no videos and no")]
+)
+def test_a_word_that_names_nothing_is_refused(tmp_path: Path, word: str, reason: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match=reason):
+        inputs.find([str(tmp_path / word)])
+
+
+@pytest.mark.parametrize(
+    ("name", "stream"),
+    [("Interview 3.mp4", "interview-3"), ("été.mov", "t"), ("___.avi", "___"), ("é.mov", "source")],
+)
+def test_a_stream_is_named_after_its_file(name: str, stream: str) -> None:
+    assert inputs.stream_of(Path("/films") / name) == stream
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"), [("5/s", 5), ("0.5/s", 0.5), (" 12 ", 12), (".2/s", 0.2)]
+)
+def test_a_sample_is_so_many_pictures_a_second(text: str, rate: float) -> None:
+    assert settings.sample_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["0/s", "fast", "-1/s", "5/min", "", "1e9/s", "2000/s"])
+def test_other_samples_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="for example 5/s"):
+        settings.sample_rate(text)
+
+
+def pictures(*times: float) -> Pictures:
+    pixels = np.zeros((1, 1, 3), np.uint8)
+    for time in times:
+        yield Picture(pixels, round(time * 1e9))
+
+
+@pytest.mark.parametrize(
+    ("rate", "times", "taken"),
+    [
+        (0, [0, 0.1, 0.2], [0, 0.1, 0.2]),
+        (5, [n / 25 for n in range(25)], [0, 0.2, 0.4, 0.6, 0.8]),
+        (10, [n * 1001 / 30000 for n in range(12)], [0, 0.1001, 0.2002, 0.3003]),
+        (1, [0, 0.4, 2.9, 3.0, 3.1], [0, 2.9, 3.0]),
+        (50, [0, 0.04, 0.08], [0, 0.04, 0.08]),
+    ],
+)
+def test_the_first_picture_of_each_interval_is_taken(
+    rate: float, times: list[float], taken: list[float]
+) -> None:
+    found = [picture.pts / 1e9 for picture in sampled(pictures(*times), rate)]
+    assert found == pytest.approx(taken)
+
+
+def test_an_analysis_is_lossless_and_keeps_to_itself(tmp_path: Path) -> None:
+    live = load(Path("configs/default.toml"), ["detector.score=0.7"])
+    config = settings.for_recording(live, Path("/films/One Two.mp4"), tmp_path, "r7", 5.0)
+    private = settings.with_sockets(config, tmp_path / "private")
+    settings.write(private, tmp_path / "config.toml")
+    read = load(tmp_path / "config.toml")
+    assert read == private
+    assert (read.delivery, read.lossless.credit_from) == ("lossless", ("recorder",))
+    assert read.detector.score == 0.7
+    (source,) = read.capture.sources
+    assert (source.name, source.url, source.sample) == ("one-two", "/films/One Two.mp4", 5.0)
+    text = (tmp_path / "config.toml").read_text("utf-8")
+    assert not {f"127.0.0.1:{port}" for port in range(5551, 5555)} & set(text.split('"'))
+    stages = (read.capture, read.detector, read.classifier, read.recorder)
+    assert {stage.metrics for stage in stages} == {"127.0.0.1:0"}
+
+
+def test_a_record_can_be_read_back(tmp_path: Path) -> None:
+    record = Record("r1", "film", {"sha256": "ab"}, {"name": "m"}, {"delivery": "lossless"})
+    record.stages["capture"] = StageUse(3, 0.5, 0.25, 1)
+    record.write(tmp_path)
+    assert Record.read(tmp_path) == record
+    for text in ("{}", "[]", "no json", '{"stages": 3}'):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(RecordingError, match="no record of an analysis"):
+            Record.read(tmp_path)
+
+
+def test_json_lines_say_how_far_it_is_and_how_it_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    with view(as_json=True) as shown:
+        shown.start("film.mp4", "frames", 100)
+        shown.done(7)
+        shown.done(8)  # within the same second
+        shown.end("film.mp4", "done", {"frames_analysed": 100})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        {"event": "progress", "name": "film.mp4", "work": "frames", "frames": 7, "of": 100},
+        {"event": "end", "name": "film.mp4", "frames_analysed": 100},
+    ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_without_a_known_end_counts_and_leaves_a_whole_line() -> None:
+    out = Terminal()
+    seconds = iter(range(100))
+    bar = Progress("film: frames", None, out, lambda: float(next(seconds)))
+    bar.show(5, "frames, 2.0/s")
+    bar.show(9, "frames, 3.0/s")
+    bar.close()
+    assert out.getvalue() == "\rfilm: frames 5 frames, 2.0/s \rfilm: frames 9 frames, 3.0/s \n"
+
+
+def test_a_bar_whose_total_was_estimated_too_low_goes_on() -> None:
+    out = Terminal()
+    seconds = iter(range(100))
+    bar = Progress("film", 10, out, lambda: float(next(seconds)))
+    bar.show(25, "frames")
+    assert out.getvalue() == f"\rfilm [{'#' * 24}] 25/10 frames, 0 s left "
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "line"),
+    [
+        (["{}/none.mp4"], 1, "error: {}/none.mp4: no such file or folder"),
+        (["{}/a.mp4", "--sample", "often"], 2, "error: --sample often: write pictures a second"),
+        (["{}/p.jpg", "--resume"], 2, "error: --resume: photos are analysed in one go"),
+        (["{}/a.mp4", "--set", "detector.nonsense=1"], 2, "error: configuration: detector: "),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    words: list[str], code: int, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    touch(tmp_path, "p.jpg", "a.mp4")
+    arguments = [word.format(tmp_path) for word in words]
+    assert cli.main(["analyze", *arguments, "--out", str(tmp_path / "out")]) == code
+    assert capsys.readouterr().err.startswith(line.format(tmp_path))
+    assert not (tmp_path / "out").exists()
