@@ -74,7 +74,10 @@ def decode(data: bytes, path: Path) -> Image:
     uint8 (H, W, 3) in BGR order, without alpha, of the first picture where there are several.
     SourceError, which names `path`, where OpenCV cannot read it, also where its end is missing.
     """
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error as error:
+        raise SourceError(f"{path}: the picture is too large, or damaged") from error
     if picture is None:
         raise SourceError(f"{path}: no picture that can be read (JPEG, PNG, WebP, BMP or TIFF)")
     return np.asarray(picture, np.uint8)

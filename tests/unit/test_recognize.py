@@ -6,6 +6,7 @@ import re
 import struct
 import subprocess
 import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -186,6 +187,9 @@ def test_files_that_are_no_pictures_are_named(
 ) -> None:
     whole = coded(demo.frame(0), ".jpg")
     bad = {"empty.jpg": b"", "text.jpg": b"hello" * 99, "cut.jpg": whole[: len(whole) // 2]}
+    # A PNG that claims 100,000 x 100,000 pixels, more than OpenCV takes.
+    head = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    bad["bomb.png"] = b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + head + struct.pack(">I", zlib.crc32(head))
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "folder.jpg").mkdir()
