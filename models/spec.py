@@ -1,5 +1,6 @@
 """The TOML beside a model: what its outputs mean and what it takes."""
 
+import contextlib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -53,6 +54,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             return (None, height, width, self.channels)
         return (None, self.channels, height, width)
 
+
+# msgspec 0.22 crashes where two threads are the first to convert to the same type.
+with contextlib.suppress(msgspec.ValidationError):
+    msgspec.convert({}, Spec)
 
 # What the nets of models/alexnet.py take: faces of any size, prepared by the model itself.
 OWN: Final = Spec(labels=LABELS, scaling="model", layout="nhw")

@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .cli.recognition import RecognizedFace, Recognizer, recognize
+    from services.cli.recognition import RecognizedFace, Recognizer, recognize
 
 __all__ = ["RecognizedFace", "Recognizer", "recognize"]
 

@@ -1,5 +1,6 @@
 """The encoding of messages as ZeroMQ multiparts [topic, header, payload]."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,6 +11,11 @@ from shared.errors import MessageError
 from shared.messages import KINDS, STREAM_PATTERN, AnyHeader, Buffer, Faces, Frame, Message
 
 VERSION: Final = 1
+
+# msgspec 0.22 crashes where two threads are the first to convert to the same type.
+for _kind in KINDS.values():
+    with contextlib.suppress(msgspec.ValidationError):
+        msgspec.convert({}, _kind)
 
 
 def encode(message: Message) -> list[Buffer]:

@@ -8,6 +8,7 @@ from services.cli.analysis import inputs, settings
 from services.cli.analysis.album import analyse_album
 from services.cli.analysis.job import Job, Wishes
 from services.cli.analysis.view import view
+from services.cli.results import report
 from services.cli.results.files import require
 from shared.config import load
 from shared.errors import ConfigError
@@ -54,6 +55,7 @@ def run_analyze(options: argparse.Namespace) -> int:
     it can be read, 4 where a stage could not go on.
     """
     require(("csv", "parquet"))
+    report.require()
     config = load(options.config, options.set)
     rate = settings.sample_rate(options.sample) if options.sample else 0.0
     found = inputs.find(options.inputs)

@@ -17,6 +17,7 @@ import pytest
 
 from services.capture.demo import Demo
 from services.cli.analysis.run import frames_written
+from services.cli.pipeline import Pipeline
 from services.recorder.video import VideoWriter
 from tests.system.conftest import wait_until
 
@@ -116,9 +117,10 @@ def test_a_film_becomes_a_folder_of_results_with_every_frame(undisturbed: Path) 
     assert {int(line.split(",")[1]) for line in lines[1:]} == set(range(FRAMES))
 
 
-def test_the_same_film_gives_the_same_bytes_also_beside_another_analysis(
-    clip: Path, undisturbed: Path, analyze: Callable[..., Analysis]
+def test_the_same_film_gives_the_same_bytes_beside_a_live_pipeline_and_another_analysis(
+    clip: Path, undisturbed: Path, analyze: Callable[..., Analysis], pipeline: Pipeline
 ) -> None:
+    assert not pipeline.missing("classifier")
     one, other = analyze(clip, "--no-video"), analyze(clip, "--no-video")
     assert (one.end(), other.end()) == (0, 0)
     folders = {one.result["folder"], other.result["folder"]}
