@@ -10,16 +10,16 @@ from models.data import Bytes, Floats
 
 Targets: TypeAlias = dict[str, Floats]
 
-ROTATION: Final = 12.0  # degrees either way
-SCALE: Final = (0.9, 1.15)
-SHIFT: Final = 0.08  # of the side, either way
+ROTATION: Final = 8.0  # degrees either way
+SCALE: Final = (0.93, 1.1)
+SHIFT: Final = 0.05  # of the side, either way
 CONTRAST: Final = (0.7, 1.3)
 BRIGHTNESS: Final = 25.0  # of 255, either way
-DEGRADED: Final = 0.25  # share of the faces that are made coarser, blurred or compressed
+DEGRADED: Final = 0.2  # share of the faces that are made coarser, blurred or compressed
 COARSE: Final = (0.4, 0.9)  # resolution that is left
 BLUR: Final = (0.5, 1.5)  # standard deviation in pixels
 JPEG: Final = (20, 80)  # quality
-ERASING: Final = 0.15  # share of the faces that lose a square
+ERASING: Final = 0.1  # share of the faces that lose a square
 ERASED: Final = (0.15, 0.4)  # of the side
 
 

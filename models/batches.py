@@ -16,7 +16,7 @@ from models.labels import FER2013
 T = TypeVar("T")
 
 AHEAD: Final = 4  # batches that are made while the net works on one
-VIEWED: Final = 0.5  # share of the faces that are shown as one of their further views
+VIEWED: Final = 0.4  # share of the faces that are shown as one of their further views
 
 
 def targets(learn: Faces) -> Targets:

@@ -32,9 +32,9 @@ class Recipe:
     weight_decay: float = 0.02
     dropout: float = 0.2
     mixup: float = 0.0
-    distillation: float = 0.5  # share of the teachers in what is learnt, where there are any
-    fer2013: float = 0.7  # weight of the FER2013 head's loss; that of the FER+ head is 1
-    smoothing: float = 0.998  # of the moving average, a step
+    distillation: float = 0.6  # share of the teachers in what is learnt, where there are any
+    fer2013: float = 0.3  # weight of the FER2013 head's loss; that of the FER+ head is 1
+    smoothing: float = 0.999  # of the moving average, a step
     seed: int = 0
     dtype: str = "mixed_bfloat16"  # half the time of float32 on a CPU with AVX-512 BF16
 

@@ -1,0 +1,80 @@
+"""Whether a long recording is analysed whole in flat memory: python -m benchmarks.long_recording."""
+
+import argparse
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from models.progress import Progress
+from services.capture.demo import Demo
+from services.recorder.video import VideoWriter
+
+SCENES = 400  # pictures of the demo that are drawn; the recording repeats them
+EVERY = 2.0  # seconds between two looks at the memory
+
+
+def film(path: Path, frames: int, fps: float) -> Path:
+    """Write a film of 320 x 180 pixels with three faces, and return its path."""
+    demo = Demo(320, 180)
+    pictures = [demo.frame(5 * n) for n in range(SCENES)]
+    bar = Progress("film", frames, sys.stderr)
+    with VideoWriter(path, 320, 180) as writer:
+        for n in range(frames):
+            writer.write(pictures[n % SCENES], round(n * 1e9 / fps))
+            bar.show(n + 1, "frames")
+    return path
+
+
+def memory(process: psutil.Process) -> dict[str, float]:
+    """Return the resident MB of each stage below the process."""
+    found = {}
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in process.children():
+            found[child.cmdline()[3]] = child.memory_info().rss / 1e6
+    return found
+
+
+def watched(process: "subprocess.Popen[str]") -> Iterator[tuple[float, dict[str, float]]]:
+    """Give the time and each stage's memory again and again, while all four run."""
+    began, parent = time.monotonic(), psutil.Process(process.pid)
+    while process.poll() is None:
+        if len(now := memory(parent)) == 4:
+            yield time.monotonic() - began, now
+        time.sleep(EVERY)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Analyse a film as the command line says and print what came of it; 1 if a frame is missing."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.long_recording", description=__doc__
+    )
+    parser.add_argument("--frames", type=int, default=10_000)
+    parser.add_argument("--fps", type=float, default=25.0, help="of the film (%(default)g)")
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        path = film(Path(folder) / "film.mp4", chosen.frames, chosen.fps)
+        command = [sys.executable, "-m", "services.cli.main", "analyze", str(path)]
+        command += ["--no-video", "--json", "--out", folder]
+        log = Path(folder) / "log.json"
+        with log.open("w", encoding="utf-8") as out:
+            process = subprocess.Popen(command, stdout=out, text=True)
+            looks = list(watched(process))
+        end: dict[str, Any] = json.loads(log.read_text("utf-8").splitlines()[-1])
+    done, seconds = end["frames_analysed"], end["seconds"]
+    print(f"{done} of {chosen.frames} frames in {seconds:.0f} s: {done / seconds:.0f} frames/s")
+    for at, found in (looks[len(looks) * part // 4 - 1] for part in (1, 2, 3, 4)):
+        stages = ", ".join(f"{stage} {mb:.1f}" for stage, mb in sorted(found.items()))
+        print(f"after {at:.0f} s, MB resident: {stages}")
+    return int(done != chosen.frames)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
