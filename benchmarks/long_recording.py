@@ -1,4 +1,4 @@
-"""Whether a long recording is analysed whole in flat memory: python -m benchmarks.long_recording."""
+"""Is a long recording analysed whole, in flat memory? python -m benchmarks.long_recording."""
 
 import argparse
 import contextlib
@@ -52,7 +52,7 @@ def watched(process: "subprocess.Popen[str]") -> Iterator[tuple[float, dict[str,
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Analyse a film as the command line says and print what came of it; 1 if a frame is missing."""
+    """Analyse a film as the command line says and print what came of it; 1 if frames are lost."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.long_recording", description=__doc__
     )
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         end: dict[str, Any] = json.loads(log.read_text("utf-8").splitlines()[-1])
     done, seconds = end["frames_analysed"], end["seconds"]
     print(f"{done} of {chosen.frames} frames in {seconds:.0f} s: {done / seconds:.0f} frames/s")
-    for at, found in (looks[len(looks) * part // 4 - 1] for part in (1, 2, 3, 4)):
+    for at, found in (looks[part * (len(looks) - 1) // 3] for part in range(4)):
         stages = ", ".join(f"{stage} {mb:.1f}" for stage, mb in sorted(found.items()))
         print(f"after {at:.0f} s, MB resident: {stages}")
     return int(done != chosen.frames)
