@@ -43,16 +43,16 @@ def build() -> Any:
     return keras.Sequential(
         [
             layers.Input((SIDE, SIDE, 1)),
-            convolution(48, 5),
+            convolution(32, 5),
             layers.MaxPooling2D(2),
-            convolution(128, 3),
+            convolution(96, 3),
             layers.MaxPooling2D(2),
-            convolution(192, 3),
-            convolution(192, 3),
-            convolution(192, 3),
+            convolution(160, 3),
+            convolution(160, 3),
+            convolution(160, 3),
             layers.MaxPooling2D(2),
             layers.Flatten(),
-            layers.Dense(384, activation="relu"),
+            layers.Dense(512, activation="relu"),
             layers.Dense(256, activation="relu"),
             layers.Dense(len(LABELS), activation="softmax"),
         ]

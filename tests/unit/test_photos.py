@@ -202,7 +202,11 @@ def test_unreadable_photos_are_told_in_one_line_each(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A command that another test ran may have left its own, on a stream that is closed.
+    monkeypatch.setattr(logging.getLogger("emostream"), "handlers", [caplog.handler])
+    monkeypatch.setattr(logging.getLogger("emostream"), "propagate", False)
     whole = cv2.imencode(".png", np.full((40, 40, 3), 7, np.uint8))[1].tobytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.tif").write_bytes(b"II*\0 no more than that")
