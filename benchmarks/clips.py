@@ -20,7 +20,8 @@ from pathlib import Path
 from benchmarks.scenes import clip
 from models.evaluation.scenes import Image
 from services.capture.demo import Demo
-from services.recorder.video import VideoWriter, best_encoder
+from services.recorder.encoding import best_encoder
+from services.recorder.video import VideoWriter
 from shared.errors import EmostreamError, SourceError
 
 FPS = 25

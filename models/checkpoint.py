@@ -9,6 +9,9 @@ from typing import Any
 
 import keras
 
+from models import weights
+from shared.errors import WeightsError
+
 TRAINED, AVERAGE, HISTORY = "trained.keras", "average.keras", "history.csv"
 
 
@@ -72,6 +75,14 @@ def latest(out: Path) -> State | None:
         keras.saving.load_model(found[-1] / AVERAGE),
         read_history(found[-1] / HISTORY),
     )
+
+
+def load_net(path: Path) -> Any:
+    """Load a saved net to go on from or to learn from; WeightsError where it is none."""
+    try:
+        return keras.saving.load_model(weights.find(path, "keras"), compile=False)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} is no saved Keras model") from error
 
 
 def folders(out: Path) -> list[Path]:

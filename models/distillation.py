@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
-from models import weights
 from models.alexnet import HEADS
 from models.augment import Targets
+from models.checkpoint import load_net
 from models.data import Bytes, Floats
 from models.progress import Progress
 from shared.errors import WeightsError
@@ -44,10 +44,7 @@ def blended(targets: Targets, soft: Targets, share: float) -> Targets:
 
 def load(path: Path) -> Any:
     """Load a teacher: a net with one or both of the heads. WeightsError where it is none."""
-    try:
-        net = keras.saving.load_model(weights.find(path, "keras"), compile=False)
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} is no saved Keras model") from error
+    net = load_net(path)
     if not _named(net.output):
         raise WeightsError(f"{path} has none of the heads {', '.join(HEADS)}")
     return net

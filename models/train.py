@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from models import alexnet, checkpoint, data, weights
+from models import alexnet, checkpoint, data
 from models.augment import Targets
 from models.batches import batches, targets
 from models.checkpoint import Row, State
@@ -94,10 +94,7 @@ def start(recipe: Recipe, init: Path | None) -> State:
 
 def inherit(model: Any, path: Path) -> None:
     """Take the weights of a saved net for the layers that have the same name and shapes in both."""
-    try:
-        saved = keras.saving.load_model(weights.find(path, "keras"), compile=False)
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} is no saved Keras model") from error
+    saved = checkpoint.load_net(path)
     known = {layer.name: layer.get_weights() for layer in saved.layers}
     taken = 0
     for layer in model.layers:

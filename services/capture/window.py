@@ -29,10 +29,9 @@ class _Ledger:
     confirmed: dict[str, Credit] = field(default_factory=dict)
     asking: bool = True
     round: int = 0  # the first pid of this round of probes
-    answered: dict[str, int] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)  # the consumers, in this round
     sent: float = float("-inf")
     ended: bool = False  # whether the end was added
-    done: set[str] = field(default_factory=set)  # the consumers that confirmed the end
 
 
 class Window:
@@ -95,13 +94,11 @@ class Window:
         ):
             return
         if header.pid >= ledger.round > 0:
-            ledger.answered[header.consumer] = header.pid
+            ledger.answered.add(header.consumer)
         known = ledger.confirmed.get(header.consumer)
         if known is None or header.seq > known.seq or (header.end and not known.end):
             ledger.confirmed[header.consumer] = header
             ledger.moved = ledger.advanced = self._clock()
-        if header.end:
-            ledger.done.add(header.consumer)
         base = self._base(ledger)
         while ledger.held and (ledger.held[0].header.seq < base or self._is_over(ledger)):
             ledger.held.popleft()
@@ -151,7 +148,8 @@ class Window:
         return min(credit.seq for credit in ledger.confirmed.values()) + 1
 
     def _is_over(self, ledger: _Ledger) -> bool:
-        return len(ledger.done) == len(self._consumers)
+        ends = sum(credit.end for credit in ledger.confirmed.values())
+        return ends == len(self._consumers)
 
     @property
     def _consumers(self) -> Sequence[str]:

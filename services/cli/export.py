@@ -14,13 +14,14 @@ from services.cli.results.files import FORMATS, fresh_folder, require
 from services.cli.results.rows import Run
 from services.cli.results.session import Session
 from services.cli.results.tables import Summary, write_tables
+from services.recorder.schema import DATABASE
 from shared.errors import ConfigError, RecordingError
 from shared.messages import STREAM_PATTERN
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-DATABASE = Path("recordings/emostream.db")
+RECORDINGS = Path("recordings") / DATABASE
 FOLDER = Path("export")
 # Of the names that a line lists.
 MOST_NAMED = 10
@@ -34,7 +35,7 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         "database",
         type=Path,
         nargs="?",
-        default=DATABASE,
+        default=RECORDINGS,
         metavar="DB",
         help="the recorder's, which may go on recording (default: %(default)s)",
     )

@@ -12,11 +12,11 @@ from services.cli.analysis.record import Record
 from services.cli.replay_video import Film, original, recorded, recordings
 from services.cli.results.rows import Run
 from services.cli.results.session import Session
+from services.recorder.schema import DATABASE
 from services.recorder.video import FILE_NAME
 from shared.errors import ConfigError, RecordingError
 from shared.messages import STREAM_PATTERN
 
-DATABASE: Final = "emostream.db"
 MAGIC: Final = b"SQLite format 3\0"
 TABLES: Final = (".parquet", ".csv")
 # So many runs are named where the one that was asked for is not there.

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import cv2
 
+from services.recorder.encoding import best_encoder
 from services.recorder.ledger import LosslessRecorder
 from services.recorder.metrics import RecorderMetrics
 from services.recorder.retention import DAY_S, Limits, Retention
+from services.recorder.schema import DATABASE
 from services.recorder.stage import RecorderStage
 from services.recorder.store import Store
-from services.recorder.video import MAX_FILE_BYTES, StreamVideo, best_encoder
+from services.recorder.video import MAX_FILE_BYTES, StreamVideo
 from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from shared.config import Config, Recorder
 from shared.errors import RecordingError
@@ -18,7 +20,6 @@ from shared.inbox import FullInbox
 from shared.messages import Emotion, Frame
 from shared.service import Service
 
-DATABASE = "emostream.db"
 # Pictures that may wait while a file is opened or the disk is slow: about a second of 720p video.
 MOST_PICTURES = 30
 TAKE_AT_MOST = 8

@@ -11,6 +11,7 @@ Number: TypeAlias = int | float | None
 
 # Version 1 had the columns of FER+'s eight labels alone; version 2 lacked what UPGRADE adds.
 SCHEMA_VERSION: Final = 3
+DATABASE: Final = "emostream.db"  # in recorder.folder
 TABLES: Final = ("observations", "frames", "events")
 # SQLite takes 2,000 columns and each label needs two; so many labels no model has.
 MOST_LABELS: Final = 900

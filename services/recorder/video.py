@@ -15,9 +15,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from services.recorder.encoding import ENCODERS as ENCODERS
-from services.recorder.encoding import VideoTrack
-from services.recorder.encoding import best_encoder as best_encoder
+from services.recorder.encoding import ENCODERS, VideoTrack
 from shared.errors import RecordingError
 from shared.messages import Frame
 

@@ -13,11 +13,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from models.labels import LABELS
+from services.recorder.encoding import best_encoder
 from services.recorder.metrics import RecorderMetrics
 from services.recorder.retention import Limits, Retention
 from services.recorder.stage import RecorderStage
 from services.recorder.store import Store
-from services.recorder.video import StreamVideo, best_encoder
+from services.recorder.video import StreamVideo
 from shared.colors import COLORS, bgr
 from shared.errors import MessageError
 from shared.messages import Credit, Emotion, EmotionFace, Event, Frame, Message

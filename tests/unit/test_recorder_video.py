@@ -10,7 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from services.recorder.video import ENCODERS, FILE_NAME, StreamVideo, VideoWriter, best_encoder
+from services.recorder.encoding import ENCODERS, best_encoder
+from services.recorder.video import FILE_NAME, StreamVideo, VideoWriter
 from shared.errors import RecordingError
 from shared.messages import Frame
 

@@ -19,11 +19,12 @@ from services.cli.replay_choice import Choice, choose
 from services.cli.replay_progress import Progress
 from services.cli.replay_schedule import LONGEST_PAUSE, length, paced, scheduled
 from services.cli.results.session import Session
+from services.recorder.encoding import best_encoder
 from services.recorder.metrics import RecorderMetrics
 from services.recorder.retention import Limits, Retention
 from services.recorder.stage import RecorderStage
 from services.recorder.store import Store
-from services.recorder.video import StreamVideo, VideoWriter, best_encoder
+from services.recorder.video import StreamVideo, VideoWriter
 from shared.errors import ConfigError, EmostreamError, RecordingError
 from shared.messages import Emotion, EmotionFace, Event, Frame, Message
 from shared.pixels import image

@@ -12,7 +12,7 @@ from services.cli.results import report
 from services.cli.results.annotated import write_annotated
 from services.cli.results.session import Session
 from services.cli.results.tables import write_tables
-from services.recorder.process import DATABASE
+from services.recorder.schema import DATABASE
 from shared.errors import SourceError
 
 

@@ -12,10 +12,11 @@ from typing import Any, Final
 from services.cli.analysis.record import Record, StageUse
 from services.cli.analysis.settings import with_sockets, write
 from services.cli.analysis.stages import ORDER, Stages
+from services.cli.results.database import open_database
 from services.cli.scraping import scrape
-from services.recorder.process import DATABASE
+from services.recorder.schema import DATABASE
 from shared.config import Config
-from shared.errors import DeliveryError
+from shared.errors import DeliveryError, RecordingError
 
 POLL: Final = 0.1
 PROGRESS: Final = "SELECT coalesce(max(seq), -1) + 1 FROM states"
@@ -77,9 +78,8 @@ def _note_use(record: Record, stages: Stages) -> None:
 
 def _ask(database: Path, query: str, *values: str) -> tuple[Any, ...] | None:
     # While the recorder starts, there may be no file or no table yet.
-    with contextlib.suppress(sqlite3.OperationalError):
-        uri = f"{database.absolute().as_uri()}?mode=ro"
-        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+    with contextlib.suppress(RecordingError, sqlite3.OperationalError):
+        with contextlib.closing(open_database(database)) as connection:
             row: tuple[Any, ...] | None = connection.execute(query, values).fetchone()
             return row
     return None

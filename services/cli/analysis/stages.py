@@ -64,16 +64,12 @@ class Stages:
             self.restarts[stage] += 1
             self._start(stage)
 
-    def pids(self) -> dict[str, int]:
-        """Return the process id of each stage."""
-        return {stage: process.pid for stage, process in self._processes.items()}
-
     def cpu_seconds(self) -> dict[str, float]:
         """Return the processor time of each stage that runs."""
         seconds = {}
-        for stage, pid in self.pids().items():
+        for stage, process in self._processes.items():
             with contextlib.suppress(psutil.NoSuchProcess):
-                times = psutil.Process(pid).cpu_times()
+                times = psutil.Process(process.pid).cpu_times()
                 seconds[stage] = times.user + times.system
         return seconds
 
