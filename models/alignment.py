@@ -1,7 +1,7 @@
 """Crops of faces that look like the training data: eyes and mouth where they lie there."""
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ SQUARE_CENTRE = (0.5, 0.5)
 # Landmarks that ask for anything beyond are not those of a face.
 LEAST_SIDE, MOST_SIDE = 0.5, 3.0
 SUPERSAMPLING = 2
+CROP: Final = 64  # side of the crops that the pipeline sends
 
 
 class Located(Protocol):
@@ -37,7 +38,7 @@ class Located(Protocol):
         """Right eye, left eye, nose and middle of the mouth in pixels of the frame, or none."""
 
 
-def align(frame: Image, faces: Sequence[Located], size: int = 64) -> Image:
+def align(frame: Image, faces: Sequence[Located], size: int = CROP) -> Image:
     """Cut the faces out of `frame`, uint8 (H, W, 3) BGR, as gray uint8 (N, size, size), contiguous.
 
     With landmarks the face is turned, scaled and moved so that eyes and mouth come to lie as in

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import engines, spec, weights
+from models.alignment import CROP
 from models.engines import Engine
 from models.faces import Bytes, by_size, colour, gray
 from models.inputs import prepare
@@ -17,7 +18,6 @@ from shared.errors import ModelError, WeightsError
 Probabilities: TypeAlias = NDArray[np.float32]
 
 LARGEST: Final = 32  # faces in one call of an engine
-CROP: Final = 64  # side of the crops that the pipeline sends
 
 
 class Classifier:

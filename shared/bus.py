@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -61,10 +61,7 @@ class Publisher:
         return Message(header, message.payload, message.shard)
 
     def close(self, linger: int | None = None) -> None:
-        """Close the socket; what was sent goes out for up to `linger` ms more.
-
-        None are 2 s, of a patient publisher as long as it takes.
-        """
+        """Close; what was sent goes out for `linger` ms more (None: 2 s; if patient, all of it)."""
         self._socket.close(linger)
 
 
@@ -100,6 +97,8 @@ class Receiver:
         self._sockets = sockets
         self._deliver = deliver
         self._bad = bad
+        self._followed: frozenset[str] = frozenset()
+        self._to_follow = self._followed
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
         self._thread.start()
@@ -108,6 +107,10 @@ class Receiver:
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
+
+    def follow(self, topics: Collection[str]) -> None:
+        """Subscribe to exactly these topics soon, beside those that it began with."""
+        self._to_follow = frozenset(topics)
 
     def close(self) -> None:
         """End the thread and close its sockets."""
@@ -120,16 +123,26 @@ class Receiver:
             poller.register(socket, zmq.POLLIN)
         try:
             while not self._stop.is_set():
+                self._resubscribe()
                 for socket, _ in poller.poll(_POLL_MS):
                     self._receive(socket)
         finally:
             for socket in self._sockets:
                 socket.close()
 
+    def _resubscribe(self) -> None:
+        wanted, had = self._to_follow, self._followed
+        for socket in self._sockets if wanted != had else ():
+            # The new first: what both cover goes on without a gap.
+            for topic in wanted - had:
+                socket.subscribe(topic)
+            for topic in had - wanted:
+                socket.unsubscribe(topic)
+        self._followed = wanted
+
     def _receive(self, socket: "zmq.Socket[bytes]") -> None:
-        frames = socket.recv_multipart(copy=False)
         # The view keeps its frame alive, so pixels are not copied.
-        parts = [memoryview(frame.buffer) for frame in frames]
+        parts = [memoryview(frame.buffer) for frame in socket.recv_multipart(copy=False)]
         try:
             message = decode(parts)
         except MessageError as error:

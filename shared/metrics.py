@@ -3,7 +3,7 @@
 import json
 import socketserver
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -25,6 +25,9 @@ SECONDS = (
     *(0.03, 0.035, 0.04, 0.045, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.3, 0.5),
     *(1.0, 2.0, 5.0, 10.0),
 )
+
+# Why a frame that arrived is not worked on; docs/metrics.md says what each means.
+REASONS = ("backlog", "stale", "late", "bad")
 
 StartResponse = Callable[..., Any]
 
@@ -81,7 +84,13 @@ class StageMetrics:
         self._dropped.labels(self._stage, message.header.stream, reason).inc()
 
     def late(self, message: Message, count: int) -> None:
-        """Count the frames that were sent before this process listened."""
+        """Count the frames that were sent before this process listened, perhaps none.
+
+        Every other reason begins at 0 here: Prometheus does not see the rise of a counter that
+        begins with its first drop.
+        """
+        for reason in REASONS:
+            self._dropped.labels(self._stage, message.header.stream, reason)
         self._dropped.labels(self._stage, message.header.stream, "late").inc(count)
 
     def lost(self, message: Message, count: int) -> None:
@@ -100,10 +109,23 @@ class Gaps:
     def __init__(
         self, late: Callable[[Message, int], None], lost: Callable[[Message, int], None]
     ) -> None:
-        """Tell `late` what was sent before the first message here, `lost` what is missing since."""
+        """Tell `late` what was sent before the first message here, `lost` what is missing since.
+
+        Both are told at the first message of each topic and part, also of nothing.
+        """
         self._late = late
         self._lost = lost
         self._next: dict[tuple[str, int], int] = {}
+        self._rejoined: set[tuple[str, int]] = set()
+
+    def follow(self, before: Collection[str], topics: Collection[str]) -> None:
+        """Note that `topics` are heard from now on, in place of `before`.
+
+        Of those that were not heard for a time, what was sent meanwhile is late and not lost.
+        """
+        for key in list(self._next):
+            if key[0].startswith(tuple(topics)) and not key[0].startswith(tuple(before)):
+                self._rejoined.add(key)
 
     def see(self, message: Message) -> None:
         """Look at a message as it arrives."""
@@ -114,11 +136,12 @@ class Gaps:
         expected = self._next.get(key)
         self._next[key] = sent + 1
         if expected is None:
-            if sent:
-                self._late(message, sent)
+            self._late(message, sent)
+            self._lost(message, 0)
         elif missing := sent - expected if sent >= expected else sent:
             # A count below the expected one is that of a publisher which was started again.
-            self._lost(message, missing)
+            (self._late if key in self._rejoined else self._lost)(message, missing)
+        self._rejoined.discard(key)
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):

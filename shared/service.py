@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections import abc
+from collections import abc, deque
 from collections.abc import Callable, Iterable
 from typing import Self, TypeAlias
 
@@ -19,6 +19,7 @@ from shared.config import Config
 from shared.errors import EmostreamError, MessageError
 from shared.health import Health
 from shared.inbox import Inbox, LiveInbox
+from shared.inlet import Inlet
 from shared.messages import AnyHeader, Message
 from shared.metrics import Gaps, MetricsServer, StageMetrics
 from shared.parent import follow_parent
@@ -27,6 +28,8 @@ from shared.sequence import Sequence
 from shared.terminal import Terminal
 
 TAKE_TIMEOUT = 0.2
+# Messages that a stage is told of before their turn.
+AHEAD = 8
 BAD_MESSAGE_LOG_INTERVAL = 60.0
 log = logging.getLogger("emostream")
 
@@ -94,7 +97,7 @@ class Service:
 
     def listen(
         self, subscriptions: abc.Sequence[Subscription], deliver: Callable[[Message], None]
-    ) -> None:
+    ) -> Receiver:
         """Hand each message to `deliver`, on a thread of its own, until the service closes."""
         subscriptions = [
             dataclasses.replace(item, hwm=self._hwm(item.hwm)) for item in subscriptions
@@ -102,11 +105,18 @@ class Service:
         receiver = self.bus.receiver(subscriptions, deliver, self.bad_message)
         self._stack.callback(receiver.close)
         self._receivers.append(receiver)
+        return receiver
 
-    def receive(self, subscriptions: abc.Sequence[Subscription], inbox: Inbox) -> None:
+    def receive(
+        self,
+        subscriptions: abc.Sequence[Subscription],
+        inbox: Inbox,
+        needed: type[AnyHeader] | None = None,
+    ) -> Inlet:
         """Fill the inbox from the subscriptions; what was lost on the way is counted.
 
-        Lossless, nothing is: what a restarted stage did not hear comes again.
+        Lossless, nothing is: what a restarted stage did not hear comes again. The stage is ready
+        while messages of the `needed` kind come, by default its primary one.
         """
         self.health.require_input()
 
@@ -119,11 +129,11 @@ class Service:
         def deliver(message: Message) -> None:
             if not self.is_lossless:
                 gaps.see(message)
-            if isinstance(message.header, self._primary):
+            if isinstance(message.header, needed or self._primary):
                 self.health.saw_input()
             inbox.put(message)
 
-        self.listen(subscriptions, deliver)
+        return Inlet(self.listen(subscriptions, deliver), gaps)
 
     def run(
         self,
@@ -142,20 +152,33 @@ class Service:
             self._work(inbox.take(limit, TAKE_TIMEOUT, linger), step, publisher)
             self.metrics.queue_depth.set(len(inbox))
 
-    def run_in_sequence(self, inbox: Inbox, sequence: Sequence, publisher: Publisher) -> None:
-        """Work until told to stop, on each frame once and in order, whatever comes again."""
+    def run_in_sequence(
+        self,
+        inbox: Inbox,
+        sequence: Sequence,
+        publisher: Publisher,
+        look_ahead: Callable[[abc.Sequence[Message]], None] = lambda waiting: None,
+    ) -> None:
+        """Work until told to stop, on each frame once and in order, whatever comes again.
+
+        `look_ahead` is told what waits before each is worked on, and may begin with what comes.
+        """
+        waiting: deque[Message] = deque()
 
         def step(messages: list[Message]) -> list[Message]:
             return [answer for message in messages for answer in sequence.work(message)]
 
         while not self.stop.is_set():
             self.check_health()
-            for message in inbox.take(1, TAKE_TIMEOUT):
+            waiting.extend(inbox.take(AHEAD - len(waiting), 0 if waiting else TAKE_TIMEOUT))
+            if waiting:
+                look_ahead(waiting)
+                message = waiting.popleft()
                 if sequence.expects(message):
                     self._work([message], step, publisher)
                 else:
                     self._send(sequence.repeat(message), publisher, time.time_ns())
-            self.metrics.queue_depth.set(len(inbox))
+            self.metrics.queue_depth.set(len(inbox) + len(waiting))
 
     def check_health(self) -> None:
         """Note that the loop goes round, and log when readiness changes.

@@ -8,6 +8,7 @@ from services.cli.analysis import inputs, settings
 from services.cli.analysis.album import analyse_album
 from services.cli.analysis.job import Job, Wishes
 from services.cli.analysis.view import view
+from services.cli.pipeline import ROOT
 from services.cli.results import report
 from services.cli.results.files import require
 from shared.config import load
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 OUT = Path("analysis")
+CONFIG = ROOT / "configs" / "analyze.toml"
 
 
 def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -40,7 +42,13 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on with analyses in DIR that did not end"
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file for the stages")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=CONFIG,
+        metavar="FILE",
+        help="TOML file for the stages (default: configs/analyze.toml)",
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of it"
     )

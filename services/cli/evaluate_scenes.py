@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from models.alignment import align
-from models.classifier import CROP
+from models.alignment import CROP, align
 from models.evaluation.gap import Found, matches
 from models.evaluation.scenes import Style, scenes
 from services.detector import backends

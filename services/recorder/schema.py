@@ -2,6 +2,7 @@
 
 import functools
 import sqlite3
+import string
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
@@ -67,6 +68,10 @@ FIXED: Final = (
 )
 
 
+# Only what SQLite itself takes for the same: the capitals of ASCII.
+SMALL: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
 class LabelColumns:
     """The columns p_<label> and s_<label> of the table of observations.
 
@@ -115,8 +120,7 @@ def add_observation(columns: tuple[str, ...]) -> str:
 
 
 def _key(column: str) -> str:
-    # Only what SQLite itself takes for the same: the capitals of ASCII.
-    return "".join(letter.lower() if letter.isascii() else letter for letter in column)
+    return column.translate(SMALL)
 
 
 def _quoted(name: str) -> str:

@@ -15,6 +15,7 @@ from services.cli import main as cli
 from services.cli.analysis import inputs, settings
 from services.cli.analysis.record import Record, StageUse
 from services.cli.analysis.view import view
+from services.cli.analyze import CONFIG
 from shared.config import load
 from shared.errors import ConfigError, RecordingError, SourceError
 
@@ -159,7 +160,7 @@ def test_a_bar_whose_total_was_estimated_too_low_goes_on() -> None:
         (["{}/none.mp4"], 1, "error: {}/none.mp4: no such file or folder"),
         (["{}/a.mp4", "--sample", "often"], 2, "error: --sample often: write pictures a second"),
         (["{}/p.jpg", "--resume"], 2, "error: --resume: photos are analysed in one go"),
-        (["{}/a.mp4", "--set", "detector.nonsense=1"], 2, "error: configuration: detector: "),
+        (["{}/a.mp4", "--set", "detector.nonsense=1"], 2, f"error: {CONFIG}: detector: "),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from services.detector.backends import DEFAULTS, Backend, create
-from services.detector.blazeface import BlazeFace, find_weights, halved, letterbox
+from services.detector.blazeface import BlazeFace, find_weights, halved, letterbox, shrunk
 from services.detector.detection import FaceDetector
 from services.detector.haar import Haar
 from services.detector.yunet import YuNet
@@ -104,17 +104,45 @@ def test_it_does_not_write_to_the_frame(detector: FaceDetector) -> None:
     ("shape", "scale"), [((192, 192), 1), ((720, 1280), 0.15), ((96, 48), 2), ((1, 1), 192)]
 )
 def test_a_picture_is_fitted_into_the_input(shape: tuple[int, int], scale: float) -> None:
-    frame = np.empty((*shape, 3), np.uint8)
-    frame[:] = (0, 51, 255)
-    tensor, by = letterbox(frame)
+    small, by = shrunk(np.full((*shape, 3), (0, 51, 255), np.uint8))
     assert by == pytest.approx(scale)
-    assert tensor.shape == (1, 192, 192, 3)
-    # Red comes first; what the picture leaves free is black.
-    assert tensor[0, 0, 0] == pytest.approx((1, -0.6, -1))
-    height, width = round(shape[0] * scale), round(shape[1] * scale)
-    assert (tensor[0, :height, :width, 0] == 1).all()
-    assert (tensor[0, height:] == -1).all()
-    assert (tensor[0, :, width:] == -1).all()
+    assert small.shape == (round(shape[0] * scale), round(shape[1] * scale), 3)
+    assert (small == (0, 51, 255)).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "corner"),
+    [
+        ((192, 192), (192, 192), (0, 0)),
+        ((108, 192), (128, 192), (0, 10)),
+        ((192, 100), (192, 128), (14, 0)),
+    ],
+)
+def test_it_lies_amid_black(
+    shape: tuple[int, int], size: tuple[int, int], corner: tuple[int, int]
+) -> None:
+    picture, (left, top) = letterbox(np.full((*shape, 3), (0, 51, 255), np.uint8))
+    assert picture.shape == (*size, 3)
+    assert (left, top) == corner
+    inside = picture[top : top + shape[0], left : left + shape[1]]
+    assert inside[0, 0] == pytest.approx((1, -0.6, -1))  # red comes first
+    assert (inside == inside[0, 0]).all()
+    inside[:] = -1
+    assert (picture == -1).all()
+
+
+@pytest.mark.parametrize("shape", [(360, 640), (640, 360), (480, 640), (640, 640), (200, 640)])
+def test_it_finds_a_face_in_a_picture_of_any_shape(shape: tuple[int, int]) -> None:
+    height, width = shape
+    side = min(shape) // 2
+    left, top = width - side - 20, height - side - 20  # near where the input is filled up
+    frame = np.full((height, width, 3), 120, np.uint8)
+    face = room(0)[TOP : TOP + SIDE, LEFT : LEFT + SIDE]
+    frame[top : top + side, left : left + side] = cv2.resize(face, (side, side))
+    (found,) = BlazeFace().detect(frame)
+    x, y, across, down = found.box
+    middle = (left + side / 2, top + side / 2)
+    assert (x + across / 2, y + down / 2) == pytest.approx(middle, abs=0.2 * side)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_merge_keeps_the_best_of_the_same_face() -> None:
 def test_tiles(
     size: tuple[int, int], count: int, expected: list[tuple[int, int, int, int]]
 ) -> None:
-    assert tiles(*size, count) == expected
+    assert list(tiles(*size, count)) == expected
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (640, 480), (100, 7), (1, 1), (5, 900)])

@@ -71,6 +71,55 @@ def tracks(header: Faces) -> list[int]:
     return [face.track for face in header.faces]
 
 
+class Bright:
+    """Finds a face in the brightest corner of what it is shown; many may look at a time."""
+
+    def detect(self, frame: np.ndarray) -> list[Detection]:
+        rows, columns = np.nonzero(frame[..., 0] == frame.max())
+        return [Detection((float(columns[0]), float(rows[0]), 60, 60), 0.9)]
+
+
+def moving(seq: int, **changes: str) -> Message:
+    """A frame with a white square that moves with `seq`."""
+    sent = message(seq, shape=(90, 160), **changes)
+    picture = np.zeros((90, 160, 3), np.uint8)
+    picture[seq : seq + 9, 3 * seq : 3 * seq + 9] = 255
+    return Message(sent.header, picture.tobytes())
+
+
+def test_frames_that_are_searched_ahead_give_what_they_give_in_turn() -> None:
+    sent = [moving(seq, stream=stream) for seq in range(20) for stream in ("cam1", "cam2")]
+    tiling = Tiling(count=2, every=3)
+    plain = DetectorStage(Bright(), track_ids(1), tiling=tiling)
+    quick = DetectorStage(Bright(), track_ids(1), tiling=tiling, helpers=[Bright(), Bright()])
+    for number, one in enumerate(sent):
+        quick.look_ahead(sent[number : number + 8])
+        assert quick(one) == plain(one)
+
+
+def test_a_search_ahead_of_a_frame_whose_turn_did_not_come_as_expected_is_not_used() -> None:
+    tiling = Tiling(count=2, every=2)
+    plain = DetectorStage(Bright(), track_ids(1), tiling=tiling)
+    quick = DetectorStage(Bright(), track_ids(1), tiling=tiling, helpers=[Bright()])
+    assert quick(moving(0)) == plain(moving(0))
+    quick.look_ahead([moving(1), moving(2)])
+    assert quick(moving(2)) == plain(moving(2))  # 1 was discarded: 2 gets other tiles
+    for seq in range(3, 60):
+        quick.look_ahead([moving(seq), moving(100 + seq)])
+        assert quick(moving(seq)) == plain(moving(seq))
+
+
+def test_a_broken_picture_that_was_searched_ahead_is_told_in_its_turn() -> None:
+    stage = DetectorStage(Bright(), track_ids(1), tiling=Tiling(0, 1), helpers=[Bright()])
+    stage(moving(0))
+    header = msgspec.structs.replace(moving(1).header, encoding="jpeg")
+    broken = Message(header, b"no jpeg")
+    stage.look_ahead([broken, moving(2)])
+    with pytest.raises(MessageError):
+        stage(broken)
+    assert len(answer(stage, moving(2)).faces) == 1
+
+
 @pytest.mark.parametrize("shards", [1, 2, 5])
 @pytest.mark.parametrize("faces", [[], TWO[:1], TWO])
 def test_every_frame_is_answered_on_every_shard(shards: int, faces: list[Detection]) -> None:

@@ -22,9 +22,9 @@ class Clock:
         return self.now
 
 
-def frame(sent: int, **more: object) -> Message:
+def frame(sent: int, stream: str = "a", **more: object) -> Message:
     header = Frame(
-        stream="a", run="r", seq=3 * sent, t=0, pts=0, marks={"capture": (1, 2)}, width=1,
+        stream=stream, run="r", seq=3 * sent, t=0, pts=0, marks={"capture": (1, 2)}, width=1,
         height=1, encoding="bgr8", sent=sent, **more,
     )  # fmt: skip
     return Message(header, b"\0\0\0" if header.is_data else None)
@@ -62,6 +62,27 @@ def test_what_was_sent_and_did_not_come_is_counted(
     for message in messages:
         gaps.see(message)
     assert counts == {"late": late, "lost": lost}
+
+
+def test_what_was_sent_while_a_topic_was_not_heard_is_late_and_not_lost() -> None:
+    late: list[tuple[str, int]] = []
+    lost: list[tuple[str, int]] = []
+    gaps = Gaps(
+        lambda message, count: late.append((message.header.stream, count)),
+        lambda message, count: lost.append((message.header.stream, count)),
+    )
+    for stream in ("a", "b"):
+        gaps.see(frame(0, stream))
+    gaps.follow({"frame/"}, {"frame/b/"})
+    late.clear()
+    lost.clear()
+    gaps.see(frame(2, "b"))
+    gaps.follow({"frame/b/"}, {"frame/"})
+    gaps.see(frame(9, "a"))
+    gaps.see(frame(11, "a"))
+    gaps.see(frame(5, "b"))
+    assert late == [("a", 8)]
+    assert lost == [("b", 1), ("a", 1), ("b", 2)]
 
 
 def test_ready_means_that_input_flows() -> None:
