@@ -1,4 +1,4 @@
-"""AlexNet for faces: one builder, two sizes, with the preprocessing inside the model."""
+"""AlexNet for faces: one builder, three sizes, with the preprocessing inside the model."""
 
 import math
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ HEADS: Final = {"ferplus": len(LABELS), "fer2013": len(FER2013)}
 
 @dataclass(frozen=True)
 class Size:
-    """What differs between the two nets; `side` is the input's in pixels."""
+    """What differs between the nets; `side` is the input's in pixels."""
 
     side: int
     filters: tuple[int, int, int, int, int]
@@ -36,6 +36,16 @@ SIZES: Final = {
         padding="same",
         pool=2,
         dense=(512, 256),
+    ),
+    # As large as alexnet-fer, and 48 x 48 faces enlarged: EXPERIMENTS.md has what that is worth.
+    "alexnet-64": Size(
+        side=64,
+        filters=(32, 96, 144, 144, 144),
+        kernels=(3, 3, 3, 3, 3),
+        stride=1,
+        padding="same",
+        pool=2,
+        dense=(384, 256),
     ),
     "alexnet-227": Size(
         side=227,

@@ -4,14 +4,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 
 from models import data
 from models.augment import Targets, augment, mixup
 from models.data import Bytes, Faces
-from models.labels import FER2013
+from models.labels import FER2013, LABELS
 
 T = TypeVar("T")
 
@@ -19,10 +19,17 @@ AHEAD: Final = 4  # batches that are made while the net works on one
 VIEWED: Final = 0.4  # share of the faces that are shown as one of their further views
 
 
-def targets(learn: Faces) -> Targets:
-    """Return what each head learns, float32 (N, classes); rows of zeros are not learnt from."""
+def targets(learn: Faces, labels: Literal["soft", "majority"] = "soft") -> Targets:
+    """Return what each head learns, float32 (N, classes); rows of zeros are not learnt from.
+
+    Of FER+ that is each label's share of the votes, or the winner alone.
+    """
+    if labels == "soft":
+        votes = data.soft_labels(learn.votes)
+    else:
+        votes = np.eye(len(LABELS), dtype=np.float32)[data.protocol_b(learn.votes)]
     return {
-        "ferplus": data.soft_labels(learn.votes) * data.is_usable(learn)[:, None],
+        "ferplus": votes * data.is_usable(learn)[:, None],
         "fer2013": np.eye(len(FER2013), dtype=np.float32)[learn.fer2013],
     }
 

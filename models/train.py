@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -29,7 +29,9 @@ class Recipe:
     batch: int = 128
     peak_rate: float = 1e-3
     rise: float = 0.05  # share of the training in which the rate rises
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     weight_decay: float = 0.02
+    labels: Literal["soft", "majority"] = "soft"  # of FER+: the shares of the votes, or the winner
     dropout: float = 0.2
     mixup: float = 0.0
     distillation: float = 0.6  # share of the teachers in what is learnt, where there are any
@@ -61,7 +63,7 @@ def train(
             f"{len(learn)} faces make no batch of {recipe.batch}: use a smaller --batch"
         )
     keras.utils.set_random_seed(recipe.seed)
-    wanted = targets(learn)
+    wanted = targets(learn, recipe.labels)
     if teachers:
         wanted = blended(wanted, taught(teachers, learn.images), recipe.distillation)
     state = (checkpoint.latest(out) if resume else None) or start(recipe, init)
@@ -76,12 +78,12 @@ def train(
 
 
 def start(recipe: Recipe, init: Path | None) -> State:
-    """Build the net, with AdamW, and its average."""
+    """Build the net, with its optimizer, and its average."""
     model = alexnet.build(recipe.arch, recipe.dropout, recipe.dtype)
     if init:
         inherit(model, init)
     model.compile(
-        keras.optimizers.AdamW(recipe.peak_rate, weight_decay=recipe.weight_decay, clipnorm=1.0),
+        optimizer(recipe),
         loss=dict.fromkeys(alexnet.HEADS, "categorical_crossentropy"),
         loss_weights={"ferplus": 1.0, "fer2013": recipe.fer2013},
         # TensorFlow's XLA was slower on a CPU than its plain graph (EXPERIMENTS.md).
@@ -90,6 +92,14 @@ def start(recipe: Recipe, init: Path | None) -> State:
     average = alexnet.build(recipe.arch, recipe.dropout)
     average.set_weights(model.get_weights())
     return State(model, average, [])
+
+
+def optimizer(recipe: Recipe) -> Any:
+    """Return the optimizer, with decoupled weight decay and clipped gradients."""
+    shared = {"weight_decay": recipe.weight_decay, "clipnorm": 1.0}
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(recipe.peak_rate, momentum=0.9, nesterov=True, **shared)
+    return keras.optimizers.AdamW(recipe.peak_rate, **shared)
 
 
 def inherit(model: Any, path: Path) -> None:

@@ -1,6 +1,7 @@
 """`emostream train`: trains a classifier on the faces of FER2013 with the votes of FER+."""
 
 import argparse
+import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-ARCHITECTURES = ("alexnet-fer", "alexnet-227")
+ARCHITECTURES = ("alexnet-fer", "alexnet-64", "alexnet-227")
 
 
 def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,8 +20,19 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     parser.add_argument("--epochs", type=int, help="passes over the faces (default: the recipe's)")
     parser.add_argument("--batch", type=int, help="faces in a step")
     parser.add_argument("--rate", type=float, dest="peak_rate", help="highest learning rate")
+    parser.add_argument("--optimizer", choices=("adamw", "sgd"), help="sgd is Nesterov's, at 0.9")
+    parser.add_argument(
+        "--labels",
+        choices=("soft", "majority"),
+        help="learn FER+'s shares of the votes, or the winner alone",
+    )
     parser.add_argument(
         "--fer2013", type=float, metavar="WEIGHT", help="of FER2013's labels; FER+ has weight 1"
+    )
+    parser.add_argument(
+        "--smoothing",
+        type=float,
+        help="of the moving average, a step; less for a short training (default 0.999)",
     )
     parser.add_argument("--seed", type=int, help="decides all that is drawn at random")
     parser.add_argument("--dtype", help='Keras policy, e.g. "float32"')
@@ -61,7 +73,7 @@ def run_train(options: argparse.Namespace) -> int:
     from models import data
     from models.train import Recipe, train
 
-    names = ("arch", "epochs", "batch", "peak_rate", "fer2013", "seed", "dtype")
+    names = [field.name for field in dataclasses.fields(Recipe) if hasattr(options, field.name)]
     given = {name: getattr(options, name) for name in names}
     recipe = Recipe(**{name: value for name, value in given.items() if value is not None})
     faces = data.read("Training", options.data or data.FOLDER)
