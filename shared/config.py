@@ -131,6 +131,8 @@ class Display(Section, frozen=True):
     bind: Endpoint = "tcp://127.0.0.1:5555"
     metrics: Address = "127.0.0.1:9105"
     page: Address = "127.0.0.1:8080"
+    token_file: str = ""
+    watch: tuple[Address, ...] = ()
     window: bool = False
     jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 80
     max_fps: Positive = 30.0
@@ -141,6 +143,7 @@ class Config(Section, frozen=True):
 
     insecure: bool = False
     delivery: Literal["live", "lossless"] = "live"
+    blur: bool = False
     connect: Connect = field(default_factory=Connect)
     live: Live = field(default_factory=Live)
     lossless: Lossless = field(default_factory=Lossless)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from services.cli.scraping import Scraper
 from services.cli.stages import STAGES
-from services.cli.top_view import view
+from services.cli.top_view import unready, view
 from shared.config import Config, load
 from shared.errors import ConfigError
+from shared.scraping import Scraper, missing
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -83,15 +83,19 @@ def _print_once(named: dict[str, str], scraper: Scraper) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    console.print(view(named, scraper))
+    console.print(view(named, scraper, _lacks(scraper)))
 
 
 def _show(named: dict[str, str], scraper: Scraper) -> None:
     def next_view() -> RenderableType:
         scraper.scrape()
-        return view(named, scraper)
+        return view(named, scraper, _lacks(scraper))
 
     with Live(next_view(), screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(INTERVAL)
             live.update(next_view(), refresh=True)
+
+
+def _lacks(scraper: Scraper) -> dict[str, str]:
+    return {url: missing(url) for url in unready(scraper)}

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from services.cli.accounts import DROPPED, GIVEN, LOST, READY, TAKEN, Account, accounts
-from services.cli.scraping import History, Scrape, Scraper
+from shared.accounts import DROPPED, GIVEN, LOST, READY, TAKEN, Account, accounts
+from shared.scraping import History, Scrape, Scraper
 
 QUANTILES = (0.5, 0.95, 0.99)
 # The processes are not read at the same instant, so a sum may be a few frames off.
@@ -53,16 +54,36 @@ def rows(history: History, stage: str) -> Iterator[Row]:
         )
 
 
-def view(named: Mapping[str, str], scraper: Scraper) -> RenderableType:
-    """Return what to show: `named` maps the URL of each process to its name."""
+def unready(scraper: Scraper) -> list[str]:
+    """Return the URLs of the processes that answer and are not ready."""
+    return [
+        url
+        for url, history in scraper.histories.items()
+        if url not in scraper.failures
+        and history.last is not None
+        and not all(
+            history.last.total(READY, stage=stage) for stage in history.last.values(READY, "stage")
+        )
+    ]
+
+
+def view(
+    named: Mapping[str, str], scraper: Scraper, lacks: Mapping[str, str] = MappingProxyType({})
+) -> RenderableType:
+    """Return what to show.
+
+    `named` maps the URL of each process to its name, `lacks` those that are not ready to what they
+    lack.
+    """
     parts: list[RenderableType] = [_stages(named, scraper)]
     for url, failure in scraper.failures.items():
         parts.append(Text(f"{named[url]}: no answer from {url}: {failure}", "red"))
+    parts += [Text(f"{named[url]}: {lack}", "yellow") for url, lack in lacks.items() if lack]
     sums = accounts(scraper.answering())
     for scrape in scraper.answering():
         parts += _complaints(scrape)
     if sums:
-        parts += ["", _sums(sums)]
+        parts += ["", _sums(sums), *map(_causes, filter(_is_short, sums))]
     if any(account.in_flight < -SKEW for account in sums):
         parts.append(Text("a process started again: its counters do not add up with the others'"))
     return Group(*parts)
@@ -129,6 +150,22 @@ def _sums(sums: Sequence[Account]) -> Table:
             Text(str(account.in_flight), "yellow" if account.in_flight < -SKEW else ""),
         )
     return table
+
+
+def _is_short(account: Account) -> bool:
+    return bool(account.dropped or account.lost)
+
+
+def _causes(account: Account) -> Text:
+    """Say which stage dropped frames, and why, and before which stage they were lost."""
+    dropped = [f"{stage} {reason} {count}" for (stage, reason), count in account.dropped.items()]
+    lost = [f"{stage} {count}" for stage, count in account.lost.items()]
+    told = [
+        f"{what} {', '.join(counts)}"
+        for what, counts in (("dropped by", dropped), ("lost before", lost))
+        if counts
+    ]
+    return Text(f"{account.path}, {account.stream}: {'; '.join(told)}", "dim")
 
 
 def _table(title: str, *columns: str) -> Table:

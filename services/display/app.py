@@ -5,6 +5,7 @@ import functools
 import gzip
 import importlib.metadata
 import importlib.resources
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +18,18 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from services.display.access import Access
+from services.display.api import Api
 from services.display.audience import Audience, Viewer
 from services.display.board import Board
+from services.display.controls import Controls
+from services.display.events import event_source
 from services.display.guard import Guard
+from services.display.newsroom import Newsroom
 from services.display.timeline import HISTORY_NS
+from services.display.watch import Watch
 
 PAGE: Final = Path(__file__).parent / "page"
-NEWS_EVERY_S: Final = 0.5
 
 
 class Shown(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,19 +38,29 @@ class Shown(msgspec.Struct, forbid_unknown_fields=True):
     shown: str
 
 
-def application(audience: Audience, board: Board) -> Starlette:
-    """Return the application that shows the audience what is on the board."""
+def application(
+    audience: Audience,
+    board: Board,
+    controls: Controls,
+    watch: Watch,
+    access: Access,
+    stop: threading.Event,
+) -> Starlette:
+    """Return the application that shows the audience what is on the board, until `stop` is set."""
+    newsroom = Newsroom(board, controls, watch, access.needs_token)
 
     async def live(socket: WebSocket) -> None:
         await socket.accept()
         with audience.admit() as viewer:
             async with asyncio.TaskGroup() as tasks:
-                sending = tasks.create_task(_send(socket, viewer, board))
+                sending = tasks.create_task(_send(socket, viewer, board, newsroom))
                 await _listen(socket, viewer)
                 sending.cancel()
 
     return Starlette(
         routes=[
+            *Api(board, newsroom, controls, watch, access).routes,
+            Route("/events", event_source(board, stop)),
             Route("/settings.json", _settings),
             Route("/plotly.min.js", _charts),
             WebSocketRoute("/live", live),
@@ -54,17 +70,18 @@ def application(audience: Audience, board: Board) -> Starlette:
     )
 
 
-async def _send(socket: WebSocket, viewer: Viewer, board: Board) -> None:
+async def _send(socket: WebSocket, viewer: Viewer, board: Board, newsroom: Newsroom) -> None:
     clock = asyncio.get_running_loop().time
     revision, due = 0, 0.0
     try:
         while True:
             packets = await viewer.next(due - clock())
+            now = clock()
             # A picture's labels are told before it, with their colours.
-            if clock() >= due or board.has_new_labels(revision):
-                news = board.news(revision)
-                await socket.send_text(msgspec.json.encode(news).decode())
-                revision, due = news.revision, clock() + NEWS_EVERY_S
+            if now >= due or board.has_new_labels(revision):
+                text, revision = newsroom.edition(revision, now)
+                await socket.send_text(text)
+                due = newsroom.due(now)
             for packet in packets:
                 await socket.send_bytes(packet)
     except WebSocketDisconnect:

@@ -83,6 +83,11 @@ class Audience:
         finally:
             self._replace(tuple(other for other in self._viewers if other is not viewer))
 
+    @property
+    def looks(self) -> bool:
+        """Whether anybody is there."""
+        return bool(self._viewers)
+
     def wants(self, stream: str) -> bool:
         """Whether a picture of the stream would be sent to anybody."""
         return any(viewer.wants(stream) for viewer in self._viewers)

@@ -8,74 +8,24 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from services.display.news import FaceState, Happening, Look, News, SpanRow, StreamNow, StreamState
 from services.display.timeline import Span, Timeline
 from shared.colors import bgr, colors, text_color
 from shared.join import Joined
-from shared.messages import Emotion, Event
+from shared.messages import Emotion, EmotionFace, Event, Frame
 
 EVENTS = 200
 RATE_OVER_S = 2.0
 # Frames come, but no answer was among them for so long.
 STALE_AFTER_S = 2.0
 
-SpanRow = tuple[int, float, float, str, float]
-
-
-class StreamState(msgspec.Struct, frozen=True):
-    """A stream now: frames/s, median latency from capture to here, ms since its last frame.
-
-    `t` is the capture time of the newest frame in ms since the epoch; `stale` says that frames
-    come without emotions, `ended` that the source came to its end.
-    """
-
-    fps: float
-    latency_ms: float
-    age_ms: float
-    t: float
-    stale: bool
-    ended: bool
-
-
-class Happening(msgspec.Struct, frozen=True):
-    """An event; `t` is in ms since the epoch."""
-
-    stream: str
-    t: float
-    kind: str
-    track: int
-    label: str
-    previous: str
-    confidence: float
-
-
-class Look(msgspec.Struct, frozen=True):
-    """How a label is shown: its colour, and the ink to write on it, as `#rrggbb`."""
-
-    label: str
-    color: str
-    ink: str
-
-
-class News(msgspec.Struct, frozen=True):
-    """What changed after a revision; `complete` where that is all there is to know.
-
-    `labels` are all that were seen, none where none is new. `spans` are track, start and end in ms
-    since the epoch, label, and mean confidence; one with the start of an earlier one replaces it.
-    """
-
-    revision: int
-    complete: bool
-    labels: list[Look]
-    streams: dict[str, StreamState]
-    spans: dict[str, list[SpanRow]]
-    events: list[Happening]
-
 
 class _Stream:
     def __init__(self) -> None:
         self.timeline = Timeline()
         self.shown: deque[tuple[float, float]] = deque(maxlen=512)
-        self.newest = 0
+        self.frame: Frame | None = None
+        self.faces: tuple[EmotionFace, ...] = ()
         self.answered = float("-inf")
         self.first_shown = 0.0
         self.ended = False
@@ -84,6 +34,7 @@ class _Stream:
 class Board:
     """The state of all streams; written by the stage, read by the page's server, on any thread.
 
+    `run` names this start of the display: revisions count from 0 in each.
     Times are s on the steady `clock`, latencies come from the wall clock `wall` in ns.
     """
 
@@ -95,6 +46,7 @@ class Board:
         self._clock = clock
         self._wall = wall
         self._lock = threading.Lock()
+        self.run = f"{wall() // 1_000_000:x}"
         self._revision = 0
         self._labels: dict[str, None] = {}
         self._labelled = 0
@@ -104,12 +56,13 @@ class Board:
     def shown(self, joined: Joined) -> None:
         """Note a frame that is shown now."""
         header = joined.frame.header
+        assert isinstance(header, Frame)
         now = self._clock()
         with self._lock:
             stream = self._streams.setdefault(header.stream, _Stream())
             stream.first_shown = stream.first_shown or now
             stream.shown.append((now, (self._wall() - header.t) / 1e6))
-            stream.newest = header.t
+            stream.frame, stream.faces = header, joined.faces
             stream.ended = False
 
     def answered(self, header: Emotion) -> None:
@@ -163,6 +116,26 @@ class Board:
             labels = _looks(tuple(self._labels)) if self._labelled > since else []
             return News(self._revision, since == 0, labels, states, changed, events)
 
+    def now(self) -> dict[str, StreamNow]:
+        """Return each stream's state with what its newest frame shows."""
+        now = self._clock()
+        with self._lock:
+            return {name: _now(stream, now) for name, stream in self._streams.items()}
+
+    def knows(self, stream: str) -> bool:
+        """Whether anything came of the stream."""
+        return stream in self._streams
+
+    @property
+    def revision(self) -> int:
+        """The newest revision."""
+        return self._revision
+
+    def happenings(self, since: int) -> list[tuple[int, Happening]]:
+        """Return the events after revision `since`, each with its own; only the last are kept."""
+        with self._lock:
+            return [(revision, event) for revision, event in self._events if revision > since]
+
     def _learn(self, labels: Iterable[str]) -> None:
         """Note the labels; the lock is held."""
         before = len(self._labels)
@@ -188,9 +161,20 @@ def _state(stream: _Stream, now: float) -> StreamState:
         fps=round(_rate([at for at, _ in recent]), 1),
         latency_ms=round(statistics.median(latency for _, latency in recent), 1) if recent else 0.0,
         age_ms=round(1000 * (now - last)),
-        t=stream.newest / 1e6,
+        t=stream.frame.t / 1e6 if stream.frame else 0.0,
         stale=bool(recent) and since_answer > STALE_AFTER_S,
         ended=stream.ended,
+    )
+
+
+def _now(stream: _Stream, now: float) -> StreamNow:
+    state = msgspec.structs.asdict(_state(stream, now))
+    faces = [FaceState.of(face) for face in stream.faces]
+    if stream.frame is None:
+        return StreamNow(**state, faces=faces)
+    frame = stream.frame
+    return StreamNow(
+        **state, faces=faces, width=frame.width, height=frame.height, seq=frame.seq, run=frame.run
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from services.display.audience import Audience
 from services.display.metrics import DisplayMetrics
 from services.display.packets import encode_picture, packet
+from shared.blur import FaceBlur
+from shared.control import Switch
 from shared.join import Joined
 
 # Frames whose results come late leave the join together; such a burst may pass.
@@ -13,42 +15,56 @@ BURST = 3.0
 
 
 class Broadcast:
-    """Offers each frame with its results to the audience, at most `max_fps` a second and stream."""
+    """Offers each frame with its results to the audience, at most `max_fps` a second and stream.
+
+    Faces are blurred in the pictures where `blur` is switched on.
+    """
 
     def __init__(
         self,
         audience: Audience,
         metrics: DisplayMetrics,
+        blur: Switch,
         quality: int = 80,
         max_fps: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._audience = audience
         self._metrics = metrics
+        self._blur = FaceBlur(blur)
         self._quality = quality
         self._max_fps = max_fps
         self._clock = clock
         self._paces: dict[str, _Pace] = {}
         self._last: dict[str, Joined] = {}
+        # The streams whose last picture was offered with blurred faces.
+        self._blurred: set[str] = set()
 
     def show(self, joined: Joined) -> None:
         """Offer the frame if anybody can take it; raise MessageError for a broken picture."""
         stream = joined.frame.header.stream
+        self._blur.see(joined)
         self._last[stream] = joined
         pace = self._paces.setdefault(stream, _Pace(self._max_fps))
         if self._audience.wants(stream) and pace.allows(self._clock()):
             self._offer(joined)
 
     def idle(self) -> None:
-        """Show the last picture of each stream to who came after it, be the stream silent since."""
+        """Show the last picture of each stream to who came after it, be the stream silent since.
+
+        And again to everybody when faces are to be blurred in it, or no longer.
+        """
         for stream, joined in self._last.items():
-            if self._audience.lacks(stream):
+            switched = self._blur.switch.is_on(stream) != (stream in self._blurred)
+            if switched or self._audience.lacks(stream):
                 self._offer(joined)
 
     def _offer(self, joined: Joined) -> None:
+        stream = joined.frame.header.stream
+        (self._blurred.add if self._blur.switch.is_on(stream) else self._blurred.discard)(stream)
         with self._metrics.encode_seconds.time():
-            jpeg = encode_picture(joined.frame, self._quality)
-        self._audience.offer(joined.frame.header.stream, packet(joined, jpeg))
+            jpeg = encode_picture(joined, self._quality, self._blur)
+        self._audience.offer(stream, packet(joined, jpeg))
 
 
 class _Pace:

@@ -33,6 +33,17 @@ class DisplayMetrics:
             registry=registry,
         )
 
+        self._blurred = Gauge(
+            "emostream_display_blurred",
+            "1 while faces are blurred in the stream's pictures",
+            ("stream",),
+            registry=registry,
+        )
+
+    def tell_blurred(self, stream: str, on: bool) -> None:
+        """Note whether faces are blurred in the stream's pictures."""
+        self._blurred.labels(stream).set(on)
+
     def count(self, joined: Joined) -> None:
         """Count a frame that is shown."""
         self._shown.labels(joined.frame.header.stream, joined.completeness).inc()

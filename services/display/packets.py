@@ -6,10 +6,11 @@ import cv2
 import msgspec
 import numpy as np
 
+from services.display.news import FaceState
+from shared.blur import FaceBlur
 from shared.errors import MessageError
 from shared.join import Joined
-from shared.messages import EmotionFace, Frame, Message
-from shared.pixels import image
+from shared.messages import Frame
 
 # A page shows no more pixels than this, and to encode a 4K picture would take a whole core.
 LONG_SIDE = 1280
@@ -32,25 +33,25 @@ def packet(joined: Joined, jpeg: bytes) -> bytes:
         "width": header.width,
         "height": header.height,
         "results": joined.completeness,
-        "faces": [_face(face) for face in joined.faces],
+        "faces": [FaceState.of(face) for face in joined.faces],
     }
     text = msgspec.json.encode(facts)
     return b"".join((len(text).to_bytes(4, "big"), text, jpeg))
 
 
-def encode_picture(message: Message, quality: int) -> bytes:
+def encode_picture(joined: Joined, quality: int, blur: FaceBlur) -> bytes:
     """Return the frame's picture as JPEG, scaled down to 1280 pixels where it is larger.
 
-    A JPEG that is small enough is passed on as it is. Raises MessageError for one that cannot be
-    decoded.
+    A JPEG that is small enough is passed on as it is, unless faces are to be blurred in it. Raises
+    MessageError for one that cannot be decoded.
     """
-    header = message.header
+    header = joined.frame.header
     assert isinstance(header, Frame)
-    assert message.payload is not None
+    assert joined.frame.payload is not None
     scale = LONG_SIDE / max(header.width, header.height)
-    if header.encoding == "jpeg" and scale >= 1:
-        return bytes(message.payload)
-    picture: Any = image(message)
+    if header.encoding == "jpeg" and scale >= 1 and not blur.switch.is_on(header.stream):
+        return bytes(joined.frame.payload)
+    picture: Any = blur.picture(joined)
     if scale < 1:
         size = (max(1, round(header.width * scale)), max(1, round(header.height * scale)))
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
@@ -58,18 +59,3 @@ def encode_picture(message: Message, quality: int) -> bytes:
     if not good:
         raise MessageError("payload", "a picture that cannot be encoded as JPEG")
     return np.asarray(jpeg, np.uint8).tobytes()
-
-
-def _face(face: EmotionFace) -> dict[str, Any]:
-    return {
-        "track": face.track,
-        "box": [round(number, 1) for number in face.box],
-        "label": face.label,
-        "confidence": round(face.confidence, 3),
-        "probabilities": _rounded(face.probabilities),
-        "smoothed": _rounded(face.smoothed),
-    }
-
-
-def _rounded(probabilities: dict[str, float]) -> dict[str, float]:
-    return {label: round(number, 3) for label, number in probabilities.items()}

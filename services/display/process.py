@@ -5,17 +5,21 @@ import logging
 
 import cv2
 
+from services.display.access import Access, read_token
 from services.display.app import application
 from services.display.audience import Audience
 from services.display.board import Board
 from services.display.broadcast import Broadcast
+from services.display.controls import Controls
 from services.display.metrics import DisplayMetrics
 from services.display.server import PageServer
 from services.display.stage import DisplayStage, Outlet
+from services.display.watch import Watch, metrics_urls
 from services.display.window import Window
-from shared.addresses import check_exposure, shifted_port
+from shared.addresses import check_exposure, is_loopback, shifted_port
 from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from shared.config import Config
+from shared.control import Switch
 from shared.errors import EmostreamError
 from shared.inbox import FullInbox
 from shared.messages import Frame, Message
@@ -33,6 +37,7 @@ def run(config: Config, instance: int) -> None:
     cv2.setNumThreads(1)
     host, _, port = settings.page.rpartition(":")
     check_exposure(host, f"display.page {settings.page}", "display", insecure=config.insecure)
+    access = Access(read_token(settings.token_file), is_exposed=not is_loopback(host))
     with (
         Service("display", config, settings.metrics, Frame, instance) as service,
         contextlib.ExitStack() as stack,
@@ -40,23 +45,29 @@ def run(config: Config, instance: int) -> None:
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         board, metrics = Board(), DisplayMetrics(service.registry)
         audience = Audience(metrics.skipped, metrics.viewers.set)
+        controls = Controls(Switch(config.blur, metrics.tell_blurred))
         outlets: list[Outlet] = [
-            Broadcast(audience, metrics, settings.jpeg_quality, settings.max_fps)
+            Broadcast(audience, metrics, controls.blur, settings.jpeg_quality, settings.max_fps)
         ]
         if settings.window:
-            window = Window(service.stop.set)
+            window = Window(service.stop.set, controls.blur)
             stack.callback(window.close)
             outlets.append(window)
         stage = DisplayStage(
-            outlets, board, metrics, service.bad_message, config.live.join_ms / 1000
+            outlets, board, controls, metrics, service.bad_message, config.live.join_ms / 1000
         )
-        page_port = shifted_port(int(port), instance)
-        server = PageServer("display", host, page_port, application(audience, board))
+        watch = Watch(metrics_urls(config, service.metrics_url), lambda: audience.looks)
+        stack.enter_context(watch)
+        site = application(audience, board, controls, watch, access, service.stop)
+        server = PageServer("display", host, shifted_port(int(port), instance), site)
         stack.enter_context(server)
+        # Event streams end with this, where the stage ends without having been told to stop.
+        stack.callback(service.stop.set)
         inbox = FullInbox(service.metrics.dropped, MOST_PICTURES)
         service.receive(
             [
                 Subscription(config.connect.emotion, ["event/", "emotion/"], RESULTS_HWM),
+                Subscription(config.connect.control, ["control/"], RESULTS_HWM),
                 Subscription(config.connect.frame, ["frame/"], LIVE_HWM),
             ],
             inbox,

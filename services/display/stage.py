@@ -1,4 +1,4 @@
-"""The display's stage: joins frames with their results and shows them at each outlet."""
+"""The display's stage: joins frames with their results, shows them, and says the commands."""
 
 import contextlib
 import time
@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from services.display.board import Board
+from services.display.controls import Controls
 from services.display.metrics import DisplayMetrics
 from shared.errors import MessageError
 from shared.join import Joined, StreamJoin
-from shared.messages import Emotion, Event, Frame, Message
+from shared.messages import Control, Emotion, Event, Frame, Message
 
 
 class Outlet(Protocol):
@@ -25,13 +26,15 @@ class Outlet(Protocol):
 class DisplayStage:
     """Shows each frame with the results that came within `wait` s, and keeps the board.
 
-    `bad` is told of a picture that cannot be decoded. Times are s on the steady `clock`.
+    `bad` is told of a picture that cannot be decoded and of a command that is not known. Times are
+    s on the steady `clock`.
     """
 
     def __init__(
         self,
         outlets: Sequence[Outlet],
         board: Board,
+        controls: Controls,
         metrics: DisplayMetrics,
         bad: Callable[[MessageError], None],
         wait: float = 0.5,
@@ -39,6 +42,7 @@ class DisplayStage:
     ) -> None:
         self._outlets = tuple(outlets)
         self._board = board
+        self._controls = controls
         self._metrics = metrics
         self._bad = bad
         self._wait = wait
@@ -46,20 +50,24 @@ class DisplayStage:
         self._joins: dict[str, StreamJoin] = {}
 
     def __call__(self, messages: Sequence[Message]) -> list[Message]:
-        """Take the messages (none: only do what is due); nothing is given to the bus."""
+        """Take the messages (none: only do what is due); return the commands for the bus."""
         now = self._clock()
+        commands = self._controls.messages()
         for message in messages:
-            self._take(message, now)
+            with self._telling_of_broken():
+                self._take(message, now)
         for join in self._joins.values():
             for joined in join.ready(now):
                 self._show(joined)
         for outlet in self._outlets:
             with self._telling_of_broken():
                 outlet.idle()
-        return []
+        return commands
 
     def _take(self, message: Message, now: float) -> None:
         match message.header:
+            case Control() as header:
+                self._controls.obey(header)
             case Frame(end=True, stream=stream):
                 self._board.ended(stream)
             case Event() as header if header.is_data:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import cv2
 
 from shared.annotate import annotate
+from shared.blur import FaceBlur
+from shared.control import Switch
 from shared.errors import ConfigError
 from shared.join import Joined
-from shared.pixels import image
 
 TRY_WITHIN_S = 20
 _TRY = "import cv2; cv2.namedWindow('emostream'); cv2.pollKey(); cv2.destroyAllWindows()"
@@ -20,18 +21,21 @@ _ADVICE = "start it in a desktop session, or without window = true (the page sho
 class Window:
     """Shows each stream in a window of its own; `quit` is called on `q` or when one is closed.
 
-    Made and used on the main thread alone. Raises ConfigError where no window can be opened.
+    Faces are blurred where `blur` is switched on. Made and used on the main thread alone. Raises
+    ConfigError where no window can be opened.
     """
 
-    def __init__(self, quit: Callable[[], None]) -> None:
-        _check_desktop()
+    def __init__(self, quit: Callable[[], None], blur: Switch) -> None:
+        check_desktop()
+        self._blur = FaceBlur(blur)
         self._quit = quit
         self._open: set[str] = set()
 
     def show(self, joined: Joined) -> None:
         """Show the frame with its results drawn on it; MessageError for a broken picture."""
         name = f"emostream: {joined.frame.header.stream}"
-        cv2.imshow(name, annotate(image(joined.frame), joined.faces))
+        self._blur.see(joined)
+        cv2.imshow(name, annotate(self._blur.picture(joined), joined.faces))
         self._open.add(name)
 
     def idle(self) -> None:
@@ -52,7 +56,8 @@ def _is_visible(name: str) -> bool:
     return cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) > 0
 
 
-def _check_desktop() -> None:
+def check_desktop() -> None:
+    """Raise ConfigError, which says why, where no window can be opened."""
     if sys.platform == "linux" and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):

@@ -37,6 +37,24 @@ class RecorderMetrics:
             ("kind",),
             registry=registry,
         )
+        self.disk = Gauge(
+            "emostream_recorder_disk_bytes",
+            "What the recordings may take in all, and what is free on their disk",
+            ("kind",),
+            registry=registry,
+        )
+        self._recording = Gauge(
+            "emostream_recorder_recording",
+            "1 while the stream's video is kept",
+            ("stream",),
+            registry=registry,
+        )
+        self._blurred = Gauge(
+            "emostream_recorder_blurred",
+            "1 while faces are blurred in the stream's video",
+            ("stream",),
+            registry=registry,
+        )
         for table in ("frames", "observations", "events"):
             self.rows.labels(table)
         for kind in ("video", "database"):
@@ -45,3 +63,11 @@ class RecorderMetrics:
     def count_video(self, joined: Joined) -> None:
         """Count a frame that was written to video."""
         self._video_frames.labels(joined.frame.header.stream, joined.completeness).inc()
+
+    def tell_recording(self, stream: str, on: bool) -> None:
+        """Note whether the stream's video is kept."""
+        self._recording.labels(stream).set(on)
+
+    def tell_blurred(self, stream: str, on: bool) -> None:
+        """Note whether faces are blurred in the stream's video."""
+        self._blurred.labels(stream).set(on)

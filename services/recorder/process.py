@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 
 from services.recorder.encoding import best_encoder
+from services.recorder.films import Films
 from services.recorder.ledger import LosslessRecorder
 from services.recorder.metrics import RecorderMetrics
 from services.recorder.retention import DAY_S, Limits, Retention
@@ -13,11 +14,13 @@ from services.recorder.schema import DATABASE
 from services.recorder.stage import RecorderStage
 from services.recorder.store import Store
 from services.recorder.video import MAX_FILE_BYTES, StreamVideo
+from shared.blur import FaceBlur
 from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from shared.config import Config, Recorder
+from shared.control import Switch
 from shared.errors import RecordingError
 from shared.inbox import FullInbox
-from shared.messages import Emotion, Frame
+from shared.messages import Emotion, Frame, Message
 from shared.service import Service
 
 # Pictures that may wait while a file is opened or the disk is slow: about a second of 720p video.
@@ -31,19 +34,29 @@ def run(config: Config, instance: int) -> None:
     if config.delivery == "lossless":
         _record_all(config, instance)
         return
-    primary = Frame if settings.video else Emotion
     cv2.setNumThreads(1)
     with (
-        Service("recorder", config, settings.metrics, primary, instance) as service,
+        Service("recorder", config, settings.metrics, Frame, instance) as service,
         contextlib.closing(_stage(config, service)) as stage,
     ):
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         inbox = FullInbox(service.metrics.dropped, MOST_PICTURES)
-        subscriptions = [Subscription(config.connect.emotion, ["event/", "emotion/"], RESULTS_HWM)]
-        if settings.video:
-            subscriptions.append(Subscription(config.connect.frame, ["frame/"], LIVE_HWM))
-        service.receive(subscriptions, inbox)
-        service.run(inbox, stage, publisher, limit=TAKE_AT_MOST)
+        service.receive(
+            [
+                Subscription(config.connect.emotion, ["event/", "emotion/"], RESULTS_HWM),
+                Subscription(config.connect.control, ["control/"], RESULTS_HWM),
+            ],
+            inbox,
+            needed=Emotion,
+        )
+        pixels = service.receive([Subscription(config.connect.frame, [], LIVE_HWM)], inbox)
+
+        def step(messages: list[Message]) -> list[Message]:
+            credits = stage(messages)
+            pixels.follow(stage.pixel_topics)
+            return credits
+
+        service.run(inbox, step, publisher, limit=TAKE_AT_MOST)
 
 
 def _record_all(config: Config, instance: int) -> None:
@@ -69,16 +82,16 @@ def _stage(config: Config, service: Service) -> RecorderStage:
     encoder = best_encoder()
     # Only finished files can be deleted, so one must not take most of the room.
     file_bytes = int(min(MAX_FILE_BYTES, settings.max_gb * 1e8))
-    return RecorderStage(
-        store,
-        (lambda stream: StreamVideo(folder / stream, encoder, file_bytes))
-        if settings.video
-        else None,
-        Retention(folder, store, limits, metrics),
+    films = Films(
+        lambda stream: StreamVideo(folder / stream, encoder, file_bytes),
+        Switch(settings.video, metrics.tell_recording),
+        FaceBlur(Switch(config.blur, metrics.tell_blurred)),
         metrics,
         service.bad_message,
         wait=config.live.join_ms / 1000,
     )
+    retention = Retention(folder, store, limits, metrics)
+    return RecorderStage(store, films, retention, metrics, service.bad_message)
 
 
 def _folder(settings: Recorder) -> Path:

@@ -1,5 +1,6 @@
 """What of the recordings is deleted, and when: limits by age and by total size."""
 
+import shutil
 import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ class Retention:
         self._store = store
         self._limits = limits
         self._metrics = metrics
+        metrics.disk.labels("limit").set(limits.max_bytes)
 
     def enforce(self, busy: Set[Path], now: float | None = None) -> bool:
         """Delete what is beyond the limits; return whether all of it is gone.
@@ -97,6 +99,7 @@ class Retention:
         left = sum(file.bytes for file in files) - sum(file.bytes for file in gone)
         self._metrics.stored.labels("video").set(left)
         self._metrics.stored.labels("database").set(self._store.bytes)
+        self._metrics.disk.labels("free").set(shutil.disk_usage(self._folder).free)
         too_old = int(max(0.0, now - self._limits.max_age) * 1e9)
         return self._prune(too_old, TABLES) and self._prune_large()
 

@@ -3,22 +3,27 @@
 import functools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from models.labels import LABELS
 from services.capture.demo import Demo
+from services.display.access import Access
 from services.display.app import application
 from services.display.audience import Audience
 from services.display.board import Board
 from services.display.broadcast import Broadcast
+from services.display.controls import Controls
 from services.display.metrics import DisplayMetrics
 from services.display.server import PageServer
 from services.display.stage import DisplayStage
-from shared.messages import Emotion, EmotionFace, Event, Frame, Message
+from services.display.watch import Watch
+from shared.control import Switch
+from shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
 
 FPS = 25
 CONFIDENCE = 0.86
@@ -35,25 +40,36 @@ class Feed:
 
     What a test changes: `answering` (whether results come), `playing` (the streams that go on),
     `faces` (whether there are any), `broken` (whether pictures can be decoded), `named` (what the
-    model calls the demo's emotions; those that it does not have are left out).
+    model calls the demo's emotions; those that it does not have are left out), `report` (what the
+    stages say), `obedient` (whether there is a recorder that records when told to).
+
+    `frames` counts what was shown of all streams.
     """
 
-    def __init__(self, *streams: str) -> None:
+    def __init__(self, *streams: str, access: Access | None = None) -> None:
         self.demo = demo()
         self.answering, self.faces, self.broken = True, True, False
         self.playing = set(streams)
+        self.frames, self.obedient = 0, True
         self.named = {label: label for label in LABELS}
         self.registry = CollectorRegistry()
         self._streams = streams
         metrics = DisplayMetrics(self.registry)
         audience = Audience(metrics.skipped, metrics.viewers.set)
         board = Board()
+        self.controls = Controls(Switch(False))
         self._stage = DisplayStage(
-            [Broadcast(audience, metrics)], board, metrics, lambda error: None, wait=0.2
-        )
+            [Broadcast(audience, metrics, self.controls.blur)], board, self.controls, metrics,
+            lambda error: None, wait=0.2,
+        )  # fmt: skip
         self._labels: dict[tuple[str, int], str] = {}
-        self.server = PageServer("display", "127.0.0.1", 0, application(audience, board))
         self._stop = threading.Event()
+        self.watch = Watch({}, lambda: False)
+        self.report(recording=dict.fromkeys(streams, False))
+        site = application(
+            audience, board, self.controls, self.watch, access or Access(), self._stop
+        )
+        self.server = PageServer("display", "127.0.0.1", 0, site)
         self._thread = threading.Thread(target=self._play)
 
     def __enter__(self) -> "Feed":
@@ -69,14 +85,27 @@ class Feed:
     def metric(self, name: str) -> float:
         return self.registry.get_sample_value(f"emostream_display_{name}") or 0.0
 
+    def report(self, **changes: Any) -> None:
+        """Have the stages say something else."""
+        self.watch.report = msgspec.structs.replace(self.watch.report, **changes)
+
     def _play(self) -> None:
         for seq in count():
             if self._stop.wait(1 / FPS):
                 return
             for stream in self._streams:
                 if stream in self.playing:
-                    self._stage(list(self._messages(stream, seq)))
-            self._stage([])
+                    self._obey(self._stage(list(self._messages(stream, seq))))
+                    self.frames += 1
+            self._obey(self._stage([]))
+
+    def _obey(self, messages: Sequence[Message]) -> None:
+        """Do what a recorder does with commands."""
+        for message in messages:
+            header = message.header
+            if isinstance(header, Control) and header.command == "record" and self.obedient:
+                on = bool(header.arguments["on"])
+                self.report(recording={**self.watch.report.recording, header.stream: on})
 
     def _messages(self, stream: str, seq: int) -> Iterator[Message]:
         common: dict[str, Any] = {

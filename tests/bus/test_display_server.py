@@ -6,67 +6,25 @@ import socket
 import time
 from collections.abc import Iterator
 
-import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
-from services.display.app import PAGE, application
-from services.display.audience import ON_THE_WAY, Audience
-from services.display.board import Board
+from services.display.app import PAGE
+from services.display.audience import ON_THE_WAY
 from services.display.server import PageServer
 from shared.colors import colors
 from shared.errors import BusError
-from shared.messages import Emotion, EmotionFace, Event
+from tests.bus.site import Site, emotion, event, serving
 
-EVENT = Event(
-    stream="cam1", run="r", seq=0, t=0, pts=0, marks={}, kind="enter", track=1, label="fear",
-    previous="", confidence=0.5, since=0,
-)  # fmt: skip
-
-
-def emotion(*labels: str) -> Emotion:
-    shares = dict.fromkeys(labels, 1 / len(labels))
-    face = EmotionFace(1, (0, 0, 9, 9), shares, shares, labels[0], shares[labels[0]])
-    return Emotion(
-        stream="cam1", run="r", seq=0, t=0, pts=0, marks={}, model="m", faces=(face,), part=0,
-        parts=1, degraded=False,
-    )  # fmt: skip
-
-
-class Site:
-    """A server with its audience and board."""
-
-    def __init__(self) -> None:
-        self.audience = Audience(lambda stream: None, self._count)
-        self.viewers = 0
-        self.board = Board()
-        self.server = PageServer("display", "127.0.0.1", 0, application(self.audience, self.board))
-
-    def _count(self, viewers: int) -> None:
-        self.viewers = viewers
-
-    def get(self, path: str, **headers: str) -> httpx2.Response:
-        return httpx2.get(self.server.url + path, headers=headers, trust_env=False)
-
-    def connect(self, origin: str | None = None) -> ClientConnection:
-        url = self.server.url.replace("http", "ws") + "/live"
-        return connect(url, origin=origin, proxy=None)
-
-    def wait_for_viewers(self, count: int) -> None:
-        deadline = time.monotonic() + 10
-        while self.viewers != count:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+EVENT = event()
 
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    site = Site()
-    with site.server:
+    with serving() as site:
         yield site
-    assert not site.server.alive
 
 
 def test_the_page_and_all_that_it_needs_come_from_this_server(site: Site) -> None:
@@ -157,6 +115,17 @@ def test_pictures_go_out_as_they_are_confirmed(site: Site) -> None:
         site.audience.offer("cam1", b"newest")
         viewer.send('{"shown": "cam1"}')
         assert pictures(viewer, 1) == [b"newest"]
+
+
+def test_a_viewer_that_reads_nothing_holds_no_other_up(site: Site) -> None:
+    with site.connect(), site.connect() as viewer:
+        site.wait_for_viewers(2)
+        for number in range(100):
+            # More than all buffers on the way to the one that sleeps can hold.
+            site.audience.offer("cam1", b"%d " % number + bytes(500_000))
+            (got,) = pictures(viewer, 1)
+            assert got.startswith(b"%d " % number)
+            viewer.send('{"shown": "cam1"}')
 
 
 @pytest.mark.parametrize("message", ["no JSON", '{"shown": 7}', '{"delete": "all"}', b"\x00"])

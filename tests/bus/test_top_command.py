@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.cli import scraping, top
+from services.cli import top
+from shared import scraping
 from shared.health import Health
 from shared.metrics import MetricsServer, StageMetrics
 

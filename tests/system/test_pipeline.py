@@ -14,14 +14,14 @@ import pytest
 import zmq
 
 from services.capture.demo import Demo
-from services.cli.accounts import accounts
 from services.cli.pipeline import ROOT, Pipeline
-from services.cli.scraping import Scrape, scrape
 from services.cli.stages import STAGES
+from shared.accounts import accounts
 from shared.bus import Bus, Subscription
 from shared.config import load
 from shared.inbox import FullInbox
 from shared.messages import Emotion, Message
+from shared.scraping import Scrape, scrape
 from tests.system.conftest import DEFAULT, wait_until
 
 

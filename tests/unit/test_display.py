@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.display.board import EVENTS, Board, News
+from services.display.board import EVENTS, Board
+from services.display.controls import Command, Controls
 from services.display.metrics import DisplayMetrics
+from services.display.news import News
 from services.display.packets import LONG_SIDE, encode_picture, packet
 from services.display.stage import DisplayStage
 from services.display.timeline import GAP_NS, HISTORY_NS
+from shared.blur import FaceBlur
+from shared.control import OnOff, Switch
 from shared.errors import MessageError
 from shared.join import Joined
-from shared.messages import Emotion, EmotionFace, Event, Frame, Message
+from shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
 
 S = 10**9
 START = 1_700_000_000 * S
@@ -60,9 +64,10 @@ class Rig:
         self.registry = CollectorRegistry()
         self.screen = Screen()
         self.errors: list[MessageError] = []
+        self.controls = Controls(Switch(False), self.clock.wall, self.clock)
         self.stage = DisplayStage(
-            [self.screen], self.board, DisplayMetrics(self.registry), self.errors.append, 0.5,
-            self.clock,
+            [self.screen], self.board, self.controls, DisplayMetrics(self.registry),
+            self.errors.append, 0.5, self.clock,
         )  # fmt: skip
 
     def give(self, *messages: Message) -> None:
@@ -147,10 +152,30 @@ def test_a_broken_picture_is_told_and_the_next_is_shown(rig: Rig) -> None:
     assert rig.screen.shown == [("cam1", 1, "fear")]
 
 
+def encoded(message: Message, quality: int = 80, results: tuple[Emotion, ...] = ()) -> bytes:
+    return encode_picture(Joined(message, results, True), quality, FaceBlur(Switch(False)))
+
+
+def test_a_viewer_s_command_goes_to_the_bus(rig: Rig) -> None:
+    rig.controls.give(Command("cam1", "record", OnOff(True)))
+    (message,) = rig.stage([])
+    assert message.topic == "control/cam1/"
+    rig.give(frame(0), emotion(0))
+
+
+def test_a_command_on_the_bus_is_obeyed_and_an_unknown_one_told(rig: Rig) -> None:
+    for name in ("blur", "fly"):
+        header = Control(**common(0), command=name, arguments={"on": True})
+        rig.give(Message(header), frame(0), emotion(0))
+    assert rig.controls.blur.is_on("cam1")
+    assert [error.reason for error in rig.errors] == ["command"]
+    assert rig.screen.shown == [("cam1", 0, "fear")]
+
+
 def test_a_packet_carries_the_picture_and_its_results() -> None:
     message = frame(200)
     joined = Joined(message, (emotion(200).header,), True)
-    data = packet(joined, encode_picture(message, 90))
+    data = packet(joined, encoded(message, 90, results=joined.results))
     length = int.from_bytes(data[:4], "big")
     facts = json.loads(data[4 : 4 + length])
     picture = cv2.imdecode(np.frombuffer(data[4 + length :], np.uint8), cv2.IMREAD_COLOR)
@@ -167,15 +192,15 @@ def test_a_packet_carries_the_picture_and_its_results() -> None:
 
 
 def test_a_jpeg_is_passed_on_as_it_is_and_a_large_picture_made_smaller() -> None:
-    assert encode_picture(jpeg(0, b"as it is"), 80) == b"as it is"
-    large = encode_picture(frame(0, width=2 * LONG_SIDE, height=100), 80)
+    assert encoded(jpeg(0, b"as it is")) == b"as it is"
+    large = encoded(frame(0, width=2 * LONG_SIDE, height=100))
     assert cv2.imdecode(np.frombuffer(large, np.uint8), cv2.IMREAD_COLOR).shape == (
         50,
         LONG_SIDE,
         3,
     )
     with pytest.raises(MessageError):
-        encode_picture(jpeg(0, b"no jpeg", width=2 * LONG_SIDE), 80)
+        encoded(jpeg(0, b"no jpeg", width=2 * LONG_SIDE))
 
 
 def play(rig: Rig, seqs: range, answered: bool = True) -> News:

@@ -12,6 +12,7 @@ from services.display.broadcast import BURST, Broadcast
 from services.display.guard import is_this_machine
 from services.display.metrics import DisplayMetrics
 from services.display.window import Window
+from shared.control import Switch
 from shared.errors import ConfigError
 from shared.join import Joined
 from shared.messages import Frame, Message
@@ -44,7 +45,8 @@ class Rig:
         self.stands = Stands()
         self.registry = CollectorRegistry()
         metrics = DisplayMetrics(self.registry)
-        self.broadcast = Broadcast(self.stands, metrics, 80, 10, lambda: self.now)
+        self.blur = Switch(False)
+        self.broadcast = Broadcast(self.stands, metrics, self.blur, 80, 10, lambda: self.now)
 
     @property
     def encoded(self) -> float | None:
@@ -93,6 +95,17 @@ def test_who_comes_later_gets_the_last_picture_of_a_silent_stream(rig: Rig) -> N
     rig.broadcast.idle()
     rig.broadcast.idle()
     assert rig.stands.offered == ["cam2"]
+
+
+def test_the_last_picture_is_shown_anew_when_its_faces_are_to_be_blurred(rig: Rig) -> None:
+    rig.broadcast.show(joined())
+    rig.broadcast.idle()
+    assert len(rig.stands.offered) == 1
+    for on in (True, False):
+        rig.blur.turn("cam1", on)
+        rig.broadcast.idle()
+        rig.broadcast.idle()
+    assert len(rig.stands.offered) == 3
 
 
 Act = Callable[[Audience], Awaitable[None]]
@@ -196,7 +209,7 @@ def test_a_window_without_a_desktop_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(ConfigError, match="no desktop here"):
-        Window(quit=lambda: None)
+        Window(lambda: None, Switch(False))
 
 
 def test_a_desktop_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +218,7 @@ def test_a_desktop_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DISPLAY", ":4711")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(ConfigError, match="no window can be opened"):
-        Window(quit=lambda: None)
+        Window(lambda: None, Switch(False))
 
 
 @pytest.mark.parametrize(
@@ -216,11 +229,11 @@ def test_q_or_closing_the_window_quits(
     monkeypatch: pytest.MonkeyPatch, key: int, visible: float, quits: int
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("services.display.window._check_desktop", lambda: None)
+    monkeypatch.setattr("services.display.window.check_desktop", lambda: None)
     monkeypatch.setattr("cv2.imshow", lambda name, picture: None)
     monkeypatch.setattr("cv2.pollKey", lambda: key)
     monkeypatch.setattr("cv2.getWindowProperty", lambda name, what: visible)
-    window = Window(quit=lambda: asked.append("quit"))
+    window = Window(lambda: asked.append("quit"), Switch(False))
     window.idle()
     assert asked == []
     window.show(joined())

@@ -2,7 +2,7 @@
 
 import math
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,17 @@ from prometheus_client import CollectorRegistry
 
 from models.labels import LABELS
 from services.recorder.encoding import best_encoder
+from services.recorder.films import Films
 from services.recorder.metrics import RecorderMetrics
 from services.recorder.retention import Limits, Retention
 from services.recorder.stage import RecorderStage
 from services.recorder.store import Store
 from services.recorder.video import StreamVideo
+from shared.blur import FaceBlur
 from shared.colors import COLORS, bgr
+from shared.control import Switch
 from shared.errors import MessageError
-from shared.messages import Credit, Emotion, EmotionFace, Event, Frame, Message
+from shared.messages import Control, Credit, Emotion, EmotionFace, Event, Frame, Message
 
 WIDTH, HEIGHT = 320, 180
 ENCODER = best_encoder()
@@ -39,7 +42,7 @@ class Clock:
 class Rig:
     """A stage with its folder, the errors that it told of, and what was recorded."""
 
-    def __init__(self, folder: Path, make_video: Callable[[str], StreamVideo] | None) -> None:
+    def __init__(self, folder: Path, video: bool) -> None:
         self.folder = folder
         self.clock = Clock()
         self.registry = CollectorRegistry()
@@ -47,8 +50,16 @@ class Rig:
         self.store = Store(folder / "emostream.db", 0.5, self.clock)
         metrics = RecorderMetrics(self.registry)
         keeper = Retention(folder, self.store, Limits(math.inf, math.inf), metrics)
+        films = Films(
+            lambda stream: StreamVideo(folder / stream, ENCODER),
+            Switch(video, metrics.tell_recording),
+            FaceBlur(Switch(False, metrics.tell_blurred)),
+            metrics,
+            self.errors.append,
+            0.5,
+        )
         self.stage = RecorderStage(
-            self.store, make_video, keeper, metrics, self.errors.append, 0.5, self.clock
+            self.store, films, keeper, metrics, self.errors.append, self.clock
         )
 
     def give(self, *messages: Message) -> list[tuple[str, int]]:
@@ -80,14 +91,14 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    rig = Rig(tmp_path, lambda stream: StreamVideo(tmp_path / stream, ENCODER))
+    rig = Rig(tmp_path, video=True)
     yield rig
     rig.stage.close()
 
 
 @pytest.fixture
 def rows_only(tmp_path: Path) -> Iterator[Rig]:
-    rig = Rig(tmp_path, None)
+    rig = Rig(tmp_path, video=False)
     yield rig
     rig.stage.close()
 
@@ -147,7 +158,7 @@ def pictures(path: Path) -> list[tuple[int, bool]]:
 
 
 def test_video_rows_and_credit_come_out(rig: Rig) -> None:
-    assert rig.stage.topics == ("frame/", "emotion/", "event/")
+    assert rig.stage.pixel_topics == {"frame/"}
     for seq in range(10):
         rig.clock.now += 0.04
         rig.give(frame(seq))
@@ -173,7 +184,7 @@ def test_results_are_drawn_on_their_own_frame(rig: Rig) -> None:
 
 
 def test_without_video_no_frame_is_needed(rows_only: Rig) -> None:
-    assert rows_only.stage.topics == ("emotion/", "event/")
+    assert rows_only.stage.pixel_topics == set()
     assert rows_only.give(emotion(0), event(0), emotion(1)) == [("cam1", 1)]
     assert rows_only.rows("SELECT seq FROM observations") == [(0,), (1,)]
     assert rows_only.videos() == []
@@ -295,3 +306,96 @@ def test_closing_writes_what_still_waits(rig: Rig) -> None:
     rig.stage.close()
     assert pictures(rig.videos()[0]) == [(0, True), (1, False), (2, False)]
     assert rig.rows("SELECT seq FROM frames") == [(0,)]
+
+
+def command(name: str, on: Any, stream: str = "cam1") -> Message:
+    fields = {**common(0, stream, "display"), "pts": 0}
+    return Message(Control(**fields, command=name, arguments={"on": on}))
+
+
+def test_a_command_begins_a_stream_s_video_and_ends_it_while_rows_go_on(rows_only: Rig) -> None:
+    rig = rows_only
+    rig.give(emotion(0), frame(0))
+    assert rig.sample("recording", stream="cam1") == 0
+    rig.give(command("record", True))
+    assert rig.stage.pixel_topics == {"frame/cam1/"}
+    assert rig.sample("recording", stream="cam1") == 1
+    rig.give(frame(1), emotion(1), frame(2), emotion(2), frame(3))
+    rig.give(command("record", False), emotion(3), frame(4), emotion(4))
+    assert rig.stage.pixel_topics == set()
+    assert rig.sample("recording", stream="cam1") == 0
+    # Finished: the file has its index, and the frame that still waited is in it.
+    (video,) = rig.videos()
+    with av.open(video) as container:
+        assert container.streams.video[0].frames == 3
+    assert pictures(video) == [(0, True), (1, True), (2, False)]
+    rig.later(1.0)
+    assert rig.rows("SELECT seq FROM observations") == [(seq,) for seq in range(5)]
+
+
+def test_a_second_recording_of_a_stream_is_a_second_file(rows_only: Rig) -> None:
+    for seq in (0, 5):
+        rows_only.give(command("record", True), command("record", True))
+        rows_only.give(frame(seq), emotion(seq))
+        rows_only.give(command("record", False), command("record", False))
+    assert [pictures(video) for video in rows_only.videos()] == [[(0, True)], [(0, True)]]
+
+
+def test_only_the_stream_that_is_named_changes(rig: Rig) -> None:
+    rig.give(emotion(0, "cam1"), emotion(0, "cam2"))
+    rig.give(command("record", False, "cam2"))
+    assert rig.stage.pixel_topics == {"frame/cam1/"}
+    rig.give(frame(1, "cam1"), frame(1, "cam2"), emotion(1, "cam1"), emotion(1, "cam2"))
+    assert (len(rig.videos("cam1")), len(rig.videos("cam2"))) == (1, 0)
+    # A stream that is new is recorded as configured, once its first result tells of it.
+    rig.give(emotion(0, "cam3"))
+    assert rig.stage.pixel_topics == {"frame/cam1/", "frame/cam3/"}
+    rig.give(command("record", True, "cam2"))
+    assert rig.stage.pixel_topics == {"frame/"}
+
+
+def test_credit_waits_for_the_video_only_while_it_is_kept(rows_only: Rig) -> None:
+    assert rows_only.give(command("record", True), emotion(0)) == []
+    rows_only.clock.now += 1
+    assert rows_only.give(command("record", False), emotion(1)) == [("cam1", 1)]
+
+
+def sharpness(path: Path, left: int) -> float:
+    """Return how much neighbouring pixels of the first picture differ within 50 pixels."""
+    with av.open(path) as container:
+        picture = next(container.decode(video=0)).to_ndarray(format="gray").astype(int)
+    return float(np.abs(np.diff(picture[75:125, left : left + 50])).mean())
+
+
+def noisy(seq: int, run: str = "r1") -> Message:
+    header = Frame(**common(seq, "cam1", run), width=WIDTH, height=HEIGHT, encoding="bgr8")
+    noise = np.random.default_rng(1).integers(0, 256, (HEIGHT // 4, WIDTH // 4, 3), np.uint8)
+    return Message(header, np.repeat(np.repeat(noise, 4, 0), 4, 1).tobytes())
+
+
+def test_faces_are_blurred_in_the_video_after_the_command(rig: Rig) -> None:
+    rig.give(noisy(0), emotion(0))
+    rig.give(command("blur", True))
+    assert rig.sample("blurred", stream="cam1") == 1
+    rig.give(noisy(0, "r2"), emotion(0, run="r2"))
+    rig.give(noisy(0, "r3"))
+    rig.later(1.0)
+    rig.give(command("blur", False))
+    assert rig.sample("blurred", stream="cam1") == 0
+    rig.give(noisy(0, "r4"), emotion(0, run="r4"))
+    rig.stage.close()
+    clear, blurred, unknown, again = rig.videos()
+    face, elsewhere = 115, 10
+    assert sharpness(clear, face) > 8
+    assert sharpness(again, face) > 8
+    assert sharpness(blurred, face) < 3
+    assert sharpness(blurred, elsewhere) > 8
+    # Without results of this run nobody knows where faces are.
+    assert max(sharpness(unknown, face), sharpness(unknown, elsewhere)) < 3
+
+
+def test_a_command_that_is_not_known_is_told_and_survived(rig: Rig) -> None:
+    rig.give(command("fly", True), command("record", "maybe"), frame(0), emotion(0))
+    rig.stage.close()
+    assert [error.reason for error in rig.errors] == ["command", "command"]
+    assert pictures(rig.videos()[0]) == [(0, True)]

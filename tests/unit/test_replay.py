@@ -20,11 +20,14 @@ from services.cli.replay_progress import Progress
 from services.cli.replay_schedule import LONGEST_PAUSE, length, paced, scheduled
 from services.cli.results.session import Session
 from services.recorder.encoding import best_encoder
+from services.recorder.films import Films
 from services.recorder.metrics import RecorderMetrics
 from services.recorder.retention import Limits, Retention
 from services.recorder.stage import RecorderStage
 from services.recorder.store import Store
 from services.recorder.video import StreamVideo, VideoWriter
+from shared.blur import FaceBlur
+from shared.control import Switch
 from shared.errors import ConfigError, EmostreamError, RecordingError
 from shared.messages import Emotion, EmotionFace, Event, Frame, Message
 from shared.pixels import image
@@ -70,7 +73,14 @@ def record(folder: Path, *messages: Message) -> Path:
     store = Store(folder / "emostream.db")
     keeper = Retention(folder, store, Limits(math.inf, math.inf), metrics)
     errors: list[EmostreamError] = []
-    stage = RecorderStage(store, None, keeper, metrics, errors.append)
+    films = Films(
+        lambda stream: StreamVideo(folder / stream, best_encoder()),
+        Switch(False, metrics.tell_recording),
+        FaceBlur(Switch(False, metrics.tell_blurred)),
+        metrics,
+        errors.append,
+    )
+    stage = RecorderStage(store, films, keeper, metrics, errors.append)
     stage([decode(encode(message)) for message in messages])
     stage.close()
     assert not errors

@@ -8,16 +8,16 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from rich.console import Console
 
-from services.cli import histogram, top
-from services.cli.accounts import accounts
-from services.cli.scraping import History, Scrape, Scraper, parse
+from services.cli import top
 from services.cli.top_view import rows, view
 from services.recorder.metrics import RecorderMetrics
+from shared import histogram
+from shared.accounts import accounts
 from shared.config import Config
 from shared.errors import ConfigError
-from shared.join import Joined
 from shared.messages import Faces, Message
 from shared.metrics import StageMetrics
+from shared.scraping import History, Scrape, Scraper, parse
 
 INF = math.inf
 
@@ -185,7 +185,9 @@ def test_a_recorder_without_video_reads_no_pixels():
     capture, recorder = Stage("capture").give(100), Stage("recorder").give(7)
     assert accounts([capture.read(), recorder.read()]) == []
     written = RecorderMetrics(recorder.registry)
-    written.count_video(Joined(Message(message().header), (), whole=False))
+    written.tell_recording("cam1", False)
+    assert accounts([capture.read(), recorder.read()]) == []
+    written.tell_recording("cam1", True)
     (account,) = accounts([capture.read(), recorder.read()])
     assert (account.path, account.in_flight) == ("pixels to recorder", 93)
 

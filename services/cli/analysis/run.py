@@ -13,10 +13,10 @@ from services.cli.analysis.record import Record, StageUse
 from services.cli.analysis.settings import with_sockets, write
 from services.cli.analysis.stages import ORDER, Stages
 from services.cli.results.database import open_database
-from services.cli.scraping import scrape
 from services.recorder.schema import DATABASE
 from shared.config import Config
 from shared.errors import DeliveryError, RecordingError
+from shared.scraping import scrape
 
 POLL: Final = 0.1
 PROGRESS: Final = "SELECT coalesce(max(seq), -1) + 1 FROM states"

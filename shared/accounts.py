@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.cli.scraping import Scrape
+from shared.scraping import Scrape
 
 GIVEN = "emostream_frames_given_total"
 TAKEN = "emostream_frames_taken_total"
@@ -40,7 +40,7 @@ class Account:
 class _Path:
     """The stages that a frame passes after its capture, with the topic that each reads.
 
-    Only streams that have a sample of the metric `sign` take it.
+    Only streams take it whose metric `sign` is above 0.
     """
 
     name: str
@@ -55,8 +55,8 @@ class _Path:
 # Faces travel through two stages; recorder and display take the pixels from the capture itself.
 PATHS = (
     _Path("emotions", {"detector": "frame", "classifier": "faces"}),
-    # A recorder that keeps no video reads no pixels.
-    _Path("pixels to recorder", {"recorder": "frame"}, "emostream_recorder_video_frames_total"),
+    # A recorder reads the pixels of those streams alone whose video it keeps.
+    _Path("pixels to recorder", {"recorder": "frame"}, "emostream_recorder_recording"),
     _Path("pixels to display", {"display": "frame"}),
 )
 
@@ -74,7 +74,12 @@ def accounts(scrapes: Sequence[Scrape]) -> list[Account]:
 
 
 def _streams(path: _Path, scrapes: Sequence[Scrape]) -> set[str]:
-    return {stream for scrape in scrapes for stream in scrape.values(path.sign, "stream")}
+    return {
+        stream
+        for scrape in scrapes
+        for stream in scrape.values(path.sign, "stream")
+        if scrape.total(path.sign, stream=stream) > 0
+    }
 
 
 def _account(path: _Path, stream: str, scrapes: Sequence[Scrape]) -> Account:

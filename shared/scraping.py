@@ -2,16 +2,19 @@
 
 import http.client
 import time
+import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeAlias
+from urllib.parse import urljoin
 
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.cli import histogram
+from shared import histogram
 
 TIMEOUT = 1.0
 WINDOW = 10.0
@@ -126,6 +129,31 @@ def scrape(url: str) -> Scrape | str:
         return getattr(reason, "strerror", None) or str(reason)
     except (http.client.HTTPException, ValueError) as error:
         return str(error) or type(error).__name__
+
+
+def missing(url: str) -> str:
+    """Return what the process whose metrics are at `url` lacks to be ready; "" if it does not say.
+
+    Waits about `TIMEOUT` seconds at most.
+    """
+    try:
+        with _opener.open(urljoin(url, "/readyz"), timeout=TIMEOUT) as answer:
+            body = answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            body = error.read()
+    except (OSError, http.client.HTTPException):
+        return ""
+    try:
+        return "; ".join(msgspec.json.decode(body, type=_Readiness).missing.values())
+    except msgspec.DecodeError:
+        return ""
+
+
+class _Readiness(msgspec.Struct):
+    """The answer of `/readyz`."""
+
+    missing: dict[str, str]
 
 
 class Scraper:

@@ -1,0 +1,213 @@
+"""What viewers of the page cost the display: python -m benchmarks.viewers.
+
+One stream of 1280 x 720 at 25 frames/s with three faces and a camera's noise, and viewers in
+processes of their own that confirm each picture as a browser does. Only the display's own
+processor time is counted.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+from websockets.sync.client import connect
+
+from models.labels import LABELS
+from services.capture.demo import Demo
+from shared.bus import LIVE_HWM, Bus
+from shared.errors import EmostreamError
+from shared.messages import Emotion, EmotionFace, Frame, Message
+
+FPS = 25
+# Drawn once and played over and over, to and fro, so that drawing costs nothing meanwhile.
+DRAWN = 50
+# The demo's pictures are smooth; with this noise (standard deviation) their JPEGs are as large as
+# those of a camera in a room.
+NOISE = 6
+START_WITHIN = 60.0
+
+
+class Figures(NamedTuple):
+    """The display's share of a core, pictures/s of the slowest viewer, and kB of a picture."""
+
+    share: float
+    rate: float
+    kilobytes: float
+
+
+def look(url: str) -> None:
+    """Watch the page at `url` until told to end; then print pictures a second, and kB of each."""
+    pictures, size, began = 0, 0, time.monotonic()
+
+    def end(*_: object) -> None:
+        print(pictures / (time.monotonic() - began), size / pictures / 1e3, flush=True)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    with connect(url, proxy=None, compression=None, max_size=None) as socket:
+        while True:
+            data = socket.recv()
+            if isinstance(data, str):
+                continue
+            length = int.from_bytes(data[:4], "big")
+            socket.send(json.dumps({"shown": json.loads(data[4 : 4 + length])["stream"]}))
+            if not pictures:
+                began = time.monotonic()
+                print("looking", flush=True)
+            pictures, size = pictures + 1, size + len(data)
+
+
+@contextlib.contextmanager
+def playing() -> Iterator[str]:
+    """Publish frames and their results while the context lasts; give the endpoint."""
+    demo = Demo()
+    noise = np.random.default_rng(1).normal(0, NOISE, (DRAWN, demo.height, demo.width, 1))
+    frames = [
+        np.clip(demo.frame(seq) + noise[seq], 0, 255).astype(np.uint8).tobytes()
+        for seq in range(DRAWN)
+    ]
+    faces = [[_face(face) for face in demo.truth(seq)] for seq in range(DRAWN)]
+    stop = threading.Event()
+
+    def play() -> None:
+        started, seq = time.monotonic(), 0
+        while not stop.wait(max(0.0, started + seq / FPS - time.monotonic())):
+            at = DRAWN - 1 - abs(seq % (2 * DRAWN - 2) - DRAWN + 1)
+            common: dict[str, Any] = {
+                "stream": "demo", "run": "r", "seq": seq, "t": time.time_ns(),
+                "pts": seq * 10**9 // FPS, "marks": {},
+            }  # fmt: skip
+            size: dict[str, Any] = {"width": demo.width, "height": demo.height}
+            publisher.send(Message(Frame(**common, **size, encoding="bgr8"), frames[at]))
+            publisher.send(
+                Message(
+                    Emotion(
+                        **common, model="m", faces=tuple(faces[at]), part=0, parts=1,
+                        degraded=False,
+                    )
+                )
+            )  # fmt: skip
+            seq += 1
+
+    with Bus("benchmark") as bus:
+        publisher = bus.publisher("tcp://127.0.0.1:*", LIVE_HWM)
+        thread = threading.Thread(target=play)
+        thread.start()
+        try:
+            yield publisher.endpoint
+        finally:
+            stop.set()
+            thread.join()
+            publisher.close(0)
+
+
+def _face(face: Any) -> EmotionFace:
+    shares = dict.fromkeys(LABELS, 1 / len(LABELS))
+    return EmotionFace(face.person, face.box, shares, shares, face.label or LABELS[0], 0.5)
+
+
+@contextlib.contextmanager
+def display(endpoint: str) -> Iterator[tuple[psutil.Process, str]]:
+    """Run a display on free ports; give its process and the address of its viewers' socket."""
+    settings = [
+        'capture.metrics="127.0.0.1:0"', 'detector.metrics="127.0.0.1:0"',
+        'classifier.metrics="127.0.0.1:0"', 'recorder.metrics="127.0.0.1:0"',
+        'display.metrics="127.0.0.1:0"', 'display.page="127.0.0.1:0"',
+        'display.bind="tcp://127.0.0.1:*"', f'connect.frame=["{endpoint}"]',
+        f'connect.emotion=["{endpoint}"]',
+    ]  # fmt: skip
+    words = [word for setting in settings for word in ("--set", setting)]
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with log.open("wb") as output:
+            command = [sys.executable, "-m", "services.cli.main", "display", *words]
+            process = subprocess.Popen(command, stderr=output)
+        try:
+            yield psutil.Process(process.pid), _address(process, log)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    deadline = time.monotonic() + START_WITHIN
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := re.search(r"the page is on http://(\S+)", log.read_text("utf-8")):
+            return f"ws://{found[1]}/live"
+        time.sleep(0.1)
+    raise EmostreamError(f"the display did not start: {log.read_text('utf-8')}")
+
+
+def measure(process: psutil.Process, url: str, viewers: int, seconds: float) -> Figures:
+    """Measure the display with so many viewers over so many seconds."""
+    command = [sys.executable, "-m", "benchmarks.viewers", "--look", url]
+    looking = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(viewers)]
+    try:
+        for viewer in looking:
+            assert viewer.stdout is not None
+            if viewer.stdout.readline() != "looking\n":
+                raise EmostreamError("a viewer ended before it saw a picture")
+        before, began = _cpu(process), time.monotonic()
+        time.sleep(seconds)
+        share = (_cpu(process) - before) / (time.monotonic() - began)
+    finally:
+        for viewer in looking:
+            viewer.terminate()
+        ends = [viewer.communicate()[0] for viewer in looking]
+    rates, sizes = zip(*(map(float, end.split()) for end in ends), strict=True)
+    return Figures(share, min(rates), statistics.mean(sizes))
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def main() -> int:
+    """Measure by turns and print a Markdown table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.viewers", description=__doc__)
+    parser.add_argument("--viewers", type=int, nargs="+", default=[1, 10], help="(%(default)s)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of a run (%(default)s)")
+    parser.add_argument("--runs", type=int, default=3, help="by turns (%(default)s)")
+    parser.add_argument("--look", metavar="URL", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.look:
+        look(options.look)
+        return 0
+    figures: dict[int, list[Figures]] = {count: [] for count in options.viewers}
+    try:
+        with playing() as endpoint, display(endpoint) as (process, url):
+            for _ in range(options.runs):
+                for count in options.viewers:
+                    figures[count].append(measure(process, url, count, options.seconds))
+    except EmostreamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"{options.runs} runs of {options.seconds:g} s by turns; ", end="")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(
+        "\n| viewers | share of a core, each run | median | pictures/s of the slowest | kB each |"
+    )
+    print("| --- | --- | --- | --- | --- |")
+    for count, runs in figures.items():
+        each = ", ".join(f"{run.share:.1%}" for run in runs)
+        share, rate, size = map(statistics.median, zip(*runs, strict=True))
+        print(f"| {count} | {each} | {share:.1%} | {rate:.1f} | {size:.0f} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

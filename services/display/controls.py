@@ -1,0 +1,92 @@
+"""What viewers switch: said on the bus, so that every process obeys that it concerns."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from shared.control import BLUR, OnOff, Switch, wanted
+from shared.messages import Control, Message, StreamName
+
+# How often it is said which streams are blurred: a recorder that was started since must not show
+# faces because it did not hear the command.
+REPEAT_EVERY_S: Final = 1.0
+
+
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A command to all processes that handle a stream.
+
+    `record` begins and ends the keeping of its video, `blur` makes faces unrecognisable in the
+    page's pictures and in the recorded video.
+    """
+
+    stream: StreamName
+    command: Literal["record", "blur"]
+    arguments: OnOff
+
+
+class Controls:
+    """Takes the viewers' commands, on any thread, and those on the bus.
+
+    `blur` is this display's own switch. Times are ns since the epoch on `wall` and s on the steady
+    `clock`.
+    """
+
+    def __init__(
+        self,
+        blur: Switch,
+        wall: Callable[[], int] = time.time_ns,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.blur = blur
+        self._wall = wall
+        self._clock = clock
+        self._run = f"{wall() // 1_000_000:x}"
+        self._count = 0
+        self._given: deque[Command] = deque()
+        self._repeat_due = float("-inf")
+
+    def give(self, command: Command) -> None:
+        """Take a viewer's command."""
+        self._given.append(command)
+
+    def obey(self, header: Control) -> None:
+        """Do what a command on the bus asks of a display; MessageError for an unknown one."""
+        command, on = wanted(header)
+        # Its own come back after what it was told since, so it obeys them when it sends them.
+        if command == BLUR and header.run != self._run:
+            self.blur.turn(header.stream, on)
+
+    def messages(self) -> list[Message]:
+        """Return what is to be said on the bus now, and obey it here."""
+        messages = []
+        while self._given:
+            command = self._given.popleft()
+            if command.command == BLUR:
+                self.blur.turn(command.stream, command.arguments.on)
+            messages.append(self._message(command))
+        now = self._clock()
+        if now >= self._repeat_due:
+            self._repeat_due = now + REPEAT_EVERY_S
+            messages += [
+                self._message(Command(stream, BLUR, OnOff(True)))
+                for stream, on in self.blur.streams.items()
+                if on
+            ]
+        return messages
+
+    def _message(self, command: Command) -> Message:
+        header = Control(
+            stream=command.stream,
+            run=self._run,
+            seq=self._count,
+            t=self._wall(),
+            pts=0,
+            marks={},
+            command=command.command,
+            arguments=msgspec.to_builtins(command.arguments),
+        )
+        self._count += 1
+        return Message(header)

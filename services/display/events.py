@@ -1,0 +1,67 @@
+"""Events as Server-Sent Events: each face that comes, changes its label, or goes."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+import msgspec
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.display.board import Board
+
+LOOK_EVERY_S: Final = 0.1
+HEARTBEAT_S: Final = 15
+# A client that takes nothing for so long is gone.
+GIVE_UP_AFTER_S: Final = 30.0
+
+
+def event_source(board: Board, stop: threading.Event) -> Callable[[Request], Awaitable[Response]]:
+    """Return the answer to /events; its streams end when `stop` is set.
+
+    A client reads from the board's last events at its own pace: a slow one misses some and takes
+    no memory here. One that comes back with the id of its last event gets those since.
+    """
+
+    async def events(request: Request) -> Response:
+        since = _since(request.headers.get("last-event-id"), board)
+        stream = request.query_params.get("stream", "")
+        return EventSourceResponse(
+            _happenings(board, stop, stream, since),
+            ping=HEARTBEAT_S,
+            ping_message_factory=lambda: ServerSentEvent(comment="still here", sep="\n"),
+            send_timeout=GIVE_UP_AFTER_S,
+            sep="\n",
+        )
+
+    return events
+
+
+async def _happenings(
+    board: Board, stop: threading.Event, stream: str, since: int
+) -> AsyncIterator[ServerSentEvent]:
+    """Yield the events of the stream ("": of all) after revision `since`, as they come."""
+    while not stop.is_set():
+        for revision, happening in board.happenings(since):
+            since = revision
+            if stream in ("", happening.stream):
+                yield ServerSentEvent(
+                    msgspec.json.encode(happening).decode(),
+                    event=happening.kind,
+                    id=f"{board.run}-{revision}",
+                    sep="\n",
+                )
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _since(last_id: str | None, board: Board) -> int:
+    """Return the revision after which events are new to a client.
+
+    With an id of another start of the display, all are.
+    """
+    if last_id is None:
+        return board.revision
+    run, _, revision = last_id.rpartition("-")
+    return int(revision) if run == board.run and revision.isdecimal() else 0

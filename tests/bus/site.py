@@ -1,0 +1,89 @@
+"""A display's server with nothing behind it but what the test puts on its board."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+from websockets.sync.client import ClientConnection, connect
+
+from services.display.access import Access
+from services.display.app import application
+from services.display.audience import Audience
+from services.display.board import Board
+from services.display.controls import Controls
+from services.display.server import PageServer
+from services.display.watch import Watch
+from shared.control import Switch
+from shared.messages import Emotion, EmotionFace, Event
+
+
+def event(seq: int = 0, stream: str = "cam1", **fields: Any) -> Event:
+    return Event(
+        **{
+            "stream": stream, "run": "r", "seq": seq, "t": 0, "pts": 0, "marks": {},
+            "kind": "enter", "track": 1, "label": "fear", "previous": "", "confidence": 0.5,
+            "since": 0, **fields,
+        }
+    )  # fmt: skip
+
+
+def emotion(*labels: str) -> Emotion:
+    shares = dict.fromkeys(labels, 1 / len(labels))
+    face = EmotionFace(1, (0, 0, 9, 9), shares, shares, labels[0], shares[labels[0]])
+    return Emotion(
+        stream="cam1", run="r", seq=0, t=0, pts=0, marks={}, model="m", faces=(face,), part=0,
+        parts=1, degraded=False,
+    )  # fmt: skip
+
+
+class Site:
+    """A server with its audience and board; `stages` maps the URLs of metrics to stages."""
+
+    def __init__(self, access: Access, stages: Mapping[str, str]) -> None:
+        self.audience = Audience(lambda stream: None, self._count)
+        self.viewers = 0
+        self.board = Board()
+        self.controls = Controls(Switch(False))
+        self.watch = Watch(stages, lambda: self.audience.looks)
+        self.stop = threading.Event()
+        site = application(self.audience, self.board, self.controls, self.watch, access, self.stop)
+        self.server = PageServer("display", "127.0.0.1", 0, site)
+
+    def _count(self, viewers: int) -> None:
+        self.viewers = viewers
+
+    def get(self, path: str, **headers: str) -> httpx2.Response:
+        return httpx2.get(self.server.url + path, headers=headers, trust_env=False)
+
+    def post(self, content: bytes | str, **headers: str) -> httpx2.Response:
+        """Give a command, as JSON unless the headers say otherwise."""
+        given = {"content-type": "application/json"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        url = self.server.url + "/api/control"
+        return httpx2.post(url, content=content, headers=given, trust_env=False)
+
+    def connect(self, origin: str | None = None) -> ClientConnection:
+        url = self.server.url.replace("http", "ws") + "/live"
+        return connect(url, origin=origin, proxy=None)
+
+    def wait_for_viewers(self, count: int) -> None:
+        deadline = time.monotonic() + 10
+        while self.viewers != count:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+@contextmanager
+def serving(
+    access: Access | None = None, stages: Mapping[str, str] | None = None
+) -> Iterator[Site]:
+    """Serve while the context lasts, on a free port."""
+    site = Site(access or Access(), stages or {})
+    with site.server, site.watch:
+        yield site
+        site.stop.set()
+    assert not site.server.alive

@@ -1,0 +1,67 @@
+"""What `emostream top` says of why a stage is not ready, and of why frames are missing."""
+
+import io
+
+from prometheus_client import CollectorRegistry, generate_latest
+from rich.console import Console
+
+from services.cli.top_view import unready, view
+from shared.messages import Faces, Message
+from shared.metrics import StageMetrics
+from shared.scraping import Scrape, Scraper, parse
+
+FACES = Message(
+    Faces(
+        stream="cam1", run="r", seq=1, t=1, pts=1, marks={}, width=1, height=1, faces=(),
+        crop=(64, 64), part=0, parts=1,
+    )
+)  # fmt: skip
+
+
+def stage(scraper, name, given, *, ready=True, dropped=(), lost=0):
+    """Let the scraper have read a stage's metrics."""
+    registry = CollectorRegistry()
+    metrics = StageMetrics(name, registry)
+    metrics.ready.set(ready)
+    for _ in range(given):
+        metrics.given("cam1", 0.02)
+    for reason in dropped:
+        metrics.dropped(FACES, reason)
+    if lost:
+        metrics.lost(FACES, lost)
+    scraper.histories[name].add(Scrape(0.0, parse(generate_latest(registry).decode())))
+
+
+def shown(scraper, lacks=None):
+    console = Console(file=io.StringIO(), width=150)
+    console.print(view({name: name for name in scraper.histories}, scraper, lacks or {}))
+    return console.file.getvalue()
+
+
+def test_a_stage_that_is_not_ready_says_what_it_lacks():
+    scraper = Scraper(["capture", "detector", "classifier"])
+    stage(scraper, "capture", 5, ready=False)
+    stage(scraper, "detector", 5)
+    scraper.failures = {"classifier": "Connection refused"}
+    assert unready(scraper) == ["capture"]
+    text = shown(scraper, {"capture": "cam1 is lost: no such camera"})
+    assert "capture: cam1 is lost: no such camera\n" in text
+    assert "capture:" not in shown(scraper, {"capture": ""})
+
+
+def test_the_sum_says_where_frames_were_dropped_and_why():
+    scraper = Scraper(["capture", "detector", "classifier"])
+    stage(scraper, "capture", 10)
+    stage(scraper, "detector", 6, dropped=["backlog", "backlog", "stale"])
+    stage(scraper, "classifier", 3, dropped=["backlog"], lost=2)
+    assert (
+        "emotions, cam1: dropped by detector backlog 2, detector stale 1, classifier backlog 1;"
+        " lost before classifier 2\n"
+    ) in shown(scraper)
+
+
+def test_nothing_is_said_where_nothing_is_missing():
+    scraper = Scraper(["capture", "detector", "classifier"])
+    for name in scraper.histories:
+        stage(scraper, name, 10)
+    assert "emotions, cam1:" not in shown(scraper)
