@@ -1,10 +1,11 @@
-"""A real Chromium, and a display that shows what the test gives it."""
+"""A real Chromium, and displays that show what the test gives them."""
 
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from tests.browser.feed import Feed
 from tests.conftest import require_tool
 
 FLAGS = (
@@ -31,8 +32,28 @@ def page(browser: Browser) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "console",
-        lambda message: complaints.append(message.text) if message.type == "error" else None,
+        lambda message: complaints.append(message.text) if _complains(message) else None,
     )
     yield page
     page.close()
     assert not complaints
+
+
+def _complains(message: ConsoleMessage) -> bool:
+    # Chromium itself notes each command that the server refuses.
+    refused = message.location["url"].endswith("/api/control") and "status of 40" in message.text
+    return message.type in ("error", "warning") and not refused
+
+
+@pytest.fixture
+def feed() -> Iterator[Feed]:
+    """One stream, `demo`."""
+    with Feed("demo") as feed:
+        yield feed
+
+
+@pytest.fixture
+def two() -> Iterator[Feed]:
+    """The streams `door` and `garden`."""
+    with Feed("door", "garden") as feed:
+        yield feed

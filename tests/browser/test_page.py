@@ -1,61 +1,17 @@
 """The page in a real browser: pictures that change, boxes where the faces are, and names."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 from playwright.sync_api import Page, expect
 
 from models.labels import LABELS
 from tests.browser.feed import Feed, track_of
+from tests.browser.seen import AWAY, hide, keep, open_page, seen, wait_for_picture_after
 
-OUTPUT = Path(__file__).parents[1] / "output"
-AWAY = 15_000
 SEVEN = {
     "anger": "angry", "disgust": "disgust", "fear": "uneasy", "happiness": "happy",
     "neutral": "neutral", "sadness": "gloomy", "surprise": "surprise",
 }  # fmt: skip
 COLOR = "element => getComputedStyle(element).backgroundColor"
-SEEN = """() => {
-  const tile = document.querySelector('.tile');
-  const view = tile.querySelector('canvas').getBoundingClientRect();
-  const boxes = [...tile.querySelectorAll('.box')].map((box) => {
-    const at = box.getBoundingClientRect();
-    return [Number(box.dataset.track), box.dataset.label, at.x - view.x, at.y - view.y,
-            at.width, at.height];
-  });
-  return {seq: Number(tile.dataset.seq), width: view.width, boxes};
-}"""
-
-
-@pytest.fixture
-def feed() -> Iterator[Feed]:
-    with Feed("demo") as feed:
-        yield feed
-
-
-@pytest.fixture
-def two() -> Iterator[Feed]:
-    with Feed("door", "garden") as feed:
-        yield feed
-
-
-def open_page(page: Page, feed: Feed, boxes: int = 3) -> None:
-    page.goto(feed.server.url)
-    expect(page.locator(".box")).to_have_count(boxes, timeout=AWAY)
-
-
-def wait_for_picture_after(page: Page, seq: int) -> None:
-    page.wait_for_function(
-        "seq => Number(document.querySelector('.tile').dataset.seq) > seq", arg=seq
-    )
-
-
-def keep(page: Page, name: str) -> None:
-    """Keep a screenshot for a person to look at."""
-    OUTPUT.mkdir(exist_ok=True)
-    page.screenshot(path=OUTPUT / f"{name}.png", full_page=True)
 
 
 def test_the_picture_changes_and_each_face_has_its_name(page: Page, feed: Feed) -> None:
@@ -78,14 +34,14 @@ def test_boxes_are_where_the_faces_of_that_very_frame_are(
     page.set_viewport_size({"width": width, "height": 800})
     open_page(page, feed)
     for _ in range(10):
-        seen: dict[str, Any] = page.evaluate(SEEN)
-        scale = seen["width"] / feed.demo.width
-        truth = {track_of(face.person): face for face in feed.demo.truth(seen["seq"])}
-        assert len(seen["boxes"]) == 3
-        for track, label, *box in seen["boxes"]:
+        now = seen(page)
+        scale = now["width"] / feed.demo.width
+        truth = {track_of(face.person): face for face in feed.demo.truth(now["seq"])}
+        assert len(now["boxes"]) == 3
+        for track, label, *box in now["boxes"]:
             assert label == truth[track].label
             assert box == pytest.approx([scale * at for at in truth[track].box], abs=2)
-        wait_for_picture_after(page, seen["seq"])
+        wait_for_picture_after(page, now["seq"])
 
 
 def test_bars_events_and_timeline_show_what_happened(page: Page, feed: Feed) -> None:
@@ -166,16 +122,6 @@ def test_a_camera_that_is_gone_is_grayed_and_says_since_when(page: Page, two: Fe
     )
 
 
-def test_a_click_on_a_stream_shows_its_faces(page: Page, two: Feed) -> None:
-    open_page(page, two, boxes=6)
-    expect(page.locator("#faces-title")).to_have_text("Faces now of door")
-    page.get_by_role("button", name="Show the faces of garden").click()
-    expect(page.locator("#faces-title")).to_have_text("Faces now of garden")
-    expect(page.locator(".tile[data-stream=garden]")).to_have_class("tile selected")
-    expect(page.locator(".face")).to_have_count(3)
-    keep(page, "two")
-
-
 def test_no_face_is_said_in_words(page: Page, feed: Feed) -> None:
     open_page(page, feed)
     feed.faces = False
@@ -188,7 +134,7 @@ def test_broken_pictures_are_left_out_and_good_ones_come_again(page: Page, feed:
     open_page(page, feed)
     feed.broken = True
     page.wait_for_timeout(600)
-    last = page.evaluate(SEEN)["seq"]
+    last = seen(page)["seq"]
     feed.broken = False
     wait_for_picture_after(page, last)
 
@@ -213,25 +159,15 @@ def test_a_hidden_page_costs_nothing_and_comes_back(page: Page, feed: Feed) -> N
     page.wait_for_timeout(300)
     assert feed.metric("viewers") == 0
     assert feed.metric("encode_seconds_count") <= encoded + 1
-    last = page.evaluate(SEEN)["seq"]
+    last = seen(page)["seq"]
     hide(page, False)
     wait_for_picture_after(page, last)
 
 
-def hide(page: Page, hidden: bool) -> None:
-    """Make the page believe that its tab is hidden: a headless browser has no tabs to hide."""
-    page.evaluate(
-        """hidden => {
-          Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
-          document.dispatchEvent(new Event('visibilitychange'));
-        }""",
-        hidden,
-    )
-
-
-def test_the_page_fits_a_phone(page: Page, feed: Feed) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
+def test_nothing_comes_from_outside(page: Page, feed: Feed) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     open_page(page, feed)
-    expect(page.locator("#timeline")).to_have_attribute("data-rows", "3", timeout=AWAY)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    keep(page, "phone")
+    expect(page.locator("#timeline .barlayer path").first).to_be_visible(timeout=AWAY)
+    assert len(asked) > 10
+    assert [url for url in asked if not url.startswith((feed.server.url, "blob:", "data:"))] == []

@@ -9,8 +9,10 @@ const decoder = new TextDecoder();
 export class Connection {
   #socket = null;
   #retry = 0;
+  #owed = new Map();
 
-  // `handlers`: opened(), closed(), picture(facts, jpeg: Uint8Array), news(news).
+  // `handlers`: opened(), closed(), picture(facts, jpeg: Uint8Array), news(news), and
+  // watches(stream): whether the stream's pictures are wanted now.
   constructor(handlers) {
     this.handlers = handlers;
     document.addEventListener("visibilitychange", () => this.#follow());
@@ -18,7 +20,23 @@ export class Connection {
     this.#follow();
   }
 
+  // What is not watched (paused, or behind another stream) is not confirmed: after a few pictures
+  // the server sends and encodes no more of it.
   confirm(stream) {
+    if (this.handlers.watches(stream)) this.#tell(stream);
+    else this.#owed.set(stream, (this.#owed.get(stream) ?? 0) + 1);
+  }
+
+  // Confirms what was held back of the streams that are watched now.
+  settle() {
+    for (const [stream, count] of this.#owed) {
+      if (!this.handlers.watches(stream)) continue;
+      this.#owed.delete(stream);
+      for (let n = 0; n < count; n += 1) this.#tell(stream);
+    }
+  }
+
+  #tell(stream) {
     if (this.#socket?.readyState === WebSocket.OPEN) {
       this.#socket.send(JSON.stringify({ shown: stream }));
     }
@@ -38,7 +56,10 @@ export class Connection {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}/live`);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.handlers.opened();
+    socket.onopen = () => {
+      this.#owed.clear();
+      this.handlers.opened();
+    };
     socket.onmessage = ({ data }) => this.#take(data);
     socket.onclose = () => {
       this.#socket = null;

@@ -1,28 +1,53 @@
-// The labels with their colours, as the server tells them, and how faces are called.
+// The labels and the faces with their colours, and how numbers and times are written.
 
 // A track's id is the detector's start << 20 and a number; people need the number alone.
 const NUMBERS = 2 ** 20;
 // Of a label that the server has not told of.
 const UNTOLD = { color: "#ffffff", ink: "#000000" };
+// By the face's number. Chosen to lie far from the emotions' colours and from each other for every
+// eye (Oklab distances, also with each kind of colour blindness simulated), with black on them.
+const FACES = ["#44ddff", "#ffbb88", "#bb33ff", "#ddffaa", "#aaffff", "#9977dd"];
+const DAY_MS = 86_400_000;
 
 export async function loadSettings() {
   const settings = await (await fetch("settings.json")).json();
   const looks = new Map();
   settings.learn = (labels) => labels.forEach((look) => looks.set(look.label, look));
   settings.look = (label) => looks.get(label) ?? { label, ...UNTOLD };
+  // In the order of the models' own, once a face has told it.
+  let order = [];
+  settings.arrange = (labels) => {
+    if (labels.some((label) => !order.includes(label))) order = [...new Set([...labels, ...order])];
+  };
+  settings.labels = () => [...new Set([...order, ...looks.keys()])];
   return settings;
 }
 
 export const numberOf = (track) => track % NUMBERS;
 
+export const faceColor = (track) => FACES[(numberOf(track) + FACES.length - 1) % FACES.length];
+
 export const percent = (share) => `${Math.round(100 * share)}%`;
 
+export const count = (number) => number.toLocaleString("en");
+
 export const clockTime = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
+
+// With the date where the time alone would mislead.
+export function moment(ms) {
+  const day = Date.now() - ms > DAY_MS / 2 ? `${new Date(ms).toLocaleDateString()} ` : "";
+  return day + clockTime(ms);
+}
 
 // Colours an element, and all in it, as the emotion: --emotion, and --ink to write on it.
 export function paint(element, look) {
   element.style.setProperty("--emotion", look.color);
   element.style.setProperty("--ink", look.ink);
+}
+
+// Colours an element, and all in it, as the face: --face.
+export function paintFace(element, track) {
+  element.style.setProperty("--face", faceColor(track));
 }
 
 export function make(tag, className = "", text = "") {

@@ -1,37 +1,76 @@
-// The list of what happened, newest first.
+// The list of what happened, newest first; read out for who wants it.
 
-import { clockTime, make, numberOf, paint } from "./emotions.js";
+import { clockTime, make, numberOf, paint, paintFace } from "./emotions.js";
 
 const MOST = 100;
+// A voice that is interrupted all the time says nothing.
+const ANNOUNCE_EVERY_MS = 4000;
 
 export class Events {
-  constructor(section, settings) {
+  #announced = -Infinity;
+
+  constructor(section, announcer, settings, choices) {
+    this.announcer = announcer;
     this.settings = settings;
+    this.choices = choices;
+    this.stream = null;
+    this.log = section.querySelector(".log");
     this.list = section.querySelector("#events");
     this.hint = section.querySelector(".hint");
+    choices.follow(() => this.#sift());
   }
 
   clear() {
     this.list.replaceChildren();
-    this.hint.hidden = false;
+    this.#sift();
   }
 
-  // `several`: name the stream too.
-  add(events, several) {
-    this.hint.hidden ||= events.length > 0;
-    this.list.prepend(...events.slice(-MOST).reverse().map((event) => this.#item(event, several)));
+  // Shows what happened in one stream, or (null) in all, with their names.
+  select(stream) {
+    this.stream = stream;
+    this.list.classList.toggle("all", stream === null);
+    this.#sift();
+  }
+
+  // `fresh`: they happened just now, and are no history.
+  add(events, fresh) {
+    if (events.length === 0) return;
+    this.list.prepend(...events.slice(-MOST).reverse().map((event) => this.#item(event)));
     while (this.list.children.length > MOST) this.list.lastChild.remove();
+    this.#sift();
+    const last = this.list.querySelector("li:not([hidden])");
+    if (fresh && last) this.#announce(last);
   }
 
-  #item(event, several) {
+  #sift() {
+    for (const item of this.list.children) {
+      const here = this.stream === null || item.dataset.stream === this.stream;
+      const chosen = item.dataset.kind !== "change" || this.choices.shows(item.dataset.label);
+      item.hidden = !here || !chosen;
+    }
+    this.hint.hidden = this.list.querySelector("li:not([hidden])") !== null;
+    this.log.hidden = !this.hint.hidden;
+  }
+
+  #announce(item) {
+    const now = performance.now();
+    if (!this.choices.announce || now - this.#announced < ANNOUNCE_EVERY_MS) return;
+    this.#announced = now;
+    this.announcer.textContent = item.dataset.spoken;
+  }
+
+  #item(event) {
     const item = make("li");
     item.dataset.kind = event.kind;
-    item.append(make("time", "", clockTime(event.t)));
-    if (several) item.append(make("span", "stream", event.stream));
-    item.append(make("i", "badge", String(numberOf(event.track))));
+    item.dataset.stream = event.stream;
+    item.dataset.label = event.label;
+    item.append(make("time", "", clockTime(event.t)), make("span", "stream", event.stream));
+    const badge = make("i", "badge", String(numberOf(event.track)));
+    paintFace(badge, event.track);
     const words = make("span", "words");
     words.append(...this.#words(event));
-    item.append(words);
+    item.append(badge, words);
+    item.dataset.spoken = `${event.stream}, face ${numberOf(event.track)}: ${spoken(event)}`;
     return item;
   }
 
@@ -48,4 +87,9 @@ export class Events {
     paint(element, this.settings.look(label));
     return element;
   }
+}
+
+function spoken({ kind, label, previous }) {
+  if (kind === "enter") return `came, ${label}`;
+  return kind === "leave" ? `left, last ${label}` : `from ${previous} to ${label}`;
 }

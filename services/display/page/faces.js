@@ -1,15 +1,19 @@
 // The probabilities of each face now, as bars: one for each label that the model gives.
 
-import { make, numberOf, paint, percent } from "./emotions.js";
+import { make, numberOf, paint, paintFace, percent } from "./emotions.js";
 
 // More often than this nobody can read a number.
 const EVERY_MS = 125;
+const NOBODY = "No face in the picture.";
+const STALE = "Emotions are stale: the classifier is silent.";
 
 export class Faces {
   #at = -Infinity;
 
-  constructor(section, settings) {
+  constructor(section, settings, choices) {
+    this.section = section;
     this.settings = settings;
+    this.choices = choices;
     this.list = section.querySelector("#faces");
     this.hint = section.querySelector(".hint");
   }
@@ -19,19 +23,27 @@ export class Faces {
     this.#show([]);
   }
 
-  show(facts) {
-    const now = performance.now();
+  // `now`: at once, however short ago the last were shown.
+  show(facts, faces, now = false) {
+    const time = performance.now();
     // A frame without results says nothing about faces.
-    if (facts.results === "none" || now - this.#at < EVERY_MS) return;
-    this.#at = now;
-    this.#show([...facts.faces].sort((a, b) => a.track - b.track));
+    if (facts.results === "none" || (!now && time - this.#at < EVERY_MS)) return;
+    this.#at = time;
+    this.#show([...faces].sort((a, b) => a.track - b.track));
+  }
+
+  // Old bars must not be taken for new ones.
+  tell({ stale }, gone) {
+    this.section.classList.toggle("old", gone);
+    this.hint.textContent = stale ? STALE : NOBODY;
+    if (stale) this.clear();
   }
 
   #show(faces) {
     this.hint.hidden = faces.length > 0;
     while (this.list.children.length > faces.length) this.list.lastChild.remove();
     faces.forEach((face, index) => {
-      const card = this.list.children[index] ?? this.list.appendChild(this.#newCard());
+      const card = this.list.children[index] ?? this.list.appendChild(newCard());
       this.#fill(card, face);
     });
   }
@@ -39,26 +51,21 @@ export class Faces {
   #fill(card, face) {
     const number = numberOf(face.track);
     card.dataset.track = face.track;
+    card.dataset.state = face.state;
     card.setAttribute("aria-label", `Face ${number}`);
     card.querySelector(".badge").textContent = number;
-    card.querySelector("h3 .emotion").textContent = face.label;
+    paintFace(card, face.track);
+    card.querySelector("h3 .emotion").textContent = face.state === "other" ? "other" : face.label;
+    card.querySelector("h3 small").textContent = face.state === "unsure" ? "unsure" : "";
     paint(card.querySelector("h3"), this.settings.look(face.label));
-    this.#keepBars(card, Object.keys(face.smoothed));
+    this.#keepBars(card, Object.keys(face.shares).filter((label) => this.choices.shows(label)));
     for (const bar of card.querySelectorAll(".bar")) {
-      const share = face.smoothed[bar.dataset.emotion] ?? 0;
+      const share = face.shares[bar.dataset.emotion] ?? 0;
       bar.classList.toggle("shown", bar.dataset.emotion === face.label);
       bar.setAttribute("aria-valuenow", Math.round(100 * share));
       bar.querySelector(".fill").style.transform = `scaleX(${share})`;
       bar.querySelector(".share").textContent = percent(share);
     }
-  }
-
-  #newCard() {
-    const card = make("article", "face");
-    const title = make("h3");
-    title.append(make("i", "badge"), make("span", "emotion"));
-    card.append(title);
-    return card;
   }
 
   // New bars only where the labels are others, as after another model has taken over.
@@ -68,6 +75,14 @@ export class Faces {
     bars.forEach((bar) => bar.remove());
     card.append(...labels.map((label) => newBar(this.settings.look(label))));
   }
+}
+
+function newCard() {
+  const card = make("article", "face");
+  const title = make("h3");
+  title.append(make("i", "badge"), make("span", "emotion"), make("small"));
+  card.append(title);
+  return card;
 }
 
 function newBar(look) {

@@ -1,6 +1,9 @@
 // A stream's tile: its picture, the boxes of exactly that picture, and its state.
 
-import { clockTime, make, numberOf, paint, percent } from "./emotions.js";
+import { Account } from "./account.js";
+import { Boxes } from "./boxes.js";
+import { clockTime, make, moment } from "./emotions.js";
+import { Readings } from "./readings.js";
 
 const SILENT_MS = 3000;
 // A single frame without results must not make the boxes blink.
@@ -10,70 +13,115 @@ export class Tile {
   #waiting = null;
   #drawing = false;
   #boxed = -Infinity;
+  #frozen = false;
+  #readings;
 
-  // `drawn(stream)` is told of each picture that was drawn or left out for a newer one.
-  constructor(stream, settings, { selected, drawn }) {
+  // `opened(stream)` is told of a click, `drawn(stream)` of each picture that was drawn or left out
+  // for a newer one, `showing(tile)` when `facts` and `faces` are those of another picture.
+  constructor(stream, settings, choices, { opened, drawn, showing }) {
     this.stream = stream;
-    this.settings = settings;
     this.drawn = drawn;
+    this.showing = showing;
+    this.facts = null;
+    this.faces = [];
+    this.state = null;
+    this.#readings = new Readings(choices);
     this.element = make("figure", "tile");
     this.element.dataset.stream = stream;
     this.view = make("button", "view");
     this.view.type = "button";
-    this.view.setAttribute("aria-label", `Show the faces of ${stream}`);
-    this.view.addEventListener("click", () => selected(stream));
+    this.view.addEventListener("click", () => opened(stream));
     this.canvas = make("canvas");
-    this.overlay = make("div", "overlay");
+    this.boxes = new Boxes(settings);
+    this.marks = make("span", "marks");
+    this.notice = make("p", "notices");
     this.view.append(this.canvas);
     const stage = make("div", "stage");
-    stage.append(this.view, this.overlay);
+    stage.append(this.view, this.boxes.element, this.notice);
+    const room = make("div", "room");
+    room.append(stage);
+    this.figures = make("span", "figures");
+    this.account = new Account();
     this.caption = make("figcaption");
-    this.element.append(stage, this.caption);
+    this.caption.append(make("b", "", stream), this.marks, this.figures, this.account.element);
+    this.element.append(room, this.caption);
   }
 
   // One picture is decoded at a time; of those that come meanwhile the newest waits.
-  async show(facts, jpeg) {
+  show(facts, jpeg) {
     if (this.#waiting) this.drawn(this.stream);
-    this.#waiting = { facts, jpeg };
-    if (this.#drawing) return;
-    this.#drawing = true;
-    while (this.#waiting) {
-      const next = this.#waiting;
-      this.#waiting = null;
-      await this.#draw(next.facts, next.jpeg);
-      this.drawn(this.stream);
-    }
-    this.#drawing = false;
+    this.#waiting = { facts, faces: this.#readings.read(facts), jpeg };
+    this.#work();
   }
 
-  select(on, alone) {
-    this.element.classList.toggle("selected", on && !alone);
-    this.view.setAttribute("aria-pressed", String(on));
-    this.view.disabled = alone;
+  // A frozen tile keeps its picture; the newest of those that come waits.
+  freeze(on) {
+    this.#frozen = on;
+    this.#work();
+  }
+
+  // Judges the faces of the picture anew, after the viewer chose otherwise.
+  judge() {
+    if (this.facts) this.#tellFaces(this.#readings.read(this.facts));
+  }
+
+  // `others`: whether there are other streams; `open`: whether this one has the window.
+  place({ open, others }) {
+    this.element.classList.toggle("open", open);
+    this.view.disabled = !others;
+    const verb = open ? "Back from" : "Open";
+    this.view.setAttribute("aria-label", others ? `${verb} ${this.stream}` : this.stream);
   }
 
   lose() {
     this.element.classList.add("gone");
   }
 
-  tell(state) {
-    const silent = state.age_ms > SILENT_MS;
-    this.element.classList.toggle("gone", silent || state.ended);
-    const parts = [make("b", "", this.stream)];
-    if (state.ended) {
-      parts.push(make("span", "notice", "The source has ended"));
-    } else if (silent) {
-      const last = clockTime(Date.now() - state.age_ms);
-      parts.push(make("span", "notice", `No frame since ${last}`));
-    } else {
-      parts.push(make("span", "", `${state.fps.toFixed(0)} frames/s`));
-      parts.push(make("span", "", `shown ${state.latency_ms.toFixed(0)} ms after capture`));
-      if (state.stale) parts.push(make("span", "notice", "Emotions are stale: the classifier is silent"));
-    }
-    this.caption.replaceChildren(...parts);
+  get gone() {
+    return this.state !== null && (this.state.ended || this.state.age_ms > SILENT_MS);
   }
 
-  async #draw(facts, jpeg) {
+  tell(state) {
+    this.state = state;
+    this.element.classList.toggle("gone", this.gone);
+    const figures = [`${state.fps.toFixed(0)} frames/s`, `${state.latency_ms.toFixed(0)} ms after capture`];
+    this.figures.replaceChildren(...(this.gone ? [] : figures.map((text) => make("span", "", text))));
+    const notice = this.#noticeOf(state);
+    if (notice === this.notice.textContent) return;
+    this.notice.replaceChildren(...(notice ? [make("span", "notice", notice)] : []));
+  }
+
+  #noticeOf(state) {
+    if (state.ended) return "The source has ended";
+    if (this.gone) return `No frame since ${moment(Date.now() - state.age_ms)}`;
+    return state.stale ? "Emotions are stale: the classifier is silent" : "";
+  }
+
+  // What is true of the stream beside its picture: recording, blurred, paused.
+  mark({ recording, blur, paused }) {
+    const marks = [];
+    if (paused && this.facts) marks.push(["paused", `paused at ${clockTime(this.facts.t)}`]);
+    if (recording) marks.push(["recording", "recording"]);
+    if (blur) marks.push(["blurred", "faces blurred"]);
+    const text = marks.map(([, words]) => words).join("\n");
+    if (text === this.marks.dataset.text) return;
+    this.marks.dataset.text = text;
+    this.marks.replaceChildren(...marks.map(([name, words]) => make("span", `mark ${name}`, words)));
+  }
+
+  async #work() {
+    if (this.#drawing) return;
+    this.#drawing = true;
+    while (this.#waiting && !this.#frozen) {
+      const next = this.#waiting;
+      this.#waiting = null;
+      await this.#draw(next);
+      this.drawn(this.stream);
+    }
+    this.#drawing = false;
+  }
+
+  async #draw({ facts, faces, jpeg }) {
     let picture;
     try {
       picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
@@ -85,49 +133,21 @@ export class Tile {
     if (canvas.width !== picture.width || canvas.height !== picture.height) {
       canvas.width = picture.width;
       canvas.height = picture.height;
+      this.element.style.setProperty("--ratio", picture.width / picture.height);
     }
     canvas.getContext("2d", { alpha: false }).drawImage(picture, 0, 0);
     picture.close();
     this.element.dataset.seq = facts.seq;
-    this.#box(facts);
+    this.facts = facts;
+    this.#tellFaces(faces);
   }
 
-  #box(facts) {
+  #tellFaces(faces) {
+    this.faces = faces;
+    this.showing(this);
+    const { facts } = this;
     if (facts.results === "none" && performance.now() - this.#boxed < KEEP_BOXES_MS) return;
     if (facts.results !== "none") this.#boxed = performance.now();
-    this.overlay.dataset.seq = facts.seq;
-    while (this.overlay.children.length > facts.faces.length) this.overlay.lastChild.remove();
-    facts.faces.forEach((face, index) => {
-      const box = this.overlay.children[index] ?? this.overlay.appendChild(newBox());
-      this.#place(box, face, facts);
-    });
+    this.boxes.show(facts, faces);
   }
-
-  #place(box, face, { width, height }) {
-    const [x, y, across, down] = face.box;
-    const number = numberOf(face.track);
-    box.dataset.track = face.track;
-    box.dataset.label = face.label;
-    box.setAttribute("aria-label", `Face ${number}: ${face.label}, ${percent(face.confidence)}`);
-    box.style.left = `${(100 * x) / width}%`;
-    box.style.top = `${(100 * y) / height}%`;
-    box.style.width = `${(100 * across) / width}%`;
-    box.style.height = `${(100 * down) / height}%`;
-    box.classList.toggle("top", y < 0.07 * height);
-    box.classList.toggle("right", x > 0.7 * width);
-    paint(box, this.settings.look(face.label));
-    const [badge, label, share] = box.firstChild.children;
-    badge.textContent = number;
-    label.textContent = face.label;
-    share.textContent = percent(face.confidence);
-  }
-}
-
-function newBox() {
-  const box = make("div", "box");
-  box.setAttribute("role", "img");
-  const name = make("span", "name");
-  name.append(make("i", "badge"), make("b"), make("span"));
-  box.append(name);
-  return box;
 }

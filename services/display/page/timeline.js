@@ -1,11 +1,11 @@
 // The last minutes as a chart: a row a face, coloured and named by the emotion that it showed.
 
-import { clockTime, make, numberOf, paint, percent } from "./emotions.js";
+import { clockTime, faceColor, make, numberOf, paint, percent } from "./emotions.js";
 
 const SHORTEST_MS = 30_000;
 const MOST_ROWS = 8;
 const ROW_PX = 30;
-const MARGIN = { l: 60, r: 26, t: 2, b: 26 };
+const MARGIN = { l: 72, r: 26, t: 2, b: 26 };
 const TICK_PX = 75;
 // Between ticks, up to which length of the chart: "150 s ago" is hard to read.
 const TICK_STEPS_MS = [[10_000, 60_000], [30_000, 130_000], [60_000, Infinity]];
@@ -13,13 +13,15 @@ const WIDEST_TICK_STEP_MS = 120_000;
 const DRAW_EVERY_MS = 1000;
 // What was there for one frame must still be seen.
 const LEAST_WIDTH_MS = 200;
+const PALE = 0.3;
 
 export class Timeline {
   #tracks = new Map(); // stream -> track -> start -> [start, end, label, confidence]
   #at = -Infinity;
 
-  constructor(section, settings) {
+  constructor(section, settings, choices) {
     this.settings = settings;
+    this.choices = choices;
     this.element = section.querySelector("#timeline");
     this.hint = section.querySelector(".hint");
     this.now = new Map();
@@ -27,6 +29,7 @@ export class Timeline {
     this.labels = [];
     document.getElementById("plotly").addEventListener("load", () => this.redraw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
+    choices.follow(() => this.redraw());
   }
 
   clear() {
@@ -48,8 +51,8 @@ export class Timeline {
   }
 
   select(stream) {
+    if (stream !== this.stream) this.labels = [];
     this.stream = stream;
-    this.labels = [];
     this.redraw();
   }
 
@@ -69,7 +72,7 @@ export class Timeline {
     const now = this.now.get(this.stream);
     const looks = this.#labelsOf(rows).map((label) => this.settings.look(label));
     this.legend.replaceChildren(...looks.map(legendOf));
-    const traces = looks.map((look) => trace(look, rows, now));
+    const traces = looks.map((look) => trace(look, rows, now, this.choices.threshold));
     const layout = this.#layout(rows, now);
     Plotly.react(this.element, traces, layout, { displayModeBar: false, responsive: true });
     this.element.dataset.rows = rows.length;
@@ -78,7 +81,7 @@ export class Timeline {
   // The labels that faces have now, then those that are only in the chart, as of an earlier model.
   #labelsOf(rows) {
     const charted = rows.flatMap((row) => row.spans.map(([, , label]) => label));
-    return [...new Set([...this.labels, ...charted])];
+    return [...new Set([...this.labels, ...charted])].filter((label) => this.choices.shows(label));
   }
 
   #forget(stream, tracks) {
@@ -108,7 +111,7 @@ export class Timeline {
         range: [-length, 0],
         fixedrange: true,
         zeroline: false,
-        gridcolor: style.getPropertyValue("--line"),
+        gridcolor: style.borderTopColor,
         ...ticks(length, this.element.clientWidth - MARGIN.l - MARGIN.r),
       },
       yaxis: {
@@ -140,10 +143,15 @@ function newestRows(tracks) {
     .sort((a, b) => b.spans.at(-1)[1] - a.spans.at(-1)[1])
     .slice(0, MOST_ROWS)
     .sort((a, b) => a.track - b.track)
-    .map((row) => ({ ...row, name: `face ${numberOf(row.track)} ` }));
+    .map((row) => ({ ...row, name: nameOf(row.track) }));
 }
 
-function trace(look, rows, now) {
+function nameOf(track) {
+  return `<span style="color:${faceColor(track)}">●</span> face ${numberOf(track)} `;
+}
+
+// What is less sure than the viewer's threshold is pale.
+function trace(look, rows, now, threshold) {
   const bars = rows.flatMap((row) => row.spans
     .filter(([, , label]) => label === look.label)
     .map(([start, end, , confidence]) => ({ name: row.name, start, end, confidence })));
@@ -159,7 +167,11 @@ function trace(look, rows, now) {
     insidetextanchor: "middle",
     textangle: 0,
     textfont: { color: look.ink },
-    marker: { color: look.color, line: { width: 0 } },
+    marker: {
+      color: look.color,
+      opacity: bars.map((bar) => (bar.confidence < threshold ? PALE : 1)),
+      line: { width: 0 },
+    },
     hovertext: bars.map((bar) => `${look.label} ${percent(bar.confidence)}<br>`
       + `${clockTime(bar.start)} to ${clockTime(bar.end)}`),
     hoverinfo: "text",

@@ -1,0 +1,41 @@
+// The row of buttons: each shows what is, and asks for the other.
+
+export class Controls {
+  // `actions`: what each button does, by its data-do.
+  constructor(bar, actions) {
+    this.bar = bar;
+    for (const button of bar.querySelectorAll("button[data-do]")) {
+      if (button.hasAttribute("popovertarget")) continue;
+      button.addEventListener("click", () => actions[button.dataset.do]());
+    }
+  }
+
+  // `stream`: the one that has the window or null; `record` and `blur` as of Commands.state.
+  show({ paused, stream, record, blur, summary }) {
+    this.#turn("pause", paused, paused ? "Go on" : "Pause");
+    this.#button("snapshot").hidden = stream === null;
+    this.#command("record", record, ["Record", "Stop recording"]);
+    this.#command("blur", blur, ["Blur faces", "Show faces"]);
+    this.#button("view").querySelector("small").textContent = summary;
+  }
+
+  #command(name, state, [off, on]) {
+    const button = this.#button(name);
+    button.hidden = state === null;
+    if (state === null) return;
+    this.#turn(name, state.on === true, state.on ? on : off);
+    button.setAttribute("aria-busy", String(state.pending));
+    button.setAttribute("aria-disabled", String(state.on === null));
+    button.title = state.on === null ? "No recorder answers" : "";
+  }
+
+  #turn(name, on, text) {
+    const button = this.#button(name);
+    button.dataset.on = on;
+    button.querySelector("span").textContent = text;
+  }
+
+  #button(name) {
+    return this.bar.querySelector(`[data-do=${name}]`);
+  }
+}

@@ -1,0 +1,142 @@
+"""Health, the loss sum, the session's shares, and that a face keeps its colour."""
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from services.display.reports import Drop, Loss, LossSum, StageState
+from shared.colors import COLORS
+from tests.browser.feed import Feed
+from tests.browser.seen import AWAY, keep, open_page
+
+COLOR = "element => getComputedStyle(element).backgroundColor"
+STAGES = ("capture", "detector", "classifier", "recorder", "display")
+
+
+def stages(**states: tuple[str, str]) -> list[StageState]:
+    """Return what all stages say; `states` are those that are not ready, with the reason."""
+    told = []
+    for port, stage in enumerate(STAGES, 9101):
+        state, reason = states.get(stage, ("ready", ""))
+        fps = None if state == "away" else 24.9
+        told.append(StageState(stage, f"127.0.0.1:{port}", state, reason, fps))  # type: ignore[arg-type]
+    return told
+
+
+def test_each_stages_health_is_a_sign_a_word_and_a_reason(page: Page, feed: Feed) -> None:
+    feed.report(stages=stages(detector=("not ready", "no input for 3.2 s")))
+    open_page(page, feed)
+    items = page.locator("#stages li")
+    expect(items).to_have_count(5)
+    expect(items.first).to_contain_text("capture")
+    expect(items.first).to_contain_text("ready")
+    expect(items.first).to_contain_text("25/s")
+    detector = page.locator("#stages li[data-stage=detector]")
+    expect(detector).to_have_attribute("data-state", "not ready")
+    expect(detector.locator(".sign")).to_have_text("!")
+    expect(detector.locator(".word")).to_have_text("not ready")
+    expect(detector.locator(".more")).to_be_hidden()
+    detector.focus()
+    expect(detector.locator(".more")).to_be_visible()
+    expect(detector.locator(".more")).to_contain_text("127.0.0.1:9102: no input for 3.2 s")
+    keep(page, "not-ready")
+
+
+def test_a_classifier_that_is_away_shows_as_such_and_recovers(page: Page, feed: Feed) -> None:
+    feed.report(stages=stages())
+    open_page(page, feed)
+    feed.answering = False
+    feed.report(stages=stages(classifier=("away", "connection refused")))
+    classifier = page.locator("#stages li[data-stage=classifier]")
+    expect(classifier.locator(".word")).to_have_text("away", timeout=AWAY)
+    expect(page.locator(".notice")).to_contain_text("stale", timeout=AWAY)
+    expect(page.locator(".box")).to_have_count(0)
+    expect(page.locator(".face")).to_have_count(0)
+    expect(page.locator("#faces-part .hint")).to_contain_text("stale")
+    expect(page.locator(".figures")).to_contain_text("frames/s")
+    keep(page, "stale")
+    feed.answering = True
+    feed.report(stages=stages())
+    expect(page.locator(".notice")).to_have_count(0, timeout=AWAY)
+    expect(page.locator(".box")).to_have_count(3)
+    expect(page.locator(".face")).to_have_count(3)
+    expect(classifier.locator(".word")).to_have_text("ready")
+
+
+def test_the_loss_sum_adds_up_and_opens_into_its_parts(page: Page, feed: Feed) -> None:
+    drops = [Drop("detector", "stale", 9)]
+    feed.report(
+        accounts=[
+            LossSum("demo", "emotions", 2512, 2498, drops, [Loss("classifier", 3)], 2),
+            LossSum("demo", "pixels to display", 2512, 2512, [], [], 0),
+        ]
+    )
+    open_page(page, feed)
+    account = page.locator(".account summary")
+    expect(account).to_have_text(
+        "2,512 captured = 2,498 shown + 9 dropped (detector: stale) + 3 lost + 2 in flight"
+    )
+    account.click()
+    rows = page.locator(".account tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text("3 before classifier")
+    expect(rows.nth(1)).to_contain_text("pictures to this page")
+    box = page.locator(".account .more").bounding_box()
+    assert box and box["x"] >= 0 and box["y"] >= 0 and box["x"] + box["width"] <= 1440
+    keep(page, "loss")
+    feed.report(accounts=[LossSum("demo", "emotions", 100, 103, [], [], -3)])
+    expect(account).to_have_text("100 captured = 103 shown − 3 in flight")
+    expect(rows).to_have_count(1)
+
+
+def test_a_face_has_one_colour_everywhere_and_keeps_it(page: Page, feed: Feed) -> None:
+    open_page(page, feed)
+    expect(page.locator("#events li").first).to_be_visible(timeout=AWAY)
+    before = badges(page)
+    assert len(set(before.values())) == 3
+    assert not set(before.values()) & {rgb(color) for color in COLORS.values()}
+    for box in page.locator(".box").all():
+        number = box.locator(".badge").inner_text()
+        assert before[number] == box.evaluate("box => getComputedStyle(box).borderTopColor")
+    for place in ("#faces .badge", "#events .badge"):
+        for badge in page.locator(place).all():
+            assert before[badge.inner_text()] == badge.evaluate(COLOR), place
+    page.reload()
+    expect(page.locator(".box")).to_have_count(3, timeout=AWAY)
+    assert badges(page) == before
+
+
+def badges(page: Page) -> dict[str, str]:
+    """Return each face's colour by its number."""
+    found: list[Locator] = page.locator(".box .badge").all()
+    return {badge.inner_text(): str(badge.evaluate(COLOR)) for badge in found}
+
+
+def rgb(color: str) -> str:
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return f"rgb({red}, {green}, {blue})"
+
+
+def test_the_sessions_shares_have_names_and_count_each_moment_once(page: Page, feed: Feed) -> None:
+    open_page(page, feed)
+    expect(page.locator("#shares-part li").first).to_be_visible(timeout=AWAY)
+    expect(page.locator("#shares-part h2")).to_contain_text("since")
+    expect(page.locator("#shares")).to_have_attribute("aria-label", re.compile(r"[a-z]+ \d+%"))
+    page.keyboard.press("k")
+    # The server tells spans as they grow, and all of its memory after a new connection.
+    told = page.evaluate(
+        """async () => {
+          const { Shares } = await import('/shares.js');
+          const section = document.getElementById('shares-part').cloneNode(true);
+          const look = (label) => ({label, color: '#ffffff', ink: '#000000'});
+          const settings = {history_ms: 300000, look, labels: () => ['joy', 'fear']};
+          const shares = new Shares(section, settings, {follow() {}, shows: () => true});
+          shares.select('demo');
+          shares.take({demo: [[1, 0, 1000, 'joy', .9], [1, 1000, 2000, 'fear', .9]]});
+          shares.take({demo: [[1, 1000, 4000, 'fear', .9]]});
+          shares.take({demo: [[1, 1000, 5000, 'fear', .9]]});
+          shares.draw();
+          return [...section.querySelectorAll('li')].map((item) => item.textContent);
+        }"""
+    )
+    assert told == ["joy20%", "fear80%"]
