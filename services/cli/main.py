@@ -16,7 +16,7 @@ from shared.errors import EmostreamError
 INTERRUPTED = 130
 # The other commands, each a module of services.cli.
 COMMANDS = (
-    *("analyze", "export", "replay", "subscribe", "top", "bench"),
+    *("analyze", "export", "replay", "subscribe", "top", "doctor", "bench"),
     *("train", "evaluate", "models"),
 )
 

@@ -1,0 +1,186 @@
+"""Whether the model, the detector's weights and the engine that runs them are there; the GPU."""
+
+import importlib.metadata
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from models import spec, weights
+from models.engines import ENGINES, SUFFIXES
+from services.cli.doctor.finding import Finding, good, problem, warning
+from services.detector.weights import YUNET_SHA256, yunet_path
+from shared.config import Classifier, Detector
+from shared.errors import WeightsError
+
+SMI: Final = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+SMI_WITHIN_S: Final = 3
+GPU_DEVICE: Final = Path("/dev/nvidiactl")
+HELP: Final = "emostream models list shows those that are here; docs/models.md what one needs"
+
+
+@dataclass(frozen=True)
+class Model:
+    """The classifier's model: its file, and why it cannot serve, or ""."""
+
+    name: str
+    engine: str
+    failure: str = ""
+    path: Path = Path()
+    bytes: int = 0
+    sha256: str = ""
+    labels: int = 0
+    known: bool = True  # whether its sha256 was to be compared with anything
+
+    @property
+    def group(self) -> str:
+        """The optional group of packages that brings its engine."""
+        return ENGINES[self.engine].group
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """NVIDIA's GPUs and what could use them.
+
+    `failure` is what `nvidia-smi` complains of, `device` whether the kernel has a GPU.
+    `onnxruntime` are its providers, and `cuda` is whether TensorFlow's CUDA libraries are there;
+    both are None without the package.
+    """
+
+    names: tuple[str, ...] = ()
+    failure: str = ""
+    device: bool = False
+    onnxruntime: tuple[str, ...] | None = None
+    cuda: bool | None = None
+
+
+def look_at_model(settings: Classifier) -> Model:
+    """Find the model's file and compare its sha256; no engine is started."""
+    engine: str = settings.engine if settings.engine != "auto" else "litert"
+    try:
+        path = weights.find(settings.model, settings.engine)
+        engine = SUFFIXES[path.suffix]
+        return Model(
+            settings.model,
+            engine,
+            path=path,
+            bytes=path.stat().st_size,
+            sha256=weights.sha256(path),
+            labels=len(spec.read(spec.beside(path)).labels),
+            known=path.name in weights.checksums(path),
+        )
+    except WeightsError as error:
+        return Model(settings.model, engine, str(error))
+
+
+def check_model(model: Model) -> Finding:
+    """Judge the model."""
+    if model.failure:
+        return problem("model", model.failure, HELP)
+    hashed = f"sha256 {model.sha256[:12]} " + ("as expected" if model.known else "not known")
+    size = f"{model.bytes / 1e6:.1f} MB"
+    return good(
+        "model",
+        f"{model.path.name} ({size}, {model.labels} labels, {hashed}), run by {model.engine}",
+    )
+
+
+def check_detector(
+    settings: Detector,
+    usual: Callable[[], Path] = yunet_path,
+    sha256: Callable[[Path], str] = weights.sha256,
+) -> Finding:
+    """Judge the detector's weights; `usual` is where YuNet's are kept once they were fetched."""
+    name, path = settings.backend, Path(settings.weights)
+    if settings.weights and name != "haar":
+        if not path.is_file():
+            return problem("detector", f"no weights at {path}", "mend detector.weights")
+        return good("detector", f"{name} with {path}")
+    if name != "yunet":
+        return good("detector", f"{name}; its weights came with its package")
+    fetch = "emostream models fetch yunet, or set detector.backend=blazeface"
+    if not usual().is_file():
+        return problem("detector", "the weights of yunet were not fetched yet", fetch)
+    if sha256(usual()) != YUNET_SHA256:
+        return problem("detector", f"{usual()} is corrupt (its sha256 is another)", fetch)
+    return good("detector", f"yunet; its weights were fetched, sha256 {YUNET_SHA256[:12]}")
+
+
+def look_at_gpu() -> Gpu:
+    """Ask the driver for its GPUs, and the engines, as far as that is quick."""
+    names, failure = _driver()
+    return Gpu(names, failure, GPU_DEVICE.exists(), _providers(), _cuda())
+
+
+def check_gpu(gpu: Gpu, engine: str) -> Finding:
+    """Judge whether the engine in use has the GPU that is there."""
+    if gpu.failure:
+        return warning(
+            "GPU",
+            f"nvidia-smi says: {gpu.failure}",
+            "mend NVIDIA's driver (a restart often does); until then the processor does the work",
+        )
+    if not gpu.names and gpu.device:
+        return warning(
+            "GPU",
+            "there is one, but nvidia-smi is not",
+            "install NVIDIA's driver with its tools; start a container with --gpus all",
+        )
+    if not gpu.names:
+        return good("GPU", "none of NVIDIA's; the processor does the work")
+    found = f"{', '.join(gpu.names)}; {_seen(gpu)}"
+    if engine == "keras" and not gpu.cuda:
+        return warning(
+            "GPU", found, "pip install 'tensorflow[and-cuda]' in the version that is installed"
+        )
+    advice = (
+        "" if engine == "keras" else f"{engine} computes on the processor; only keras can use it"
+    )
+    return good("GPU", found, advice)
+
+
+def _seen(gpu: Gpu) -> str:
+    keras = {
+        None: "TensorFlow is not installed",
+        True: "TensorFlow (engine keras) has its CUDA libraries",
+        False: "TensorFlow (engine keras) lacks its CUDA libraries",
+    }[gpu.cuda]
+    if gpu.onnxruntime is None:
+        return keras
+    has = "CUDAExecutionProvider" in gpu.onnxruntime
+    # models/engines/onnxruntime.py asks for the processor alone.
+    build = "has CUDA, which emostream does not ask for" if has else "is a build without CUDA"
+    return f"{keras}; onnxruntime {build}"
+
+
+def _driver() -> tuple[tuple[str, ...], str]:
+    """Return what nvidia-smi lists, or its complaint."""
+    try:
+        done = subprocess.run(
+            SMI, capture_output=True, text=True, timeout=SMI_WITHIN_S, check=False
+        )
+    except FileNotFoundError:
+        return (), ""
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return (), f"nothing ({error})"
+    lines = tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
+    if done.returncode:
+        return (), (lines or tuple(done.stderr.splitlines()) or ("nothing",))[0]
+    return tuple(line.replace(", ", ", driver ") for line in lines), ""
+
+
+def _providers() -> tuple[str, ...] | None:
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    return tuple(onnxruntime.get_available_providers())
+
+
+def _cuda() -> bool | None:
+    """Say whether pip brought TensorFlow's CUDA libraries; importing it would take seconds."""
+    names = {(found.name or "").lower() for found in importlib.metadata.distributions()}
+    if "tensorflow" not in names:
+        return None
+    return any(name.startswith("nvidia-cudnn") for name in names)

@@ -1,0 +1,161 @@
+"""Whether the Python packages that the stages need are there, as pinned, and can be imported."""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.cli.doctor.finding import Finding, good, problem, warning
+from shared.config import Config
+
+PINS: Final = Path(__file__).parents[3] / "constraints.txt"
+# What has a part of its own in machine code, which may not suit the machine, and does not take
+# seconds to import as TensorFlow does.
+NATIVE: Final = {
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+    "av": "av",
+    "msgpack": "msgpack",
+    "msgspec": "msgspec",
+    "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
+    "opencv-python": "cv2",
+    "pyzmq": "zmq",
+}
+IMPORT_WITHIN_S: Final = 30
+# In a process of its own: what does not suit the processor ends it.
+_TRIAL: Final = """
+import importlib, sys
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+        failure = ""
+    except Exception as error:
+        failure = f"{type(error).__name__}: {error}".replace(chr(10), " ")
+    print(name, failure, sep=chr(9), flush=True)
+"""
+_REQUIREMENT: Final = re.compile(r"([\w.-]+)[^;]*(?:; extra == \"([\w-]+)\")?")
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that is needed, of an optional group or ("") of none.
+
+    `version` is None where it is missing, `pin` where none was tested; `failure` says why it cannot
+    be imported.
+    """
+
+    name: str
+    group: str
+    version: str | None
+    pin: str | None
+    failure: str = ""
+
+
+def findings(config: Config, stages: Sequence[str], engine_group: str) -> list[Finding]:
+    """Look at the packages that these stages need; `engine_group` is the classifier's engine's."""
+    return check(look(groups(config, stages, engine_group)))
+
+
+def groups(config: Config, stages: Sequence[str], engine_group: str) -> set[str]:
+    """Return the optional groups that the stages need."""
+    own = {
+        "detector": ["detector"] if config.detector.backend == "blazeface" else [],
+        "classifier": [engine_group],
+    }
+    return {group for stage in stages for group in own.get(stage, [stage])}
+
+
+def look(wanted: set[str]) -> list[Package]:
+    """Look up the packages of these groups, and try to import those with native parts."""
+    required = _required(wanted)
+    versions = {name: _version(name) for name in required}
+    tried = _import([NATIVE[name] for name in required if name in NATIVE and versions[name]])
+    pins = _pins()
+    return [
+        Package(
+            name, group, versions[name], pins.get(_plain(name)), tried.get(NATIVE.get(name, ""), "")
+        )
+        for name, group in required.items()
+    ]
+
+
+def check(packages: Sequence[Package]) -> list[Finding]:
+    """Judge the packages."""
+    missing = [package for package in packages if package.version is None]
+    found = [_broken(package) for package in packages if package.failure]
+    if missing:
+        names = ", ".join(package.name for package in missing)
+        groups = ",".join(sorted({package.group for package in missing} - {""}))
+        advice = f"make install, or pip install -e '.{f'[{groups}]' if groups else ''}'"
+        found.append(problem("packages", f"missing: {names}", advice))
+    if other := [p for p in packages if p.version and p.pin and p.version != p.pin]:
+        names = ", ".join(f"{p.name} {p.version} (tested: {p.pin})" for p in other)
+        advice = "make install brings the versions that were tested"
+        found.append(warning("packages", f"other versions: {names}", advice))
+    return found or [good("packages", f"all {len(packages)} are there, in the tested versions")]
+
+
+def _broken(package: Package) -> Finding:
+    advice = f"install it again: pip install --force-reinstall {package.name}=={package.version}"
+    if package.name == "opencv-python" and ".so" in package.failure:
+        advice = "install what OpenCV needs of the system: apt-get install libgl1 libglib2.0-0"
+    text = f"{package.name} {package.version} cannot be imported: {package.failure}"
+    return problem("packages", text, advice)
+
+
+def _required(wanted: set[str]) -> dict[str, str]:
+    """Return the packages of no group and of the wanted groups, each with the first that has it."""
+    required: dict[str, str] = {}
+    for line in importlib.metadata.requires("emostream") or ():
+        if match := _REQUIREMENT.fullmatch(line):
+            name, group = match.groups(default="")
+            if group in wanted | {""}:
+                required.setdefault(name, group)
+    return required
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _pins() -> dict[str, str]:
+    """Return the tested versions; none where they were not brought along."""
+    if not PINS.is_file():
+        return {}
+    pairs = (line.partition("==") for line in PINS.read_text("utf-8").splitlines())
+    return {_plain(name): version.strip() for name, equals, version in pairs if equals}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower().strip()
+
+
+def _import(modules: Sequence[str]) -> dict[str, str]:
+    """Import the modules in another process; return why each could not be, "" where it could."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _TRIAL, *modules],
+            capture_output=True,
+            text=True,
+            timeout=IMPORT_WITHIN_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return dict.fromkeys(modules, f"that takes more than {IMPORT_WITHIN_S} s")
+    tried = {
+        name: failure
+        for name, tab, failure in (line.partition("\t") for line in done.stdout.splitlines())
+        if tab
+    }
+    # The first that is not there ended the process; the others were not tried.
+    ended = next((module for module in modules if module not in tried), None)
+    if ended is not None:
+        tried[ended] = f"the attempt ended the process (exit code {done.returncode})"
+    return tried

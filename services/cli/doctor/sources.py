@@ -1,0 +1,233 @@
+"""Whether the configured sources of pictures are there, and which cameras the machine has."""
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from services.capture.address import Kind, camera_device, kind_of, local_path, redact
+from services.cli.doctor.finding import Finding, good, problem, warning
+from services.cli.doctor.ports import program
+from services.cli.doctor.v4l2 import Camera, Format, Size, cameras
+from shared.config import Source
+from shared.errors import SourceError
+
+REACH_WITHIN_S: Final = 1.0
+DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
+# A connection to these says nothing: they have none, or none before the first picture.
+UNCONNECTED: Final = ("udp", "rtp", "srt")
+SHOWN_SIZES: Final = 3
+IN_A_BOX: Final = "in a container or virtual machine, hand the device in (docker run --device)"
+PERMIT: Final = "allow it: sudo usermod -aG video $USER, then log in again"
+MACOS: Final = (
+    "macOS asks at the first start whether the terminal may use the camera; the answer stands in"
+    " System Settings, Privacy & Security, Camera"
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A configured source: what could be told of it, and why it cannot be read, or ""."""
+
+    settings: Source
+    note: str = ""
+    failure: str = ""
+
+
+def findings(sources: Sequence[Source]) -> list[Finding]:
+    """Look at the machine's cameras and at each source."""
+    listed = cameras() if sys.platform == "linux" else None
+    found = check_cameras(listed) if listed is not None else [_other_system()]
+    for source in sources:
+        if _is_camera(source):
+            path = camera_path(source)
+            busy = any(camera.busy and camera.path == path for camera in listed or ())
+            found.append(check_camera(source, listed, users(path) if busy else ()))
+        else:
+            found.append(check_source(look(source)))
+    return found
+
+
+def camera_path(source: Source) -> str:
+    """Return the device file of a camera on Linux."""
+    device = camera_device(source.url)
+    return f"/dev/video{device}" if isinstance(device, int) else str(Path(device).resolve())
+
+
+def users(path: str) -> list[str]:
+    """Return the programs that have the device open, as far as this user may know."""
+    pids = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if str(link.readlink()) == path:
+                pids.add(int(link.parts[2]))
+        except OSError:
+            continue  # it closed it meanwhile, or the process is another user's
+    return [program(pid) for pid in sorted(pids)]
+
+
+def look(source: Source) -> Seen:
+    """Look at a source that is no camera."""
+    try:
+        match kind_of(source.url):
+            case Kind.NETWORK:
+                return _look_at_network(source)
+            case Kind.FOLDER:
+                return _look_at_folder(source)
+            case Kind.FILE:
+                return _look_at_file(source)
+            case _:
+                return Seen(source, "the built-in demo")
+    except SourceError as error:
+        return Seen(source, failure=str(error).removeprefix(f"{redact(source.url)}: "))
+
+
+def check_cameras(found: Sequence[Camera]) -> list[Finding]:
+    """Judge the cameras of the machine, whether or not the configuration names them."""
+    if not found:
+        return [good("cameras", "none on this machine")]
+    return [_listed(camera) for camera in found]
+
+
+def check_camera(
+    source: Source, found: Sequence[Camera] | None, used_by: Sequence[str] = ()
+) -> Finding:
+    """Judge a source that names a camera; `found` is None where cameras cannot be listed."""
+    check = f"source {source.name}"
+    if found is None:
+        return good(check, f"{source.url}: can only be told when it is opened", MACOS)
+    path = camera_path(source)
+    camera = next((one for one in found if one.path == path), None)
+    if camera is None:
+        others = ", ".join(one.path for one in found)
+        advice = f"there is {others}: name that one" if others else f"plug one in; {IN_A_BOX}"
+        return problem(check, f"{source.url}: there is no camera {path}", advice)
+    if camera.failure:
+        return problem(check, f"{path}: {_reason(camera)}", _mend(camera))
+    if camera.busy:
+        who = ", ".join(used_by) or "another program"
+        return problem(check, f"{path} is in use by {who}", "close that program first")
+    if not camera.formats:
+        return problem(check, f"{path} offers no format", "unplug it and plug it in again")
+    return _check_wishes(check, source, camera)
+
+
+def check_source(seen: Seen) -> Finding:
+    """Judge a source that is no camera."""
+    check, url = f"source {seen.settings.name}", redact(seen.settings.url)
+    if seen.failure:
+        return problem(check, f"{url}: {seen.failure}", "mend its url under capture.sources")
+    return good(check, seen.note)
+
+
+def _check_wishes(check: str, source: Source, camera: Camera) -> Finding:
+    """Compare the size and rate that the configuration asks for with those on offer."""
+    sizes = [size for form in camera.formats for size in form.sizes]
+    best = max(sizes, key=lambda size: (size.width * size.height, size.rate or 0), default=None)
+    if best is None or not (source.width and source.height):
+        return good(check, f"{camera.path} ({camera.name}) is free")
+    wanted = f"{source.width} x {source.height}"
+    same = [s for s in sizes if (s.width, s.height) == (source.width, source.height)]
+    if not same:
+        return warning(
+            check,
+            f"{camera.path} does not offer {wanted}; the driver takes another size",
+            f"its largest is {_size(best)}: set the source's width and height to one of the list",
+        )
+    rate = max((size.rate or 0 for size in same), default=0)
+    if source.fps and rate and source.fps > rate:
+        return warning(
+            check,
+            f"{camera.path} gives {wanted} at {rate:g} pictures/s at most, not {source.fps:g}",
+            "set the source's fps lower, or take a smaller size",
+        )
+    return good(check, f"{camera.path} ({camera.name}) is free and offers {_size(same[0])}")
+
+
+def _listed(camera: Camera) -> Finding:
+    check = f"camera {camera.path}"
+    if camera.failure:
+        return warning(check, f"{camera.name}: {_reason(camera)}", _mend(camera))
+    formats = "; ".join(map(_format, camera.formats)) or "no format"
+    return good(check, f"{camera.name}: {formats}{' (in use)' if camera.busy else ''}")
+
+
+def _format(form: Format) -> str:
+    sizes = ", ".join(map(_size, form.sizes[:SHOWN_SIZES]))
+    more = len(form.sizes) - SHOWN_SIZES
+    return f"{form.code} {sizes}{f' and {more} smaller' if more > 0 else ''}".strip()
+
+
+def _size(size: Size) -> str:
+    return f"{size.width} x {size.height}" + (f" at {size.rate:g}/s" if size.rate else "")
+
+
+def _reason(camera: Camera) -> str:
+    if camera.failure in (errno.EACCES, errno.EPERM):
+        return "this user may not open it"
+    return f"it cannot be opened ({os.strerror(camera.failure)})"
+
+
+def _mend(camera: Camera) -> str:
+    if camera.failure in (errno.EACCES, errno.EPERM):
+        return PERMIT
+    return f"unplug it and plug it in again; {IN_A_BOX}"
+
+
+def _is_camera(source: Source) -> bool:
+    try:
+        return kind_of(source.url) is Kind.CAMERA
+    except SourceError:
+        return False
+
+
+def _other_system() -> Finding:
+    """List what PyAV can tell of the cameras where there is no V4L2: their names."""
+    try:
+        from av.device import enumerate_input_devices
+
+        names = [device.description for device in enumerate_input_devices("avfoundation")]
+    except (ImportError, ValueError, OSError):
+        return good("cameras", "cannot be listed on this system; camera:0 is the first")
+    return good("cameras", ", ".join(names) or "none on this machine")
+
+
+def _look_at_network(source: Source) -> Seen:
+    parts = urlsplit(source.url)
+    scheme = parts.scheme.lower()
+    try:
+        host, port = parts.hostname, parts.port or DEFAULT_PORTS.get(scheme)
+    except ValueError as error:
+        return Seen(source, failure=f"no address ({error})")
+    if scheme in UNCONNECTED or host is None or port is None:
+        return Seen(source, f"{redact(source.url)} (not looked at)")
+    try:
+        socket.create_connection((host, port), REACH_WITHIN_S).close()
+    except OSError as error:
+        return Seen(source, failure=f"{host}:{port} does not answer ({error.strerror or error})")
+    return Seen(source, f"{host}:{port} answers")
+
+
+def _look_at_folder(source: Source) -> Seen:
+    folder = local_path(source.url)
+    try:
+        count = sum(path.is_file() for path in folder.iterdir())
+    except OSError as error:
+        return Seen(source, failure=f"cannot be read ({error.strerror})")
+    if not count:
+        return Seen(source, failure="an empty folder")
+    return Seen(source, f"a folder of {count} file{'' if count == 1 else 's'}")
+
+
+def _look_at_file(source: Source) -> Seen:
+    try:
+        with local_path(source.url).open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        return Seen(source, failure=error.strerror or str(error))
+    return Seen(source, failure="the file is empty") if empty else Seen(source, "can be read")

@@ -1,0 +1,160 @@
+"""The cameras of a Linux machine and what each offers, asked of the kernel (V4L2).
+
+The requests and their layouts are those of the kernel's `linux/videodev2.h`, which never change.
+"""
+
+import errno
+import os
+import re
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+QUERYCAP: Final = 0x80685600
+ENUM_FMT: Final = 0xC0405602
+ENUM_FRAMESIZES: Final = 0xC02C564A
+ENUM_FRAMEINTERVALS: Final = 0xC034564B
+REQBUFS: Final = 0xC0145608
+CAPABILITY: Final = struct.Struct("=16s32s32sIII12x")
+FORMAT: Final = struct.Struct("=III32sII12x")
+FRAME_SIZE: Final = struct.Struct("=III6I8x")
+FRAME_INTERVAL: Final = struct.Struct("=IIIII6I8x")
+BUFFERS: Final = struct.Struct("=5I")
+CAN_CAPTURE: Final = 1
+HAS_DEVICE_CAPS: Final = 1 << 31
+VIDEO_CAPTURE: Final = 1
+MEMORY_MMAP: Final = 1
+DISCRETE: Final = 1
+
+# Sends a request with its packed argument and returns what the kernel made of that; OSError.
+Ask: TypeAlias = Callable[[int, bytes], bytes]
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size in pixels, and the pictures a second that it comes at, at most; None: not told."""
+
+    width: int
+    height: int
+    rate: float | None
+
+
+@dataclass(frozen=True)
+class Format:
+    """A pixel format by its four characters, and its sizes, the largest first."""
+
+    code: str
+    sizes: tuple[Size, ...]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera; `failure` is why it cannot be opened, `busy` whether another program reads it."""
+
+    path: str
+    name: str
+    formats: tuple[Format, ...] = ()
+    busy: bool = False
+    failure: int = 0  # errno
+
+
+def cameras(folder: Path = Path("/dev")) -> list[Camera]:
+    """Return the machine's cameras by number, also those that may not be opened."""
+    paths = [path for path in folder.glob("video*") if re.fullmatch(r"video\d+", path.name)]
+    found = map(look, sorted(paths, key=lambda path: int(path.name[5:])))
+    return [camera for camera in found if camera is not None]
+
+
+def look(path: Path) -> Camera | None:
+    """Return the camera with this device file; None where it is a device of another kind."""
+    import fcntl
+
+    try:
+        # Waiting for a picture is not asked for, and some drivers would.
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    except OSError as error:
+        return Camera(str(path), _name_in_sysfs(path), failure=error.errno or errno.EIO)
+    try:
+        return described(str(path), lambda request, data: fcntl.ioctl(descriptor, request, data))
+    except OSError as error:
+        return Camera(str(path), _name_in_sysfs(path), failure=error.errno or errno.EIO)
+    finally:
+        os.close(descriptor)
+
+
+def described(path: str, ask: Ask) -> Camera | None:
+    """Return what the device says of itself; None where it gives no pictures."""
+    answer = ask(QUERYCAP, bytes(CAPABILITY.size))
+    _, card, _, _, of_all, of_this = CAPABILITY.unpack(answer)
+    # A camera has further device files, for its metadata.
+    if not (of_this if of_all & HAS_DEVICE_CAPS else of_all) & CAN_CAPTURE:
+        return None
+    formats = tuple(_formats(ask))
+    return Camera(path, _text(card), formats, busy=_is_busy(ask))
+
+
+def _formats(ask: Ask) -> Iterator[Format]:
+    for answer in _enumerated(ask, ENUM_FMT, lambda n: FORMAT.pack(n, VIDEO_CAPTURE, 0, b"", 0, 0)):
+        code: int = FORMAT.unpack(answer)[4]
+        sizes = {(size.width, size.height): size for size in _sizes(ask, code)}
+        largest_first = sorted(sizes.values(), key=lambda s: s.width * s.height, reverse=True)
+        yield Format(_text(code.to_bytes(4, "little")), tuple(largest_first))
+
+
+def _sizes(ask: Ask, code: int) -> Iterator[Size]:
+    for answer in _enumerated(
+        ask, ENUM_FRAMESIZES, lambda n: FRAME_SIZE.pack(n, code, 0, *(0,) * 6)
+    ):
+        _, _, kind, *numbers = FRAME_SIZE.unpack(answer)
+        # Where a range is told, its upper end.
+        width, height = numbers[:2] if kind == DISCRETE else (numbers[1], numbers[4])
+        yield Size(width, height, _rate(ask, code, width, height))
+        if kind != DISCRETE:
+            return
+
+
+def _rate(ask: Ask, code: int, width: int, height: int) -> float | None:
+    rates = []
+    for answer in _enumerated(
+        ask,
+        ENUM_FRAMEINTERVALS,
+        lambda n: FRAME_INTERVAL.pack(n, code, width, height, 0, *(0,) * 6),
+    ):
+        # The interval itself, or the shortest of a range.
+        _, _, _, _, kind, numerator, denominator, *_ = FRAME_INTERVAL.unpack(answer)
+        if numerator:
+            rates.append(denominator / numerator)
+        if kind != DISCRETE:
+            break
+    return max(rates, default=None)
+
+
+def _enumerated(ask: Ask, request: int, argument: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Yield the answers for 0, 1, 2 ... up to the first that the device does not have."""
+    with suppress(OSError):
+        # A driver that never says no would be asked for ever.
+        for n in range(1000):
+            yield ask(request, argument(n))
+
+
+def _is_busy(ask: Ask) -> bool:
+    try:
+        # Giving up buffers that nobody asked for changes nothing, and fails while another has some.
+        ask(REQBUFS, BUFFERS.pack(0, VIDEO_CAPTURE, MEMORY_MMAP, 0, 0))
+    except OSError as error:
+        return error.errno == errno.EBUSY
+    return False
+
+
+def _name_in_sysfs(path: Path) -> str:
+    try:
+        return Path(f"/sys/class/video4linux/{path.name}/name").read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return "a camera"
+
+
+def _text(value: bytes) -> str:
+    return value.partition(b"\0")[0].decode("utf-8", "replace").strip()

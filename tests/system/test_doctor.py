@@ -1,0 +1,22 @@
+"""The doctor beside a pipeline that runs."""
+
+import json
+import subprocess
+import sys
+
+from services.cli.pipeline import ROOT, Pipeline
+from services.cli.stages import STAGES
+
+
+def test_a_pipeline_that_runs_is_recognised_and_nothing_else_is_wrong(pipeline: Pipeline) -> None:
+    config = pipeline.log.with_name("config.toml")
+    words = ["-m", "services.cli.main", "doctor", "--json", "--config", str(config)]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 1
+    wrong = [row for row in json.loads(done.stdout)["findings"] if row["status"] == "problem"]
+    assert [row["found"] for row in wrong] == [
+        f"a pipeline already runs here: {', '.join(STAGES)} answer"
+    ]
+    assert pipeline.config.display.page in wrong[0]["advice"]

@@ -1,0 +1,384 @@
+"""What the doctor says of good and of bad facts, and how it says it."""
+
+import errno
+import hashlib
+import io
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from services.cli.doctor import command, machine, models, packages, ports, sources
+from services.cli.doctor.finding import Status, good, problem, warning
+from services.cli.doctor.machine import Desktop, Disk, Processor
+from services.cli.doctor.models import Gpu
+from services.cli.doctor.packages import Package
+from services.cli.doctor.ports import Port
+from services.cli.stages import STAGES
+from services.detector.weights import YUNET_SHA256
+from shared.config import Classifier, Config, Detector, Display, Recorder, Source, load
+
+ROOT = Path(__file__).parents[2]
+OK, WARNING, PROBLEM = Status.OK, Status.WARNING, Status.PROBLEM
+AVX = frozenset({"sse2", "avx", "avx2"})
+
+
+def judged(finding, status, found="", advice=""):
+    """Whether a finding is so bad, says this, and has this advice, where anything is to be done."""
+    assert finding.status is status, finding
+    assert found in finding.found
+    assert advice in finding.advice
+    assert finding.advice or status is OK, "what is wrong needs advice"
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [((3, 10, 9), PROBLEM), ((3, 11, 0), OK), ((3, 13, 5), OK), ((3, 14, 0), PROBLEM)],
+)
+def test_python(version, status):
+    judged(machine.check_python(version), status, ".".join(map(str, version)))
+
+
+def test_the_versions_of_python_are_those_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    oldest, newest = machine.OLDEST, machine.NEWEST
+    assert project["requires-python"] == f">=3.{oldest[1]},<3.{newest[1] + 1}"
+
+
+@pytest.mark.parametrize(
+    ("processor", "engine", "status", "found"),
+    [
+        (Processor(8, "x86_64", AVX), "keras", OK, "8 cores, x86_64"),
+        (Processor(2, "aarch64", frozenset({"asimd"})), "keras", OK, "2 cores"),
+        (Processor(8, "x86_64", frozenset({"sse2"})), "litert", OK, "8 cores"),
+        (Processor(8, "x86_64", None), "keras", OK, "8 cores"),
+        (Processor(8, "x86_64", frozenset({"sse2"})), "keras", PROBLEM, "AVX"),
+        (Processor(1, "x86_64", AVX), "litert", WARNING, "1 core, x86_64: frames will be dropped"),
+        (Processor(1.5, "x86_64", AVX), "litert", WARNING, "1.5 cores"),
+    ],
+)
+def test_processor(processor, engine, status, found):
+    judged(machine.check_processor(processor, engine), status, found)
+
+
+@pytest.mark.parametrize(
+    ("available", "stages", "engine", "status"),
+    [
+        (4e9, STAGES, "litert", OK),
+        (0.5e9, STAGES, "litert", WARNING),
+        (0.8e9, STAGES, "keras", WARNING),
+        (0.2e9, ["classifier"], "litert", OK),
+    ],
+)
+def test_memory(available, stages, engine, status):
+    judged(machine.check_memory(int(available), list(stages), engine), status, "GB available")
+
+
+@pytest.mark.parametrize(
+    ("now", "status"), [(2e9, OK), (1.9e9 - 3600, OK), (0.0, WARNING), (1.8e9, WARNING)]
+)
+def test_clock(now, status):
+    judged(machine.check_clock(now, written=1.9e9), status)
+
+
+def disk(free=50.0, stored=0.0, **changes):
+    facts = {
+        "folder": Path("/data/recordings"), "below": Path("/data"), "is_folder": True,
+        "writable": True, "free": int(free * 1e9), "stored": int(stored * 1e9),
+    }  # fmt: skip
+    return Disk(**{**facts, **changes})
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "found", "advice"),
+    [
+        (disk(), OK, "50.0 GB free for /data/recordings, 0.0 of 2 GB used", ""),
+        (disk(free=1.5, stored=1.0), OK, "1.0 of 2 GB", ""),
+        (disk(free=1.0), WARNING, "1.0 GB free", "set recorder.max_gb to 0.9 or less"),
+        (disk(free=1.0, stored=0.5), WARNING, "0.5 of 2 GB", "max_gb to 1.3 or less"),
+        (disk(free=0.05), PROBLEM, "/data is full", "free some"),
+        (disk(writable=False), PROBLEM, "/data cannot be written to", "allow this user"),
+        (disk(is_folder=False), PROBLEM, "/data is no folder", "recorder.folder"),
+    ],
+)
+def test_disk(facts, status, found, advice):
+    judged(machine.check_disk(facts, Recorder()), status, found, advice)
+
+
+def test_the_disk_is_looked_at_where_the_folder_will_be(tmp_path):
+    seen = machine.look_at_disk(Recorder(folder=str(tmp_path / "a" / "b")))
+    assert (seen.below, seen.is_folder, seen.writable, seen.stored) == (tmp_path, True, True, 0)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "emostream.db").write_bytes(b"12345")
+    assert machine.look_at_disk(Recorder(folder=str(tmp_path / "a" / "b"))).stored == 5
+    file = tmp_path / "a" / "b" / "emostream.db"
+    assert not machine.look_at_disk(Recorder(folder=str(file / "c"))).is_folder
+
+
+def test_the_page_can_be_seen_from_another_machine_where_there_is_no_desktop():
+    (here,) = machine.check_desktop(Desktop(True, "firefox", ""), Display())
+    judged(here, OK, "http://127.0.0.1:8080, in firefox")
+    assert not here.advice
+    for nobody in (Desktop(False, "", ""), Desktop(True, "", "")):
+        (away,) = machine.check_desktop(nobody, Display())
+        judged(away, OK, "http://127.0.0.1:8080; there is no", "ssh -L 8080:127.0.0.1:8080")
+
+
+def test_a_window_needs_a_desktop_that_answers():
+    wanted = Display(window=True)
+    _, window = machine.check_desktop(Desktop(False, "", "no desktop; start one"), wanted)
+    judged(window, PROBLEM, "no desktop", "start one")
+    _, window = machine.check_desktop(Desktop(True, "firefox", ""), wanted)
+    judged(window, OK)
+
+
+PACKAGES = [
+    Package("numpy", "", "2.5.0", "2.5.0"),
+    Package("opencv-python", "", "4.14.0", None),
+    Package("av", "capture", "18.1.0", "18.1.0"),
+]
+
+
+def test_packages_that_are_all_there():
+    (finding,) = packages.check(PACKAGES)
+    judged(finding, OK, "all 3 are there")
+
+
+def test_packages_that_are_not():
+    missing = [Package("av", "capture", None, "18.1.0"), Package("uvicorn", "display", None, None)]
+    (finding,) = packages.check([*PACKAGES[:2], *missing])
+    judged(finding, PROBLEM, "missing: av, uvicorn", "pip install -e '.[capture,display]'")
+    (finding,) = packages.check([Package("rich", "", None, None)])
+    judged(finding, PROBLEM, "missing: rich", "pip install -e '.'")
+
+
+def test_packages_in_other_versions():
+    (finding,) = packages.check([*PACKAGES, Package("rich", "", "14.0.0", "15.0.0")])
+    judged(finding, WARNING, "rich 14.0.0 (tested: 15.0.0)", "make install")
+
+
+@pytest.mark.parametrize(
+    ("name", "failure", "advice"),
+    [
+        ("opencv-python", "ImportError: libGL.so.1: cannot open shared object file", "libgl1"),
+        ("numpy", "the attempt ended the process (exit code -4)", "--force-reinstall numpy==2.5.0"),
+    ],
+)
+def test_packages_that_cannot_be_imported(name, failure, advice):
+    (finding,) = packages.check([Package(name, "", "2.5.0", "2.5.0", failure)])
+    judged(finding, PROBLEM, failure, advice)
+
+
+def test_what_is_looked_for_is_what_the_stages_need():
+    config = Config()
+    assert packages.groups(config, list(STAGES), "classifier") == set(STAGES)
+    assert packages.groups(config, ["classifier"], "keras") == {"keras"}
+    haar = load(None, ["detector.backend=haar"])
+    assert packages.groups(haar, ["capture", "detector"], "classifier") == {"capture"}
+    names = {package.name: package for package in packages.look({"capture"})}
+    assert {"av", "pyzmq", "opencv-python"} <= names.keys()
+    assert not {"keras", "uvicorn", "pytest"} & names.keys()
+    assert not any(package.failure for package in names.values())
+    assert all(package.pin for package in names.values())
+
+
+def test_modules_that_fail_and_modules_that_end_the_process(tmp_path, monkeypatch):
+    (tmp_path / "bad_module.py").write_text("raise ImportError('libX.so: no\\nsuch file')")
+    (tmp_path / "fatal_module.py").write_text("import os\nos._exit(4)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    tried = packages._import(["json", "bad_module", "fatal_module", "io"])
+    assert tried == {
+        "json": "",
+        "bad_module": "ImportError: libX.so: no such file",
+        "fatal_module": "the attempt ended the process (exit code 4)",
+    }
+
+
+def test_the_shipped_model_is_found_and_whole():
+    finding = models.check_model(models.look_at_model(Classifier()))
+    judged(finding, OK, "8 labels, sha256")
+    assert "as expected" in finding.found
+
+
+def test_a_model_of_ones_own(tmp_path):
+    model = tmp_path / "own.tflite"
+    missing = models.look_at_model(Classifier(model=str(model)))
+    judged(models.check_model(missing), PROBLEM, str(model))
+    model.write_bytes(b"model")
+    told = models.look_at_model(Classifier(model=str(model)))
+    judged(models.check_model(told), PROBLEM, "own.toml", "docs/models.md")
+    model.with_suffix(".toml").write_text('labels = ["a", "b"]\nscaling = "0..1"')
+    finding = models.check_model(models.look_at_model(Classifier(model=str(model))))
+    judged(finding, OK, "2 labels")
+    assert "not known" in finding.found
+    model.with_suffix(".sha256").write_text(f"{'0' * 64}  own.tflite\n")
+    corrupt = models.look_at_model(Classifier(model=str(model)))
+    judged(models.check_model(corrupt), PROBLEM, "is corrupt")
+    digest = hashlib.sha256(b"model").hexdigest()
+    model.with_suffix(".sha256").write_text(f"{digest}  own.tflite\n")
+    judged(models.check_model(models.look_at_model(Classifier(model=str(model)))), OK, digest[:12])
+
+
+def test_detectors(tmp_path):
+    weights = tmp_path / "weights.onnx"
+    for backend in ("blazeface", "haar"):
+        judged(models.check_detector(Detector(backend=backend)), OK, backend)
+    own = Detector(backend="yunet", weights=str(weights))
+    judged(models.check_detector(own), PROBLEM, str(weights), "detector.weights")
+    yunet = Detector(backend="yunet")
+    judged(models.check_detector(yunet, lambda: weights), PROBLEM, "yunet", "models fetch yunet")
+    weights.write_bytes(b"")
+    judged(models.check_detector(own), OK, str(weights))
+    judged(models.check_detector(yunet, lambda: weights), PROBLEM, "corrupt", "fetch yunet")
+    judged(models.check_detector(yunet, lambda: weights, lambda _: YUNET_SHA256), OK, "yunet")
+
+
+CUDA = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "engine", "status", "found", "advice"),
+    [
+        (Gpu(), "litert", OK, "none of NVIDIA's", ""),
+        (Gpu(("H100 driver 1",), cuda=True), "keras", OK, "has its CUDA libraries", ""),
+        (Gpu(("H100",), cuda=False), "keras", WARNING, "H100; TensorFlow", "and-cuda"),
+        (Gpu(("H100",)), "litert", OK, "TensorFlow is not installed", "only keras can use it"),
+        (Gpu(("H100",), onnxruntime=CUDA), "onnxruntime", OK, "does not ask for", "only keras"),
+        (Gpu(("H100",), onnxruntime=()), "litert", OK, "is a build without CUDA", "only keras"),
+        (Gpu(failure="no driver", device=True), "keras", WARNING, "says: no driver", "driver"),
+        (Gpu(device=True), "litert", WARNING, "nvidia-smi is not", "--gpus all"),
+    ],
+)
+def test_gpus(gpu, engine, status, found, advice):
+    judged(models.check_gpu(gpu, engine), status, found, advice)
+
+
+def test_the_ports_are_those_of_the_stages_that_run_here():
+    all_of_them = ports.addresses(Config(), list(STAGES))
+    assert [number for _, _, number in all_of_them] == [
+        *(5551, 9101, 5552, 9102, 5553, 9103, 5554, 9104, 5555, 9105, 8080)
+    ]
+    assert ports.addresses(Config(), ["classifier"]) == [
+        ("classifier.bind", "127.0.0.1", 5553),
+        ("classifier.metrics", "127.0.0.1", 9103),
+    ]
+    other = load(
+        None,
+        ["capture.bind=ipc:///run/x", "capture.metrics=[::1]:0", "detector.bind=tcp://[::1]:7"],
+    )
+    assert ports.addresses(other, ["capture", "detector"])[0] == ("detector.bind", "::1", 7)
+
+
+def port(failure=0, owner="", number=5551, host="127.0.0.1", setting="capture.bind"):
+    return Port(setting, host, number, failure, owner)
+
+
+@pytest.mark.parametrize(
+    ("facts", "found", "advice"),
+    [
+        (port(errno.EADDRINUSE, "nginx (pid 7)"), "taken by nginx (pid 7)", "capture.bind"),
+        (port(errno.EADDRINUSE), "taken by a program of another user", "capture.bind"),
+        (port(errno.EADDRNOTAVAIL, host="10.1.2.3"), "10.1.2.3 is no address", "doctor STAGE"),
+        (port(errno.EACCES, number=80), "may not bind", "above 1023"),
+        (port(errno.EINVAL), "Invalid argument", "capture.bind"),
+    ],
+)
+def test_a_port_that_cannot_be_had(facts, found, advice):
+    (finding,) = ports.check([facts, port(number=7)], [], "127.0.0.1:8080", insecure=True)
+    assert finding.check == f"port {facts.number}"
+    judged(finding, PROBLEM, found, advice)
+
+
+def test_ports_that_are_free():
+    (finding,) = ports.check([port(number=9), port(number=7)], [], "x:1", insecure=False)
+    judged(finding, OK, "free: 7, 9")
+
+
+def test_a_pipeline_that_runs_is_told_once():
+    taken = [port(errno.EADDRINUSE), port(errno.EADDRINUSE, number=8, setting="display.page")]
+    found = ports.check(taken, ["capture"], "127.0.0.1:8080", insecure=False)
+    judged(found[0], PROBLEM, "already runs here: capture", "http://127.0.0.1:8080")
+    assert [finding.check for finding in found] == ["ports", "port 8"]
+
+
+def test_a_port_that_is_named_twice_or_open_to_others():
+    twice = [port(), port(setting="capture.metrics")]
+    (finding,) = ports.check(twice, [], "x:1", insecure=False)
+    judged(finding, PROBLEM, "capture.bind and capture.metrics", "its own port")
+    (finding,) = ports.check([port(host="0.0.0.0")], [], "x:1", insecure=False)
+    judged(finding, PROBLEM, "can be reached from other hosts", "insecure = true")
+    assert ports.check([port(host="0.0.0.0")], [], "x:1", insecure=True)[0].status is OK
+
+
+def source(url):
+    return Source(name="cam1", url=str(url))
+
+
+def test_sources_that_are_no_cameras(tmp_path):
+    film, empty, folder = tmp_path / "film.mp4", tmp_path / "empty.mp4", tmp_path / "pictures"
+    film.write_bytes(b"film")
+    empty.write_bytes(b"")
+    folder.mkdir()
+    wanted = {
+        "demo": (OK, "the built-in demo"),
+        film: (OK, "can be read"),
+        empty: (PROBLEM, "the file is empty"),
+        folder: (PROBLEM, "an empty folder"),
+        tmp_path / "away.mp4": (PROBLEM, "No such file"),
+        "foo://x": (PROBLEM, "foo://x: unknown scheme"),
+        "rtsp://me:secret@127.0.0.1:1/x": (PROBLEM, "127.0.0.1:1 does not answer"),
+        "rtsp://me:secret@127.0.0.1:bad/x": (PROBLEM, "no address"),
+        "udp://me:secret@127.0.0.1:1/x": (OK, "not looked at"),
+    }
+    for url, (status, found) in wanted.items():
+        finding = sources.check_source(sources.look(source(url)))
+        assert finding.check == "source cam1"
+        judged(finding, status, found)
+        assert "secret" not in finding.found
+    (folder / "1.png").write_bytes(b"x")
+    judged(sources.check_source(sources.look(source(folder))), OK, "1 file")
+
+
+FOUND = [
+    good("Python", "3.12.1"),
+    warning("disk", "1 GB free", "free some"),
+    problem("port 8080", "taken by nginx (pid 7)", "end that program, or set display.page"),
+]
+
+
+def text(renderable, width=80):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+def test_the_table_says_how_bad_it_is_in_words_and_what_to_do_below():
+    lines = [line.rstrip() for line in text(command.table(FOUND)).splitlines()]
+    assert lines == [
+        "✓ OK       Python     3.12.1",
+        "! warning  disk       1 GB free",
+        "                      → free some",
+        "✗ problem  port 8080  taken by nginx (pid 7)",
+        "                      → end that program, or set display.page",
+    ]
+
+
+def test_the_verdict():
+    assert "1 problem to mend before `make run`; 1 warning" in text(command.verdict(FOUND))
+    assert "nothing stands in the way of `make run`" in text(command.verdict(FOUND[:1]))
+
+
+def test_json_for_programs():
+    told = json.loads(command.as_json(FOUND))
+    assert told["ready"] is False
+    assert told["findings"][1] == {
+        "check": "disk", "status": "warning", "found": "1 GB free", "advice": "free some",
+    }  # fmt: skip
+    assert json.loads(command.as_json(FOUND[:2]))["ready"] is True
+
+
+def test_a_model_that_cannot_be_told_does_not_stop_the_rest():
+    model = models.look_at_model(Classifier(model="nope", engine="keras"))
+    assert (model.engine, model.group, bool(model.failure)) == ("keras", "keras", True)
