@@ -1,0 +1,23 @@
+"""The clients of docs/examples, on the pipeline as a user starts it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from models.labels import LABELS
+from services.cli.pipeline import Pipeline
+from tests.examples import CLIENTS, client
+from tests.system.conftest import wait_until
+
+LINE = re.compile(rf"demo \d{{16}} (enter|change|leave) ({'|'.join(LABELS)}) \d{{1,3}}%")
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_client_follows_the_faces_of_the_demo(
+    pipeline: Pipeline, name: str, tmp_path: Path
+) -> None:
+    with client(name, pipeline.config.classifier.bind, tmp_path) as running:
+        wait_until(lambda: len(running.lines) >= 3, "three events of the demo")
+        assert all(LINE.fullmatch(line) for line in running.lines), running.lines
+        assert not running.complaints

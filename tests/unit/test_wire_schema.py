@@ -1,0 +1,204 @@
+"""The JSON Schemas: made from the code, and true of what the stages really say."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgpack
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+from prometheus_client import CollectorRegistry
+
+from models import load
+from services.capture.demo import Demo
+from services.capture.frames import Framer
+from services.capture.pictures import Picture
+from services.capture.window import Window
+from services.classifier.metrics import ClassifierMetrics
+from services.classifier.smoothing import Rules
+from services.classifier.stage import ClassifierStage
+from services.cli import schema
+from services.detector.backends import create
+from services.detector.stage import DetectorStage
+from services.detector.tiling import Tiling
+from services.detector.tracking import track_ids
+from services.recorder.ledger import LosslessRecorder
+from services.recorder.metrics import RecorderMetrics
+from services.recorder.store import Store
+from shared.config import Lossless
+from shared.messages import KINDS, Control, Credit, Message
+from shared.sequence import Sequence
+from shared.service import stamped
+from shared.wire import encode
+
+FRAMES = 12
+SIZE = (640, 360)
+
+
+def as_json(value):
+    """Return what msgpack gave in the form that JSON has for it: bytes as base64."""
+    match value:
+        case bytes():
+            return base64.b64encode(value).decode()
+        case dict():
+            return {key: as_json(item) for key, item in value.items()}
+        case list():
+            return [as_json(item) for item in value]
+        case _:
+            return value
+
+
+def header_of(message: Message):
+    """Return a message's kind and its header as a program without emostream reads it."""
+    topic, header, *_ = encode(message)
+    return bytes(topic).decode().partition("/")[0], as_json(msgpack.unpackb(bytes(header)))
+
+
+def check(kind, header):
+    read = json.loads((schema.FOLDER / f"{kind}.json").read_text("utf-8"))
+    Draft202012Validator(read).validate(header)
+
+
+class Run:
+    """A film's way through the real stages, in lossless delivery, which has every kind of message.
+
+    Lists stand in place of the sockets.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.messages: list[Message] = []
+        detector = DetectorStage(create("blazeface"), track_ids(time.time()), tiling=Tiling(0, 1))
+        metrics = ClassifierMetrics(CollectorRegistry())
+        classifier = ClassifierStage(load(), metrics, Rules(), 32)
+        self.stages = {
+            "detector": Sequence("detector", detector, detector, 4),
+            "classifier": Sequence("classifier", classifier, lambda one: classifier([one]), 4),
+        }
+        self.store = Store(folder / "emostream.db")
+        self.recorder = LosslessRecorder(
+            self.store, RecorderMetrics(CollectorRegistry()), pytest.fail
+        )
+        self.framer = Framer("bgr8", 90)
+        self.window = Window([self.framer.blank("film")], Lossless(credit_from=("recorder",)))
+
+    def go(self) -> list[Message]:
+        pictures = self.pictures()
+        while not self.window.is_done:
+            self.pass_on(self.window.due())
+            if self.window.has_room:
+                self.pass_on(self.window.add(next(pictures)))
+        self.store.close()
+        return self.messages
+
+    def pictures(self) -> Iterator[Message]:
+        demo = Demo(*SIZE)
+        for n in range(FRAMES):
+            yield self.framer.frame("film", Picture(demo.frame(n), n * 40_000_000))
+        yield self.framer.end("film", "it broke off")
+
+    def pass_on(self, messages: list[Message]) -> None:
+        waiting = [stamped(message, "capture", time.time_ns()) for message in messages]
+        self.messages += waiting
+        for name, sequence in self.stages.items():
+            waiting = [
+                stamped(answer, name, time.time_ns())
+                for message in waiting
+                for answer in (
+                    sequence.work(message)
+                    if sequence.expects(message)
+                    else sequence.repeat(message)
+                )
+            ]
+            self.messages += waiting
+        credits = self.recorder(waiting)
+        self.messages += credits
+        for credit in credits:
+            assert isinstance(credit.header, Credit)
+            self.window.credit(credit.header)
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """The kind and the header of all that a run says, and of a control message."""
+    messages = Run(tmp_path_factory.mktemp("run")).go()
+    common = {"stream": "film", "run": "r", "seq": 0, "t": 1, "pts": 0, "marks": {}}
+    messages.append(Message(Control(**common, command="blur", arguments={"on": True})))
+    return [header_of(message) for message in messages]
+
+
+def test_the_schemas_are_those_of_the_code():
+    written = {path.stem: path.read_text("utf-8") for path in schema.FOLDER.glob("*.json")}
+    made = {name: schema.text(name) for name in KINDS}
+    assert written == made, "write them anew with: python -m services.cli.schema"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_schema_is_one_and_describes_every_key(kind):
+    made = schema.schema(kind)
+    Draft202012Validator.check_schema(made)
+    for part in (made, *made.get("$defs", {}).values()):
+        assert all(value["description"] for value in part["properties"].values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_and_the_schema_name_the_same_keys(kind):
+    told = schema.meanings(schema.COMMON) | schema.meanings(f"`{kind}/`")
+    assert set(schema.schema(kind)["properties"]) == set(told)
+    for part, described in schema.schema(kind).get("$defs", {}).items():
+        assert set(described["properties"]) == set(schema.meanings(f"`{part}` in `{kind}/`"))
+
+
+def test_all_that_a_run_says_follows_its_schema(said):
+    for kind, header in said:
+        check(kind, header)
+
+
+def test_the_run_said_everything(said):
+    seen = {kind: [header for name, header in said if name == kind] for kind in KINDS}
+    assert all(seen.values())
+    for kind in ("frame", "faces", "emotion"):
+        assert {"probe", "end", "pid", "frames", "error"} <= set().union(*seen[kind])
+        assert sum(not ({"probe", "end"} & header.keys()) for header in seen[kind]) == FRAMES
+    assert {event["kind"] for event in seen["event"]} == {"enter", "leave"}
+    for kind in ("emotion", "credit"):
+        assert any("states" in header for header in seen[kind])
+    assert any(header["faces"] for header in seen["emotion"] if "end" not in header)
+
+
+def first(said, kind):
+    return next(header for name, header in said if name == kind and not {"probe"} & header.keys())
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        *((kind, {"seq": -2}) for kind in KINDS),
+        *((kind, {"v": 2}) for kind in KINDS),
+        *((kind, {"stream": "Front Door"}) for kind in KINDS),
+        *((kind, {"run": None}) for kind in KINDS),
+        ("frame", {"encoding": "png"}),
+        ("frame", {"width": 0}),
+        ("faces", {"faces": [{"track": 1}]}),
+        ("faces", {"crop": [64]}),
+        ("emotion", {"faces": 3}),
+        ("emotion", {"degraded": 0}),
+        ("event", {"kind": "arrive"}),
+        ("event", {"track": "7"}),
+        ("credit", {"consumer": 1}),
+        ("control", {"arguments": []}),
+    ],
+)
+def test_a_wrong_message_does_not(said, kind, change):
+    with pytest.raises(ValidationError):
+        check(kind, first(said, kind) | change)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_key_may_be_missing_and_others_may_come(said, kind):
+    header = first(said, kind)
+    check(kind, header | {"exposure": 3})
+    for key in ("v", "stream", "marks"):
+        with pytest.raises(ValidationError, match=f"'{key}' is a required property"):
+            check(kind, {name: value for name, value in header.items() if name != key})
