@@ -17,6 +17,9 @@ class SourceCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield one family a figure, with one sample a stream."""
         up = GaugeMetricFamily("emostream_source_up", "1 while pictures come", labels=["stream"])
+        ended = GaugeMetricFamily(
+            "emostream_source_ended", "1 when all its pictures were given", labels=["stream"]
+        )
         reconnects = CounterMetricFamily(
             "emostream_source_reconnects",
             "Times that a lost source was reopened",
@@ -32,7 +35,8 @@ class SourceCollector(Collector):
         )
         for stream, status in self._statuses().items():
             up.add_metric([stream], status.state is State.OPEN)
+            ended.add_metric([stream], status.state is State.ENDED and not status.error)
             reconnects.add_metric([stream], status.reconnects)
             skipped.add_metric([stream], status.skipped)
             replaced.add_metric([stream], status.dropped)
-        yield from (up, reconnects, skipped, replaced)
+        yield from (up, ended, reconnects, skipped, replaced)

@@ -8,6 +8,7 @@ from services.classifier.batches import Model
 from shared.messages import Emotion, Event
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 class ClassifierMetrics:
@@ -30,6 +31,13 @@ class ClassifierMetrics:
         self._emotions = Counter(
             "emostream_emotions", "Faces by the label shown", ("label",), registry=registry
         )
+        self._confidence = Histogram(
+            "emostream_confidence",
+            "Confidence of the label shown, a face in a frame",
+            ("stream", "label"),
+            buckets=CONFIDENCES,
+            registry=registry,
+        )
         self._events = Counter("emostream_events", "Events given", ("kind",), registry=registry)
         self._degraded = Counter(
             "emostream_degraded",
@@ -50,11 +58,14 @@ class ClassifierMetrics:
 
     def count(self, events: Iterable[Event], emotion: Emotion) -> None:
         """Count what a frame was answered with."""
+        for label in emotion.faces[0].smoothed if emotion.faces else ():
+            # At 0 before its first face: Prometheus would not see that one rise.
+            self._confidence.labels(emotion.stream, label)
         for face in emotion.faces:
             self._emotions.labels(face.label).inc()
+            self._confidence.labels(emotion.stream, face.label).observe(face.confidence)
         self.count_events(events)
-        if emotion.degraded:
-            self._degraded.labels(emotion.stream).inc()
+        self._degraded.labels(emotion.stream).inc(emotion.degraded)
 
     def count_events(self, events: Iterable[Event]) -> None:
         """Count events."""

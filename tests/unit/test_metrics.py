@@ -1,0 +1,115 @@
+"""What the metrics say that alerts and dashboards stand on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.capture.metrics import SourceCollector
+from services.capture.source import State, Status
+from services.classifier.metrics import ClassifierMetrics
+from services.recorder.metrics import RecorderMetrics
+from services.recorder.retention import Limits, Retention
+from services.recorder.store import Store
+from shared.messages import Emotion, EmotionFace, Frame, Message
+from shared.metrics import Gaps, StageMetrics
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+def frame(sent: int) -> Message:
+    header = Frame(
+        stream="cam1", run="r", seq=sent, t=0, pts=0, marks={}, width=1, height=1,
+        encoding="bgr8", sent=sent,
+    )  # fmt: skip
+    return Message(header, b"\0\0\0")
+
+
+def emotion(*confidences: float) -> Emotion:
+    return Emotion(
+        stream="cam1", run="r", seq=0, t=0, pts=0, marks={}, model="m", part=0, parts=1,
+        degraded=False, faces=tuple(face(confidence) for confidence in confidences),
+    )  # fmt: skip
+
+
+def face(confidence: float) -> EmotionFace:
+    shares = {"fear": confidence, "anger": 1 - confidence}
+    return EmotionFace(1, (0, 0, 9, 9), shares, shares, "fear", confidence, 0.9)
+
+
+def test_what_may_go_wrong_with_a_stream_begins_at_0(registry: CollectorRegistry) -> None:
+    metrics = StageMetrics("detector", registry)
+    gaps = Gaps(metrics.late, metrics.lost)
+
+    def value(name: str, **labels: str) -> float | None:
+        everywhere = {"stage": "detector", "stream": "cam1"}
+        return registry.get_sample_value(f"emostream_frames_{name}_total", everywhere | labels)
+
+    assert value("dropped", reason="backlog") is None
+    gaps.see(frame(0))
+    for reason in ("backlog", "stale", "late", "bad"):
+        assert value("dropped", reason=reason) == 0
+    assert value("lost", topic="frame") == 0
+    gaps.see(frame(3))
+    assert value("lost", topic="frame") == 2
+
+
+def test_confidence_is_counted_by_stream_and_label(registry: CollectorRegistry) -> None:
+    metrics = ClassifierMetrics(registry)
+
+    def value(part: str, label: str, **labels: str) -> float | None:
+        where = {"stream": "cam1", "label": label} | labels
+        return registry.get_sample_value(f"emostream_confidence_{part}", where)
+
+    metrics.count([], emotion())
+    assert value("count", "fear") is None
+    metrics.count([], emotion(0.5, 0.9))
+    assert value("count", "fear") == 2
+    assert value("bucket", "fear", le="0.5") == 1
+    assert value("sum", "fear") == pytest.approx(1.4)
+    assert value("count", "anger") == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "up", "ended"),
+    [
+        (State.OPENING, "", 0, 0),
+        (State.OPEN, "", 1, 0),
+        (State.LOST, "no route to host", 0, 0),
+        (State.ENDED, "", 0, 1),
+        (State.ENDED, "film.mp4 broke off", 0, 0),
+    ],
+)
+def test_a_source_at_its_end_is_told_from_one_that_is_lost(
+    registry: CollectorRegistry, state: State, error: str, up: int, ended: int
+) -> None:
+    registry.register(SourceCollector(lambda: {"film": Status(state, error, 0, 1, 0, 0, 0.0)}))
+    labels = {"stream": "film"}
+    assert registry.get_sample_value("emostream_source_up", labels) == up
+    assert registry.get_sample_value("emostream_source_ended", labels) == ended
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "emostream.db")
+    yield opened
+    opened.close()
+
+
+def test_the_disk_of_the_recordings_is_looked_at(
+    registry: CollectorRegistry, store: Store, tmp_path: Path
+) -> None:
+    def value(kind: str) -> float | None:
+        return registry.get_sample_value("emostream_recorder_disk_bytes", {"kind": kind})
+
+    metrics = RecorderMetrics(registry)
+    assert value("limit") is None
+    Retention(tmp_path, store, Limits(2e9, 1e9), metrics).enforce(set())
+    assert value("limit") == 2e9
+    free = value("free")
+    assert free is not None
+    assert free > 0
