@@ -8,10 +8,12 @@ each frame turned, moved, lit and noised a little as video does. FER has no seco
 person, so an expression is another person's face: it lacks the bias of the resting face, and what
 the baseline costs is overstated by that. Last come tracks that never rest: one expression, held.
 Figures are the share of frames whose own most probable label is the voted one, as means over the
-tracks with 95% intervals.
+tracks with 95% intervals. With --scenes the faces are those that the pipeline cuts out of scenes in
+which PublicTest's were drawn.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import LABELS, Classifier, data, load
+from models.evaluation.scenes import Style
+from models.progress import Progress
 from services.classifier.baseline import Baseline, neutral_of
 from services.classifier.smoothing import NS
+from services.cli.evaluate_scenes import DEFAULTS, Finder, find
+from services.detector.backends import create
 from shared.meanings import meaning
 
 Floats = NDArray[np.float64]
@@ -155,21 +161,35 @@ def compare_held(faces: NDArray[np.intp], true: NDArray[np.intp], views: Views, 
         report(f"never at rest: {LABELS[label]}, s 20 to 40", *results[chosen].T)
 
 
+def cut_out(
+    faces: NDArray[np.uint8], true: NDArray[np.intp], seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """Draw each face into a scene; return crops (N, 64, 64) of those found, and their labels."""
+    usual = DEFAULTS["blazeface"]
+    finder = Finder(create("blazeface"), usual.tiles, usual.score)
+    bar = Progress("scenes", len(faces), sys.stderr)
+    found = find(faces, finder, Style(), seed, lambda done, _: bar.show(done, "faces"))
+    return found.aligned, true[found.indices]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the personal baseline.")
     parser.add_argument("--data", type=Path, default=data.FOLDER)
     parser.add_argument("--model", default="alexnet-fer", help="a name, or a model's file")
     parser.add_argument("--tracks", type=int, default=60, help="of each kind, at most")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scenes", action="store_true", help="faces as the pipeline cuts them out")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     faces = data.read("PublicTest", options.data)
+    images, true = faces.images, data.protocol_b(faces.votes)
+    if options.scenes:
+        images, true = cut_out(images, true, options.seed)
     model = load(options.model, intra_op=1)
     neutral_of(model.labels, model.name)
     random = np.random.default_rng(options.seed)
-    true = data.protocol_b(faces.votes)
-    given = answers(model, faces.images).argmax(axis=1)
-    views = Views(model, faces.images, random)
+    given = answers(model, images).argmax(axis=1)
+    views = Views(model, images, random)
     # By label first, so that the rare ones have as many turns as the others.
     by_label = [np.flatnonzero(true == label) for label in range(len(LABELS))]
 

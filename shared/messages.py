@@ -1,6 +1,7 @@
 """The messages on the bus: their typed headers. `shared/wire.py` brings them into bytes."""
 
 import re
+import time
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -177,3 +178,10 @@ def frame_part(header: AnyHeader) -> int | None:
             return header.part
         case _:
             return None
+
+
+def stamped(message: Message, stage: str, taken: int) -> Message:
+    """Return the message with the stage's mark: when it took and when it gives, ns."""
+    header = message.header
+    marks = {**header.marks, stage: (taken, time.time_ns())}
+    return Message(msgspec.structs.replace(header, marks=marks), message.payload, message.shard)

@@ -10,7 +10,6 @@ from collections import abc, deque
 from collections.abc import Callable, Iterable
 from typing import Self, TypeAlias
 
-import msgspec
 from prometheus_client import CollectorRegistry
 
 from shared.addresses import check_exposure, shifted_port
@@ -20,7 +19,7 @@ from shared.errors import EmostreamError, MessageError
 from shared.health import Health
 from shared.inbox import Inbox, LiveInbox
 from shared.inlet import Inlet
-from shared.messages import AnyHeader, Message
+from shared.messages import AnyHeader, Message, stamped
 from shared.metrics import Gaps, MetricsServer, StageMetrics
 from shared.parent import follow_parent
 from shared.readiness import ReadinessLog
@@ -243,10 +242,3 @@ class Service:
             return step(messages)
         with self.metrics.seconds.time():
             return step(messages)
-
-
-def stamped(message: Message, stage: str, taken: int) -> Message:
-    """Return the message with the stage's mark: when it took and when it gives, ns."""
-    header = message.header
-    marks = {**header.marks, stage: (taken, time.time_ns())}
-    return Message(msgspec.structs.replace(header, marks=marks), message.payload, message.shard)

@@ -12,8 +12,8 @@ from services.capture.window import EVERY, Window
 from shared.bus import RESULTS_HWM, Publisher, Subscription
 from shared.config import Config
 from shared.inbox import FullInbox
-from shared.messages import Credit, Message
-from shared.service import TAKE_TIMEOUT, Service, stamped
+from shared.messages import Credit, Message, stamped
+from shared.service import TAKE_TIMEOUT, Service
 
 CREDITS: Final = 64
 

@@ -14,8 +14,8 @@ from services.capture.source import State, Status
 from services.capture.sources import Sources
 from shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
 from shared.config import Config
-from shared.messages import Frame
-from shared.service import TAKE_TIMEOUT, Service, stamped
+from shared.messages import Frame, stamped
+from shared.service import TAKE_TIMEOUT, Service
 
 
 def run(config: Config, instance: int) -> None:

@@ -112,7 +112,7 @@ def test_a_film_becomes_a_folder_of_results_with_every_frame(undisturbed: Path) 
     record = json.loads((undisturbed / "run.json").read_text("utf-8"))
     assert record["frames_read"] == record["frames_analysed"] == FRAMES
     assert record["tracks"] == 3
-    assert record["model"]["name"] == "alexnet-fer"
+    assert record["model"]["name"] == "alexnet-fer-int8"
     assert set(record["files"]) == {path.name for path in undisturbed.iterdir()}
     lines = tables(undisturbed)["observations.csv"].splitlines()
     assert len(lines) == 1 + 3 * FRAMES

@@ -9,9 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from shared.errors import BusError
 from shared.health import BEAT_WITHIN, Health
-from shared.messages import Emotion, Frame, Message
+from shared.messages import Emotion, Frame, Message, stamped
 from shared.metrics import Gaps, MetricsServer, StageMetrics
-from shared.service import stamped
 
 
 class Clock:

@@ -28,9 +28,8 @@ from services.recorder.ledger import LosslessRecorder
 from services.recorder.metrics import RecorderMetrics
 from services.recorder.store import Store
 from shared.config import Lossless
-from shared.messages import KINDS, Control, Credit, Message
+from shared.messages import KINDS, Control, Credit, Message, stamped
 from shared.sequence import Sequence
-from shared.service import stamped
 from shared.wire import encode
 
 FRAMES = 12
