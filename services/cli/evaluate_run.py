@@ -89,7 +89,11 @@ def _finder(options: argparse.Namespace) -> Finder:
     score = default.score if options.score is None else options.score
     tiles = default.tiles if options.tiles is None else options.tiles
     detector = create(
-        options.backend, score=score, weights=options.weights, long_side=options.long_side
+        options.backend,
+        score=score,
+        weights=options.weights,
+        long_side=options.long_side,
+        square=True,
     )
     return Finder(detector, tiles, score)
 

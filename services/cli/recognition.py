@@ -90,6 +90,7 @@ class Recognizer:
                 threads=threads or 1,
                 weights=weights,
                 long_side=LONG_SIDE,
+                square=True,
             )
         self._lock = Lock()
 

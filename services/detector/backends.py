@@ -39,11 +39,13 @@ def create(
     threads: int = 1,
     weights: Path | None = None,
     long_side: int = 320,
+    square: bool = False,
 ) -> FaceDetector:
     """Return the detector, ready to run; it reports faces from `KEEP_SHARE` x `score` on.
 
     `score` is by default that of `DEFAULTS`, `threads` are those of blazeface, `weights` the file
     of blazeface or yunet in place of the usual one, and `long_side` that of yunet's frame.
+    `square` is for single pictures, where time does not press: see `BlazeFace`.
     Raises WeightsError where the weights are missing or cannot be read.
     """
     least = KEEP_SHARE * (DEFAULTS[backend].score if score is None else score)
@@ -52,7 +54,7 @@ def create(
             # Only whoever runs it pays for LiteRT.
             from services.detector.blazeface import BlazeFace
 
-            return BlazeFace(score=least, threads=threads, weights=weights)
+            return BlazeFace(score=least, threads=threads, weights=weights, square=square)
         case "yunet":
             return YuNet(weights or yunet_path(), score=least, long_side=long_side)
         case "haar":

@@ -111,17 +111,18 @@ def test_a_picture_is_fitted_into_the_input(shape: tuple[int, int], scale: float
 
 
 @pytest.mark.parametrize(
-    ("shape", "size", "corner"),
+    ("shape", "square", "size", "corner"),
     [
-        ((192, 192), (192, 192), (0, 0)),
-        ((108, 192), (128, 192), (0, 10)),
-        ((192, 100), (192, 128), (14, 0)),
+        ((192, 192), False, (192, 192), (0, 0)),
+        ((108, 192), False, (128, 192), (0, 6)),
+        ((192, 100), False, (192, 128), (9, 0)),
+        ((192, 100), True, (192, 192), (0, 0)),
     ],
 )
 def test_it_lies_amid_black(
-    shape: tuple[int, int], size: tuple[int, int], corner: tuple[int, int]
+    shape: tuple[int, int], square: bool, size: tuple[int, int], corner: tuple[int, int]
 ) -> None:
-    picture, (left, top) = letterbox(np.full((*shape, 3), (0, 51, 255), np.uint8))
+    picture, (left, top) = letterbox(np.full((*shape, 3), (0, 51, 255), np.uint8), square)
     assert picture.shape == (*size, 3)
     assert (left, top) == corner
     inside = picture[top : top + shape[0], left : left + shape[1]]
