@@ -114,8 +114,8 @@ def test_a_picture_is_fitted_into_the_input(shape: tuple[int, int], scale: float
     ("shape", "square", "size", "corner"),
     [
         ((192, 192), False, (192, 192), (0, 0)),
-        ((108, 192), False, (128, 192), (0, 6)),
-        ((192, 100), False, (192, 128), (9, 0)),
+        ((108, 192), False, (128, 192), (0, 10)),
+        ((192, 100), False, (192, 128), (14, 0)),
         ((192, 100), True, (192, 192), (0, 0)),
     ],
 )
