@@ -60,6 +60,12 @@ def text_color(background: Color) -> Color:
     return BLACK if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else WHITE
 
 
+def ink(background: str) -> str:
+    """Return what `text_color` does, of a colour `#rrggbb` and as one."""
+    blue, green, red = text_color(bgr(background))
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
 def _color(label: str, taken: Iterable[str]) -> str:
     name = meaning(label)
     usual = COLORS.get(name)

@@ -86,16 +86,12 @@ def require() -> None:
 def to_html(report: Report) -> str:
     """Return the report as a page; the packages that `require` looks for must be there."""
     # Imported here, so that the figures alone need none of it.
-    import jinja2
-
     from models.evaluation import charts
+    from shared.pages import templates
 
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"percent": percent, "range": interval, "picture": picture}
     evaluation = report.evaluation
-    return environment.from_string(TEMPLATE.read_text("utf-8")).render(
+    pages = templates(TEMPLATE.parent, percent=percent, range=interval, picture=picture)
+    return pages.get_template(TEMPLATE.name).render(
         report=report,
         facts=report.facts,
         evaluation=evaluation,

@@ -10,10 +10,9 @@ import numpy as np
 from models.alignment import CROP, align
 from services.detector.detection import Detection, FaceDetector, Image
 from services.detector.looks import Looks
-from services.detector.tiling import Tiling, merge, search
+from services.detector.tiling import Tiling
 from services.detector.tracking import Tracker
 from shared.messages import Face, Faces, Frame, Header, Message, common_fields
-from shared.pixels import image
 
 
 @dataclass(slots=True)
@@ -45,10 +44,8 @@ class DetectorStage:
         a track, `leave_after` the seconds of absence that end one. Each of `helpers`, detectors
         like the first, searches a frame of those that `look_ahead` is told.
         """
-        self._detector = detector
         self._looks = Looks(detector, tiling, helpers)
         self._ids = ids
-        self._tiling = tiling
         self._score = score
         self._leave_after = leave_after
         self._shards = shards
@@ -65,11 +62,10 @@ class DetectorStage:
         if not header.is_data:
             return [self._message(header, shard, ()) for shard in range(self._shards)]
         stream = self._stream(header)
-        found = self._looks.find(message, stream.frames)
+        frame, found = self._looks.find(message, stream.frames)
         stream.frames += 1
-        frame = image(message)
-        close_ups = self._tiling.close_ups(frame, stream.tracker.missing(found, header.pts))
-        found = merge([*found, *search(self._detector, frame, close_ups)])
+        missing = stream.tracker.missing(found, header.pts)
+        found = self._looks.find_missing(frame, found, missing)
         tracked = stream.tracker.update(found, header.pts)
         return [self._answer(header, frame, shard, tracked) for shard in range(self._shards)]
 

@@ -10,7 +10,7 @@ import msgspec
 
 from services.display.news import FaceState, Happening, Look, News, SpanRow, StreamNow, StreamState
 from services.display.timeline import Span, Timeline
-from shared.colors import bgr, colors, text_color
+from shared.colors import colors, ink
 from shared.join import Joined
 from shared.messages import Emotion, EmotionFace, Event, Frame
 
@@ -145,12 +145,7 @@ class Board:
 
 
 def _looks(labels: tuple[str, ...]) -> list[Look]:
-    return [Look(label, color, _ink(color)) for label, color in colors(labels).items()]
-
-
-def _ink(color: str) -> str:
-    blue, green, red = text_color(bgr(color))
-    return f"#{red:02x}{green:02x}{blue:02x}"
+    return [Look(label, color, ink(color)) for label, color in colors(labels).items()]
 
 
 def _state(stream: _Stream, now: float) -> StreamState:

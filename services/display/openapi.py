@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 import markupsafe
 import msgspec
 
 from services.display.controls import Command
 from services.display.news import Happening, State
+from shared.pages import templates
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 REFERENCE: Final = "#/components/schemas/"
@@ -54,16 +54,9 @@ def document() -> dict[str, Any]:
 @functools.cache
 def page() -> str:
     """Return the page that shows the document."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    environment.filters |= {"kind": kind, "marked": _marked, "linked": _linked}
-    return environment.get_template("api.html").render(document())
+    pages = templates(TEMPLATES, kind=kind, marked=_marked, linked=_linked)
+    pages.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    return pages.get_template("api.html").render(document())
 
 
 def kind(schema: dict[str, Any]) -> str:

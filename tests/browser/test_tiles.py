@@ -106,21 +106,6 @@ def test_the_keyboard_alone_opens_leaves_and_steps_through_the_streams(
     expect(page.locator("#faces-title")).to_have_text("Faces now of door")
 
 
-def test_a_camera_that_is_gone_is_grayed_and_says_since_when(page: Page, two: Feed) -> None:
-    open_page(page, two, boxes=6)
-    two.playing.remove("garden")
-    gone = page.locator(".tile[data-stream=garden]")
-    expect(gone.locator(".notice")).to_contain_text("No frame since", timeout=AWAY)
-    expect(gone).to_have_class("tile gone")
-    expect(page.locator(".tile[data-stream=door]")).not_to_have_class("tile gone")
-    keep(page, "gone")
-    page.reload()
-    expect(gone.locator(".notice")).to_contain_text("No frame since", timeout=AWAY)
-    page.wait_for_function(
-        "() => document.querySelector('.tile[data-stream=garden] canvas').width === 1280"
-    )
-
-
 def test_the_page_fits_a_phone(page: Page, two: Feed) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     wide = "document.documentElement.scrollWidth"

@@ -8,7 +8,6 @@ import msgpack
 import pytest
 import zmq
 
-from shared.bus import Bus
 from shared.messages import Emotion, Event, Message
 from shared.wire import encode
 from tests.examples import CLIENTS, FOLDER, client
@@ -36,14 +35,6 @@ def until(condition, *send, process=None, timeout=30.0):
         for one in send:
             one()
         time.sleep(0.02)
-
-
-@pytest.fixture
-def publisher():
-    with Bus("test") as bus:
-        publisher = bus.publisher("tcp://127.0.0.1:*", 0)
-        yield publisher
-        publisher.close()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from services.cli.subscribe import ENDPOINT
-from shared.bus import Bus
 from shared.config import Config
 from shared.messages import Emotion, Event, Message
 
@@ -40,14 +39,6 @@ def emotion(stream="cam1"):
     return Message(
         Emotion(stream=stream, **HEADER, model="m", faces=(), part=0, parts=1, degraded=False)
     )
-
-
-@pytest.fixture
-def publisher():
-    with Bus("test") as bus:
-        publisher = bus.publisher("tcp://127.0.0.1:*", 0)
-        yield publisher
-        publisher.close()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from services.cli.recognition import RecognizedFace, Recognizer
 from services.cli.results.report_text import percent, place
 from services.cli.results.thumbnails import data_url
-from shared.colors import bgr, colors, text_color
+from shared.colors import colors, ink
 from shared.errors import RecordingError
 
 Image: TypeAlias = NDArray[np.uint8]
@@ -77,29 +77,21 @@ def write(
 
 def _html(cards: Sequence[Card], unreadable: Mapping[str, str], recognizer: Recognizer) -> str:
     # Imported here, so that the tables alone need none of it.
-    import jinja2
+    from shared.pages import templates
 
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"percent": percent, "place": place}
+    pages = templates(TEMPLATE.parent, percent=percent, place=place)
     given = colors(recognizer.model.labels)
     count = Counter(face.label for card in cards for face in card.faces)
-    return environment.from_string(TEMPLATE.read_text("utf-8")).render(
+    return pages.get_template(TEMPLATE.name).render(
         cards=cards[:MOST_CARDS],
         photos=len(cards),
         empty=sum(not card.faces for card in cards),
         unreadable=unreadable,
-        colors={label: (color, _ink(color)) for label, color in given.items()},
+        colors={label: (color, ink(color)) for label, color in given.items()},
         index={label: number for number, label in enumerate(given)},
         count={label: count[label] for label in given if count[label]},
         recognizer=recognizer,
     )
-
-
-def _ink(color: str) -> str:
-    """Return the colour of text upon a colour."""
-    return "#{:02x}{:02x}{:02x}".format(*text_color(bgr(color)))
 
 
 def _small(picture: Image) -> Image:

@@ -137,15 +137,8 @@ def _of_video(folder: Path, video: Path | None) -> dict[str, str]:
 
 def _html(page: dict[str, Any]) -> str:
     # Imported here, so that tables alone need none of it.
-    import jinja2
+    from shared.pages import templates
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    environment.filters |= {write.__name__: write for write in report_text.FILTERS}
-    return environment.get_template(NAME).render(page)
+    pages = templates(TEMPLATES, **{write.__name__: write for write in report_text.FILTERS})
+    pages.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    return pages.get_template(NAME).render(page)
