@@ -18,6 +18,9 @@ test: $(STAMP)  ## run the tests
 check: $(STAMP)  ## check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	@# mypy does not follow the import hook of an editable install, but it follows links.
+	@mkdir -p .typing/emostream
+	@ln -sfn ../../emostream/__init__.py ../../emostream/__main__.py ../../services ../../shared ../../models .typing/emostream/
 	$(BIN)/mypy
 
 format: $(STAMP)  ## format the code
@@ -34,4 +37,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 clean:  ## remove the environment and what tools left
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .typing *.egg-info

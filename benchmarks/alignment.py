@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 
 from benchmarks.scenes import clear_faces
-from models.alignment import align
-from models.classifier import Classifier, load
-from models.data import Faces, protocol_b, read
-from models.evaluation.scenes import Image, background, paste
-from services.detector.backends import Backend, create
-from services.detector.detection import Detection, FaceDetector
+from emostream.models.alignment import align
+from emostream.models.classifier import Classifier, load
+from emostream.models.data import Faces, protocol_b, read
+from emostream.models.evaluation.scenes import Image, background, paste
+from emostream.services.detector.backends import Backend, create
+from emostream.services.detector.detection import Detection, FaceDetector
 
 SIDE = 192
 PADDING = SIDE

@@ -22,14 +22,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models import LABELS, Classifier, data, load
-from models.evaluation.scenes import Style
-from models.progress import Progress
-from services.classifier.baseline import Baseline, neutral_of
-from services.classifier.smoothing import NS
-from services.cli.evaluate_scenes import DEFAULTS, Finder, find
-from services.detector.backends import create
-from shared.meanings import meaning
+from emostream.models import LABELS, Classifier, data, load
+from emostream.models.evaluation.scenes import Style
+from emostream.models.progress import Progress
+from emostream.services.classifier.baseline import Baseline, neutral_of
+from emostream.services.classifier.smoothing import NS
+from emostream.services.cli.evaluation.scenes import DEFAULTS, Finder, find
+from emostream.services.detector.backends import create
+from emostream.shared.label_synonyms import meaning
 
 Floats = NDArray[np.float64]
 

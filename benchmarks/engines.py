@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import psutil
 
-from models import data, load, weights
-from models.classifier import Classifier
-from models.sketches import sketches
-from shared.errors import EmostreamError, SourceError
+from emostream.models import data, load, weights
+from emostream.models.classifier import Classifier
+from emostream.models.sketches import sketches
+from emostream.shared.errors import EmostreamError, SourceError
 
 BATCHES = (1, 8, 32)
 HEADER = (
@@ -103,7 +103,7 @@ def agreements(paths: Sequence[Path], folder: Path) -> list[list[str]]:
 
 def exported(source: Path, folder: Path, faces: np.ndarray) -> list[Path]:
     """Return the Keras file and its exports: those beside it, and what lacks made in `folder`."""
-    from models.export import export, target
+    from emostream.models.export import export, target
 
     paths = [source]
     for engine, precision in (("litert", "float16"), ("litert", "int8"), ("onnxruntime", None)):

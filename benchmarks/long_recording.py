@@ -13,9 +13,9 @@ from typing import Any
 
 import psutil
 
-from models.progress import Progress
-from services.capture.demo import Demo
-from services.recorder.video import VideoWriter
+from emostream.models.progress import Progress
+from emostream.services.capture.demo.scene import Demo
+from emostream.services.recorder.video import VideoWriter
 
 SCENES = 400  # pictures of the demo that are drawn; the recording repeats them
 EVERY = 2.0  # seconds between two looks at the memory
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         path = film(Path(folder) / "film.mp4", chosen.frames, chosen.fps)
-        command = [sys.executable, "-m", "services.cli.main", "analyze", str(path)]
+        command = [sys.executable, "-m", "emostream", "analyze", str(path)]
         command += ["--no-video", "--json", "--out", folder]
         log = Path(folder) / "log.json"
         with log.open("w", encoding="utf-8") as out:

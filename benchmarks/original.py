@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.cli.bench_runs import Timing, steady
-from shared.errors import EmostreamError, SourceError
+from benchmarks.analyze.runs import Timing, steady
+from emostream.shared.errors import EmostreamError, SourceError
 
 Image = NDArray[np.uint8]
 

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.analyze.command import Commands, analysis, make_clips
+from benchmarks.analyze.runs import Clip, finish
+from benchmarks.analyze.view import Speed
 from benchmarks.clips import FPS
-from services.cli.bench_analyze import Commands, analysis, make_clips
-from services.cli.bench_analyze_view import Speed
-from services.cli.bench_runs import Clip, finish
-from shared.errors import EmostreamError
+from emostream.shared.errors import EmostreamError
 
 FER = Path(__file__).with_name("fer_video.py")
 VERSION = "import importlib.metadata; print(importlib.metadata.version('fer'))"

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.data import Faces, read
-from models.evaluation import slices
-from models.evaluation.scenes import Image
+from emostream.models.data import Faces, read
+from emostream.models.evaluation import slices
+from emostream.models.evaluation.scenes import Image
 
 PEOPLE = {
     "face-demographics-walking": 2,

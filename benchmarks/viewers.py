@@ -25,11 +25,11 @@ import numpy as np
 import psutil
 from websockets.sync.client import connect
 
-from models.labels import LABELS
-from services.capture.demo import Demo
-from shared.bus import LIVE_HWM, Bus
-from shared.errors import EmostreamError
-from shared.messages import Emotion, EmotionFace, Frame, Message
+from emostream.models.labels import LABELS
+from emostream.services.capture.demo.scene import Demo
+from emostream.shared.bus import LIVE_HWM, Bus
+from emostream.shared.errors import EmostreamError
+from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
 
 FPS = 25
 # Drawn once and played over and over, to and fro, so that drawing costs nothing meanwhile.
@@ -133,7 +133,7 @@ def display(endpoint: str) -> Iterator[tuple[psutil.Process, str]]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("wb") as output:
-            command = [sys.executable, "-m", "services.cli.main", "display", *words]
+            command = [sys.executable, "-m", "emostream", "display", *words]
             process = subprocess.Popen(command, stderr=output)
         try:
             yield psutil.Process(process.pid), _address(process, log)

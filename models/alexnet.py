@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from models.labels import FER2013, LABELS
+from emostream.models.labels import FER2013, LABELS
 
 HEADS: Final = {"ferplus": len(LABELS), "fer2013": len(FER2013)}
 

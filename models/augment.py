@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.data import Bytes, Floats
+from emostream.models.data import Bytes, Floats
 
 Targets: TypeAlias = dict[str, Floats]
 

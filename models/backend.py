@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from threading import Lock, current_thread, main_thread
 from types import ModuleType
 
-from shared.errors import ModelError
+from emostream.shared.errors import ModelError
 
 SETTINGS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",

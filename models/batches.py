@@ -8,10 +8,10 @@ from typing import Final, Literal, TypeVar
 
 import numpy as np
 
-from models import data
-from models.augment import Targets, augment, mixup
-from models.data import Bytes, Faces
-from models.labels import FER2013, LABELS
+from emostream.models import data
+from emostream.models.augment import Targets, augment, mixup
+from emostream.models.data import Bytes, Faces
+from emostream.models.labels import FER2013, LABELS
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""From a trained net to the models that are shipped: python -m models.calibrate."""
+"""From a trained net to the models that are shipped: python -m emostream.models.calibrate."""
 
 import argparse
 import shutil
@@ -12,11 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from models import alexnet, data, spec, weights
-from models.data import Faces
-from models.evaluation.scores import Labels, Probabilities, Scores, negative_log_likelihood, score
-from models.labels import FER2013, LABELS
-from shared.errors import EmostreamError
+from emostream.models import alexnet, data, spec, weights
+from emostream.models.data import Faces
+from emostream.models.evaluation.scores import (
+    Labels,
+    Probabilities,
+    Scores,
+    negative_log_likelihood,
+    score,
+)
+from emostream.models.labels import FER2013, LABELS
+from emostream.shared.errors import EmostreamError
 
 SHIPPED: Final = {"ferplus": "alexnet-fer", "fer2013": "alexnet-fer2013"}
 NAMES: Final = {"ferplus": LABELS, "fer2013": FER2013}
@@ -117,7 +123,9 @@ def ship(net: Any, head: str, faces: Faces, chosen: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Calibrate as the command line says, return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m models.calibrate", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m emostream.models.calibrate", description=__doc__
+    )
     parser.add_argument("trained", type=Path, help="average.keras of the last epoch")
     parser.add_argument("--out", type=Path, default=weights.FOLDER, help="folder (%(default)s)")
     parser.add_argument("--data", type=Path, default=data.FOLDER, help="folder (%(default)s)")

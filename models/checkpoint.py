@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-from models import weights
-from shared.errors import WeightsError
+from emostream.models import weights
+from emostream.shared.errors import WeightsError
 
 TRAINED, AVERAGE, HISTORY = "trained.keras", "average.keras", "history.csv"
 

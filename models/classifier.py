@@ -7,13 +7,13 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models import engines, spec, weights
-from models.alignment import CROP
-from models.engines import Engine
-from models.faces import Bytes, by_size, colour, gray
-from models.inputs import prepare
-from models.spec import Spec
-from shared.errors import ModelError, WeightsError
+from emostream.models import engines, spec, weights
+from emostream.models.alignment import CROP
+from emostream.models.engines import Engine
+from emostream.models.faces import Bytes, by_size, colour, gray
+from emostream.models.inputs import prepare
+from emostream.models.spec import Spec
+from emostream.shared.errors import ModelError, WeightsError
 
 Probabilities: TypeAlias = NDArray[np.float32]
 
@@ -124,7 +124,7 @@ def load(
 
 
 def _keras(model: Any) -> Engine:
-    from models.engines.keras import KerasEngine
+    from emostream.models.engines.keras import KerasEngine
 
     return KerasEngine(model)
 

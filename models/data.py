@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.labels import LABELS
-from shared.errors import SourceError
+from emostream.models.labels import LABELS
+from emostream.shared.errors import SourceError
 
 FOLDER: Final = Path("../shared/data/fer")
 SPLITS: Final = ("Training", "PublicTest")

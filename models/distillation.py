@@ -8,12 +8,12 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
-from models.alexnet import HEADS
-from models.augment import Targets
-from models.checkpoint import load_net
-from models.data import Bytes, Floats
-from models.progress import Progress
-from shared.errors import WeightsError
+from emostream.models.alexnet import HEADS
+from emostream.models.augment import Targets
+from emostream.models.checkpoint import load_net
+from emostream.models.data import Bytes, Floats
+from emostream.models.progress import Progress
+from emostream.shared.errors import WeightsError
 
 BATCH: Final = 256
 

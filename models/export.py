@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from models import engines, spec, weights
-from models.classifier import Classifier
-from models.engines import keras as keras_engine
-from models.faces import Bytes
-from models.float16 import halve
-from models.spec import Spec
-from shared.errors import ModelError
+from emostream.models import engines, spec, weights
+from emostream.models.classifier import Classifier
+from emostream.models.engines import keras as keras_engine
+from emostream.models.faces import Bytes
+from emostream.models.float16 import halve
+from emostream.models.spec import Spec
+from emostream.shared.errors import ModelError
 
 # By engine, the default first; each with what the file's name gets.
 PRECISIONS: Final = {

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ModelError
+from emostream.shared.errors import ModelError
 
 Bytes: TypeAlias = NDArray[np.uint8]
 TO_GRAY = {3: cv2.COLOR_BGR2GRAY, 4: cv2.COLOR_BGRA2GRAY}

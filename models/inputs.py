@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.faces import Bytes
-from models.spec import Spec
+from emostream.models.faces import Bytes
+from emostream.models.spec import Spec
 
 Floats = NDArray[np.float32]
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from models.faces import Bytes
+from emostream.models.faces import Bytes
 
 SIDE = 64
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from models.engines import Engine, Shape
-from models.labels import LABELS
-from shared.errors import WeightsError
+from emostream.models.engines import Engine, Shape
+from emostream.models.labels import LABELS
+from emostream.shared.errors import WeightsError
 
 Label = Annotated[str, Meta(pattern=r"^\S(.*\S)?$")]
 Pixels = Annotated[int, Meta(ge=1, le=4096)]

@@ -10,14 +10,14 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from models import alexnet, checkpoint, data
-from models.augment import Targets
-from models.batches import batches, targets
-from models.checkpoint import Row, State
-from models.data import Faces
-from models.distillation import blended, taught
-from models.progress import Progress
-from shared.errors import ModelError, WeightsError
+from emostream.models import alexnet, checkpoint, data
+from emostream.models.augment import Targets
+from emostream.models.batches import batches, targets
+from emostream.models.checkpoint import Row, State
+from emostream.models.data import Faces
+from emostream.models.distillation import blended, taught
+from emostream.models.progress import Progress
+from emostream.shared.errors import ModelError, WeightsError
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.engines import ENGINES, SUFFIXES, check, installed
-from shared.errors import WeightsError
+from emostream.models.engines import ENGINES, SUFFIXES, check, installed
+from emostream.shared.errors import WeightsError
 
 FOLDER: Final = Path(__file__).parent / "weights"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.scraping import Scrape
+from emostream.shared.scraping import Scrape
 
 GIVEN = "emostream_frames_given_total"
 TAKEN = "emostream_frames_taken_total"

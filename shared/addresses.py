@@ -4,7 +4,7 @@ import ipaddress
 import re
 from typing import Final
 
-from shared.errors import ConfigError
+from emostream.shared.errors import ConfigError
 
 PORT_STEP: Final = 100
 LAST_PORT: Final = 65_535

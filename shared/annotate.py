@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.colors import Color, bgr, colors, text_color
-from shared.messages import Box, EmotionFace
+from emostream.shared.colors import Color, bgr, colors, text_color
+from emostream.shared.messages import Box, EmotionFace
 
 Image = NDArray[np.uint8]
 OUTLINE: Final = (32, 32, 32)

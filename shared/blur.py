@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.control import Switch
-from shared.join import Joined
-from shared.messages import Box
-from shared.pixels import image
+from emostream.shared.control import Switch
+from emostream.shared.join import Joined
+from emostream.shared.messages import Box
+from emostream.shared.pixels import image
 
 Image = NDArray[np.uint8]
 

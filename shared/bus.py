@@ -10,10 +10,10 @@ from typing import Self
 import msgspec
 import zmq
 
-from shared.addresses import TCP, check_exposure, shifted
-from shared.errors import BusError, MessageError
-from shared.messages import Message, frame_part
-from shared.wire import decode, encode
+from emostream.shared.addresses import TCP, check_exposure, shifted
+from emostream.shared.errors import BusError, MessageError
+from emostream.shared.messages import Message, frame_part
+from emostream.shared.wire import decode, encode
 
 # What a publisher still sends when it closes, in ms; a subscriber has nothing to send.
 PUBLISHER_LINGER = 2000

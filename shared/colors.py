@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Final
 
-from shared.meanings import meaning
+from emostream.shared.label_synonyms import meaning
 
 Color = tuple[int, int, int]
 

@@ -5,8 +5,8 @@ from typing import Final
 
 import msgspec
 
-from shared.errors import MessageError
-from shared.messages import Control
+from emostream.shared.errors import MessageError
+from emostream.shared.messages import Control
 
 RECORD: Final = "record"
 BLUR: Final = "blur"

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from shared.messages import Frame, Message
+from emostream.shared.messages import Frame, Message
 
 Dropped = Callable[[Message, str], None]
 # What a patient inbox keeps of a topic, and how many seconds more it is patient, in which what has

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from shared.bus import Receiver
-from shared.metrics import Gaps
+from emostream.shared.bus import Receiver
+from emostream.shared.metrics import Gaps
 
 
 class Inlet:

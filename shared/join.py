@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from shared.messages import Emotion, EmotionFace, Frame, Message
+from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
 
 
 @dataclass(frozen=True, slots=True)

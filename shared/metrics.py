@@ -16,9 +16,9 @@ from prometheus_client import (
     make_wsgi_app,
 )
 
-from shared.errors import BusError
-from shared.health import Health
-from shared.messages import Emotion, Faces, Message, frame_part
+from emostream.shared.errors import BusError
+from emostream.shared.health import Health
+from emostream.shared.messages import Emotion, Faces, Message, frame_part
 
 SECONDS = (
     *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.0225, 0.025),

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import MessageError
-from shared.messages import Faces, Frame, Message
+from emostream.shared.errors import MessageError
+from emostream.shared.messages import Faces, Frame, Message
 
 Image = NDArray[np.uint8]
 

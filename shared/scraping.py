@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from shared import histogram
+from emostream.shared import histogram
 
 TIMEOUT = 1.0
 WINDOW = 10.0

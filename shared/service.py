@@ -12,19 +12,19 @@ from typing import Self, TypeAlias
 
 from prometheus_client import CollectorRegistry
 
-from shared.addresses import check_exposure, shifted_port
-from shared.bus import Bus, Publisher, Receiver, Subscription
-from shared.config import Config
-from shared.errors import EmostreamError, MessageError
-from shared.health import Health
-from shared.inbox import Inbox, LiveInbox
-from shared.inlet import Inlet
-from shared.messages import AnyHeader, Message, stamped
-from shared.metrics import Gaps, MetricsServer, StageMetrics
-from shared.parent import follow_parent
-from shared.readiness import ReadinessLog
-from shared.sequence import Sequence
-from shared.terminal import Terminal
+from emostream.shared.addresses import check_exposure, shifted_port
+from emostream.shared.bus import Bus, Publisher, Receiver, Subscription
+from emostream.shared.config import Config
+from emostream.shared.errors import EmostreamError, MessageError
+from emostream.shared.health import Health
+from emostream.shared.inbox import Inbox, LiveInbox
+from emostream.shared.inlet import Inlet
+from emostream.shared.messages import AnyHeader, Message, stamped
+from emostream.shared.metrics import Gaps, MetricsServer, StageMetrics
+from emostream.shared.parent import follow_parent
+from emostream.shared.readiness import ReadinessLog
+from emostream.shared.replay_sequence import Sequence
+from emostream.shared.terminal import Terminal
 
 TAKE_TIMEOUT = 0.2
 # Messages that a stage is told of before their turn.

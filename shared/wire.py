@@ -7,8 +7,16 @@ from typing import Any, Final
 import msgpack
 import msgspec
 
-from shared.errors import MessageError
-from shared.messages import KINDS, STREAM_PATTERN, AnyHeader, Buffer, Faces, Frame, Message
+from emostream.shared.errors import MessageError
+from emostream.shared.messages import (
+    KINDS,
+    STREAM_PATTERN,
+    AnyHeader,
+    Buffer,
+    Faces,
+    Frame,
+    Message,
+)
 
 VERSION: Final = 1
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.labels import LABELS
-from services.recorder.store import Store
-from shared.messages import Box, Emotion, EmotionFace, Event, Frame
+from emostream.models.labels import LABELS
+from emostream.services.recorder.archive.writer import Store
+from emostream.shared.messages import Box, Emotion, EmotionFace, Event, Frame
 
 NS = 10**9
 FIRST_TRACK = 1_700_000_000 << 20

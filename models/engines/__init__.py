@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import WeightsError
+from emostream.shared.errors import WeightsError
 
 Shape: TypeAlias = tuple[int | None, ...]
 Sizes: TypeAlias = tuple[int, ...]
@@ -73,7 +73,7 @@ def load(path: Path, intra_op: int | None, inter_op: int) -> Engine:
     """
     name = SUFFIXES[path.suffix]
     require(name)
-    engine: Engine = importlib.import_module(f"models.engines.{name}").load(
+    engine: Engine = importlib.import_module(f"emostream.models.engines.{name}").load(
         path, intra_op, inter_op
     )
     return engine

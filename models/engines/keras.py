@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backend import import_tensorflow, use_threads
-from models.engines import Sizes
-from models.engines.legacy import readable
-from shared.errors import WeightsError
+from emostream.models.backend import import_tensorflow, use_threads
+from emostream.models.engines import Sizes
+from emostream.models.engines.legacy import readable
+from emostream.shared.errors import WeightsError
 
 
 class KerasEngine:

@@ -8,9 +8,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from models.backend import quiet
-from models.engines import Sizes
-from shared.errors import WeightsError
+from emostream.models.backend import quiet
+from emostream.models.engines import Sizes
+from emostream.shared.errors import WeightsError
 
 
 class LiteRTEngine:

@@ -8,8 +8,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from models.engines import Sizes
-from shared.errors import WeightsError
+from emostream.models.engines import Sizes
+from emostream.shared.errors import WeightsError
 
 # They have no common base of their own.
 FAILURES: Final = (

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from models.evaluation.curves import Curves
-from models.evaluation.judge import Bin
+from emostream.models.evaluation.curves import Curves
+from emostream.models.evaluation.judge import Bin
 
 # Stand-ins that no chart uses otherwise; the page's colours take their place.
 INK, SOFT, FIRST, SECOND, THIRD = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.scenes import Style
+from emostream.models.evaluation.scenes import Style
 
 Image: TypeAlias = NDArray[np.uint8]
 Spoil: TypeAlias = Callable[[Image, np.random.Generator], Image]

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import TypeAlias
 
-from shared.errors import SourceError
+from emostream.shared.errors import SourceError
 
 Curves: TypeAlias = dict[str, list[float]]
 

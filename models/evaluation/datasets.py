@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models import data
-from models.faces import gray
-from models.inputs import resize
-from models.labels import FER2013, LABELS
-from shared.errors import SourceError
-from shared.meanings import meaning
+from emostream.models import data
+from emostream.models.faces import gray
+from emostream.models.inputs import resize
+from emostream.models.labels import FER2013, LABELS
+from emostream.shared.errors import SourceError
+from emostream.shared.label_synonyms import meaning
 
 Labels: TypeAlias = NDArray[np.intp]
 Images: TypeAlias = NDArray[np.uint8] | list[NDArray[np.uint8]]

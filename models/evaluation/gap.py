@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.datasets import Dataset
-from models.evaluation.judge import Predictor, predict
-from models.evaluation.scores import Interval, gap, wilson
+from emostream.models.evaluation.datasets import Dataset
+from emostream.models.evaluation.judge import Predictor, predict
+from emostream.models.evaluation.scores import Interval, gap, wilson
 
 Floats = NDArray[np.float64]
 NEAR = 1 / 3  # of the face's side: how far the middle of its box may lie from its own

@@ -7,12 +7,12 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models import data
-from models.evaluation.datasets import Dataset, Images, from_fer
-from models.evaluation.scores import Labels, Probabilities, Scores, reliability, score
-from models.evaluation.slices import Slice, slices
-from models.faces import gray
-from models.labels import LABELS
+from emostream.models import data
+from emostream.models.evaluation.datasets import Dataset, Images, from_fer
+from emostream.models.evaluation.scores import Labels, Probabilities, Scores, reliability, score
+from emostream.models.evaluation.slices import Slice, slices
+from emostream.models.faces import gray
+from emostream.models.labels import LABELS
 
 CHUNK: Final = 256  # faces between two states of a progress bar
 WORST: Final = 20

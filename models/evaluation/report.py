@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.curves import Curves
-from models.evaluation.gap import Gap
-from models.evaluation.judge import Evaluation
-from models.evaluation.robustness import Robustness
-from shared.errors import ConfigError
+from emostream.models.evaluation.curves import Curves
+from emostream.models.evaluation.gap import Gap
+from emostream.models.evaluation.judge import Evaluation
+from emostream.models.evaluation.robustness import Robustness
+from emostream.shared.errors import ConfigError
 
 TEMPLATE: Final = Path(__file__).with_name("report.html")
 ENLARGED: Final = 96  # pixels that a mistake's picture has at least
@@ -86,8 +86,8 @@ def require() -> None:
 def to_html(report: Report) -> str:
     """Return the report as a page; the packages that `require` looks for must be there."""
     # Imported here, so that the figures alone need none of it.
-    from models.evaluation import charts
-    from shared.pages import templates
+    from emostream.models.evaluation import charts
+    from emostream.shared.pages import templates
 
     evaluation = report.evaluation
     pages = templates(TEMPLATE.parent, percent=percent, range=interval, picture=picture)

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.evaluation.conditions import CONDITIONS, Condition
-from models.evaluation.datasets import Dataset
-from models.evaluation.judge import Predictor, Tell, predict
-from models.evaluation.scores import Interval, wilson
+from emostream.models.evaluation.conditions import CONDITIONS, Condition
+from emostream.models.evaluation.datasets import Dataset
+from emostream.models.evaluation.judge import Predictor, Tell, predict
+from emostream.models.evaluation.scores import Interval, wilson
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.labels import LABELS
+from emostream.models.labels import LABELS
 
 Probabilities = NDArray[np.float32]
 Labels = NDArray[np.intp]

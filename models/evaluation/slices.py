@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.datasets import Dataset, Images
-from models.evaluation.scores import Interval, wilson
-from models.faces import gray
+from emostream.models.evaluation.datasets import Dataset, Images
+from emostream.models.evaluation.scores import Interval, wilson
+from emostream.models.faces import gray
 
 Mask: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]

@@ -5,7 +5,7 @@ from enum import Enum, auto
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from shared.errors import SourceError
+from emostream.shared.errors import SourceError
 
 NETWORK_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "tcp", "udp")
 LONGEST_NAME = 64

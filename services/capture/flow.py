@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from shared.messages import Emotion, Message
+from emostream.shared.messages import Emotion, Message
 
 # A frame that is not answered within these seconds was lost; the next one need not wait for it.
 PATIENCE: Final = 2.0

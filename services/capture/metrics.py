@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.capture.source import State, Status
+from emostream.services.capture.source_thread import State, Status
 
 
 class SourceCollector(Collector):

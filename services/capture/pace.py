@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator
 from typing import Protocol, TypeAlias
 
-from services.capture.pictures import Picture
+from emostream.services.capture.picture import Picture
 
 Pictures: TypeAlias = Generator[Picture, None, None]
 

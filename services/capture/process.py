@@ -5,17 +5,17 @@ from collections.abc import Mapping
 
 import cv2
 
-from services.capture.flow import Flow
-from services.capture.frames import Framer
-from services.capture.lossless import give_all
-from services.capture.metrics import SourceCollector
-from services.capture.pictures import Picture
-from services.capture.source import State, Status
-from services.capture.sources import Sources
-from shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
-from shared.config import Config
-from shared.messages import Frame, stamped
-from shared.service import TAKE_TIMEOUT, Service
+from emostream.services.capture.flow import Flow
+from emostream.services.capture.framer import Framer
+from emostream.services.capture.lossless.delivery import give_all
+from emostream.services.capture.metrics import SourceCollector
+from emostream.services.capture.picture import Picture
+from emostream.services.capture.source_set import Sources
+from emostream.services.capture.source_thread import State, Status
+from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
+from emostream.shared.config import Config
+from emostream.shared.messages import Frame, stamped
+from emostream.shared.service import TAKE_TIMEOUT, Service
 
 
 def run(config: Config, instance: int) -> None:

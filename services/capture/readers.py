@@ -7,13 +7,13 @@ from pathlib import Path
 
 import cv2
 
-from services.capture.address import Kind, camera_device, kind_of, local_path
-from services.capture.demo import Demo
-from services.capture.pace import Clock, Pictures, paced
-from services.capture.pictures import Picture, as_bgr
-from services.capture.video import Skipped, file_pictures, network_pictures
-from shared.config import Source
-from shared.errors import SourceError
+from emostream.services.capture.address import Kind, camera_device, kind_of, local_path
+from emostream.services.capture.demo.scene import Demo
+from emostream.services.capture.files.video import Skipped, file_pictures, network_pictures
+from emostream.services.capture.pace import Clock, Pictures, paced
+from emostream.services.capture.picture import Picture, as_bgr
+from emostream.shared.config import Source
+from emostream.shared.errors import SourceError
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 DEFAULT_FPS = 25.0

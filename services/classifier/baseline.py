@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classifier.smoothing import NS
-from shared.errors import ConfigError
+from emostream.services.classifier.smoothing import NS
+from emostream.shared.errors import ConfigError
 
 NEUTRAL: Final = "neutral"
 # What follows is in nats of a label's lead over neutral, ln(p / p of neutral). At rest neutral is

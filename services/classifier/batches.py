@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import Histogram
 
-from shared import pixels
-from shared.errors import ModelError
-from shared.messages import Faces, Message
+from emostream.shared import pixels
+from emostream.shared.errors import ModelError
+from emostream.shared.messages import Faces, Message
 
 Probabilities: TypeAlias = NDArray[np.float32]
 log = logging.getLogger("emostream")

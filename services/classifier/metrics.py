@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 
-from services.classifier.batches import Model
-from shared.messages import Emotion, Event
+from emostream.services.classifier.batches import Model
+from emostream.shared.messages import Emotion, Event
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

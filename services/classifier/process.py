@@ -6,19 +6,19 @@ import logging
 import os
 import sys
 
-from models import Classifier, load
-from services.classifier.baseline import neutral_of
-from services.classifier.metrics import ClassifierMetrics
-from services.classifier.smoothing import Rules
-from services.classifier.stage import ClassifierStage
-from services.classifier.swap import Swap
-from shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
-from shared.config import Classifier as Settings
-from shared.config import Config
-from shared.inbox import FullInbox, LiveInbox
-from shared.messages import Faces, Message
-from shared.sequence import Sequence
-from shared.service import Service
+from emostream.models import Classifier, load
+from emostream.services.classifier.baseline import neutral_of
+from emostream.services.classifier.metrics import ClassifierMetrics
+from emostream.services.classifier.smoothing import Rules
+from emostream.services.classifier.stage import ClassifierStage
+from emostream.services.classifier.swap import Swap
+from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
+from emostream.shared.config import Classifier as Settings
+from emostream.shared.config import Config
+from emostream.shared.inbox import FullInbox, LiveInbox
+from emostream.shared.messages import Faces, Message
+from emostream.shared.replay_sequence import Sequence
+from emostream.shared.service import Service
 
 SWITCH_S = 0.0005
 log = logging.getLogger("emostream")

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from services.classifier.baseline import neutral_of
-from services.classifier.batches import Batches, Model, Probabilities
-from services.classifier.metrics import ClassifierMetrics
-from services.classifier.smoothing import Rules
-from services.classifier.tracks import PartTracks
-from shared.messages import (
+from emostream.services.classifier.baseline import neutral_of
+from emostream.services.classifier.batches import Batches, Model, Probabilities
+from emostream.services.classifier.metrics import ClassifierMetrics
+from emostream.services.classifier.smoothing import Rules
+from emostream.services.classifier.tracks import PartTracks
+from emostream.shared.messages import (
     Emotion,
     EmotionFace,
     Event,

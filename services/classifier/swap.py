@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
-from models import Classifier
-from shared.errors import EmostreamError
+from emostream.models import Classifier
+from emostream.shared.errors import EmostreamError
 
 POLL_S = 1.0
 log = logging.getLogger("emostream")

@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classifier.baseline import Baseline
-from services.classifier.smoothing import NS, Rules, ShownLabel
-from shared.messages import EmotionFace, Event, Face, Faces, common_fields
+from emostream.services.classifier.baseline import Baseline
+from emostream.services.classifier.smoothing import NS, Rules, ShownLabel
+from emostream.shared.messages import EmotionFace, Event, Face, Faces, common_fields
 
 
 @dataclass(slots=True)

@@ -7,18 +7,55 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.cli import supervise
-from services.cli.stages import STAGES
-from shared.config import load
-from shared.errors import EmostreamError
+import emostream
+from emostream.services.cli.processes.stages import STAGES
+from emostream.shared.config import load
+from emostream.shared.errors import EmostreamError
 
 # What a shell says of a program that Ctrl-C ended.
 INTERRUPTED = 130
-# The other commands, each a module of services.cli.
-COMMANDS = (
-    *("analyze", "export", "replay", "subscribe", "top", "doctor", "bench"),
-    *("train", "evaluate", "models"),
-)
+# The commands beside the stages: the module of each, below services.cli, and what it does. It is
+# imported when it is called, so that no command needs another's packages.
+COMMANDS = {
+    "supervise": ("processes.supervise", "starts a stage, and starts it again when it dies"),
+    "analyze": (
+        "analysis.command",
+        "turns videos and photos into tables, a report and annotated video; loses no frame",
+    ),
+    "export": (
+        "export.command",
+        "makes tables of recorded sessions: CSV and Parquet, a folder a stream",
+    ),
+    "replay": (
+        "replay.command",
+        "publishes a recorded session on the bus again, for demos and tests",
+    ),
+    "subscribe": (
+        "subscribe.command",
+        "prints events as they come: a face enters, changes its emotion, leaves",
+    ),
+    "top": (
+        "top.command",
+        "shows rates, latency and losses of each stage, each second; Ctrl-C ends it",
+    ),
+    "doctor": (
+        "doctor.command",
+        "checks this machine before the first run, and says what to do about what is missing",
+    ),
+    "bench": (
+        "bench.command",
+        "measures the pipeline on this machine: drops, latency, memory, time to ready",
+    ),
+    "train": ("training.command", "trains a classifier; `--resume` goes on where it was cut off"),
+    "evaluate": (
+        "evaluation.command",
+        "judges a model: a table here, a page of HTML and JSON in files",
+    ),
+    "models": (
+        "model_files.command",
+        "lists, describes, verifies, exports and fetches models",
+    ),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,23 +73,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser; a stage and a command that is named do not load what others need."""
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser; only the command that `words` begin with has its options."""
     parser = argparse.ArgumentParser(
         prog="emostream", description="Real-time facial emotion recognition as a pipeline."
     )
+    parser.add_argument("--version", action=_Version)
     parser.set_defaults(log_level="info")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for stage, purpose in STAGES.items():
         stage_parser = commands.add_parser(stage, help=purpose, description=purpose)
         add_stage_options(stage_parser)
         stage_parser.set_defaults(run=_run_stage, stage=stage)
-    supervise.add_parser(commands)
-    if not {*STAGES, "supervise"} & {*command}:
-        named = [name for name in COMMANDS if name in command]
-        for name in named or COMMANDS:
-            importlib.import_module(f"services.cli.{name}").add_parser(commands)
+    for name, (module, purpose) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        if name in words:
+            importlib.import_module(f"emostream.services.cli.{module}").add_options(command)
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version; it is looked up only then."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"emostream {emostream.__version__}")
+        parser.exit()
 
 
 def add_stage_options(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +137,7 @@ def _run_stage(options: argparse.Namespace) -> int:
         print(f"{options.config or 'defaults'}: good")
         return 0
     # Imported here, so that one stage does not pay for another's libraries.
-    module = importlib.import_module(f"services.{options.stage}.process")
+    module = importlib.import_module(f"emostream.services.{options.stage}.process")
     module.run(config, options.instance)
     return 0
 

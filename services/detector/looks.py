@@ -6,10 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Final, TypeAlias
 
-from services.detector.detection import Detection, FaceDetector, Image
-from services.detector.tiling import Tiling, merge, search
-from shared.messages import Box, Message
-from shared.pixels import image
+from emostream.services.detector.detection import Detection, FaceDetector, Image
+from emostream.services.detector.tiling import Tiling, merge, search
+from emostream.shared.messages import Box, Message
+from emostream.shared.pixels import image
 
 Key: TypeAlias = tuple[str, str, int, int]
 # A picture as decoded, and its faces, the best score first.

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import cv2
 
-from services.detector.backends import DEFAULTS, create
-from services.detector.stage import DetectorStage
-from services.detector.tiling import Tiling
-from services.detector.tracking import track_ids
-from shared.bus import LIVE_HWM, Subscription
-from shared.config import Config
-from shared.inbox import FullInbox
-from shared.messages import Frame
-from shared.sequence import Sequence
-from shared.service import Service
+from emostream.services.detector.backends import DEFAULTS, create
+from emostream.services.detector.stage import DetectorStage
+from emostream.services.detector.tiling import Tiling
+from emostream.services.detector.tracking import track_ids
+from emostream.shared.bus import LIVE_HWM, Subscription
+from emostream.shared.config import Config
+from emostream.shared.inbox import FullInbox
+from emostream.shared.messages import Frame
+from emostream.shared.replay_sequence import Sequence
+from emostream.shared.service import Service
 
 # Beyond that a recording is not decoded as quickly as its frames are searched.
 MOST_HELPERS = 4

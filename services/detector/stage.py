@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import msgpack
 import numpy as np
 
-from models.alignment import CROP, align
-from services.detector.detection import Detection, FaceDetector, Image
-from services.detector.looks import Looks
-from services.detector.tiling import Tiling
-from services.detector.tracking import Tracker
-from shared.messages import Face, Faces, Frame, Header, Message, common_fields
+from emostream.models.alignment import CROP, align
+from emostream.services.detector.detection import Detection, FaceDetector, Image
+from emostream.services.detector.looks import Looks
+from emostream.services.detector.tiling import Tiling
+from emostream.services.detector.tracking import Tracker
+from emostream.shared.messages import Face, Faces, Frame, Header, Message, common_fields
 
 
 @dataclass(slots=True)

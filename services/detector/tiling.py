@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from services.detector.detection import (
+from emostream.services.detector.detection import (
     Detection,
     FaceDetector,
     Floats,
@@ -16,7 +16,7 @@ from services.detector.detection import (
     containments,
     suppress,
 )
-from shared.messages import Box, Point
+from emostream.shared.messages import Box, Point
 
 Window: TypeAlias = tuple[int, int, int, int]
 

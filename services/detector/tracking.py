@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from services.detector.assignment import assign
-from services.detector.detection import Detection, Floats, areas, as_boxes, overlaps
-from shared.messages import Box
+from emostream.services.detector.assignment import assign
+from emostream.services.detector.detection import Detection, Floats, areas, as_boxes, overlaps
+from emostream.shared.messages import Box
 
 NANOSECONDS = 1_000_000_000
 

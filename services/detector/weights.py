@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from shared.errors import WeightsError
+from emostream.shared.errors import WeightsError
 
 YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 YUNET_URL = (

@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from services.detector.detection import Detection, Floats, Image
-from shared.errors import WeightsError
+from emostream.services.detector.detection import Detection, Floats, Image
+from emostream.shared.errors import WeightsError
 
 SAME_FACE = 0.3
 MOST_FACES = 5000

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from shared.errors import ConfigError
+from emostream.shared.errors import ConfigError
 
 
 class Refusal(NamedTuple):

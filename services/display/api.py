@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from services.display.access import Access
-from services.display.board import Board
-from services.display.controls import Command, Controls
-from services.display.newsroom import Newsroom
-from services.display.openapi import Problem, document, page
-from services.display.watch import Watch
+from emostream.services.display.access import Access
+from emostream.services.display.board import Board
+from emostream.services.display.controls import Command, Controls
+from emostream.services.display.newsroom import Newsroom
+from emostream.services.display.openapi import Problem, document, page
+from emostream.services.display.watch import Watch
 
 MOST_BYTES: Final = 4096
 # How long a program that is the first to ask waits for what the stages say.

@@ -18,16 +18,16 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from services.display.access import Access
-from services.display.api import Api
-from services.display.audience import Audience, Viewer
-from services.display.board import Board
-from services.display.controls import Controls
-from services.display.events import event_source
-from services.display.guard import Guard
-from services.display.newsroom import Newsroom
-from services.display.timeline import HISTORY_NS
-from services.display.watch import Watch
+from emostream.services.display.access import Access
+from emostream.services.display.api import Api
+from emostream.services.display.audience import Audience, Viewer
+from emostream.services.display.board import Board
+from emostream.services.display.controls import Controls
+from emostream.services.display.events import event_source
+from emostream.services.display.guard import Guard
+from emostream.services.display.newsroom import Newsroom
+from emostream.services.display.timeline import HISTORY_NS
+from emostream.services.display.watch import Watch
 
 PAGE: Final = Path(__file__).parent / "page"
 

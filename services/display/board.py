@@ -8,11 +8,19 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from services.display.news import FaceState, Happening, Look, News, SpanRow, StreamNow, StreamState
-from services.display.timeline import Span, Timeline
-from shared.colors import colors, ink
-from shared.join import Joined
-from shared.messages import Emotion, EmotionFace, Event, Frame
+from emostream.services.display.news import (
+    FaceState,
+    Happening,
+    Look,
+    News,
+    SpanRow,
+    StreamNow,
+    StreamState,
+)
+from emostream.services.display.timeline import Span, Timeline
+from emostream.shared.colors import colors, ink
+from emostream.shared.join import Joined
+from emostream.shared.messages import Emotion, EmotionFace, Event, Frame
 
 EVENTS = 200
 RATE_OVER_S = 2.0

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable
 
-from services.display.audience import Audience
-from services.display.metrics import DisplayMetrics
-from services.display.packets import encode_picture, packet
-from shared.blur import FaceBlur
-from shared.control import Switch
-from shared.join import Joined
+from emostream.services.display.audience import Audience
+from emostream.services.display.metrics import DisplayMetrics
+from emostream.services.display.packets import encode_picture, packet
+from emostream.shared.blur import FaceBlur
+from emostream.shared.control import Switch
+from emostream.shared.join import Joined
 
 # Frames whose results come late leave the join together; such a burst may pass.
 BURST = 3.0

@@ -10,7 +10,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.display.board import Board
+from emostream.services.display.board import Board
 
 LOOK_EVERY_S: Final = 0.1
 HEARTBEAT_S: Final = 15

@@ -4,8 +4,8 @@ from typing import Literal, Self
 
 import msgspec
 
-from services.display.reports import LossSum, StageState
-from shared.messages import Box, EmotionFace
+from emostream.services.display.reports import LossSum, StageState
+from emostream.shared.messages import Box, EmotionFace
 
 SpanRow = tuple[int, float, float, str, float]
 

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.display.board import Board
-from services.display.controls import Controls
-from services.display.news import ControlsState, News, State, StreamControls
-from services.display.reports import Report
-from services.display.watch import Watch
+from emostream.services.display.board import Board
+from emostream.services.display.controls import Controls
+from emostream.services.display.news import ControlsState, News, State, StreamControls
+from emostream.services.display.reports import Report
+from emostream.services.display.watch import Watch
 
 NEWS_EVERY_S = 0.5
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 import markupsafe
 import msgspec
 
-from services.display.controls import Command
-from services.display.news import Happening, State
-from shared.pages import templates
+from emostream.services.display.controls import Command
+from emostream.services.display.news import Happening, State
+from emostream.shared.pages import templates
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 REFERENCE: Final = "#/components/schemas/"

@@ -6,11 +6,11 @@ import cv2
 import msgspec
 import numpy as np
 
-from services.display.news import FaceState
-from shared.blur import FaceBlur
-from shared.errors import MessageError
-from shared.join import Joined
-from shared.messages import Frame
+from emostream.services.display.news import FaceState
+from emostream.shared.blur import FaceBlur
+from emostream.shared.errors import MessageError
+from emostream.shared.join import Joined
+from emostream.shared.messages import Frame
 
 # A page shows no more pixels than this, and to encode a 4K picture would take a whole core.
 LONG_SIDE = 1280

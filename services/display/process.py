@@ -5,25 +5,25 @@ import logging
 
 import cv2
 
-from services.display.access import Access, read_token
-from services.display.app import application
-from services.display.audience import Audience
-from services.display.board import Board
-from services.display.broadcast import Broadcast
-from services.display.controls import Controls
-from services.display.metrics import DisplayMetrics
-from services.display.server import PageServer
-from services.display.stage import DisplayStage, Outlet
-from services.display.watch import Watch, metrics_urls
-from services.display.window import Window
-from shared.addresses import check_exposure, is_loopback, shifted_port
-from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
-from shared.config import Config
-from shared.control import Switch
-from shared.errors import EmostreamError
-from shared.inbox import FullInbox
-from shared.messages import Frame, Message
-from shared.service import Service
+from emostream.services.display.access import Access, read_token
+from emostream.services.display.app import application
+from emostream.services.display.audience import Audience
+from emostream.services.display.board import Board
+from emostream.services.display.broadcast import Broadcast
+from emostream.services.display.controls import Controls
+from emostream.services.display.metrics import DisplayMetrics
+from emostream.services.display.server import PageServer
+from emostream.services.display.stage import DisplayStage, Outlet
+from emostream.services.display.watch import Watch, metrics_urls
+from emostream.services.display.window import Window
+from emostream.shared.addresses import check_exposure, is_loopback, shifted_port
+from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
+from emostream.shared.config import Config
+from emostream.shared.control import Switch
+from emostream.shared.errors import EmostreamError
+from emostream.shared.inbox import FullInbox
+from emostream.shared.messages import Frame, Message
+from emostream.shared.service import Service
 
 # Pictures that may wait while one is encoded: fresh ones are worth more.
 MOST_PICTURES = 10

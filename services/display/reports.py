@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from shared.accounts import GIVEN, READY, Account, accounts
-from shared.scraping import History, Scraper
+from emostream.shared.accounts import GIVEN, READY, Account, accounts
+from emostream.shared.scraping import History, Scraper
 
 RECORDING = "emostream_recorder_recording"
 BLURRED = "emostream_recorder_blurred"

@@ -8,7 +8,7 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
-from shared.errors import BusError
+from emostream.shared.errors import BusError
 
 STOP_WITHIN_S = 2.0
 

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from services.display.board import Board
-from services.display.controls import Controls
-from services.display.metrics import DisplayMetrics
-from shared.errors import MessageError
-from shared.join import Joined, StreamJoin
-from shared.messages import Control, Emotion, Event, Frame, Message
+from emostream.services.display.board import Board
+from emostream.services.display.controls import Controls
+from emostream.services.display.metrics import DisplayMetrics
+from emostream.shared.errors import MessageError
+from emostream.shared.join import Joined, StreamJoin
+from emostream.shared.messages import Control, Emotion, Event, Frame, Message
 
 
 class Outlet(Protocol):

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shared.messages import Emotion, EmotionFace
+from emostream.shared.messages import Emotion, EmotionFace
 
 HISTORY_NS = 300 * 10**9
 # A track that was not seen for longer leaves a gap.

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, Self
 
-from services.display.reports import Report, report
-from shared.config import Config
-from shared.scraping import Scraper, missing
+from emostream.services.display.reports import Report, report
+from emostream.shared.config import Config
+from emostream.shared.scraping import Scraper, missing
 
 INTERVAL: Final = 1.0
 # For so long after a program asked for the state, it counts as one that looks.

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import cv2
 
-from shared.annotate import annotate
-from shared.blur import FaceBlur
-from shared.control import Switch
-from shared.errors import ConfigError
-from shared.join import Joined
+from emostream.shared.annotate import annotate
+from emostream.shared.blur import FaceBlur
+from emostream.shared.control import Switch
+from emostream.shared.errors import ConfigError
+from emostream.shared.join import Joined
 
 TRY_WITHIN_S = 20
 _TRY = "import cv2; cv2.namedWindow('emostream'); cv2.pollKey(); cv2.destroyAllWindows()"

@@ -15,7 +15,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from shared.errors import RecordingError
+from emostream.shared.errors import RecordingError
 
 Image = NDArray[np.uint8]
 

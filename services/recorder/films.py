@@ -6,14 +6,14 @@ from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Final
 
-from services.recorder.metrics import RecorderMetrics
-from services.recorder.video import StreamVideo
-from shared.annotate import annotate
-from shared.blur import FaceBlur
-from shared.control import Switch
-from shared.errors import MessageError
-from shared.join import StreamJoin
-from shared.messages import Frame, Header, Message
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.services.recorder.video import StreamVideo
+from emostream.shared.annotate import annotate
+from emostream.shared.blur import FaceBlur
+from emostream.shared.control import Switch
+from emostream.shared.errors import MessageError
+from emostream.shared.join import StreamJoin
+from emostream.shared.messages import Frame, Header, Message
 
 CLOSE_AFTER: Final = 30.0
 

@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
-from services.recorder.metrics import RecorderMetrics
-from services.recorder.store import Store
-from shared.errors import MessageError
-from shared.messages import Credit, Emotion, Event, Message, common_fields
+from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.shared.errors import MessageError
+from emostream.shared.messages import Credit, Emotion, Event, Message, common_fields
 
 CONSUMER: Final = "recorder"
 

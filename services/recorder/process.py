@@ -5,23 +5,23 @@ from pathlib import Path
 
 import cv2
 
-from services.recorder.encoding import best_encoder
-from services.recorder.films import Films
-from services.recorder.ledger import LosslessRecorder
-from services.recorder.metrics import RecorderMetrics
-from services.recorder.retention import DAY_S, Limits, Retention
-from services.recorder.schema import DATABASE
-from services.recorder.stage import RecorderStage
-from services.recorder.store import Store
-from services.recorder.video import MAX_FILE_BYTES, StreamVideo
-from shared.blur import FaceBlur
-from shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
-from shared.config import Config, Recorder
-from shared.control import Switch
-from shared.errors import RecordingError
-from shared.inbox import FullInbox
-from shared.messages import Emotion, Frame, Message
-from shared.service import Service
+from emostream.services.recorder.archive.schema import DATABASE
+from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.encoding import best_encoder
+from emostream.services.recorder.films import Films
+from emostream.services.recorder.ledger import LosslessRecorder
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.services.recorder.retention import DAY_S, Limits, Retention
+from emostream.services.recorder.stage import RecorderStage
+from emostream.services.recorder.video import MAX_FILE_BYTES, StreamVideo
+from emostream.shared.blur import FaceBlur
+from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
+from emostream.shared.config import Config, Recorder
+from emostream.shared.control import Switch
+from emostream.shared.errors import RecordingError
+from emostream.shared.inbox import FullInbox
+from emostream.shared.messages import Emotion, Frame, Message
+from emostream.shared.service import Service
 
 # Pictures that may wait while a file is opened or the disk is slow: about a second of 720p video.
 MOST_PICTURES = 30

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.recorder.metrics import RecorderMetrics
-from services.recorder.schema import TABLES
-from services.recorder.store import Store
-from services.recorder.video import FILE_NAME
-from shared.errors import RecordingError
-from shared.messages import STREAM_PATTERN
+from emostream.services.recorder.archive.schema import TABLES
+from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.services.recorder.video import FILE_NAME
+from emostream.shared.errors import RecordingError
+from emostream.shared.messages import STREAM_PATTERN
 
 # A file that changed so lately may be another recorder's, which still writes it.
 QUIET_S: Final = 60.0

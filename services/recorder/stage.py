@@ -5,13 +5,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Final
 
-from services.recorder.films import Films
-from services.recorder.metrics import RecorderMetrics
-from services.recorder.retention import Retention
-from services.recorder.store import Store, check_numbers
-from shared.control import RECORD, wanted
-from shared.errors import MessageError
-from shared.messages import Control, Credit, Emotion, Event, Frame, Header, Message, common_fields
+from emostream.services.recorder.archive.writer import Store, check_numbers
+from emostream.services.recorder.films import Films
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.services.recorder.retention import Retention
+from emostream.shared.control import RECORD, wanted
+from emostream.shared.errors import MessageError
+from emostream.shared.messages import (
+    Control,
+    Credit,
+    Emotion,
+    Event,
+    Frame,
+    Header,
+    Message,
+    common_fields,
+)
 
 CONSUMER: Final = "recorder"
 RETENTION_EVERY: Final = 60.0

@@ -15,9 +15,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from services.recorder.encoding import ENCODERS, VideoTrack
-from shared.errors import RecordingError
-from shared.messages import Frame
+from emostream.services.recorder.encoding import ENCODERS, VideoTrack
+from emostream.shared.errors import RecordingError
+from emostream.shared.messages import Frame
 
 Image = NDArray[np.uint8]
 

@@ -10,20 +10,20 @@ from typing import Any
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from models.labels import LABELS
-from services.capture.demo import Demo
-from services.display.access import Access
-from services.display.app import application
-from services.display.audience import Audience
-from services.display.board import Board
-from services.display.broadcast import Broadcast
-from services.display.controls import Controls
-from services.display.metrics import DisplayMetrics
-from services.display.server import PageServer
-from services.display.stage import DisplayStage
-from services.display.watch import Watch
-from shared.control import Switch
-from shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
+from emostream.models.labels import LABELS
+from emostream.services.capture.demo.scene import Demo
+from emostream.services.display.access import Access
+from emostream.services.display.app import application
+from emostream.services.display.audience import Audience
+from emostream.services.display.board import Board
+from emostream.services.display.broadcast import Broadcast
+from emostream.services.display.controls import Controls
+from emostream.services.display.metrics import DisplayMetrics
+from emostream.services.display.server import PageServer
+from emostream.services.display.stage import DisplayStage
+from emostream.services.display.watch import Watch
+from emostream.shared.control import Switch
+from emostream.shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
 
 FPS = 25
 CONFIDENCE = 0.86

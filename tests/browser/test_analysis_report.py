@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from models.labels import LABELS
-from services.capture.video import file_pictures
-from services.cli.results import report
-from services.cli.results.session import Session
-from services.recorder.video import VideoWriter
+from emostream.models.labels import LABELS
+from emostream.services.capture.files.video import file_pictures
+from emostream.services.cli.results import report
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.video import VideoWriter
 from tests.recorded import NS, record
 
 pytest.importorskip("jinja2", reason="needs the group `analyze`")

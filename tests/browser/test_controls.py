@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Download, Page, expect
 
-from models.labels import LABELS
+from emostream.models.labels import LABELS
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page, seen, wait_for_picture_after
 

@@ -9,9 +9,9 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from services.capture.demo import Demo, TrueFace
-from services.cli.pipeline import ROOT, Pipeline
-from shared.config import load
+from emostream.services.capture.demo.scene import Demo, TrueFace
+from emostream.services.cli.processes.pipeline import ROOT, Pipeline
+from emostream.shared.config import load
 from tests.browser.seen import keep, seen, wait_for_picture_after
 
 SLOW = 60_000

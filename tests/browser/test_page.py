@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from models.labels import LABELS
+from emostream.models.labels import LABELS
 from tests.browser.feed import Feed, track_of
 from tests.browser.seen import AWAY, hide, keep, open_page, seen, wait_for_picture_after
 

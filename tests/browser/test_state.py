@@ -4,8 +4,8 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from services.display.reports import Drop, Loss, LossSum, StageState
-from shared.colors import COLORS
+from emostream.services.display.reports import Drop, Loss, LossSum, StageState
+from emostream.shared.colors import COLORS
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page
 

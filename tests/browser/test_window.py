@@ -11,10 +11,10 @@ from tests.conftest import require_tool
 
 PROGRAM = """
 import cv2, sys
-from services.display.window import Window
-from shared.control import Switch
-from shared.join import Joined
-from shared.messages import Emotion, EmotionFace, Frame, Message
+from emostream.services.display.window import Window
+from emostream.shared.control import Switch
+from emostream.shared.join import Joined
+from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
 
 common = dict(stream="cam1", run="r", seq=0, t=0, pts=0, marks={})
 frame = Message(Frame(**common, width=64, height=48, encoding="bgr8"), bytes(64 * 48 * 3))

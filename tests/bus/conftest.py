@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.bus import Bus
+from emostream.shared.bus import Bus
 
 
 @pytest.fixture

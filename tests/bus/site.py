@@ -9,15 +9,15 @@ from typing import Any
 import httpx2
 from websockets.sync.client import ClientConnection, connect
 
-from services.display.access import Access
-from services.display.app import application
-from services.display.audience import Audience
-from services.display.board import Board
-from services.display.controls import Controls
-from services.display.server import PageServer
-from services.display.watch import Watch
-from shared.control import Switch
-from shared.messages import Emotion, EmotionFace, Event
+from emostream.services.display.access import Access
+from emostream.services.display.app import application
+from emostream.services.display.audience import Audience
+from emostream.services.display.board import Board
+from emostream.services.display.controls import Controls
+from emostream.services.display.server import PageServer
+from emostream.services.display.watch import Watch
+from emostream.shared.control import Switch
+from emostream.shared.messages import Emotion, EmotionFace, Event
 
 
 def event(seq: int = 0, stream: str = "cam1", **fields: Any) -> Event:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from shared.bus import Bus, Publisher, Subscription
-from shared.errors import BusError, ConfigError, MessageError
-from shared.inbox import FullInbox, Inbox, LiveInbox
-from shared.messages import Frame, Message
+from emostream.shared.bus import Bus, Publisher, Subscription
+from emostream.shared.errors import BusError, ConfigError, MessageError
+from emostream.shared.inbox import FullInbox, Inbox, LiveInbox
+from emostream.shared.messages import Frame, Message
 
 ANY = "tcp://127.0.0.1:*"
 

@@ -13,10 +13,10 @@ import psutil
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.display.access import Access
-from services.display.board import EVENTS
-from shared.health import Health
-from shared.metrics import MetricsServer, StageMetrics
+from emostream.services.display.access import Access
+from emostream.services.display.board import EVENTS
+from emostream.shared.health import Health
+from emostream.shared.metrics import MetricsServer, StageMetrics
 from tests.bus.site import Site, emotion, event, serving
 
 WAIT = 30.0

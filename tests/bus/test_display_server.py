@@ -11,11 +11,11 @@ from starlette.responses import PlainTextResponse
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
-from services.display.app import PAGE
-from services.display.audience import ON_THE_WAY
-from services.display.server import PageServer
-from shared.colors import colors
-from shared.errors import BusError
+from emostream.services.display.app import PAGE
+from emostream.services.display.audience import ON_THE_WAY
+from emostream.services.display.server import PageServer
+from emostream.shared.colors import colors
+from emostream.shared.errors import BusError
 from tests.bus.site import Site, emotion, event, serving
 
 EVENT = event()

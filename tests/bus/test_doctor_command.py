@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.cli.pipeline import with_private_addresses
-from services.cli.stages import STAGES
-from shared.config import Config
-from shared.health import Health
-from shared.metrics import MetricsServer
+from emostream.services.cli.processes.pipeline import with_private_addresses
+from emostream.services.cli.processes.stages import STAGES
+from emostream.shared.config import Config
+from emostream.shared.health import Health
+from emostream.shared.metrics import MetricsServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def doctor(config, tmp_path):
             for key in ("bind", "metrics")
         ]
         settings += [f"display.page={config.display.page}", f"recorder.folder={tmp_path}"]
-        command = [sys.executable, "-m", "services.cli.main", "doctor", "--json"]
+        command = [sys.executable, "-m", "emostream", "doctor", "--json"]
         command += [word for setting in settings for word in ("--set", setting)]
         done = subprocess.run(
             [*command, *words], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
@@ -101,7 +101,7 @@ def test_a_system_without_what_opencv_needs_is_told_what_to_install(doctor, tmp_
 
 def test_bad_settings_end_with_one_line_and_code_2():
     done = subprocess.run(
-        [sys.executable, "-m", "services.cli.main", "doctor", "--set", "detector.backend=nose"],
+        [sys.executable, "-m", "emostream", "doctor", "--set", "detector.backend=nose"],
         cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 2

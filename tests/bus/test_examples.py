@@ -8,8 +8,8 @@ import msgpack
 import pytest
 import zmq
 
-from shared.messages import Emotion, Event, Message
-from shared.wire import encode
+from emostream.shared.messages import Emotion, Event, Message
+from emostream.shared.wire import encode
 from tests.examples import CLIENTS, FOLDER, client
 
 HEADER = {"run": "r", "seq": 3, "t": 1_760_000_000_123_456_789, "pts": 5, "marks": {}}

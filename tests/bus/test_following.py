@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator
 
 import pytest
 
-from shared.bus import Bus, Publisher, Receiver, Subscription
-from shared.inbox import FullInbox
-from shared.inlet import Inlet
-from shared.messages import Frame, Message
-from shared.metrics import Gaps
+from emostream.shared.bus import Bus, Publisher, Receiver, Subscription
+from emostream.shared.inbox import FullInbox
+from emostream.shared.inlet import Inlet
+from emostream.shared.messages import Frame, Message
+from emostream.shared.metrics import Gaps
 
 
 def frame(stream: str) -> Message:

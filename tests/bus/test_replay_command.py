@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import zmq
 
-from services.recorder.store import Store
-from shared.bus import Bus, Receiver, Subscription
-from shared.errors import MessageError
-from shared.messages import Emotion, EmotionFace, Event, Message
-from shared.wire import decode
+from emostream.services.recorder.archive.writer import Store
+from emostream.shared.bus import Bus, Receiver, Subscription
+from emostream.shared.errors import MessageError
+from emostream.shared.messages import Emotion, EmotionFace, Event, Message
+from emostream.shared.wire import decode
 
 ROOT = Path(__file__).parents[2]
 FRAMES = 3_000
@@ -63,7 +63,7 @@ def started(database: Path, endpoint: str) -> Iterator[Start]:
     running = []
 
     def start(*words: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "services.cli.main", "replay", str(database)]
+        command = [sys.executable, "-m", "emostream", "replay", str(database)]
         process = subprocess.Popen(
             [*command, "--set", f"classifier.bind={endpoint}", *words],
             cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

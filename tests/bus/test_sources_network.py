@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from services.capture.source import State
-from services.capture.sources import Sources
-from shared.config import Source
+from emostream.services.capture.source_set import Sources
+from emostream.services.capture.source_thread import State
+from emostream.shared.config import Source
 
 PICTURES = 6
 

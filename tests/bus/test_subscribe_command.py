@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.subscribe import ENDPOINT
-from shared.config import Config
-from shared.messages import Emotion, Event, Message
+from emostream.services.cli.subscribe.command import ENDPOINT
+from emostream.shared.config import Config
+from emostream.shared.messages import Emotion, Event, Message
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import argparse, sys
-from services.cli import subscribe
+from emostream.services.cli.subscribe import command as subscribe
 parser = argparse.ArgumentParser()
-subscribe.add_parser(parser.add_subparsers())
+subscribe.add_options(parser)
 options = parser.parse_args()
 sys.exit(options.run(options))
 """

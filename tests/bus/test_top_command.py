@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.cli import top
-from shared import scraping
-from shared.health import Health
-from shared.metrics import MetricsServer, StageMetrics
+from emostream.services.cli.top import command as top
+from emostream.shared import scraping
+from emostream.shared.health import Health
+from emostream.shared.metrics import MetricsServer, StageMetrics
 
 
 @pytest.fixture
@@ -91,9 +91,9 @@ def test_a_proxy_of_the_environment_is_not_asked(stage, monkeypatch):
 
 def options(*words):
     parser = argparse.ArgumentParser()
-    top.add_parser(parser.add_subparsers())
+    top.add_options(parser)
     nowhere = [f"--set={stage}.metrics=127.0.0.1:{port}" for stage, port in NOWHERE.items()]
-    return parser.parse_args(["top", *nowhere, *words])
+    return parser.parse_args([*nowhere, *words])
 
 
 # Reserved ports below 10, on which nothing listens.

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from services.cli.pipeline import ROOT, Pipeline
-from shared.config import load
+from emostream.services.cli.processes.pipeline import ROOT, Pipeline
+from emostream.shared.config import load
 
 DEFAULT = ROOT / "configs" / "default.toml"
 

@@ -16,10 +16,10 @@ from typing import Any
 import psutil
 import pytest
 
-from services.capture.demo import Demo
-from services.cli.analysis.run import frames_written
-from services.cli.pipeline import Pipeline
-from services.recorder.video import VideoWriter
+from emostream.services.capture.demo.scene import Demo
+from emostream.services.cli.analysis.run import frames_written
+from emostream.services.cli.processes.pipeline import Pipeline
+from emostream.services.recorder.video import VideoWriter
 from tests.system.conftest import wait_until
 
 FRAMES = 150
@@ -49,7 +49,7 @@ class Analysis:
     def __init__(self, *words: object) -> None:
         self.out = Path(str(words[words.index("--out") + 1]))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "services.cli.main", "analyze", "--json", *map(str, words)],
+            [sys.executable, "-m", "emostream", "analyze", "--json", *map(str, words)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

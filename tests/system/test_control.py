@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from websockets.sync.client import connect
 
-from services.cli.pipeline import Pipeline
-from shared.config import load
+from emostream.services.cli.processes.pipeline import Pipeline
+from emostream.shared.config import load
 from tests.system.conftest import DEFAULT, wait_until
 
 STREAM = "demo"

@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 
-from services.cli.pipeline import ROOT, Pipeline
-from services.cli.stages import STAGES
+from emostream.services.cli.processes.pipeline import ROOT, Pipeline
+from emostream.services.cli.processes.stages import STAGES
 
 
 def test_a_pipeline_that_runs_is_recognised_and_nothing_else_is_wrong(pipeline: Pipeline) -> None:
     config = pipeline.log.with_name("config.toml")
-    words = ["-m", "services.cli.main", "doctor", "--json", "--config", str(config)]
+    words = ["-m", "emostream", "doctor", "--json", "--config", str(config)]
     done = subprocess.run(
         [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
     )

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.labels import LABELS
-from services.cli.pipeline import Pipeline
+from emostream.models.labels import LABELS
+from emostream.services.cli.processes.pipeline import Pipeline
 from tests.examples import CLIENTS, client
 from tests.system.conftest import wait_until
 

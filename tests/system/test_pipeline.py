@@ -13,15 +13,15 @@ import psutil
 import pytest
 import zmq
 
-from services.capture.demo import Demo
-from services.cli.pipeline import ROOT, Pipeline
-from services.cli.stages import STAGES
-from shared.accounts import accounts
-from shared.bus import Bus, Subscription
-from shared.config import load
-from shared.inbox import FullInbox
-from shared.messages import Emotion, Message
-from shared.scraping import Scrape, scrape
+from emostream.services.capture.demo.scene import Demo
+from emostream.services.cli.processes.pipeline import ROOT, Pipeline
+from emostream.services.cli.processes.stages import STAGES
+from emostream.shared.accounts import accounts
+from emostream.shared.bus import Bus, Subscription
+from emostream.shared.config import load
+from emostream.shared.inbox import FullInbox
+from emostream.shared.messages import Emotion, Message
+from emostream.shared.scraping import Scrape, scrape
 from tests.system.conftest import DEFAULT, wait_until
 
 
@@ -196,7 +196,7 @@ def test_a_port_in_use_is_named_with_who_asks(pipeline: Pipeline) -> None:
     bind = pipeline.config.detector.bind
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "services.cli.main", "detector"),
+            *(sys.executable, "-m", "emostream", "detector"),
             *("--set", f"detector.bind={bind}", "--set", "detector.metrics=127.0.0.1:0"),
         ],
         capture_output=True,

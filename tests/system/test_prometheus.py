@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from services.cli.pipeline import Pipeline
-from services.cli.stages import STAGES
+from emostream.services.cli.processes.pipeline import Pipeline
+from emostream.services.cli.processes.stages import STAGES
 from tests.conftest import require_tool
 from tests.monitoring import PROMETHEUS, dashboards, metrics, queries, rules
 from tests.system.conftest import wait_until

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 import zmq
 
-from models import LABELS
-from models.weights import find
-from services.capture.composites import composites
-from services.cli.pipeline import ROOT
-from shared.bus import Bus, Publisher, Subscription
-from shared.inbox import FullInbox
-from shared.messages import Emotion, Face, Faces, Message
+from emostream.models import LABELS
+from emostream.models.weights import find
+from emostream.services.capture.demo.composites import composites
+from emostream.services.cli.processes.pipeline import ROOT
+from emostream.shared.bus import Bus, Publisher, Subscription
+from emostream.shared.inbox import FullInbox
+from emostream.shared.messages import Emotion, Face, Faces, Message
 from tests.conftest import require_tool
 from tests.system.conftest import wait_until
 
@@ -37,7 +37,7 @@ class Stage:
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.cli.main", name, *words],
+                [sys.executable, "-m", "emostream", name, *words],
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -15,11 +15,11 @@ import keras
 import numpy as np
 import pytest
 
-from models.labels import LABELS
-from models.spec import beside
-from models.weights import find
-from shared.bus import Bus
-from shared.messages import Emotion, Event
+from emostream.models.labels import LABELS
+from emostream.models.spec import beside
+from emostream.models.weights import find
+from emostream.shared.bus import Bus
+from emostream.shared.messages import Emotion, Event
 from tests.system.conftest import wait_until
 from tests.system.test_stages import Stage, faces_message, free_endpoint, listen, publisher
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.alignment import TEMPLATE, align, placement, similarity, square
+from emostream.models.alignment import TEMPLATE, align, placement, similarity, square
 
 Points = tuple[tuple[float, float], ...]
 

@@ -12,16 +12,16 @@ import cv2
 import numpy as np
 import pytest
 
-from models.labels import LABELS
-from services.capture.pace import Pictures
-from services.capture.pictures import Picture
-from services.cli.results import report, report_text
-from services.cli.results.report import Facts
-from services.cli.results.session import Session
-from services.cli.results.thumbnails import SIDE, Moment, choose, square
-from services.cli.results.timeline import Span, collect
-from services.cli.results.timeline_charts import axis, band, zooms
-from shared.errors import ConfigError, RecordingError, SourceError
+from emostream.models.labels import LABELS
+from emostream.services.capture.pace import Pictures
+from emostream.services.capture.picture import Picture
+from emostream.services.cli.results import report, report_text
+from emostream.services.cli.results.report import Facts
+from emostream.services.cli.results.thumbnails import SIDE, Moment, choose, square
+from emostream.services.cli.results.timeline import Span, collect
+from emostream.services.cli.results.timeline_charts import axis, band, zooms
+from emostream.services.recorder.archive.reader import Session
+from emostream.shared.errors import ConfigError, RecordingError, SourceError
 from tests.recorded import box_of, record
 
 pytest.importorskip("jinja2", reason="needs the group `analyze`")

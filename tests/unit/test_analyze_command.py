@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.progress import Progress
-from services.capture.pace import Pictures
-from services.capture.pictures import Picture
-from services.capture.readers import sampled
-from services.cli import main as cli
-from services.cli.analysis import inputs, settings
-from services.cli.analysis.record import Record, StageUse
-from services.cli.analysis.view import view
-from services.cli.analyze import CONFIG
-from shared.config import load
-from shared.errors import ConfigError, RecordingError, SourceError
+from emostream.models.progress import Progress
+from emostream.services.capture.pace import Pictures
+from emostream.services.capture.picture import Picture
+from emostream.services.capture.readers import sampled
+from emostream.services.cli import main as cli
+from emostream.services.cli.analysis import inputs, settings
+from emostream.services.cli.analysis.command import CONFIG
+from emostream.services.cli.analysis.record import Record, StageUse
+from emostream.services.cli.analysis.view import view
+from emostream.shared.config import load
+from emostream.shared.errors import ConfigError, RecordingError, SourceError
 
 
 def touch(folder: Path, *names: str) -> None:

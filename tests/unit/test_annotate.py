@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from models.labels import LABELS
-from shared.annotate import annotate
-from shared.colors import COLORS, bgr, colors
-from shared.messages import Box, EmotionFace
+from emostream.models.labels import LABELS
+from emostream.shared.annotate import annotate
+from emostream.shared.colors import COLORS, bgr, colors
+from emostream.shared.messages import Box, EmotionFace
 
 
 def face(box: Box, label: str = "happiness") -> EmotionFace:

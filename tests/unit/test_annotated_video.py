@@ -11,14 +11,14 @@ import av
 import numpy as np
 import pytest
 
-from services.capture.video import describe, file_pictures
-from services.cli.results import annotated
-from services.cli.results.annotated import write_annotated
-from services.cli.results.session import Session
-from services.recorder.store import Store
-from shared.annotate import annotate
-from shared.errors import RecordingError, SourceError
-from shared.messages import Emotion, EmotionFace, Frame
+from emostream.services.capture.files.video import describe, file_pictures
+from emostream.services.cli.results import annotated
+from emostream.services.cli.results.annotated import write_annotated
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.writer import Store
+from emostream.shared.annotate import annotate
+from emostream.shared.errors import RecordingError, SourceError
+from emostream.shared.messages import Emotion, EmotionFace, Frame
 from tests.unit.videos import Clip, Sound, click, cut, flash
 
 MS = 10**6

@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 
-from services.capture import video
-from services.capture.pictures import Picture
-from services.capture.video import describe, file_pictures
-from shared.errors import SourceError
+from emostream.services.capture.files import video
+from emostream.services.capture.files.video import describe, file_pictures
+from emostream.services.capture.picture import Picture
+from emostream.shared.errors import SourceError
 from tests.unit.videos import Clip, Sound, cut, damage, edit
 
 MS = 10**6

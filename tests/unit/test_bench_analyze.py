@@ -8,10 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.cli import bench, bench_runs, main
-from services.cli.bench_analyze import Commands, run
-from services.cli.bench_runs import Clip, Timing, steady
-from shared.errors import ConfigError, EmostreamError
+from benchmarks.analyze import runs as bench_runs
+from benchmarks.analyze.command import Commands, parser, run
+from benchmarks.analyze.runs import Clip, Timing, steady
+from emostream.services.cli import main
+from emostream.services.cli.bench import command as bench
+from emostream.shared.errors import ConfigError, EmostreamError
 
 # Each says in `clock` how long it would have taken. A start takes 2 s of time and 1 s of processor.
 FAKE = """
@@ -65,7 +67,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
 
 
 def options(folder: Path, *words: str) -> argparse.Namespace:
-    return parsed("analyze", "--folder", str(folder / "kept"), *words)
+    return parser().parse_args(["--folder", str(folder / "kept"), *words])
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -191,6 +193,20 @@ def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_one_length_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="two different lengths"):
         run(options(tmp_path, "--seconds", "5", "5"))
+
+
+def test_the_command_passes_its_words_on(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["bench", "analyze", "--seconds", "5", "5"]) == 2
+    assert "error: --seconds: give two different lengths" in capfd.readouterr().err
+
+
+def test_without_the_checkout_one_line_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "ROOT", tmp_path)
+    assert main.main(["bench", "analyze", "--video"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: emostream bench analyze needs the checkout")
 
 
 def test_bench_alone_is_bench_live() -> None:

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from models import alexnet, calibrate, data
-from models.evaluation import scores
-from models.labels import FER2013
+from emostream.models import alexnet, calibrate, data
+from emostream.models.evaluation import scores
+from emostream.models.labels import FER2013
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

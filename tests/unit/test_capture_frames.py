@@ -5,12 +5,12 @@ import time
 import numpy as np
 import pytest
 
-from services.capture.flow import PATIENCE, Flow
-from services.capture.frames import Framer
-from services.capture.pictures import Picture
-from shared.messages import Emotion, Frame, Message
-from shared.pixels import image
-from shared.wire import decode, encode
+from emostream.services.capture.flow import PATIENCE, Flow
+from emostream.services.capture.framer import Framer
+from emostream.services.capture.picture import Picture
+from emostream.shared.messages import Emotion, Frame, Message
+from emostream.shared.pixels import image
+from emostream.shared.wire import decode, encode
 
 
 def picture(value: int = 7, pts: int = 5, shape: tuple[int, ...] = (4, 6, 3)) -> Picture:

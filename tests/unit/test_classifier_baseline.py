@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from services.classifier.baseline import MOST, RATE, Baseline, neutral_of
-from services.classifier.smoothing import NS
-from shared.errors import ConfigError
+from emostream.services.classifier.baseline import MOST, RATE, Baseline, neutral_of
+from emostream.services.classifier.smoothing import NS
+from emostream.shared.errors import ConfigError
 
 FPS = 25
 NEUTRAL, HAPPY, SAD, ANGRY = range(4)

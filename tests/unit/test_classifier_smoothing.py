@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from services.classifier.smoothing import NS, Rules, ShownLabel
+from emostream.services.classifier.smoothing import NS, Rules, ShownLabel
 
 FRAME = NS // 25
 HAPPY, SAD, ANGRY = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]

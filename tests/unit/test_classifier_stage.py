@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.classifier.metrics import ClassifierMetrics
-from services.classifier.smoothing import NS, Rules
-from services.classifier.stage import ClassifierStage
-from shared.errors import ModelError
-from shared.messages import Emotion, Event, Face, Faces, Message
-from shared.wire import decode, encode
+from emostream.services.classifier.metrics import ClassifierMetrics
+from emostream.services.classifier.smoothing import NS, Rules
+from emostream.services.classifier.stage import ClassifierStage
+from emostream.shared.errors import ModelError
+from emostream.shared.messages import Emotion, Event, Face, Faces, Message
+from emostream.shared.wire import decode, encode
 
 LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 FRAME = NS // 25

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.classifier import swap as swapping
-from services.classifier.swap import Swap
-from shared.errors import ConfigError, EmostreamError, WeightsError
-from shared.messages import Emotion, Event
+from emostream.services.classifier import swap as swapping
+from emostream.services.classifier.swap import Swap
+from emostream.shared.errors import ConfigError, EmostreamError, WeightsError
+from emostream.shared.messages import Emotion, Event
 from tests.unit.test_classifier_stage import Bench, Model, faces
 
 SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")

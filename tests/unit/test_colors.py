@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models.labels import LABELS
-from shared.colors import COLORS, FURTHER, bgr, colors, text_color
+from emostream.models.labels import LABELS
+from emostream.shared.colors import COLORS, FURTHER, bgr, colors, text_color
 
 # Vienot, Brettel and Mollon 1999: linear RGB as a person without the red or the green cones sees.
 PROTANOPIA = ((0.11238, 0.88762, 0), (0.11238, 0.88762, 0), (0.00401, -0.00401, 1))
@@ -54,7 +54,7 @@ def test_further_labels_change_no_colour() -> None:
 
 
 def test_another_process_gives_the_same_colours() -> None:
-    program = "from shared.colors import colors; print(colors(('awake', 'asleep')))"
+    program = "from emostream.shared.colors import colors; print(colors(('awake', 'asleep')))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == str(colors(("awake", "asleep")))
 

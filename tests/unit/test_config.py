@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.main import main
-from shared.config import Config, load
-from shared.errors import ConfigError
+from emostream.services.cli.main import main
+from emostream.shared.config import Config, load
+from emostream.shared.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

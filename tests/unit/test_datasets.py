@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from models import data
-from models.evaluation import datasets
-from models.labels import FER2013, LABELS
-from shared.errors import SourceError
-from shared.meanings import meaning
+from emostream.models import data
+from emostream.models.evaluation import datasets
+from emostream.models.labels import FER2013, LABELS
+from emostream.shared.errors import SourceError
+from emostream.shared.label_synonyms import meaning
 
 IMAGES = np.arange(4 * 8 * 8, dtype=np.uint8).reshape(4, 8, 8)
 

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from models.labels import LABELS
-from services.capture.composites import average_face, composites, make_sheet
-from services.capture.demo import HOLD_S, MORPH_S, Demo, TrueFace
-from services.detector.blazeface import BlazeFace
+from emostream.models.labels import LABELS
+from emostream.services.capture.demo.composites import average_face, composites, make_sheet
+from emostream.services.capture.demo.scene import HOLD_S, MORPH_S, Demo, TrueFace
+from emostream.services.detector.blazeface import BlazeFace
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 Box = Sequence[float]

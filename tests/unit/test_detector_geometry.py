@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.detector.detection import (
+from emostream.services.detector.detection import (
     Detection,
     as_boxes,
     containments,
@@ -11,7 +11,7 @@ from services.detector.detection import (
     overlaps,
     suppress,
 )
-from services.detector.tiling import Tiling, around, merge, search, tiles
+from emostream.services.detector.tiling import Tiling, around, merge, search, tiles
 
 UNIT = (0.0, 0.0, 2.0, 2.0)
 

@@ -7,15 +7,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from services.detector.backends import create
-from services.detector.detection import Detection
-from services.detector.stage import DetectorStage
-from services.detector.tiling import Tiling
-from services.detector.tracking import track_ids
-from shared.errors import MessageError
-from shared.messages import Faces, Frame, Message
-from shared.pixels import crops
-from shared.wire import decode, encode
+from emostream.services.detector.backends import create
+from emostream.services.detector.detection import Detection
+from emostream.services.detector.stage import DetectorStage
+from emostream.services.detector.tiling import Tiling
+from emostream.services.detector.tracking import track_ids
+from emostream.shared.errors import MessageError
+from emostream.shared.messages import Faces, Frame, Message
+from emostream.shared.pixels import crops
+from emostream.shared.wire import decode, encode
 
 ROOT = Path(__file__).parents[2]
 CLIPS = ROOT / "../shared/data/clips"

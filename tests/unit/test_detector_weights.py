@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.detector.weights import YUNET_SHA256, YUNET_URL, fetch_yunet, yunet_path
-from shared.errors import WeightsError
+from emostream.services.detector.weights import YUNET_SHA256, YUNET_URL, fetch_yunet, yunet_path
+from emostream.shared.errors import WeightsError
 
 CONTENT = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

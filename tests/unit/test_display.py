@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.display.board import EVENTS, Board
-from services.display.controls import Command, Controls
-from services.display.metrics import DisplayMetrics
-from services.display.news import News
-from services.display.packets import LONG_SIDE, encode_picture, packet
-from services.display.stage import DisplayStage
-from services.display.timeline import GAP_NS, HISTORY_NS
-from shared.blur import FaceBlur
-from shared.control import OnOff, Switch
-from shared.errors import MessageError
-from shared.join import Joined
-from shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
+from emostream.services.display.board import EVENTS, Board
+from emostream.services.display.controls import Command, Controls
+from emostream.services.display.metrics import DisplayMetrics
+from emostream.services.display.news import News
+from emostream.services.display.packets import LONG_SIDE, encode_picture, packet
+from emostream.services.display.stage import DisplayStage
+from emostream.services.display.timeline import GAP_NS, HISTORY_NS
+from emostream.shared.blur import FaceBlur
+from emostream.shared.control import OnOff, Switch
+from emostream.shared.errors import MessageError
+from emostream.shared.join import Joined
+from emostream.shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
 
 S = 10**9
 START = 1_700_000_000 * S

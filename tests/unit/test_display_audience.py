@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.display.audience import ON_THE_WAY, Audience, Viewer
-from services.display.broadcast import BURST, Broadcast
-from services.display.guard import is_this_machine
-from services.display.metrics import DisplayMetrics
-from services.display.window import Window
-from shared.control import Switch
-from shared.errors import ConfigError
-from shared.join import Joined
-from shared.messages import Frame, Message
+from emostream.services.display.audience import ON_THE_WAY, Audience, Viewer
+from emostream.services.display.broadcast import BURST, Broadcast
+from emostream.services.display.guard import is_this_machine
+from emostream.services.display.metrics import DisplayMetrics
+from emostream.services.display.window import Window
+from emostream.shared.control import Switch
+from emostream.shared.errors import ConfigError
+from emostream.shared.join import Joined
+from emostream.shared.messages import Frame, Message
 
 
 class Stands:
@@ -229,7 +229,7 @@ def test_q_or_closing_the_window_quits(
     monkeypatch: pytest.MonkeyPatch, key: int, visible: float, quits: int
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("services.display.window.check_desktop", lambda: None)
+    monkeypatch.setattr("emostream.services.display.window.check_desktop", lambda: None)
     monkeypatch.setattr("cv2.imshow", lambda name, picture: None)
     monkeypatch.setattr("cv2.pollKey", lambda: key)
     monkeypatch.setattr("cv2.getWindowProperty", lambda name, what: visible)

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from services.display.packets import encode_picture
-from shared.blur import FaceBlur, blur_all, blur_boxes
-from shared.control import Switch
-from shared.join import Joined
-from shared.messages import Box, Emotion, EmotionFace, Frame, Message
+from emostream.services.display.packets import encode_picture
+from emostream.shared.blur import FaceBlur, blur_all, blur_boxes
+from emostream.shared.control import Switch
+from emostream.shared.join import Joined
+from emostream.shared.messages import Box, Emotion, EmotionFace, Frame, Message
 
 WIDTH, HEIGHT = 320, 180
 FRAME_NS = 40_000_000

@@ -6,12 +6,12 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from starlette.datastructures import Headers
 
-from services.cli.main import main
-from services.display.access import Access, read_token
-from services.display.controls import REPEAT_EVERY_S, Command, Controls
-from shared.control import COMMANDS, OnOff, Switch, wanted
-from shared.errors import ConfigError, MessageError
-from shared.messages import Control
+from emostream.services.cli.main import main
+from emostream.services.display.access import Access, read_token
+from emostream.services.display.controls import REPEAT_EVERY_S, Command, Controls
+from emostream.shared.control import COMMANDS, OnOff, Switch, wanted
+from emostream.shared.errors import ConfigError, MessageError
+from emostream.shared.messages import Control
 
 HERE = "127.0.0.1:8080"
 JSON = "application/json"

@@ -8,19 +8,19 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.display.board import Board
-from services.display.controls import Controls
-from services.display.newsroom import NEWS_EVERY_S, Newsroom
-from services.display.openapi import document, kind, page
-from services.display.reports import Drop, Loss, Report, StageState, report
-from services.display.watch import Watch, metrics_urls
-from services.recorder.metrics import RecorderMetrics
-from shared.config import load
-from shared.control import Switch
-from shared.join import Joined
-from shared.messages import Emotion, EmotionFace, Event, Frame, Message
-from shared.metrics import StageMetrics
-from shared.scraping import Scrape, Scraper, parse
+from emostream.services.display.board import Board
+from emostream.services.display.controls import Controls
+from emostream.services.display.newsroom import NEWS_EVERY_S, Newsroom
+from emostream.services.display.openapi import document, kind, page
+from emostream.services.display.reports import Drop, Loss, Report, StageState, report
+from emostream.services.display.watch import Watch, metrics_urls
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.shared.config import load
+from emostream.shared.control import Switch
+from emostream.shared.join import Joined
+from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Message
+from emostream.shared.metrics import StageMetrics
+from emostream.shared.scraping import Scrape, Scraper, parse
 
 URL = "http://127.0.0.1:{}/metrics"
 PORTS = {"capture": 1, "detector": 2, "classifier": 3, "recorder": 4, "display": 5}

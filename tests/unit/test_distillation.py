@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from models import data, train
-from models.augment import Targets
-from models.distillation import blended, taught
-from shared.errors import WeightsError
+from emostream.models import data, train
+from emostream.models.augment import Targets
+from emostream.models.distillation import blended, taught
+from emostream.shared.errors import WeightsError
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

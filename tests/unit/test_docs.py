@@ -7,12 +7,12 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.capture.metrics import SourceCollector
-from services.classifier.metrics import ClassifierMetrics
-from services.display.metrics import DisplayMetrics
-from services.recorder.metrics import RecorderMetrics
-from shared import config, messages
-from shared.metrics import StageMetrics
+from emostream.services.capture.metrics import SourceCollector
+from emostream.services.classifier.metrics import ClassifierMetrics
+from emostream.services.display.metrics import DisplayMetrics
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.shared import config, messages
+from emostream.shared.metrics import StageMetrics
 
 DOCS = Path(__file__).parents[2] / "docs"
 

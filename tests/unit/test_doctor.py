@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from services.cli.doctor import command, machine, models, packages, ports, sources
-from services.cli.doctor.finding import Status, good, problem, warning
-from services.cli.doctor.machine import Desktop, Disk, Processor
-from services.cli.doctor.models import Gpu
-from services.cli.doctor.packages import Package
-from services.cli.doctor.ports import Port
-from services.cli.stages import STAGES
-from services.detector.weights import YUNET_SHA256
-from shared.config import Classifier, Config, Detector, Display, Recorder, Source, load
+from emostream.services.cli.doctor import command, machine, models, packages, ports, sources
+from emostream.services.cli.doctor.finding import Status, good, problem, warning
+from emostream.services.cli.doctor.machine import Desktop, Disk, Processor
+from emostream.services.cli.doctor.models import Gpu
+from emostream.services.cli.doctor.packages import Package
+from emostream.services.cli.doctor.ports import Port
+from emostream.services.cli.processes.stages import STAGES
+from emostream.services.detector.weights import YUNET_SHA256
+from emostream.shared.config import Classifier, Config, Detector, Display, Recorder, Source, load
 
 ROOT = Path(__file__).parents[2]
 OK, WARNING, PROBLEM = Status.OK, Status.WARNING, Status.PROBLEM

@@ -5,10 +5,10 @@ import struct
 
 import pytest
 
-from services.cli.doctor import sources, v4l2
-from services.cli.doctor.finding import Status
-from services.cli.doctor.v4l2 import Camera, Format, Size, described
-from shared.config import Source
+from emostream.services.cli.doctor import sources, v4l2
+from emostream.services.cli.doctor.finding import Status
+from emostream.services.cli.doctor.v4l2 import Camera, Format, Size, described
+from emostream.shared.config import Source
 
 STEPWISE, CONTINUOUS = 3, 2
 RANGE = (STEPWISE, (160, 1920, 16, 120, 1080, 8))

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from models.evaluation import judge, robustness, slices
-from models.evaluation.conditions import CONDITIONS
-from models.evaluation.datasets import Dataset
-from models.evaluation.gap import Found, matches, measure
+from emostream.models.evaluation import judge, robustness, slices
+from emostream.models.evaluation.conditions import CONDITIONS
+from emostream.models.evaluation.datasets import Dataset
+from emostream.models.evaluation.gap import Found, matches, measure
 
 LABELS = ("dark", "bright")
 

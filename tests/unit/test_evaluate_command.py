@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import models
-from models import data
-from models.labels import LABELS
-from services.cli import evaluate, evaluate_run
-from services.cli.evaluate_scenes import DEFAULTS
-from services.cli.main import main
-from services.detector.backends import DEFAULTS as LIVE
+from emostream import models
+from emostream.models import data
+from emostream.models.labels import LABELS
+from emostream.services.cli.evaluation import command as evaluate
+from emostream.services.cli.evaluation import run as evaluate_run
+from emostream.services.cli.evaluation.scenes import DEFAULTS
+from emostream.services.cli.main import main
+from emostream.services.detector.backends import DEFAULTS as LIVE
 
 FER = Path(__file__).parents[2] / data.FOLDER
 needs_data = pytest.mark.skipif(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from services.cli.main import main
-from services.recorder.store import Store
-from shared.messages import Emotion, EmotionFace, Event
+from emostream.services.cli.main import main
+from emostream.services.recorder.archive.writer import Store
+from emostream.shared.messages import Emotion, EmotionFace, Event
 
 LABELS = ("calm", "glad")
 DETECTOR = 1_700_000_000 << 20

@@ -1,7 +1,7 @@
 """The inboxes: live work stays fresh and fair, everything else is kept."""
 
-from shared.inbox import PATIENT_AFTER, PATIENT_BACKLOG, FullInbox, LiveInbox
-from shared.messages import Frame, Message
+from emostream.shared.inbox import PATIENT_AFTER, PATIENT_BACKLOG, FullInbox, LiveInbox
+from emostream.shared.messages import Frame, Message
 
 
 class Clock:

@@ -1,7 +1,7 @@
 """The join of frames with their results."""
 
-from shared.join import StreamJoin
-from shared.messages import Emotion, EmotionFace, Frame, Message
+from emostream.shared.join import StreamJoin
+from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
 
 
 def frame(seq: int, run: str = "r") -> Message:

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.cli.subscribe import line
-from services.display.board import Board
-from services.display.packets import packet
-from services.recorder.store import Store
-from shared.annotate import annotate
-from shared.colors import COLORS, bgr
-from shared.join import Joined
-from shared.messages import Emotion, Event, Frame, Message
-from shared.wire import decode, encode
+from emostream.services.cli.subscribe.command import line
+from emostream.services.display.board import Board
+from emostream.services.display.packets import packet
+from emostream.services.recorder.archive.writer import Store
+from emostream.shared.annotate import annotate
+from emostream.shared.colors import COLORS, bgr
+from emostream.shared.join import Joined
+from emostream.shared.messages import Emotion, Event, Frame, Message
+from emostream.shared.wire import decode, encode
 from tests.unit.test_classifier_stage import Bench, Model, faces
 
 ROOT = Path(__file__).parents[2]
 # FER2013's seven, in the order of the original program's model.
 SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 # What draws, trains or judges with FER+'s eight may know them; what is downstream may not.
-DOWNSTREAM = ("classifier", "recorder", "display", "cli/subscribe.py", "cli/top.py", "cli/bench.py")
+DOWNSTREAM = ("classifier", "recorder", "display", "cli/subscribe", "cli/top", "cli/bench")
 
 
 @pytest.fixture
@@ -87,11 +87,10 @@ def test_a_terminal_shows_them(answers: list[Message]) -> None:
 
 @pytest.mark.parametrize("place", DOWNSTREAM)
 def test_nothing_downstream_imports_a_list_of_labels(place: str) -> None:
-    path = ROOT / "services" / place
-    files = [path] if path.suffix else sorted(path.glob("*.py"))
+    files = sorted((ROOT / "services" / place).rglob("*.py"))
     assert files
     for file in files:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom):
-                assert node.module != "models.labels", file
+                assert node.module != "emostream.models.labels", file
                 assert "LABELS" not in [alias.name for alias in node.names], file

@@ -12,14 +12,14 @@ import msgpack
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.capture.window import Window
-from services.cli.results.session import Session
-from services.recorder.ledger import LosslessRecorder
-from services.recorder.metrics import RecorderMetrics
-from services.recorder.store import Store
-from shared.config import Lossless
-from shared.errors import DeliveryError
-from shared.messages import (
+from emostream.services.capture.lossless.credit_window import Window
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.ledger import LosslessRecorder
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.shared.config import Lossless
+from emostream.shared.errors import DeliveryError
+from emostream.shared.messages import (
     Credit,
     Emotion,
     EmotionFace,
@@ -31,7 +31,7 @@ from shared.messages import (
     Message,
     common_fields,
 )
-from shared.sequence import Sequence
+from emostream.shared.replay_sequence import Sequence
 
 FRAMES = 60
 STEP = 0.02

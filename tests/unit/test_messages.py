@@ -3,8 +3,8 @@
 import msgpack
 import pytest
 
-from shared.errors import MessageError
-from shared.messages import (
+from emostream.shared.errors import MessageError
+from emostream.shared.messages import (
     Control,
     Credit,
     Emotion,
@@ -15,7 +15,7 @@ from shared.messages import (
     Frame,
     Message,
 )
-from shared.wire import decode, encode
+from emostream.shared.wire import decode, encode
 
 COMMON = {"stream": "cam1", "run": "r1", "seq": 7, "t": 10**18, "pts": 40_000_000, "marks": {}}
 LANDMARKS = ((1.0, 2.0), (3.0, 4.0), (5.0, 6.0), (7.0, 8.0))

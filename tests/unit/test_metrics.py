@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.capture.metrics import SourceCollector
-from services.capture.source import State, Status
-from services.classifier.metrics import ClassifierMetrics
-from services.recorder.metrics import RecorderMetrics
-from services.recorder.retention import Limits, Retention
-from services.recorder.store import Store
-from shared.messages import Emotion, EmotionFace, Frame, Message
-from shared.metrics import Gaps, StageMetrics
+from emostream.services.capture.metrics import SourceCollector
+from emostream.services.capture.source_thread import State, Status
+from emostream.services.classifier.metrics import ClassifierMetrics
+from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.services.recorder.retention import Limits, Retention
+from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
+from emostream.shared.metrics import Gaps, StageMetrics
 
 
 @pytest.fixture

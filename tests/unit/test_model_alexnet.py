@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from models import alexnet
+from emostream.models import alexnet
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-import models
-from models import data, weights
-from models.classifier import LARGEST, Classifier
-from models.evaluation import judge
-from shared.errors import ModelError, WeightsError
+from emostream import models
+from emostream.models import data, weights
+from emostream.models.classifier import LARGEST, Classifier
+from emostream.models.evaluation import judge
+from emostream.shared.errors import ModelError, WeightsError
 
 FER = Path(__file__).parents[2] / data.FOLDER
 

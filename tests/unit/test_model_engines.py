@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-import models
-from models import engines, export, spec
-from models.sketches import sketches
-from services.classifier.metrics import ClassifierMetrics
-from services.classifier.smoothing import Rules
-from services.classifier.stage import ClassifierStage
-from shared.errors import WeightsError
-from shared.messages import Emotion, Face, Faces, Message
+from emostream import models
+from emostream.models import engines, export, spec
+from emostream.models.sketches import sketches
+from emostream.services.classifier.metrics import ClassifierMetrics
+from emostream.services.classifier.smoothing import Rules
+from emostream.services.classifier.stage import ClassifierStage
+from emostream.shared.errors import WeightsError
+from emostream.shared.messages import Emotion, Face, Faces, Message
 
 # Keras saves, and TensorFlow converts, through interfaces that NumPy and they call outdated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

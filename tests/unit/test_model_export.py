@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import models
-from models import export, spec, weights
-from models.alexnet import preprocess
-from models.sketches import sketches
-from shared.errors import ModelError, WeightsError
+from emostream import models
+from emostream.models import export, spec, weights
+from emostream.models.alexnet import preprocess
+from emostream.models.sketches import sketches
+from emostream.shared.errors import ModelError, WeightsError
 
 # Keras saves, and TensorFlow converts, through interfaces that NumPy and they call outdated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-import models
-from models import spec
-from models.sketches import sketches
-from shared.errors import WeightsError
+from emostream import models
+from emostream.models import spec
+from emostream.models.sketches import sketches
+from emostream.shared.errors import WeightsError
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import LABELS, data
-from models.evaluation import scores
-from shared.errors import SourceError
+from emostream.models import LABELS, data
+from emostream.models.evaluation import scores
+from emostream.shared.errors import SourceError
 
 FER = Path(__file__).parents[2] / data.FOLDER
 needs_data = pytest.mark.skipif(

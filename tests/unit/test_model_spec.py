@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from models import inputs, spec
-from models.classifier import Classifier
-from models.engines import Shape
-from shared.errors import ModelError, WeightsError
+from emostream.models import inputs, spec
+from emostream.models.classifier import Classifier
+from emostream.models.engines import Shape
+from emostream.shared.errors import ModelError, WeightsError
 
 ROOT = Path(__file__).parents[2]
 GOOD = 'labels = ["yes", "no"]\nscaling = "0..1"\n'

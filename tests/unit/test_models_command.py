@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from models import engines, weights
-from services.cli import models_view
-from services.cli.main import main
+from emostream.models import engines, weights
+from emostream.services.cli.main import main
+from emostream.services.cli.model_files import view as models_view
 
 # Keras saves, and TensorFlow converts, through interfaces that NumPy and they call outdated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

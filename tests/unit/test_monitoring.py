@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from services.cli.stages import STAGES
-from shared.colors import COLORS
-from shared.config import Config
+from emostream.services.cli.processes.stages import STAGES
+from emostream.shared.colors import COLORS
+from emostream.shared.config import Config
 from tests.conftest import require_tool
 from tests.monitoring import DOCKER, GRAFANA, PROMETHEUS, dashboards, load, metrics, queries, rules
 

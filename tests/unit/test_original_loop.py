@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import clips, original
-from shared.errors import SourceError
+from emostream.shared.errors import SourceError
 from tests.conftest import DATA
 
 CLIPS = DATA / "clips"
@@ -76,7 +76,7 @@ def test_a_video_that_is_too_short_is_refused(model: Model, video: Path) -> None
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_its_net_costs_what_ours_costs() -> None:
     pytest.importorskip("keras")
-    from models import alexnet
+    from emostream.models import alexnet
 
     net = original.build()
     ours = alexnet.single(alexnet.build(), "fer2013")

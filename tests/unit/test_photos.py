@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 import pytest
 
-from models import weights
-from models.labels import LABELS
-from services import Recognizer
-from services.capture.demo import Demo
-from services.cli.results import photos_page
-from services.cli.results.photos import PhotoSummary, analyse_photos, photo_names
-from shared.colors import COLORS
-from shared.errors import RecordingError
+from emostream import Recognizer
+from emostream.models import weights
+from emostream.models.labels import LABELS
+from emostream.services.capture.demo.scene import Demo
+from emostream.services.cli.results import photos_page
+from emostream.services.cli.results.photos import PhotoSummary, analyse_photos, photo_names
+from emostream.shared.colors import COLORS
+from emostream.shared.errors import RecordingError
 
 pytest.importorskip("jinja2", reason="needs the group `analyze`")
 pytest.importorskip("pyarrow", reason="needs the group `analyze`")

@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.labels import LABELS
-from services import RecognizedFace, Recognizer, recognize
-from services.capture.composites import composites
-from services.capture.demo import Demo, TrueFace
-from services.cli import recognition
-from shared.errors import ConfigError, EmostreamError, SourceError, WeightsError
+from emostream import RecognizedFace, Recognizer, recognize
+from emostream.models.labels import LABELS
+from emostream.services.capture.demo.composites import composites
+from emostream.services.capture.demo.scene import Demo, TrueFace
+from emostream.services.recognition import recognizer as recognition
+from emostream.shared.errors import ConfigError, EmostreamError, SourceError, WeightsError
 from tests.conftest import DATA
 
 PEOPLE = {
@@ -60,19 +60,19 @@ def coded(picture: np.ndarray, suffix: str) -> bytes:
     return cv2.imencode(suffix, picture)[1].tobytes()
 
 
-def test_importing_services_loads_nothing_but_what_it_needs() -> None:
-    code = "import sys, services; print(*{name.partition('.')[0] for name in sys.modules})"
+def test_importing_the_package_loads_nothing_but_what_it_needs() -> None:
+    code = "import sys, emostream; print(*{name.partition('.')[0] for name in sys.modules})"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"numpy", "cv2", "msgspec", "zmq", "models", "shared", "ai_edge_litert", "tensorflow"}
-    assert "services" in out.stdout.split()
+    heavy = {"numpy", "cv2", "msgspec", "zmq", "ai_edge_litert", "tensorflow"}
+    assert "emostream" in out.stdout.split()
     assert not heavy & set(out.stdout.split())
 
 
-def test_services_has_no_other_names() -> None:
-    import services
+def test_the_package_has_no_other_names() -> None:
+    import emostream
 
     with pytest.raises(AttributeError, match="'recognise'"):
-        _ = services.recognise  # type: ignore[attr-defined]
+        _ = emostream.recognise  # type: ignore[attr-defined]
 
 
 def test_faces_are_found_where_they_are_with_what_they_show(
@@ -319,7 +319,7 @@ def test_threads_may_each_make_their_own_and_take_turns(
 
 def test_nothing_is_printed() -> None:
     code = (
-        "import services.cli.recognition as recognition\n"
+        "import emostream.services.recognition.recognizer as recognition\n"
         "recognition.load = lambda *_, **__: None\n"
         "recognition.Recognizer()"
     )

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from models.labels import LABELS
-from services.recorder.schema import MOST_LABELS, SCHEMA
-from services.recorder.store import Store
-from shared.errors import MessageError
-from shared.messages import Emotion, EmotionFace
+from emostream.models.labels import LABELS
+from emostream.services.recorder.archive.schema import MOST_LABELS, SCHEMA
+from emostream.services.recorder.archive.writer import Store
+from emostream.shared.errors import MessageError
+from emostream.shared.messages import Emotion, EmotionFace
 
 SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.recorder.metrics import RecorderMetrics
-from services.recorder.retention import Limits, Retention, VideoFile, expired, video_files
-from services.recorder.store import Store
-from shared.errors import RecordingError
-from shared.messages import Emotion
+from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.services.recorder.retention import Limits, Retention, VideoFile, expired, video_files
+from emostream.shared.errors import RecordingError
+from emostream.shared.messages import Emotion
 
 NOW = 1_700_000_000.0
 DAY = 86_400.0

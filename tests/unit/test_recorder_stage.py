@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from models.labels import LABELS
-from services.recorder.encoding import best_encoder
-from services.recorder.films import Films
-from services.recorder.metrics import RecorderMetrics
-from services.recorder.retention import Limits, Retention
-from services.recorder.stage import RecorderStage
-from services.recorder.store import Store
-from services.recorder.video import StreamVideo
-from shared.blur import FaceBlur
-from shared.colors import COLORS, bgr
-from shared.control import Switch
-from shared.errors import MessageError
-from shared.messages import Control, Credit, Emotion, EmotionFace, Event, Frame, Message
+from emostream.models.labels import LABELS
+from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.encoding import best_encoder
+from emostream.services.recorder.films import Films
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.services.recorder.retention import Limits, Retention
+from emostream.services.recorder.stage import RecorderStage
+from emostream.services.recorder.video import StreamVideo
+from emostream.shared.blur import FaceBlur
+from emostream.shared.colors import COLORS, bgr
+from emostream.shared.control import Switch
+from emostream.shared.errors import MessageError
+from emostream.shared.messages import Control, Credit, Emotion, EmotionFace, Event, Frame, Message
 
 WIDTH, HEIGHT = 320, 180
 ENCODER = best_encoder()

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from models.labels import LABELS
-from services.recorder.schema import TABLES
-from services.recorder.store import Store
-from shared.errors import MessageError, RecordingError
-from shared.messages import Emotion, EmotionFace, Event
+from emostream.models.labels import LABELS
+from emostream.services.recorder.archive.schema import TABLES
+from emostream.services.recorder.archive.writer import Store
+from emostream.shared.errors import MessageError, RecordingError
+from emostream.shared.messages import Emotion, EmotionFace, Event
 
 
 def face(track: int = 7, label: str = "fear") -> EmotionFace:
@@ -144,8 +144,8 @@ def test_a_killed_process_leaves_what_was_committed(path: Path) -> None:
     program = f"""
 import os, signal
 from pathlib import Path
-from services.recorder.store import Store
-from shared.messages import Emotion
+from emostream.services.recorder.archive.writer import Store
+from emostream.shared.messages import Emotion
 store = Store(Path({str(path)!r}))
 for seq in range(40):
     store.add_emotion(Emotion(stream="a", run="r", seq=seq, t=seq, pts=0, marks={{}}, model="m",

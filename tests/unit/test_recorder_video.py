@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 
-from services.recorder.encoding import ENCODERS, best_encoder
-from services.recorder.video import FILE_NAME, StreamVideo, VideoWriter
-from shared.errors import RecordingError
-from shared.messages import Frame
+from emostream.services.recorder.encoding import ENCODERS, best_encoder
+from emostream.services.recorder.video import FILE_NAME, StreamVideo, VideoWriter
+from emostream.shared.errors import RecordingError
+from emostream.shared.messages import Frame
 
 MS = 10**6
 ENCODER = best_encoder()
@@ -75,7 +75,7 @@ def test_a_killed_process_leaves_a_file_that_plays(tmp_path: Path) -> None:
 import os, signal
 import numpy as np
 from pathlib import Path
-from services.recorder.video import VideoWriter
+from emostream.services.recorder.video import VideoWriter
 writer = VideoWriter(Path({str(path)!r}), 64, 48, {ENCODER!r})
 for n in range(60):
     writer.write(np.full((48, 64, 3), 8 + 4 * n, np.uint8), n * 40_000_000)

@@ -13,25 +13,25 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.cli.analysis.record import Record
-from services.cli.replay import add_parser, replay
-from services.cli.replay_choice import Choice, choose
-from services.cli.replay_progress import Progress
-from services.cli.replay_schedule import LONGEST_PAUSE, length, paced, scheduled
-from services.cli.results.session import Session
-from services.recorder.encoding import best_encoder
-from services.recorder.films import Films
-from services.recorder.metrics import RecorderMetrics
-from services.recorder.retention import Limits, Retention
-from services.recorder.stage import RecorderStage
-from services.recorder.store import Store
-from services.recorder.video import StreamVideo, VideoWriter
-from shared.blur import FaceBlur
-from shared.control import Switch
-from shared.errors import ConfigError, EmostreamError, RecordingError
-from shared.messages import Emotion, EmotionFace, Event, Frame, Message
-from shared.pixels import image
-from shared.wire import decode, encode
+from emostream.services.cli.analysis.record import Record
+from emostream.services.cli.replay.choice import Choice, choose
+from emostream.services.cli.replay.command import add_options, replay
+from emostream.services.cli.replay.progress import Progress
+from emostream.services.cli.replay.schedule import LONGEST_PAUSE, length, paced, scheduled
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.encoding import best_encoder
+from emostream.services.recorder.films import Films
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.services.recorder.retention import Limits, Retention
+from emostream.services.recorder.stage import RecorderStage
+from emostream.services.recorder.video import StreamVideo, VideoWriter
+from emostream.shared.blur import FaceBlur
+from emostream.shared.control import Switch
+from emostream.shared.errors import ConfigError, EmostreamError, RecordingError
+from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Message
+from emostream.shared.pixels import image
+from emostream.shared.wire import decode, encode
 
 MS = 1_000_000
 T = 1_760_000_000 * 10**9
@@ -102,8 +102,8 @@ def rows(path: Path, table: str, order: str = "stream, run, seq") -> list[dict[s
 
 def options(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
-    return parser.parse_args(["replay", *words])
+    add_options(parser)
+    return parser.parse_args(words)
 
 
 def chosen(path: Path, *words: str) -> Choice:

@@ -10,13 +10,21 @@ import cv2
 import numpy as np
 import pytest
 
-from models.evaluation import judge
-from models.evaluation.curves import beside, read_curves
-from models.evaluation.datasets import Dataset
-from models.evaluation.gap import Found, measure
-from models.evaluation.report import Facts, Report, interval, percent, picture, to_html, to_json
-from models.evaluation.robustness import robustness
-from shared.errors import SourceError
+from emostream.models.evaluation import judge
+from emostream.models.evaluation.curves import beside, read_curves
+from emostream.models.evaluation.datasets import Dataset
+from emostream.models.evaluation.gap import Found, measure
+from emostream.models.evaluation.report import (
+    Facts,
+    Report,
+    interval,
+    percent,
+    picture,
+    to_html,
+    to_json,
+)
+from emostream.models.evaluation.robustness import robustness
+from emostream.shared.errors import SourceError
 
 pytest.importorskip("jinja2", reason="needs the group `evaluate`")
 pytest.importorskip("matplotlib", reason="needs the group `evaluate`")

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from models.labels import LABELS
-from services.cli.results import files
-from services.cli.results.files import fresh_folder
-from services.cli.results.session import Session
-from services.cli.results.tables import Summary, write_tables
-from services.recorder.store import Store
-from shared.errors import RecordingError
-from shared.messages import Emotion, EmotionFace, Event
+from emostream.models.labels import LABELS
+from emostream.services.cli.results import files
+from emostream.services.cli.results.files import fresh_folder
+from emostream.services.cli.results.tables import Summary, write_tables
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.writer import Store
+from emostream.shared.errors import RecordingError
+from emostream.shared.messages import Emotion, EmotionFace, Event
 
 SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 FIXED = [

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from models.alignment import sample
-from models.evaluation.conditions import CONDITIONS
-from models.evaluation.scenes import Scene, Style, scenes
-from services.cli.evaluate_scenes import Finder, find
-from services.detector.detection import Detection
+from emostream.models.alignment import sample
+from emostream.models.evaluation.conditions import CONDITIONS
+from emostream.models.evaluation.scenes import Scene, Style, scenes
+from emostream.services.cli.evaluation.scenes import Finder, find
+from emostream.services.detector.detection import Detection
 
 FACES = np.stack([np.full((48, 48), 10 * number, np.uint8) for number in range(7)])
 

@@ -7,10 +7,10 @@ import urllib.request
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.errors import BusError
-from shared.health import BEAT_WITHIN, Health
-from shared.messages import Emotion, Frame, Message, stamped
-from shared.metrics import Gaps, MetricsServer, StageMetrics
+from emostream.shared.errors import BusError
+from emostream.shared.health import BEAT_WITHIN, Health
+from emostream.shared.messages import Emotion, Frame, Message, stamped
+from emostream.shared.metrics import Gaps, MetricsServer, StageMetrics
 
 
 class Clock:

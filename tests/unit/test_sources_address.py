@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from services.capture.address import Kind, camera_device, kind_of, redact, scrub, stream_name
-from shared.errors import SourceError
+from emostream.services.capture.address import (
+    Kind,
+    camera_device,
+    kind_of,
+    redact,
+    scrub,
+    stream_name,
+)
+from emostream.shared.errors import SourceError
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from services.capture.pace import RealClock, paced
-from services.capture.pictures import Picture, as_bgr
-from services.capture.readers import read
-from shared.config import Source
-from shared.errors import SourceError
+from emostream.services.capture.pace import RealClock, paced
+from emostream.services.capture.picture import Picture, as_bgr
+from emostream.services.capture.readers import read
+from emostream.shared.config import Source
+from emostream.shared.errors import SourceError
 
 Steps = Sequence[float]
 

@@ -8,13 +8,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from services.capture.pace import Backoff, Clock, Pictures, RealClock, Timeline
-from services.capture.pictures import Picture
-from services.capture.source import State, Status
-from services.capture.sources import Sources
-from services.capture.video import Skipped
-from shared.config import Source
-from shared.errors import SourceError
+from emostream.services.capture.files.video import Skipped
+from emostream.services.capture.pace import Backoff, Clock, Pictures, RealClock, Timeline
+from emostream.services.capture.picture import Picture
+from emostream.services.capture.source_set import Sources
+from emostream.services.capture.source_thread import State, Status
+from emostream.shared.config import Source
+from emostream.shared.errors import SourceError
 
 LIMIT = 20.0
 

@@ -4,10 +4,10 @@ import argparse
 
 import pytest
 
-from services.cli import subscribe
-from shared.errors import BusError, ConfigError
-from shared.inbox import FullInbox
-from shared.messages import Emotion, EmotionFace, Event, Message
+from emostream.services.cli.subscribe import command as subscribe
+from emostream.shared.errors import BusError, ConfigError
+from emostream.shared.inbox import FullInbox
+from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 
 TRACK = (1_760_000_000 << 20) | 7
 FACE = EmotionFace(
@@ -126,8 +126,8 @@ def test_the_exit_code_says_whether_enough_came(capsys, count, printed, code):
 
 def parsed(*words):
     parser = argparse.ArgumentParser()
-    subscribe.add_parser(parser.add_subparsers())
-    return parser.parse_args(["subscribe", *words])
+    subscribe.add_options(parser)
+    return parser.parse_args(words)
 
 
 @pytest.mark.parametrize("words", [("--count", "0"), ("--count", "x"), ("--timeout", "-1")])

@@ -1,6 +1,6 @@
 """The supervisor's limit on restarts (its processes are tested with real ones)."""
 
-from services.cli.supervise import RESTARTS, WITHIN, RestartLimit
+from emostream.services.cli.processes.supervise import RESTARTS, WITHIN, RestartLimit
 
 
 class Clock:

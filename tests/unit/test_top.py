@@ -8,16 +8,16 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from rich.console import Console
 
-from services.cli import top
-from services.cli.top_view import rows, view
-from services.recorder.metrics import RecorderMetrics
-from shared import histogram
-from shared.accounts import accounts
-from shared.config import Config
-from shared.errors import ConfigError
-from shared.messages import Faces, Message
-from shared.metrics import StageMetrics
-from shared.scraping import History, Scrape, Scraper, parse
+from emostream.services.cli.top import command as top
+from emostream.services.cli.top.view import rows, view
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.shared import histogram
+from emostream.shared.accounts import accounts
+from emostream.shared.config import Config
+from emostream.shared.errors import ConfigError
+from emostream.shared.messages import Faces, Message
+from emostream.shared.metrics import StageMetrics
+from emostream.shared.scraping import History, Scrape, Scraper, parse
 
 INF = math.inf
 
@@ -316,6 +316,6 @@ def test_what_is_no_url_is_refused(other):
 
 def test_options():
     parser = argparse.ArgumentParser()
-    top.add_parser(parser.add_subparsers())
-    options = parser.parse_args(["top", "--metrics", "a:1", "--metrics", "b:2", "--once"])
+    top.add_options(parser)
+    options = parser.parse_args(["--metrics", "a:1", "--metrics", "b:2", "--once"])
     assert (options.metrics, options.once, options.config) == (["a:1", "b:2"], True, None)

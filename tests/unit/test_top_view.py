@@ -5,10 +5,10 @@ import io
 from prometheus_client import CollectorRegistry, generate_latest
 from rich.console import Console
 
-from services.cli.top_view import unready, view
-from shared.messages import Faces, Message
-from shared.metrics import StageMetrics
-from shared.scraping import Scrape, Scraper, parse
+from emostream.services.cli.top.view import unready, view
+from emostream.shared.messages import Faces, Message
+from emostream.shared.metrics import StageMetrics
+from emostream.shared.scraping import Scrape, Scraper, parse
 
 FACES = Message(
     Faces(

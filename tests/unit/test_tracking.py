@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from services.detector.assignment import assign
-from services.detector.detection import Detection
-from services.detector.tracking import Tracker, likeness, track_ids
+from emostream.services.detector.assignment import assign
+from emostream.services.detector.detection import Detection
+from emostream.services.detector.tracking import Tracker, likeness, track_ids
 
 START = 1_800_000_000
 FRAME = 40_000_000

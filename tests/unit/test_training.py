@@ -10,12 +10,12 @@ import keras
 import numpy as np
 import pytest
 
-from models import alexnet, augment, backend, checkpoint, data, train
-from models.batches import VIEWED, ahead, batches, shown, targets
-from models.checkpoint import State
-from models.progress import Progress
-from services.cli import main as cli
-from shared.errors import ModelError, SourceError, WeightsError
+from emostream.models import alexnet, augment, backend, checkpoint, data, train
+from emostream.models.batches import VIEWED, ahead, batches, shown, targets
+from emostream.models.checkpoint import State
+from emostream.models.progress import Progress
+from emostream.services.cli import main as cli
+from emostream.shared.errors import ModelError, SourceError, WeightsError
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

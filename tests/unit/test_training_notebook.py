@@ -6,7 +6,7 @@ import nbclient
 import nbformat
 import pytest
 
-from models import data
+from emostream.models import data
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "models" / "training.ipynb"

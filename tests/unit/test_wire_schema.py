@@ -11,26 +11,26 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from prometheus_client import CollectorRegistry
 
-from models import load
-from services.capture.demo import Demo
-from services.capture.frames import Framer
-from services.capture.pictures import Picture
-from services.capture.window import Window
-from services.classifier.metrics import ClassifierMetrics
-from services.classifier.smoothing import Rules
-from services.classifier.stage import ClassifierStage
-from services.cli import schema
-from services.detector.backends import create
-from services.detector.stage import DetectorStage
-from services.detector.tiling import Tiling
-from services.detector.tracking import track_ids
-from services.recorder.ledger import LosslessRecorder
-from services.recorder.metrics import RecorderMetrics
-from services.recorder.store import Store
-from shared.config import Lossless
-from shared.messages import KINDS, Control, Credit, Message, stamped
-from shared.sequence import Sequence
-from shared.wire import encode
+from docs.schemas import generate as schema
+from emostream.models import load
+from emostream.services.capture.demo.scene import Demo
+from emostream.services.capture.framer import Framer
+from emostream.services.capture.lossless.credit_window import Window
+from emostream.services.capture.picture import Picture
+from emostream.services.classifier.metrics import ClassifierMetrics
+from emostream.services.classifier.smoothing import Rules
+from emostream.services.classifier.stage import ClassifierStage
+from emostream.services.detector.backends import create
+from emostream.services.detector.stage import DetectorStage
+from emostream.services.detector.tiling import Tiling
+from emostream.services.detector.tracking import track_ids
+from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.ledger import LosslessRecorder
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.shared.config import Lossless
+from emostream.shared.messages import KINDS, Control, Credit, Message, stamped
+from emostream.shared.replay_sequence import Sequence
+from emostream.shared.wire import encode
 
 FRAMES = 12
 SIZE = (640, 360)
@@ -130,7 +130,7 @@ def said(tmp_path_factory):
 def test_the_schemas_are_those_of_the_code():
     written = {path.stem: path.read_text("utf-8") for path in schema.FOLDER.glob("*.json")}
     made = {name: schema.text(name) for name in KINDS}
-    assert written == made, "write them anew with: python -m services.cli.schema"
+    assert written == made, "write them anew with: python -m docs.schemas.generate"
 
 
 @pytest.mark.parametrize("kind", KINDS)

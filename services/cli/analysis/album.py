@@ -6,14 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from services.cli.analysis.job import BROKEN, UNREADABLE
-from services.cli.analysis.record import NAME, versions
-from services.cli.analysis.settings import as_table
-from services.cli.analysis.view import View
-from services.cli.recognition import Recognizer
-from services.cli.results.files import fresh_folder
-from services.cli.results.photos import analyse_photos
-from shared.config import Config
+from emostream.services.cli.analysis.job import BROKEN, UNREADABLE
+from emostream.services.cli.analysis.record import NAME, versions
+from emostream.services.cli.analysis.settings import as_table
+from emostream.services.cli.analysis.view import View
+from emostream.services.cli.results.files import fresh_folder
+from emostream.services.cli.results.photos import analyse_photos
+from emostream.services.recognition.recognizer import Recognizer
+from emostream.shared.config import Config
 
 FOLDER: Final = "photos"
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.capture.address import stream_name
-from services.capture.readers import IMAGES, natural_order
-from shared.errors import SourceError
+from emostream.services.capture.address import stream_name
+from emostream.services.capture.readers import IMAGES, natural_order
+from emostream.shared.errors import SourceError
 
 VIDEOS: Final = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"),

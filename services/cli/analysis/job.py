@@ -7,16 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from services.capture.video import Description, describe
-from services.cli.analysis import record, settings
-from services.cli.analysis.inputs import stream_of
-from services.cli.analysis.outputs import write_results
-from services.cli.analysis.record import Record
-from services.cli.analysis.run import analyse
-from services.cli.analysis.view import View
-from services.cli.results.files import fresh_folder
-from shared.config import Config
-from shared.errors import ConfigError, RecordingError, SourceError
+from emostream.services.capture.files.video import Description, describe
+from emostream.services.cli.analysis import record, settings
+from emostream.services.cli.analysis.inputs import stream_of
+from emostream.services.cli.analysis.outputs import write_results
+from emostream.services.cli.analysis.record import Record
+from emostream.services.cli.analysis.run import analyse
+from emostream.services.cli.analysis.view import View
+from emostream.services.cli.results.files import fresh_folder
+from emostream.shared.config import Config
+from emostream.shared.errors import ConfigError, RecordingError, SourceError
 
 BROKEN, UNREADABLE, STOPPED = 3, 1, 4
 HELD: Final = ("width", "height", "frames", "duration_s", "rate", "codec", "has_audio")

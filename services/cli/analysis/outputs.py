@@ -3,17 +3,17 @@
 import contextlib
 from pathlib import Path
 
-from services.capture.pace import Pictures
-from services.capture.readers import sampled
-from services.capture.video import file_pictures
-from services.cli.analysis.record import NAME, Record
-from services.cli.analysis.view import View
-from services.cli.results import report
-from services.cli.results.annotated import write_annotated
-from services.cli.results.session import Session
-from services.cli.results.tables import write_tables
-from services.recorder.schema import DATABASE
-from shared.errors import SourceError
+from emostream.services.capture.files.video import file_pictures
+from emostream.services.capture.pace import Pictures
+from emostream.services.capture.readers import sampled
+from emostream.services.cli.analysis.record import NAME, Record
+from emostream.services.cli.analysis.view import View
+from emostream.services.cli.results import report
+from emostream.services.cli.results.annotated import write_annotated
+from emostream.services.cli.results.tables import write_tables
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.schema import DATABASE
+from emostream.shared.errors import SourceError
 
 
 def write_results(

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeAlias
 
-from models import weights
-from models.engines import SUFFIXES
-from shared.config import Config
-from shared.errors import RecordingError
+from emostream.models import weights
+from emostream.models.engines import SUFFIXES
+from emostream.shared.config import Config
+from emostream.shared.errors import RecordingError
 
 NAME: Final = "run.json"
 PACKAGES: Final = ("av", "ai-edge-litert", "msgpack", "numpy", "opencv-python", "pyzmq")

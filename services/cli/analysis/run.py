@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from services.cli.analysis.record import Record, StageUse
-from services.cli.analysis.settings import with_sockets, write
-from services.cli.analysis.stages import ORDER, Stages
-from services.cli.results.database import open_database
-from services.recorder.schema import DATABASE
-from shared.config import Config
-from shared.errors import DeliveryError, RecordingError
-from shared.scraping import scrape
+from emostream.services.cli.analysis.record import Record, StageUse
+from emostream.services.cli.analysis.settings import with_sockets, write
+from emostream.services.cli.processes.group import ORDER, Stages
+from emostream.services.recorder.archive.database import open_database
+from emostream.services.recorder.archive.schema import DATABASE
+from emostream.shared.config import Config
+from emostream.shared.errors import DeliveryError, RecordingError
+from emostream.shared.scraping import scrape
 
 POLL: Final = 0.1
 PROGRESS: Final = "SELECT coalesce(max(seq), -1) + 1 FROM states"

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import tomli_w
 
-from services.cli.analysis.inputs import stream_of
-from services.cli.pipeline import without_none
-from shared.config import Config, Connect, Source
-from shared.errors import ConfigError
+from emostream.services.cli.analysis.inputs import stream_of
+from emostream.services.cli.processes.pipeline import without_none
+from emostream.shared.config import Config, Connect, Source
+from emostream.shared.errors import ConfigError
 
 ANY_PORT = "127.0.0.1:0"
 FASTEST = 1000.0

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
-from models.progress import Progress
+from emostream.models.progress import Progress
 
 EVERY: Final = 1.0  # seconds between two JSON lines
 

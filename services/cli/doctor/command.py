@@ -8,20 +8,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from services.cli.doctor import machine, packages, ports, sources
-from services.cli.doctor.finding import Finding, Status, problem
-from services.cli.stages import STAGES
-from shared.config import Config, load
-
-if TYPE_CHECKING:
-    from argparse import _SubParsersAction
+from emostream.services.cli.doctor import machine, packages, ports, sources
+from emostream.services.cli.doctor.finding import Finding, Status, problem
+from emostream.services.cli.processes.stages import STAGES
+from emostream.shared.config import Config, load
 
 Look: TypeAlias = Callable[[], Sequence[Finding]]
 MARKS: Final = {
@@ -33,14 +30,9 @@ MARKS: Final = {
 PLAIN_WIDTH: Final = 120
 
 
-def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    text = "checks this machine before the first run, and says what to do about what is missing"
-    parser = commands.add_parser(
-        "doctor",
-        help=text,
-        description=f"{text}. Exit code 1: something would stop `make run`.",
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.description = f"{parser.description}. Exit code 1: something would stop `make run`."
     parser.add_argument(
         "stages",
         nargs="*",
@@ -133,7 +125,7 @@ def _looks_at_models(config: Config) -> tuple[str, str, list[tuple[str | None, L
     """Return the classifier's engine, the group of its packages, and what there is to look at."""
     try:
         # It needs OpenCV and NumPy, and the doctor has to come also where those do not load.
-        from services.cli.doctor import models
+        from emostream.services.cli.doctor import models
     except ImportError:
         unknown = problem("model", "cannot be looked at yet", "mend the packages first")
         return "litert", "classifier", [("classifier", lambda: [unknown])]

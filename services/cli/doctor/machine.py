@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.cli.doctor.finding import Finding, good, problem, warning
-from shared.config import Display, Recorder
-from shared.errors import ConfigError
+from emostream.services.cli.doctor.finding import Finding, good, problem, warning
+from emostream.shared.config import Display, Recorder
+from emostream.shared.errors import ConfigError
 
 OLDEST: Final = (3, 11)
 NEWEST: Final = (3, 13)
@@ -192,7 +192,7 @@ def check_desktop(desktop: Desktop, settings: Display) -> list[Finding]:
 def _try_window() -> str:
     try:
         # OpenCV is loaded for those alone who want a window.
-        from services.display.window import check_desktop
+        from emostream.services.display.window import check_desktop
 
         check_desktop()
     except (ConfigError, ImportError) as error:

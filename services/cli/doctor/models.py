@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from models import spec, weights
-from models.engines import ENGINES, SUFFIXES
-from services.cli.doctor.finding import Finding, good, problem, warning
-from services.detector.weights import YUNET_SHA256, yunet_path
-from shared.config import Classifier, Detector
-from shared.errors import WeightsError
+from emostream.models import spec, weights
+from emostream.models.engines import ENGINES, SUFFIXES
+from emostream.services.cli.doctor.finding import Finding, good, problem, warning
+from emostream.services.detector.weights import YUNET_SHA256, yunet_path
+from emostream.shared.config import Classifier, Detector
+from emostream.shared.errors import WeightsError
 
 SMI: Final = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
 SMI_WITHIN_S: Final = 3

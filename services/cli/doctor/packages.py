@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.cli.doctor.finding import Finding, good, problem, warning
-from shared.config import Config
+from emostream.services.cli.doctor.finding import Finding, good, problem, warning
+from emostream.shared.config import Config
 
 PINS: Final = Path(__file__).parents[3] / "constraints.txt"
 # What has a part of its own in machine code, which may not suit the machine, and does not take

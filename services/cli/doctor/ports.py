@@ -13,9 +13,9 @@ from typing import Final
 
 import psutil
 
-from services.cli.doctor.finding import Finding, good, problem
-from shared.addresses import TCP, is_loopback
-from shared.config import Config
+from emostream.services.cli.doctor.finding import Finding, good, problem
+from emostream.shared.addresses import TCP, is_loopback
+from emostream.shared.config import Config
 
 ANSWER_WITHIN_S: Final = 1.0
 ANY: Final = ("*", "0.0.0.0", "::")
@@ -111,8 +111,8 @@ def program(pid: int) -> str:
         name = process.name()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return f"pid {pid}"
-    if "services.cli.main" in words[:-1]:
-        name = f"emostream {words[words.index('services.cli.main') + 1]}"
+    if words[1:3] == ["-m", "emostream"]:
+        name = " ".join(["emostream", *words[3:4]])
     return f"{name} (pid {pid})"
 
 

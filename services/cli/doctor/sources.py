@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from services.capture.address import Kind, camera_device, kind_of, local_path, redact
-from services.cli.doctor.finding import Finding, good, problem, warning
-from services.cli.doctor.ports import program
-from services.cli.doctor.v4l2 import Camera, Format, Size, cameras
-from shared.config import Source
-from shared.errors import SourceError
+from emostream.services.capture.address import Kind, camera_device, kind_of, local_path, redact
+from emostream.services.cli.doctor.finding import Finding, good, problem, warning
+from emostream.services.cli.doctor.ports import program
+from emostream.services.cli.doctor.v4l2 import Camera, Format, Size, cameras
+from emostream.shared.config import Source
+from emostream.shared.errors import SourceError
 
 REACH_WITHIN_S: Final = 1.0
 DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}

@@ -15,17 +15,17 @@ import numpy as np
 from av.container import OutputContainer
 from numpy.typing import NDArray
 
-from services.capture.pace import Pictures, Timeline
-from services.capture.pictures import Picture
-from services.capture.readers import sampled
-from services.capture.video import Description, describe, file_pictures
-from services.cli.results.rows import Observation, Run
-from services.cli.results.session import Session
-from services.cli.results.soundtrack import Soundtrack, soundtrack
-from services.recorder.encoding import FILE_ENCODERS, VideoTrack, best_encoder
-from shared.annotate import annotate, label_and_confidence
-from shared.errors import RecordingError, SourceError
-from shared.messages import EmotionFace
+from emostream.services.capture.files.video import Description, describe, file_pictures
+from emostream.services.capture.pace import Pictures, Timeline
+from emostream.services.capture.picture import Picture
+from emostream.services.capture.readers import sampled
+from emostream.services.cli.results.soundtrack import Soundtrack, soundtrack
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.rows import Observation, Run
+from emostream.services.recorder.encoding import FILE_ENCODERS, VideoTrack, best_encoder
+from emostream.shared.annotate import annotate, label_and_confidence
+from emostream.shared.errors import RecordingError, SourceError
+from emostream.shared.messages import EmotionFace
 
 Image: TypeAlias = NDArray[np.uint8]
 Tell: TypeAlias = Callable[[int, int], None]

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from services.cli.results.columns import NS, Column, Kind, Row
-from shared.errors import ConfigError, RecordingError
+from emostream.services.cli.results.columns import NS, Column, Kind, Row
+from emostream.shared.errors import ConfigError, RecordingError
 
 if TYPE_CHECKING:
     import pyarrow as pa

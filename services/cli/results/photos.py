@@ -12,15 +12,15 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backend import quiet
-from services.capture.readers import natural_order
-from services.cli.images import decode, read
-from services.cli.recognition import RecognizedFace, Recognizer
-from services.cli.results import photos_page
-from services.cli.results.columns import Column, Kind, Row
-from services.cli.results.files import FORMATS, table
-from services.cli.results.photos_copies import write_copy
-from shared.errors import SourceError
+from emostream.models.backend import quiet
+from emostream.services.capture.readers import natural_order
+from emostream.services.cli.results import photos_page
+from emostream.services.cli.results.columns import Column, Kind, Row
+from emostream.services.cli.results.files import FORMATS, table
+from emostream.services.cli.results.photos_copies import write_copy
+from emostream.services.recognition.images import decode, read
+from emostream.services.recognition.recognizer import RecognizedFace, Recognizer
+from emostream.shared.errors import SourceError
 
 Image: TypeAlias = NDArray[np.uint8]
 Tell: TypeAlias = Callable[[int, int], None]

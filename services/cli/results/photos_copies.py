@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.cli.recognition import RecognizedFace
-from shared.annotate import annotate
-from shared.errors import RecordingError
-from shared.messages import EmotionFace
+from emostream.services.recognition.recognizer import RecognizedFace
+from emostream.shared.annotate import annotate
+from emostream.shared.errors import RecordingError
+from emostream.shared.messages import EmotionFace
 
 Image: TypeAlias = NDArray[np.uint8]
 

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.cli.recognition import RecognizedFace, Recognizer
-from services.cli.results.report_text import percent, place
-from services.cli.results.thumbnails import data_url
-from shared.colors import colors, ink
-from shared.errors import RecordingError
+from emostream.services.cli.results.report_text import percent, place
+from emostream.services.cli.results.thumbnails import data_url
+from emostream.services.recognition.recognizer import RecognizedFace, Recognizer
+from emostream.shared.colors import colors, ink
+from emostream.shared.errors import RecordingError
 
 Image: TypeAlias = NDArray[np.uint8]
 
@@ -77,7 +77,7 @@ def write(
 
 def _html(cards: Sequence[Card], unreadable: Mapping[str, str], recognizer: Recognizer) -> str:
     # Imported here, so that the tables alone need none of it.
-    from shared.pages import templates
+    from emostream.shared.pages import templates
 
     pages = templates(TEMPLATE.parent, percent=percent, place=place)
     given = colors(recognizer.model.labels)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from services.capture.pace import Pictures
-from services.cli.results import report_faces, report_text, report_view
-from services.cli.results.rows import Run
-from services.cli.results.session import Session
-from services.cli.results.timeline import Face, Timelines, collect
-from services.cli.results.timeline_charts import NS, axis, percents, zooms
-from shared.errors import ConfigError, RecordingError
+from emostream.services.capture.pace import Pictures
+from emostream.services.cli.results import report_faces, report_text, report_view
+from emostream.services.cli.results.timeline import Face, Timelines, collect
+from emostream.services.cli.results.timeline_charts import NS, axis, percents, zooms
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.rows import Run
+from emostream.shared.errors import ConfigError, RecordingError
 
 NAME: Final = "report.html"
 ANNOTATED: Final = "annotated.mp4"
@@ -137,7 +137,7 @@ def _of_video(folder: Path, video: Path | None) -> dict[str, str]:
 
 def _html(page: dict[str, Any]) -> str:
     # Imported here, so that tables alone need none of it.
-    from shared.pages import templates
+    from emostream.shared.pages import templates
 
     pages = templates(TEMPLATES, **{write.__name__: write for write in report_text.FILTERS})
     pages.policies["json.dumps_kwargs"] = {"separators": (",", ":")}

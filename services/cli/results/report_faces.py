@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from services.capture.pace import Pictures
-from services.cli.results.report_view import Label
-from services.cli.results.thumbnails import Moment, choose, cut
-from services.cli.results.timeline import Face, Timelines
-from services.cli.results.timeline_charts import NS, band, curves, zooms
+from emostream.services.capture.pace import Pictures
+from emostream.services.cli.results.report_view import Label
+from emostream.services.cli.results.thumbnails import Moment, choose, cut
+from emostream.services.cli.results.timeline import Face, Timelines
+from emostream.services.cli.results.timeline_charts import NS, band, curves, zooms
 
 MOST_FACES: Final = 20  # that have a timeline
 MOST_PICTURES: Final = 400  # in all

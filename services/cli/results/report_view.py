@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.cli.results.rows import EventRow
-from services.cli.results.timeline import Timelines
-from services.cli.results.timeline_charts import NS
-from shared.colors import bgr, colors, text_color
+from emostream.services.cli.results.timeline import Timelines
+from emostream.services.cli.results.timeline_charts import NS
+from emostream.services.recorder.archive.rows import EventRow
+from emostream.shared.colors import bgr, colors, text_color
 
 
 @dataclass(frozen=True)

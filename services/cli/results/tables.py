@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from services.cli.results.columns import Column, Kind, Row
-from services.cli.results.files import FORMATS, table
-from services.cli.results.rows import Answer, EventRow, FrameRow, Run
-from services.cli.results.session import Session
-from services.cli.results.tracks import Tracks, held
+from emostream.services.cli.results.columns import Column, Kind, Row
+from emostream.services.cli.results.files import FORMATS, table
+from emostream.services.cli.results.tracks import Tracks, held
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.rows import Answer, EventRow, FrameRow, Run
 
 Tell: TypeAlias = Callable[[int], None]
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.capture.pictures import Picture
-from shared.errors import SourceError
-from shared.messages import Box
+from emostream.services.capture.picture import Picture
+from emostream.shared.errors import SourceError
+from emostream.shared.messages import Box
 
 Image: TypeAlias = NDArray[np.uint8]
 

@@ -7,10 +7,10 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from services.cli.results.rows import Answer, Observation, Run
-from services.cli.results.session import Session
-from services.cli.results.tracks import LONGEST_HOLD, held
-from shared.messages import Box
+from emostream.services.cli.results.tracks import LONGEST_HOLD, held
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.rows import Answer, Observation, Run
+from emostream.shared.messages import Box
 
 Values: TypeAlias = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from services.cli.results.timeline import GAP_NS, Face, Point, Span, Timelines
+from emostream.services.cli.results.timeline import GAP_NS, Face, Point, Span, Timelines
 
 Numbers: TypeAlias = NDArray[np.float64]
 

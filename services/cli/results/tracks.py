@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from services.cli.results.columns import NS, Column, Kind, Row
-from services.cli.results.rows import Answer, Observation
+from emostream.services.cli.results.columns import NS, Column, Kind, Row
+from emostream.services.recorder.archive.rows import Answer, Observation
 
 # After so long without a frame nobody knows who is still there: the classifier's `leave_after`.
 LONGEST_HOLD: Final = NS

@@ -1,0 +1,1 @@
+"""The speed of `emostream analyze` against the original program's loop."""

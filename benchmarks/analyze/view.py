@@ -1,0 +1,145 @@
+"""The tables of `emostream bench analyze`."""
+
+import os
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.table import Table
+
+from emostream.services.cli.processes.stages import STAGES
+
+# What `analyze` has to reach, in times the original's frames/s.
+NEEDED = {"plain": 24, "video": 10}
+NAMES = {
+    "original": "original loop",
+    "plain": "analyze --no-video",
+    "video": "analyze",
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a frame costs a stage: ms of processor, and ms that its step takes."""
+
+    cpu_ms: float
+    step_ms: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How quick a program is, the faces that it finds a frame, its memory, its stages' costs.
+
+    `after_ms` is the time that a frame takes after the stages are done, in the files of the end.
+    """
+
+    frames_per_second: float
+    faces: float
+    peak_mb: float = 0.0
+    after_ms: float = 0.0
+    stages: dict[str, Cost] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One turn: the programs measured in it."""
+
+    original: Speed
+    plain: Speed | None = None
+    video: Speed | None = None
+
+    @property
+    def speeds(self) -> dict[str, Speed]:
+        """The speeds by name of the program, without those not measured."""
+        every = {"original": self.original, "plain": self.plain, "video": self.video}
+        return {name: speed for name, speed in every.items() if speed is not None}
+
+
+def ratios(turns: Sequence[Run]) -> dict[str, list[float]]:
+    """Return how many times the original's frames/s `analyze` reached in each turn."""
+    return {name: _values(turns, name, _times_original) for name in _analyses(turns)}
+
+
+def show(turns: Sequence[Run], shows: str) -> None:
+    """Print the speeds, and for each way of `analyze` where a frame's time goes."""
+    console = Console()
+    console.print(_speeds(turns, shows))
+    for name in _analyses(turns):
+        table, limits = _costs([turn.speeds[name] for turn in turns], NAMES[name])
+        console.print(table)
+        console.print(limits, highlight=False)
+
+
+def _analyses(turns: Sequence[Run]) -> list[str]:
+    return [name for name in NEEDED if name in turns[0].speeds]
+
+
+def _values(
+    turns: Sequence[Run], name: str, figure: Callable[[Speed, Speed], float]
+) -> list[float]:
+    """Return a figure of each turn, from the program's speed and the original's."""
+    return [figure(turn.speeds[name], turn.original) for turn in turns]
+
+
+def _times_original(speed: Speed, original: Speed) -> float:
+    return speed.frames_per_second / original.frames_per_second
+
+
+def _speeds(turns: Sequence[Run], shows: str) -> Table:
+    table = Table(
+        title=f"emostream bench analyze: 1280 x 720 with {shows}; {os.cpu_count()} cores, "
+        f"median of {len(turns)} turns (lowest to highest)"
+    )
+    table.add_column("program")
+    for name in ("frames/s", "faces", "MB", "times original", "needed"):
+        table.add_column(name, justify="right")
+    for name in turns[0].speeds:
+        cells = [_told(_values(turns, name, lambda speed, _: speed.frames_per_second))]
+        cells.append(f"{statistics.median(_values(turns, name, lambda one, _: one.faces)):.2f}")
+        cells.append(f"{statistics.median(_values(turns, name, lambda one, _: one.peak_mb)):.0f}")
+        if name in NEEDED:
+            cells += [_told(_values(turns, name, _times_original)), str(NEEDED[name])]
+        table.add_row(NAMES[name], *cells)
+    return table
+
+
+def _told(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+
+
+def _costs(speeds: Sequence[Speed], title: str) -> tuple[Table, str]:
+    """Return where a frame's time goes, and what limits follow from it."""
+    table = Table(title=f"{title}: what a frame costs")
+    table.add_column("stage")
+    for name in ("processor, ms", "step, ms", "alone, frames/s"):
+        table.add_column(name, justify="right")
+    # In the order in which a frame passes them.
+    stages = sorted(speeds[0].stages, key=[*STAGES].index)
+    costs = {stage: _median([one.stages[stage] for one in speeds]) for stage in stages}
+    for stage, cost in costs.items():
+        step, alone = f"{cost.step_ms:.1f}", f"{1e3 / max(cost.step_ms, 1e-3):.0f}"
+        # A stage that ends before it is asked tells no steps.
+        told = (step, alone) if cost.step_ms > 0 else ("-", "-")
+        table.add_row(stage, f"{cost.cpu_ms:.1f}", *told)
+    after = statistics.median(one.after_ms for one in speeds)
+    table.add_row("files at the end", "-", f"{after:.1f}", "-")
+    return table, _limits(costs, statistics.median(one.frames_per_second for one in speeds))
+
+
+def _median(costs: Sequence[Cost]) -> Cost:
+    cpu = statistics.median(cost.cpu_ms for cost in costs)
+    return Cost(cpu, statistics.median(cost.step_ms for cost in costs))
+
+
+def _limits(costs: Mapping[str, Cost], reached: float) -> str:
+    """Say how far from the slowest stage alone, and from all processors at work, it is."""
+    slowest = max(costs, key=lambda stage: costs[stage].step_ms)
+    cores, used = os.cpu_count() or 1, sum(cost.cpu_ms for cost in costs.values())
+    alone, most = (1e3 / max(ms, 1e-3) for ms in (costs[slowest].step_ms, used / cores))
+    return (
+        f"slowest stage alone: {slowest}, {alone:.0f} frames/s; reached: {reached:.1f}, "
+        f"{reached / alone:.0%} of it\n"
+        f"all stages use {used:.1f} ms of processor a frame: {cores} cores give {most:.0f} "
+        f"frames/s at most, {reached / most:.0%} of which is reached"
+    )

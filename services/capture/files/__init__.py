@@ -1,0 +1,1 @@
+"""Video files and network streams, decoded with FFmpeg."""

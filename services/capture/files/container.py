@@ -1,0 +1,65 @@
+"""Opening what FFmpeg reads: the video in it, and its errors in a user's words."""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+
+import av
+from av.container import InputContainer
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from emostream.services.capture.address import scrub
+from emostream.shared.errors import SourceError
+
+
+@contextlib.contextmanager
+def opened(
+    address: str, shown: str, timeout: tuple[float, float] | None, options: dict[str, str]
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open the address and find its video; it is called `shown` in messages.
+
+    `timeout` is seconds to open and to read. FFmpeg's errors, also those while reading, become
+    SourceErrors.
+    """
+    try:
+        with av.open(
+            address, timeout=timeout, options=options, metadata_errors="replace"
+        ) as container:
+            yield container, _video_stream(container, shown)
+    except (av.FFmpegError, OSError) as error:
+        raise SourceError(f"{shown}: {scrub(reason(error), address)}") from error
+
+
+def reason(error: Exception) -> str:
+    """Return what an error of FFmpeg or the system means for the source."""
+    if isinstance(error, av.ExitError | av.TimeoutError):
+        return "nothing came in time"
+    if isinstance(error, av.InvalidDataError | av.EOFError):
+        return "damaged, cut off, or no video"
+    if isinstance(error, OSError) and error.errno == errno.EIO:
+        return "reading broke off"
+    # The text of some errors repeats the address with its password; `strerror` does not.
+    return getattr(error, "strerror", None) or str(error)
+
+
+def can_decode(stream: Stream) -> bool:
+    """Whether FFmpeg has a decoder for the stream."""
+    # PyAV's types say that there is always one.
+    return getattr(stream, "codec_context", None) is not None
+
+
+def _video_stream(container: InputContainer, shown: str) -> VideoStream:
+    for stream in container.streams.video:
+        # The cover picture of a piece of music is no video.
+        if stream.disposition & av.stream.Disposition.attached_pic:
+            continue
+        if not can_decode(stream):
+            raise SourceError(f"{shown}: its video is of a kind that FFmpeg cannot decode")
+        # One thread a source: several sources share few cores, threads add delay, and of a damaged
+        # file they need not give the same pictures twice.
+        stream.codec_context.thread_count = 1
+        return stream
+    kinds = sorted({stream.type for stream in container.streams})
+    only = f"only {', '.join(kinds)}" if kinds else "nor anything else"
+    raise SourceError(f"{shown}: no video in it, {only}")

@@ -1,0 +1,80 @@
+"""From pictures to `frame/` messages: each stream's numbering, and the encoding of the pixels."""
+
+import secrets
+import time
+from collections import defaultdict
+from typing import Literal
+
+import cv2
+import msgspec
+
+from emostream.services.capture.picture import Picture
+from emostream.shared.messages import Frame, Message
+
+
+class Framer:
+    """Makes the `frame/` messages of one start of the capture.
+
+    `run` names this start, by default as no other; `encoding` is `bgr8`, or `jpeg` of the given
+    quality.
+    """
+
+    def __init__(self, encoding: Literal["bgr8", "jpeg"], jpeg_quality: int, run: str = "") -> None:
+        self.run = run or f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"
+        self._encoding = encoding
+        self._parameters = (cv2.IMWRITE_JPEG_QUALITY, jpeg_quality)
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._pts: dict[str, int] = {}
+        self._counts: defaultdict[str, int] = defaultdict(int)
+
+    def frame(self, stream: str, picture: Picture) -> Message:
+        """Return the message of the stream's next picture; its pixels must not be written again."""
+        height, width = picture.pixels.shape[:2]
+        header = Frame(
+            stream=stream,
+            run=self.run,
+            seq=self._counts[stream],
+            t=picture.t,
+            pts=picture.pts,
+            marks={},
+            width=width,
+            height=height,
+            encoding=self._encoding,
+        )
+        self._counts[stream] += 1
+        self._sizes[stream] = (width, height)
+        self._pts[stream] = picture.pts
+        return Message(header, self._encoded(picture))
+
+    def given(self, stream: str) -> int:
+        """Return how many frames of the stream were made."""
+        return self._counts[stream]
+
+    def end(self, stream: str, error: str = "") -> Message:
+        """Return the message that says that the stream has ended, and why where it broke off."""
+        frames = self._counts[stream]
+        header = self.blank(stream)
+        return Message(
+            msgspec.structs.replace(header, seq=frames, end=True, frames=frames, error=error)
+        )
+
+    def blank(self, stream: str) -> Frame:
+        """Return the header of what is no frame."""
+        width, height = self._sizes.get(stream, (1, 1))
+        return Frame(
+            stream=stream,
+            run=self.run,
+            seq=0,
+            t=time.time_ns(),
+            pts=self._pts.get(stream, 0),
+            marks={},
+            width=width,
+            height=height,
+            encoding=self._encoding,
+        )
+
+    def _encoded(self, picture: Picture) -> memoryview:
+        if self._encoding == "bgr8":
+            return picture.pixels.data.cast("B")
+        _, data = cv2.imencode(".jpg", picture.pixels, self._parameters)
+        return data.data.cast("B")

@@ -1,0 +1,42 @@
+"""A picture as a source gives it, and the arrays that cameras and files hold made into one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emostream.shared.errors import SourceError
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of a source.
+
+    `pixels` is uint8 (height, width, 3) in BGR order, contiguous and nobody else's; `pts` its time
+    in the source in ns, 0 for the first; `t` the time at which it was taken, ns since the epoch.
+    """
+
+    pixels: Image
+    pts: int
+    t: int = 0
+
+
+def as_bgr(array: NDArray[Any]) -> Image:
+    """Return a gray, BGR or BGRA array of 8 or 16 bits as uint8 (height, width, 3).
+
+    Raises SourceError for anything else.
+    """
+    if array.dtype == np.uint16:
+        array = (array >> 8).astype(np.uint8)
+    channels = 1 if array.ndim == 2 else array.shape[-1]
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or not array.size:
+        raise SourceError(f"no picture: {array.dtype} of shape {array.shape}")
+    if channels == 1:
+        return np.asarray(cv2.cvtColor(array, cv2.COLOR_GRAY2BGR), np.uint8)
+    if channels not in (3, 4):
+        raise SourceError(f"no picture: {channels} channels in place of 1, 3 or 4")
+    return np.ascontiguousarray(array[..., :3], np.uint8)

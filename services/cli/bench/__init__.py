@@ -1,0 +1,1 @@
+"""`emostream bench`: measures the pipeline on this machine."""

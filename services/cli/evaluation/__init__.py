@@ -1,0 +1,1 @@
+"""`emostream evaluate`: judges a model."""

@@ -1,0 +1,111 @@
+"""`emostream evaluate`: judges a model on labelled faces and on faces in scenes."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from emostream.services.cli.options import positive
+from emostream.shared.errors import RecordingError
+
+FER = Path("../shared/data/fer")
+STDOUT = Path("-")
+MOST_TILES = 32
+BACKENDS = ("blazeface", "yunet", "haar")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--model", default="alexnet-fer", metavar="NAME|FILE")
+    engines = ("auto", "keras", "litert", "onnxruntime")
+    parser.add_argument("--engine", choices=engines, default="auto")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=FER,
+        metavar="FOLDER|FILE",
+        help="the FER sheets, an .npz file, or a folder with a folder of pictures a class",
+    )
+    parser.add_argument("--split", choices=("Training", "PublicTest"), default="PublicTest")
+    parser.add_argument(
+        "--unseen", action="store_true", help="leave out faces that are also among Training's"
+    )
+    whole = positive(int)
+    parser.add_argument("--side", type=whole, help="resample the faces to this size first, e.g. 64")
+    parser.add_argument(
+        "--faces", type=whole, metavar="N", help="only N of the faces, drawn by seed"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="decides all that is drawn at random")
+    parser.add_argument("--threads", type=whole, help="of the engine")
+    parser.add_argument("--robustness", action="store_true", help="also judge worsened faces")
+    _add_scene_options(parser)
+    parser.add_argument("--history", type=Path, metavar="FILE", help="learning curves, as CSV")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="- prints it in place of tables")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="default: runs/evaluation/...")
+    parser.set_defaults(run=run, command=lambda options: _command(parser, options))
+
+
+def _add_scene_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("scenes")
+    group.add_argument(
+        "--scenes", action="store_true", help="draw the faces into scenes and find them there"
+    )
+    group.add_argument("--backend", choices=BACKENDS, default="blazeface")
+    group.add_argument("--weights", type=Path, metavar="FILE", help="of the detector")
+    group.add_argument(
+        "--tiles",
+        type=int,
+        choices=range(MOST_TILES + 1),
+        metavar="N",
+        help=f"searched beside the whole frame, 0 to {MOST_TILES}",
+    )
+    group.add_argument("--score", type=_share, help="lowest score of a face, above 0 and up to 1")
+    group.add_argument("--long-side", type=positive(int), default=640, help="of yunet's frame")
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise ValueError
+    return value
+
+
+def _command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:
+    """Return the command line that repeats the evaluation."""
+    words = ["emostream", "evaluate"]
+    for name, value in vars(options).items():
+        if name in ("run", "command", "log_level") or value == parser.get_default(name):
+            continue
+        words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
+    return shlex.join(words)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Judge, print, and write the page and the JSON."""
+    # Imported here, so that no other command pays for the models.
+    from emostream.models import load
+    from emostream.models.evaluation.report import require, to_html, to_json
+    from emostream.services.cli.evaluation.run import judge, read
+    from emostream.services.cli.evaluation.view import show
+
+    require()
+    classifier = load(options.model, engine=options.engine, intra_op=options.threads)
+    report = judge(options, classifier, read(options, classifier.labels))
+    folder = Path("runs/evaluation") / classifier.name
+    page = options.html or folder / "report.html"
+    data = options.json or folder / "report.json"
+    _write(page, to_html(report))
+    if data == STDOUT:
+        print(to_json(report))
+        return 0
+    _write(data, to_json(report))
+    show(report)
+    print(f"{page}\n{data}")
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,96 @@
+"""The tables that `emostream evaluate` prints."""
+
+from collections.abc import Iterable
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from emostream.models.evaluation.gap import Gap, Share
+from emostream.models.evaluation.judge import Evaluation, table
+from emostream.models.evaluation.report import Report, interval, percent
+
+
+def show(report: Report) -> None:
+    """Print the figures of a report, the matrix of the main protocol and the slices."""
+    facts, evaluation = report.facts, report.evaluation
+    console = Console(highlight=False)
+    print(f"{facts.model} ({facts.engine}, {facts.sha256[:12]}) on {facts.data}")
+    if facts.unknown:
+        left = ", ".join(f"{count} {name}" for name, count in facts.unknown.items())
+        print(f"left out, since the model has no label for them: {left}")
+    for verdict in evaluation.verdicts:
+        print()
+        print(table(verdict.protocol, verdict.single))
+    console.print(_figures(evaluation))
+    print(f"{percent(evaluation.flips)} of the faces get another label when they are mirrored.")
+    console.print(_slices(evaluation))
+    if report.robustness:
+        console.print(_robustness(report))
+    if report.scenes:
+        console.print(_scenes(report.scenes))
+
+
+def _table(title: str, columns: Iterable[str], first: int = 1) -> Table:
+    """Return a table whose first columns are words and whose others are numbers."""
+    made = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, show_edge=False
+    )
+    for place, column in enumerate(columns):
+        made.add_column(column, justify="left" if place < first else "right")
+    return made
+
+
+def _figures(evaluation: Evaluation) -> Table:
+    columns = ("protocol", "crops", "accuracy", "macro recall", "NLL", "ECE")
+    made = _table("One crop, and the mean with its mirror image", columns, 2)
+    for verdict in evaluation.verdicts:
+        for crops, scores in (("one", verdict.single), ("mirrored mean", verdict.mirrored)):
+            made.add_row(
+                verdict.protocol,
+                crops,
+                f"{percent(scores.accuracy, 2)} ({interval(scores.interval)})",
+                f"{percent(scores.macro_recall)} ({interval(scores.macro_interval)})",
+                f"{scores.nll:.3f}",
+                percent(scores.ece),
+            )
+    return made
+
+
+def _slices(evaluation: Evaluation) -> Table:
+    made = _table(f"Slices, {evaluation.protocol}", ("by", "part", "faces", "accuracy"), 2)
+    for row in evaluation.slices:
+        made.add_row(
+            row.by, row.part, str(row.faces), f"{percent(row.accuracy)} ({interval(row.interval)})"
+        )
+    return made
+
+
+def _robustness(report: Report) -> Table:
+    title = f"Worse pictures, {report.evaluation.protocol}"
+    made = _table(title, ("condition", "faces", "accuracy", "lost"))
+    for row in report.robustness:
+        accuracy = f"{percent(row.accuracy)} ({interval(row.interval)})"
+        made.add_row(row.condition, str(row.faces), accuracy, percent(row.lost))
+    return made
+
+
+def _scenes(gaps: Iterable[Gap]) -> Table:
+    columns = ("scenes", "faces", "found", "false", "bare", "aligned", "lost", "box")
+    made = _table("In scenes: accuracy on the faces that were found", columns)
+    for gap in gaps:
+        made.add_row(
+            gap.name,
+            str(gap.recall.faces),
+            f"{percent(gap.recall.share)}\n{interval(gap.recall.interval)}",
+            str(gap.invented),
+            _share(gap.bare),
+            _share(gap.aligned),
+            percent(gap.lost) + (f"\n{interval(gap.lost_interval)}" if gap.lost_interval else ""),
+            _share(gap.boxed),
+        )
+    return made
+
+
+def _share(share: Share | None) -> str:
+    return percent(share.share if share else None)

@@ -1,0 +1,1 @@
+"""`emostream export`: tables of recorded sessions."""

@@ -1,0 +1,141 @@
+"""`emostream export`: makes result tables of the recorder's database of live sessions."""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from emostream.models.progress import Progress
+from emostream.services.cli.results.files import FORMATS, fresh_folder, require
+from emostream.services.cli.results.tables import Summary, write_tables
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.rows import Run
+from emostream.services.recorder.archive.schema import DATABASE
+from emostream.shared.errors import ConfigError, RecordingError
+from emostream.shared.messages import STREAM_PATTERN
+
+RECORDINGS = Path("recordings") / DATABASE
+FOLDER = Path("export")
+# Of the names that a line lists.
+MOST_NAMED = 10
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "database",
+        type=Path,
+        nargs="?",
+        default=RECORDINGS,
+        metavar="DB",
+        help="the recorder's, which may go on recording (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=FOLDER,
+        metavar="DIR",
+        help="where a folder a stream is made, cam1-2 where cam1 is taken (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--stream", nargs="+", action="extend", default=[], metavar="NAME", help="only these"
+    )
+    parser.add_argument(
+        "--run",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="ID",
+        dest="runs",
+        help="only these runs",
+    )
+    parser.add_argument(
+        "--format",
+        type=_formats,
+        default=tuple(FORMATS),
+        metavar="csv,parquet",
+        help="of the observations (default: both); events and tracks are CSV",
+    )
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+    parser.set_defaults(run=run_export)
+
+
+def run_export(options: argparse.Namespace) -> int:
+    """Write the tables of each stream and say what is in them."""
+    require(options.format)
+    summaries = []
+    with Session(options.database) as session:
+        chosen = _chosen(session, options.stream, options.runs)
+        for stream, runs in itertools.groupby(chosen, key=lambda run: run.stream):
+            summary = _export(session, stream, list(runs), options)
+            summaries.append(summary)
+            if not options.json:
+                print(_line(summary))
+    if options.json:
+        print(json.dumps([dataclasses.asdict(summary) for summary in summaries], indent=2))
+    return 0
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if not set(names) <= set(FORMATS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not csv, parquet or csv,parquet")
+    return names
+
+
+def _chosen(session: Session, streams: Sequence[str], runs: Sequence[str]) -> list[Run]:
+    """Return the runs to export, by stream and beginning."""
+    held = [run for run in session.runs() if run.recorded or run.events]
+    if not held:
+        raise RecordingError(f"{session.path} holds no frames: let a recorder see a stream first")
+    _known("stream", streams, [run.stream for run in held])
+    wanted = [run for run in held if not streams or run.stream in streams]
+    _known("run", runs, [run.id for run in wanted])
+    return [run for run in wanted if not runs or run.id in runs]
+
+
+def _known(what: str, asked: Sequence[str], there: Sequence[str]) -> None:
+    names = list(dict.fromkeys(there))
+    for name in asked:
+        if name not in names:
+            known = ", ".join(names[-MOST_NAMED:])
+            raise ConfigError(f"no {what} {name} is recorded; there is {known}")
+
+
+def _export(
+    session: Session, stream: str, runs: Sequence[Run], options: argparse.Namespace
+) -> Summary:
+    if not STREAM_PATTERN.fullmatch(stream):
+        # It becomes a folder's name, and must not lead elsewhere.
+        raise RecordingError(f"{session.path} is damaged: it names a stream {stream!r}")
+    bar = Progress(stream, sum(run.recorded for run in runs), sys.stderr)
+    return write_tables(
+        session,
+        runs,
+        fresh_folder(options.out, stream),
+        formats=options.format,
+        live=True,
+        tell=lambda done: bar.show(done, "frames"),
+    )
+
+
+def _line(summary: Summary) -> str:
+    counts = [
+        f"{_number(summary.frames, 'frame')} in {_number(len(summary.runs), 'run')}",
+        _number(summary.faces, "face"),
+        _number(summary.tracks, "track"),
+        _number(summary.events, "event"),
+        *(
+            f"{count} {state}"
+            for state in ("missing", "partial", "degraded", "pruned")
+            if (count := getattr(summary, state))
+        ),
+    ]
+    return f"{summary.stream}: {', '.join(counts)} -> {summary.folder}"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""`emostream models`: lists, describes, verifies, exports and fetches model files."""

@@ -1,0 +1,96 @@
+"""`emostream models`: lists, describes, verifies, exports and fetches models."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
+
+from emostream.models import weights
+from emostream.models.data import FOLDER
+from emostream.services.cli.model_files import export as models_export
+from emostream.services.cli.model_files import view as models_view
+from emostream.services.detector.weights import YUNET_SHA256, YUNET_URL, fetch_yunet
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    Actions = _SubParsersAction[argparse.ArgumentParser]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listed = actions.add_parser("list", help="the models of this checkout")
+    listed.set_defaults(run=run_list)
+    info = actions.add_parser("info", help="what a model is, takes and gives")
+    info.add_argument("name", help="a model's name or the path of its file")
+    info.set_defaults(run=run_info)
+    verify = actions.add_parser("verify", help="compare files with their sha256")
+    verify.add_argument("name", nargs="?", help="a name or a file (default: all models)")
+    verify.set_defaults(run=run_verify)
+    _add_export(actions)
+    _add_fetch(actions)
+
+
+def _add_export(actions: "Actions") -> None:
+    export = actions.add_parser("export", help="write a Keras model for another engine")
+    export.add_argument("name", help="a model's name or the path of its .keras or .h5 file")
+    export.add_argument("--engine", required=True, choices=("litert", "onnxruntime"))
+    export.add_argument(
+        "--precision",
+        choices=("float16", "int8", "float32"),
+        help="of the weights (default: float16 for litert, float32 for onnxruntime)",
+    )
+    export.add_argument("--out", type=Path, help="the file (default: beside the model)")
+    export.add_argument(
+        "--data", type=Path, default=FOLDER, help="faces to compare on (default: %(default)s)"
+    )
+    export.set_defaults(run=models_export.run)
+
+
+def _add_fetch(actions: "Actions") -> None:
+    fetch = actions.add_parser("fetch", help="download weights, checked by their sha256")
+    fetch.add_argument("name", choices=("yunet",))
+    fetch.add_argument(
+        "--url", default=YUNET_URL, help="fetch from a mirror (default: %(default)s)"
+    )
+    fetch.add_argument("--sha256", default=YUNET_SHA256, help="what the file must be")
+    fetch.set_defaults(run=run_fetch)
+
+
+def run_list(options: argparse.Namespace) -> int:
+    """Print the table of the shipped models."""
+    Console().print(models_view.table())
+    return 0
+
+
+def run_info(options: argparse.Namespace) -> int:
+    """Print what is known of a model without loading it."""
+    Console(soft_wrap=True).print(models_view.description(options.name))
+    return 0
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    """Compare each file with its sha256; WeightsError at the first that differs."""
+    for name in [options.name] if options.name else weights.names():
+        for path in weights.files(name).values() or [weights.find(name)]:
+            weights.verify(path)
+            known = path.name in weights.checksums(path)
+            print(f"{path}: {'good' if known else 'no sha256 is known of it'}")
+    return 0
+
+
+def run_fetch(options: argparse.Namespace) -> int:
+    """Download the weights and say where they are."""
+    columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(options.name, total=None)
+
+        def advance(done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total)
+
+        path = fetch_yunet(url=options.url, sha256=options.sha256, progress=advance)
+    print(path)
+    return 0

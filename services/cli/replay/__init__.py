@@ -1,0 +1,1 @@
+"""`emostream replay`: a recorded session on the bus again."""

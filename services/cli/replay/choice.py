@@ -1,0 +1,156 @@
+"""What of a recording is replayed: which database, which of its runs, and with which pictures."""
+
+import argparse
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from emostream.services.cli.analysis.record import Record
+from emostream.services.cli.replay.pictures import Film, original, recorded, recordings
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.rows import Run
+from emostream.services.recorder.archive.schema import DATABASE
+from emostream.services.recorder.video import FILE_NAME
+from emostream.shared.errors import ConfigError, RecordingError
+from emostream.shared.messages import STREAM_PATTERN
+
+MAGIC: Final = b"SQLite format 3\0"
+TABLES: Final = (".parquet", ".csv")
+# So many runs are named where the one that was asked for is not there.
+MOST_NAMED: Final = 5
+log = logging.getLogger("emostream")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The runs of a database to replay, by stream and beginning.
+
+    `name` replaces the stream's, where it is not empty. Without `pictures` none are shown; `video`
+    is the file that has them, None where they lie in the recorder's own beside the database.
+    """
+
+    path: Path
+    runs: Sequence[Run]
+    name: str
+    video: Path | None
+    pictures: bool
+
+    def __str__(self) -> str:
+        streams = _listed({run.stream for run in self.runs})
+        counts = {
+            "run": len({run.id for run in self.runs}),
+            "frame": sum(run.recorded for run in self.runs),
+            "event": sum(run.events for run in self.runs),
+        }
+        told = ", ".join(f"{n:,} {what}{'s' * (n != 1)}" for what, n in counts.items())
+        return f"{streams}: {told}{', with pictures' * self.pictures}"
+
+    def film(self, session: Session, run: Run) -> Film:
+        """Open the pictures of a run."""
+        if self.video and not FILE_NAME.fullmatch(self.video.name):
+            return original(self.video)
+        files = [self.video] if self.video else recordings(self.path.parent, run)
+        return recorded(files, session.frames(run))
+
+
+def choose(options: argparse.Namespace) -> Choice:
+    """Return what the command's options name.
+
+    Raises ConfigError for what is not there, and RecordingError for a database that cannot be read
+    or is empty.
+    """
+    path = database(options.recording)
+    with Session(path) as session:
+        runs = _chosen(_told(session.runs(), path), options)
+    if options.name and len({run.stream for run in runs}) > 1:
+        raise ConfigError(f"--as {options.name}: a name for one stream; pick it with --stream")
+    if options.name and not STREAM_PATTERN.fullmatch(options.name):
+        raise ConfigError(f"--as {options.name}: a stream's name is like cam1 or door_2")
+    if options.video and len({run.stream for run in runs}) > 1:
+        raise ConfigError(f"--video {options.video}: shows one stream; pick it with --stream")
+    if options.video and not options.video.is_file():
+        raise ConfigError(f"--video {options.video}: no such file")
+    if not options.pictures:
+        return Choice(path, runs, options.name, None, False)
+    video = options.video or _analysed(path.parent)
+    beside = any(recordings(path.parent, run) for run in runs)
+    return Choice(path, runs, options.name, video, bool(video) or beside)
+
+
+def _analysed(folder: Path) -> Path | None:
+    """Return the file that an analysis in this folder was made of, where it is there unchanged."""
+    try:
+        facts = Record.read(folder).input
+    except RecordingError:
+        return None
+    path = Path(str(facts.get("path")))
+    if path.is_file() and path.stat().st_size == facts.get("bytes"):
+        return path
+    log.warning("%s is not there as it was analysed; --video names another place", path)
+    return None
+
+
+def database(path: Path) -> Path:
+    """Return the database that a path names: itself, or the one in a folder or beside a table.
+
+    Raises ConfigError for a file that is none, a video for example.
+    """
+    if path.is_dir():
+        return path / DATABASE
+    if path.suffix in TABLES:
+        beside = path.with_name(DATABASE)
+        if not beside.exists():
+            raise ConfigError(f"{path}: a table is replayed from its {DATABASE}, not beside it")
+        return beside
+    if path.is_file() and path.suffix != ".db" and not _is_database(path):
+        raise ConfigError(
+            f"{path}: no database. A video is a source, not a recording: `emostream analyze` makes "
+            f"results of it, and `emostream capture` plays it (capture.sources)"
+        )
+    return path
+
+
+def _is_database(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _told(runs: Sequence[Run], path: Path) -> list[Run]:
+    """Return the runs that have something to tell: rows, or that their source gave nothing."""
+    if not any(run.recorded or run.events for run in runs):
+        raise RecordingError(f"{path} holds no frame and no event: there is nothing to replay")
+    return [run for run in runs if run.recorded or run.events or run.frames == 0]
+
+
+def _chosen(runs: Sequence[Run], options: argparse.Namespace) -> list[Run]:
+    streams = {run.stream for run in runs}
+    for stream in options.stream:
+        if stream not in streams:
+            raise ConfigError(f"--stream {stream}: not there; write one of {_listed(streams)}")
+    chosen = [run for run in runs if run.stream in (options.stream or streams)]
+    if options.run_id is None:
+        return chosen
+    named = [run for run in chosen if run.id == options.run_id]
+    if not named:
+        raise ConfigError(f"--run {options.run_id}: not there; {_latest(chosen)}")
+    return named
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _latest(runs: Sequence[Run]) -> str:
+    latest = sorted(runs, key=lambda run: run.began, reverse=True)[:MOST_NAMED]
+
+    def described() -> Iterator[str]:
+        for run in latest:
+            yield f"{run.id} ({run.stream}, {datetime.fromtimestamp(run.began / 1e9):%d %b %H:%M})"
+
+    return f"the latest of {len(runs)}: {', '.join(described())}"

@@ -1,0 +1,167 @@
+"""`emostream replay`: publishes a recorded session on the bus again."""
+
+import argparse
+import contextlib
+import logging
+import math
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from emostream.services.cli.options import positive
+from emostream.services.cli.replay.choice import Choice, choose
+from emostream.services.cli.replay.pictures import Shot, frame_message, shots
+from emostream.services.cli.replay.progress import Progress
+from emostream.services.cli.replay.schedule import length, paced, scheduled
+from emostream.services.cli.replay.session import messages
+from emostream.services.recorder.archive.reader import Session
+from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Bus, PatientPublisher, Publisher
+from emostream.shared.config import Config, load
+from emostream.shared.messages import Frame, Message
+
+# Subscribers that run already are back within this time: they try once in 1.1 s at least.
+SETTLE: Final = 1.2
+log = logging.getLogger("emostream")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add = parser.add_argument
+    add(
+        "recording", type=Path, metavar="DB|FILE",
+        help="emostream.db of a recorder or an analysis, its folder, or a table beside it",
+    )  # fmt: skip
+    add("--stream", action="append", default=[], metavar="NAME", help="only this; may be repeated")
+    add("--run", dest="run_id", metavar="ID", help="only this start of the capture")
+    add("--as", dest="name", default="", metavar="NAME", help="publish the one stream as NAME")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--fast", dest="speed", action="store_const", const=math.inf,
+        help="as quickly as subscribers take it",
+    )  # fmt: skip
+    pace.add_argument(
+        "--speed", type=positive(float), default=1.0, metavar="X", help="X times the recorded pace"
+    )
+    add("--loop", action="store_true", help="again and again, each time as a new run")
+    add(
+        "--wait", type=_count, default=1, metavar="N",
+        help="start when N subscribers are there (default 1; 0: at once)",
+    )  # fmt: skip
+    pictures = parser.add_mutually_exclusive_group()
+    pictures.add_argument("--video", type=Path, metavar="FILE", help="the video of the session")
+    pictures.add_argument(
+        "--no-video", dest="pictures", action="store_false", help="publish no pictures"
+    )
+    add("--config", type=Path, metavar="FILE", help="TOML file (default: none)")
+    add(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="change one key of the configuration, e.g. classifier.bind=tcp://127.0.0.1:6553",
+    )  # fmt: skip
+    parser.set_defaults(run=run_replay)
+
+
+def run_replay(options: argparse.Namespace) -> int:
+    """Publish the session once, or again and again, as soon as the subscribers are there."""
+    config = load(options.config, options.set)
+    choice = choose(options)
+    with (
+        Bus("replay", insecure=config.insecure) as bus,
+        _publishers(bus, config, choice.pictures, options.speed) as (results, frames),
+    ):
+        log.info("%s", choice)
+        if options.wait:
+            _wait(results, options.wait)
+
+        def send(message: Message) -> None:
+            publisher = frames if isinstance(message.header, Frame) else results
+            if publisher:
+                publisher.send(message)
+
+        while True:
+            replay(choice, send, options.speed)
+            if not options.loop:
+                return 0
+
+
+def replay(choice: Choice, send: Callable[[Message], None], speed: float) -> None:
+    """Give `send` each message of the session, when its time has come at `speed` times the pace.
+
+    Each run that was recorded gets an id of its own, the same in all streams.
+    """
+    start = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"
+    runs = {run.id: f"{start}-{number}" for number, run in enumerate(choice.runs)}
+    with Session(choice.path) as session, contextlib.ExitStack() as stack:
+        # It takes a look at every row, which is for nothing where nobody sees it.
+        progress = Progress(length(session, choice.runs) if sys.stderr.isatty() else 0)
+        stack.callback(progress.close)
+        for at, shot in paced(_shots(session, choice), speed):
+            stream, run = choice.name or shot.moment.run.stream, runs[shot.moment.run.id]
+            for message in said(shot, session.labels, stream, run):
+                if choice.pictures or not isinstance(message.header, Frame):
+                    send(message)
+                    progress.count(message)
+            progress.show(at)
+    log.info("replayed %s", progress)
+
+
+def said(shot: Shot, labels: tuple[str, ...], stream: str, run: str) -> Iterator[Message]:
+    """Yield all messages of a moment, captured now: its picture, events, and emotions."""
+    t = time.time_ns()
+    frame = frame_message(shot, stream, run, t)
+    if frame:
+        yield frame
+    yield from messages(shot.moment, labels, stream, run, t)
+
+
+def _shots(session: Session, choice: Choice) -> Iterator[tuple[int, Shot]]:
+    due = scheduled(session, choice.runs)
+    if not choice.pictures:
+        return ((at, Shot(moment)) for at, moment in due)
+    return shots(due, lambda run: choice.film(session, run))
+
+
+@contextlib.contextmanager
+def _publishers(
+    bus: Bus, config: Config, pictures: bool, speed: float
+) -> Iterator[tuple[PatientPublisher, Publisher | None]]:
+    """Open the addresses of classifier and capture; on an error what still waits is left."""
+    with contextlib.ExitStack() as stack:
+        results = bus.patient_publisher(config.classifier.bind, RESULTS_HWM, "classifier.bind")
+        stack.push(_closing(results))
+        frames: Publisher | None = None
+        if pictures:
+            # At a pace of its own a page that is slow misses pictures, as live.
+            make = bus.patient_publisher if speed == math.inf else bus.publisher
+            frames = make(config.capture.bind, LIVE_HWM, "capture.bind")
+            stack.push(_closing(frames))
+        yield results, frames
+
+
+def _closing(
+    publisher: Publisher,
+) -> Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]:
+    def close(kind: type[BaseException] | None, *_: object) -> None:
+        publisher.close(None if kind is None else 0)
+
+    return close
+
+
+def _wait(publisher: PatientPublisher, count: int) -> None:
+    log.info(
+        "waiting for %s at %s (emostream subscribe, display, recorder; --wait 0 does not wait)",
+        "a subscriber" if count == 1 else f"{count} subscribers",
+        publisher.endpoint,
+    )
+    while publisher.subscribers(SETTLE) < count:
+        pass
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number

@@ -1,0 +1,181 @@
+"""The pictures of a recorded session: found by their time in the source, and shown again."""
+
+import itertools
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from emostream.services.capture.files.video import file_pictures
+from emostream.services.capture.pace import Pictures, Timeline
+from emostream.services.capture.picture import Image, Picture
+from emostream.services.cli.replay.session import Moment
+from emostream.services.recorder.archive.rows import FrameRow, Run
+from emostream.services.recorder.video import FILE_NAME
+from emostream.shared.errors import SourceError
+from emostream.shared.messages import Frame, Message
+
+Times: TypeAlias = NDArray[np.int64]
+
+# A file's own clock ticks 60,000 times a second, and no source gives 500 pictures a second.
+TOLERANCE_NS: Final = 1_000_000
+# With so many of its first pictures a file is laid over the rows.
+LOOK_AT: Final = 250
+# A picture may lack a row, where its frame was not answered; not all of so many.
+MAY_LACK: Final = 10
+log = logging.getLogger("emostream")
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A moment with its picture, None where there is none."""
+
+    moment: Moment
+    picture: Image | None = None
+
+
+class Film:
+    """A run's pictures, to be asked for in order of their time."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        self._pictures = pictures
+        self._next: Picture | None = None
+
+    def at(self, pts: int) -> Image | None:
+        """Return the picture of that time, uint8 (height, width, 3) BGR, and forget those before.
+
+        `pts` is ns in the source.
+        """
+        while self._next is None or self._next.pts < pts - TOLERANCE_NS:
+            self._next = next(self._pictures, None)
+            if self._next is None:
+                return None
+        if self._next.pts > pts + TOLERANCE_NS:
+            return None
+        picture, self._next = self._next, None
+        return picture.pixels
+
+    def close(self) -> None:
+        """Close the files."""
+        self._pictures.close()
+
+
+def shots(
+    due: Iterator[tuple[int, Moment]], film: Callable[[Run], Film]
+) -> Iterator[tuple[int, Shot]]:
+    """Yield each moment with its picture; `film` opens those of a run."""
+    films: dict[tuple[str, str], Film] = {}
+    try:
+        for at, moment in due:
+            key = (moment.run.stream, moment.run.id)
+            if key not in films:
+                films[key] = film(moment.run)
+            yield at, Shot(moment, None if moment.end else films[key].at(moment.pts))
+            if moment.end:
+                films.pop(key).close()
+    finally:
+        for opened in films.values():
+            opened.close()
+
+
+def frame_message(shot: Shot, stream: str, run: str, t: int) -> Message | None:
+    """Return the picture's message under the name and run that are given, as captured at `t`."""
+    moment = shot.moment
+    if shot.picture is None and not moment.end:
+        return None
+    height, width = (1, 1) if shot.picture is None else shot.picture.shape[:2]
+    header = Frame(
+        stream=stream, run=run, seq=moment.seq, t=t, pts=moment.pts, marks={}, width=width,
+        height=height, encoding="bgr8", end=moment.end, frames=moment.seq if moment.end else 0,
+    )  # fmt: skip
+    return Message(header, None if shot.picture is None else shot.picture.data.cast("B"))
+
+
+def original(path: Path) -> Film:
+    """Return the pictures of the file that was analysed, at the times that capture gave them."""
+    timeline = Timeline()
+    return Film(Picture(picture.pixels, timeline.at(picture.pts)) for picture in _readable(path))
+
+
+def recorded(paths: Sequence[Path], frames: Iterable[FrameRow]) -> Film:
+    """Return the pictures of a run that the recorder kept; `frames` are the run's rows."""
+    return Film(_recorded(paths, frames))
+
+
+def recordings(folder: Path, run: Run) -> list[Path]:
+    """Return the run's files in the recorder's folder, in order."""
+    # As the recorder writes a run into a name.
+    name = re.sub(r"\W", "_", run.id, flags=re.ASCII)[:32] or "_"
+    files = (path for path in folder.glob(f"{run.stream}/*.mp4") if FILE_NAME.fullmatch(path.name))
+    return sorted((path for path in files if path.stem.split("-")[1] == name), key=_order)
+
+
+def _order(path: Path) -> tuple[str, int]:
+    time, _, number = path.stem.split("-")
+    return time, int(number)
+
+
+def _recorded(paths: Sequence[Path], frames: Iterable[FrameRow]) -> Pictures:
+    rows = np.array([(frame.pts, frame.t) for frame in frames], np.int64).reshape(-1, 2)
+    pts, seconds = rows[:, 0], rows[:, 1] // 10**9
+    last = np.iinfo(np.int64).min
+    for path in paths:
+        second = datetime.strptime(path.stem.split("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        rows_then = pts[(seconds == round(second.timestamp())) & (pts > last)]
+        start = start_of(_first_times(path), np.sort(pts), rows_then)
+        if start is None:
+            log.warning("%s: fits no recorded frame, left out", path)
+            continue
+        for picture in _readable(path):
+            last = start + picture.pts
+            yield Picture(picture.pixels, last)
+
+
+def start_of(times: Times, pts: Times, then: Times) -> int | None:
+    """Return the pts, ns, of a file's first picture; None where no row belongs to it.
+
+    A file keeps the `times` of its pictures from the first one on, and its name the second of that.
+    So one of its first pictures is one of the frames `then`. Of all these pairs it is the one with
+    which most of `times` fall on a row's `pts` (sorted), and of equally good ones the earliest.
+    """
+    starts = np.unique(then[:, None] - times[None, :MAY_LACK])
+    if not len(starts):
+        return None
+    return int(max(starts, key=lambda start: _matches(times + start, pts)))
+
+
+def _matches(times: Times, pts: Times) -> int:
+    at = np.searchsorted(pts, times - TOLERANCE_NS)
+    within = at < len(pts)
+    return int(np.count_nonzero(pts[at[within]] <= times[within] + TOLERANCE_NS))
+
+
+def _first_times(path: Path) -> Times:
+    """Return the times, ns, of the file's first pictures, from 0; without decoding them."""
+    try:
+        with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
+            packets = itertools.islice(container.demux(container.streams.video), LOOK_AT)
+            times = sorted(
+                int(packet.pts * packet.time_base * 10**9)
+                for packet in packets
+                if packet.pts is not None and packet.time_base is not None
+            )
+    except (av.FFmpegError, OSError):
+        # What is wrong is said when its pictures are read.
+        return np.zeros(1, np.int64)
+    return np.array(times or [0], np.int64) - (times or [0])[0]
+
+
+def _readable(path: Path) -> Pictures:
+    """Yield the file's pictures as far as it can be read."""
+    try:
+        yield from file_pictures(str(path), lambda line: log.warning("%s", line))
+    except SourceError as error:
+        log.warning("%s", error)

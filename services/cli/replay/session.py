@@ -1,0 +1,150 @@
+"""What was recorded of each frame, and the messages that say it again."""
+
+import heapq
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.rows import Answer, EventRow, FrameRow, Observation, Run
+from emostream.shared.messages import Emotion, EmotionFace, Event, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A frame of a run as it was recorded; with `end` what comes after its last.
+
+    `t` is ns since the epoch, `pts` ns in the source; `answer` is None where only events are left.
+    """
+
+    run: Run
+    seq: int
+    t: int
+    pts: int
+    answer: Answer | None = None
+    events: Sequence[EventRow] = ()
+    end: bool = False
+
+    @property
+    def parts(self) -> int:
+        """How many answers there should be."""
+        return self.answer.frame.parts if self.answer else 1
+
+
+def moments(session: Session, run: Run) -> Iterator[Moment]:
+    """Yield a run's frames in order, each with its events, and then its end."""
+    rows: Iterator[EventRow | Answer]
+    rows = heapq.merge(session.events(run), session.answers(run), key=_place)
+    last = Moment(run, -1, run.began, 0)
+    for seq, group in itertools.groupby(rows, key=lambda row: _place(row)[0]):
+        here = list(group)
+        events = [row for row in here if isinstance(row, EventRow)]
+        answer = next((row for row in here if isinstance(row, Answer)), None)
+        at = answer.frame if answer else events[0]
+        last = Moment(run, seq, at.t, at.pts, answer, events)
+        yield last
+    frames = last.seq + 1 if run.frames is None else run.frames
+    yield Moment(run, frames, last.t, last.pts, last.answer, end=True)
+
+
+def outline(session: Session, run: Run) -> Iterator[Moment]:
+    """Yield a run's frames and events in order, without what they tell."""
+    rows: Iterator[EventRow | FrameRow]
+    rows = heapq.merge(session.events(run), session.frames(run), key=lambda row: row.seq)
+    return (Moment(run, row.seq, row.t, row.pts) for row in rows)
+
+
+def messages(
+    moment: Moment, labels: Sequence[str], stream: str, run: str, t: int
+) -> Iterator[Message]:
+    """Yield the moment's messages under the name and run that are given, as captured at `t`.
+
+    Events come before emotions, as live; but for a face that left after the frame it was last seen
+    in, as at the end of a run.
+    """
+    common = {"stream": stream, "run": run, "seq": moment.seq, "t": t, "pts": moment.pts}
+    if moment.end:
+        yield from _ends(moment, common)
+        return
+    seen = {face.track_id for face in moment.answer.faces} if moment.answer else set()
+    after = [event for event in moment.events if event.kind == "leave" and event.track_id in seen]
+    before = [event for event in moment.events if event not in after]
+    yield from (_event(event, common) for event in before)
+    if moment.answer:
+        yield from _emotions(moment.answer, labels, common)
+    yield from (_event(event, common) for event in after)
+
+
+def _place(row: EventRow | Answer) -> tuple[int, bool]:
+    """Sort key: events before their frame."""
+    return (row.frame.seq, True) if isinstance(row, Answer) else (row.seq, False)
+
+
+def _ends(moment: Moment, common: dict[str, Any]) -> Iterator[Message]:
+    model = moment.answer.frame.model if moment.answer else ""
+    for part in range(moment.parts):
+        yield Message(
+            Emotion(
+                **common, marks={}, end=True, frames=moment.seq, error=moment.run.error,
+                model=model, faces=(), part=part, parts=moment.parts, degraded=False,
+            )
+        )  # fmt: skip
+
+
+def _event(row: EventRow, common: dict[str, Any]) -> Message:
+    return Message(
+        Event(
+            **common, marks={}, kind=cast(Any, row.kind), track=row.track_id, label=row.label,
+            previous=row.previous, confidence=_number(row.confidence), since=row.since,
+        )
+    )  # fmt: skip
+
+
+def _emotions(answer: Answer, labels: Sequence[str], common: dict[str, Any]) -> Iterator[Message]:
+    frame = answer.frame
+    for part, rows in _by_part(frame, answer.faces).items():
+        faces = tuple(_face(row, labels) for row in rows)
+        yield Message(
+            Emotion(
+                **common, marks={}, model=frame.model, faces=faces, part=part, parts=frame.parts,
+                degraded=frame.degraded,
+            )
+        )  # fmt: skip
+
+
+def _by_part(frame: FrameRow, faces: Sequence[Observation]) -> dict[int, list[Observation]]:
+    """Deal the faces to the parts that answered, as the detector does.
+
+    Which parts did not answer is not recorded; those with a face did.
+    """
+    theirs = [face.track_id % frame.parts for face in faces]
+    parts = [*dict.fromkeys([*theirs, *range(frame.parts)])][: frame.answered]
+    dealt: dict[int, list[Observation]] = {part: [] for part in sorted(parts)}
+    for face, part in zip(faces, theirs, strict=True):
+        # Another detector may deal by another rule.
+        dealt[part if part in dealt else parts[0]].append(face)
+    return dealt
+
+
+def _face(row: Observation, labels: Sequence[str]) -> EmotionFace:
+    return EmotionFace(
+        track=row.track_id,
+        box=row.box,
+        probabilities=_named(labels, row.probabilities),
+        smoothed=_named(labels, row.smoothed),
+        label=row.label,
+        confidence=_number(row.confidence),
+        score=row.score or 0.0,
+    )
+
+
+def _named(labels: Sequence[str], values: Sequence[float | None]) -> dict[str, float]:
+    """Return the values by label, without those that the model of that frame had not."""
+    return {label: value for label, value in zip(labels, values, strict=True) if value is not None}
+
+
+def _number(value: float | None) -> float:
+    # SQLite keeps no NaN: it stores NULL.
+    return math.nan if value is None else value

@@ -1,0 +1,1 @@
+"""`emostream subscribe`: prints events as they come."""

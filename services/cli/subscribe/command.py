@@ -1,0 +1,169 @@
+"""`emostream subscribe`: prints events, and emotions too if asked, as they come."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import datetime
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from emostream.services.cli.options import positive
+from emostream.shared.bus import Bus, Subscription
+from emostream.shared.errors import ConfigError, MessageError
+from emostream.shared.inbox import FullInbox, Inbox
+from emostream.shared.messages import STREAM_PATTERN, Emotion, EmotionFace, Event, Message
+
+ENDPOINT = "tcp://127.0.0.1:5553"
+HINT_AFTER = 5.0
+HWM = 1000
+TAKE_AT_MOST = 100
+STYLES = {"enter": "green", "change": "yellow", "leave": "dim"}
+# A track id is the start of its detector and a number below 2^20; a line shows the number.
+TRACK_NUMBER = (1 << 20) - 1
+log = logging.getLogger("emostream")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument(
+        "--endpoint",
+        action="append",
+        metavar="ADDRESS",
+        help=f"where a classifier publishes; may be repeated (default {ENDPOINT})",
+    )
+    parser.add_argument("--stream", metavar="NAME", help="only this stream")
+    parser.add_argument(
+        "--emotions", action="store_true", help="also what was seen in every single frame"
+    )
+    parser.add_argument("--count", type=positive(int), metavar="N", help="end after N messages")
+    parser.add_argument(
+        "--timeout",
+        type=positive(float),
+        metavar="S",
+        help="end after S seconds; exit code 1 where fewer than --count messages came",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print messages until enough came, the time is over, or nobody wants more."""
+    if options.stream is not None and not STREAM_PATTERN.fullmatch(options.stream):
+        raise ConfigError(f"--stream {options.stream}: a stream's name is like cam1 or door_2")
+    endpoints = tuple(options.endpoint or (ENDPOINT,))
+    kinds = ("event", "emotion") if options.emotions else ("event",)
+    suffix = f"{options.stream}/" if options.stream else ""
+    subscription = Subscription(endpoints, [f"{kind}/{suffix}" for kind in kinds], HWM)
+    shape = _as_json if options.json else _line_shaper(Console(highlight=False, soft_wrap=True))
+    inbox = FullInbox()
+    with suppress(KeyboardInterrupt), Bus("subscribe") as bus:
+        with closing(bus.receiver([subscription], inbox.put, _warn_once())):
+            messages = listen(inbox, options.timeout, lambda: _hint(endpoints, options))
+            return print_all(messages, shape, options.count)
+    return 0
+
+
+def listen(
+    inbox: Inbox,
+    timeout: float | None,
+    hint: Callable[[], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Message]:
+    """Yield what comes within `timeout` seconds; `hint` is called once if nothing has for 5 s."""
+    started = clock()
+    end = float("inf") if timeout is None else started + timeout
+    hint_at = started + HINT_AFTER
+    while (now := clock()) < end:
+        wait = min(end, hint_at) - now
+        # A wait without an end could not be interrupted everywhere.
+        messages = inbox.take(TAKE_AT_MOST, min(wait, 1.0))
+        if messages:
+            hint_at = float("inf")
+        elif clock() >= hint_at:
+            hint_at = float("inf")
+            hint()
+        yield from (message for message in messages if message.header.is_data)
+
+
+def print_all(
+    messages: Iterator[Message], shape: Callable[[Message], str], count: int | None
+) -> int:
+    """Print a line a message, flushed; return 0, or 1 where fewer than `count` came."""
+    for number, message in enumerate(messages, 1):
+        try:
+            print(shape(message), flush=True)
+        except BrokenPipeError:
+            _forget_stdout()
+            return 0
+        if number == count:
+            return 0
+    return 1 if count else 0
+
+
+def line(message: Message) -> Text:
+    """Return the message as one readable line with its styles."""
+    header = message.header
+    when = datetime.fromtimestamp(header.t / 1e9)
+    text = Text(f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}  {header.stream:<10}  ")
+    if isinstance(header, Event):
+        arrow = f"{header.previous} -> " if header.kind == "change" else ""
+        text.append(f"#{header.track & TRACK_NUMBER:<4}  ")
+        text.append(f"{header.kind:<7}", STYLES[header.kind])
+        text.append(f"  {arrow + header.label:<24}  {header.confidence:4.0%}")
+    elif isinstance(header, Emotion):
+        faces = ", ".join(_face(face) for face in header.faces)
+        text.append(f"frame {header.seq:<7}", "cyan")
+        text.append("  the model fails" if header.degraded else f"  {faces or 'no face'}")
+    return text
+
+
+def _face(face: EmotionFace) -> str:
+    return f"#{face.track & TRACK_NUMBER} {face.label} {face.confidence:.0%}"
+
+
+def _line_shaper(console: Console) -> Callable[[Message], str]:
+    def shape(message: Message) -> str:
+        with console.capture() as capture:
+            console.print(line(message), end="")
+        return capture.get()
+
+    return shape
+
+
+def _as_json(message: Message) -> str:
+    return json.dumps({"topic": message.topic, **msgspec.to_builtins(message.header)})
+
+
+def _hint(endpoints: tuple[str, ...], options: argparse.Namespace) -> None:
+    what = "" if options.emotions else "no face came, changed or left (see --emotions), or "
+    stream = f", and a stream is named {options.stream}" if options.stream else ""
+    print(
+        f"nothing for {HINT_AFTER:g} s: {what}no classifier publishes there. "
+        f"Check that one runs at {', '.join(endpoints)} (emostream top){stream}.",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _warn_once() -> Callable[[MessageError], None]:
+    warned = False
+
+    def warn(error: MessageError) -> None:
+        nonlocal warned
+        if not warned:
+            warned = True
+            log.warning("ignored a message that breaks the wire format: %s", error)
+
+    return warn
+
+
+def _forget_stdout() -> None:
+    # Python flushes stdout once more at its end, which would complain about the closed pipe.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,1 @@
+"""`emostream top`: rates, latency and losses of each stage."""

@@ -1,0 +1,95 @@
+"""`emostream top`: a view of all stages that refreshes each second."""
+
+import argparse
+import re
+import time
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from emostream.services.cli.processes.stages import STAGES
+from emostream.services.cli.top.view import unready, view
+from emostream.shared.config import Config, load
+from emostream.shared.errors import ConfigError
+from emostream.shared.scraping import Scraper, missing
+
+INTERVAL = 1.0
+# Wide enough for every column where there is no terminal to fit.
+PLAIN_WIDTH = 150
+_ADDRESS = re.compile(r"[^/\s]+:\d+")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="where the stages' ports stand")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of it"
+    )
+    parser.add_argument(
+        "--metrics",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a further process: http://host:port/metrics or host:port; may be repeated",
+    )
+    parser.add_argument("--once", action="store_true", help="print one table and end")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show the table until interrupted; once and plain where there is no terminal.
+
+    Returns 1 where no process answered at the end.
+    """
+    named = named_urls(load(options.config, options.set), options.metrics)
+    scraper = Scraper(list(named))
+    try:
+        if options.once or not Console().is_terminal:
+            _print_once(named, scraper)
+        else:
+            _show(named, scraper)
+    except KeyboardInterrupt:
+        return 0
+    return 0 if scraper.answering() else 1
+
+
+def named_urls(config: Config, others: list[str]) -> dict[str, str]:
+    """Return the URL of each process's metrics with its name.
+
+    Raises ConfigError for one that is neither an http URL nor an address.
+    """
+    named = {f"http://{getattr(config, stage).metrics}/metrics": stage for stage in STAGES}
+    for other in others:
+        if _ADDRESS.fullmatch(other):
+            named.setdefault(f"http://{other}/metrics", other)
+        elif other.startswith(("http://", "https://")):
+            named.setdefault(other, other.partition("//")[2].partition("/")[0])
+        else:
+            raise ConfigError(f"--metrics {other}: write http://host:port/metrics or host:port")
+    return named
+
+
+def _print_once(named: dict[str, str], scraper: Scraper) -> None:
+    scraper.scrape()
+    time.sleep(INTERVAL)
+    scraper.scrape()
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_WIDTH)
+    console.print(view(named, scraper, _lacks(scraper)))
+
+
+def _show(named: dict[str, str], scraper: Scraper) -> None:
+    def next_view() -> RenderableType:
+        scraper.scrape()
+        return view(named, scraper, _lacks(scraper))
+
+    with Live(next_view(), screen=True, auto_refresh=False) as live:
+        while True:
+            time.sleep(INTERVAL)
+            live.update(next_view(), refresh=True)
+
+
+def _lacks(scraper: Scraper) -> dict[str, str]:
+    return {url: missing(url) for url in unready(scraper)}

@@ -1,0 +1,184 @@
+"""The tables of `emostream top`: what each stage does, and where the frames went."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from emostream.shared.accounts import DROPPED, GIVEN, LOST, READY, TAKEN, Account, accounts
+from emostream.shared.scraping import History, Scrape, Scraper
+
+QUANTILES = (0.5, 0.95, 0.99)
+# The processes are not read at the same instant, so a sum may be a few frames off.
+SKEW = 5
+NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stream in one process over the last seconds; rates a second, latency in seconds.
+
+    `dropped` counts by reason, and `lost` all topics, since the process started.
+    """
+
+    stream: str
+    frames: float | None
+    latency: tuple[float | None, ...]
+    faces: float | None
+    dropped: Mapping[str, int]
+    lost: int
+
+
+def rows(history: History, stage: str) -> Iterator[Row]:
+    """Yield a row for each stream that the stage has seen."""
+    last = history.last
+    if last is None:
+        return
+    names = (GIVEN, TAKEN, DROPPED, LOST)
+    for stream in sorted({s for name in names for s in last.values(name, "stream", stage=stage)}):
+        labels = {"stage": stage, "stream": stream}
+        reasons = sorted(last.values(DROPPED, "reason", **labels))
+        counts = {reason: round(last.total(DROPPED, **labels, reason=reason)) for reason in reasons}
+        yield Row(
+            stream=stream,
+            frames=history.rate(GIVEN, **labels),
+            latency=tuple(
+                history.quantile(q, "emostream_latency_seconds", **labels) for q in QUANTILES
+            ),
+            faces=history.rate("emostream_faces_total", **labels),
+            dropped={reason: count for reason, count in counts.items() if count},
+            lost=round(last.total(LOST, **labels)),
+        )
+
+
+def unready(scraper: Scraper) -> list[str]:
+    """Return the URLs of the processes that answer and are not ready."""
+    return [
+        url
+        for url, history in scraper.histories.items()
+        if url not in scraper.failures
+        and history.last is not None
+        and not all(
+            history.last.total(READY, stage=stage) for stage in history.last.values(READY, "stage")
+        )
+    ]
+
+
+def view(
+    named: Mapping[str, str], scraper: Scraper, lacks: Mapping[str, str] = MappingProxyType({})
+) -> RenderableType:
+    """Return what to show.
+
+    `named` maps the URL of each process to its name, `lacks` those that are not ready to what they
+    lack.
+    """
+    parts: list[RenderableType] = [_stages(named, scraper)]
+    for url, failure in scraper.failures.items():
+        parts.append(Text(f"{named[url]}: no answer from {url}: {failure}", "red"))
+    parts += [Text(f"{named[url]}: {lack}", "yellow") for url, lack in lacks.items() if lack]
+    sums = accounts(scraper.answering())
+    for scrape in scraper.answering():
+        parts += _complaints(scrape)
+    if sums:
+        parts += ["", _sums(sums), *map(_causes, filter(_is_short, sums))]
+    if any(account.in_flight < -SKEW for account in sums):
+        parts.append(Text("a process started again: its counters do not add up with the others'"))
+    return Group(*parts)
+
+
+def _stages(named: Mapping[str, str], scraper: Scraper) -> Table:
+    seconds = max((history.seconds for history in scraper.histories.values()), default=0.0)
+    table = _table(f"the last {seconds:.0f} s", "stage", "state", "stream")
+    for column in ("frames/s", "p50/95/99 ms", "faces/s", "lost", "queue"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("dropped", min_width=11)
+    for url, name in named.items():
+        if url in scraper.failures:
+            table.add_row(name, Text("no answer", "red"))
+        else:
+            _add_process(table, name, scraper.histories[url])
+    return table
+
+
+def _add_process(table: Table, name: str, history: History) -> None:
+    scrape = history.last
+    if scrape is None:
+        return
+    for stage in sorted(scrape.values(READY, "stage")):
+        shown = stage if stage == name else f"{stage} {name}"
+        state = Text("ready") if scrape.total(READY, stage=stage) else Text("not ready", "yellow")
+        queue = str(round(scrape.total("emostream_queue_depth", stage=stage)))
+        lines = [_cells(row) for row in rows(history, stage)] or [[NOTHING] * 6]
+        for *cells, dropped in lines:
+            table.add_row(shown, state, *cells, queue, dropped)
+            # What belongs to the whole process stands once.
+            shown, state, queue = "", Text(), ""
+
+
+def _cells(row: Row) -> list[str]:
+    dropped = ", ".join(f"{reason} {count}" for reason, count in row.dropped.items())
+    return [
+        row.stream,
+        _number(row.frames),
+        "/".join(_milliseconds(seconds) for seconds in row.latency),
+        _number(row.faces),
+        str(row.lost),
+        dropped or NOTHING,
+    ]
+
+
+def _complaints(scrape: Scrape) -> Iterator[Text]:
+    for stage in sorted(scrape.values(READY, "stage")):
+        if bad := round(scrape.total("emostream_bad_messages_total", stage=stage)):
+            yield Text(f"{stage}: {bad} messages that break the wire format", "yellow")
+
+
+def _sums(sums: Sequence[Account]) -> Table:
+    title = "where each captured frame went, since the processes started"
+    table = _table(title, "path", "stream")
+    for column in ("captured =", "answered +", "dropped +", "lost +", "in flight"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for account in sums:
+        dropped, lost = sum(account.dropped.values()), sum(account.lost.values())
+        table.add_row(
+            account.path,
+            account.stream,
+            *(str(n) for n in (account.captured, account.answered, dropped, lost)),
+            Text(str(account.in_flight), "yellow" if account.in_flight < -SKEW else ""),
+        )
+    return table
+
+
+def _is_short(account: Account) -> bool:
+    return bool(account.dropped or account.lost)
+
+
+def _causes(account: Account) -> Text:
+    """Say which stage dropped frames, and why, and before which stage they were lost."""
+    dropped = [f"{stage} {reason} {count}" for (stage, reason), count in account.dropped.items()]
+    lost = [f"{stage} {count}" for stage, count in account.lost.items()]
+    told = [
+        f"{what} {', '.join(counts)}"
+        for what, counts in (("dropped by", dropped), ("lost before", lost))
+        if counts
+    ]
+    return Text(f"{account.path}, {account.stream}: {'; '.join(told)}", "dim")
+
+
+def _table(title: str, *columns: str) -> Table:
+    """Return a table so narrow that it fits a terminal of 80 columns."""
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return NOTHING if seconds is None else f"{seconds * 1000:.0f}"
+
+
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.1f}"

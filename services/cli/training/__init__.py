@@ -1,0 +1,1 @@
+"""`emostream train`: trains a classifier."""

@@ -1,0 +1,1 @@
+"""Recognition in a program's own process, without the bus."""

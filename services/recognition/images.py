@@ -1,0 +1,83 @@
+"""What programs hand over as a picture, the path of a file or an array, as pixels in BGR order."""
+
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emostream.shared.errors import SourceError
+
+Image: TypeAlias = NDArray[np.uint8]
+Channels: TypeAlias = Literal["bgr", "rgb", "gray", "bgra", "rgba"]
+
+TO_BGR: Final = {
+    "gray": cv2.COLOR_GRAY2BGR,
+    "rgb": cv2.COLOR_RGB2BGR,
+    "bgra": cv2.COLOR_BGRA2BGR,
+    "rgba": cv2.COLOR_RGBA2BGR,
+}
+
+
+def as_picture(image: str | Path | NDArray[Any], channels: Channels | None) -> Image:
+    """Return a picture as contiguous uint8 (H, W, 3) in BGR order.
+
+    A path goes without `channels`, an array needs them. SourceError for what is no such picture.
+    """
+    if not isinstance(image, str | Path):
+        return from_array(np.asarray(image), channels)
+    if channels is not None:
+        raise SourceError(f"{image}: a file knows its channels, so leave `channels` out")
+    path = Path(image)
+    return decode(read(path), path)
+
+
+def from_array(array: NDArray[Any], channels: str | None) -> Image:
+    """Return an array uint8 (H, W) or (H, W, C), whose channels are named, in BGR order.
+
+    SourceError where the array is no picture, or not one of these channels.
+    """
+    if channels is None:
+        raise SourceError(
+            'an array needs its channel order: channels="bgr" (as OpenCV reads),'
+            ' "rgb" (as Pillow reads), "bgra", "rgba" or "gray"'
+        )
+    if channels not in get_args(Channels):
+        raise SourceError(f"no channels {channels!r}: choose {', '.join(get_args(Channels))}")
+    if array.dtype != np.uint8:
+        raise SourceError(f"the array is {array.dtype}: give uint8, 0 to 255")
+    count = 1 if channels == "gray" else len(channels)
+    fits = array.shape[2:] == (count,) or (channels == "gray" and array.ndim == 2)
+    if not fits:
+        wanted = "(H, W)" if channels == "gray" else f"(H, W, {count})"
+        raise SourceError(
+            f'the array has shape {array.shape}, but channels="{channels}" wants {wanted}'
+        )
+    if not array.size:
+        raise SourceError(f"the array has shape {array.shape}, that is no pixels")
+    whole = np.ascontiguousarray(array)
+    return whole if channels == "bgr" else np.asarray(cv2.cvtColor(whole, TO_BGR[channels]))
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a picture's file; SourceError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def decode(data: bytes, path: Path) -> Image:
+    """Return the picture in the bytes of a file, turned upright as its EXIF data says.
+
+    uint8 (H, W, 3) in BGR order, without alpha, of the first picture where there are several.
+    SourceError, which names `path`, where OpenCV cannot read it, also where its end is missing.
+    """
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error as error:
+        raise SourceError(f"{path}: the picture is too large, or damaged") from error
+    if picture is None:
+        raise SourceError(f"{path}: no picture that can be read (JPEG, PNG, WebP, BMP or TIFF)")
+    return np.asarray(picture, np.uint8)

@@ -1,0 +1,166 @@
+"""Recognition in a program's own process: a picture in, its faces with their emotions out."""
+
+import functools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from emostream.models import engines, load
+from emostream.models.alignment import align
+from emostream.models.backend import quiet
+from emostream.services.detector import backends
+from emostream.services.detector.detection import Detection
+from emostream.services.recognition.images import Channels, as_picture
+from emostream.services.recognition.stills import search_still, usual_tiles
+from emostream.shared.errors import ConfigError
+from emostream.shared.messages import Box, Point
+
+Source: TypeAlias = str | Path | NDArray[Any]
+
+LONG_SIDE: Final = 640  # to which YuNet shrinks a picture, where time does not press
+KEPT: Final = 4  # recognizers that `recognize` keeps loaded
+
+
+class RecognizedFace(msgspec.Struct, frozen=True):
+    """A face of a picture, and what it looks like.
+
+    `box` is x, y, width, height in pixels of the upright picture, and may reach beyond its border.
+    `score` is the detection's, 0..1. `landmarks` are right eye, left eye, nose and middle of the
+    mouth (right and left are the person's), or none where the detector gives none. `label` is the
+    likeliest of `probabilities`, which sum to 1, and `confidence` its probability.
+    """
+
+    box: Box
+    score: float
+    landmarks: tuple[Point, ...]
+    probabilities: dict[str, float]
+    label: str
+    confidence: float
+
+    def __str__(self) -> str:
+        """Return the label, its confidence and the place in one line."""
+        x, y, width, height = (round(number) for number in self.box)
+        return f"{self.label} {self.confidence:.0%} at {x}, {y} ({width} x {height} px)"
+
+
+class Recognizer:
+    """Finds the faces of single pictures and says what they look like; loaded once, used often.
+
+    Several threads may share one: each call gives what it would give alone. They take turns at
+    detector and model, and only read and convert pictures side by side; for more, give each thread
+    its own. `model` is the classifier, with its `name`, `labels`, `engine` and `sha256`; `score`
+    and `tiles` are as given, the detector's usual score and None where they were not.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "alexnet-fer",
+        *,
+        engine: str = "auto",
+        detector: backends.Backend = "blazeface",
+        weights: Path | None = None,
+        score: float | None = None,
+        tiles: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Load the model (a name or the path of a file, see `load`) and the detector.
+
+        `weights` is the detector's file in place of the usual one, `score` the lowest of a face to
+        report, and `tiles` the parts searched beside the whole picture; by default what suits the
+        detector and the picture's size. `threads` are those of detector and model, by default one
+        and what the engine takes. WeightsError where files or packages are missing, ConfigError
+        for settings that cannot be.
+        """
+        _check(detector, score, tiles)
+        if detector == "blazeface":
+            engines.require("litert")
+        self.detector = detector
+        self.score = backends.DEFAULTS[detector].score if score is None else score
+        self.tiles = tiles
+        with _building, quiet():
+            self.model = load(model, engine=engine, intra_op=threads)
+            self._finder = backends.create(
+                detector,
+                score=score,
+                threads=threads or 1,
+                weights=weights,
+                long_side=LONG_SIDE,
+                square=True,
+            )
+        self._lock = Lock()
+
+    def __call__(self, image: Source, channels: Channels | None = None) -> list[RecognizedFace]:
+        """Return the faces of a picture, the one that was found most surely first.
+
+        `image` is the path of a file, which is turned upright as its EXIF data says, or uint8
+        (H, W), (H, W, 3) or (H, W, 4) with its `channels` named; alpha is ignored. SourceError for
+        what is no such picture, ModelError where the model fails.
+        """
+        picture = as_picture(image, channels)
+        tiles = usual_tiles(self.detector, picture) if self.tiles is None else self.tiles
+        # Neither LiteRT's interpreters nor OpenCV's detectors may run twice at a time.
+        with self._lock:
+            found = search_still(self._finder, picture, tiles, self.score)
+            rows = self.model.predict(align(picture, found))
+        return [self._face(one, row) for one, row in zip(found, rows, strict=True)]
+
+    def each(
+        self, images: Iterable[Source], channels: Channels | None = None
+    ) -> Iterator[list[RecognizedFace]]:
+        """Give the faces of each picture in turn, as calling does; one picture is held at a time.
+
+        Pictures are not put together for the model: what one gives then hangs on no other.
+        """
+        for image in images:
+            yield self(image, channels)
+
+    def _face(self, found: Detection, row: NDArray[np.float32]) -> RecognizedFace:
+        probabilities = dict(zip(self.model.labels, row.tolist(), strict=True))
+        label = max(probabilities, key=probabilities.__getitem__)
+        return RecognizedFace(
+            found.box, found.score, found.landmarks, probabilities, label, probabilities[label]
+        )
+
+
+def recognize(
+    image: Source,
+    channels: Channels | None = None,
+    *,
+    model: str | Path = "alexnet-fer",
+    detector: backends.Backend = "blazeface",
+) -> list[RecognizedFace]:
+    """Return the faces of a picture, the one that was found most surely first.
+
+    `image` is the path of a file, or a uint8 array with its channel order named: `channels` is
+    "bgr" (as OpenCV reads), "rgb" (as Pillow reads), "bgra", "rgba" or "gray". `model` and
+    `detector` are loaded by the first call and kept. Several threads may call. What is raised
+    stands at `Recognizer`, which has further settings.
+    """
+    # One that another thread is loading is waited for, not loaded twice.
+    with _loading:
+        recognizer = _recognizer(str(model), detector)
+    return recognizer(image, channels)
+
+
+_loading = Lock()
+# Two threads that are the first to read a type with msgspec 0.22 (here a model's TOML) crash it.
+_building = Lock()
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _recognizer(model: str, detector: backends.Backend) -> Recognizer:
+    return Recognizer(model, detector=detector)
+
+
+def _check(detector: str, score: float | None, tiles: int | None) -> None:
+    if detector not in backends.DEFAULTS:
+        raise ConfigError(f"no detector {detector!r}: choose {', '.join(backends.DEFAULTS)}")
+    if score is not None and not 0 < score <= 1:
+        raise ConfigError(f"score is {score}: give a number above 0 and up to 1")
+    if tiles is not None and tiles < 0:
+        raise ConfigError(f"tiles is {tiles}: give 0 or more")

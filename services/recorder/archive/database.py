@@ -1,0 +1,57 @@
+"""Opens a recorder's database to read it, also beside a recorder that writes."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from emostream.services.recorder.archive.schema import SCHEMA_VERSION, TABLES
+from emostream.shared.errors import RecordingError
+
+BUSY_TIMEOUT: Final = 5.0
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open the database that is there; nothing here writes to it.
+
+    SQLite may: only a connection that is allowed to leaves no log beside a database at rest.
+    """
+    if not path.exists():
+        raise RecordingError(f"no database {path}: name the emostream.db of a recorder.folder")
+    mode = "rw"
+    if not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
+        # SQLite makes files beside the database even to read it, and where it cannot, it refuses.
+        mode = "ro&immutable=1"
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    with reading(path):
+        return sqlite3.connect(uri, timeout=BUSY_TIMEOUT, isolation_level=None, uri=True)
+
+
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise RecordingError where the tables are another program's or another release's."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    if not tables.issuperset((*TABLES, "runs")):
+        raise RecordingError(f"{path} is no database of emostream's recorder")
+    if version != SCHEMA_VERSION:
+        raise RecordingError(_other_version(path, version))
+
+
+def _other_version(path: Path, version: int) -> str:
+    advice = (
+        "a recorder that is started in its folder takes it over"
+        if version < SCHEMA_VERSION
+        else "read it with the release that wrote it"
+    )
+    return f"{path} has version {version} of the tables, not {SCHEMA_VERSION}: {advice}"
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into RecordingError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise RecordingError(f"cannot read the database {path}: {error}") from error

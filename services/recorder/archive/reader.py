@@ -1,0 +1,160 @@
+"""Reads a recorder's database: runs, frames, faces and events, in order and in flat memory."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from emostream.services.recorder.archive.database import check, open_database, reading
+from emostream.services.recorder.archive.queries import (
+    ADD_NUMBERS,
+    EVENT,
+    FACE,
+    FRAME,
+    NUMBERED,
+    NUMBERS,
+    READ,
+    RUNS,
+)
+from emostream.services.recorder.archive.rows import Answer, EventRow, FrameRow, Observation, Run
+from emostream.services.recorder.archive.schema import FIXED
+from emostream.shared.errors import RecordingError
+
+# What FACE names.
+BEFORE_LABELS: Final = 13
+
+
+class Session:
+    """A recorder's database at one moment, though the recorder goes on writing.
+
+    `labels` are those of all its models, in the order of their columns. What reads rows takes one
+    or more runs of one stream, and gives their rows in order of the runs' beginning, of `seq`, and
+    of track. Close it soon: while it is open the recorder's log only grows. Raises RecordingError
+    where there is no such database or it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._numbered: set[str] = set()
+        self._connection = open_database(path)
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self._connection.close)
+            with reading(self.path):
+                self._columns = self._begin()
+            on_error.pop_all()
+        self.labels = tuple({_key(name[2:]): name[2:] for name in self._columns}.values())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; a second call does nothing."""
+        self._connection.close()
+
+    def runs(self) -> list[Run]:
+        """Return all runs by stream and beginning, also those of which no row is left."""
+        with reading(self.path):
+            return [Run(*row) for row in self._connection.execute(RUNS)]
+
+    def answers(self, *runs: Run) -> Iterator[Answer]:
+        """Yield every frame with its faces."""
+        faces = self.observations(*runs)
+        face = next(faces, None)
+        for frame in self.frames(*runs):
+            here = []
+            while face is not None and (face.run, face.seq) == (frame.run, frame.seq):
+                here.append(face)
+                face = next(faces, None)
+            yield Answer(frame, here)
+        if face is not None:
+            raise RecordingError(
+                f"{self.path} is damaged: frame {face.seq} of run {face.run} has a face, but no row"
+            )
+
+    def frames(self, *runs: Run) -> Iterator[FrameRow]:
+        """Yield the answered frames."""
+        for run, seq, t, pts, faces, parts, answered, degraded, model in self._read(
+            FRAME, "frames", "a.seq", *runs
+        ):
+            yield FrameRow(run, seq, t, pts, faces, parts, answered, bool(degraded), model)
+
+    def observations(self, *runs: Run) -> Iterator[Observation]:
+        """Yield the faces."""
+        kinds = [self._columns_of(kind) for kind in "ps"]
+        columns = ", ".join((FACE, *kinds[0], *kinds[1]))
+        middle = BEFORE_LABELS + len(self.labels)
+        for row in self._read(columns, "observations", "a.seq, n.number", *runs):
+            run, seq, t, pts, number, track, *box, score, label, confidence = row[:BEFORE_LABELS]
+            shares, smoothed = row[BEFORE_LABELS:middle], row[middle:]
+            yield Observation(
+                run, seq, t, pts, number, track, tuple(box), score, label, confidence, shares,
+                smoothed,
+            )  # fmt: skip
+
+    def events(self, *runs: Run) -> Iterator[EventRow]:
+        """Yield the events; those of one frame by track, and of one track as they came."""
+        for row in self._read(EVENT, "events", "a.seq, n.number, a.rowid", *runs):
+            yield EventRow(*row)
+
+    def track_numbers(self, run: Run) -> dict[int, int]:
+        """Return the numbers of the run's tracks by their ids on the bus."""
+        query = "SELECT track, number FROM numbers WHERE stream = ? AND run = ?"
+        with reading(self.path):
+            self._number(run.stream)
+            return dict(self._connection.execute(query, (run.stream, run.id)).fetchall())
+
+    def _read(self, columns: str, table: str, order: str, *runs: Run) -> Iterator[Any]:
+        if not runs:
+            return
+        (stream,) = {run.stream for run in runs}
+        numbered = "" if table == "frames" else NUMBERED
+        marks = ", ".join("?" * len(runs))
+        query = READ.format(
+            columns=columns, table=table, numbered=numbered, marks=marks, order=order
+        )
+        with reading(self.path):
+            if numbered:
+                self._number(stream)
+            # No `yield from`: that would close the cursor of a reader that gave up, and closing one
+            # after the database is an error.
+            cursor = self._connection.execute(query, (stream, *(run.id for run in runs)))
+            for row in cursor:  # noqa: UP028
+                yield row
+
+    def _number(self, stream: str) -> None:
+        if stream not in self._numbered:
+            self._connection.execute(ADD_NUMBERS, (stream,))
+            self._numbered.add(stream)
+
+    def _begin(self) -> list[str]:
+        """Begin a transaction, so that all is read as of now; return the labels' columns."""
+        self._connection.execute("BEGIN")
+        check(self._connection, self.path)
+        self._connection.execute(NUMBERS)
+        rows = self._connection.execute("SELECT name FROM pragma_table_info('observations')")
+        return [name for (name,) in rows if name not in FIXED and name[:2] in ("p_", "s_")]
+
+    def _columns_of(self, kind: str) -> list[str]:
+        known = {_key(name) for name in self._columns}
+        return [
+            f"a.{_quoted(name)}" if _key(name) in known else "NULL"
+            for name in (f"{kind}_{label}" for label in self.labels)
+        ]
+
+
+def _key(name: str) -> str:
+    # What SQLite takes for the same column: the capitals of ASCII.
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
