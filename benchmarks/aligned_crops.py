@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from emostream.models.alignment import align
 from emostream.models.data import FOLDER, SIDE, read
 from emostream.models.evaluation.gap import NEAR, distances
-from emostream.models.evaluation.scenes import Image, background, paste
+from emostream.models.evaluation.scenes import background, paste
 from emostream.models.progress import Progress
 from emostream.services.detector.backends import Backend, create
 from emostream.services.detector.detection import FaceDetector, as_boxes
+from emostream.shared.pixels import Image
 
 WINDOW = 720  # pixels: a tile of a 1280 x 720 frame
 SMALLEST, LARGEST = 80, 300

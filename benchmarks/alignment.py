@@ -17,9 +17,10 @@ from benchmarks.scenes import clear_faces
 from emostream.models.alignment import align
 from emostream.models.classifier import Classifier, load
 from emostream.models.data import Faces, protocol_b, read
-from emostream.models.evaluation.scenes import Image, background, paste
+from emostream.models.evaluation.scenes import background, paste
 from emostream.services.detector.backends import Backend, create
 from emostream.services.detector.detection import Detection, FaceDetector
+from emostream.shared.pixels import Image
 
 SIDE = 192
 PADDING = SIDE

@@ -18,11 +18,11 @@ from itertools import chain, islice
 from pathlib import Path
 
 from benchmarks.scenes import clip
-from emostream.models.evaluation.scenes import Image
 from emostream.services.capture.demo.scene import Demo
 from emostream.services.recorder.encoding import best_encoder
 from emostream.services.recorder.video import VideoWriter
 from emostream.shared.errors import EmostreamError, SourceError
+from emostream.shared.pixels import Image
 
 FPS = 25
 SECOND_NS = 10**9

@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.scenes import clear_faces, clips
-from emostream.models.evaluation.scenes import Image, Scene, scenes
+from emostream.models.evaluation.scenes import Scene, scenes
 from emostream.services.detector.backends import DEFAULTS, Backend, create
 from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.services.detector.stage import DetectorStage
 from emostream.services.detector.tiling import Tiling, search_whole
 from emostream.services.detector.tracking import track_ids
 from emostream.shared.messages import Faces, Frame, Message
+from emostream.shared.pixels import Image
 
 LIVE, FILES, WHOLE, CLOSE = Tiling(2, 5), Tiling(2, 1), Tiling(0, 1), Tiling(8, 1)
 

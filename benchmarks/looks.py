@@ -22,12 +22,13 @@ from emostream.models.alignment import align
 from emostream.models.data import FOLDER, protocol_b, read
 from emostream.models.evaluation.gap import NEAR, distances
 from emostream.models.evaluation.judge import predict
-from emostream.models.evaluation.scenes import Image, scenes
+from emostream.models.evaluation.scenes import scenes
 from emostream.models.evaluation.scores import gap
 from emostream.models.progress import Progress
 from emostream.services.detector.backends import DEFAULTS, create
 from emostream.services.detector.detection import Detection, FaceDetector, as_boxes
 from emostream.services.detector.tiling import Window, around, search, tiles
+from emostream.shared.pixels import Image
 
 Look = tuple[Detection, float]  # and the side of the window that it was seen in
 SAME_SIZE = 1.5  # boxes that differ more show different parts of a face

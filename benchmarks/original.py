@@ -17,12 +17,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.analyze.runs import Timing, steady
 from emostream.shared.errors import EmostreamError, SourceError
-
-Image = NDArray[np.uint8]
+from emostream.shared.pixels import Image
 
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"

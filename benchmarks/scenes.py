@@ -8,7 +8,7 @@ import numpy as np
 
 from emostream.models.data import Faces, read
 from emostream.models.evaluation import slices
-from emostream.models.evaluation.scenes import Image
+from emostream.shared.pixels import Image
 
 PEOPLE = {
     "face-demographics-walking": 2,

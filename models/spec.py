@@ -11,10 +11,10 @@ from msgspec import Meta
 from emostream.models.engines import Engine, Shape
 from emostream.models.labels import LABELS
 from emostream.shared.errors import WeightsError
+from emostream.shared.fields import Positive
 
 Label = Annotated[str, Meta(pattern=r"^\S(.*\S)?$")]
 Pixels = Annotated[int, Meta(ge=1, le=4096)]
-Positive = Annotated[float, Meta(gt=0)]
 ORIGINAL: Final = Path(__file__).parents[1] / "configs" / "models" / "original.toml"
 
 

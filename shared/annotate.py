@@ -6,12 +6,11 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from emostream.shared.colors import Color, bgr, colors, text_color
 from emostream.shared.messages import Box, EmotionFace
+from emostream.shared.pixels import Image
 
-Image = NDArray[np.uint8]
 OUTLINE: Final = (32, 32, 32)
 FONT: Final = cv2.FONT_HERSHEY_DUPLEX
 SMALLEST_FONT: Final = 0.38

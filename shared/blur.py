@@ -7,14 +7,11 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from emostream.shared.control import Switch
 from emostream.shared.join import Joined
 from emostream.shared.messages import Box
-from emostream.shared.pixels import image
-
-Image = NDArray[np.uint8]
+from emostream.shared.pixels import Image, image
 
 # Mean colours that are left of a face along its longer side, and of a whole picture along its own.
 FACE_CELLS: Final = 5

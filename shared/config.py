@@ -11,13 +11,10 @@ import msgspec
 from msgspec import Meta, field
 
 from emostream.shared.errors import ConfigError
+from emostream.shared.fields import AtLeastOne, Count, Positive, StreamName
 
-Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
-Count = Annotated[int, Meta(ge=0)]
-AtLeastOne = Annotated[int, Meta(ge=1)]
-StreamName = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
 Endpoint = Annotated[str, Meta(pattern=r"^(tcp://.+:(\d+|\*)|ipc://.+)$")]
 Endpoints = Annotated[tuple[Endpoint, ...], Meta(min_length=1)]
 Address = Annotated[str, Meta(pattern=r"^.+:\d+$")]

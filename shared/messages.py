@@ -1,6 +1,5 @@
 """The messages on the bus: their typed headers. `shared/wire.py` brings them into bytes."""
 
-import re
 import time
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
@@ -8,12 +7,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-STREAM_PATTERN = re.compile(r"[a-z0-9_-]{1,64}")
+from emostream.shared.fields import AtLeastOne, Count, StreamName
 
 Buffer: TypeAlias = bytes | memoryview
-Count = Annotated[int, Meta(ge=0)]
-Size = Annotated[int, Meta(ge=1)]
-StreamName = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
 Point: TypeAlias = tuple[float, float]
 Box: TypeAlias = tuple[float, float, float, float]
 Marks: TypeAlias = dict[str, tuple[int, int]]
@@ -54,8 +50,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Frame(Header, frozen=True, kw_only=True, omit_defaults=True):
     """A picture; the payload is its pixels."""
 
-    width: Size
-    height: Size
+    width: AtLeastOne
+    height: AtLeastOne
     encoding: Literal["bgr8", "jpeg"]
 
 
@@ -74,12 +70,12 @@ class Face(msgspec.Struct, frozen=True):
 class Faces(Header, frozen=True, kw_only=True, omit_defaults=True):
     """The faces of a frame; the payload is N x h x w uint8 crops, aligned and contiguous."""
 
-    width: Size
-    height: Size
+    width: AtLeastOne
+    height: AtLeastOne
     faces: tuple[Face, ...]
-    crop: tuple[Size, Size]
+    crop: tuple[AtLeastOne, AtLeastOne]
     part: Count
-    parts: Size
+    parts: AtLeastOne
 
 
 class EmotionFace(msgspec.Struct, frozen=True):
@@ -104,7 +100,7 @@ class Emotion(Header, frozen=True, kw_only=True, omit_defaults=True):
     model: str
     faces: tuple[EmotionFace, ...]
     part: Count
-    parts: Size
+    parts: AtLeastOne
     degraded: bool
 
 

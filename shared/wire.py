@@ -8,15 +8,8 @@ import msgpack
 import msgspec
 
 from emostream.shared.errors import MessageError
-from emostream.shared.messages import (
-    KINDS,
-    STREAM_PATTERN,
-    AnyHeader,
-    Buffer,
-    Faces,
-    Frame,
-    Message,
-)
+from emostream.shared.fields import STREAM_PATTERN
+from emostream.shared.messages import KINDS, AnyHeader, Buffer, Faces, Frame, Message
 
 VERSION: Final = 1
 

@@ -6,11 +6,10 @@ from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from emostream.models.evaluation.scenes import Style
+from emostream.shared.pixels import Image
 
-Image: TypeAlias = NDArray[np.uint8]
 Spoil: TypeAlias = Callable[[Image, np.random.Generator], Image]
 
 SMALL = 24  # pixels that a face far from the camera has

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image: TypeAlias = NDArray[np.uint8]
+from emostream.shared.pixels import Image
+
 Floats: TypeAlias = NDArray[np.float64]
 Canvas: TypeAlias = NDArray[np.float32]
 

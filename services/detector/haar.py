@@ -5,8 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emostream.services.detector.detection import Detection, Image
+from emostream.services.detector.detection import Detection
 from emostream.shared.errors import WeightsError
+from emostream.shared.pixels import Image
 
 CASCADE = "haarcascade_frontalface_default.xml"
 DATA = Path(cv2.__file__).parent / "data"

@@ -6,10 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Final, TypeAlias
 
-from emostream.services.detector.detection import Detection, FaceDetector, Image
+from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.services.detector.tiling import Tiling, merge, search
 from emostream.shared.messages import Box, Message
-from emostream.shared.pixels import image
+from emostream.shared.pixels import Image, image
 
 Key: TypeAlias = tuple[str, str, int, int]
 # A picture as decoded, and its faces, the best score first.

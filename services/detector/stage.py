@@ -8,11 +8,12 @@ import msgpack
 import numpy as np
 
 from emostream.models.alignment import CROP, align
-from emostream.services.detector.detection import Detection, FaceDetector, Image
+from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.services.detector.looks import Looks
 from emostream.services.detector.tiling import Tiling
 from emostream.services.detector.tracking import Tracker
 from emostream.shared.messages import Face, Faces, Frame, Header, Message, common_fields
+from emostream.shared.pixels import Image
 
 
 @dataclass(slots=True)

@@ -11,12 +11,12 @@ from emostream.services.detector.detection import (
     Detection,
     FaceDetector,
     Floats,
-    Image,
     as_boxes,
     containments,
     suppress,
 )
 from emostream.shared.messages import Box, Point
+from emostream.shared.pixels import Image
 
 Window: TypeAlias = tuple[int, int, int, int]
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emostream.services.detector.detection import Detection, Floats, Image
+from emostream.services.detector.detection import Detection, Floats
 from emostream.shared.errors import WeightsError
+from emostream.shared.pixels import Image
 
 SAME_FACE = 0.3
 MOST_FACES = 5000

@@ -8,7 +8,8 @@ from typing import Final, Literal
 import msgspec
 
 from emostream.shared.control import BLUR, OnOff, Switch, wanted
-from emostream.shared.messages import Control, Message, StreamName
+from emostream.shared.fields import StreamName
+from emostream.shared.messages import Control, Message
 
 # How often it is said which streams are blurred: a recorder that was started since must not show
 # faces because it did not hear the command.

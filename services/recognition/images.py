@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.shared.errors import SourceError
+from emostream.shared.pixels import Image
 
-Image: TypeAlias = NDArray[np.uint8]
 Channels: TypeAlias = Literal["bgr", "rgb", "gray", "bgra", "rgba"]
 
 TO_BGR: Final = {

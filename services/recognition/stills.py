@@ -1,16 +1,14 @@
 """How a single picture is searched for faces, where time does not press and no video follows."""
 
-from typing import Final, TypeAlias
+from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from emostream.services.detector import backends
 from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.services.detector.tiling import Tiling, search_whole
-
-Image: TypeAlias = NDArray[np.uint8]
+from emostream.shared.pixels import Image
 
 # With eight tiles BlazeFace finds far more small faces, but in small pictures it invents some.
 LARGE: Final = 750_000  # pixels of a picture that gets them

@@ -13,11 +13,9 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from emostream.shared.errors import RecordingError
-
-Image = NDArray[np.uint8]
+from emostream.shared.pixels import Image
 
 # MPEG-4 takes no finer time base than 1/65535 s.
 TIME_BASE: Final = Fraction(1, 60_000)

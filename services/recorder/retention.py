@@ -12,7 +12,7 @@ from emostream.services.recorder.archive.writer import Store
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.video import FILE_NAME
 from emostream.shared.errors import RecordingError
-from emostream.shared.messages import STREAM_PATTERN
+from emostream.shared.fields import STREAM_PATTERN
 
 # A file that changed so lately may be another recorder's, which still writes it.
 QUIET_S: Final = 60.0

@@ -9,17 +9,14 @@ from types import TracebackType
 from typing import Final, Self
 
 import av
-import numpy as np
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from emostream.services.recorder.encoding import ENCODERS, VideoTrack
 from emostream.shared.errors import RecordingError
 from emostream.shared.messages import Frame
-
-Image = NDArray[np.uint8]
+from emostream.shared.pixels import Image
 
 # Each frame reaches the disk as a fragment when the next one comes; closing makes it a plain MP4.
 CONTAINER: Final = {"movflags": "hybrid_fragmented+frag_every_frame", "flush_packets": "1"}

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.services.capture.demo.composites import SIZE, composites
+from emostream.shared.pixels import Image
 
-Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Colour = tuple[float, float, float]
 

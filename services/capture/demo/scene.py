@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from emostream.models.labels import LABELS
 from emostream.services.capture.demo.busts import FACE_BOX, HEIGHT, LOOKS, WIDTH, sprites
-
-Image = NDArray[np.uint8]
+from emostream.shared.pixels import Image
 
 HOLD_S, MORPH_S = 3.2, 0.8
 BACKGROUND_TOP, BACKGROUND_BOTTOM = (92, 74, 58), (46, 34, 28)

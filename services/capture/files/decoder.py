@@ -13,8 +13,9 @@ from av.video.stream import VideoStream
 
 from emostream.services.capture.files.upright import Upright
 from emostream.services.capture.pace import Pictures
-from emostream.services.capture.picture import Image, Picture
+from emostream.services.capture.picture import Picture
 from emostream.shared.errors import SourceError
+from emostream.shared.pixels import Image
 
 Skipped: TypeAlias = Callable[[str], None]
 

@@ -6,7 +6,7 @@ import av
 import cv2
 import numpy as np
 
-from emostream.services.capture.picture import Image
+from emostream.shared.pixels import Image
 
 # Takes a point (x, y) of the picture, y downwards, to (a x + c y, b x + d y).
 Matrix: TypeAlias = tuple[int, int, int, int]

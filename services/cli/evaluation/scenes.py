@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emostream.models.alignment import CROP, align
 from emostream.models.evaluation.gap import Found, matches
@@ -13,8 +12,8 @@ from emostream.models.evaluation.scenes import Style, scenes
 from emostream.services.detector import backends
 from emostream.services.detector.detection import Detection, FaceDetector, as_boxes
 from emostream.services.detector.tiling import Tiling, search_whole
+from emostream.shared.pixels import Image
 
-Image = NDArray[np.uint8]
 # How files are searched, where time does not press; docs/decisions.md has the figures.
 DEFAULTS = {
     **backends.DEFAULTS,

@@ -15,7 +15,7 @@ from emostream.services.recorder.archive.reader import Session
 from emostream.services.recorder.archive.rows import Run
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.errors import ConfigError, RecordingError
-from emostream.shared.messages import STREAM_PATTERN
+from emostream.shared.fields import STREAM_PATTERN
 
 RECORDINGS = Path("recordings") / DATABASE
 FOLDER = Path("export")

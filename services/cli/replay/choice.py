@@ -15,7 +15,7 @@ from emostream.services.recorder.archive.rows import Run
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.services.recorder.video import FILE_NAME
 from emostream.shared.errors import ConfigError, RecordingError
-from emostream.shared.messages import STREAM_PATTERN
+from emostream.shared.fields import STREAM_PATTERN
 
 MAGIC: Final = b"SQLite format 3\0"
 TABLES: Final = (".parquet", ".csv")

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from emostream.services.capture.files.video import file_pictures
 from emostream.services.capture.pace import Pictures, Timeline
-from emostream.services.capture.picture import Image, Picture
+from emostream.services.capture.picture import Picture
 from emostream.services.cli.replay.session import Moment
 from emostream.services.recorder.archive.rows import FrameRow, Run
 from emostream.services.recorder.video import FILE_NAME
 from emostream.shared.errors import SourceError
 from emostream.shared.messages import Frame, Message
+from emostream.shared.pixels import Image
 
 Times: TypeAlias = NDArray[np.int64]
 

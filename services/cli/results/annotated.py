@@ -13,7 +13,6 @@ import av
 import cv2
 import numpy as np
 from av.container import OutputContainer
-from numpy.typing import NDArray
 
 from emostream.services.capture.files.video import Description, describe, file_pictures
 from emostream.services.capture.pace import Pictures, Timeline
@@ -26,8 +25,8 @@ from emostream.services.recorder.encoding import FILE_ENCODERS, VideoTrack, best
 from emostream.shared.annotate import annotate, label_and_confidence
 from emostream.shared.errors import RecordingError, SourceError
 from emostream.shared.messages import EmotionFace
+from emostream.shared.pixels import Image
 
-Image: TypeAlias = NDArray[np.uint8]
 Tell: TypeAlias = Callable[[int, int], None]
 
 # How many pictures are decoded ahead of the one that is drawn on.

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from emostream.models.backend import quiet
 from emostream.services.capture.readers import natural_order
 from emostream.services.cli.results import photos_page
@@ -21,8 +18,8 @@ from emostream.services.cli.results.photos_copies import write_copy
 from emostream.services.recognition.images import decode, read
 from emostream.services.recognition.recognizer import RecognizedFace, Recognizer
 from emostream.shared.errors import SourceError
+from emostream.shared.pixels import Image
 
-Image: TypeAlias = NDArray[np.uint8]
 Tell: TypeAlias = Callable[[int, int], None]
 
 FACE: Final = (

@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from emostream.services.recognition.recognizer import RecognizedFace
 from emostream.shared.annotate import annotate
 from emostream.shared.errors import RecordingError
 from emostream.shared.messages import EmotionFace
-
-Image: TypeAlias = NDArray[np.uint8]
+from emostream.shared.pixels import Image
 
 FOLDER: Final = "annotated"
 LOSSLESS: Final = (".png", ".bmp", ".tif", ".tiff")

@@ -4,20 +4,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 from urllib.parse import quote
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from emostream.services.cli.results.report_text import percent, place
 from emostream.services.cli.results.thumbnails import data_url
 from emostream.services.recognition.recognizer import RecognizedFace, Recognizer
 from emostream.shared.colors import colors, ink
 from emostream.shared.errors import RecordingError
-
-Image: TypeAlias = NDArray[np.uint8]
+from emostream.shared.pixels import Image
 
 NAME: Final = "photos.html"
 TEMPLATE: Final = Path(__file__).with_name("templates") / NAME

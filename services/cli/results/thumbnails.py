@@ -6,17 +6,15 @@ import itertools
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from emostream.services.capture.picture import Picture
 from emostream.shared.errors import SourceError
 from emostream.shared.messages import Box
-
-Image: TypeAlias = NDArray[np.uint8]
+from emostream.shared.pixels import Image
 
 SIDE: Final = 112  # pixels: twice what the page shows, for dense screens
 SURROUND: Final = 1.3  # how much of the picture is shown, in sides of the face

@@ -17,8 +17,9 @@ from rich.text import Text
 from emostream.services.cli.options import positive
 from emostream.shared.bus import Bus, Subscription
 from emostream.shared.errors import ConfigError, MessageError
+from emostream.shared.fields import STREAM_PATTERN
 from emostream.shared.inbox import FullInbox, Inbox
-from emostream.shared.messages import STREAM_PATTERN, Emotion, EmotionFace, Event, Message
+from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 
 ENDPOINT = "tcp://127.0.0.1:5553"
 HINT_AFTER = 5.0
