@@ -2,11 +2,17 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def take_sigint() -> None:
+    """Let Ctrl-C end a child, as its `preexec_fn`: under nohup it would inherit to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def require_tool(*names: str) -> str:

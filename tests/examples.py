@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import require_tool
+from tests.conftest import require_tool, take_sigint
 
 FOLDER = Path(__file__).parents[1] / "docs" / "examples"
 CLIENTS = ("subscribe.py", "subscribe_async.py", "subscribe.mjs")
@@ -24,7 +24,9 @@ class Client:
     def __init__(self, words: list[str], folder: Path) -> None:
         self._files = folder / "out.txt", folder / "err.txt"
         with self._files[0].open("wb") as out, self._files[1].open("wb") as err:
-            self.process = subprocess.Popen(words, cwd=folder, stdout=out, stderr=err)
+            self.process = subprocess.Popen(
+                words, cwd=folder, stdout=out, stderr=err, preexec_fn=take_sigint
+            )
 
     @property
     def lines(self) -> list[str]:

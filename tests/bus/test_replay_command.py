@@ -19,6 +19,7 @@ from emostream.shared.bus import Bus, Receiver, Subscription
 from emostream.shared.errors import MessageError
 from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 from emostream.shared.wire import decode
+from tests.conftest import take_sigint
 
 ROOT = Path(__file__).parents[2]
 FRAMES = 3_000
@@ -67,6 +68,7 @@ def started(database: Path, endpoint: str) -> Iterator[Start]:
         process = subprocess.Popen(
             [*command, "--set", f"classifier.bind={endpoint}", *words],
             cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=take_sigint,
         )  # fmt: skip
         running.append(process)
         return process

@@ -13,16 +13,9 @@ import pytest
 from emostream.services.cli.subscribe.command import ENDPOINT
 from emostream.shared.config import Config
 from emostream.shared.messages import Emotion, Event, Message
+from tests.conftest import take_sigint
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = """
-import argparse, sys
-from emostream.services.cli.subscribe import command as subscribe
-parser = argparse.ArgumentParser()
-subscribe.add_options(parser)
-options = parser.parse_args()
-sys.exit(options.run(options))
-"""
 HEADER = {"run": "r", "seq": 3, "t": 1_760_000_000_123_456_789, "pts": 5, "marks": {}}
 
 
@@ -47,9 +40,14 @@ def started(publisher):
     running = []
 
     def start(*words):
-        command = [sys.executable, "-c", PROGRAM, "subscribe", "--endpoint", publisher.endpoint]
+        command = [sys.executable, "-m", "emostream", "subscribe", "--endpoint", publisher.endpoint]
         process = subprocess.Popen(
-            [*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True
+            [*command, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
+            preexec_fn=take_sigint,
         )
         running.append(process)
         return process

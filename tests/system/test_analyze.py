@@ -20,6 +20,7 @@ from emostream.services.capture.demo.scene import Demo
 from emostream.services.cli.analysis.run import frames_written
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.recorder.video import VideoWriter
+from tests.conftest import take_sigint
 from tests.system.conftest import wait_until
 
 FRAMES = 150
@@ -53,6 +54,7 @@ class Analysis:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=take_sigint,
         )
 
     def end(self, timeout: float = 100) -> int:

@@ -1,0 +1,57 @@
+"""Messages and clocks for tests: every field has a value, and a test names those that matter."""
+
+from typing import Any
+
+from emostream.models.labels import LABELS
+from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Message
+
+COMMON = {"stream": "cam1", "run": "r", "seq": 0, "t": 0, "pts": 0, "marks": {}}
+
+
+class Clock:
+    """A clock in s that stands still until the test moves `now`."""
+
+    def __init__(self, now: float = 100.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Move on by so much."""
+        self.now += seconds
+
+
+def frame(seq: int = 0, *, width: int = 1, height: int = 1, **fields: Any) -> Message:
+    """Return a `frame/` message whose raw picture is black; a probe or an end has none."""
+    values = {**COMMON, "seq": seq, "width": width, "height": height, "encoding": "bgr8", **fields}
+    header = Frame(**values)
+    return Message(header, bytes(3 * width * height) if header.is_data else None)
+
+
+def face(track: int = 7, label: str = "fear", **fields: Any) -> EmotionFace:
+    """Return a classified face that is surely what its label says, one of `LABELS`."""
+    shares = {name: float(name == label) for name in LABELS}
+    values = {
+        "track": track,
+        "box": (1.0, 2.0, 30.0, 40.0),
+        "probabilities": shares,
+        "smoothed": shares,
+        "label": label,
+        "confidence": 1.0,
+        **fields,
+    }
+    return EmotionFace(**values)
+
+
+def emotion(seq: int = 0, *faces: EmotionFace, **fields: Any) -> Emotion:
+    """Return the header of an `emotion/` message, the only part of its frame."""
+    values = {"model": "alexnet-fer", "faces": faces, "part": 0, "parts": 1, "degraded": False}
+    return Emotion(**{**COMMON, "seq": seq, **values, **fields})
+
+
+def event(seq: int = 0, kind: str = "enter", **fields: Any) -> Event:
+    """Return the header of an `event/` message."""
+    values = {"track": 7, "label": "fear", "previous": "", "confidence": 0.5, "since": 0}
+    return Event(**{**COMMON, "seq": seq, "kind": kind, **values, **fields})
