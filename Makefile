@@ -4,9 +4,10 @@ CONFIG ?= configs/default.toml
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check format install clean
+.PHONY: run test check format install lock clean
 
 run: $(STAMP)  ## start all stages (CONFIG=configs/webcam.toml for a camera); Ctrl-C ends them
 	@PATH="$(CURDIR)/$(BIN):$$PATH" EMOSTREAM_CONFIG="$(CONFIG)" EMOSTREAM_ARGS="$(ARGS)" \
@@ -29,12 +30,21 @@ format: $(STAMP)  ## format the code
 
 install: $(STAMP)  ## make the environment in .venv
 
-$(STAMP): pyproject.toml constraints.txt
+# The lock brings the build backend too, so the project's own build downloads nothing.
+$(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "emostream needs Python 3.11 to 3.13; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,dev]'
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# Versions stay as they are unless pyproject.toml or ARGS asks for others.
+# Wheels only: building from source would run code that no hash covers.
+lock: $(STAMP)  ## renew requirements.lock (ARGS=--upgrade for the newest versions)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra all --extra dev \
+		--generate-hashes --only-binary :all: --emit-build-options --no-emit-index-url \
+		--custom-compile-command "make lock" --output-file requirements.lock $(ARGS) pyproject.toml
 
 clean:  ## remove the environment and what tools left
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .typing *.egg-info

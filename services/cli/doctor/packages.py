@@ -12,7 +12,7 @@ from typing import Final
 from emostream.services.cli.doctor.finding import Finding, good, problem, warning
 from emostream.shared.config import Config
 
-PINS: Final = Path(__file__).parents[3] / "constraints.txt"
+PINS: Final = Path(__file__).parents[3] / "requirements.lock"
 # What has a part of its own in machine code, which may not suit the machine, and does not take
 # seconds to import as TensorFlow does.
 NATIVE: Final = {
@@ -37,6 +37,7 @@ for name in sys.argv[1:]:
         failure = f"{type(error).__name__}: {error}".replace(chr(10), " ")
     print(name, failure, sep=chr(9), flush=True)
 """
+_PIN: Final = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
 _REQUIREMENT: Final = re.compile(r"([\w.-]+)[^;]*(?:; extra == \"([\w-]+)\")?")
 
 
@@ -129,8 +130,7 @@ def _pins() -> dict[str, str]:
     """Return the tested versions; none where they were not brought along."""
     if not PINS.is_file():
         return {}
-    pairs = (line.partition("==") for line in PINS.read_text("utf-8").splitlines())
-    return {_plain(name): version.strip() for name, equals, version in pairs if equals}
+    return {_plain(name): version for name, version in _PIN.findall(PINS.read_text("utf-8"))}
 
 
 def _plain(name: str) -> str:
