@@ -2,6 +2,7 @@
 PYTHON ?= python3
 CONFIG ?= configs/default.toml
 ARGS ?=
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -13,8 +14,8 @@ run: $(STAMP)  ## start all stages (CONFIG=configs/webcam.toml for a camera); Ct
 	@PATH="$(CURDIR)/$(BIN):$$PATH" EMOSTREAM_CONFIG="$(CONFIG)" EMOSTREAM_ARGS="$(ARGS)" \
 		honcho start || test $$? -eq 130
 
-test: $(STAMP)  ## run the tests
-	$(BIN)/pytest $(ARGS)
+test: $(STAMP)  ## run the tests but the heavy ones (ARGS="-m 'not slow'" for the quick ones)
+	$(BIN)/pytest --numprocesses $(JOBS) -m "not heavy" $(ARGS)
 
 check: $(STAMP)  ## check format, lint and types
 	$(BIN)/ruff format --check .
