@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from emostream.models.labels import LABELS
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.messages import Box, Emotion, EmotionFace, Event, Frame
 
 NS = 10**9
@@ -27,7 +27,7 @@ def record(
     box: Callable[[int], Box] = box_of,
 ) -> Path:
     """Write a session of frames that show faces, each with its label: {1: "fear", 2: "anger"}."""
-    store = Store(path)
+    archive = ArchiveWriter(path)
     shown: dict[int, tuple[str, int]] = {}
     for seq, faces in enumerate(frames):
         common = {**_common(seq, fps)}
@@ -36,14 +36,14 @@ def record(
                 **common, kind=kind, track=FIRST_TRACK + face, label=label, previous=previous,
                 confidence=SURE, since=since,
             )  # fmt: skip
-            store.add_event(event)
+            archive.add_event(event)
         found = tuple(_face(face, label, labels, box(face)) for face, label in faces.items())
-        store.add_emotion(
+        archive.add_emotion(
             Emotion(**common, model="alexnet-fer", faces=found, part=0, parts=1, degraded=False)
         )
     last = {**_common(len(frames), fps), "end": True, "frames": len(frames), "error": error}
-    store.end_run(Frame(**last, width=640, height=480, encoding="bgr8"))
-    store.close()
+    archive.end_run(Frame(**last, width=640, height=480, encoding="bgr8"))
+    archive.close()
     return path
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.errors import MessageError
 from emostream.shared.messages import Credit, Emotion, Event, Message, common_fields
@@ -47,9 +47,9 @@ class LosslessRecorder:
     topics = ("emotion/", "event/")
 
     def __init__(
-        self, store: Store, metrics: RecorderMetrics, bad: Callable[[MessageError], None]
+        self, archive: ArchiveWriter, metrics: RecorderMetrics, bad: Callable[[MessageError], None]
     ) -> None:
-        self._store = store
+        self._archive = archive
         self._metrics = metrics
         self._bad = bad
         self._runs: dict[str, _Run] = {}
@@ -94,30 +94,30 @@ class LosslessRecorder:
         states: dict[str, bytes] = {}
         for header, events in answers:
             for event in events:
-                self._store.add_event(event)
+                self._archive.add_event(event)
             self._metrics.rows.labels("events").inc(len(events))
             states |= header.states
             if header.end:
                 run.ended = True
                 continue
-            self._store.add_emotion(header)
+            self._archive.add_emotion(header)
             self._metrics.rows.labels("frames").inc()
             self._metrics.rows.labels("observations").inc(len(header.faces))
             run.written = header.seq
         run.header, run.states = answers[0][0], states
         if run.ended:
-            self._store.end_run(run.header)
-        self._store.keep_states(run.header, run.written, states)
+            self._archive.end_run(run.header)
+        self._archive.keep_states(run.header, run.written, states)
 
     def _commit(self) -> None:
-        if self._store.pending:
+        if self._archive.pending:
             with self._metrics.commit_seconds.time():
-                self._store.commit()
+                self._archive.commit()
 
     def _run(self, header: Emotion) -> _Run:
         run = self._runs.get(header.stream)
         if run is None or run.run != header.run:
-            written, ended, states = self._store.position(header.stream, header.run)
+            written, ended, states = self._archive.position(header.stream, header.run)
             run = _Run(header.run, written, states, ended, header)
             self._runs[header.stream] = run
         return run

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 
 from emostream.services.recorder.archive.schema import DATABASE
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.encoding import best_encoder
 from emostream.services.recorder.films import Films
 from emostream.services.recorder.ledger import LosslessRecorder
@@ -64,11 +64,11 @@ def _record_all(config: Config, instance: int) -> None:
     settings = config.recorder
     with (
         Service("recorder", config, settings.metrics, Emotion, instance) as service,
-        contextlib.closing(Store(_folder(settings) / DATABASE)) as store,
+        contextlib.closing(ArchiveWriter(_folder(settings) / DATABASE)) as archive,
     ):
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         inbox = FullInbox()
-        stage = LosslessRecorder(store, RecorderMetrics(service.registry), service.bad_message)
+        stage = LosslessRecorder(archive, RecorderMetrics(service.registry), service.bad_message)
         service.receive([Subscription(config.connect.emotion, stage.topics, RESULTS_HWM)], inbox)
         service.run(inbox, stage, publisher, limit=TAKE_AT_MOST)
 
@@ -76,7 +76,7 @@ def _record_all(config: Config, instance: int) -> None:
 def _stage(config: Config, service: Service) -> RecorderStage:
     settings = config.recorder
     folder = _folder(settings)
-    store = Store(folder / DATABASE)
+    archive = ArchiveWriter(folder / DATABASE)
     metrics = RecorderMetrics(service.registry)
     limits = Limits(settings.max_gb * 1e9, settings.max_days * DAY_S)
     encoder = best_encoder()
@@ -90,8 +90,8 @@ def _stage(config: Config, service: Service) -> RecorderStage:
         service.bad_message,
         wait=config.live.join_ms / 1000,
     )
-    retention = Retention(folder, store, limits, metrics)
-    return RecorderStage(store, films, retention, metrics, service.bad_message)
+    retention = Retention(folder, archive, limits, metrics)
+    return RecorderStage(archive, films, retention, metrics, service.bad_message)
 
 
 def _folder(settings: Recorder) -> Path:

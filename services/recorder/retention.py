@@ -5,14 +5,13 @@ import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from emostream.services.recorder.archive.schema import TABLES
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.video_files import video_files
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.metrics import RecorderMetrics
-from emostream.services.recorder.video import FILE_NAME
 from emostream.shared.errors import RecordingError
-from emostream.shared.fields import STREAM_PATTERN
 
 # A file that changed so lately may be another recorder's, which still writes it.
 QUIET_S: Final = 60.0
@@ -34,28 +33,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class VideoFile:
+class StoredFile:
     """A video file; `changed` is in s since the epoch."""
 
     path: Path
     bytes: int
     changed: float
 
-
-def video_files(folder: Path) -> list[VideoFile]:
-    """Return the files below the folder that a recorder made, by their names; links are not."""
-    found = []
-    for path in folder.glob("*/*.mp4"):
-        ours = STREAM_PATTERN.fullmatch(path.parent.name) and FILE_NAME.fullmatch(path.name)
-        if ours and not path.is_symlink() and not path.parent.is_symlink() and path.is_file():
-            status = path.stat()
-            found.append(VideoFile(path, status.st_size, status.st_mtime))
-    return found
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """Return the file as it is now."""
+        status = path.stat()
+        return cls(path, status.st_size, status.st_mtime)
 
 
 def expired(
-    files: Sequence[VideoFile], limits: Limits, now: float, busy: Set[Path], database_bytes: int
-) -> list[VideoFile]:
+    files: Sequence[StoredFile], limits: Limits, now: float, busy: Set[Path], database_bytes: int
+) -> list[StoredFile]:
     """Choose what to delete, oldest first: what is too old, and then until the rest fits.
 
     `now` is in s since the epoch; the files in `busy` are being written and stay.
@@ -72,13 +66,13 @@ def expired(
 
 
 class Retention:
-    """Keeps the recordings in the folder, and the rows in the store, within the limits."""
+    """Keeps the recordings in the folder, and the rows in the database, within the limits."""
 
     def __init__(
-        self, folder: Path, store: Store, limits: Limits, metrics: RecorderMetrics
+        self, folder: Path, archive: ArchiveWriter, limits: Limits, metrics: RecorderMetrics
     ) -> None:
         self._folder = folder
-        self._store = store
+        self._archive = archive
         self._limits = limits
         self._metrics = metrics
         metrics.disk.labels("limit").set(limits.max_bytes)
@@ -91,22 +85,22 @@ class Retention:
         file cannot be deleted.
         """
         now = time.time() if now is None else now
-        files = video_files(self._folder)
-        gone = expired(files, self._limits, now, busy, self._store.bytes)
+        files = [StoredFile.at(path) for path in video_files(self._folder)]
+        gone = expired(files, self._limits, now, busy, self._archive.bytes)
         for file in gone:
             _delete(file.path)
             self._metrics.deleted.inc()
         left = sum(file.bytes for file in files) - sum(file.bytes for file in gone)
         self._metrics.stored.labels("video").set(left)
-        self._metrics.stored.labels("database").set(self._store.bytes)
+        self._metrics.stored.labels("database").set(self._archive.bytes)
         self._metrics.disk.labels("free").set(shutil.disk_usage(self._folder).free)
         too_old = int(max(0.0, now - self._limits.max_age) * 1e9)
         return self._prune(too_old, TABLES) and self._prune_large()
 
     def _prune_large(self) -> bool:
-        if self._store.bytes <= self._limits.max_database_bytes:
+        if self._archive.bytes <= self._limits.max_database_bytes:
             return True
-        before = self._store.age_limit(PRUNE_ROWS)
+        before = self._archive.age_limit(PRUNE_ROWS)
         if before is None:
             return True
         # Events are few, and what people look for: they go by age alone.
@@ -115,7 +109,7 @@ class Retention:
 
     def _prune(self, before: int, tables: Sequence[str]) -> bool:
         """Delete a slice of what is older; a table's turn comes when those before it are done."""
-        return all(self._store.prune(table, before, PRUNE_ROWS) < PRUNE_ROWS for table in tables)
+        return all(self._archive.prune(table, before, PRUNE_ROWS) < PRUNE_ROWS for table in tables)
 
 
 def _delete(path: Path) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Final
 
-from emostream.services.recorder.archive.writer import Store, check_numbers
+from emostream.services.recorder.archive.writer import ArchiveWriter, check_numbers
 from emostream.services.recorder.films import Films
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.retention import Retention
@@ -36,14 +36,14 @@ class RecorderStage:
 
     def __init__(
         self,
-        store: Store,
+        archive: ArchiveWriter,
         films: Films,
         retention: Retention,
         metrics: RecorderMetrics,
         bad: Callable[[MessageError], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store = store
+        self._archive = archive
         self._films = films
         self._retention = retention
         self._retention_due = float("-inf")
@@ -71,18 +71,18 @@ class RecorderStage:
     def idle(self, now: float) -> list[Message]:
         """Do what is due: write frames whose wait is over, commit, delete what is too old."""
         self._films.work(now)
-        if self._store.due:
+        if self._archive.due:
             with self._metrics.commit_seconds.time():
-                self._store.commit()
+                self._archive.commit()
         if now >= self._retention_due:
             done = self._retention.enforce(self._films.busy)
             self._retention_due = now + (RETENTION_EVERY if done else RETENTION_AGAIN)
-        return [] if self._store.pending else list(self._credits())
+        return [] if self._archive.pending else list(self._credits())
 
     def close(self) -> None:
         """Write what still waits and finish all files."""
         with contextlib.ExitStack() as files:
-            files.callback(self._store.close)
+            files.callback(self._archive.close)
             self._films.close()
 
     def _take(self, message: Message, now: float) -> None:
@@ -94,13 +94,13 @@ class RecorderStage:
             case Frame() if header.end:
                 self._films.end(header.stream)
             case Emotion() if header.end:
-                self._store.end_run(header)
+                self._archive.end_run(header)
             case Emotion() if header.is_data:
                 self._films.meet(header.stream)
                 self._add_answer(header)
                 self._films.add(message, now)
             case Event() if header.is_data:
-                self._store.add_event(header)
+                self._archive.add_event(header)
                 self._metrics.rows.labels("events").inc()
             case Frame() if header.is_data:
                 self._films.meet(header.stream)
@@ -117,7 +117,7 @@ class RecorderStage:
         answers = self._answers.setdefault(header.stream, _Answers())
         if answers.has(header):
             return
-        self._store.add_emotion(header)
+        self._archive.add_emotion(header)
         answers.add(header)
         self._metrics.rows.labels("frames").inc()
         self._metrics.rows.labels("observations").inc(len(header.faces))

@@ -1,9 +1,7 @@
 """Video files with the real timestamps of their frames, which play even after a kill."""
 
 import contextlib
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -13,6 +11,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from emostream.services.recorder.archive.video_files import unused_path
 from emostream.services.recorder.encoding import ENCODERS, VideoTrack
 from emostream.shared.errors import RecordingError
 from emostream.shared.messages import Frame
@@ -23,7 +22,6 @@ CONTAINER: Final = {"movflags": "hybrid_fragmented+frag_every_frame", "flush_pac
 JUMP_BACK_NS: Final = 10**9
 MAX_FILE_NS: Final = 600 * 10**9
 MAX_FILE_BYTES: Final = 200_000_000
-FILE_NAME: Final = re.compile(r"\d{8}T\d{6}Z-\w{1,32}-\d+\.mp4", re.ASCII)
 
 
 class VideoWriter:
@@ -128,18 +126,8 @@ class StreamVideo:
     def _next_writer(self, header: Frame) -> VideoWriter:
         with _translated(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-            path = _unused(self._folder, header)
+            path = unused_path(self._folder, header.run, header.t)
         return VideoWriter(path, header.width, header.height, self._encoder)
-
-
-def _unused(folder: Path, header: Frame) -> Path:
-    time = datetime.fromtimestamp(header.t / 1e9, UTC)
-    # The run comes over the network: nothing in it may lead out of the folder.
-    run = re.sub(r"\W", "_", header.run, flags=re.ASCII)[:32] or "_"
-    n = 0
-    while (path := folder / f"{time:%Y%m%dT%H%M%SZ}-{run}-{n}.mp4").exists():
-        n += 1
-    return path
 
 
 @contextlib.contextmanager

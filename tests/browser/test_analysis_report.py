@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from emostream.models.labels import LABELS
 from emostream.services.capture.files.video import file_pictures
 from emostream.services.cli.results import report
-from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.video import VideoWriter
 from tests.recorded import NS, record
 
@@ -44,11 +44,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with VideoWriter(folder / "annotated.mp4", 640, 360) as film:
         for seq in range(len(FRAMES)):
             film.write(np.full((360, 640, 3), (2 * seq, 60, 30), np.uint8), seq * NS // FPS)
-    with Session(record(folder / "emostream.db", FRAMES, FPS)) as session:
-        (run,) = session.runs()
+    with ArchiveReader(record(folder / "emostream.db", FRAMES, FPS)) as reader:
+        (run,) = reader.runs()
         facts = report.Facts("film.mp4", "alexnet-fer", "ab" * 32, "0.1.0")
         pictures = file_pictures(str(folder / "annotated.mp4"), lambda line: None)
-        report.write(folder, session, run, facts, None, pictures)
+        report.write(folder, reader, run, facts, None, pictures)
     return folder
 
 

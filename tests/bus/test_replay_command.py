@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.bus import Bus, Receiver, Subscription
 from emostream.shared.errors import MessageError
 from emostream.shared.messages import Emotion, EmotionFace, Event, Message
@@ -32,23 +32,23 @@ Start = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two minutes of a face in 25 frames a second, and an event a second."""
-    store = Store(tmp_path_factory.mktemp("recording") / "emostream.db")
+    archive = ArchiveWriter(tmp_path_factory.mktemp("recording") / "emostream.db")
     for seq in range(FRAMES):
         place = {"stream": "cam1", "run": "r", "seq": seq, "t": seq, "pts": seq * 40_000_000}
         even = dict.fromkeys(map(str, range(8)), 0.125)
         face = EmotionFace(7, (1, 2, 3, 4), even, even, "0", 0.125, 0.9)
         if seq % 25 == 0:
-            store.add_event(
+            archive.add_event(
                 Event(**place, marks={}, kind="change", track=7, label="0", previous="1",
                       confidence=0.125, since=0)
             )  # fmt: skip
-        store.add_emotion(
+        archive.add_emotion(
             Emotion(
                 **place, marks={}, model=MODEL, faces=(face,), part=0, parts=1, degraded=False
             )
         )  # fmt: skip
-    store.close()
-    return store.path
+    archive.close()
+    return archive.path
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from emostream.services.cli.results.report import Facts
 from emostream.services.cli.results.thumbnails import SIDE, Moment, choose, square
 from emostream.services.cli.results.timeline import Span, collect
 from emostream.services.cli.results.timeline_charts import axis, band, zooms
-from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.shared.errors import ConfigError, RecordingError, SourceError
 from tests.recorded import box_of, record
 
@@ -44,9 +44,9 @@ def page(
     **settings: Any,
 ) -> str:
     database = record(folder / "emostream.db", frames, **settings)
-    with Session(database) as session:
-        (run,) = session.runs()
-        written = report.write(folder, session, run, facts, video, pictures)
+    with ArchiveReader(database) as reader:
+        (run,) = reader.runs()
+        written = report.write(folder, reader, run, facts, video, pictures)
     assert written == folder / "report.html"
     return written.read_text("utf-8")
 
@@ -272,8 +272,8 @@ def test_a_long_film_gives_a_small_page_that_says_what_was_thinned(tmp_path: Pat
     text = words(html)
     assert "each point of the curves is the mean of 3 frames" in text
     assert "41 of 85 moments at which a face came or changed have a picture" in text
-    with Session(tmp_path / "emostream.db") as session:
-        timelines = collect(session, *session.runs())
+    with ArchiveReader(tmp_path / "emostream.db") as reader:
+        timelines = collect(reader, *reader.runs())
     assert [len(face.points) for face in timelines.faces.values()] == [834, 834]
     assert len(html) < 400_000
 

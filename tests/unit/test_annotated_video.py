@@ -14,8 +14,8 @@ import pytest
 from emostream.services.capture.files.video import describe, file_pictures
 from emostream.services.cli.results import annotated
 from emostream.services.cli.results.annotated import write_annotated
-from emostream.services.recorder.archive.reader import Session
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.reader import ArchiveReader
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.annotate import annotate
 from emostream.shared.errors import RecordingError, SourceError
 from emostream.shared.messages import Emotion, EmotionFace, Frame
@@ -35,24 +35,24 @@ def face(box: Box = MIDDLE, track: int = 7, confidence: float = 0.9) -> EmotionF
 
 def database(path: Path, faces: Sequence[Sequence[EmotionFace]], frames: int | None = None) -> Path:
     """What an analysis records: frame n with faces[n]; the source gave `frames`, by default all."""
-    store = Store(path)
+    archive = ArchiveWriter(path)
     place = {"stream": "clip", "run": "r1", "t": 1, "marks": {}}
     for seq, found in enumerate(faces):
         if found is None:
             continue
-        store.add_emotion(
+        archive.add_emotion(
             Emotion(
                 **place, seq=seq, pts=0, model="m", faces=tuple(found), part=0, parts=1,
                 degraded=False,
             )
         )  # fmt: skip
     count = len(faces) if frames is None else frames
-    store.end_run(
+    archive.end_run(
         Frame(
             **place, seq=count, pts=0, width=64, height=48, encoding="bgr8", end=True, frames=count
         )
     )
-    store.close()
+    archive.close()
     return path
 
 
@@ -66,9 +66,9 @@ def write(
     """Write `annotated.mp4` beside the video."""
     told = [] if told is None else told
     target = video.with_name("annotated.mp4")
-    with Session(database(video.with_name("emostream.db"), faces, frames)) as session:
-        [run] = session.runs()
-        done = write_annotated(video, target, session, run, lambda *at: told.append(at), sample)
+    with ArchiveReader(database(video.with_name("emostream.db"), faces, frames)) as reader:
+        [run] = reader.runs()
+        done = write_annotated(video, target, reader, run, lambda *at: told.append(at), sample)
     assert done == len(told)
     return target
 
@@ -319,10 +319,10 @@ def test_what_is_no_video(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
     video = clip(40, noise=1.0).write(tmp_path / "a.mp4")
     database(tmp_path / "emostream.db", [[]] * 40)
-    with Session(tmp_path / "emostream.db") as session, small_disk():
-        [run] = session.runs()
+    with ArchiveReader(tmp_path / "emostream.db") as reader, small_disk():
+        [run] = reader.runs()
         with pytest.raises(RecordingError, match=r"cannot write .*annotated\.mp4: File too large"):
-            write_annotated(video, tmp_path / "annotated.mp4", session, run, lambda *at: None)
+            write_annotated(video, tmp_path / "annotated.mp4", reader, run, lambda *at: None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "emostream.db"]
 
 
@@ -335,9 +335,9 @@ def test_the_old_video_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
         if done == 3:
             raise KeyboardInterrupt
 
-    with Session(database(tmp_path / "emostream.db", [[]] * 6)) as session:
-        [run] = session.runs()
+    with ArchiveReader(database(tmp_path / "emostream.db", [[]] * 6)) as reader:
+        [run] = reader.runs()
         with pytest.raises(KeyboardInterrupt):
-            write_annotated(video, target, session, run, stop)
+            write_annotated(video, target, reader, run, stop)
     assert target.read_text() == "the old one"
     assert not list(tmp_path.glob(".*"))

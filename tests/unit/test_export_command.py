@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from emostream.services.cli.main import main
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.messages import Emotion, EmotionFace, Event
 
 LABELS = ("calm", "glad")
@@ -41,14 +41,14 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Record two runs of one camera and one of another, and go to the folder of the recordings."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "recordings" / "emostream.db"
-    store = Store(path)
+    archive = ArchiveWriter(path)
     for seq in (0, 1, 4):
-        store.add_emotion(emotion(seq, face(1), face(2)))
-    store.add_emotion(emotion(0, face(3), run="r2", t=2_000))
-    store.add_emotion(emotion(1, run="r2", t=2_001, degraded=True))
-    store.add_emotion(emotion(0, stream="cam2", run="r3"))
-    store.add_event(enter())
-    store.close()
+        archive.add_emotion(emotion(seq, face(1), face(2)))
+    archive.add_emotion(emotion(0, face(3), run="r2", t=2_000))
+    archive.add_emotion(emotion(1, run="r2", t=2_001, degraded=True))
+    archive.add_emotion(emotion(0, stream="cam2", run="r3"))
+    archive.add_event(enter())
+    archive.close()
     return path
 
 
@@ -115,20 +115,20 @@ def test_a_run_alone_keeps_its_numbers(database: Path) -> None:
 
 
 def test_a_recorder_may_go_on(database: Path) -> None:
-    store = Store(database)
-    store.add_emotion(emotion(9, face(9), stream="cam3", run="r9"))
-    store.commit()
+    archive = ArchiveWriter(database)
+    archive.add_emotion(emotion(9, face(9), stream="cam3", run="r9"))
+    archive.commit()
     assert main(["export", "--format", "csv", "--stream", "cam3"]) == 0
-    store.add_emotion(emotion(10, stream="cam3", run="r9"))
-    store.close()
+    archive.add_emotion(emotion(10, stream="cam3", run="r9"))
+    archive.close()
     assert column(Path("export/cam3/observations.csv"), "seq") == ["9"]
 
 
 def test_events_are_exported_though_retention_took_the_frames(database: Path) -> None:
-    store = Store(database)
+    archive = ArchiveWriter(database)
     for table in ("observations", "frames"):
-        store.prune(table, 10_000, 100)
-    store.close()
+        archive.prune(table, 10_000, 100)
+    archive.close()
     assert main(["export", "--format", "csv"]) == 0
     assert [path.name for path in Path("export").iterdir()] == ["cam1"]
     assert column(Path("export/cam1/observations.csv"), "seq") == []
@@ -161,7 +161,7 @@ def test_an_empty_database_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Store(tmp_path / "recordings" / "emostream.db").close()
+    ArchiveWriter(tmp_path / "recordings" / "emostream.db").close()
     assert main(["export", "--format", "csv"]) == 1
     assert error(capsys).startswith("error: recordings/emostream.db holds no frames: ")
     assert not Path("export").exists()

@@ -11,7 +11,7 @@ import pytest
 from emostream.services.cli.subscribe.command import line
 from emostream.services.display.board import Board
 from emostream.services.display.packets import packet
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.annotate import annotate
 from emostream.shared.colors import COLORS, bgr
 from emostream.shared.join import Joined
@@ -56,9 +56,9 @@ def test_the_topic_names_them_in_the_models_order(answers: list[Message]) -> Non
 
 
 def test_the_recorder_keeps_them(answers: list[Message], tmp_path: Path) -> None:
-    store = Store(tmp_path / "emostream.db")
-    store.add_emotion(emotion_of(answers))
-    store.close()
+    archive = ArchiveWriter(tmp_path / "emostream.db")
+    archive.add_emotion(emotion_of(answers))
+    archive.close()
     connection = sqlite3.connect(tmp_path / "emostream.db")
     columns = ", ".join(f"p_{label}" for label in SEVEN)
     rows = connection.execute(f"SELECT label, {columns} FROM observations").fetchall()

@@ -1,7 +1,7 @@
 """Lossless delivery without sockets: stages are killed, and every frame counts once.
 
 The stages here are small, but what sees to the delivery is the real thing: the window of capture,
-the sequence of each stage, the ledger and the store of the recorder.
+the sequence of each stage, the ledger and the archive of the recorder.
 """
 
 import random
@@ -13,8 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from emostream.services.capture.lossless.credit_window import Window
-from emostream.services.recorder.archive.reader import Session
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.reader import ArchiveReader
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.ledger import LosslessRecorder
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.config import Lossless
@@ -132,8 +132,8 @@ class Chain:
                 )
         else:
             metrics = RecorderMetrics(CollectorRegistry())
-            self.store = Store(self.folder / "emostream.db")
-            self.recorder = LosslessRecorder(self.store, metrics, self.refuse)
+            self.archive = ArchiveWriter(self.folder / "emostream.db")
+            self.recorder = LosslessRecorder(self.archive, metrics, self.refuse)
         if name in self.alive:
             self.alive[name] = True
 
@@ -155,7 +155,7 @@ class Chain:
         """End a stage without warning; what waits for it is gone."""
         if name == "r":
             # What was not committed is lost with the process.
-            self.store._connection.close()
+            self.archive._connection.close()
         self.alive[name] = False
         self.queues[name].clear()
 
@@ -206,14 +206,14 @@ class Chain:
         raise AssertionError(f"no end after {steps} steps, {self.given} frames given")
 
     def rows(self) -> list[tuple[object, ...]]:
-        with Session(self.folder / "emostream.db") as session:
-            (run,) = session.runs()
+        with ArchiveReader(self.folder / "emostream.db") as reader:
+            (run,) = reader.runs()
             assert run.frames == self.frames
             rows: list[tuple[object, ...]] = [
-                (a.frame.seq, a.frame.pts, a.state, [(f.track_id, f.confidence) for f in a.faces])
-                for a in session.answers(run)
+                (a.row.seq, a.row.pts, a.state, [(f.track_id, f.confidence) for f in a.faces])
+                for a in reader.recorded_frames(run)
             ]
-            return rows + [(e.seq, e.kind, e.track_id) for e in session.events(run)]
+            return rows + [(e.seq, e.kind, e.track_id) for e in reader.event_rows(run)]
 
 
 SIZE = {"width": 1, "height": 1, "encoding": "bgr8"}

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from emostream.services.capture.metrics import SourceCollector
 from emostream.services.capture.source_thread import State, Status
 from emostream.services.classifier.metrics import ClassifierMetrics
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.retention import Limits, Retention
 from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
@@ -94,21 +94,21 @@ def test_a_source_at_its_end_is_told_from_one_that_is_lost(
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "emostream.db")
+def archive(tmp_path: Path) -> Iterator[ArchiveWriter]:
+    opened = ArchiveWriter(tmp_path / "emostream.db")
     yield opened
     opened.close()
 
 
 def test_the_disk_of_the_recordings_is_looked_at(
-    registry: CollectorRegistry, store: Store, tmp_path: Path
+    registry: CollectorRegistry, archive: ArchiveWriter, tmp_path: Path
 ) -> None:
     def value(kind: str) -> float | None:
         return registry.get_sample_value("emostream_recorder_disk_bytes", {"kind": kind})
 
     metrics = RecorderMetrics(registry)
     assert value("limit") is None
-    Retention(tmp_path, store, Limits(2e9, 1e9), metrics).enforce(set())
+    Retention(tmp_path, archive, Limits(2e9, 1e9), metrics).enforce(set())
     assert value("limit") == 2e9
     free = value("free")
     assert free is not None

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.video_files import video_files
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.metrics import RecorderMetrics
-from emostream.services.recorder.retention import Limits, Retention, VideoFile, expired, video_files
+from emostream.services.recorder.retention import Limits, Retention, StoredFile, expired
 from emostream.shared.errors import RecordingError
 from emostream.shared.messages import Emotion
 
@@ -16,8 +17,8 @@ NOW = 1_700_000_000.0
 DAY = 86_400.0
 
 
-def file(name: str, size: int, days: float) -> VideoFile:
-    return VideoFile(Path(name), size, NOW - days * DAY)
+def file(name: str, size: int, days: float) -> StoredFile:
+    return StoredFile(Path(name), size, NOW - days * DAY)
 
 
 FILES = [file("new", 40, 0.01), file("old", 30, 20), file("older", 20, 29), file("mid", 10, 3)]
@@ -71,81 +72,83 @@ def test_only_files_that_a_recorder_made_are_seen(tmp_path: Path) -> None:
     (tmp_path / "cam1" / OURS.replace("-0", "-1")).symlink_to(tmp_path / "cam1" / "holiday.mp4")
     (tmp_path / "cam2").symlink_to(tmp_path / "cam1")
     (tmp_path / "cam1" / OURS.replace("-0", "-2")).mkdir()
-    assert [found.path for found in video_files(tmp_path)] == [ours]
+    assert video_files(tmp_path) == [ours]
 
 
-def retention(folder: Path, store: Store, limits: Limits) -> tuple[Retention, CollectorRegistry]:
+def retention(
+    folder: Path, archive: ArchiveWriter, limits: Limits
+) -> tuple[Retention, CollectorRegistry]:
     registry = CollectorRegistry()
-    return Retention(folder, store, limits, RecorderMetrics(registry)), registry
+    return Retention(folder, archive, limits, RecorderMetrics(registry)), registry
 
 
-def fill(store: Store, frames: int, t: float) -> None:
+def fill(archive: ArchiveWriter, frames: int, t: float) -> None:
     for seq in range(frames):
         header = Emotion(
             stream="cam1", run=f"{t}", seq=seq, t=int(t * 1e9) + seq, pts=0, marks={}, model="m",
             faces=(), part=0, parts=1, degraded=False,
         )  # fmt: skip
-        store.add_emotion(header)
-    store.commit()
+        archive.add_emotion(header)
+    archive.commit()
 
 
 def test_old_videos_go_and_the_rest_stays(tmp_path: Path) -> None:
-    store = Store(tmp_path / "emostream.db")
+    archive = ArchiveWriter(tmp_path / "emostream.db")
     gone = make(tmp_path / "cam1" / OURS, days=31)
     kept = make(tmp_path / "cam2" / OURS, days=29)
     foreign = make(tmp_path / "cam1" / "holiday.mp4", days=400)
-    keeper, registry = retention(tmp_path, store, Limits(10**9, 30 * DAY))
+    keeper, registry = retention(tmp_path, archive, Limits(10**9, 30 * DAY))
     assert keeper.enforce(set(), NOW)
     assert not gone.exists() and kept.exists() and foreign.exists()
     assert registry.get_sample_value("emostream_recorder_deleted_files_total") == 1
     assert registry.get_sample_value("emostream_recorder_stored_bytes", {"kind": "video"}) == 10
-    store.close()
+    archive.close()
 
 
 def test_old_rows_go_slice_by_slice(tmp_path: Path) -> None:
-    store = Store(tmp_path / "emostream.db")
-    fill(store, 5_000, NOW - 31 * DAY)
-    fill(store, 10, NOW - 29 * DAY)
-    keeper, _ = retention(tmp_path, store, Limits(10**9, 30 * DAY))
+    archive = ArchiveWriter(tmp_path / "emostream.db")
+    fill(archive, 5_000, NOW - 31 * DAY)
+    fill(archive, 10, NOW - 29 * DAY)
+    keeper, _ = retention(tmp_path, archive, Limits(10**9, 30 * DAY))
     rounds = [keeper.enforce(set(), NOW) for _ in range(4)]
     assert rounds == [False, False, True, True]
-    assert store.age_limit(10**6) == int((NOW - 29 * DAY) * 1e9) + 10
-    assert store.prune("frames", 2**62, 100) == 10
-    store.close()
+    assert archive.age_limit(10**6) == int((NOW - 29 * DAY) * 1e9) + 10
+    assert archive.prune("frames", 2**62, 100) == 10
+    archive.close()
 
 
 def test_rows_beyond_half_of_the_limit_go_oldest_first(tmp_path: Path) -> None:
-    store = Store(tmp_path / "emostream.db")
-    fill(store, 20_000, NOW)
-    large = store.bytes
-    keeper, _ = retention(tmp_path, store, Limits(large, 30 * DAY))
+    archive = ArchiveWriter(tmp_path / "emostream.db")
+    fill(archive, 20_000, NOW)
+    large = archive.bytes
+    keeper, _ = retention(tmp_path, archive, Limits(large, 30 * DAY))
     for _ in range(20):
         if keeper.enforce(set(), NOW):
             break
-    assert large / 3 < store.bytes <= large / 2
+    assert large / 3 < archive.bytes <= large / 2
     newest = int(NOW * 1e9) + 20_000
-    assert store.age_limit(10**6) == newest
-    store.close()
+    assert archive.age_limit(10**6) == newest
+    archive.close()
 
 
 def test_a_database_that_cannot_shrink_ends_the_work(tmp_path: Path) -> None:
-    store = Store(tmp_path / "emostream.db")
-    keeper, _ = retention(tmp_path, store, Limits(1, 30 * DAY))
+    archive = ArchiveWriter(tmp_path / "emostream.db")
+    keeper, _ = retention(tmp_path, archive, Limits(1, 30 * DAY))
     assert keeper.enforce(set(), NOW)
-    store.close()
+    archive.close()
 
 
 def test_a_file_that_cannot_be_deleted_is_one_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(tmp_path / "emostream.db")
+    archive = ArchiveWriter(tmp_path / "emostream.db")
     make(tmp_path / "cam1" / OURS, days=31)
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "unlink", refuse)
-    keeper, _ = retention(tmp_path, store, Limits(10**9, 30 * DAY))
+    keeper, _ = retention(tmp_path, archive, Limits(10**9, 30 * DAY))
     with pytest.raises(RecordingError, match=r"cannot delete .*\.mp4.*Permission denied"):
         keeper.enforce(set(), NOW)
-    store.close()
+    archive.close()

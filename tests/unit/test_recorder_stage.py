@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from emostream.models.labels import LABELS
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.encoding import best_encoder
 from emostream.services.recorder.films import Films
 from emostream.services.recorder.metrics import RecorderMetrics
@@ -47,9 +47,9 @@ class Rig:
         self.clock = Clock()
         self.registry = CollectorRegistry()
         self.errors: list[MessageError] = []
-        self.store = Store(folder / "emostream.db", 0.5, self.clock)
+        self.archive = ArchiveWriter(folder / "emostream.db", 0.5, self.clock)
         metrics = RecorderMetrics(self.registry)
-        keeper = Retention(folder, self.store, Limits(math.inf, math.inf), metrics)
+        keeper = Retention(folder, self.archive, Limits(math.inf, math.inf), metrics)
         films = Films(
             lambda stream: StreamVideo(folder / stream, ENCODER),
             Switch(video, metrics.tell_recording),
@@ -59,7 +59,7 @@ class Rig:
             0.5,
         )
         self.stage = RecorderStage(
-            self.store, films, keeper, metrics, self.errors.append, self.clock
+            self.archive, films, keeper, metrics, self.errors.append, self.clock
         )
 
     def give(self, *messages: Message) -> list[tuple[str, int]]:

@@ -10,8 +10,9 @@ import av
 import numpy as np
 import pytest
 
+from emostream.services.recorder.archive.video_files import VideoFileName
 from emostream.services.recorder.encoding import ENCODERS, best_encoder
-from emostream.services.recorder.video import FILE_NAME, StreamVideo, VideoWriter
+from emostream.services.recorder.video import StreamVideo, VideoWriter
 from emostream.shared.errors import RecordingError
 from emostream.shared.messages import Frame
 
@@ -183,7 +184,7 @@ def test_names_follow_the_pattern_whatever_the_run(tmp_path: Path, run: str) -> 
     video.write(header(0, run=run), picture(0))
     video.close()
     (path,) = (tmp_path / "cam1").iterdir()
-    assert FILE_NAME.fullmatch(path.name)
+    assert VideoFileName.parse(path)
     assert path.name.startswith("20231114T221320Z-")
 
 

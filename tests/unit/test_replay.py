@@ -18,8 +18,8 @@ from emostream.services.cli.replay.choice import Choice, choose
 from emostream.services.cli.replay.command import add_options, replay
 from emostream.services.cli.replay.progress import Progress
 from emostream.services.cli.replay.schedule import LONGEST_PAUSE, length, paced, scheduled
-from emostream.services.recorder.archive.reader import Session
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.reader import ArchiveReader
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.encoding import best_encoder
 from emostream.services.recorder.films import Films
 from emostream.services.recorder.metrics import RecorderMetrics
@@ -70,8 +70,8 @@ def record(folder: Path, *messages: Message) -> Path:
     """Return the database that a recorder makes of the messages, as they come from the bus."""
     folder.mkdir(parents=True, exist_ok=True)
     metrics = RecorderMetrics(CollectorRegistry())
-    store = Store(folder / "emostream.db")
-    keeper = Retention(folder, store, Limits(math.inf, math.inf), metrics)
+    archive = ArchiveWriter(folder / "emostream.db")
+    keeper = Retention(folder, archive, Limits(math.inf, math.inf), metrics)
     errors: list[EmostreamError] = []
     films = Films(
         lambda stream: StreamVideo(folder / stream, best_encoder()),
@@ -80,11 +80,11 @@ def record(folder: Path, *messages: Message) -> Path:
         metrics,
         errors.append,
     )
-    stage = RecorderStage(store, films, keeper, metrics, errors.append)
+    stage = RecorderStage(archive, films, keeper, metrics, errors.append)
     stage([decode(encode(message)) for message in messages])
     stage.close()
     assert not errors
-    return store.path
+    return archive.path
 
 
 def rows(path: Path, table: str, order: str = "stream, run, seq") -> list[dict[str, Any]]:
@@ -198,9 +198,9 @@ def test_faces_are_dealt_to_the_parts_as_by_the_detector(tmp_path: Path) -> None
 def times(path: Path, *words: str) -> list[tuple[str, int, int]]:
     """Return stream, seq, and time in the session in ms of each frame and end."""
     choice = chosen(path, *words)
-    with Session(path) as session:
-        due = list(scheduled(session, choice.runs))
-        assert length(session, choice.runs) == due[-1][0]
+    with ArchiveReader(path) as reader:
+        due = list(scheduled(reader, choice.runs))
+        assert length(reader, choice.runs) == due[-1][0]
     return [(moment.run.stream, moment.seq, at // MS) for at, moment in due]
 
 

@@ -16,8 +16,8 @@ from emostream.models.labels import LABELS
 from emostream.services.cli.results import files
 from emostream.services.cli.results.files import fresh_folder
 from emostream.services.cli.results.tables import Summary, write_tables
-from emostream.services.recorder.archive.reader import Session
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.reader import ArchiveReader
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.errors import RecordingError
 from emostream.shared.messages import Emotion, EmotionFace, Event
 
@@ -59,28 +59,28 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    store = Store(path)
-    yield store
-    store.close()
+def archive(path: Path) -> Iterator[ArchiveWriter]:
+    archive = ArchiveWriter(path)
+    yield archive
+    archive.close()
 
 
-def add(store: Store, *headers: Emotion | Event) -> None:
+def add(archive: ArchiveWriter, *headers: Emotion | Event) -> None:
     for header in headers:
         if isinstance(header, Event):
-            store.add_event(header)
+            archive.add_event(header)
         elif header.end:
-            store.end_run(header)
+            archive.end_run(header)
         else:
-            store.add_emotion(header)
-    store.commit()
+            archive.add_emotion(header)
+    archive.commit()
 
 
 def tables(path: Path, folder: str = "out", **options: Any) -> tuple[Path, Summary]:
     """Write the tables of all runs into a new folder."""
     out = fresh_folder(path.parent, folder)
-    with Session(path) as session:
-        return out, write_tables(session, session.runs(), out, **{"formats": ("csv",), **options})
+    with ArchiveReader(path) as reader:
+        return out, write_tables(reader, reader.runs(), out, **{"formats": ("csv",), **options})
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -92,9 +92,9 @@ def values(path: Path, *names: str) -> list[tuple[str, ...]]:
     return [tuple(row[name] for name in names) for row in rows(path)]
 
 
-def test_every_frame_has_its_rows(store: Store, path: Path) -> None:
-    add(store, emotion(0), emotion(1, face(FIRST)), emotion(2, face(FIRST), face(OTHER)))
-    add(store, emotion(3), emotion(4, end=True, frames=4))
+def test_every_frame_has_its_rows(archive: ArchiveWriter, path: Path) -> None:
+    add(archive, emotion(0), emotion(1, face(FIRST)), emotion(2, face(FIRST), face(OTHER)))
+    add(archive, emotion(3), emotion(4, end=True, frames=4))
     out, summary = tables(path)
     found = values(out / "observations.csv", "stream", "seq", "state", "track", "label")
     assert found == [
@@ -110,9 +110,9 @@ def test_every_frame_has_its_rows(store: Store, path: Path) -> None:
 
 @pytest.mark.parametrize("labels", [LABELS, SEVEN])
 def test_the_columns_are_those_of_the_model(
-    store: Store, path: Path, labels: Sequence[str]
+    archive: ArchiveWriter, path: Path, labels: Sequence[str]
 ) -> None:
-    add(store, emotion(0, face(FIRST, labels=labels)))
+    add(archive, emotion(0, face(FIRST, labels=labels)))
     out, _ = tables(path)
     (row,) = rows(out / "observations.csv")
     shares = [*(f"p_{name}" for name in labels), *(f"smoothed_{name}" for name in labels)]
@@ -135,15 +135,19 @@ def test_the_columns_are_those_of_the_model(
         (-40_000_000, "-0.040000000"),
     ],
 )
-def test_seconds_are_exact_to_the_nanosecond(store: Store, path: Path, ns: int, text: str) -> None:
-    add(store, emotion(0, pts=ns))
+def test_seconds_are_exact_to_the_nanosecond(
+    archive: ArchiveWriter, path: Path, ns: int, text: str
+) -> None:
+    add(archive, emotion(0, pts=ns))
     out, _ = tables(path)
     assert values(out / "observations.csv", "pts_s") == [(text,)]
 
 
-def test_an_unanswered_frame_is_told_from_one_without_faces(store: Store, path: Path) -> None:
-    add(store, emotion(0, degraded=True), emotion(1, face(FIRST), part=1, parts=2))
-    add(store, emotion(2, parts=2), emotion(2, parts=2, part=1, degraded=True), emotion(3))
+def test_an_unanswered_frame_is_told_from_one_without_faces(
+    archive: ArchiveWriter, path: Path
+) -> None:
+    add(archive, emotion(0, degraded=True), emotion(1, face(FIRST), part=1, parts=2))
+    add(archive, emotion(2, parts=2), emotion(2, parts=2, part=1, degraded=True), emotion(3))
     out, summary = tables(path)
     assert values(out / "observations.csv", "seq", "state", "track") == [
         ("0", "degraded", ""),
@@ -154,12 +158,14 @@ def test_an_unanswered_frame_is_told_from_one_without_faces(store: Store, path: 
     assert (summary.degraded, summary.partial, summary.empty) == (2, 1, 1)
 
 
-def test_faces_that_retention_deleted_are_told_from_none(store: Store, path: Path) -> None:
+def test_faces_that_retention_deleted_are_told_from_none(
+    archive: ArchiveWriter, path: Path
+) -> None:
     """It deletes the oldest faces before their frames, and keeps events longest."""
-    add(store, event("enter", 0, FIRST), event("enter", 1, OTHER))
-    add(store, *(emotion(seq, face(FIRST), face(OTHER)) for seq in range(3)))
-    store.prune("observations", 2_000, 3)
-    store.prune("frames", 2_000, 1)
+    add(archive, event("enter", 0, FIRST), event("enter", 1, OTHER))
+    add(archive, *(emotion(seq, face(FIRST), face(OTHER)) for seq in range(3)))
+    archive.prune("observations", 2_000, 3)
+    archive.prune("frames", 2_000, 1)
     out, summary = tables(path)
     assert values(out / "observations.csv", "seq", "state", "track") == [
         ("1", "pruned", "2"),
@@ -170,13 +176,15 @@ def test_faces_that_retention_deleted_are_told_from_none(store: Store, path: Pat
     assert values(out / "events.csv", "seq", "track") == [("0", "1"), ("1", "2")]
 
 
-def test_rows_are_in_order_though_answers_came_out_of_order(store: Store, path: Path) -> None:
-    """Two classifiers answer the parts of a frame, each in its own time."""
+def test_rows_are_in_order_though_answers_came_out_of_order(
+    archive: ArchiveWriter, path: Path
+) -> None:
+    """Two classifiers frame the parts of a frame, each in its own time."""
     for seq in range(2):
-        add(store, emotion(seq, face(OTHER), part=1, parts=2))
+        add(archive, emotion(seq, face(OTHER), part=1, parts=2))
     for seq in range(2):
-        add(store, emotion(seq, face(FIRST), part=0, parts=2))
-    add(store, event("enter", 0, OTHER), event("enter", 0, FIRST), event("leave", 0, OTHER))
+        add(archive, emotion(seq, face(FIRST), part=0, parts=2))
+    add(archive, event("enter", 0, OTHER), event("enter", 0, FIRST), event("leave", 0, OTHER))
     out, _ = tables(path)
     assert values(out / "observations.csv", "seq", "track") == [
         ("0", "1"), ("0", "2"), ("1", "1"), ("1", "2"),
@@ -186,25 +194,26 @@ def test_rows_are_in_order_though_answers_came_out_of_order(store: Store, path: 
     ]  # fmt: skip
 
 
-def test_tracks_are_numbered_by_their_first_appearance(store: Store, path: Path) -> None:
-    add(store, emotion(0), emotion(1, face(OTHER)), emotion(2, face(FIRST), face(OTHER)))
-    add(store, event("leave", 2, FIRST))
+def test_tracks_are_numbered_by_their_first_appearance(archive: ArchiveWriter, path: Path) -> None:
+    add(archive, emotion(0), emotion(1, face(OTHER)), emotion(2, face(FIRST), face(OTHER)))
+    add(archive, event("leave", 2, FIRST))
     out, _ = tables(path)
     assert values(out / "observations.csv", "seq", "track") == [
         ("0", ""), ("1", "1"), ("2", "1"), ("2", "2"),
     ]  # fmt: skip
     assert values(out / "events.csv", "track") == [("2",)]
-    with Session(path) as session:
-        assert session.track_numbers(session.runs()[0]) == {OTHER: 1, FIRST: 2}
+    with ArchiveReader(path) as reader:
+        numbers = {one.track_id: one.track for one in reader.observation_rows(*reader.runs())}
+    assert numbers == {OTHER: 1, FIRST: 2}
 
 
 def record(path: Path, run: str, began: int, detector: int) -> None:
-    store = Store(path)
+    archive = ArchiveWriter(path)
     for seq in range(50):
         faces = [face((detector << 20) + who, LABELS[seq // 20], LABELS) for who in range(seq % 3)]
-        add(store, emotion(seq, *faces, run=run, t=began + seq))
-        add(store, *(event("change", seq, one.track, run=run, t=began) for one in faces[:1]))
-    store.close()
+        add(archive, emotion(seq, *faces, run=run, t=began + seq))
+        add(archive, *(event("change", seq, one.track, run=run, t=began) for one in faces[:1]))
+    archive.close()
 
 
 def test_the_same_video_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -221,9 +230,9 @@ def test_the_same_video_gives_the_same_bytes(tmp_path: Path) -> None:
                                 "tracks.csv"]  # fmt: skip
 
 
-def test_parquet_holds_the_same_rows_with_types(store: Store, path: Path) -> None:
+def test_parquet_holds_the_same_rows_with_types(archive: ArchiveWriter, path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
-    add(store, emotion(0, pts=1_234_567_891), emotion(1, face(FIRST)))
+    add(archive, emotion(0, pts=1_234_567_891), emotion(1, face(FIRST)))
     out, _ = tables(path, formats=("csv", "parquet"), live=True)
     table = parquet.read_table(out / "observations.parquet")
     assert table.column_names == list(rows(out / "observations.csv")[0])
@@ -250,9 +259,9 @@ def test_tables_are_the_same_in_however_many_batches(
     assert tell[0].read().equals(tell[1].read())
 
 
-def test_odd_labels_come_through(store: Store, path: Path) -> None:
+def test_odd_labels_come_through(archive: ArchiveWriter, path: Path) -> None:
     odd = ('very "happy"', "ängstlich", "a, b; DROP TABLE events", "not {sad}", "pts_s")
-    add(store, emotion(0, face(FIRST, odd[2], odd)), event("enter", 0, FIRST, label=odd[2]))
+    add(archive, emotion(0, face(FIRST, odd[2], odd)), event("enter", 0, FIRST, label=odd[2]))
     out, _ = tables(path)
     (row,) = rows(out / "observations.csv")
     assert list(row)[12:17] == [f"p_{label}" for label in odd]
@@ -262,9 +271,11 @@ def test_odd_labels_come_through(store: Store, path: Path) -> None:
     assert values(out / "tracks.csv", f"shown_{odd[2]}") == [("1.000000",)]
 
 
-def test_labels_that_the_model_of_the_moment_had_not_are_empty(store: Store, path: Path) -> None:
-    add(store, emotion(0, face(FIRST, "fear", ("fear", "joy"))))
-    add(store, emotion(1, face(FIRST, "Fear", ("Fear", "awe"))))
+def test_labels_that_the_model_of_the_moment_had_not_are_empty(
+    archive: ArchiveWriter, path: Path
+) -> None:
+    add(archive, emotion(0, face(FIRST, "fear", ("fear", "joy"))))
+    add(archive, emotion(1, face(FIRST, "Fear", ("Fear", "awe"))))
     out, _ = tables(path)
     assert values(out / "observations.csv", "label", "p_fear", "p_joy", "p_awe") == [
         ("fear", "0.035714", "0.071429", ""),
@@ -275,13 +286,13 @@ def test_labels_that_the_model_of_the_moment_had_not_are_empty(store: Store, pat
     ]
 
 
-def test_several_runs_stay_apart(store: Store, path: Path) -> None:
-    add(store, emotion(0, face(FIRST), run="late", t=5 * SECOND + 1))
-    add(store, emotion(0, face(FIRST), run="early", t=3 * SECOND), emotion(1, run="early"))
-    add(store, emotion(0, run="elsewhere", stream="cam2"))
-    with Session(path) as session:
-        runs = [run for run in session.runs() if run.stream == "cam1"]
-        write_tables(session, runs, path.parent, formats=("csv",), live=True)
+def test_several_runs_stay_apart(archive: ArchiveWriter, path: Path) -> None:
+    add(archive, emotion(0, face(FIRST), run="late", t=5 * SECOND + 1))
+    add(archive, emotion(0, face(FIRST), run="early", t=3 * SECOND), emotion(1, run="early"))
+    add(archive, emotion(0, run="elsewhere", stream="cam2"))
+    with ArchiveReader(path) as reader:
+        runs = [run for run in reader.runs() if run.stream == "cam1"]
+        write_tables(reader, runs, path.parent, formats=("csv",), live=True)
         assert [run.id for run in runs] == ["early", "late"]
     names = ("run", "seq", "time", "track")
     assert values(path.parent / "observations.csv", *names) == [
@@ -294,10 +305,10 @@ def test_several_runs_stay_apart(store: Store, path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_events_have_their_times(store: Store, path: Path) -> None:
-    add(store, emotion(0), event("enter", 0, FIRST))
-    add(store, event("change", 25, FIRST, label="sad", previous="fear", since=SECOND // 2))
-    add(store, event("leave", 75, FIRST, label="sad", since=2 * SECOND))
+def test_events_have_their_times(archive: ArchiveWriter, path: Path) -> None:
+    add(archive, emotion(0), event("enter", 0, FIRST))
+    add(archive, event("change", 25, FIRST, label="sad", previous="fear", since=SECOND // 2))
+    add(archive, event("leave", 75, FIRST, label="sad", since=2 * SECOND))
     out, summary = tables(path)
     assert (out / "events.csv").read_text("utf-8").splitlines() == [
         "stream,seq,pts_s,track,kind,label,previous,confidence,since_s",
@@ -308,15 +319,15 @@ def test_events_have_their_times(store: Store, path: Path) -> None:
     assert summary.events == 3
 
 
-def test_a_track_is_summed_up(store: Store, path: Path) -> None:
+def test_a_track_is_summed_up(archive: ArchiveWriter, path: Path) -> None:
     """Frames stand for the time until the next one, the last one for as long as that before."""
     times = (0, 0.5, 0.6, 0.7, 0.8)
     labels = ("happy", "happy", None, "sad", "sad")
     for seq, (time, label) in enumerate(zip(times, labels, strict=True)):
         faces = [face(FIRST, label)] if label else []
-        add(store, emotion(seq, *faces, pts=round(time * SECOND)))
-    add(store, event("change", 3, FIRST, label="sad", previous="happy"))
-    add(store, event("leave", 4, FIRST))
+        add(archive, emotion(seq, *faces, pts=round(time * SECOND)))
+    add(archive, event("change", 3, FIRST, label="sad", previous="happy"))
+    add(archive, event("leave", 4, FIRST))
     out, _ = tables(path)
     (row,) = rows(out / "tracks.csv")
     assert list(row) == [
@@ -334,70 +345,72 @@ def test_a_track_is_summed_up(store: Store, path: Path) -> None:
     )  # fmt: skip
 
 
-def test_a_stall_is_no_time_on_screen(store: Store, path: Path) -> None:
+def test_a_stall_is_no_time_on_screen(archive: ArchiveWriter, path: Path) -> None:
     """Nobody saw who was there for a minute; nor does time run back where the source does."""
     for seq, pts in enumerate((0, 60 * SECOND, 59 * SECOND, 60 * SECOND)):
-        add(store, emotion(seq, face(FIRST), pts=pts))
+        add(archive, emotion(seq, face(FIRST), pts=pts))
     out, _ = tables(path)
     assert values(out / "tracks.csv", "time_on_screen_s", "frames") == [("3.000000000", "4")]
 
 
-def test_a_single_frame_has_shares_though_it_stands_for_no_time(store: Store, path: Path) -> None:
-    add(store, emotion(0, face(FIRST, "sad")))
+def test_a_single_frame_has_shares_though_it_stands_for_no_time(
+    archive: ArchiveWriter, path: Path
+) -> None:
+    add(archive, emotion(0, face(FIRST, "sad")))
     out, _ = tables(path)
     assert values(out / "tracks.csv", "time_on_screen_s", "shown_sad", "shown_fear") == [
         ("0.000000000", "1.000000", "0.000000")
     ]
 
 
-def test_gaps_are_counted(store: Store, path: Path) -> None:
-    add(store, *(emotion(seq) for seq in (2, 3, 7)))
+def test_gaps_are_counted(archive: ArchiveWriter, path: Path) -> None:
+    add(archive, *(emotion(seq) for seq in (2, 3, 7)))
     assert tables(path)[1].missing == 5
-    add(store, emotion(9, end=True, frames=10, error="the file is cut off"))
+    add(archive, emotion(9, end=True, frames=10, error="the file is cut off"))
     out, summary = tables(path)
     assert (summary.missing, summary.runs) == (7, {"r1": "the file is cut off"})
     assert values(out / "observations.csv", "seq") == [("2",), ("3",), ("7",)]
 
 
-def test_progress_is_told(store: Store, path: Path) -> None:
-    add(store, *(emotion(seq) for seq in range(1_200)))
+def test_progress_is_told(archive: ArchiveWriter, path: Path) -> None:
+    add(archive, *(emotion(seq) for seq in range(1_200)))
     told: list[int] = []
     tables(path, tell=told.append)
     assert told == [500, 1_000, 1_200]
 
 
-def test_a_full_disk_leaves_no_half_table(store: Store, path: Path) -> None:
-    add(store, *(emotion(seq, face(FIRST)) for seq in range(2_000)))
+def test_a_full_disk_leaves_no_half_table(archive: ArchiveWriter, path: Path) -> None:
+    add(archive, *(emotion(seq, face(FIRST)) for seq in range(2_000)))
     out = fresh_folder(path.parent, "out")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Session(path) as session:
-        runs = session.runs()
+    with ArchiveReader(path) as reader:
+        runs = reader.runs()
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
         try:
             with pytest.raises(RecordingError, match=r"cannot write observations .*Make room"):
-                write_tables(session, runs, out, formats=("csv",))
+                write_tables(reader, runs, out, formats=("csv",))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(out.iterdir())
 
 
-def test_what_is_read_is_of_one_moment(store: Store, path: Path) -> None:
-    add(store, emotion(0, face(FIRST)))
-    with Session(path) as session:
-        (run,) = session.runs()
-        add(store, emotion(1, face(OTHER)), event("enter", 1, OTHER))
-        assert [answer.frame.seq for answer in session.answers(run)] == [0]
-        assert not list(session.events(run))
+def test_what_is_read_is_of_one_moment(archive: ArchiveWriter, path: Path) -> None:
+    add(archive, emotion(0, face(FIRST)))
+    with ArchiveReader(path) as reader:
+        (run,) = reader.runs()
+        add(archive, emotion(1, face(OTHER)), event("enter", 1, OTHER))
+        assert [frame.row.seq for frame in reader.recorded_frames(run)] == [0]
+        assert not list(reader.event_rows(run))
         assert run.recorded == 1
-    with Session(path) as session:
-        assert session.runs()[0].recorded == 2
+    with ArchiveReader(path) as reader:
+        assert reader.runs()[0].recorded == 2
 
 
-def test_streams_can_be_read_side_by_side(store: Store, path: Path) -> None:
+def test_streams_can_be_read_side_by_side(archive: ArchiveWriter, path: Path) -> None:
     for stream in ("cam1", "cam2"):
-        add(store, *(emotion(seq, face(FIRST + seq), stream=stream) for seq in range(3)))
-    with Session(path) as session:
-        both = [session.observations(run) for run in session.runs()]
+        add(archive, *(emotion(seq, face(FIRST + seq), stream=stream) for seq in range(3)))
+    with ArchiveReader(path) as reader:
+        both = [reader.observation_rows(run) for run in reader.runs()]
         pairs = [(one.track, other.track) for one, other in zip(*both, strict=True)]
     assert pairs == [(1, 1), (2, 2), (3, 3)]
 
@@ -406,8 +419,8 @@ def test_reading_leaves_nothing_beside_a_database_at_rest(tmp_path: Path) -> Non
     path = tmp_path / "emostream.db"
     record(path, "r1", 10**18, 1_700_000_000)
     before = path.read_bytes()
-    with Session(path) as session:
-        assert len(list(session.answers(*session.runs()))) == 50
+    with ArchiveReader(path) as reader:
+        assert len(list(reader.recorded_frames(*reader.runs()))) == 50
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == before
 
@@ -418,8 +431,8 @@ def test_a_folder_that_may_not_be_written_in_is_read(
     path = tmp_path / "emostream.db"
     record(path, "r1", 10**18, 1_700_000_000)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with Session(path) as session:
-        assert session.runs()[0].recorded == 50
+    with ArchiveReader(path) as reader:
+        assert reader.runs()[0].recorded == 50
         assert list(tmp_path.iterdir()) == [path]
 
 
@@ -446,7 +459,7 @@ def _execute(path: Path, script: str) -> None:
 def test_what_is_no_recording_is_one_clear_error(path: Path, spoil: Any, says: str) -> None:
     spoil(path)
     with pytest.raises(RecordingError, match=rf"emostream\.db.*|{says}") as caught:
-        Session(path)
+        ArchiveReader(path)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
     assert path.exists() == (says != "no database")
@@ -454,15 +467,15 @@ def test_what_is_no_recording_is_one_clear_error(path: Path, spoil: Any, says: s
 
 @pytest.mark.parametrize(("version", "advice"), [(2, "takes it over"), (99, "release that wrote")])
 def test_another_release_is_one_clear_error(
-    store: Store, path: Path, version: int, advice: str
+    archive: ArchiveWriter, path: Path, version: int, advice: str
 ) -> None:
     _execute(path, f"PRAGMA user_version = {version}")
     with pytest.raises(RecordingError, match=f"version {version} of the tables, not 3: .*{advice}"):
-        Session(path)
+        ArchiveReader(path)
 
 
-def test_a_face_without_its_frame_is_not_passed_over(store: Store, path: Path) -> None:
-    add(store, emotion(0, face(FIRST)), emotion(1))
+def test_a_face_without_its_frame_is_not_passed_over(archive: ArchiveWriter, path: Path) -> None:
+    add(archive, emotion(0, face(FIRST)), emotion(1))
     _execute(path, "DELETE FROM frames WHERE seq = 0")
     with pytest.raises(RecordingError, match="damaged: frame 0 of run r1"):
         tables(path)
@@ -485,8 +498,10 @@ def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
         fresh_folder(tmp_path / "file", "cam1")
 
 
-def test_every_column_stands_in_the_documentation_and_no_other(store: Store, path: Path) -> None:
-    add(store, emotion(0, face(FIRST, "fear", ["fear"])))
+def test_every_column_stands_in_the_documentation_and_no_other(
+    archive: ArchiveWriter, path: Path
+) -> None:
+    add(archive, emotion(0, face(FIRST, "fear", ["fear"])))
     out, _ = tables(path, live=True)
     text = (Path(__file__).parents[2] / "docs" / "results.md").read_text("utf-8")
     for title, name in (

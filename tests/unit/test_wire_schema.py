@@ -24,7 +24,7 @@ from emostream.services.detector.backends import create
 from emostream.services.detector.stage import DetectorStage
 from emostream.services.detector.tiling import Tiling
 from emostream.services.detector.tracking import track_ids
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.ledger import LosslessRecorder
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.config import Lossless
@@ -75,9 +75,9 @@ class Run:
             "detector": Sequence("detector", detector, detector, 4),
             "classifier": Sequence("classifier", classifier, lambda one: classifier([one]), 4),
         }
-        self.store = Store(folder / "emostream.db")
+        self.archive = ArchiveWriter(folder / "emostream.db")
         self.recorder = LosslessRecorder(
-            self.store, RecorderMetrics(CollectorRegistry()), pytest.fail
+            self.archive, RecorderMetrics(CollectorRegistry()), pytest.fail
         )
         self.framer = Framer("bgr8", 90)
         self.window = Window([self.framer.blank("film")], Lossless(credit_from=("recorder",)))
@@ -88,7 +88,7 @@ class Run:
             self.pass_on(self.window.due())
             if self.window.has_room:
                 self.pass_on(self.window.add(next(pictures)))
-        self.store.close()
+        self.archive.close()
         return self.messages
 
     def pictures(self) -> Iterator[Message]:

@@ -11,7 +11,7 @@ from emostream.services.cli.analysis.view import View
 from emostream.services.cli.results import report
 from emostream.services.cli.results.annotated import write_annotated
 from emostream.services.cli.results.tables import write_tables
-from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.errors import SourceError
 
@@ -25,13 +25,13 @@ def write_results(
     """
     if not (folder / DATABASE).exists():
         return [NAME]
-    with Session(folder / DATABASE) as session:
-        run = next((run for run in session.runs() if run.id == record.run), None)
+    with ArchiveReader(folder / DATABASE) as reader:
+        run = next((run for run in reader.runs() if run.id == record.run), None)
         if run is None:
             return [NAME, DATABASE]
         name = recording.name
         view.start(name, "tables", run.recorded)
-        summary = write_tables(session, [run], folder, tell=view.done)
+        summary = write_tables(reader, [run], folder, tell=view.done)
         record.frames_analysed, record.frames_degraded = summary.frames, summary.degraded
         record.observations, record.tracks = summary.faces, summary.tracks
         record.events = summary.events
@@ -40,7 +40,7 @@ def write_results(
             view.start(name, "annotated video", run.recorded)
             target = folder / report.ANNOTATED
             write_annotated(
-                recording, target, session, run, lambda done, of: view.done(done), record.sample
+                recording, target, reader, run, lambda done, of: view.done(done), record.sample
             )
             files.append(target.name)
         facts = report.Facts(
@@ -53,7 +53,7 @@ def write_results(
         )
         view.start(name, "report", None)
         pictures = _pictures(recording, record.sample)
-        report.write(folder, session, run, facts, recording, pictures)
+        report.write(folder, reader, run, facts, recording, pictures)
         return [*files, report.NAME]
 
 

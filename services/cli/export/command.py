@@ -11,7 +11,7 @@ from pathlib import Path
 from emostream.models.progress import Progress
 from emostream.services.cli.results.files import FORMATS, fresh_folder, require
 from emostream.services.cli.results.tables import Summary, write_tables
-from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.errors import ConfigError, RecordingError
@@ -67,10 +67,10 @@ def run_export(options: argparse.Namespace) -> int:
     """Write the tables of each stream and say what is in them."""
     require(options.format)
     summaries = []
-    with Session(options.database) as session:
-        chosen = _chosen(session, options.stream, options.runs)
+    with ArchiveReader(options.database) as reader:
+        chosen = _chosen(reader, options.stream, options.runs)
         for stream, runs in itertools.groupby(chosen, key=lambda run: run.stream):
-            summary = _export(session, stream, list(runs), options)
+            summary = _export(reader, stream, list(runs), options)
             summaries.append(summary)
             if not options.json:
                 print(_line(summary))
@@ -86,11 +86,11 @@ def _formats(text: str) -> tuple[str, ...]:
     return names
 
 
-def _chosen(session: Session, streams: Sequence[str], runs: Sequence[str]) -> list[Run]:
+def _chosen(reader: ArchiveReader, streams: Sequence[str], runs: Sequence[str]) -> list[Run]:
     """Return the runs to export, by stream and beginning."""
-    held = [run for run in session.runs() if run.recorded or run.events]
+    held = [run for run in reader.runs() if run.recorded or run.events]
     if not held:
-        raise RecordingError(f"{session.path} holds no frames: let a recorder see a stream first")
+        raise RecordingError(f"{reader.path} holds no frames: let a recorder see a stream first")
     _known("stream", streams, [run.stream for run in held])
     wanted = [run for run in held if not streams or run.stream in streams]
     _known("run", runs, [run.id for run in wanted])
@@ -106,14 +106,14 @@ def _known(what: str, asked: Sequence[str], there: Sequence[str]) -> None:
 
 
 def _export(
-    session: Session, stream: str, runs: Sequence[Run], options: argparse.Namespace
+    reader: ArchiveReader, stream: str, runs: Sequence[Run], options: argparse.Namespace
 ) -> Summary:
     if not STREAM_PATTERN.fullmatch(stream):
         # It becomes a folder's name, and must not lead elsewhere.
-        raise RecordingError(f"{session.path} is damaged: it names a stream {stream!r}")
+        raise RecordingError(f"{reader.path} is damaged: it names a stream {stream!r}")
     bar = Progress(stream, sum(run.recorded for run in runs), sys.stderr)
     return write_tables(
-        session,
+        reader,
         runs,
         fresh_folder(options.out, stream),
         formats=options.format,

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from emostream.services.cli.analysis.record import Record
-from emostream.services.cli.replay.pictures import Film, original, recorded, recordings
-from emostream.services.recorder.archive.reader import Session
+from emostream.services.cli.replay.pictures import Film, original, recorded
+from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
 from emostream.services.recorder.archive.schema import DATABASE
-from emostream.services.recorder.video import FILE_NAME
+from emostream.services.recorder.archive.video_files import VideoFileName, video_files_of
 from emostream.shared.errors import ConfigError, RecordingError
 from emostream.shared.fields import STREAM_PATTERN
 
@@ -48,12 +48,12 @@ class Choice:
         told = ", ".join(f"{n:,} {what}{'s' * (n != 1)}" for what, n in counts.items())
         return f"{streams}: {told}{', with pictures' * self.pictures}"
 
-    def film(self, session: Session, run: Run) -> Film:
+    def film(self, reader: ArchiveReader, run: Run) -> Film:
         """Open the pictures of a run."""
-        if self.video and not FILE_NAME.fullmatch(self.video.name):
+        if self.video and not VideoFileName.parse(self.video):
             return original(self.video)
-        files = [self.video] if self.video else recordings(self.path.parent, run)
-        return recorded(files, session.frames(run))
+        files = [self.video] if self.video else video_files_of(run, self.path.parent)
+        return recorded(files, reader.frame_rows(run))
 
 
 def choose(options: argparse.Namespace) -> Choice:
@@ -63,8 +63,8 @@ def choose(options: argparse.Namespace) -> Choice:
     or is empty.
     """
     path = database(options.recording)
-    with Session(path) as session:
-        runs = _chosen(_told(session.runs(), path), options)
+    with ArchiveReader(path) as reader:
+        runs = _chosen(_told(reader.runs(), path), options)
     if options.name and len({run.stream for run in runs}) > 1:
         raise ConfigError(f"--as {options.name}: a name for one stream; pick it with --stream")
     if options.name and not STREAM_PATTERN.fullmatch(options.name):
@@ -76,7 +76,7 @@ def choose(options: argparse.Namespace) -> Choice:
     if not options.pictures:
         return Choice(path, runs, options.name, None, False)
     video = options.video or _analysed(path.parent)
-    beside = any(recordings(path.parent, run) for run in runs)
+    beside = any(video_files_of(run, path.parent) for run in runs)
     return Choice(path, runs, options.name, video, bool(video) or beside)
 
 

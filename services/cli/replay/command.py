@@ -18,7 +18,7 @@ from emostream.services.cli.replay.pictures import Shot, frame_message, shots
 from emostream.services.cli.replay.progress import Progress
 from emostream.services.cli.replay.schedule import length, paced, scheduled
 from emostream.services.cli.replay.session import messages
-from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Bus, PatientPublisher, Publisher
 from emostream.shared.config import Config, load
 from emostream.shared.messages import Frame, Message
@@ -94,13 +94,13 @@ def replay(choice: Choice, send: Callable[[Message], None], speed: float) -> Non
     """
     start = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"
     runs = {run.id: f"{start}-{number}" for number, run in enumerate(choice.runs)}
-    with Session(choice.path) as session, contextlib.ExitStack() as stack:
+    with ArchiveReader(choice.path) as reader, contextlib.ExitStack() as stack:
         # It takes a look at every row, which is for nothing where nobody sees it.
-        progress = Progress(length(session, choice.runs) if sys.stderr.isatty() else 0)
+        progress = Progress(length(reader, choice.runs) if sys.stderr.isatty() else 0)
         stack.callback(progress.close)
-        for at, shot in paced(_shots(session, choice), speed):
+        for at, shot in paced(_shots(reader, choice), speed):
             stream, run = choice.name or shot.moment.run.stream, runs[shot.moment.run.id]
-            for message in said(shot, session.labels, stream, run):
+            for message in said(shot, reader.labels, stream, run):
                 if choice.pictures or not isinstance(message.header, Frame):
                     send(message)
                     progress.count(message)
@@ -117,11 +117,11 @@ def said(shot: Shot, labels: tuple[str, ...], stream: str, run: str) -> Iterator
     yield from messages(shot.moment, labels, stream, run, t)
 
 
-def _shots(session: Session, choice: Choice) -> Iterator[tuple[int, Shot]]:
-    due = scheduled(session, choice.runs)
+def _shots(reader: ArchiveReader, choice: Choice) -> Iterator[tuple[int, Shot]]:
+    due = scheduled(reader, choice.runs)
     if not choice.pictures:
         return ((at, Shot(moment)) for at, moment in due)
-    return shots(due, lambda run: choice.film(session, run))
+    return shots(due, lambda run: choice.film(reader, run))
 
 
 @contextlib.contextmanager

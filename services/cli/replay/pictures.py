@@ -2,10 +2,8 @@
 
 import itertools
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -18,7 +16,7 @@ from emostream.services.capture.pace import Pictures, Timeline
 from emostream.services.capture.picture import Picture
 from emostream.services.cli.replay.session import Moment
 from emostream.services.recorder.archive.rows import FrameRow, Run
-from emostream.services.recorder.video import FILE_NAME
+from emostream.services.recorder.archive.video_files import VideoFileName
 from emostream.shared.errors import SourceError
 from emostream.shared.messages import Frame, Message
 from emostream.shared.pixels import Image
@@ -110,26 +108,14 @@ def recorded(paths: Sequence[Path], frames: Iterable[FrameRow]) -> Film:
     return Film(_recorded(paths, frames))
 
 
-def recordings(folder: Path, run: Run) -> list[Path]:
-    """Return the run's files in the recorder's folder, in order."""
-    # As the recorder writes a run into a name.
-    name = re.sub(r"\W", "_", run.id, flags=re.ASCII)[:32] or "_"
-    files = (path for path in folder.glob(f"{run.stream}/*.mp4") if FILE_NAME.fullmatch(path.name))
-    return sorted((path for path in files if path.stem.split("-")[1] == name), key=_order)
-
-
-def _order(path: Path) -> tuple[str, int]:
-    time, _, number = path.stem.split("-")
-    return time, int(number)
-
-
 def _recorded(paths: Sequence[Path], frames: Iterable[FrameRow]) -> Pictures:
     rows = np.array([(frame.pts, frame.t) for frame in frames], np.int64).reshape(-1, 2)
     pts, seconds = rows[:, 0], rows[:, 1] // 10**9
     last = np.iinfo(np.int64).min
     for path in paths:
-        second = datetime.strptime(path.stem.split("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        rows_then = pts[(seconds == round(second.timestamp())) & (pts > last)]
+        name = VideoFileName.parse(path)
+        assert name is not None
+        rows_then = pts[(seconds == name.second) & (pts > last)]
         start = start_of(_first_times(path), np.sort(pts), rows_then)
         if start is None:
             log.warning("%s: fits no recorded frame, left out", path)

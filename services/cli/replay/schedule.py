@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 from emostream.services.cli.replay.session import Moment, moments, outline
-from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
 
 # A pause longer than this in all streams is shortened to it: it ends before stages and page begin
@@ -20,9 +20,9 @@ Due: TypeAlias = tuple[int, Moment]
 
 
 def scheduled(
-    session: Session,
+    reader: ArchiveReader,
     runs: Sequence[Run],
-    read: Callable[[Session, Run], Iterator[Moment]] = moments,
+    read: Callable[[ArchiveReader, Run], Iterator[Moment]] = moments,
 ) -> Iterator[Due]:
     """Yield the moments of the runs, as `read`, each with its time in the session, ns from 0.
 
@@ -31,15 +31,15 @@ def scheduled(
     """
     streams = {run.stream: [other for other in runs if other.stream == run.stream] for run in runs}
     placed = (
-        _placed(moment for run in of_stream for moment in read(session, run))
+        _placed(moment for run in of_stream for moment in read(reader, run))
         for of_stream in streams.values()
     )
     return without_long_pauses(heapq.merge(*placed, key=lambda due: due[0]))
 
 
-def length(session: Session, runs: Sequence[Run]) -> int:
+def length(reader: ArchiveReader, runs: Sequence[Run]) -> int:
     """Return how long the session lasts, in ns; without reading the faces."""
-    return max((at for at, _ in scheduled(session, runs, outline)), default=0)
+    return max((at for at, _ in scheduled(reader, runs, outline)), default=0)
 
 
 def _placed(moments: Iterable[Moment]) -> Iterator[Due]:

@@ -7,8 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from emostream.services.recorder.archive.reader import Session
-from emostream.services.recorder.archive.rows import Answer, EventRow, FrameRow, Observation, Run
+from emostream.services.recorder.archive.reader import ArchiveReader
+from emostream.services.recorder.archive.rows import (
+    EventRow,
+    FrameRow,
+    ObservationRow,
+    RecordedFrame,
+    Run,
+)
 from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 
 
@@ -16,43 +22,43 @@ from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 class Moment:
     """A frame of a run as it was recorded; with `end` what comes after its last.
 
-    `t` is ns since the epoch, `pts` ns in the source; `answer` is None where only events are left.
+    `t` is ns since the epoch, `pts` ns in the source; `frame` is None where only events are left.
     """
 
     run: Run
     seq: int
     t: int
     pts: int
-    answer: Answer | None = None
+    frame: RecordedFrame | None = None
     events: Sequence[EventRow] = ()
     end: bool = False
 
     @property
     def parts(self) -> int:
         """How many answers there should be."""
-        return self.answer.frame.parts if self.answer else 1
+        return self.frame.row.parts if self.frame else 1
 
 
-def moments(session: Session, run: Run) -> Iterator[Moment]:
+def moments(reader: ArchiveReader, run: Run) -> Iterator[Moment]:
     """Yield a run's frames in order, each with its events, and then its end."""
-    rows: Iterator[EventRow | Answer]
-    rows = heapq.merge(session.events(run), session.answers(run), key=_place)
+    rows: Iterator[EventRow | RecordedFrame]
+    rows = heapq.merge(reader.event_rows(run), reader.recorded_frames(run), key=_place)
     last = Moment(run, -1, run.began, 0)
     for seq, group in itertools.groupby(rows, key=lambda row: _place(row)[0]):
         here = list(group)
         events = [row for row in here if isinstance(row, EventRow)]
-        answer = next((row for row in here if isinstance(row, Answer)), None)
-        at = answer.frame if answer else events[0]
-        last = Moment(run, seq, at.t, at.pts, answer, events)
+        frame = next((row for row in here if isinstance(row, RecordedFrame)), None)
+        at = frame.row if frame else events[0]
+        last = Moment(run, seq, at.t, at.pts, frame, events)
         yield last
     frames = last.seq + 1 if run.frames is None else run.frames
-    yield Moment(run, frames, last.t, last.pts, last.answer, end=True)
+    yield Moment(run, frames, last.t, last.pts, last.frame, end=True)
 
 
-def outline(session: Session, run: Run) -> Iterator[Moment]:
+def outline(reader: ArchiveReader, run: Run) -> Iterator[Moment]:
     """Yield a run's frames and events in order, without what they tell."""
     rows: Iterator[EventRow | FrameRow]
-    rows = heapq.merge(session.events(run), session.frames(run), key=lambda row: row.seq)
+    rows = heapq.merge(reader.event_rows(run), reader.frame_rows(run), key=lambda row: row.seq)
     return (Moment(run, row.seq, row.t, row.pts) for row in rows)
 
 
@@ -68,22 +74,22 @@ def messages(
     if moment.end:
         yield from _ends(moment, common)
         return
-    seen = {face.track_id for face in moment.answer.faces} if moment.answer else set()
+    seen = {face.track_id for face in moment.frame.faces} if moment.frame else set()
     after = [event for event in moment.events if event.kind == "leave" and event.track_id in seen]
     before = [event for event in moment.events if event not in after]
     yield from (_event(event, common) for event in before)
-    if moment.answer:
-        yield from _emotions(moment.answer, labels, common)
+    if moment.frame:
+        yield from _emotions(moment.frame, labels, common)
     yield from (_event(event, common) for event in after)
 
 
-def _place(row: EventRow | Answer) -> tuple[int, bool]:
+def _place(row: EventRow | RecordedFrame) -> tuple[int, bool]:
     """Sort key: events before their frame."""
-    return (row.frame.seq, True) if isinstance(row, Answer) else (row.seq, False)
+    return (row.row.seq, True) if isinstance(row, RecordedFrame) else (row.seq, False)
 
 
 def _ends(moment: Moment, common: dict[str, Any]) -> Iterator[Message]:
-    model = moment.answer.frame.model if moment.answer else ""
+    model = moment.frame.row.model if moment.frame else ""
     for part in range(moment.parts):
         yield Message(
             Emotion(
@@ -102,33 +108,35 @@ def _event(row: EventRow, common: dict[str, Any]) -> Message:
     )  # fmt: skip
 
 
-def _emotions(answer: Answer, labels: Sequence[str], common: dict[str, Any]) -> Iterator[Message]:
-    frame = answer.frame
-    for part, rows in _by_part(frame, answer.faces).items():
-        faces = tuple(_face(row, labels) for row in rows)
+def _emotions(
+    frame: RecordedFrame, labels: Sequence[str], common: dict[str, Any]
+) -> Iterator[Message]:
+    row = frame.row
+    for part, rows in _by_part(row, frame.faces).items():
+        faces = tuple(_face(face, labels) for face in rows)
         yield Message(
             Emotion(
-                **common, marks={}, model=frame.model, faces=faces, part=part, parts=frame.parts,
-                degraded=frame.degraded,
+                **common, marks={}, model=row.model, faces=faces, part=part, parts=row.parts,
+                degraded=row.degraded,
             )
         )  # fmt: skip
 
 
-def _by_part(frame: FrameRow, faces: Sequence[Observation]) -> dict[int, list[Observation]]:
+def _by_part(frame: FrameRow, faces: Sequence[ObservationRow]) -> dict[int, list[ObservationRow]]:
     """Deal the faces to the parts that answered, as the detector does.
 
     Which parts did not answer is not recorded; those with a face did.
     """
     theirs = [face.track_id % frame.parts for face in faces]
     parts = [*dict.fromkeys([*theirs, *range(frame.parts)])][: frame.answered]
-    dealt: dict[int, list[Observation]] = {part: [] for part in sorted(parts)}
+    dealt: dict[int, list[ObservationRow]] = {part: [] for part in sorted(parts)}
     for face, part in zip(faces, theirs, strict=True):
         # Another detector may deal by another rule.
         dealt[part if part in dealt else parts[0]].append(face)
     return dealt
 
 
-def _face(row: Observation, labels: Sequence[str]) -> EmotionFace:
+def _face(row: ObservationRow, labels: Sequence[str]) -> EmotionFace:
     return EmotionFace(
         track=row.track_id,
         box=row.box,

@@ -19,8 +19,8 @@ from emostream.services.capture.pace import Pictures, Timeline
 from emostream.services.capture.picture import Picture
 from emostream.services.capture.readers import sampled
 from emostream.services.cli.results.soundtrack import Soundtrack, soundtrack
-from emostream.services.recorder.archive.reader import Session
-from emostream.services.recorder.archive.rows import Observation, Run
+from emostream.services.recorder.archive.reader import ArchiveReader
+from emostream.services.recorder.archive.rows import ObservationRow, Run
 from emostream.services.recorder.encoding import FILE_ENCODERS, VideoTrack, best_encoder
 from emostream.shared.annotate import annotate, label_and_confidence
 from emostream.shared.errors import RecordingError, SourceError
@@ -36,7 +36,7 @@ CONTAINER: Final = {"movflags": "+faststart"}
 
 
 def write_annotated(
-    video: Path, target: Path, session: Session, run: Run, tell: Tell, sample: float = 0.0
+    video: Path, target: Path, reader: ArchiveReader, run: Run, tell: Tell, sample: float = 0.0
 ) -> int:
     """Write the video file anew as MP4, with the run's faces drawn on it, and its sound.
 
@@ -54,7 +54,7 @@ def write_annotated(
     part = target.with_name(f".{target.name}.part")
     try:
         with contextlib.closing(pictures), _film(part, target, video, description) as film:
-            for image, pts in _drawn(islice(pictures, total), session, run):
+            for image, pts in _drawn(islice(pictures, total), reader, run):
                 film.add(image, pts)
                 done += 1
                 tell(done, total)
@@ -121,20 +121,22 @@ def _ahead(pictures: Pictures) -> Pictures:
             yield picture
 
 
-def _drawn(pictures: Iterator[Picture], session: Session, run: Run) -> Iterator[tuple[Image, int]]:
+def _drawn(
+    pictures: Iterator[Picture], reader: ArchiveReader, run: Run
+) -> Iterator[tuple[Image, int]]:
     """Picture after picture with its faces, and its pts as the capture gives it."""
     timeline = Timeline()
-    answers = session.answers(run)
-    answer = next(answers, None)
+    recorded = reader.recorded_frames(run)
+    frame = next(recorded, None)
     for seq, picture in enumerate(pictures):
         faces: list[EmotionFace] = []
-        if answer is not None and answer.frame.seq == seq:
-            faces = [_face(face, session.labels) for face in answer.faces]
-            answer = next(answers, None)
+        if frame is not None and frame.row.seq == seq:
+            faces = [_face(face, reader.labels) for face in frame.faces]
+            frame = next(recorded, None)
         yield annotate(picture.pixels, faces, _text), timeline.at(picture.pts)
 
 
-def _face(row: Observation, labels: tuple[str, ...]) -> EmotionFace:
+def _face(row: ObservationRow, labels: tuple[str, ...]) -> EmotionFace:
     known = {label: p for label, p in zip(labels, row.smoothed, strict=True) if p is not None}
     # SQLite has no NaN; a box without a number is not drawn.
     x, y, width, height = (nan if number is None else number for number in row.box)

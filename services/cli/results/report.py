@@ -13,7 +13,7 @@ from emostream.services.capture.pace import Pictures
 from emostream.services.cli.results import report_faces, report_text, report_view
 from emostream.services.cli.results.timeline import Face, Timelines, collect
 from emostream.services.cli.results.timeline_charts import NS, axis, percents, zooms
-from emostream.services.recorder.archive.reader import Session
+from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
 from emostream.shared.errors import ConfigError, RecordingError
 
@@ -53,7 +53,7 @@ def require() -> None:
 
 def write(
     folder: Path,
-    session: Session,
+    reader: ArchiveReader,
     run: Run,
     facts: Facts,
     video: Path | None = None,
@@ -65,9 +65,9 @@ def write(
     The page plays annotated.mp4 where it lies in the folder already, or else `video`, the file that
     was analysed. Raises RecordingError where the session cannot be read or the page not be written.
     """
-    timelines = collect(session, run)
+    timelines = collect(reader, run)
     page = {
-        **_of_run(timelines, session, run),
+        **_of_run(timelines, reader, run),
         **_of_faces(timelines, pictures),
         **_of_video(folder, video),
         "facts": facts,
@@ -84,9 +84,9 @@ def write(
     return path
 
 
-def _of_run(timelines: Timelines, session: Session, run: Run) -> dict[str, Any]:
+def _of_run(timelines: Timelines, reader: ArchiveReader, run: Run) -> dict[str, Any]:
     """What the page says of the run as a whole."""
-    events = islice(session.events(run), MOST_EVENTS)
+    events = islice(reader.event_rows(run), MOST_EVENTS)
     return {
         "run": run,
         "timelines": timelines,

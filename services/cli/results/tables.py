@@ -9,8 +9,8 @@ from typing import Final, TypeAlias
 from emostream.services.cli.results.columns import Column, Kind, Row
 from emostream.services.cli.results.files import FORMATS, table
 from emostream.services.cli.results.tracks import Tracks, held
-from emostream.services.recorder.archive.reader import Session
-from emostream.services.recorder.archive.rows import Answer, EventRow, FrameRow, Run
+from emostream.services.recorder.archive.reader import ArchiveReader
+from emostream.services.recorder.archive.rows import EventRow, FrameRow, RecordedFrame, Run
 
 Tell: TypeAlias = Callable[[int], None]
 
@@ -57,7 +57,7 @@ class Summary:
 
 
 def write_tables(
-    session: Session,
+    reader: ArchiveReader,
     runs: Sequence[Run],
     folder: Path,
     *,
@@ -71,16 +71,16 @@ def write_tables(
     capture, in each row. `tell` is told now and then how many frames are done. Raises
     RecordingError where the database cannot be read or a file cannot be written.
     """
-    stream, tracks = runs[0].stream, Tracks(session.labels)
+    stream, tracks = runs[0].stream, Tracks(reader.labels)
     counts, changes = Counter[str](), Counter[int]()
-    columns = observation_columns(session.labels, live=live)
+    columns = observation_columns(reader.labels, live=live)
     with table(folder, "observations", columns, formats) as observations:
-        for answer, hold in _told(held(session.answers(*runs)), tell):
-            observations.add(_observations(stream, answer, len(session.labels), live=live))
-            tracks.add(answer.faces, hold)
-            _count(counts, answer)
+        for frame, hold in _told(held(reader.recorded_frames(*runs)), tell):
+            observations.add(_observations(stream, frame, len(reader.labels), live=live))
+            tracks.add(frame.faces, hold)
+            _count(counts, frame)
     with table(folder, "events", event_columns(live=live)) as events:
-        for event in session.events(*runs):
+        for event in reader.event_rows(*runs):
             events.add([_event(stream, event, live=live)])
             changes[event.track] += event.kind == "change"
     with table(folder, "tracks", tracks.columns(live=live)) as summed:
@@ -122,14 +122,14 @@ def _place(stream: str, row: FrameRow | EventRow, *, live: bool) -> Row:
     return stream, row.seq, row.pts
 
 
-def _observations(stream: str, answer: Answer, labels: int, *, live: bool) -> Iterator[Row]:
+def _observations(stream: str, frame: RecordedFrame, labels: int, *, live: bool) -> Iterator[Row]:
     """Yield a row a face; one with nothing behind the state where there is none."""
-    frame = (*_place(stream, answer.frame, live=live), answer.state)
-    if not answer.faces:
-        yield (*frame, *[None] * (len(FACE) + 2 * labels))
-    for face in answer.faces:
+    place = (*_place(stream, frame.row, live=live), frame.state)
+    if not frame.faces:
+        yield (*place, *[None] * (len(FACE) + 2 * labels))
+    for face in frame.faces:
         found = (face.track, *face.box, face.score, face.label, face.confidence)
-        yield (*frame, *found, *face.probabilities, *face.smoothed)
+        yield (*place, *found, *face.probabilities, *face.smoothed)
 
 
 def _event(stream: str, event: EventRow, *, live: bool) -> Row:
@@ -137,17 +137,19 @@ def _event(stream: str, event: EventRow, *, live: bool) -> Row:
     return (*_place(stream, event, live=live), event.track, *what)
 
 
-def _count(counts: Counter[str], answer: Answer) -> None:
+def _count(counts: Counter[str], frame: RecordedFrame) -> None:
     """Add a frame to the numbers that a Summary names."""
     counts["frames"] += 1
-    counts["faces"] += len(answer.faces)
-    if answer.state != "whole":
-        counts[answer.state] += 1
-    elif not answer.faces:
+    counts["faces"] += len(frame.faces)
+    if frame.state != "whole":
+        counts[frame.state] += 1
+    elif not frame.faces:
         counts["empty"] += 1
 
 
-def _told(frames: Iterator[tuple[Answer, int]], tell: Tell | None) -> Iterator[tuple[Answer, int]]:
+def _told(
+    frames: Iterator[tuple[RecordedFrame, int]], tell: Tell | None
+) -> Iterator[tuple[RecordedFrame, int]]:
     done = 0
     for done, frame in enumerate(frames, 1):
         yield frame

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.services.cli.results.tracks import LONGEST_HOLD, held
-from emostream.services.recorder.archive.reader import Session
-from emostream.services.recorder.archive.rows import Answer, Observation, Run
+from emostream.services.recorder.archive.reader import ArchiveReader
+from emostream.services.recorder.archive.rows import ObservationRow, RecordedFrame, Run
 from emostream.shared.messages import Box
 
 Values: TypeAlias = NDArray[np.float64]
@@ -69,7 +69,7 @@ class Face:
         total: Values = np.sum([point.sums for point in self.points], axis=0)
         return total / self.frames
 
-    def add(self, one: Observation, start: int, hold: int, part: int) -> None:
+    def add(self, one: ObservationRow, start: int, hold: int, part: int) -> None:
         """Add what was seen at `start`, ns after the first frame, in a frame of `hold` ns."""
         self.frames += 1
         self.seen += hold
@@ -103,26 +103,26 @@ class Timelines:
     faces: dict[int, Face] = field(default_factory=dict)
     parts: list[tuple[int, int]] = field(default_factory=list)
 
-    def add(self, answer: Answer, hold: int) -> None:
+    def add(self, frame: RecordedFrame, hold: int) -> None:
         """Add a frame, which stands for `hold` ns, with its faces."""
         if not self.frames:
-            self.first = answer.frame.pts
-        start = answer.frame.pts - self.first
+            self.first = frame.row.pts
+        start = frame.row.pts - self.first
         # A single picture has no length, but an axis needs some.
         self.length = max(1, start + hold)
         part = self.frames // self.thinned
         since = self.parts.pop()[0] if part < len(self.parts) else start
         self.parts.append((since, self.length))
         self.frames += 1
-        self.unsure += answer.state != "whole"
-        self.empty += answer.state == "whole" and not answer.faces
-        for one in answer.faces:
+        self.unsure += frame.state != "whole"
+        self.empty += frame.state == "whole" and not frame.faces
+        for one in frame.faces:
             self.faces.setdefault(one.track, Face(one.track)).add(one, start, hold, part)
 
 
-def collect(session: Session, run: Run) -> Timelines:
+def collect(reader: ArchiveReader, run: Run) -> Timelines:
     """Read a run once, frame by frame; memory stays flat but for the spans."""
-    made = Timelines(session.labels, max(1, math.ceil(run.recorded / POINTS)))
-    for answer, hold in held(session.answers(run)):
-        made.add(answer, hold)
+    made = Timelines(reader.labels, max(1, math.ceil(run.recorded / POINTS)))
+    for frame, hold in held(reader.recorded_frames(run)):
+        made.add(frame, hold)
     return made

@@ -5,26 +5,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from emostream.services.cli.results.columns import NS, Column, Kind, Row
-from emostream.services.recorder.archive.rows import Answer, Observation
+from emostream.services.recorder.archive.rows import ObservationRow, RecordedFrame
 
 # After so long without a frame nobody knows who is still there: the classifier's `leave_after`.
 LONGEST_HOLD: Final = NS
 
 
-def held(answers: Iterable[Answer]) -> Iterator[tuple[Answer, int]]:
+def held(frames: Iterable[RecordedFrame]) -> Iterator[tuple[RecordedFrame, int]]:
     """Yield each frame with the ns that it stands for: until the next one, LONGEST_HOLD at most.
 
     A run's last frame stands for as long as the one before it, a single one for no time.
     """
     hold = 0
-    for answer, after in itertools.pairwise(itertools.chain(answers, [None])):
-        assert answer is not None
-        if after is None or after.frame.run != answer.frame.run:
-            yield answer, hold
+    for frame, after in itertools.pairwise(itertools.chain(frames, [None])):
+        assert frame is not None
+        if after is None or after.row.run != frame.row.run:
+            yield frame, hold
             hold = 0
         else:
-            hold = min(max(after.frame.pts - answer.frame.pts, 0), LONGEST_HOLD)
-            yield answer, hold
+            hold = min(max(after.row.pts - frame.row.pts, 0), LONGEST_HOLD)
+            yield frame, hold
 
 
 class _Mean:
@@ -47,7 +47,7 @@ class _Mean:
 
 
 class _Track:
-    def __init__(self, first: Observation) -> None:
+    def __init__(self, first: ObservationRow) -> None:
         self.run = first.run
         self.first = self.last = first.pts
         self.frames = self.held = 0
@@ -56,7 +56,7 @@ class _Track:
         self._shown_frames: dict[str, int] = {}
         self._shown_held: dict[str, int] = {}
 
-    def add(self, face: Observation, hold: int) -> None:
+    def add(self, face: ObservationRow, hold: int) -> None:
         """Take a frame in which the track was seen."""
         self.last = face.pts
         self.frames += 1
@@ -85,7 +85,7 @@ class Tracks:
     def __len__(self) -> int:
         return len(self._tracks)
 
-    def add(self, faces: Iterable[Observation], hold: int) -> None:
+    def add(self, faces: Iterable[ObservationRow], hold: int) -> None:
         """Add the faces of a frame that stands for `hold` ns."""
         for face in faces:
             if face.track not in self._tracks:

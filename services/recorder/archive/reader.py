@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from emostream.services.recorder.archive.database import check, open_database, reading
+from emostream.services.recorder.archive.labels import RecordedLabels
 from emostream.services.recorder.archive.queries import (
     ADD_NUMBERS,
     EVENT,
@@ -17,15 +18,20 @@ from emostream.services.recorder.archive.queries import (
     READ,
     RUNS,
 )
-from emostream.services.recorder.archive.rows import Answer, EventRow, FrameRow, Observation, Run
-from emostream.services.recorder.archive.schema import FIXED
+from emostream.services.recorder.archive.rows import (
+    EventRow,
+    FrameRow,
+    ObservationRow,
+    RecordedFrame,
+    Run,
+)
 from emostream.shared.errors import RecordingError
 
 # What FACE names.
 BEFORE_LABELS: Final = 13
 
 
-class Session:
+class ArchiveReader:
     """A recorder's database at one moment, though the recorder goes on writing.
 
     `labels` are those of all its models, in the order of their columns. What reads rows takes one
@@ -41,9 +47,9 @@ class Session:
         with contextlib.ExitStack() as on_error:
             on_error.callback(self._connection.close)
             with reading(self.path):
-                self._columns = self._begin()
+                self._recorded_labels = self._begin()
             on_error.pop_all()
-        self.labels = tuple({_key(name[2:]): name[2:] for name in self._columns}.values())
+        self.labels = self._recorded_labels.labels
 
     def __enter__(self) -> Self:
         return self
@@ -65,52 +71,45 @@ class Session:
         with reading(self.path):
             return [Run(*row) for row in self._connection.execute(RUNS)]
 
-    def answers(self, *runs: Run) -> Iterator[Answer]:
+    def recorded_frames(self, *runs: Run) -> Iterator[RecordedFrame]:
         """Yield every frame with its faces."""
-        faces = self.observations(*runs)
+        faces = self.observation_rows(*runs)
         face = next(faces, None)
-        for frame in self.frames(*runs):
+        for row in self.frame_rows(*runs):
             here = []
-            while face is not None and (face.run, face.seq) == (frame.run, frame.seq):
+            while face is not None and (face.run, face.seq) == (row.run, row.seq):
                 here.append(face)
                 face = next(faces, None)
-            yield Answer(frame, here)
+            yield RecordedFrame(row, here)
         if face is not None:
             raise RecordingError(
                 f"{self.path} is damaged: frame {face.seq} of run {face.run} has a face, but no row"
             )
 
-    def frames(self, *runs: Run) -> Iterator[FrameRow]:
+    def frame_rows(self, *runs: Run) -> Iterator[FrameRow]:
         """Yield the answered frames."""
         for run, seq, t, pts, faces, parts, answered, degraded, model in self._read(
             FRAME, "frames", "a.seq", *runs
         ):
             yield FrameRow(run, seq, t, pts, faces, parts, answered, bool(degraded), model)
 
-    def observations(self, *runs: Run) -> Iterator[Observation]:
+    def observation_rows(self, *runs: Run) -> Iterator[ObservationRow]:
         """Yield the faces."""
-        kinds = [self._columns_of(kind) for kind in "ps"]
-        columns = ", ".join((FACE, *kinds[0], *kinds[1]))
+        selected = self._recorded_labels.selected
+        columns = ", ".join((FACE, *selected("p", "a"), *selected("s", "a")))
         middle = BEFORE_LABELS + len(self.labels)
         for row in self._read(columns, "observations", "a.seq, n.number", *runs):
             run, seq, t, pts, number, track, *box, score, label, confidence = row[:BEFORE_LABELS]
             shares, smoothed = row[BEFORE_LABELS:middle], row[middle:]
-            yield Observation(
+            yield ObservationRow(
                 run, seq, t, pts, number, track, tuple(box), score, label, confidence, shares,
                 smoothed,
             )  # fmt: skip
 
-    def events(self, *runs: Run) -> Iterator[EventRow]:
+    def event_rows(self, *runs: Run) -> Iterator[EventRow]:
         """Yield the events; those of one frame by track, and of one track as they came."""
         for row in self._read(EVENT, "events", "a.seq, n.number, a.rowid", *runs):
             yield EventRow(*row)
-
-    def track_numbers(self, run: Run) -> dict[int, int]:
-        """Return the numbers of the run's tracks by their ids on the bus."""
-        query = "SELECT track, number FROM numbers WHERE stream = ? AND run = ?"
-        with reading(self.path):
-            self._number(run.stream)
-            return dict(self._connection.execute(query, (run.stream, run.id)).fetchall())
 
     def _read(self, columns: str, table: str, order: str, *runs: Run) -> Iterator[Any]:
         if not runs:
@@ -135,26 +134,9 @@ class Session:
             self._connection.execute(ADD_NUMBERS, (stream,))
             self._numbered.add(stream)
 
-    def _begin(self) -> list[str]:
-        """Begin a transaction, so that all is read as of now; return the labels' columns."""
+    def _begin(self) -> RecordedLabels:
+        """Begin a transaction, so that all is read as of now; return the labels of that moment."""
         self._connection.execute("BEGIN")
         check(self._connection, self.path)
         self._connection.execute(NUMBERS)
-        rows = self._connection.execute("SELECT name FROM pragma_table_info('observations')")
-        return [name for (name,) in rows if name not in FIXED and name[:2] in ("p_", "s_")]
-
-    def _columns_of(self, kind: str) -> list[str]:
-        known = {_key(name) for name in self._columns}
-        return [
-            f"a.{_quoted(name)}" if _key(name) in known else "NULL"
-            for name in (f"{kind}_{label}" for label in self.labels)
-        ]
-
-
-def _key(name: str) -> str:
-    # What SQLite takes for the same column: the capitals of ASCII.
-    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+        return RecordedLabels(self._connection)

@@ -58,12 +58,12 @@ class FrameRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class ObservationRow:
     """A face in a frame; `box` is x, y, width, height in pixels of the frame.
 
     `track` is 1, 2, 3 ... by first appearance in the stream, `track_id` the id on the bus.
-    `probabilities` and `smoothed` are in the order of the session's labels, None where the model of
-    that moment had not that label. `score` is None in rows of an earlier release.
+    `probabilities` and `smoothed` are in the order of the reader's labels, None where the model of
+    that moment did not have the label. `score` is None in rows of an earlier release.
     """
 
     run: str
@@ -98,13 +98,13 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RecordedFrame:
     """A frame with its faces, in order of their track."""
 
-    frame: FrameRow
-    faces: Sequence[Observation]
+    row: FrameRow
+    faces: Sequence[ObservationRow]
 
     @property
     def state(self) -> State:
         """The frame's state; `pruned` where retention deleted faces before their frame."""
-        return "pruned" if len(self.faces) < self.frame.faces else self.frame.state
+        return "pruned" if len(self.faces) < self.row.faces else self.row.state

@@ -9,21 +9,15 @@ from typing import Final, TypeAlias
 
 import msgpack
 
-from emostream.services.recorder.archive.schema import (
-    SCHEMA,
-    SCHEMA_VERSION,
-    UPGRADE,
-    LabelColumns,
-    add_observation,
-)
+from emostream.services.recorder.archive.database import BUSY_TIMEOUT
+from emostream.services.recorder.archive.labels import LabelColumns, insert_observation
+from emostream.services.recorder.archive.schema import SCHEMA, SCHEMA_VERSION, UPGRADE
 from emostream.shared.errors import MessageError, RecordingError
 from emostream.shared.messages import Emotion, EmotionFace, Event, Header
 
 Row: TypeAlias = tuple[str | int | float | bytes | None, ...]
-
 States: TypeAlias = dict[str, bytes]
 
-BUSY_TIMEOUT: Final = 5.0
 LARGEST: Final = 2**63 - 1
 
 ADD_RUN: Final = "INSERT INTO runs (stream, run, began) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
@@ -43,7 +37,7 @@ DELETE FROM {table} WHERE rowid IN (
 """
 
 
-class Store:
+class ArchiveWriter:
     """The rows of all streams, batched; a commit is due `commit_every` s after the last one.
 
     Other programs may read at any time. A process that is killed loses only what was not committed.
@@ -97,7 +91,7 @@ class Store:
         # Before anything is batched: a message with a label that cannot be stored is refused whole.
         observations = [self._observation(face) for face in header.faces]
         self._add_run(header)
-        at = _place(header)
+        at = _frame_columns(header)
         counts = (len(header.faces), header.parts, header.degraded, header.model)
         self._batch(ADD_FRAME, (*at, *counts))
         for statement, values in observations:
@@ -108,10 +102,10 @@ class Store:
         check_numbers(header, header.track, header.since)
         self._add_run(header)
         what = (header.kind, header.track, header.label, header.previous)
-        self._batch(ADD_EVENT, (*_place(header), *what, header.confidence, header.since))
+        self._batch(ADD_EVENT, (*_frame_columns(header), *what, header.confidence, header.since))
 
     def keep_states(self, header: Header, seq: int, states: States) -> None:
-        """Keep what the stages remember after frame `seq`, in place of what they did before."""
+        """Keep what the stages remember after frame `seq`, instead of what they did before."""
         packed = msgpack.packb(states)
         self._batch(KEEP_STATES, (header.stream, header.run, seq, packed))
 
@@ -194,9 +188,10 @@ class Store:
 
     def _observation(self, face: EmotionFace) -> tuple[str, Row]:
         """Return the statement for the labels that the face has, and its values."""
-        named = self._columns.of("p", face.probabilities) | self._columns.of("s", face.smoothed)
+        raw = self._columns.values("p", face.probabilities)
+        named = raw | self._columns.values("s", face.smoothed)
         fixed = (face.track, *face.box, face.score, face.label, face.confidence)
-        return add_observation(tuple(named)), (*fixed, *named.values())
+        return insert_observation(tuple(named)), (*fixed, *named.values())
 
     def _add_run(self, header: Header) -> None:
         if self._run.get(header.stream) != header.run:
@@ -217,7 +212,7 @@ class Store:
         self._connection.execute("COMMIT")
 
 
-def _place(header: Header) -> Row:
+def _frame_columns(header: Header) -> Row:
     return header.stream, header.run, header.seq, header.t, header.pts
 
 

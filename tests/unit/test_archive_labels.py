@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from emostream.models.labels import LABELS
-from emostream.services.recorder.archive.schema import MOST_LABELS, SCHEMA
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.labels import MOST_LABELS
+from emostream.services.recorder.archive.schema import SCHEMA
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.errors import MessageError
 from emostream.shared.messages import Emotion, EmotionFace
 
@@ -45,27 +46,27 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    store = Store(path)
-    yield store
-    store.close()
+def archive(path: Path) -> Iterator[ArchiveWriter]:
+    archive = ArchiveWriter(path)
+    yield archive
+    archive.close()
 
 
-def test_the_columns_are_those_of_the_model(store: Store, path: Path) -> None:
-    store.add_emotion(emotion(0, face(*SEVEN), face(*SEVEN)))
-    store.commit()
+def test_the_columns_are_those_of_the_model(archive: ArchiveWriter, path: Path) -> None:
+    archive.add_emotion(emotion(0, face(*SEVEN), face(*SEVEN)))
+    archive.commit()
     named = [f"{kind}_{label}" for kind in "ps" for label in SEVEN]
     assert columns(path)[-14:] == named
     row = (*((1 + index) / 100 for index in range(7)), *[0.5] * 7)
     assert read(path, f"SELECT {', '.join(named)} FROM observations") == [row, row]
 
 
-def test_another_model_in_the_same_run_adds_its_columns(store: Store, path: Path) -> None:
-    store.add_emotion(emotion(0, face(*LABELS)))
-    store.add_emotion(emotion(1, face(*SEVEN)))
-    store.commit()
-    store.add_emotion(emotion(2, face(*LABELS)))
-    store.commit()
+def test_another_model_in_the_same_run_adds_its_columns(archive: ArchiveWriter, path: Path) -> None:
+    archive.add_emotion(emotion(0, face(*LABELS)))
+    archive.add_emotion(emotion(1, face(*SEVEN)))
+    archive.commit()
+    archive.add_emotion(emotion(2, face(*LABELS)))
+    archive.commit()
     query = "SELECT seq, p_happiness, p_happy, p_fear, s_sad FROM observations ORDER BY rowid"
     assert read(path, query) == [
         (0, 0.02, None, 0.07, None),
@@ -76,9 +77,9 @@ def test_another_model_in_the_same_run_adds_its_columns(store: Store, path: Path
 
 def test_a_file_of_another_model_is_added_to_by_the_next_start(path: Path) -> None:
     for seq, labels in enumerate((LABELS, SEVEN, LABELS)):
-        store = Store(path)
-        store.add_emotion(emotion(seq, face(*labels)))
-        store.close()
+        archive = ArchiveWriter(path)
+        archive.add_emotion(emotion(seq, face(*labels)))
+        archive.close()
     query = "SELECT p_contempt IS NULL, p_sad IS NULL FROM observations ORDER BY seq"
     assert read(path, query) == [(0, 1), (1, 0), (0, 1)]
 
@@ -99,20 +100,20 @@ def test_a_file_of_the_release_before_goes_on(path: Path) -> None:
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()
-    store = Store(path)
-    store.add_emotion(emotion(1, face(*LABELS)))
-    store.add_emotion(emotion(2, face(*SEVEN)))
-    store.close()
+    archive = ArchiveWriter(path)
+    archive.add_emotion(emotion(1, face(*LABELS)))
+    archive.add_emotion(emotion(2, face(*SEVEN)))
+    archive.close()
     query = "SELECT stream, p_fear, p_sad FROM observations ORDER BY rowid"
     assert read(path, query) == [("old", 0.25, None), ("cam1", 0.07, None), ("cam1", 0.03, 0.06)]
     assert read(path, "PRAGMA user_version") == [(3,)], "so that the release before leaves it alone"
 
 
-def test_capitals_and_odd_names_are_taken(store: Store, path: Path) -> None:
+def test_capitals_and_odd_names_are_taken(archive: ArchiveWriter, path: Path) -> None:
     odd = ('very "happy"', "ängstlich", "a; DROP TABLE events", "not sad")
-    store.add_emotion(emotion(0, face("Happy", *odd)))
-    store.add_emotion(emotion(1, face("happy")))
-    store.commit()
+    archive.add_emotion(emotion(0, face("Happy", *odd)))
+    archive.add_emotion(emotion(1, face("happy")))
+    archive.commit()
     assert read(path, "SELECT p_happy FROM observations") == [(0.01,), (0.01,)]
     assert columns(path)[14:18] == [f"p_{label}" for label in odd]
     assert read(path, "SELECT count(*) FROM events") == [(0,)]
@@ -120,20 +121,22 @@ def test_capitals_and_odd_names_are_taken(store: Store, path: Path) -> None:
 
 @pytest.mark.parametrize("label", ["", "x" * 65, "nul\0", "two\nlines"])
 def test_a_label_that_can_be_no_column_is_refused_alone(
-    store: Store, path: Path, label: str
+    archive: ArchiveWriter, path: Path, label: str
 ) -> None:
-    store.add_emotion(emotion(0, face("fear")))
+    archive.add_emotion(emotion(0, face("fear")))
     with pytest.raises(MessageError, match="label"):
-        store.add_emotion(emotion(1, face("fear"), face("fear", label)))
-    store.commit()
+        archive.add_emotion(emotion(1, face("fear"), face("fear", label)))
+    archive.commit()
     assert read(path, "SELECT seq FROM frames") == [(0,)]
     assert read(path, "SELECT seq FROM observations") == [(0,)]
 
 
-def test_labels_without_end_are_refused_and_the_rest_goes_on(store: Store, path: Path) -> None:
-    store.add_emotion(emotion(0, face(*(f"mood {number}" for number in range(MOST_LABELS)))))
+def test_labels_without_end_are_refused_and_the_rest_goes_on(
+    archive: ArchiveWriter, path: Path
+) -> None:
+    archive.add_emotion(emotion(0, face(*(f"mood {number}" for number in range(MOST_LABELS)))))
     with pytest.raises(MessageError, match="one more"):
-        store.add_emotion(emotion(1, face("one too many")))
-    store.add_emotion(emotion(2, face("mood 5")))
-    store.commit()
+        archive.add_emotion(emotion(1, face("one too many")))
+    archive.add_emotion(emotion(2, face("mood 5")))
+    archive.commit()
     assert read(path, "SELECT seq FROM observations") == [(0,), (2,)]

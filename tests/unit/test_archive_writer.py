@@ -12,7 +12,7 @@ import pytest
 
 from emostream.models.labels import LABELS
 from emostream.services.recorder.archive.schema import TABLES
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.errors import MessageError, RecordingError
 from emostream.shared.messages import Emotion, EmotionFace, Event
 
@@ -45,10 +45,10 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    store = Store(path)
-    yield store
-    store.close()
+def archive(path: Path) -> Iterator[ArchiveWriter]:
+    archive = ArchiveWriter(path)
+    yield archive
+    archive.close()
 
 
 def read(path: Path, query: str) -> list[dict[str, Any]]:
@@ -63,9 +63,11 @@ def count(path: Path, table: str) -> int:
     return int(read(path, f"SELECT count(*) AS n FROM {table}")[0]["n"])
 
 
-def test_an_observation_can_be_read_back_while_the_store_is_open(store: Store, path: Path) -> None:
-    store.add_emotion(emotion(3, face()))
-    store.commit()
+def test_an_observation_can_be_read_back_while_the_archive_is_open(
+    archive: ArchiveWriter, path: Path
+) -> None:
+    archive.add_emotion(emotion(3, face()))
+    archive.commit()
     (row,) = read(path, "SELECT * FROM observations")
     assert {key: row[key] for key in ("stream", "run", "seq", "t", "pts", "track", "label")} == {
         "stream": "cam1", "run": "r1", "seq": 3, "t": 1_003, "pts": 120, "track": 7,
@@ -77,10 +79,10 @@ def test_an_observation_can_be_read_back_while_the_store_is_open(store: Store, p
     assert [row[f"s_{label}"] for label in LABELS] == [0.125] * 8
 
 
-def test_a_frame_without_faces_has_its_row(store: Store, path: Path) -> None:
-    store.add_emotion(emotion(0))
-    store.add_emotion(emotion(1, face(1), face(2), degraded=True))
-    store.commit()
+def test_a_frame_without_faces_has_its_row(archive: ArchiveWriter, path: Path) -> None:
+    archive.add_emotion(emotion(0))
+    archive.add_emotion(emotion(1, face(1), face(2), degraded=True))
+    archive.commit()
     frames = read(path, "SELECT seq, pts, faces, whole, degraded, model FROM frames ORDER BY seq")
     assert [tuple(frame.values()) for frame in frames] == [
         (0, 0, 0, 1, 0, "alexnet-fer"),
@@ -89,20 +91,20 @@ def test_a_frame_without_faces_has_its_row(store: Store, path: Path) -> None:
     assert count(path, "observations") == 2
 
 
-def test_a_frame_is_whole_once_all_parts_are_there(store: Store, path: Path) -> None:
-    store.add_emotion(emotion(0, face(1), part=1, parts=2))
-    store.commit()
+def test_a_frame_is_whole_once_all_parts_are_there(archive: ArchiveWriter, path: Path) -> None:
+    archive.add_emotion(emotion(0, face(1), part=1, parts=2))
+    archive.commit()
     assert read(path, "SELECT faces, whole FROM frames") == [{"faces": 1, "whole": 0}]
-    store.add_emotion(emotion(0, face(2), face(3), part=0, parts=2))
-    store.commit()
+    archive.add_emotion(emotion(0, face(2), face(3), part=0, parts=2))
+    archive.commit()
     assert read(path, "SELECT faces, whole FROM frames") == [{"faces": 3, "whole": 1}]
 
 
-def test_events_and_runs_are_kept(store: Store, path: Path) -> None:
-    store.add_event(event("enter", previous=""))
-    store.add_emotion(emotion(4, run="r2"))
-    store.end_run(emotion(5, end=True, frames=9))
-    store.commit()
+def test_events_and_runs_are_kept(archive: ArchiveWriter, path: Path) -> None:
+    archive.add_event(event("enter", previous=""))
+    archive.add_emotion(emotion(4, run="r2"))
+    archive.end_run(emotion(5, end=True, frames=9))
+    archive.commit()
     (row,) = read(path, "SELECT kind, track, label, previous, confidence, since FROM events")
     assert tuple(row.values()) == ("enter", 7, "fear", "", 0.5, 80)
     assert read(path, "SELECT run, began, frames FROM runs ORDER BY run") == [
@@ -116,26 +118,26 @@ def test_events_and_runs_are_kept(store: Store, path: Path) -> None:
     [emotion(2**63), emotion(0, t=2**64), emotion(0, face(2**63)), emotion(0, pts=-(2**70))],
 )
 def test_numbers_that_do_not_fit_are_refused_alone(
-    store: Store, path: Path, header: Emotion
+    archive: ArchiveWriter, path: Path, header: Emotion
 ) -> None:
-    store.add_emotion(emotion(1))
+    archive.add_emotion(emotion(1))
     with pytest.raises(MessageError):
-        store.add_emotion(header)
-    store.commit()
+        archive.add_emotion(header)
+    archive.commit()
     assert count(path, "frames") == 1
 
 
 def test_commits_are_batched_by_the_clock(path: Path) -> None:
     now = 100.0
-    store = Store(path, 0.5, lambda: now)
+    archive = ArchiveWriter(path, 0.5, lambda: now)
     commits = []
     for seq in range(30):
-        store.add_emotion(emotion(seq))
-        if store.due:
-            store.commit()
+        archive.add_emotion(emotion(seq))
+        if archive.due:
+            archive.commit()
             commits.append(seq)
         now += 0.04
-    store.close()
+    archive.close()
     assert commits == [0, 13, 26]
     assert count(path, "frames") == 30, "the rest is written on closing"
 
@@ -144,30 +146,30 @@ def test_a_killed_process_leaves_what_was_committed(path: Path) -> None:
     program = f"""
 import os, signal
 from pathlib import Path
-from emostream.services.recorder.archive.writer import Store
+from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.messages import Emotion
-store = Store(Path({str(path)!r}))
+archive = ArchiveWriter(Path({str(path)!r}))
 for seq in range(40):
-    store.add_emotion(Emotion(stream="a", run="r", seq=seq, t=seq, pts=0, marks={{}}, model="m",
+    archive.add_emotion(Emotion(stream="a", run="r", seq=seq, t=seq, pts=0, marks={{}}, model="m",
                               faces=(), part=0, parts=1, degraded=False))
     if seq == 29:
-        store.commit()
+        archive.commit()
 os.kill(os.getpid(), signal.SIGKILL)
 """
     ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
     assert ended.returncode == -9, ended.stderr
     assert count(path, "frames") == 30
-    store = Store(path)
-    store.add_emotion(emotion(30))
-    store.close()
+    archive = ArchiveWriter(path)
+    archive.add_emotion(emotion(30))
+    archive.close()
     assert count(path, "frames") == 31
 
 
 def test_a_file_is_added_to_by_the_next_start(path: Path) -> None:
     for run in ("r1", "r2"):
-        store = Store(path)
-        store.add_emotion(emotion(0, run=run))
-        store.close()
+        archive = ArchiveWriter(path)
+        archive.add_emotion(emotion(0, run=run))
+        archive.close()
     assert count(path, "frames") == 2
 
 
@@ -197,47 +199,49 @@ def test_an_unusable_file_is_one_clear_error(tmp_path: Path, spoil: Any) -> None
     path = tmp_path / "emostream.db"
     spoil(path)
     with pytest.raises(RecordingError, match=r"emostream\.db.*[Mm]ove it away") as caught:
-        Store(path)
+        ArchiveWriter(path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_is_a_file_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "recordings").write_text("in the way")
     with pytest.raises(RecordingError, match=r"recorder\.folder"):
-        Store(tmp_path / "recordings" / "emostream.db")
+        ArchiveWriter(tmp_path / "recordings" / "emostream.db")
 
 
 def test_a_full_disk_is_one_clear_error(path: Path) -> None:
-    store = Store(path)
+    archive = ArchiveWriter(path)
     for seq in range(2_000):
-        store.add_emotion(emotion(seq, face()))
+        archive.add_emotion(emotion(seq, face()))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
         with pytest.raises(RecordingError, match="Make room"):
-            store.commit()
+            archive.commit()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        store.close()
+        archive.close()
 
 
-def test_pruning_deletes_the_oldest_and_shrinks_the_file(store: Store, path: Path) -> None:
+def test_pruning_deletes_the_oldest_and_shrinks_the_file(
+    archive: ArchiveWriter, path: Path
+) -> None:
     for seq in range(3_000):
-        store.add_emotion(emotion(seq, face()))
-    store.commit()
-    before = store.bytes
-    assert store.prune("observations", 1_000 + 2_500, 2_000) == 2_000
-    assert store.prune("observations", 1_000 + 2_500, 2_000) == 500
-    assert store.prune("observations", 1_000 + 2_500, 2_000) == 0
+        archive.add_emotion(emotion(seq, face()))
+    archive.commit()
+    before = archive.bytes
+    assert archive.prune("observations", 1_000 + 2_500, 2_000) == 2_000
+    assert archive.prune("observations", 1_000 + 2_500, 2_000) == 500
+    assert archive.prune("observations", 1_000 + 2_500, 2_000) == 0
     assert read(path, "SELECT min(seq) AS first FROM observations") == [{"first": 2_500}]
     assert count(path, "frames") == 3_000
-    assert store.bytes < before / 2
+    assert archive.bytes < before / 2
 
 
-def test_the_age_of_the_oldest_rows_is_found(store: Store) -> None:
-    assert store.age_limit(10) is None
+def test_the_age_of_the_oldest_rows_is_found(archive: ArchiveWriter) -> None:
+    assert archive.age_limit(10) is None
     for seq in range(100):
-        store.add_emotion(emotion(seq))
-    store.commit()
-    assert store.age_limit(10) == 1_010
-    assert [store.prune(table, 1_010, 99) for table in TABLES] == [0, 10, 0]
+        archive.add_emotion(emotion(seq))
+    archive.commit()
+    assert archive.age_limit(10) == 1_010
+    assert [archive.prune(table, 1_010, 99) for table in TABLES] == [0, 10, 0]
