@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from emostream.services.capture.demo.scene import Demo
-from emostream.services.cli.analysis.run import frames_written
 from emostream.services.cli.processes.pipeline import Pipeline
+from emostream.services.recorder.archive.progress import frames_written
 from emostream.services.recorder.video import VideoWriter
 from tests.conftest import take_sigint
 from tests.system.conftest import wait_until

@@ -1,26 +1,22 @@
 """The analysis of one recording: the stages run until every frame is written."""
 
-import contextlib
 import shutil
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from emostream.services.cli.analysis.record import Record, StageUse
 from emostream.services.cli.analysis.settings import with_sockets, write
 from emostream.services.cli.processes.group import ORDER, Stages
-from emostream.services.recorder.archive.database import open_database
+from emostream.services.recorder.archive.progress import frames_written, run_end
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.config import Config
-from emostream.shared.errors import DeliveryError, RecordingError
+from emostream.shared.errors import DeliveryError
 from emostream.shared.scraping import scrape
 
 POLL: Final = 0.1
-PROGRESS: Final = "SELECT coalesce(max(seq), -1) + 1 FROM states"
-END: Final = "SELECT frames, error FROM runs WHERE run = ? AND frames IS NOT NULL"
 
 Tell = Callable[[int], None]
 
@@ -39,11 +35,11 @@ def analyse(config: Config, record: Record, folder: Path, tell: Tell) -> None:
         with Stages(file, Path(private)) as stages:
             started = time.monotonic()
             try:
-                while (end := _ask(database, END, record.run)) is None:
+                while (end := run_end(database, record.run)) is None:
                     stages.watch()
                     tell(frames_written(database))
                     time.sleep(POLL)
-                record.frames_read, record.message = end[0], end[1] or ""
+                record.frames_read, record.message = end
                 record.status = "broken" if record.message else "complete"
             except DeliveryError as error:
                 record.status, record.message = "partial", str(error)
@@ -52,12 +48,6 @@ def analyse(config: Config, record: Record, folder: Path, tell: Tell) -> None:
                 record.seconds += time.monotonic() - started
                 _note_use(record, stages)
     tell(frames_written(database))
-
-
-def frames_written(database: Path) -> int:
-    """Return how many frames the database holds, 0 while there is none."""
-    found = _ask(database, PROGRESS)
-    return found[0] if found else 0
 
 
 def _note_use(record: Record, stages: Stages) -> None:
@@ -74,15 +64,6 @@ def _note_use(record: Record, stages: Stages) -> None:
         use.frames += round(found.total("emostream_frames_given_total", stage=stage))
         if stage == "capture":
             record.frames_skipped = round(found.total("emostream_source_skipped_total"))
-
-
-def _ask(database: Path, query: str, *values: str) -> tuple[Any, ...] | None:
-    # While the recorder starts, there may be no file or no table yet.
-    with contextlib.suppress(RecordingError, sqlite3.OperationalError):
-        with contextlib.closing(open_database(database)) as connection:
-            row: tuple[Any, ...] | None = connection.execute(query, values).fetchone()
-            return row
-    return None
 
 
 def _keep_logs(private: Path, folder: Path) -> None:
