@@ -16,8 +16,9 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.analyze.runs import Clip, StageUse, analyze, finish, steady
+from benchmarks.analyze.runs import Clip, analyze, finish, steady
 from benchmarks.analyze.view import Cost, Run, Speed, ratios, show
+from emostream.services.cli.analysis.record import StageUse
 from emostream.services.cli.options import positive
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.errors import ConfigError, EmostreamError

@@ -2,19 +2,21 @@
 
 import os
 import shlex
-import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import psutil
 
+from emostream.services.cli.analysis.record import Record, StageUse
 from emostream.services.cli.processes.pipeline import ROOT
+from emostream.services.recorder.archive.reader import ArchiveReader
+from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.errors import EmostreamError
 
 # Looking at all processes takes some ms, which those that are measured lack.
@@ -29,20 +31,6 @@ class Clip(msgspec.Struct, frozen=True):
     frames: int
     people: int
     shows: str
-
-
-class StageUse(msgspec.Struct, frozen=True):
-    """What a stage used over a whole analysis: the time of its steps, and that of its processor."""
-
-    busy_seconds: float
-    cpu_seconds: float
-
-
-class RunFile(msgspec.Struct, frozen=True):
-    """What is read of an analysis' run.json; `seconds` is how long its stages ran."""
-
-    seconds: float
-    stages: dict[str, StageUse]
 
 
 @dataclass(frozen=True)
@@ -93,18 +81,20 @@ def steady(short: Timing, long: Timing) -> float:
 def analyze(command: Sequence[str], clip: Clip, folder: Path, *, video: bool) -> Analysis:
     """Run one analysis into a folder below `folder` that is removed again.
 
-    Raises EmostreamError where it fails or does not account for each frame.
+    Raises EmostreamError where it fails or does not account for each frame, and RecordingError
+    where what it leaves cannot be read.
     """
     with tempfile.TemporaryDirectory(dir=folder, prefix="analysis-") as out:
         words = [*command, clip.path, "--out", out, *([] if video else ["--no-video"])]
         done = finish(words)
         result = Path(out) / Path(clip.path).stem
-        told = _told(result / "run.json")
-        frames, faces = _counts(result / "emostream.db")
+        record = Record.read(result)
+        frames, faces = _counts(result / DATABASE)
     if frames != clip.frames:
         raise EmostreamError(f"{shlex.join(words)}: {frames} of {clip.frames} frames are there")
     timing = Timing(frames, done.seconds)
-    return Analysis(timing, done.seconds - told.seconds, faces / frames, done.peak_mb, told.stages)
+    after = done.seconds - record.seconds
+    return Analysis(timing, after, faces / frames, done.peak_mb, record.stages)
 
 
 def finish(words: Sequence[str], folder: Path = ROOT) -> Finished:
@@ -145,19 +135,8 @@ def _resident(pid: int) -> float:
     return held / MEGABYTE
 
 
-def _told(path: Path) -> RunFile:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=RunFile)
-    except (OSError, msgspec.DecodeError) as error:
-        raise EmostreamError(f"{path.name} of an analysis cannot be read: {error}") from error
-
-
 def _counts(path: Path) -> tuple[int, int]:
     """Return how many frames the database of an analysis holds, and how many faces."""
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            rows = connection.execute("SELECT count(*), coalesce(sum(faces), 0) FROM frames")
-            frames, faces = rows.fetchone()
-    except sqlite3.Error as error:
-        raise EmostreamError(f"{path.name} of an analysis cannot be read: {error}") from error
-    return frames, faces
+    with ArchiveReader(path) as reader:
+        faces = [frame.faces for frame in reader.frame_rows(*reader.runs())]
+    return len(faces), sum(faces)

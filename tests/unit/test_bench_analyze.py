@@ -17,7 +17,7 @@ from emostream.shared.errors import ConfigError, EmostreamError
 
 # Each says in `clock` how long it would have taken. A start takes 2 s of time and 1 s of processor.
 FAKE = """
-import json, pathlib, sqlite3, sys
+import json, pathlib, sys
 here, kind, words = pathlib.Path(__file__).parent, sys.argv[1], sys.argv[2:]
 with (here / "calls").open("a") as calls:
     print(kind, *words, file=calls)
@@ -42,15 +42,21 @@ else:
     took(2 + seconds)
     out = pathlib.Path(words[2], stem)
     out.mkdir()
-    use = lambda ms: {"busy_seconds": 2 + frames * ms / 1e3, "cpu_seconds": 1 + frames * ms / 2e3}
+    from emostream.services.cli.analysis.record import Record, StageUse
+    from emostream.services.recorder.archive.writer import ArchiveWriter
+    from emostream.shared.messages import Emotion, EmotionFace
+    use = lambda ms: StageUse(frames, 2 + frames * ms / 1e3, 1 + frames * ms / 2e3)
     stages = {"capture": use(4), "detector": use(12.5), "classifier": use(5), "recorder": use(2)}
-    (out / "run.json").write_text(json.dumps(
-        {"model": "m", "seconds": 0.9 * seconds, "stages": stages}
-    ))
-    with sqlite3.connect(out / "emostream.db") as db:
-        db.execute("CREATE TABLE frames (seq INTEGER, faces INTEGER)")
-        db.executemany("INSERT INTO frames VALUES (?, 3)", [(n,) for n in range(frames)])
-    db.close()
+    record = Record("r", "fake", {}, {"name": "m"}, {}, seconds=0.9 * seconds, stages=stages)
+    record.write(out)
+    faces = tuple(EmotionFace(track, (0, 0, 1, 1), {}, {}, "calm", 0.5) for track in range(3))
+    archive = ArchiveWriter(out / "emostream.db")
+    for seq in range(frames):
+        archive.add_emotion(Emotion(
+            stream="fake", run="r", seq=seq, t=seq, pts=seq, marks={}, model="m", faces=faces,
+            part=0, parts=1, degraded=False,
+        ))
+    archive.close()
 """
 
 
@@ -167,9 +173,9 @@ def cells(line: str) -> list[str]:
             "ended with 1: no frame could be read",
         ),
         ("range(frames)", "range(frames - 1)", r"--no-video: 249 of 250 frames are there"),
-        ('"stages": stages', '"stages": 0', r"run\.json .* Expected `object`, got `int` .*stages"),
-        ('"run.json"', '"other.json"', "run.json of an analysis cannot be read: .*No such file"),
-        ('"emostream.db"', '"other.db"', "emostream.db of an analysis cannot be read"),
+        ("stages=stages", "stages=0", r"fake-250/run\.json: no record of an analysis"),
+        ("record.write(out)", "", r"fake-250/run\.json: no record of an analysis"),
+        ('"emostream.db"', '"other.db"', r"no database .*fake-250/emostream\.db"),
         (
             '"recorder": use(2)',
             'f"recorder{frames}": use(2)',

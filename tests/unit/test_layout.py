@@ -106,7 +106,9 @@ def test_the_package_for_programs_imports_recognition_and_models_alone() -> None
     assert not wrong([ROOT / "emostream" / "__init__.py"], is_forbidden)
 
 
-@pytest.mark.parametrize(("library", "place"), [("zmq", "shared/bus.py")])
+@pytest.mark.parametrize(
+    ("library", "place"), [("zmq", "shared/bus.py"), ("sqlite3", "services/recorder/archive")]
+)
 def test_a_library_has_one_home(library: str, place: str) -> None:
     elsewhere = [path for path in MODULES.values() if not path.is_relative_to(ROOT / place)]
     assert len(elsewhere) < len(MODULES)
