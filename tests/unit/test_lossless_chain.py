@@ -5,7 +5,7 @@ the sequence of each stage, the ledger and the archive of the recorder.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgpack
@@ -223,6 +223,20 @@ def _through(sequence: Sequence, message: Message) -> list[Message]:
     return sequence.work(message) if sequence.expects(message) else sequence.repeat(message)
 
 
+@pytest.fixture
+def start_chain(tmp_path: Path) -> Iterator[Callable[..., Chain]]:
+    """Starts chains, and ends what their recorders hold open after the test."""
+    started: list[Chain] = []
+
+    def start(parts: int = 1, frames: int = FRAMES) -> Chain:
+        started.append(Chain(tmp_path / f"{len(started)}", parts, frames))
+        return started[-1]
+
+    yield start
+    for chain in started:
+        chain.kill("r")
+
+
 def expected(frames: int = FRAMES, parts: int = 1) -> list[tuple[object, ...]]:
     answers: list[tuple[object, ...]] = [
         (seq, seq * 40_000_000, "whole", [(seq + 1, (seq + 1) / 1000)]) for seq in range(frames)
@@ -231,16 +245,20 @@ def expected(frames: int = FRAMES, parts: int = 1) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_every_frame_is_recorded_once_and_in_order(tmp_path: Path, parts: int) -> None:
-    chain = Chain(tmp_path, parts)
+def test_every_frame_is_recorded_once_and_in_order(
+    start_chain: Callable[..., Chain], parts: int
+) -> None:
+    chain = start_chain(parts)
     chain.run()
     assert chain.rows() == expected()
     assert chain.worked.count(("d", 7)) == 1
 
 
 @pytest.mark.parametrize("late", ["d", "c", "r"])
-def test_a_stage_that_starts_late_misses_nothing(tmp_path: Path, late: str) -> None:
-    chain = Chain(tmp_path)
+def test_a_stage_that_starts_late_misses_nothing(
+    start_chain: Callable[..., Chain], late: str
+) -> None:
+    chain = start_chain()
     chain.kill(late)
     chain.run(lambda n: chain.start(late) if n == 50 else None)
     assert chain.rows() == expected()
@@ -248,10 +266,12 @@ def test_a_stage_that_starts_late_misses_nothing(tmp_path: Path, late: str) -> N
 
 @pytest.mark.parametrize("parts", [1, 2])
 @pytest.mark.parametrize("seed", range(12))
-def test_stages_killed_at_random_leave_no_trace(tmp_path: Path, seed: int, parts: int) -> None:
+def test_stages_killed_at_random_leave_no_trace(
+    start_chain: Callable[..., Chain], seed: int, parts: int
+) -> None:
     """Each stage of the chain, capture too, dies now and then and loses all that it held."""
     dice = random.Random(seed)
-    chain = Chain(tmp_path, parts)
+    chain = start_chain(parts)
     back: dict[str, int] = {}
 
     def chaos(n: int) -> None:
@@ -271,8 +291,8 @@ def test_stages_killed_at_random_leave_no_trace(tmp_path: Path, seed: int, parts
     assert chain.rows() == expected()
 
 
-def test_a_stage_that_hangs_for_a_moment_is_waited_for(tmp_path: Path) -> None:
-    chain = Chain(tmp_path)
+def test_a_stage_that_hangs_for_a_moment_is_waited_for(start_chain: Callable[..., Chain]) -> None:
+    chain = start_chain()
 
     def chaos(n: int) -> None:
         chain.alive["c"] = not 30 <= n < 130  # two seconds in which it takes nothing
@@ -284,12 +304,12 @@ def test_a_stage_that_hangs_for_a_moment_is_waited_for(tmp_path: Path) -> None:
     assert [pair for pair in chain.worked if pair[0] == "d"] == [("d", n) for n in range(FRAMES)]
 
 
-def test_without_a_stage_the_run_ends_with_a_clear_error(tmp_path: Path) -> None:
-    chain = Chain(tmp_path)
+def test_without_a_stage_the_run_ends_with_a_clear_error(start_chain: Callable[..., Chain]) -> None:
+    chain = start_chain()
     chain.kill("c")
     with pytest.raises(DeliveryError, match=r"film: no answer from recorder for 5 s"):
         chain.run()
-    other = Chain(tmp_path / "other")
+    other = start_chain()
 
     def chaos(n: int) -> None:
         if n == 30:
@@ -299,8 +319,10 @@ def test_without_a_stage_the_run_ends_with_a_clear_error(tmp_path: Path) -> None
         other.run(chaos)
 
 
-def test_an_ended_run_is_confirmed_again_to_a_capture_that_starts_anew(tmp_path: Path) -> None:
-    chain = Chain(tmp_path)
+def test_an_ended_run_is_confirmed_again_to_a_capture_that_starts_anew(
+    start_chain: Callable[..., Chain],
+) -> None:
+    chain = start_chain()
     chain.run()
     worked = len(chain.worked)
     chain.start("capture")
@@ -310,7 +332,7 @@ def test_an_ended_run_is_confirmed_again_to_a_capture_that_starts_anew(tmp_path:
     assert chain.rows() == expected()
 
 
-def test_an_empty_recording_ends_too(tmp_path: Path) -> None:
-    chain = Chain(tmp_path, frames=0)
+def test_an_empty_recording_ends_too(start_chain: Callable[..., Chain]) -> None:
+    chain = start_chain(frames=0)
     chain.run()
     assert chain.rows() == []
