@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.scenes import clip
 from emostream.services.capture.demo.scene import Demo
 from emostream.services.recorder.encoding import best_encoder
-from emostream.services.recorder.video import VideoWriter
+from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.errors import EmostreamError, SourceError
 from emostream.shared.pixels import Image
 
@@ -94,7 +94,7 @@ def write(path: Path, pictures: Iterator[Image]) -> None:
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     first = next(pictures)
     try:
-        with VideoWriter(unfinished, first.shape[1], first.shape[0], best_encoder()) as writer:
+        with VideoFile(unfinished, first.shape[1], first.shape[0], best_encoder()) as writer:
             for number, picture in enumerate(chain([first], pictures)):
                 writer.write(picture, number * SECOND_NS // FPS)
         unfinished.replace(path)

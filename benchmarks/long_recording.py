@@ -15,7 +15,7 @@ import psutil
 
 from emostream.models.progress import Progress
 from emostream.services.capture.demo.scene import Demo
-from emostream.services.recorder.video import VideoWriter
+from emostream.services.recorder.video_file import VideoFile
 
 SCENES = 400  # pictures of the demo that are drawn; the recording repeats them
 EVERY = 2.0  # seconds between two looks at the memory
@@ -26,7 +26,7 @@ def film(path: Path, frames: int, fps: float) -> Path:
     demo = Demo(320, 180)
     pictures = [demo.frame(5 * n) for n in range(SCENES)]
     bar = Progress("film", frames, sys.stderr)
-    with VideoWriter(path, 320, 180) as writer:
+    with VideoFile(path, 320, 180) as writer:
         for n in range(frames):
             writer.write(pictures[n % SCENES], round(n * 1e9 / fps))
             bar.show(n + 1, "frames")

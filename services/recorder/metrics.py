@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from emostream.shared.join import Joined
+from emostream.shared.messages import Emotion
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -59,6 +60,11 @@ class RecorderMetrics:
             self.rows.labels(table)
         for kind in ("video", "database"):
             self.stored.labels(kind)
+
+    def count_answer(self, header: Emotion) -> None:
+        """Count the rows of an answer."""
+        self.rows.labels("frames").inc()
+        self.rows.labels("observations").inc(len(header.faces))
 
     def count_video(self, joined: Joined) -> None:
         """Count a frame that was written to video."""

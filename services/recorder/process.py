@@ -8,12 +8,12 @@ import cv2
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.encoding import best_encoder
-from emostream.services.recorder.films import Films
-from emostream.services.recorder.ledger import LosslessRecorder
+from emostream.services.recorder.lossless import LosslessRecorder
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.retention import DAY_S, Limits, Retention
 from emostream.services.recorder.stage import RecorderStage
-from emostream.services.recorder.video import MAX_FILE_BYTES, StreamVideo
+from emostream.services.recorder.stream_recording import MAX_FILE_BYTES, StreamRecording
+from emostream.services.recorder.video_recorder import VideoRecorder
 from emostream.shared.blur import FaceBlur
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from emostream.shared.config import Config, Recorder
@@ -82,8 +82,8 @@ def _stage(config: Config, service: Service) -> RecorderStage:
     encoder = best_encoder()
     # Only finished files can be deleted, so one must not take most of the room.
     file_bytes = int(min(MAX_FILE_BYTES, settings.max_gb * 1e8))
-    films = Films(
-        lambda stream: StreamVideo(folder / stream, encoder, file_bytes),
+    video = VideoRecorder(
+        lambda stream: StreamRecording(folder / stream, encoder, file_bytes),
         Switch(settings.video, metrics.tell_recording),
         FaceBlur(Switch(config.blur, metrics.tell_blurred)),
         metrics,
@@ -91,7 +91,7 @@ def _stage(config: Config, service: Service) -> RecorderStage:
         wait=config.live.join_ms / 1000,
     )
     retention = Retention(folder, archive, limits, metrics)
-    return RecorderStage(archive, films, retention, metrics, service.bad_message)
+    return RecorderStage(archive, video, retention, metrics, service.bad_message)
 
 
 def _folder(settings: Recorder) -> Path:

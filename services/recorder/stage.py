@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Final
 
 from emostream.services.recorder.archive.writer import ArchiveWriter, check_numbers
-from emostream.services.recorder.films import Films
+from emostream.services.recorder.lossless import CONSUMER
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.retention import Retention
+from emostream.services.recorder.video_recorder import VideoRecorder
 from emostream.shared.control import RECORD, wanted
 from emostream.shared.errors import MessageError
 from emostream.shared.messages import (
@@ -22,13 +23,12 @@ from emostream.shared.messages import (
     common_fields,
 )
 
-CONSUMER: Final = "recorder"
 RETENTION_EVERY: Final = 60.0
 RETENTION_AGAIN: Final = 0.5
 
 
 class RecorderStage:
-    """Records every observation and event, and video of the streams that `films` records.
+    """Records every observation and event, and video of the streams that `video` records.
 
     Results are recorded however late they come. `bad` is told of what cannot be decoded, stored or
     obeyed. Times are s on the steady `clock`. Raises RecordingError where nothing can be written.
@@ -37,14 +37,14 @@ class RecorderStage:
     def __init__(
         self,
         archive: ArchiveWriter,
-        films: Films,
+        video: VideoRecorder,
         retention: Retention,
         metrics: RecorderMetrics,
         bad: Callable[[MessageError], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._archive = archive
-        self._films = films
+        self._video = video
         self._retention = retention
         self._retention_due = float("-inf")
         self._metrics = metrics
@@ -56,7 +56,7 @@ class RecorderStage:
     @property
     def pixel_topics(self) -> Set[str]:
         """The topics whose frames are needed now, beside the results."""
-        return self._films.topics
+        return self._video.topics
 
     def __call__(self, messages: Sequence[Message]) -> list[Message]:
         """Record the messages; return `credit/` for what was wholly written since the last call."""
@@ -70,12 +70,12 @@ class RecorderStage:
 
     def idle(self, now: float) -> list[Message]:
         """Do what is due: write frames whose wait is over, commit, delete what is too old."""
-        self._films.work(now)
+        self._video.write_due(now)
         if self._archive.due:
             with self._metrics.commit_seconds.time():
                 self._archive.commit()
         if now >= self._retention_due:
-            done = self._retention.enforce(self._films.busy)
+            done = self._retention.enforce(self._video.busy)
             self._retention_due = now + (RETENTION_EVERY if done else RETENTION_AGAIN)
         return [] if self._archive.pending else list(self._credits())
 
@@ -83,7 +83,7 @@ class RecorderStage:
         """Write what still waits and finish all files."""
         with contextlib.ExitStack() as files:
             files.callback(self._archive.close)
-            self._films.close()
+            self._video.close()
 
     def _take(self, message: Message, now: float) -> None:
         header = message.header
@@ -92,26 +92,26 @@ class RecorderStage:
             case Control():
                 self._obey(header)
             case Frame() if header.end:
-                self._films.end(header.stream)
+                self._video.end(header.stream)
             case Emotion() if header.end:
                 self._archive.end_run(header)
             case Emotion() if header.is_data:
-                self._films.meet(header.stream)
+                self._video.add_stream(header.stream)
                 self._add_answer(header)
-                self._films.add(message, now)
+                self._video.add(message, now)
             case Event() if header.is_data:
                 self._archive.add_event(header)
                 self._metrics.rows.labels("events").inc()
             case Frame() if header.is_data:
-                self._films.meet(header.stream)
-                self._films.add(message, now)
+                self._video.add_stream(header.stream)
+                self._video.add(message, now)
 
     def _obey(self, header: Control) -> None:
         command, on = wanted(header)
         if command == RECORD:
-            self._films.record(header.stream, on)
+            self._video.record(header.stream, on)
         else:
-            self._films.blur(header.stream, on)
+            self._video.blur(header.stream, on)
 
     def _add_answer(self, header: Emotion) -> None:
         answers = self._answers.setdefault(header.stream, _Answers())
@@ -119,14 +119,13 @@ class RecorderStage:
             return
         self._archive.add_emotion(header)
         answers.add(header)
-        self._metrics.rows.labels("frames").inc()
-        self._metrics.rows.labels("observations").inc(len(header.faces))
+        self._metrics.count_answer(header)
 
     def _credits(self) -> Iterator[Message]:
         for stream, answers in self._answers.items():
             consumed = answers.consumed
-            if self._films.is_recording(stream):
-                consumed = _lower(consumed, self._films.written(stream))
+            if self._video.is_recording(stream):
+                consumed = _lower(consumed, self._video.written(stream))
             if consumed is None:
                 continue
             run, seq = self._credited.get(stream, ("", -1))

@@ -12,7 +12,7 @@ from emostream.models.labels import LABELS
 from emostream.services.capture.files.video import file_pictures
 from emostream.services.cli.results import report
 from emostream.services.recorder.archive.reader import ArchiveReader
-from emostream.services.recorder.video import VideoWriter
+from emostream.services.recorder.video_file import VideoFile
 from tests.recorded import NS, record
 
 pytest.importorskip("jinja2", reason="needs the group `analyze`")
@@ -41,7 +41,7 @@ COLORS = """element => {
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a page and the film that it plays: blue, and brighter from frame to frame."""
     folder = tmp_path_factory.mktemp("made")
-    with VideoWriter(folder / "annotated.mp4", 640, 360) as film:
+    with VideoFile(folder / "annotated.mp4", 640, 360) as film:
         for seq in range(len(FRAMES)):
             film.write(np.full((360, 640, 3), (2 * seq, 60, 30), np.uint8), seq * NS // FPS)
     with ArchiveReader(record(folder / "emostream.db", FRAMES, FPS)) as reader:

@@ -19,7 +19,7 @@ import pytest
 from emostream.services.capture.demo.scene import Demo
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.recorder.archive.progress import frames_written
-from emostream.services.recorder.video import VideoWriter
+from emostream.services.recorder.video_file import VideoFile
 from tests.conftest import take_sigint
 from tests.system.conftest import wait_until
 
@@ -37,7 +37,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film of three faces that move and change, 640 x 360 at 25 frames/s."""
     path = tmp_path_factory.mktemp("clip") / "Three Faces.mp4"
     demo = Demo(640, 360, fps=25)
-    with VideoWriter(path, 640, 360) as writer:
+    with VideoFile(path, 640, 360) as writer:
         for n in range(FRAMES):
             # 18 seconds of the script in six, so that emotions change.
             writer.write(demo.frame(3 * n), n * 40_000_000)

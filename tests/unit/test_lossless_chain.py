@@ -1,7 +1,7 @@
 """Lossless delivery without sockets: stages are killed, and every frame counts once.
 
 The stages here are small, but what sees to the delivery is the real thing: the window of capture,
-the sequence of each stage, the ledger and the archive of the recorder.
+the sequence of each stage, and the recorder's stage and database.
 """
 
 import random
@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from emostream.services.capture.lossless.credit_window import Window
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.writer import ArchiveWriter
-from emostream.services.recorder.ledger import LosslessRecorder
+from emostream.services.recorder.lossless import LosslessRecorder
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.config import Lossless
 from emostream.shared.errors import DeliveryError

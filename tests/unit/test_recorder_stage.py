@@ -15,11 +15,11 @@ from prometheus_client import CollectorRegistry
 from emostream.models.labels import LABELS
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.encoding import best_encoder
-from emostream.services.recorder.films import Films
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.retention import Limits, Retention
 from emostream.services.recorder.stage import RecorderStage
-from emostream.services.recorder.video import StreamVideo
+from emostream.services.recorder.stream_recording import StreamRecording
+from emostream.services.recorder.video_recorder import VideoRecorder
 from emostream.shared.blur import FaceBlur
 from emostream.shared.colors import COLORS, bgr
 from emostream.shared.control import Switch
@@ -50,8 +50,8 @@ class Rig:
         self.archive = ArchiveWriter(folder / "emostream.db", 0.5, self.clock)
         metrics = RecorderMetrics(self.registry)
         keeper = Retention(folder, self.archive, Limits(math.inf, math.inf), metrics)
-        films = Films(
-            lambda stream: StreamVideo(folder / stream, ENCODER),
+        recorder = VideoRecorder(
+            lambda stream: StreamRecording(folder / stream, ENCODER),
             Switch(video, metrics.tell_recording),
             FaceBlur(Switch(False, metrics.tell_blurred)),
             metrics,
@@ -59,7 +59,7 @@ class Rig:
             0.5,
         )
         self.stage = RecorderStage(
-            self.archive, films, keeper, metrics, self.errors.append, self.clock
+            self.archive, recorder, keeper, metrics, self.errors.append, self.clock
         )
 
     def give(self, *messages: Message) -> list[tuple[str, int]]:
@@ -83,7 +83,7 @@ class Rig:
         return rows
 
     def videos(self, stream: str = "cam1") -> list[Path]:
-        return sorted((self.folder / stream).glob("*.mp4"), key=lambda path: path.stat().st_ino)
+        return sorted((self.folder / stream).glob("*.mp4"))
 
     def sample(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"emostream_recorder_{name}", labels)

@@ -12,7 +12,8 @@ import pytest
 
 from emostream.services.recorder.archive.video_files import VideoFileName
 from emostream.services.recorder.encoding import ENCODERS, best_encoder
-from emostream.services.recorder.video import StreamVideo, VideoWriter
+from emostream.services.recorder.stream_recording import StreamRecording
+from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.errors import RecordingError
 from emostream.shared.messages import Frame
 
@@ -63,9 +64,9 @@ def small_disk() -> Iterator[None]:
 def test_dropped_frames_keep_their_time(tmp_path: Path, encoder: str) -> None:
     path = tmp_path / "video.mp4"
     kept = [0, 1, 2, 3, 10, 11, 40, 41]
-    with VideoWriter(path, 64, 48, encoder) as writer:
+    with VideoFile(path, 64, 48, encoder) as file:
         for n in kept:
-            writer.write(picture(n), 5_000 * MS + n * 40 * MS)
+            file.write(picture(n), 5_000 * MS + n * 40 * MS)
     assert shown(path) == [(n * 40, n) for n in kept]
     assert seconds(path) == pytest.approx(41 * 0.04, abs=0.05)
 
@@ -76,10 +77,10 @@ def test_a_killed_process_leaves_a_file_that_plays(tmp_path: Path) -> None:
 import os, signal
 import numpy as np
 from pathlib import Path
-from emostream.services.recorder.video import VideoWriter
-writer = VideoWriter(Path({str(path)!r}), 64, 48, {ENCODER!r})
+from emostream.services.recorder.video_file import VideoFile
+file = VideoFile(Path({str(path)!r}), 64, 48, {ENCODER!r})
 for n in range(60):
-    writer.write(np.full((48, 64, 3), 8 + 4 * n, np.uint8), n * 40_000_000)
+    file.write(np.full((48, 64, 3), 8 + 4 * n, np.uint8), n * 40_000_000)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
@@ -89,9 +90,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_a_viewer_can_seek_every_two_seconds(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
-    with VideoWriter(path, 64, 48, ENCODER) as writer:
+    with VideoFile(path, 64, 48, ENCODER) as file:
         for n in range(60):
-            writer.write(picture(n), n * 100 * MS)
+            file.write(picture(n), n * 100 * MS)
     with av.open(path) as container:
         keys = [packet.pts * packet.time_base for packet in container.demux() if packet.is_keyframe]
     assert [float(key) for key in keys] == [0, 2, 4]
@@ -105,8 +106,8 @@ def test_odd_sizes_are_padded(
     tmp_path: Path, encoder: str, size: tuple[int, int], padded: tuple[int, int]
 ) -> None:
     path = tmp_path / "video.mp4"
-    with VideoWriter(path, *size, encoder) as writer:
-        writer.write(picture(40, *size), 0)
+    with VideoFile(path, *size, encoder) as file:
+        file.write(picture(40, *size), 0)
     with av.open(path) as container:
         (frame,) = container.decode(video=0)
     assert (frame.width, frame.height) == padded
@@ -117,8 +118,8 @@ def test_colours_survive(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     orange = np.full((48, 64, 3), (0, 94, 213), np.uint8)
     orange.flags.writeable = False
-    with VideoWriter(path, 64, 48, ENCODER) as writer:
-        writer.write(orange, 0)
+    with VideoFile(path, 64, 48, ENCODER) as file:
+        file.write(orange, 0)
     with av.open(path) as container:
         (frame,) = container.decode(video=0)
     assert np.abs(frame.to_ndarray(format="bgr24")[24, 32].astype(int) - (0, 94, 213)).max() < 8
@@ -126,17 +127,17 @@ def test_colours_survive(tmp_path: Path) -> None:
 
 def test_equal_timestamps_are_kept_apart(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
-    with VideoWriter(path, 64, 48, ENCODER) as writer:
+    with VideoFile(path, 64, 48, ENCODER) as file:
         for n, pts in enumerate([0, 0, -5 * MS, 40 * MS]):
-            writer.write(picture(n), pts)
+            file.write(picture(n), pts)
     assert [n for _, n in shown(path)] == [0, 1, 2, 3]
     assert shown(path)[-1] == (40, 3)
 
 
 def test_a_writer_that_got_nothing_closes(tmp_path: Path) -> None:
-    writer = VideoWriter(tmp_path / "video.mp4", 64, 48, ENCODER)
-    writer.close()
-    writer.close()
+    file = VideoFile(tmp_path / "video.mp4", 64, 48, ENCODER)
+    file.close()
+    file.close()
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_a_writer_that_got_nothing_closes(tmp_path: Path) -> None:
     ],
 )
 def test_a_new_file_begins(tmp_path: Path, second: Frame) -> None:
-    video = StreamVideo(tmp_path, ENCODER)
+    video = StreamRecording(tmp_path, ENCODER)
     video.write(header(0), picture(1))
     first = video.path
     video.write(second, picture(2, second.width))
@@ -160,7 +161,7 @@ def test_a_new_file_begins(tmp_path: Path, second: Frame) -> None:
 
 
 def test_one_file_goes_on(tmp_path: Path) -> None:
-    video = StreamVideo(tmp_path, ENCODER)
+    video = StreamRecording(tmp_path, ENCODER)
     for n, pts in enumerate([0, 40, 30, 5_000, 599_000]):
         video.write(header(pts), picture(n))
     video.close()
@@ -170,7 +171,7 @@ def test_one_file_goes_on(tmp_path: Path) -> None:
 
 def test_a_large_file_is_followed_by_another(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
-    video = StreamVideo(tmp_path, ENCODER, max_bytes=20_000)
+    video = StreamRecording(tmp_path, ENCODER, max_bytes=20_000)
     for n in range(50):
         video.write(header(n * 40), np.roll(noise, n, 1))
     video.close()
@@ -180,7 +181,7 @@ def test_a_large_file_is_followed_by_another(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("run", ["a1b2", "../../etc/x", "", "a b/c\0d" * 20])
 def test_names_follow_the_pattern_whatever_the_run(tmp_path: Path, run: str) -> None:
-    video = StreamVideo(tmp_path / "cam1", ENCODER)
+    video = StreamRecording(tmp_path / "cam1", ENCODER)
     video.write(header(0, run=run), picture(0))
     video.close()
     (path,) = (tmp_path / "cam1").iterdir()
@@ -191,19 +192,19 @@ def test_names_follow_the_pattern_whatever_the_run(tmp_path: Path, run: str) -> 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "cam1").write_text("a file in the way")
     with pytest.raises(RecordingError, match=r"cam1: .*recorder\.folder"):
-        StreamVideo(tmp_path / "cam1", ENCODER).write(header(0), picture(0))
+        StreamRecording(tmp_path / "cam1", ENCODER).write(header(0), picture(0))
 
 
 @pytest.mark.parametrize("encoder", [ENCODER, "mpeg4"])
 def test_a_full_disk_is_one_clear_error(tmp_path: Path, encoder: str, small_disk: None) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
-    writer = VideoWriter(tmp_path / "video.mp4", 320, 240, encoder)
+    file = VideoFile(tmp_path / "video.mp4", 320, 240, encoder)
     with pytest.raises(RecordingError, match=r"cannot write .*video\.mp4: File too large"):
         for n in range(100):
-            writer.write(np.roll(noise, n, 1), n * 40 * MS)
+            file.write(np.roll(noise, n, 1), n * 40 * MS)
     with pytest.raises(RecordingError):
-        writer.close()
-    writer.close()
+        file.close()
+    file.close()
 
 
 def test_a_missing_encoder_falls_back_to_another() -> None:

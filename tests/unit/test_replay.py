@@ -21,11 +21,12 @@ from emostream.services.cli.replay.schedule import LONGEST_PAUSE, length, paced,
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.encoding import best_encoder
-from emostream.services.recorder.films import Films
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.retention import Limits, Retention
 from emostream.services.recorder.stage import RecorderStage
-from emostream.services.recorder.video import StreamVideo, VideoWriter
+from emostream.services.recorder.stream_recording import StreamRecording
+from emostream.services.recorder.video_file import VideoFile
+from emostream.services.recorder.video_recorder import VideoRecorder
 from emostream.shared.blur import FaceBlur
 from emostream.shared.control import Switch
 from emostream.shared.errors import ConfigError, EmostreamError, RecordingError
@@ -73,14 +74,14 @@ def record(folder: Path, *messages: Message) -> Path:
     archive = ArchiveWriter(folder / "emostream.db")
     keeper = Retention(folder, archive, Limits(math.inf, math.inf), metrics)
     errors: list[EmostreamError] = []
-    films = Films(
-        lambda stream: StreamVideo(folder / stream, best_encoder()),
+    video = VideoRecorder(
+        lambda stream: StreamRecording(folder / stream, best_encoder()),
         Switch(False, metrics.tell_recording),
         FaceBlur(Switch(False, metrics.tell_blurred)),
         metrics,
         errors.append,
     )
-    stage = RecorderStage(archive, films, keeper, metrics, errors.append)
+    stage = RecorderStage(archive, video, keeper, metrics, errors.append)
     stage([decode(encode(message)) for message in messages])
     stage.close()
     assert not errors
@@ -355,7 +356,7 @@ def test_recorded_pictures_come_with_their_frames(tmp_path: Path) -> None:
     seen = [seq for seq in range(100) if seq % 10]
     path = record(tmp_path, *(emotion(n, 7, pts=uneven(n), t=T + uneven(n)) for n in seen))
     # It began late, with a frame that was not answered, and was cut into two files.
-    video = StreamVideo(tmp_path / "cam1", best_encoder())
+    video = StreamRecording(tmp_path / "cam1", best_encoder())
     write_video(video.write, *range(30, 60))
     video.close()
     write_video(video.write, *range(60, 90))
@@ -370,14 +371,14 @@ def test_recorded_pictures_come_with_their_frames(tmp_path: Path) -> None:
 
 def test_pictures_of_another_run_are_not_taken(tmp_path: Path) -> None:
     path = record(tmp_path, *(emotion(n, 7, run="r2", pts=uneven(n)) for n in range(20)))
-    video = StreamVideo(tmp_path / "cam1", best_encoder())
+    video = StreamRecording(tmp_path / "cam1", best_encoder())
     write_video(video.write, *range(20))
     video.close()
     assert not shown(replayed(path))
 
 
 def test_the_analysed_file_gives_the_pictures(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "clip.mp4", 65, 48, best_encoder()) as video:
+    with VideoFile(tmp_path / "clip.mp4", 65, 48, best_encoder()) as video:
         write_video(lambda frame, picture: video.write(picture, frame.pts), *range(40))
     # One in three was analysed.
     seen = [n for n in range(40) if n % 3 == 0]

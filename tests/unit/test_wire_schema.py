@@ -25,7 +25,7 @@ from emostream.services.detector.stage import DetectorStage
 from emostream.services.detector.tiling import Tiling
 from emostream.services.detector.tracking import track_ids
 from emostream.services.recorder.archive.writer import ArchiveWriter
-from emostream.services.recorder.ledger import LosslessRecorder
+from emostream.services.recorder.lossless import LosslessRecorder
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.config import Lossless
 from emostream.shared.messages import KINDS, Control, Credit, Message, stamped

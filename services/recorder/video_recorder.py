@@ -1,13 +1,13 @@
-"""The video of the streams that are recorded: frames with the results drawn on them."""
+"""The video of all recorded streams: their frames with the results drawn on them."""
 
 import contextlib
 import math
 from collections.abc import Callable, Set
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from emostream.services.recorder.metrics import RecorderMetrics
-from emostream.services.recorder.video import StreamVideo
+from emostream.services.recorder.stream_recording import StreamRecording
 from emostream.shared.annotate import annotate
 from emostream.shared.blur import FaceBlur
 from emostream.shared.control import Switch
@@ -17,63 +17,64 @@ from emostream.shared.messages import Frame, Header, Message
 
 CLOSE_AFTER: Final = 30.0
 
-VideoFactory = Callable[[str], StreamVideo]
+MakeRecording: TypeAlias = Callable[[str], StreamRecording]
 
 
-class Films:
-    """Writes the frames of the streams that are `recording`, blurred where `blur` says so.
+class VideoRecorder:
+    """Writes the frames of the streams that are switched on, blurred where `blur` says so.
 
-    `make` makes a stream's video. Frames wait up to `wait` s for their results. `bad` is told of a
-    picture that cannot be decoded. Times are s on a steady clock. Raises RecordingError where
-    nothing can be written.
+    `make` gives a stream's recording, `recorded` says which streams have one. Frames wait up to
+    `wait` s for their results. `bad` is told of a picture that cannot be decoded. Times are s on a
+    steady clock. Raises RecordingError where nothing can be written.
     """
 
     def __init__(
         self,
-        make: VideoFactory,
-        recording: Switch,
+        make: MakeRecording,
+        recorded: Switch,
         blur: FaceBlur,
         metrics: RecorderMetrics,
         bad: Callable[[MessageError], None],
         wait: float = 0.5,
     ) -> None:
         self._make = make
-        self._recording = recording
+        self._recorded = recorded
         self._blur = blur
         self._metrics = metrics
         self._bad = bad
         self._wait = wait
-        self._films: dict[str, _Film] = {}
+        self._pending: dict[str, _PendingVideo] = {}
 
     @property
     def topics(self) -> Set[str]:
         """The topics whose pixels are needed now: they are costly, so no others are asked for."""
-        streams = self._recording.streams
-        if self._recording.default and all(streams.values()):
+        streams = self._recorded.streams
+        if self._recorded.default and all(streams.values()):
             return {"frame/"}
         return {f"frame/{stream}/" for stream, on in streams.items() if on}
 
     @property
     def busy(self) -> Set[Path]:
         """The files that are being written."""
-        return {film.video.path for film in self._films.values() if film.video.path}
+        paths = (pending.recording.path for pending in self._pending.values())
+        return {path for path in paths if path}
 
-    def meet(self, stream: str) -> None:
-        """Note that the stream is there."""
-        self._recording.meet(stream)
+    def add_stream(self, stream: str) -> None:
+        """Note that the stream exists."""
+        self._recorded.meet(stream)
         self._blur.switch.meet(stream)
 
     def is_recording(self, stream: str) -> bool:
         """Whether the stream's frames are written."""
-        return self._recording.is_on(stream)
+        return self._recorded.is_on(stream)
 
     def record(self, stream: str, on: bool) -> None:
-        """Begin with the stream, or write what still waits of it and finish its file."""
-        self._recording.turn(stream, on)
-        film = None if on else self._films.pop(stream, None)
-        if film is not None:
-            self._write(film, math.inf)
-            film.video.close()
+        """Start with the stream, or write the frames of it that still wait and finish its file."""
+        self._recorded.turn(stream, on)
+        pending = None if on else self._pending.pop(stream, None)
+        if pending is not None:
+            self._write(pending, math.inf)
+            pending.recording.close()
 
     def blur(self, stream: str, on: bool) -> None:
         """Blur the stream's faces from the next frame on, or show them."""
@@ -84,53 +85,53 @@ class Films:
         stream = message.header.stream
         if not self.is_recording(stream):
             return
-        if stream not in self._films:
-            self._films[stream] = _Film(StreamJoin(self._wait), self._make(stream), now)
-        self._films[stream].add(message, now)
+        if stream not in self._pending:
+            self._pending[stream] = _PendingVideo(StreamJoin(self._wait), self._make(stream), now)
+        self._pending[stream].add(message, now)
 
     def end(self, stream: str) -> None:
         """Note that the last frame of the stream's run was added."""
-        if film := self._films.get(stream):
-            film.ended = True
+        if pending := self._pending.get(stream):
+            pending.ended = True
 
     def written(self, stream: str) -> Header | None:
         """Return the header of the stream's last frame that left for the file."""
-        film = self._films.get(stream)
-        return film.written if film else None
+        pending = self._pending.get(stream)
+        return pending.written if pending else None
 
-    def work(self, now: float) -> None:
+    def write_due(self, now: float) -> None:
         """Write the frames whose wait is over, and finish the files of streams that are over."""
-        for film in self._films.values():
-            self._write(film, now)
-            film.close_if_over(now)
+        for pending in self._pending.values():
+            self._write(pending, now)
+            pending.close_if_over(now)
 
     def close(self) -> None:
         """Write what still waits and finish all files."""
         with contextlib.ExitStack() as files:
-            for film in self._films.values():
-                files.callback(film.video.close)
-            for film in self._films.values():
-                self._write(film, math.inf)
+            for pending in self._pending.values():
+                files.callback(pending.recording.close)
+            for pending in self._pending.values():
+                self._write(pending, math.inf)
 
-    def _write(self, film: "_Film", now: float) -> None:
-        for joined in film.join.ready(now):
-            header = film.written = joined.frame.header
+    def _write(self, pending: "_PendingVideo", now: float) -> None:
+        for joined in pending.join.ready(now):
+            header = pending.written = joined.frame.header
             assert isinstance(header, Frame)
             self._blur.see(joined)
             try:
-                film.video.write(header, annotate(self._blur.picture(joined), joined.faces))
+                pending.recording.write(header, annotate(self._blur.picture(joined), joined.faces))
             except MessageError as error:
                 self._bad(error)
             else:
                 self._metrics.count_video(joined)
 
 
-class _Film:
+class _PendingVideo:
     """One stream's frames on their way to video."""
 
-    def __init__(self, join: StreamJoin, video: StreamVideo, now: float) -> None:
+    def __init__(self, join: StreamJoin, recording: StreamRecording, now: float) -> None:
         self.join = join
-        self.video = video
+        self.recording = recording
         self.written: Header | None = None
         self.ended = False
         self._fed = now
@@ -145,4 +146,4 @@ class _Film:
     def close_if_over(self, now: float) -> None:
         """Finish the file after the last frame of a run, and when no frame came for long."""
         if (self.ended and not len(self.join)) or now - self._fed > CLOSE_AFTER:
-            self.video.close()
+            self.recording.close()

@@ -16,7 +16,7 @@ CONSUMER: Final = "recorder"
 
 
 @dataclass(slots=True)
-class _Part:
+class _PartState:
     """What came of one part of a stream and is not written yet."""
 
     events: list[Event] = field(default_factory=list)
@@ -25,15 +25,15 @@ class _Part:
 
 
 @dataclass(slots=True)
-class _Run:
+class _RunState:
     """One run of a stream: how far it is written, and what the stages remembered there."""
 
-    run: str
+    id: str
     written: int
     states: dict[str, bytes]
     ended: bool
     header: Emotion
-    parts: defaultdict[int, _Part] = field(default_factory=lambda: defaultdict(_Part))
+    parts: defaultdict[int, _PartState] = field(default_factory=lambda: defaultdict(_PartState))
 
 
 class LosslessRecorder:
@@ -52,7 +52,7 @@ class LosslessRecorder:
         self._archive = archive
         self._metrics = metrics
         self._bad = bad
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, _RunState] = {}
         self._events: defaultdict[str, list[Event]] = defaultdict(list)
 
     def __call__(self, messages: Sequence[Message]) -> list[Message]:
@@ -77,7 +77,7 @@ class LosslessRecorder:
         part = run.parts[header.part]
         if header.probe:
             # After a probe everything that is not written comes again.
-            run.parts[header.part] = _Part(probed=header.pid)
+            run.parts[header.part] = _PartState(probed=header.pid)
             self._events_of(header)
             probed = [run.parts[number].probed for number in range(header.parts)]
             return _credit(run, pid=header.pid) if min(probed) == header.pid else None
@@ -90,7 +90,7 @@ class LosslessRecorder:
         again = header.end and run.ended
         return _credit(run) if again or before != (run.written, run.ended) else None
 
-    def _write(self, run: _Run, answers: Sequence[tuple[Emotion, list[Event]]]) -> None:
+    def _write(self, run: _RunState, answers: Sequence[tuple[Emotion, list[Event]]]) -> None:
         states: dict[str, bytes] = {}
         for header, events in answers:
             for event in events:
@@ -101,8 +101,7 @@ class LosslessRecorder:
                 run.ended = True
                 continue
             self._archive.add_emotion(header)
-            self._metrics.rows.labels("frames").inc()
-            self._metrics.rows.labels("observations").inc(len(header.faces))
+            self._metrics.count_answer(header)
             run.written = header.seq
         run.header, run.states = answers[0][0], states
         if run.ended:
@@ -114,11 +113,11 @@ class LosslessRecorder:
             with self._metrics.commit_seconds.time():
                 self._archive.commit()
 
-    def _run(self, header: Emotion) -> _Run:
+    def _run(self, header: Emotion) -> _RunState:
         run = self._runs.get(header.stream)
-        if run is None or run.run != header.run:
+        if run is None or run.id != header.run:
             written, ended, states = self._archive.position(header.stream, header.run)
-            run = _Run(header.run, written, states, ended, header)
+            run = _RunState(header.run, written, states, ended, header)
             self._runs[header.stream] = run
         return run
 
@@ -130,7 +129,7 @@ class LosslessRecorder:
         return [event for event in mine if event.run == header.run]
 
 
-def _complete(run: _Run, parts: int) -> Iterator[list[tuple[Emotion, list[Event]]]]:
+def _complete(run: _RunState, parts: int) -> Iterator[list[tuple[Emotion, list[Event]]]]:
     """Yield the answers of all parts for each frame that is next, and take them out."""
     while all(run.written + 1 in run.parts[number].answers for number in range(parts)):
         if run.ended:
@@ -138,7 +137,7 @@ def _complete(run: _Run, parts: int) -> Iterator[list[tuple[Emotion, list[Event]
         yield [run.parts[number].answers.pop(run.written + 1) for number in range(parts)]
 
 
-def _credit(run: _Run, pid: int = 0) -> Credit:
+def _credit(run: _RunState, pid: int = 0) -> Credit:
     fields = common_fields(run.header) | {
         "seq": run.written, "pid": pid, "probe": False, "base": 0, "states": run.states,
         "end": run.ended, "frames": run.written + 1 if run.ended else 0,

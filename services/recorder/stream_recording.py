@@ -1,0 +1,68 @@
+"""One stream's recorded video: files of a limited length, each with one run and one size."""
+
+from pathlib import Path
+from typing import Final
+
+from emostream.services.recorder.archive.video_files import unused_path
+from emostream.services.recorder.video_file import VideoFile, writing_video
+from emostream.shared.messages import Frame
+from emostream.shared.pixels import Image
+
+JUMP_BACK_NS: Final = 10**9
+MAX_FILE_NS: Final = 600 * 10**9
+MAX_FILE_BYTES: Final = 200_000_000
+
+
+class StreamRecording:
+    """Writes one stream's pictures into files `<UTC time>-<run>-<n>.mp4` in `folder`.
+
+    A new file begins with a new run, another size, a pts that jumps back by a second or more, and
+    when the file has `max_bytes` or spans 10 minutes.
+    """
+
+    def __init__(
+        self, folder: Path, encoder: str = "libx264", max_bytes: int = MAX_FILE_BYTES
+    ) -> None:
+        self._folder = folder
+        self._encoder = encoder
+        self._max_bytes = max_bytes
+        self._file: VideoFile | None = None
+        self._first: Frame | None = None
+        self._pts = 0
+
+    @property
+    def path(self) -> Path | None:
+        """The file that is being written."""
+        return self._file.path if self._file else None
+
+    def write(self, header: Frame, image: Image) -> None:
+        """Add the picture of the frame, uint8 (height, width, 3) BGR."""
+        if self._file is None or not self._continues(header):
+            self.close()
+            self._file = self._next_file(header)
+            self._first = header
+        self._file.write(image, header.pts)
+        self._pts = header.pts
+
+    def close(self) -> None:
+        """Finish the file that is being written, if there is one."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _continues(self, header: Frame) -> bool:
+        first = self._first
+        assert first is not None
+        assert self._file is not None
+        return (
+            (first.run, first.width, first.height) == (header.run, header.width, header.height)
+            and header.pts > self._pts - JUMP_BACK_NS
+            and header.pts - first.pts < MAX_FILE_NS
+            and self._file.bytes < self._max_bytes
+        )
+
+    def _next_file(self, header: Frame) -> VideoFile:
+        with writing_video(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = unused_path(self._folder, header.run, header.t)
+        return VideoFile(path, header.width, header.height, self._encoder)
