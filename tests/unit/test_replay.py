@@ -14,10 +14,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from emostream.services.cli.analysis.record import Record
-from emostream.services.cli.replay.choice import Choice, choose
 from emostream.services.cli.replay.command import add_options, replay
 from emostream.services.cli.replay.progress import Progress
-from emostream.services.cli.replay.schedule import LONGEST_PAUSE, length, paced, scheduled
+from emostream.services.cli.replay.schedule import LONGEST_PAUSE, duration, paced, scheduled
+from emostream.services.cli.replay.selection import Selection, select
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.encoding import best_encoder
@@ -107,8 +107,8 @@ def options(*words: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def chosen(path: Path, *words: str) -> Choice:
-    return choose(options(str(path), *words))
+def chosen(path: Path, *words: str) -> Selection:
+    return select(options(str(path), *words))
 
 
 def replayed(path: Path, *words: str) -> list[Message]:
@@ -198,11 +198,11 @@ def test_faces_are_dealt_to_the_parts_as_by_the_detector(tmp_path: Path) -> None
 
 def times(path: Path, *words: str) -> list[tuple[str, int, int]]:
     """Return stream, seq, and time in the session in ms of each frame and end."""
-    choice = chosen(path, *words)
+    selection = chosen(path, *words)
     with ArchiveReader(path) as reader:
-        due = list(scheduled(reader, choice.runs))
-        assert length(reader, choice.runs) == due[-1][0]
-    return [(moment.run.stream, moment.seq, at // MS) for at, moment in due]
+        due = list(scheduled(reader, selection.runs))
+        assert duration(reader, selection.runs) == due[-1][0]
+    return [(step.run.stream, step.seq, at // MS) for at, step in due]
 
 
 def test_streams_are_merged_by_time_and_time_goes_by_pts(tmp_path: Path) -> None:

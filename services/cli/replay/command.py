@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import Final
 
 from emostream.services.cli.options import positive
-from emostream.services.cli.replay.choice import Choice, choose
-from emostream.services.cli.replay.pictures import Shot, frame_message, shots
+from emostream.services.cli.replay.pictures import PicturedStep, frame_message, with_pictures
 from emostream.services.cli.replay.progress import Progress
-from emostream.services.cli.replay.schedule import length, paced, scheduled
-from emostream.services.cli.replay.session import messages
+from emostream.services.cli.replay.schedule import duration, paced, scheduled
+from emostream.services.cli.replay.selection import Selection, select
+from emostream.services.cli.replay.steps import step_messages
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Bus, PatientPublisher, Publisher
 from emostream.shared.config import Config, load
@@ -67,14 +67,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run_replay(options: argparse.Namespace) -> int:
     """Publish the session once, or again and again, as soon as the subscribers are there."""
     config = load(options.config, options.set)
-    choice = choose(options)
+    selection = select(options)
     with (
         Bus("replay", insecure=config.insecure) as bus,
-        _publishers(bus, config, choice.pictures, options.speed) as (results, frames),
+        _publishers(bus, config, selection.pictures, options.speed) as (results, frames),
     ):
-        log.info("%s", choice)
+        log.info("%s", selection)
         if options.wait:
-            _wait(results, options.wait)
+            _wait_for_subscribers(results, options.wait)
 
         def send(message: Message) -> None:
             publisher = frames if isinstance(message.header, Frame) else results
@@ -82,46 +82,50 @@ def run_replay(options: argparse.Namespace) -> int:
                 publisher.send(message)
 
         while True:
-            replay(choice, send, options.speed)
+            replay(selection, send, options.speed)
             if not options.loop:
                 return 0
 
 
-def replay(choice: Choice, send: Callable[[Message], None], speed: float) -> None:
+def replay(selection: Selection, send: Callable[[Message], None], speed: float) -> None:
     """Give `send` each message of the session, when its time has come at `speed` times the pace.
 
     Each run that was recorded gets an id of its own, the same in all streams.
     """
     start = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"
-    runs = {run.id: f"{start}-{number}" for number, run in enumerate(choice.runs)}
-    with ArchiveReader(choice.path) as reader, contextlib.ExitStack() as stack:
+    runs = {run.id: f"{start}-{number}" for number, run in enumerate(selection.runs)}
+    with ArchiveReader(selection.path) as reader, contextlib.ExitStack() as stack:
         # It takes a look at every row, which is for nothing where nobody sees it.
-        progress = Progress(length(reader, choice.runs) if sys.stderr.isatty() else 0)
+        progress = Progress(duration(reader, selection.runs) if sys.stderr.isatty() else 0)
         stack.callback(progress.close)
-        for at, shot in paced(_shots(reader, choice), speed):
-            stream, run = choice.name or shot.moment.run.stream, runs[shot.moment.run.id]
-            for message in said(shot, reader.labels, stream, run):
-                if choice.pictures or not isinstance(message.header, Frame):
+        for at, pictured in paced(_pictured_steps(reader, selection), speed):
+            stream, run = selection.name or pictured.step.run.stream, runs[pictured.step.run.id]
+            for message in _messages(pictured, reader.labels, stream, run):
+                if selection.pictures or not isinstance(message.header, Frame):
                     send(message)
                     progress.count(message)
             progress.show(at)
     log.info("replayed %s", progress)
 
 
-def said(shot: Shot, labels: tuple[str, ...], stream: str, run: str) -> Iterator[Message]:
-    """Yield all messages of a moment, captured now: its picture, events, and emotions."""
+def _messages(
+    pictured: PicturedStep, labels: tuple[str, ...], stream: str, run: str
+) -> Iterator[Message]:
+    """Yield all messages of a step, captured now: its picture, events, and emotions."""
     t = time.time_ns()
-    frame = frame_message(shot, stream, run, t)
+    frame = frame_message(pictured, stream, run, t)
     if frame:
         yield frame
-    yield from messages(shot.moment, labels, stream, run, t)
+    yield from step_messages(pictured.step, labels, stream, run, t)
 
 
-def _shots(reader: ArchiveReader, choice: Choice) -> Iterator[tuple[int, Shot]]:
-    due = scheduled(reader, choice.runs)
-    if not choice.pictures:
-        return ((at, Shot(moment)) for at, moment in due)
-    return shots(due, lambda run: choice.film(reader, run))
+def _pictured_steps(
+    reader: ArchiveReader, selection: Selection
+) -> Iterator[tuple[int, PicturedStep]]:
+    due = scheduled(reader, selection.runs)
+    if not selection.pictures:
+        return ((at, PicturedStep(step)) for at, step in due)
+    return with_pictures(due, lambda run: selection.open_pictures(reader, run))
 
 
 @contextlib.contextmanager
@@ -150,7 +154,7 @@ def _closing(
     return close
 
 
-def _wait(publisher: PatientPublisher, count: int) -> None:
+def _wait_for_subscribers(publisher: PatientPublisher, count: int) -> None:
     log.info(
         "waiting for %s at %s (emostream subscribe, display, recorder; --wait 0 does not wait)",
         "a subscriber" if count == 1 else f"{count} subscribers",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emostream.services.capture.files.video import file_pictures
 from emostream.services.capture.pace import Pictures, Timeline
 from emostream.services.capture.picture import Picture
-from emostream.services.cli.replay.session import Moment
+from emostream.services.cli.replay.steps import ReplayStep
 from emostream.services.recorder.archive.rows import FrameRow, Run
 from emostream.services.recorder.archive.video_files import VideoFileName
 from emostream.shared.errors import SourceError
@@ -25,22 +25,22 @@ Times: TypeAlias = NDArray[np.int64]
 
 # A file's own clock ticks 60,000 times a second, and no source gives 500 pictures a second.
 TOLERANCE_NS: Final = 1_000_000
-# With so many of its first pictures a file is laid over the rows.
+# How many of a file's first pictures are compared with the rows.
 LOOK_AT: Final = 250
-# A picture may lack a row, where its frame was not answered; not all of so many.
+# A picture may lack a row, where its frame was not answered; this many in turn do not.
 MAY_LACK: Final = 10
 log = logging.getLogger("emostream")
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
-    """A moment with its picture, None where there is none."""
+class PicturedStep:
+    """A step with its picture, None where there is none."""
 
-    moment: Moment
+    step: ReplayStep
     picture: Image | None = None
 
 
-class Film:
+class RunPictures:
     """A run's pictures, to be asked for in order of their time."""
 
     def __init__(self, pictures: Pictures) -> None:
@@ -66,49 +66,51 @@ class Film:
         self._pictures.close()
 
 
-def shots(
-    due: Iterator[tuple[int, Moment]], film: Callable[[Run], Film]
-) -> Iterator[tuple[int, Shot]]:
-    """Yield each moment with its picture; `film` opens those of a run."""
-    films: dict[tuple[str, str], Film] = {}
+def with_pictures(
+    due: Iterator[tuple[int, ReplayStep]], open_pictures: Callable[[Run], RunPictures]
+) -> Iterator[tuple[int, PicturedStep]]:
+    """Yield each step with its picture; `open_pictures` gives those of a run."""
+    opened: dict[tuple[str, str], RunPictures] = {}
     try:
-        for at, moment in due:
-            key = (moment.run.stream, moment.run.id)
-            if key not in films:
-                films[key] = film(moment.run)
-            yield at, Shot(moment, None if moment.end else films[key].at(moment.pts))
-            if moment.end:
-                films.pop(key).close()
+        for at, step in due:
+            key = (step.run.stream, step.run.id)
+            if key not in opened:
+                opened[key] = open_pictures(step.run)
+            yield at, PicturedStep(step, None if step.end else opened[key].at(step.pts))
+            if step.end:
+                opened.pop(key).close()
     finally:
-        for opened in films.values():
-            opened.close()
+        for pictures in opened.values():
+            pictures.close()
 
 
-def frame_message(shot: Shot, stream: str, run: str, t: int) -> Message | None:
+def frame_message(pictured: PicturedStep, stream: str, run: str, t: int) -> Message | None:
     """Return the picture's message under the name and run that are given, as captured at `t`."""
-    moment = shot.moment
-    if shot.picture is None and not moment.end:
+    step = pictured.step
+    if pictured.picture is None and not step.end:
         return None
-    height, width = (1, 1) if shot.picture is None else shot.picture.shape[:2]
+    height, width = (1, 1) if pictured.picture is None else pictured.picture.shape[:2]
     header = Frame(
-        stream=stream, run=run, seq=moment.seq, t=t, pts=moment.pts, marks={}, width=width,
-        height=height, encoding="bgr8", end=moment.end, frames=moment.seq if moment.end else 0,
+        stream=stream, run=run, seq=step.seq, t=t, pts=step.pts, marks={}, width=width,
+        height=height, encoding="bgr8", end=step.end, frames=step.seq if step.end else 0,
     )  # fmt: skip
-    return Message(header, None if shot.picture is None else shot.picture.data.cast("B"))
+    return Message(header, None if pictured.picture is None else pictured.picture.data.cast("B"))
 
 
-def original(path: Path) -> Film:
+def analyzed_pictures(path: Path) -> RunPictures:
     """Return the pictures of the file that was analysed, at the times that capture gave them."""
     timeline = Timeline()
-    return Film(Picture(picture.pixels, timeline.at(picture.pts)) for picture in _readable(path))
+    return RunPictures(
+        Picture(picture.pixels, timeline.at(picture.pts)) for picture in _readable(path)
+    )
 
 
-def recorded(paths: Sequence[Path], frames: Iterable[FrameRow]) -> Film:
+def recorded_pictures(paths: Sequence[Path], frames: Iterable[FrameRow]) -> RunPictures:
     """Return the pictures of a run that the recorder kept; `frames` are the run's rows."""
-    return Film(_recorded(paths, frames))
+    return RunPictures(_placed_in_time(paths, frames))
 
 
-def _recorded(paths: Sequence[Path], frames: Iterable[FrameRow]) -> Pictures:
+def _placed_in_time(paths: Sequence[Path], frames: Iterable[FrameRow]) -> Pictures:
     rows = np.array([(frame.pts, frame.t) for frame in frames], np.int64).reshape(-1, 2)
     pts, seconds = rows[:, 0], rows[:, 1] // 10**9
     last = np.iinfo(np.int64).min
@@ -116,7 +118,7 @@ def _recorded(paths: Sequence[Path], frames: Iterable[FrameRow]) -> Pictures:
         name = VideoFileName.parse(path)
         assert name is not None
         rows_then = pts[(seconds == name.second) & (pts > last)]
-        start = start_of(_first_times(path), np.sort(pts), rows_then)
+        start = _start_pts(_first_times(path), np.sort(pts), rows_then)
         if start is None:
             log.warning("%s: fits no recorded frame, left out", path)
             continue
@@ -125,7 +127,7 @@ def _recorded(paths: Sequence[Path], frames: Iterable[FrameRow]) -> Pictures:
             yield Picture(picture.pixels, last)
 
 
-def start_of(times: Times, pts: Times, then: Times) -> int | None:
+def _start_pts(times: Times, pts: Times, then: Times) -> int | None:
     """Return the pts, ns, of a file's first picture; None where no row belongs to it.
 
     A file keeps the `times` of its pictures from the first one on, and its name the second of that.

@@ -1,11 +1,11 @@
-"""When each recorded moment is due again: streams merged by time, without long pauses."""
+"""When each recorded step is due again: streams merged by time, without long pauses."""
 
 import heapq
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias, TypeVar
 
-from emostream.services.cli.replay.session import Moment, moments, outline
+from emostream.services.cli.replay.steps import ReplayStep, replay_steps, step_times
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
 
@@ -16,47 +16,47 @@ LONGEST_PAUSE: Final = 5 * 10**9
 LATE: Final = 1.0
 
 Item = TypeVar("Item")
-Due: TypeAlias = tuple[int, Moment]
+ScheduledStep: TypeAlias = tuple[int, ReplayStep]
 
 
 def scheduled(
     reader: ArchiveReader,
     runs: Sequence[Run],
-    read: Callable[[ArchiveReader, Run], Iterator[Moment]] = moments,
-) -> Iterator[Due]:
-    """Yield the moments of the runs, as `read`, each with its time in the session, ns from 0.
+    read: Callable[[ArchiveReader, Run], Iterator[ReplayStep]] = replay_steps,
+) -> Iterator[ScheduledStep]:
+    """Yield the steps of the runs, as `read`, each with its time in the session, ns from 0.
 
     Within a run time goes by `pts`; runs, of one stream or of several, start as far apart as they
     did (`t`), but a stream's next run not before its last one's end.
     """
     streams = {run.stream: [other for other in runs if other.stream == run.stream] for run in runs}
     placed = (
-        _placed(moment for run in of_stream for moment in read(reader, run))
+        _with_times(step for run in of_stream for step in read(reader, run))
         for of_stream in streams.values()
     )
-    return without_long_pauses(heapq.merge(*placed, key=lambda due: due[0]))
+    return _without_long_pauses(heapq.merge(*placed, key=lambda due: due[0]))
 
 
-def length(reader: ArchiveReader, runs: Sequence[Run]) -> int:
+def duration(reader: ArchiveReader, runs: Sequence[Run]) -> int:
     """Return how long the session lasts, in ns; without reading the faces."""
-    return max((at for at, _ in scheduled(reader, runs, outline)), default=0)
+    return max((at for at, _ in scheduled(reader, runs, step_times)), default=0)
 
 
-def _placed(moments: Iterable[Moment]) -> Iterator[Due]:
-    """Yield one stream's moments, each with a time in ns that never falls."""
+def _with_times(steps: Iterable[ReplayStep]) -> Iterator[ScheduledStep]:
+    """Yield one stream's steps, each with a time in ns that never falls."""
     at = 0
-    last: Moment | None = None
-    for moment in moments:
-        if last is None or last.run != moment.run:
-            at = max(at, moment.t)
+    last: ReplayStep | None = None
+    for step in steps:
+        if last is None or last.run != step.run:
+            at = max(at, step.t)
         else:
             # A source's clock that is set back stands still here.
-            at += max(0, moment.pts - last.pts)
-        last = moment
-        yield at, moment
+            at += max(0, step.pts - last.pts)
+        last = step
+        yield at, step
 
 
-def without_long_pauses(due: Iterable[tuple[int, Item]]) -> Iterator[tuple[int, Item]]:
+def _without_long_pauses(due: Iterable[tuple[int, Item]]) -> Iterator[tuple[int, Item]]:
     """Yield the items with times from 0 on, of which no two in turn are far apart."""
     now, last = 0, None
     for at, item in due:

@@ -19,7 +19,7 @@ from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ReplayStep:
     """A frame of a run as it was recorded; with `end` what comes after its last.
 
     `t` is ns since the epoch, `pts` ns in the source; `frame` is None where only events are left.
@@ -39,47 +39,47 @@ class Moment:
         return self.frame.row.parts if self.frame else 1
 
 
-def moments(reader: ArchiveReader, run: Run) -> Iterator[Moment]:
+def replay_steps(reader: ArchiveReader, run: Run) -> Iterator[ReplayStep]:
     """Yield a run's frames in order, each with its events, and then its end."""
     rows: Iterator[EventRow | RecordedFrame]
     rows = heapq.merge(reader.event_rows(run), reader.recorded_frames(run), key=_place)
-    last = Moment(run, -1, run.began, 0)
+    last = ReplayStep(run, -1, run.began, 0)
     for seq, group in itertools.groupby(rows, key=lambda row: _place(row)[0]):
         here = list(group)
         events = [row for row in here if isinstance(row, EventRow)]
         frame = next((row for row in here if isinstance(row, RecordedFrame)), None)
         at = frame.row if frame else events[0]
-        last = Moment(run, seq, at.t, at.pts, frame, events)
+        last = ReplayStep(run, seq, at.t, at.pts, frame, events)
         yield last
     frames = last.seq + 1 if run.frames is None else run.frames
-    yield Moment(run, frames, last.t, last.pts, last.frame, end=True)
+    yield ReplayStep(run, frames, last.t, last.pts, last.frame, end=True)
 
 
-def outline(reader: ArchiveReader, run: Run) -> Iterator[Moment]:
-    """Yield a run's frames and events in order, without what they tell."""
+def step_times(reader: ArchiveReader, run: Run) -> Iterator[ReplayStep]:
+    """Yield a run's frames and events in order, but only their places and times."""
     rows: Iterator[EventRow | FrameRow]
     rows = heapq.merge(reader.event_rows(run), reader.frame_rows(run), key=lambda row: row.seq)
-    return (Moment(run, row.seq, row.t, row.pts) for row in rows)
+    return (ReplayStep(run, row.seq, row.t, row.pts) for row in rows)
 
 
-def messages(
-    moment: Moment, labels: Sequence[str], stream: str, run: str, t: int
+def step_messages(
+    step: ReplayStep, labels: Sequence[str], stream: str, run: str, t: int
 ) -> Iterator[Message]:
-    """Yield the moment's messages under the name and run that are given, as captured at `t`.
+    """Yield the step's messages under the name and run that are given, as captured at `t`.
 
     Events come before emotions, as live; but for a face that left after the frame it was last seen
     in, as at the end of a run.
     """
-    common = {"stream": stream, "run": run, "seq": moment.seq, "t": t, "pts": moment.pts}
-    if moment.end:
-        yield from _ends(moment, common)
+    common = {"stream": stream, "run": run, "seq": step.seq, "t": t, "pts": step.pts}
+    if step.end:
+        yield from _ends(step, common)
         return
-    seen = {face.track_id for face in moment.frame.faces} if moment.frame else set()
-    after = [event for event in moment.events if event.kind == "leave" and event.track_id in seen]
-    before = [event for event in moment.events if event not in after]
+    seen = {face.track_id for face in step.frame.faces} if step.frame else set()
+    after = [event for event in step.events if event.kind == "leave" and event.track_id in seen]
+    before = [event for event in step.events if event not in after]
     yield from (_event(event, common) for event in before)
-    if moment.frame:
-        yield from _emotions(moment.frame, labels, common)
+    if step.frame:
+        yield from _emotions(step.frame, labels, common)
     yield from (_event(event, common) for event in after)
 
 
@@ -88,13 +88,13 @@ def _place(row: EventRow | RecordedFrame) -> tuple[int, bool]:
     return (row.row.seq, True) if isinstance(row, RecordedFrame) else (row.seq, False)
 
 
-def _ends(moment: Moment, common: dict[str, Any]) -> Iterator[Message]:
-    model = moment.frame.row.model if moment.frame else ""
-    for part in range(moment.parts):
+def _ends(step: ReplayStep, common: dict[str, Any]) -> Iterator[Message]:
+    model = step.frame.row.model if step.frame else ""
+    for part in range(step.parts):
         yield Message(
             Emotion(
-                **common, marks={}, end=True, frames=moment.seq, error=moment.run.error,
-                model=model, faces=(), part=part, parts=moment.parts, degraded=False,
+                **common, marks={}, end=True, frames=step.seq, error=step.run.error,
+                model=model, faces=(), part=part, parts=step.parts, degraded=False,
             )
         )  # fmt: skip
 

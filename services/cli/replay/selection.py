@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from emostream.services.cli.analysis.record import Record
-from emostream.services.cli.replay.pictures import Film, original, recorded
+from emostream.services.cli.replay.pictures import RunPictures, analyzed_pictures, recorded_pictures
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
 from emostream.services.recorder.archive.schema import DATABASE
@@ -19,13 +19,13 @@ from emostream.shared.fields import STREAM_PATTERN
 
 MAGIC: Final = b"SQLite format 3\0"
 TABLES: Final = (".parquet", ".csv")
-# So many runs are named where the one that was asked for is not there.
+# Runs that are named where the one that was asked for is not there.
 MOST_NAMED: Final = 5
 log = logging.getLogger("emostream")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """The runs of a database to replay, by stream and beginning.
 
     `name` replaces the stream's, where it is not empty. Without `pictures` none are shown; `video`
@@ -39,24 +39,24 @@ class Choice:
     pictures: bool
 
     def __str__(self) -> str:
-        streams = _listed({run.stream for run in self.runs})
+        streams = _comma_separated({run.stream for run in self.runs})
         counts = {
             "run": len({run.id for run in self.runs}),
             "frame": sum(run.recorded for run in self.runs),
             "event": sum(run.events for run in self.runs),
         }
-        told = ", ".join(f"{n:,} {what}{'s' * (n != 1)}" for what, n in counts.items())
-        return f"{streams}: {told}{', with pictures' * self.pictures}"
+        listed = ", ".join(f"{n:,} {what}{'s' * (n != 1)}" for what, n in counts.items())
+        return f"{streams}: {listed}{', with pictures' * self.pictures}"
 
-    def film(self, reader: ArchiveReader, run: Run) -> Film:
+    def open_pictures(self, reader: ArchiveReader, run: Run) -> RunPictures:
         """Open the pictures of a run."""
         if self.video and not VideoFileName.parse(self.video):
-            return original(self.video)
+            return analyzed_pictures(self.video)
         files = [self.video] if self.video else video_files_of(run, self.path.parent)
-        return recorded(files, reader.frame_rows(run))
+        return recorded_pictures(files, reader.frame_rows(run))
 
 
-def choose(options: argparse.Namespace) -> Choice:
+def select(options: argparse.Namespace) -> Selection:
     """Return what the command's options name.
 
     Raises ConfigError for what is not there, and RecordingError for a database that cannot be read
@@ -64,7 +64,7 @@ def choose(options: argparse.Namespace) -> Choice:
     """
     path = database(options.recording)
     with ArchiveReader(path) as reader:
-        runs = _chosen(_told(reader.runs(), path), options)
+        runs = _chosen(_replayable(reader.runs(), path), options)
     if options.name and len({run.stream for run in runs}) > 1:
         raise ConfigError(f"--as {options.name}: a name for one stream; pick it with --stream")
     if options.name and not STREAM_PATTERN.fullmatch(options.name):
@@ -74,13 +74,13 @@ def choose(options: argparse.Namespace) -> Choice:
     if options.video and not options.video.is_file():
         raise ConfigError(f"--video {options.video}: no such file")
     if not options.pictures:
-        return Choice(path, runs, options.name, None, False)
-    video = options.video or _analysed(path.parent)
+        return Selection(path, runs, options.name, None, False)
+    video = options.video or _analyzed_video(path.parent)
     beside = any(video_files_of(run, path.parent) for run in runs)
-    return Choice(path, runs, options.name, video, bool(video) or beside)
+    return Selection(path, runs, options.name, video, bool(video) or beside)
 
 
-def _analysed(folder: Path) -> Path | None:
+def _analyzed_video(folder: Path) -> Path | None:
     """Return the file that an analysis in this folder was made of, where it is there unchanged."""
     try:
         facts = Record.read(folder).input
@@ -121,8 +121,8 @@ def _is_database(path: Path) -> bool:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _told(runs: Sequence[Run], path: Path) -> list[Run]:
-    """Return the runs that have something to tell: rows, or that their source gave nothing."""
+def _replayable(runs: Sequence[Run], path: Path) -> list[Run]:
+    """Return the runs that have something to replay: rows, or that their source gave nothing."""
     if not any(run.recorded or run.events for run in runs):
         raise RecordingError(f"{path} holds no frame and no event: there is nothing to replay")
     return [run for run in runs if run.recorded or run.events or run.frames == 0]
@@ -132,7 +132,9 @@ def _chosen(runs: Sequence[Run], options: argparse.Namespace) -> list[Run]:
     streams = {run.stream for run in runs}
     for stream in options.stream:
         if stream not in streams:
-            raise ConfigError(f"--stream {stream}: not there; write one of {_listed(streams)}")
+            raise ConfigError(
+                f"--stream {stream}: not there; write one of {_comma_separated(streams)}"
+            )
     chosen = [run for run in runs if run.stream in (options.stream or streams)]
     if options.run_id is None:
         return chosen
@@ -142,7 +144,7 @@ def _chosen(runs: Sequence[Run], options: argparse.Namespace) -> list[Run]:
     return named
 
 
-def _listed(names: set[str]) -> str:
+def _comma_separated(names: set[str]) -> str:
     return ", ".join(sorted(names))
 
 
