@@ -10,7 +10,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from emostream.models.labels import LABELS
 from emostream.services.capture.files.video import file_pictures
-from emostream.services.cli.results import report
+from emostream.services.cli.results.report.page import (
+    ReportFacts,
+    write_report,
+)
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.video_file import VideoFile
 from tests.recorded import NS, record
@@ -46,9 +49,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             film.write(np.full((360, 640, 3), (2 * seq, 60, 30), np.uint8), seq * NS // FPS)
     with ArchiveReader(record(folder / "emostream.db", FRAMES, FPS)) as reader:
         (run,) = reader.runs()
-        facts = report.Facts("film.mp4", "alexnet-fer", "ab" * 32, "0.1.0")
+        facts = ReportFacts("film.mp4", "alexnet-fer", "ab" * 32, "0.1.0")
         pictures = file_pictures(str(folder / "annotated.mp4"), lambda line: None)
-        report.write(folder, reader, run, facts, None, pictures)
+        write_report(folder, reader, run, facts, None, pictures)
     return folder
 
 

@@ -15,11 +15,12 @@ import pytest
 from emostream.models.labels import LABELS
 from emostream.services.capture.pace import Pictures
 from emostream.services.capture.picture import Picture
-from emostream.services.cli.results import report, report_text
-from emostream.services.cli.results.report import Facts
-from emostream.services.cli.results.thumbnails import SIDE, Moment, choose, square
-from emostream.services.cli.results.timeline import Span, collect
-from emostream.services.cli.results.timeline_charts import axis, band, zooms
+from emostream.services.cli.results import page_text
+from emostream.services.cli.results.report import page as report_page
+from emostream.services.cli.results.report.charts import axis, band, zooms
+from emostream.services.cli.results.report.history import LabelSpan, run_history
+from emostream.services.cli.results.report.page import ReportFacts, require_jinja2, write_report
+from emostream.services.cli.results.report.thumbnails import SIDE, pick_spans, square_crop
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.shared.errors import ConfigError, RecordingError, SourceError
 from tests.recorded import box_of, record
@@ -27,7 +28,7 @@ from tests.recorded import box_of, record
 pytest.importorskip("jinja2", reason="needs the group `analyze`")
 
 CARD = Path(__file__).parents[2] / "models" / "CARD.md"
-FACTS = Facts("holiday & <b>sea</b>.mp4", "alexnet-fer", "ab" * 32, "0.1.0")
+FACTS = ReportFacts("holiday & <b>sea</b>.mp4", "alexnet-fer", "ab" * 32, "0.1.0")
 # Ten frames a second: face 1 is there for 8 s, face 2 for 2 s, and nobody for the last second.
 FRAMES = (
     [{1: "neutral"}] * 20 + [{1: "happiness", 2: "fear"}] * 20 + [{1: "happiness"}] * 40 + [{}] * 10
@@ -38,7 +39,7 @@ def page(
     folder: Path,
     frames: Sequence[dict[int, str]] = FRAMES,
     *,
-    facts: Facts = FACTS,
+    facts: ReportFacts = FACTS,
     video: Path | None = None,
     pictures: Pictures | None = None,
     **settings: Any,
@@ -46,7 +47,7 @@ def page(
     database = record(folder / "emostream.db", frames, **settings)
     with ArchiveReader(database) as reader:
         (run,) = reader.runs()
-        written = report.write(folder, reader, run, facts, video, pictures)
+        written = write_report(folder, reader, run, facts, video, pictures)
     assert written == folder / "report.html"
     return written.read_text("utf-8")
 
@@ -142,7 +143,8 @@ def test_the_band_has_each_label_where_it_was_shown(tmp_path: Path) -> None:
 def test_short_spans_of_a_long_film_cover_no_other() -> None:
     second = 1_000_000_000
     spans = [
-        Span(LABELS[n % 8], n * second, (n + 1) * second, n, box_of(1)) for n in range(100, 120)
+        LabelSpan(1, LABELS[n % 8], n * second, (n + 1) * second, n, box_of(1))
+        for n in range(100, 120)
     ]
     drawn = re.findall(r"M(\d+) 0h(\d+)v", band(spans, LABELS, 7200 * second))
     edges = sorted((int(left), int(left) + int(width)) for left, width in drawn)
@@ -180,7 +182,7 @@ def test_a_partial_result_says_where_it_breaks_off(tmp_path: Path) -> None:
 
 
 def test_what_the_facts_say_is_broken_counts_first(tmp_path: Path) -> None:
-    facts = Facts("film.mp4", "other", "", "0.1.0", "the detector cannot be started.", "5/s")
+    facts = ReportFacts("film.mp4", "other", "", "0.1.0", "the detector cannot be started.", "5/s")
     text = words(page(tmp_path, facts=facts, error="something else"))
     assert "A partial result. the detector cannot be started. This page" in text
     assert "something else" not in text
@@ -256,14 +258,17 @@ def test_a_face_at_the_rim_or_without_a_place_breaks_nothing(tmp_path: Path) -> 
     "box", [(0, 0, 0, 0), (5000, -5000, 10, 10), (-300, -300, 900, 900), (1.5, 2.5, 3, 30)]
 )
 def test_any_box_gives_a_square(box: tuple[float, float, float, float]) -> None:
-    assert square(np.zeros((100, 200, 3), np.uint8), box).shape == (SIDE, SIDE, 3)
+    assert square_crop(np.zeros((100, 200, 3), np.uint8), box).shape == (SIDE, SIDE, 3)
 
 
 def test_of_many_moments_the_first_and_the_longest_are_kept() -> None:
-    moments = [Moment(1, seq, box_of(1), 9 if seq % 10 == 5 else 1) for seq in range(101)]
-    kept = [moment.seq for moment in choose(moments, 11)]
+    spans = [
+        LabelSpan(1, "fear", seq, seq + (9 if seq % 10 == 5 else 1), seq, box_of(1))
+        for seq in range(101)
+    ]
+    kept = [span.seq for span in pick_spans(spans, 11)]
     assert kept == [0, 5, 15, 25, 35, 45, 55, 65, 75, 85, 95]
-    assert choose(moments, 101) == moments
+    assert pick_spans(spans, 101) == spans
 
 
 def test_a_long_film_gives_a_small_page_that_says_what_was_thinned(tmp_path: Path) -> None:
@@ -273,8 +278,8 @@ def test_a_long_film_gives_a_small_page_that_says_what_was_thinned(tmp_path: Pat
     assert "each point of the curves is the mean of 3 frames" in text
     assert "41 of 85 moments at which a face came or changed have a picture" in text
     with ArchiveReader(tmp_path / "emostream.db") as reader:
-        timelines = collect(reader, *reader.runs())
-    assert [len(face.points) for face in timelines.faces.values()] == [834, 834]
+        history = run_history(reader, *reader.runs())
+    assert [len(face.points) for face in history.faces.values()] == [834, 834]
     assert len(html) < 400_000
 
 
@@ -293,7 +298,7 @@ def test_of_many_faces_the_longest_have_a_timeline_and_all_are_named(tmp_path: P
 def test_events_beyond_a_few_thousand_are_left_to_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "MOST_EVENTS", 2)
+    monkeypatch.setattr(report_page, "MOST_EVENTS", 2)
     html = page(tmp_path)
     assert html.count("<tr data-face=") == 2
     assert "These are the first 2 of 5 events; events.csv has all." in words(html)
@@ -336,7 +341,7 @@ def test_the_same_session_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_words_about_the_shipped_model_are_those_of_its_card(tmp_path: Path) -> None:
     assert "about four times in five" in words(page(tmp_path / "1"))
-    other = words(page(tmp_path / "2", facts=Facts("film.mp4", "theirs", "", "0.1.0")))
+    other = words(page(tmp_path / "2", facts=ReportFacts("film.mp4", "theirs", "", "0.1.0")))
     assert "four times in five" not in other
     assert "How often theirs is right" in other
     card = CARD.read_text("utf-8")
@@ -357,10 +362,10 @@ def test_a_page_that_cannot_be_written_gets_one_line(tmp_path: Path) -> None:
 
 
 def test_without_jinja2_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    report.require()
+    require_jinja2()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"jinja2: install it with pip install"):
-        report.require()
+        require_jinja2()
 
 
 @pytest.mark.parametrize(
@@ -375,14 +380,14 @@ def test_without_jinja2_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_times_are_written_for_people(seconds: float, long: str, short: str, lasting: str) -> None:
-    assert report_text.clock(seconds) == long
-    assert report_text.short_clock(seconds) == short
-    assert report_text.lasting(seconds) == lasting
+    assert page_text.clock(seconds) == long
+    assert page_text.short_clock(seconds) == short
+    assert page_text.lasting(seconds) == lasting
 
 
 def test_a_jump_never_lands_before_its_frame() -> None:
-    assert report_text.seek(1 / 3) == "0.334"
-    assert report_text.seek(0.04) == "0.040"
+    assert page_text.seek(1 / 3) == "0.334"
+    assert page_text.seek(0.04) == "0.040"
 
 
 @pytest.mark.parametrize("seconds", [0.04, 1, 9.5, 60, 600, 7200, 90_000])

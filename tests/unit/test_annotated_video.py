@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from emostream.services.capture.files.video import describe, file_pictures
-from emostream.services.cli.results import annotated
-from emostream.services.cli.results.annotated import write_annotated
+from emostream.services.cli.results.video import annotated
+from emostream.services.cli.results.video.annotated import write_annotated
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.annotate import annotate

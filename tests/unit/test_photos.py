@@ -16,8 +16,8 @@ from emostream import Recognizer
 from emostream.models import weights
 from emostream.models.labels import LABELS
 from emostream.services.capture.demo.scene import Demo
-from emostream.services.cli.results import photos_page
-from emostream.services.cli.results.photos import PhotoSummary, analyse_photos, photo_names
+from emostream.services.cli.results.photos.analysis import PhotoSummary, analyze_photos, photo_names
+from emostream.services.cli.results.photos.page import MOST_CARDS, photo_card, write_page
 from emostream.shared.colors import COLORS
 from emostream.shared.errors import RecordingError
 
@@ -59,7 +59,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def summary(album: Path, out: Path, recognizer: Recognizer) -> PhotoSummary:
-    return analyse_photos(photos(album), out, recognizer)
+    return analyze_photos(photos(album), out, recognizer)
 
 
 def write(path: Path, picture: np.ndarray) -> None:
@@ -114,7 +114,7 @@ def test_the_same_photos_give_the_same_bytes_in_any_order(
     album: Path, out: Path, summary: PhotoSummary, recognizer: Recognizer, tmp_path: Path
 ) -> None:
     again = [*reversed(photos(album)), album / "b" / ".." / "a" / "10.jpg"]
-    analyse_photos(again, tmp_path, recognizer, formats=["csv"])
+    analyze_photos(again, tmp_path, recognizer, formats=["csv"])
     assert (tmp_path / "photos.csv").read_bytes() == (out / "photos.csv").read_bytes()
     assert not (tmp_path / "photos.parquet").exists()
 
@@ -170,10 +170,10 @@ def test_the_page_shows_every_photo_and_needs_nothing_from_outside(
 def test_a_page_of_many_photos_has_the_first_and_says_so(
     recognizer: Recognizer, tmp_path: Path
 ) -> None:
-    card = photos_page.card("wall.png", "annotated/wall.png", WALL, [])
-    photos_page.write(tmp_path, [card] * (photos_page.MOST_CARDS + 5), {}, recognizer)
+    card = photo_card("wall.png", "annotated/wall.png", WALL, [])
+    write_page(tmp_path, [card] * (MOST_CARDS + 5), {}, recognizer)
     page = (tmp_path / "photos.html").read_text("utf-8")
-    assert page.count("<article") == photos_page.MOST_CARDS
+    assert page.count("<article") == MOST_CARDS
     assert "<h1>1,005 photos</h1>" in page and "the first 1,000 photos" in page
 
 
@@ -213,7 +213,7 @@ def test_unreadable_photos_are_told_in_one_line_each(
     paths = [tmp_path / "cut.png", tmp_path / "text.tif", tmp_path / "gone.jpg"]
     told: list[tuple[int, int]] = []
     with caplog.at_level(logging.WARNING, "emostream"):
-        summary = analyse_photos(
+        summary = analyze_photos(
             paths, tmp_path, recognizer, tell=lambda done, of: told.append((done, of))
         )
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
@@ -244,7 +244,7 @@ def test_a_name_that_is_no_text_is_written_as_some(recognizer: Recognizer, tmp_p
         write(path, WALL)
     except OSError:
         pytest.skip("this file system wants UTF-8")
-    analyse_photos([path], tmp_path, recognizer)
+    analyze_photos([path], tmp_path, recognizer)
     assert [row["photo"] for row in rows(tmp_path)] == ["caf�.png"]
 
 
@@ -253,6 +253,6 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(
 ) -> None:
     (tmp_path / "annotated").write_text("in the way")
     with pytest.raises(RecordingError, match="annotated") as caught:
-        analyse_photos([album / "b" / "wall.bmp"], tmp_path, recognizer)
+        analyze_photos([album / "b" / "wall.bmp"], tmp_path, recognizer)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "photos.csv").exists()

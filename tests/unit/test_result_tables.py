@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from emostream.models.labels import LABELS
-from emostream.services.cli.results import files
-from emostream.services.cli.results.files import fresh_folder
-from emostream.services.cli.results.tables import Summary, write_tables
+from emostream.services.cli.results.folder import fresh_folder
+from emostream.services.cli.results.tables import files
+from emostream.services.cli.results.tables.recording import TableSummary, write_tables
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.errors import RecordingError
@@ -76,7 +76,7 @@ def add(archive: ArchiveWriter, *headers: Emotion | Event) -> None:
     archive.commit()
 
 
-def tables(path: Path, folder: str = "out", **options: Any) -> tuple[Path, Summary]:
+def tables(path: Path, folder: str = "out", **options: Any) -> tuple[Path, TableSummary]:
     """Write the tables of all runs into a new folder."""
     out = fresh_folder(path.parent, folder)
     with ArchiveReader(path) as reader:

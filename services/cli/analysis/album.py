@@ -10,8 +10,8 @@ from emostream.services.cli.analysis.job import BROKEN, UNREADABLE
 from emostream.services.cli.analysis.record import NAME, versions
 from emostream.services.cli.analysis.settings import as_table
 from emostream.services.cli.analysis.view import View
-from emostream.services.cli.results.files import fresh_folder
-from emostream.services.cli.results.photos import analyse_photos
+from emostream.services.cli.results.folder import fresh_folder
+from emostream.services.cli.results.photos.analysis import analyze_photos
 from emostream.services.recognition.recognizer import Recognizer
 from emostream.shared.config import Config
 
@@ -26,7 +26,7 @@ def analyse_album(paths: Sequence[Path], config: Config, out: Path, view: View) 
     recognizer = _recognizer(config)
     folder = fresh_folder(out, FOLDER)
     view.start(FOLDER, "photos", len(paths))
-    found = analyse_photos(paths, folder, recognizer, tell=lambda done, of: view.done(done))
+    found = analyze_photos(paths, folder, recognizer, tell=lambda done, of: view.done(done))
     facts = {**asdict(found), "config": as_table(config), "versions": versions()}
     text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
     (folder / NAME).write_text(text, "utf-8")

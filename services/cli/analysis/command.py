@@ -8,8 +8,10 @@ from emostream.services.cli.analysis.album import analyse_album
 from emostream.services.cli.analysis.job import Job, Wishes
 from emostream.services.cli.analysis.view import view
 from emostream.services.cli.processes.pipeline import ROOT
-from emostream.services.cli.results import report
-from emostream.services.cli.results.files import require
+from emostream.services.cli.results.report.page import (
+    require_jinja2,
+)
+from emostream.services.cli.results.tables.files import require_formats
 from emostream.shared.config import load
 from emostream.shared.errors import ConfigError
 
@@ -56,8 +58,8 @@ def run_analyze(options: argparse.Namespace) -> int:
     Returns 0, or the highest exit code of a recording: 3 where one breaks off, 1 where nothing of
     it can be read, 4 where a stage could not go on.
     """
-    require(("csv", "parquet"))
-    report.require()
+    require_formats(("csv", "parquet"))
+    require_jinja2()
     config = load(options.config, options.set)
     rate = settings.sample_rate(options.sample) if options.sample else 0.0
     found = inputs.find(options.inputs)

@@ -14,7 +14,7 @@ from emostream.services.cli.analysis.outputs import write_results
 from emostream.services.cli.analysis.record import Record
 from emostream.services.cli.analysis.run import analyse
 from emostream.services.cli.analysis.view import View
-from emostream.services.cli.results.files import fresh_folder
+from emostream.services.cli.results.folder import fresh_folder
 from emostream.shared.config import Config
 from emostream.shared.errors import ConfigError, RecordingError, SourceError
 

@@ -8,9 +8,13 @@ from emostream.services.capture.pace import Pictures
 from emostream.services.capture.readers import sampled
 from emostream.services.cli.analysis.record import NAME, Record
 from emostream.services.cli.analysis.view import View
-from emostream.services.cli.results import report
-from emostream.services.cli.results.annotated import write_annotated
-from emostream.services.cli.results.tables import write_tables
+from emostream.services.cli.results.report.page import (
+    REPORT,
+    ReportFacts,
+    write_report,
+)
+from emostream.services.cli.results.tables.recording import write_tables
+from emostream.services.cli.results.video.annotated import ANNOTATED_VIDEO, write_annotated
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.errors import SourceError
@@ -38,12 +42,12 @@ def write_results(
         files = [NAME, DATABASE, *summary.files]
         if video and run.recorded:
             view.start(name, "annotated video", run.recorded)
-            target = folder / report.ANNOTATED
+            target = folder / ANNOTATED_VIDEO
             write_annotated(
                 recording, target, reader, run, lambda done, of: view.done(done), record.sample
             )
             files.append(target.name)
-        facts = report.Facts(
+        facts = ReportFacts(
             title=name,
             model=record.model["name"],
             sha256=record.model["sha256"],
@@ -53,8 +57,8 @@ def write_results(
         )
         view.start(name, "report", None)
         pictures = _pictures(recording, record.sample)
-        report.write(folder, reader, run, facts, recording, pictures)
-        return [*files, report.NAME]
+        write_report(folder, reader, run, facts, recording, pictures)
+        return [*files, REPORT]
 
 
 def _pictures(recording: Path, sample: float) -> Pictures:

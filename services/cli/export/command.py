@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emostream.models.progress import Progress
-from emostream.services.cli.results.files import FORMATS, fresh_folder, require
-from emostream.services.cli.results.tables import Summary, write_tables
+from emostream.services.cli.results.folder import fresh_folder
+from emostream.services.cli.results.tables.files import FORMATS, require_formats
+from emostream.services.cli.results.tables.recording import TableSummary, write_tables
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
 from emostream.services.recorder.archive.schema import DATABASE
@@ -65,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_export(options: argparse.Namespace) -> int:
     """Write the tables of each stream and say what is in them."""
-    require(options.format)
+    require_formats(options.format)
     summaries = []
     with ArchiveReader(options.database) as reader:
         chosen = _chosen(reader, options.stream, options.runs)
@@ -107,7 +108,7 @@ def _known(what: str, asked: Sequence[str], there: Sequence[str]) -> None:
 
 def _export(
     reader: ArchiveReader, stream: str, runs: Sequence[Run], options: argparse.Namespace
-) -> Summary:
+) -> TableSummary:
     if not STREAM_PATTERN.fullmatch(stream):
         # It becomes a folder's name, and must not lead elsewhere.
         raise RecordingError(f"{reader.path} is damaged: it names a stream {stream!r}")
@@ -122,7 +123,7 @@ def _export(
     )
 
 
-def _line(summary: Summary) -> str:
+def _line(summary: TableSummary) -> str:
     counts = [
         f"{_number(summary.frames, 'frame')} in {_number(len(summary.runs), 'run')}",
         _number(summary.faces, "face"),

@@ -1,30 +1,9 @@
 """What a recording says of each face as a whole: its time on screen and its emotions."""
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
 
-from emostream.services.cli.results.columns import NS, Column, Kind, Row
-from emostream.services.recorder.archive.rows import ObservationRow, RecordedFrame
-
-# After so long without a frame nobody knows who is still there: the classifier's `leave_after`.
-LONGEST_HOLD: Final = NS
-
-
-def held(frames: Iterable[RecordedFrame]) -> Iterator[tuple[RecordedFrame, int]]:
-    """Yield each frame with the ns that it stands for: until the next one, LONGEST_HOLD at most.
-
-    A run's last frame stands for as long as the one before it, a single one for no time.
-    """
-    hold = 0
-    for frame, after in itertools.pairwise(itertools.chain(frames, [None])):
-        assert frame is not None
-        if after is None or after.row.run != frame.row.run:
-            yield frame, hold
-            hold = 0
-        else:
-            hold = min(max(after.row.pts - frame.row.pts, 0), LONGEST_HOLD)
-            yield frame, hold
+from emostream.services.cli.results.tables.columns import Column, Kind, Row
+from emostream.services.recorder.archive.rows import ObservationRow
 
 
 class _Mean:
@@ -46,31 +25,31 @@ class _Mean:
         return self._sum / self._count if self._count else None
 
 
-class _Track:
+class _TrackSummary:
     def __init__(self, first: ObservationRow) -> None:
         self.run = first.run
         self.first = self.last = first.pts
-        self.frames = self.held = 0
+        self.frames = self.duration = 0
         self.score = _Mean()
         self.means = [_Mean() for _ in first.smoothed]
         self._shown_frames: dict[str, int] = {}
-        self._shown_held: dict[str, int] = {}
+        self._shown_time: dict[str, int] = {}
 
-    def add(self, face: ObservationRow, hold: int) -> None:
+    def add(self, face: ObservationRow, duration: int) -> None:
         """Take a frame in which the track was seen."""
         self.last = face.pts
         self.frames += 1
-        self.held += hold
+        self.duration += duration
         self.score.add(face.score)
         for mean, value in zip(self.means, face.smoothed, strict=True):
             mean.add(value)
         self._shown_frames[face.label] = self._shown_frames.get(face.label, 0) + 1
-        self._shown_held[face.label] = self._shown_held.get(face.label, 0) + hold
+        self._shown_time[face.label] = self._shown_time.get(face.label, 0) + duration
 
     @property
     def shown(self) -> Mapping[str, float]:
         """Each shown label's share of the time; of the frames, where they stand for no time."""
-        shares = self._shown_held if self.held else self._shown_frames
+        shares = self._shown_time if self.duration else self._shown_frames
         whole = sum(shares.values())
         return {label: share / whole for label, share in shares.items()}
 
@@ -80,20 +59,20 @@ class Tracks:
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
-        self._tracks: dict[int, _Track] = {}
+        self._tracks: dict[int, _TrackSummary] = {}
 
     def __len__(self) -> int:
         return len(self._tracks)
 
-    def add(self, faces: Iterable[ObservationRow], hold: int) -> None:
-        """Add the faces of a frame that stands for `hold` ns."""
+    def add(self, faces: Iterable[ObservationRow], duration: int) -> None:
+        """Add the faces of a frame of that duration, in ns."""
         for face in faces:
             if face.track not in self._tracks:
-                self._tracks[face.track] = _Track(face)
-            self._tracks[face.track].add(face, hold)
+                self._tracks[face.track] = _TrackSummary(face)
+            self._tracks[face.track].add(face, duration)
 
     def columns(self, *, live: bool) -> list[Column]:
-        """Return the columns of the rows, those of labels with what else was shown behind."""
+        """Return the columns of the rows; other words that were shown come after the labels."""
         run = [Column("run", Kind.TEXT)] if live else []
         return [
             Column("stream", Kind.TEXT),
@@ -115,7 +94,7 @@ class Tracks:
                 stream,
                 *([track.run] if live else []),
                 number,
-                *(track.first, track.last, track.held),
+                *(track.first, track.last, track.duration),
                 *(track.frames, changes.get(number, 0)),
                 track.score.value,
                 *(mean.value for mean in track.means),
@@ -123,6 +102,6 @@ class Tracks:
             )
 
     def _shown_labels(self) -> list[str]:
-        """The model's labels, and what else a classifier had shown in place of them."""
+        """The model's labels, and what else a classifier showed instead of them."""
         others = {label for track in self._tracks.values() for label in track.shown}
         return [*self._labels, *sorted(others.difference(self._labels))]

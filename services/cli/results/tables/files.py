@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from emostream.services.cli.results.columns import NS, Column, Kind, Row
+from emostream.services.cli.results.tables.columns import NS, Column, Kind, Row
 from emostream.shared.errors import ConfigError, RecordingError
 
 if TYPE_CHECKING:
@@ -164,33 +164,9 @@ def _file(
         part.unlink(missing_ok=True)
 
 
-def require(formats: Collection[str]) -> None:
+def require_formats(formats: Collection[str]) -> None:
     """Raise ConfigError where a format needs a package that is not installed."""
     if "parquet" in formats and importlib.util.find_spec("pyarrow") is None:
         raise ConfigError(
             "Parquet needs pyarrow: pip install -e '.[analyze]', or ask for CSV alone"
         )
-
-
-def fresh_folder(parent: Path, name: str) -> Path:
-    """Make a folder `name`, or `name-2`, `-3` and so on where that is taken, and return it.
-
-    Raises RecordingError where it cannot be made.
-    """
-    number = 1
-    while True:
-        folder = parent / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError as error:
-            if not parent.is_dir():
-                raise _unmade(folder, error) from error
-            number += 1
-        except OSError as error:
-            raise _unmade(folder, error) from error
-        else:
-            return folder
-
-
-def _unmade(folder: Path, error: OSError) -> RecordingError:
-    return RecordingError(f"cannot make {folder}: {error.strerror}; name another place")

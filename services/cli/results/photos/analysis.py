@@ -11,10 +11,10 @@ from typing import Final, TypeAlias
 
 from emostream.models.backend import quiet
 from emostream.services.capture.readers import natural_order
-from emostream.services.cli.results import photos_page
-from emostream.services.cli.results.columns import Column, Kind, Row
-from emostream.services.cli.results.files import FORMATS, table
-from emostream.services.cli.results.photos_copies import write_copy
+from emostream.services.cli.results.photos.copies import write_copy
+from emostream.services.cli.results.photos.page import PAGE, PhotoCard, photo_card, write_page
+from emostream.services.cli.results.tables.columns import Column, Kind, Row
+from emostream.services.cli.results.tables.files import FORMATS, table
 from emostream.services.recognition.images import decode, read
 from emostream.services.recognition.recognizer import RecognizedFace, Recognizer
 from emostream.shared.errors import SourceError
@@ -66,7 +66,7 @@ class PhotoSummary:
     tiles: int | None
 
 
-def analyse_photos(
+def analyze_photos(
     paths: Sequence[Path],
     folder: Path,
     recognizer: Recognizer,
@@ -81,7 +81,7 @@ def analyse_photos(
     left out with a line in the log. `tell` is told after each how many are done, and of how many.
     RecordingError where a file cannot be written, ModelError where the model fails.
     """
-    photos, cards, unreadable = list[Photo](), list[photos_page.Card](), dict[str, str]()
+    photos, cards, unreadable = list[Photo](), list[PhotoCard](), dict[str, str]()
     labels, named = recognizer.model.labels, photo_names(paths)
     with table(folder, "photos", photo_columns(labels), formats) as rows:
         for done, (name, path) in enumerate(named.items(), 1):
@@ -94,11 +94,11 @@ def analyse_photos(
                 rows.add(_rows(name, faces, len(labels)))
                 copy = write_copy(folder, name, picture, faces)
                 photos.append(photo)
-                cards.append(photos_page.card(name, copy, picture, faces))
+                cards.append(photo_card(name, copy, picture, faces))
             if tell:
                 tell(done, len(named))
-    files = [*(f"photos.{form}" for form in FORMATS if form in formats), photos_page.NAME]
-    photos_page.write(folder, cards, unreadable, recognizer)
+    files = [*(f"photos.{form}" for form in FORMATS if form in formats), PAGE]
+    write_page(folder, cards, unreadable, recognizer)
     return _summary(str(folder), files, photos, unreadable, recognizer)
 
 

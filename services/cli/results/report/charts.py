@@ -10,7 +10,13 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.services.cli.results.timeline import GAP_NS, Face, Point, Span, Timelines
+from emostream.services.cli.results.report.history import (
+    GAP_NS,
+    CurvePoint,
+    FaceHistory,
+    LabelSpan,
+    RunHistory,
+)
 
 Numbers: TypeAlias = NDArray[np.float64]
 
@@ -29,7 +35,7 @@ STEPS: Final = (
 )
 
 
-def band(spans: Sequence[Span], labels: Sequence[str], length: int) -> str:
+def band(spans: Sequence[LabelSpan], labels: Sequence[str], length: int) -> str:
     """Draw which label was shown when, a path a label, over an axis of `length` ns."""
     paths = dict.fromkeys(labels, "")
     for span in spans:
@@ -42,11 +48,11 @@ def band(spans: Sequence[Span], labels: Sequence[str], length: int) -> str:
     return _svg(f"0 0 {BAND_WIDTH} 1", drawn)
 
 
-def curves(timelines: Timelines, face: Face) -> str:
+def curves(history: RunHistory, face: FaceHistory) -> str:
     """Draw the face's smoothed probabilities, stacked in the order of the labels from below."""
-    paths = [""] * len(timelines.labels)
-    for points in _unbroken(timelines, face):
-        x, tops = _outline(timelines, points)
+    paths = [""] * len(history.labels)
+    for points in _unbroken(history, face):
+        x, tops = _outline(history, points)
         for index, top in enumerate(tops.T):
             paths[index] += _area(x, top)
     # Each area reaches down to the bottom, and the next one lies over it: so no seams are seen.
@@ -56,9 +62,9 @@ def curves(timelines: Timelines, face: Face) -> str:
     return _svg(f"0 0 {CURVE_WIDTH} {CURVE_HEIGHT}", drawn)
 
 
-def percents(face: Face) -> list[list[int]]:
-    """Return for each of the face's points its index and the labels' probabilities in percent."""
-    return [[point.index, *map(round, (100 * _shares(point)).tolist())] for point in face.points]
+def percents(face: FaceHistory) -> list[list[int]]:
+    """Return each of the face's points: its interval and the labels' probabilities in percent."""
+    return [[point.interval, *map(round, (100 * _shares(point)).tolist())] for point in face.points]
 
 
 def zooms(length: int) -> list[int]:
@@ -83,28 +89,28 @@ def _ticks(length: int, most: int) -> list[float]:
     return [round(index * step, 2) for index in range(int(last / step) + 1)]
 
 
-def _unbroken(timelines: Timelines, face: Face) -> Iterator[list[Point]]:
+def _unbroken(history: RunHistory, face: FaceHistory) -> Iterator[list[CurvePoint]]:
     """Yield the face's points in groups between which it was away."""
-    points: list[Point] = []
+    points: list[CurvePoint] = []
     for point in face.points:
-        start, _ = timelines.parts[point.index]
-        if points and start - timelines.parts[points[-1].index][1] > GAP_NS:
+        start, _ = history.intervals[point.interval]
+        if points and start - history.intervals[points[-1].interval][1] > GAP_NS:
             yield points
             points = []
         points.append(point)
     yield points
 
 
-def _outline(timelines: Timelines, points: Sequence[Point]) -> tuple[NDArray[np.intp], Numbers]:
+def _outline(history: RunHistory, points: Sequence[CurvePoint]) -> tuple[NDArray[np.intp], Numbers]:
     """Return x (n + 2) and the stacked tops (n + 2, labels) of n points, in units."""
-    parts = [timelines.parts[point.index] for point in points]
-    times = [parts[0][0], *(sum(part) / 2 for part in parts), parts[-1][1]]
-    x = np.asarray(times) * (CURVE_WIDTH / timelines.length)
+    intervals = [history.intervals[point.interval] for point in points]
+    times = [intervals[0][0], *(sum(one) / 2 for one in intervals), intervals[-1][1]]
+    x = np.asarray(times) * (CURVE_WIDTH / history.length)
     tops = np.cumsum([_shares(point) for point in points], axis=1)
     return x.round().astype(np.intp), np.vstack([tops[:1], tops, tops[-1:]])
 
 
-def _shares(point: Point) -> Numbers:
+def _shares(point: CurvePoint) -> Numbers:
     """The mean probabilities, of those labels that there are."""
     total = point.sums.sum()
     return point.sums / total if total > 0 else point.sums

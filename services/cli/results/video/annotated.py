@@ -18,7 +18,7 @@ from emostream.services.capture.files.video import Description, describe, file_p
 from emostream.services.capture.pace import Pictures, Timeline
 from emostream.services.capture.picture import Picture
 from emostream.services.capture.readers import sampled
-from emostream.services.cli.results.soundtrack import Soundtrack, soundtrack
+from emostream.services.cli.results.video.soundtrack import Soundtrack, soundtrack
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import ObservationRow, Run
 from emostream.services.recorder.encoding import FILE_ENCODERS, VideoTrack, best_encoder
@@ -29,6 +29,7 @@ from emostream.shared.pixels import Image
 
 Tell: TypeAlias = Callable[[int, int], None]
 
+ANNOTATED_VIDEO: Final = "annotated.mp4"
 # How many pictures are decoded ahead of the one that is drawn on.
 AHEAD: Final = 4
 # Players on the web can seek before they have the whole file.
@@ -53,19 +54,22 @@ def write_annotated(
     pictures = _ahead(_readable(sampled(file_pictures(str(video), lambda line: None), sample)))
     part = target.with_name(f".{target.name}.part")
     try:
-        with contextlib.closing(pictures), _film(part, target, video, description) as film:
+        with (
+            contextlib.closing(pictures),
+            _annotated_video(part, target, video, description) as output,
+        ):
             for image, pts in _drawn(islice(pictures, total), reader, run):
-                film.add(image, pts)
+                output.add(image, pts)
                 done += 1
                 tell(done, total)
-            film.finish(whole=run.frames == total)
+            output.finish(whole=run.frames == total)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
     return done
 
 
-class _Film:
+class _AnnotatedVideo:
     """The file that is being written."""
 
     def __init__(
@@ -88,7 +92,9 @@ class _Film:
 
 
 @contextlib.contextmanager
-def _film(part: Path, target: Path, video: Path, what: Description) -> Iterator[_Film]:
+def _annotated_video(
+    part: Path, target: Path, video: Path, what: Description
+) -> Iterator[_AnnotatedVideo]:
     encoder = best_encoder()
     try:
         with av.open(part, "w", format="mp4", options=CONTAINER) as container:
@@ -97,7 +103,7 @@ def _film(part: Path, target: Path, video: Path, what: Description) -> Iterator[
                 aspect=what.pixel_aspect,
             )  # fmt: skip
             with soundtrack(video, container, what.start) as sound:
-                yield _Film(container, track, sound, what)
+                yield _AnnotatedVideo(container, track, sound, what)
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RecordingError(

@@ -10,21 +10,20 @@ from urllib.parse import quote
 import cv2
 import numpy as np
 
-from emostream.services.cli.results.report_text import percent, place
-from emostream.services.cli.results.thumbnails import data_url
+from emostream.services.cli.results.page_text import css_percent, data_url, percent
 from emostream.services.recognition.recognizer import RecognizedFace, Recognizer
 from emostream.shared.colors import colors, ink
 from emostream.shared.errors import RecordingError
 from emostream.shared.pixels import Image
 
-NAME: Final = "photos.html"
-TEMPLATE: Final = Path(__file__).with_name("templates") / NAME
+PAGE: Final = "photos.html"
+TEMPLATE: Final = Path(__file__).with_name("templates") / PAGE
 SIDE: Final = 400  # pixels of a small picture's longer side
 MOST_CARDS: Final = 1000  # of about 20 kB each
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class FaceBox:
     """A face on the page; left, top, width and height are shares of the picture's, 0 to 1."""
 
     number: int
@@ -37,35 +36,35 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class PhotoCard:
     """A photo on the page: the path of its annotated copy, its small picture, and its faces."""
 
     name: str
     copy: str
     url: str
-    faces: list[Shown]
+    faces: list[FaceBox]
 
 
-def card(name: str, copy: str, picture: Image, faces: Sequence[RecognizedFace]) -> Card:
+def photo_card(name: str, copy: str, picture: Image, faces: Sequence[RecognizedFace]) -> PhotoCard:
     """Return what the page shows of a photo; `copy` is the path of its annotated copy."""
     height, width = picture.shape[:2]
-    return Card(
+    return PhotoCard(
         name=name,
         copy=quote(copy),
         url=data_url(_small(picture)),
-        faces=[_shown(number, face, width, height) for number, face in enumerate(faces, 1)],
+        faces=[_face_box(number, face, width, height) for number, face in enumerate(faces, 1)],
     )
 
 
-def write(
-    folder: Path, cards: Sequence[Card], unreadable: Mapping[str, str], recognizer: Recognizer
+def write_page(
+    folder: Path, cards: Sequence[PhotoCard], unreadable: Mapping[str, str], recognizer: Recognizer
 ) -> None:
     """Write the page into the folder; RecordingError where it cannot be written.
 
     `unreadable` maps the names of photos that are left out to why. The page has the first
     MOST_CARDS photos.
     """
-    path = folder / NAME
+    path = folder / PAGE
     html = _html(cards, unreadable, recognizer)
     try:
         path.write_text(html, "utf-8")
@@ -73,11 +72,11 @@ def write(
         raise RecordingError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _html(cards: Sequence[Card], unreadable: Mapping[str, str], recognizer: Recognizer) -> str:
+def _html(cards: Sequence[PhotoCard], unreadable: Mapping[str, str], recognizer: Recognizer) -> str:
     # Imported here, so that the tables alone need none of it.
     from emostream.shared.pages import templates
 
-    pages = templates(TEMPLATE.parent, percent=percent, place=place)
+    pages = templates(TEMPLATE.parent, percent=percent, css_percent=css_percent)
     given = colors(recognizer.model.labels)
     count = Counter(face.label for card in cards for face in card.faces)
     return pages.get_template(TEMPLATE.name).render(
@@ -99,8 +98,8 @@ def _small(picture: Image) -> Image:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _shown(number: int, face: RecognizedFace, width: int, height: int) -> Shown:
+def _face_box(number: int, face: RecognizedFace, width: int, height: int) -> FaceBox:
     x, y, across, down = face.box
     left, right = (min(max(at / width, 0.0), 1.0) for at in (x, x + across))
     top, bottom = (min(max(at / height, 0.0), 1.0) for at in (y, y + down))
-    return Shown(number, face.label, face.confidence, left, top, right - left, bottom - top)
+    return FaceBox(number, face.label, face.confidence, left, top, right - left, bottom - top)

@@ -1,7 +1,14 @@
-"""How times and shares are written on the page of an analysis."""
+"""How times, shares and pictures are written into the pages of results."""
 
+import base64
 import math
 from typing import Final
+
+import cv2
+
+from emostream.shared.pixels import Image
+
+QUALITY: Final = 80
 
 
 def clock(seconds: float) -> str:
@@ -32,8 +39,8 @@ def percent(share: float) -> str:
     return "<1%" if 0 < share < 0.005 else f"{100 * share:.0f}%"
 
 
-def place(share: float) -> str:
-    """Write a place on an axis, 0 to 1, for CSS."""
+def css_percent(share: float) -> str:
+    """Write a position or a length, as a share from 0 to 1, for CSS."""
     return f"{100 * share:.3f}%"
 
 
@@ -42,4 +49,10 @@ def seek(seconds: float) -> str:
     return f"{math.ceil(seconds * 1000 - 1e-6) / 1000:.3f}"
 
 
-FILTERS: Final = (clock, short_clock, lasting, percent, place, seek)
+def data_url(image: Image) -> str:
+    """Return a picture, uint8 (height, width, 3) BGR, as the data URL of a JPEG."""
+    _, code = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
+    return f"data:image/jpeg;base64,{base64.b64encode(code.tobytes()).decode()}"
+
+
+FILTERS: Final = (clock, short_clock, lasting, percent, css_percent, seek)

@@ -10,15 +10,22 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from emostream.services.capture.pace import Pictures
-from emostream.services.cli.results import report_faces, report_text, report_view
-from emostream.services.cli.results.timeline import Face, Timelines, collect
-from emostream.services.cli.results.timeline_charts import NS, axis, percents, zooms
+from emostream.services.cli.results.page_text import FILTERS
+from emostream.services.cli.results.report.charts import NS, axis, percents, zooms
+from emostream.services.cli.results.report.faces import (
+    face_section,
+    face_summary,
+    face_thumbnails,
+    longest,
+)
+from emostream.services.cli.results.report.history import FaceHistory, RunHistory, run_history
+from emostream.services.cli.results.report.overview import label_styles, report_events
+from emostream.services.cli.results.video.annotated import ANNOTATED_VIDEO
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
 from emostream.shared.errors import ConfigError, RecordingError
 
-NAME: Final = "report.html"
-ANNOTATED: Final = "annotated.mp4"
+REPORT: Final = "report.html"
 MOST_EVENTS: Final = 4000
 # The models that the page's words about models/CARD.md are true of.
 CARDS: Final = ("alexnet-fer",)
@@ -26,7 +33,7 @@ TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
 @dataclass(frozen=True)
-class Facts:
+class ReportFacts:
     """What the page says and no row does.
 
     `title` is the file's name, `sha256` that of the model, `version` that of this program. `broken`
@@ -42,7 +49,7 @@ class Facts:
     sampled: str = ""
 
 
-def require() -> None:
+def require_jinja2() -> None:
     """Raise ConfigError, which says what to install, where a package for the page is missing."""
     if importlib.util.find_spec("jinja2") is None:
         raise ConfigError(
@@ -51,11 +58,11 @@ def require() -> None:
         )
 
 
-def write(
+def write_report(
     folder: Path,
     reader: ArchiveReader,
     run: Run,
-    facts: Facts,
+    facts: ReportFacts,
     video: Path | None = None,
     pictures: Pictures | None = None,
 ) -> Path:
@@ -63,18 +70,18 @@ def write(
 
     The faces are cut out of `pictures`, picture n of which is frame n; without them they have none.
     The page plays annotated.mp4 where it lies in the folder already, or else `video`, the file that
-    was analysed. Raises RecordingError where the session cannot be read or the page not be written.
+    was analyzed. Raises RecordingError where the database cannot be read or the page not written.
     """
-    timelines = collect(reader, run)
+    history = run_history(reader, run)
     page = {
-        **_of_run(timelines, reader, run),
-        **_of_faces(timelines, pictures),
+        **_of_run(history, reader, run),
+        **_of_faces(history, pictures),
         **_of_video(folder, video),
         "facts": facts,
         "broken": (facts.broken or run.error).rstrip("."),
         "card": facts.model in CARDS,
     }
-    path = folder / NAME
+    path = folder / REPORT
     try:
         path.write_text(_html(page), "utf-8")
     except OSError as error:
@@ -84,51 +91,51 @@ def write(
     return path
 
 
-def _of_run(timelines: Timelines, reader: ArchiveReader, run: Run) -> dict[str, Any]:
+def _of_run(history: RunHistory, reader: ArchiveReader, run: Run) -> dict[str, Any]:
     """What the page says of the run as a whole."""
     events = islice(reader.event_rows(run), MOST_EVENTS)
     return {
         "run": run,
-        "timelines": timelines,
-        "length": timelines.length / NS,
+        "history": history,
+        "length": history.length / NS,
         # A single picture has no time in which anything happens.
-        "still": timelines.frames == 1,
-        "events": report_view.happened(timelines, [*events]),
-        "axis": axis(timelines.length),
-        "zooms": zooms(timelines.length),
+        "still": history.frames == 1,
+        "events": report_events(history, [*events]),
+        "axis": axis(history.length),
+        "zooms": zooms(history.length),
     }
 
 
-def _of_faces(timelines: Timelines, pictures: Pictures | None) -> dict[str, Any]:
+def _of_faces(history: RunHistory, pictures: Pictures | None) -> dict[str, Any]:
     """What the page says of each face."""
-    faces, others = report_faces.longest(timelines)
-    labels = report_view.labels(timelines)
-    urls = report_faces.cutouts(faces, pictures)
+    faces, others = longest(history)
+    labels = label_styles(history)
+    urls = face_thumbnails(faces, pictures)
     return {
         "labels": labels,
         "index": {label.name: index for index, label in enumerate(labels)},
-        "faces": [report_faces.shown(timelines, face, labels, urls) for face in faces],
-        "others": [report_faces.summary(face, labels) for face in others],
+        "faces": [face_section(history, face, labels, urls) for face in faces],
+        "others": [face_summary(face, labels) for face in others],
         "pictures": len(urls),
         "moments": sum(len(face.spans) for face in faces) if pictures else 0,
-        "data": _data(timelines, faces),
+        "data": _data(history, faces),
     }
 
 
-def _data(timelines: Timelines, faces: Sequence[Face]) -> dict[str, Any]:
+def _data(history: RunHistory, faces: Sequence[FaceHistory]) -> dict[str, Any]:
     """The curves for the page's script, which says what is under the pointer."""
     return {
-        "length": timelines.length / NS,
-        "labels": timelines.labels,
-        "parts": [round(start / NS, 3) for start, _ in timelines.parts],
+        "length": history.length / NS,
+        "labels": history.labels,
+        "parts": [round(start / NS, 3) for start, _ in history.intervals],
         "faces": {face.number: percents(face) for face in faces},
     }
 
 
 def _of_video(folder: Path, video: Path | None) -> dict[str, str]:
     """The address and the name of what the page plays, empty where there is nothing."""
-    if (folder / ANNOTATED).is_file():
-        return {"video": ANNOTATED, "video_name": ANNOTATED}
+    if (folder / ANNOTATED_VIDEO).is_file():
+        return {"video": ANNOTATED_VIDEO, "video_name": ANNOTATED_VIDEO}
     if video is None or not video.is_file():
         return {"video": "", "video_name": ""}
     path = os.path.relpath(video.resolve(), folder.resolve())
@@ -139,6 +146,6 @@ def _html(page: dict[str, Any]) -> str:
     # Imported here, so that tables alone need none of it.
     from emostream.shared.pages import templates
 
-    pages = templates(TEMPLATES, **{write.__name__: write for write in report_text.FILTERS})
+    pages = templates(TEMPLATES, **{filter.__name__: filter for filter in FILTERS})
     pages.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    return pages.get_template(NAME).render(page)
+    return pages.get_template(REPORT).render(page)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from emostream.services.cli.results.columns import Column, Kind, Row
-from emostream.services.cli.results.files import FORMATS, table
-from emostream.services.cli.results.tracks import Tracks, held
+from emostream.services.cli.results.frame_times import with_durations
+from emostream.services.cli.results.tables.columns import Column, Kind, Row
+from emostream.services.cli.results.tables.files import FORMATS, table
+from emostream.services.cli.results.tables.tracks import Tracks
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import EventRow, FrameRow, RecordedFrame, Run
 
@@ -33,7 +34,7 @@ COUNTED: Final = ("frames", "faces", "empty", "partial", "degraded", "pruned")
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class TableSummary:
     """What was written of a stream into `folder`.
 
     `runs` maps each run to why it broke off, "" where it did not. Of the `frames`, `empty` are
@@ -64,7 +65,7 @@ def write_tables(
     formats: Collection[str] = tuple(FORMATS),
     live: bool = False,
     tell: Tell | None = None,
-) -> Summary:
+) -> TableSummary:
     """Write `observations`, in each of the formats, `events.csv` and `tracks.csv`.
 
     `runs` are one or more of one stream, `folder` is there. `live` names the run, and the time of
@@ -75,9 +76,9 @@ def write_tables(
     counts, changes = Counter[str](), Counter[int]()
     columns = observation_columns(reader.labels, live=live)
     with table(folder, "observations", columns, formats) as observations:
-        for frame, hold in _told(held(reader.recorded_frames(*runs)), tell):
+        for frame, duration in _with_progress(with_durations(reader.recorded_frames(*runs)), tell):
             observations.add(_observations(stream, frame, len(reader.labels), live=live))
-            tracks.add(frame.faces, hold)
+            tracks.add(frame.faces, duration)
             _count(counts, frame)
     with table(folder, "events", event_columns(live=live)) as events:
         for event in reader.event_rows(*runs):
@@ -85,7 +86,7 @@ def write_tables(
             changes[event.track] += event.kind == "change"
     with table(folder, "tracks", tracks.columns(live=live)) as summed:
         summed.add(tracks.rows(stream, changes, live=live))
-    return Summary(
+    return TableSummary(
         stream=stream,
         folder=str(folder),
         files=[*(f"observations.{form}" for form in FORMATS if form in formats), *SMALL],
@@ -116,7 +117,7 @@ def _head(*, live: bool) -> list[Column]:
     return [Column("stream", Kind.TEXT), *place]
 
 
-def _place(stream: str, row: FrameRow | EventRow, *, live: bool) -> Row:
+def _frame_columns(stream: str, row: FrameRow | EventRow, *, live: bool) -> Row:
     if live:
         return stream, row.run, row.seq, row.pts, row.t
     return stream, row.seq, row.pts
@@ -124,7 +125,7 @@ def _place(stream: str, row: FrameRow | EventRow, *, live: bool) -> Row:
 
 def _observations(stream: str, frame: RecordedFrame, labels: int, *, live: bool) -> Iterator[Row]:
     """Yield a row a face; one with nothing behind the state where there is none."""
-    place = (*_place(stream, frame.row, live=live), frame.state)
+    place = (*_frame_columns(stream, frame.row, live=live), frame.state)
     if not frame.faces:
         yield (*place, *[None] * (len(FACE) + 2 * labels))
     for face in frame.faces:
@@ -134,11 +135,11 @@ def _observations(stream: str, frame: RecordedFrame, labels: int, *, live: bool)
 
 def _event(stream: str, event: EventRow, *, live: bool) -> Row:
     what = (event.kind, event.label, event.previous, event.confidence, event.since)
-    return (*_place(stream, event, live=live), event.track, *what)
+    return (*_frame_columns(stream, event, live=live), event.track, *what)
 
 
 def _count(counts: Counter[str], frame: RecordedFrame) -> None:
-    """Add a frame to the numbers that a Summary names."""
+    """Add a frame to the numbers that a TableSummary names."""
     counts["frames"] += 1
     counts["faces"] += len(frame.faces)
     if frame.state != "whole":
@@ -147,7 +148,7 @@ def _count(counts: Counter[str], frame: RecordedFrame) -> None:
         counts["empty"] += 1
 
 
-def _told(
+def _with_progress(
     frames: Iterator[tuple[RecordedFrame, int]], tell: Tell | None
 ) -> Iterator[tuple[RecordedFrame, int]]:
     done = 0

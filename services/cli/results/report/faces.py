@@ -1,14 +1,14 @@
-"""The faces on the page of an analysis: their shares of time, their timelines and pictures."""
+"""The faces on the page of an analysis: their shares of time, their timelines and thumbnails."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from emostream.services.capture.pace import Pictures
-from emostream.services.cli.results.report_view import Label
-from emostream.services.cli.results.thumbnails import Moment, choose, cut
-from emostream.services.cli.results.timeline import Face, Timelines
-from emostream.services.cli.results.timeline_charts import NS, band, curves, zooms
+from emostream.services.cli.results.report.charts import NS, band, curves, zooms
+from emostream.services.cli.results.report.history import FaceHistory, LabelSpan, RunHistory
+from emostream.services.cli.results.report.overview import LabelStyle
+from emostream.services.cli.results.report.thumbnails import pick_spans, thumbnails
 
 MOST_FACES: Final = 20  # that have a timeline
 MOST_PICTURES: Final = 400  # in all
@@ -18,7 +18,7 @@ NAME_SHARE: Final = 0.05
 
 
 @dataclass(frozen=True)
-class Share:
+class LabelShare:
     """The share of a face's time, and the s, for which it was shown with a label."""
 
     label: str
@@ -27,8 +27,8 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture at its place on the axis, 0 to 1; `held` is the s that the label was then shown."""
+class Thumbnail:
+    """A face at its place on the axis, 0 to 1; `held` is the s that the label was then shown."""
 
     at: float
     seconds: float
@@ -38,7 +38,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Name:
+class SpanName:
     """A label's name on the band: where it begins and how wide its span is, 0 to 1 of the axis."""
 
     left: float
@@ -47,14 +47,14 @@ class Name:
 
 
 @dataclass(frozen=True)
-class Summary:
+class FaceSummary:
     """A face in short: the label shown for longest, when it came and how long it was there, s."""
 
     number: int
     most: str
     first: float
     seconds: float
-    shares: list[Share]
+    shares: list[LabelShare]
 
     @property
     def top(self) -> float:
@@ -63,27 +63,27 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Shown(Summary):
+class FaceSection(FaceSummary):
     """A face with its timeline; `means` are its mean probabilities."""
 
-    means: list[Share]
+    means: list[LabelShare]
     band: str
     curves: str
-    names: list[Name]
-    pictures: list[Picture] = field(default_factory=list)
+    names: list[SpanName]
+    pictures: list[Thumbnail] = field(default_factory=list)
 
 
-def longest(timelines: Timelines) -> tuple[list[Face], list[Face]]:
+def longest(history: RunHistory) -> tuple[list[FaceHistory], list[FaceHistory]]:
     """Return the faces that were there for longest, and the others, each by number."""
-    ranked = sorted(timelines.faces.values(), key=lambda face: (-face.seen, face.number))
+    ranked = sorted(history.faces.values(), key=lambda face: (-face.seen, face.number))
     parts = ranked[:MOST_FACES], ranked[MOST_FACES:]
     first, rest = (sorted(part, key=lambda face: face.number) for part in parts)
     return first, rest
 
 
-def summary(face: Face, known: Sequence[Label]) -> Summary:
+def face_summary(face: FaceHistory, known: Sequence[LabelStyle]) -> FaceSummary:
     """Return a face in short."""
-    return Summary(
+    return FaceSummary(
         number=face.number,
         most=face.most,
         first=face.spans[0].start / NS,
@@ -92,60 +92,66 @@ def summary(face: Face, known: Sequence[Label]) -> Summary:
     )
 
 
-def shown(
-    timelines: Timelines, face: Face, known: Sequence[Label], urls: Mapping[tuple[int, int], str]
-) -> Shown:
+def face_section(
+    history: RunHistory,
+    face: FaceHistory,
+    known: Sequence[LabelStyle],
+    urls: Mapping[tuple[int, int], str],
+) -> FaceSection:
     """Return a face with its timeline; `urls` are pictures by face and frame."""
     names = [label.name for label in known]
-    means = zip(timelines.labels, face.mean.tolist(), strict=True)
-    return Shown(
-        **vars(summary(face, known)),
-        means=[Share(label, mean, 0) for label, mean in means],
-        band=band(face.spans, names, timelines.length),
-        curves=curves(timelines, face),
-        names=_names(timelines, face),
-        pictures=_pictures(timelines, face, urls),
+    means = zip(history.labels, face.mean.tolist(), strict=True)
+    return FaceSection(
+        **vars(face_summary(face, known)),
+        means=[LabelShare(label, mean, 0) for label, mean in means],
+        band=band(face.spans, names, history.length),
+        curves=curves(history, face),
+        names=_names(history, face),
+        pictures=_pictures(history, face, urls),
     )
 
 
-def cutouts(faces: Sequence[Face], source: Pictures | None) -> dict[tuple[int, int], str]:
+def face_thumbnails(
+    faces: Sequence[FaceHistory], source: Pictures | None
+) -> dict[tuple[int, int], str]:
     """Return pictures of the faces by face and frame, after one pass over the source."""
     if source is None:
         return {}
     most = min(MOST_OF_A_FACE, MOST_PICTURES // max(1, len(faces)))
-    return cut(source, [moment for face in faces for moment in choose(_moments(face), most)])
+    spans = [span for face in faces for span in pick_spans(_with_boxes(face), most)]
+    return thumbnails(source, spans)
 
 
-def _shares(face: Face, known: Sequence[Label]) -> list[Share]:
+def _shares(face: FaceHistory, known: Sequence[LabelStyle]) -> list[LabelShare]:
     """The labels shown, in their order; of a still picture, which has no time, what is probable."""
     if not face.seen:
         means = zip(known, face.mean.tolist(), strict=False)
-        return [Share(label.name, mean, 0.0) for label, mean in means if mean]
+        return [LabelShare(label.name, mean, 0.0) for label, mean in means if mean]
     return [
-        Share(label.name, face.shown[label.name] / face.seen, face.shown[label.name] / NS)
+        LabelShare(label.name, face.shown[label.name] / face.seen, face.shown[label.name] / NS)
         for label in known
         if label.name in face.shown
     ]
 
 
-def _names(timelines: Timelines, face: Face) -> list[Name]:
-    length = timelines.length
+def _names(history: RunHistory, face: FaceHistory) -> list[SpanName]:
+    length = history.length
     least = NAME_SHARE * length / zooms(length)[-1]
     return [
-        Name(span.start / length, (span.end - span.start) / length, span.label)
+        SpanName(span.start / length, span.length / length, span.label)
         for span in face.spans
-        if span.end - span.start >= least
+        if span.length >= least
     ]
 
 
 def _pictures(
-    timelines: Timelines, face: Face, urls: Mapping[tuple[int, int], str]
-) -> list[Picture]:
+    history: RunHistory, face: FaceHistory, urls: Mapping[tuple[int, int], str]
+) -> list[Thumbnail]:
     return [
-        Picture(
-            at=span.start / timelines.length,
+        Thumbnail(
+            at=span.start / history.length,
             seconds=span.start / NS,
-            held=(span.end - span.start) / NS,
+            held=span.length / NS,
             label=span.label,
             url=urls[face.number, span.seq],
         )
@@ -154,10 +160,6 @@ def _pictures(
     ]
 
 
-def _moments(face: Face) -> list[Moment]:
-    return [
-        Moment(face.number, span.seq, span.box, span.end - span.start)
-        for span in face.spans
-        # SQLite has no NaN: a side of a box may be None.
-        if all(number is not None for number in span.box)
-    ]
+def _with_boxes(face: FaceHistory) -> list[LabelSpan]:
+    # SQLite has no NaN: a side of a box may be None.
+    return [span for span in face.spans if all(side is not None for side in span.box)]

@@ -1,0 +1,1 @@
+"""The results of photos: a table, annotated copies and a page."""

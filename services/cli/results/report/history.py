@@ -1,0 +1,135 @@
+"""What each face of a run showed and when: spans of one label, shares of time, thinned curves."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emostream.services.cli.results.frame_times import LONGEST_DURATION, with_durations
+from emostream.services.recorder.archive.reader import ArchiveReader
+from emostream.services.recorder.archive.rows import ObservationRow, RecordedFrame, Run
+from emostream.shared.messages import Box
+
+Values: TypeAlias = NDArray[np.float64]
+
+MOST_POINTS: Final = 1000  # of a curve
+# A face that was not seen for longer leaves a gap.
+GAP_NS: Final = LONGEST_DURATION
+
+
+@dataclass(slots=True)
+class LabelSpan:
+    """A time over which a face was shown with one label.
+
+    `start` and `end` are ns after the first frame; `seq` and `box` are those of its first frame.
+    """
+
+    face: int
+    label: str
+    start: int
+    end: int
+    seq: int
+    box: Box
+
+    @property
+    def length(self) -> int:
+        """How long it lasted, in ns."""
+        return self.end - self.start
+
+
+@dataclass(slots=True)
+class CurvePoint:
+    """The sum of a face's smoothed probabilities (labels,) over its frames in one interval.
+
+    `interval` is its index in RunHistory.intervals.
+    """
+
+    interval: int
+    sums: Values
+
+
+@dataclass(slots=True)
+class FaceHistory:
+    """One face of the run.
+
+    `seen` is the ns that it was found for, `shown` how many of them with each label.
+    """
+
+    number: int
+    frames: int = 0
+    seen: int = 0
+    shown: dict[str, int] = field(default_factory=dict)
+    spans: list[LabelSpan] = field(default_factory=list)
+    points: list[CurvePoint] = field(default_factory=list)
+
+    @property
+    def most(self) -> str:
+        """The label that was shown for longest."""
+        return max(self.shown, key=self.shown.__getitem__)
+
+    @property
+    def mean(self) -> Values:
+        """The mean of the smoothed probabilities (labels,) over the face's frames."""
+        total: Values = np.sum([point.sums for point in self.points], axis=0)
+        return total / self.frames
+
+    def add(self, one: ObservationRow, start: int, duration: int, interval: int) -> None:
+        """Add what was seen at `start`, ns after the first frame, in a frame of `duration` ns."""
+        self.frames += 1
+        self.seen += duration
+        self.shown[one.label] = self.shown.get(one.label, 0) + duration
+        end, last = start + duration, self.spans[-1] if self.spans else None
+        if last is not None and last.label == one.label and start - last.end <= GAP_NS:
+            last.end = end
+        else:
+            self.spans.append(LabelSpan(self.number, one.label, start, end, one.seq, one.box))
+        if not self.points or self.points[-1].interval != interval:
+            self.points.append(CurvePoint(interval, np.zeros(len(one.smoothed))))
+        # A label that the model of that moment does not have was not shown.
+        self.points[-1].sums += [value or 0.0 for value in one.smoothed]
+
+
+@dataclass(slots=True)
+class RunHistory:
+    """All faces of a run, on one axis of `length` ns after the first frame.
+
+    `thinned` frames each make one point of the curves, and `intervals` are the start and end of
+    these. Of the `frames`, `empty` show no face for certain and `incomplete` lack an answer.
+    """
+
+    labels: tuple[str, ...]
+    thinned: int
+    first: int = 0
+    length: int = 1
+    frames: int = 0
+    empty: int = 0
+    incomplete: int = 0
+    faces: dict[int, FaceHistory] = field(default_factory=dict)
+    intervals: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, frame: RecordedFrame, duration: int) -> None:
+        """Add a frame, which stands for `duration` ns, with its faces."""
+        if not self.frames:
+            self.first = frame.row.pts
+        start = frame.row.pts - self.first
+        # A single picture has no length, but an axis needs some.
+        self.length = max(1, start + duration)
+        interval = self.frames // self.thinned
+        since = self.intervals.pop()[0] if interval < len(self.intervals) else start
+        self.intervals.append((since, self.length))
+        self.frames += 1
+        self.incomplete += frame.state != "whole"
+        self.empty += frame.state == "whole" and not frame.faces
+        for one in frame.faces:
+            face = self.faces.setdefault(one.track, FaceHistory(one.track))
+            face.add(one, start, duration, interval)
+
+
+def run_history(reader: ArchiveReader, run: Run) -> RunHistory:
+    """Return a run's history, read once, frame by frame; memory grows with the spans alone."""
+    history = RunHistory(reader.labels, max(1, math.ceil(run.recorded / MOST_POINTS)))
+    for frame, duration in with_durations(reader.recorded_frames(run)):
+        history.add(frame, duration)
+    return history

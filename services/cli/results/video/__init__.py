@@ -1,0 +1,1 @@
+"""The annotated video of an analysis, with the sound of its source."""
