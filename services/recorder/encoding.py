@@ -1,7 +1,7 @@
 """Encoding pictures as the video track of a file, each at its real time."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final
 
@@ -37,14 +37,14 @@ BT601, LIMITED_RANGE = 6, 1
 SQUARE: Final = Fraction(1)
 
 
-def best_encoder(encoders: Sequence[str] = tuple(ENCODERS)) -> str:
-    """Return the first of the encoders that this FFmpeg has; RecordingError where it has none."""
-    for name in encoders:
+def best_encoder() -> str:
+    """Return the first of the ENCODERS that this FFmpeg has; RecordingError where it has none."""
+    for name in ENCODERS:
         with contextlib.suppress(UnknownCodecError):
             av.Codec(name, "w")
             return name
     raise RecordingError(
-        f"this PyAV has no video encoder ({', '.join(encoders)}): install PyAV's own wheel, "
+        f"this PyAV has no video encoder ({', '.join(ENCODERS)}): install PyAV's own wheel, "
         "or set recorder.video = false"
     )
 

@@ -20,9 +20,7 @@ class StreamRecording:
     when the file has `max_bytes` or spans 10 minutes.
     """
 
-    def __init__(
-        self, folder: Path, encoder: str = "libx264", max_bytes: int = MAX_FILE_BYTES
-    ) -> None:
+    def __init__(self, folder: Path, encoder: str, max_bytes: int = MAX_FILE_BYTES) -> None:
         self._folder = folder
         self._encoder = encoder
         self._max_bytes = max_bytes

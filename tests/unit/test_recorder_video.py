@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from emostream.services.recorder import encoding
 from emostream.services.recorder.archive.video_files import VideoFileName
 from emostream.services.recorder.encoding import ENCODERS, best_encoder
 from emostream.services.recorder.stream_recording import StreamRecording
@@ -207,8 +208,10 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, encoder: str, small_disk
     file.close()
 
 
-def test_a_missing_encoder_falls_back_to_another() -> None:
-    assert best_encoder(["x264-that-nobody-built", "mpeg4"]) == "mpeg4"
+def test_a_missing_encoder_falls_back_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
     assert best_encoder() in ENCODERS
+    monkeypatch.setattr(encoding, "ENCODERS", {"x264-that-nobody-built": {}, "mpeg4": {}})
+    assert best_encoder() == "mpeg4"
+    monkeypatch.setattr(encoding, "ENCODERS", {"x264-that-nobody-built": {}})
     with pytest.raises(RecordingError, match="no video encoder"):
-        best_encoder(["x264-that-nobody-built"])
+        best_encoder()

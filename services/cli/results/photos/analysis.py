@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -13,7 +13,7 @@ from emostream.models.backend import quiet
 from emostream.services.capture.readers import natural_order
 from emostream.services.cli.results.photos.copies import write_copy
 from emostream.services.cli.results.photos.page import PAGE, PhotoCard, photo_card, write_page
-from emostream.services.cli.results.tables.columns import Column, Kind, Row
+from emostream.services.cli.results.tables.columns import FACE, Column, Kind, Row
 from emostream.services.cli.results.tables.files import FORMATS, table
 from emostream.services.recognition.images import decode, read
 from emostream.services.recognition.recognizer import RecognizedFace, Recognizer
@@ -22,14 +22,7 @@ from emostream.shared.pixels import Image
 
 Tell: TypeAlias = Callable[[int, int], None]
 
-FACE: Final = (
-    Column("photo", Kind.TEXT),
-    Column("face", Kind.COUNT),
-    *(Column(name, Kind.PIXELS) for name in ("x", "y", "width", "height")),
-    Column("detection_score", Kind.SHARE),
-    Column("label", Kind.TEXT),
-    Column("confidence", Kind.SHARE),
-)
+PHOTO_FACE: Final = (Column("photo", Kind.TEXT), Column("face", Kind.COUNT), *FACE)
 log = logging.getLogger("emostream")
 
 
@@ -71,10 +64,9 @@ def analyze_photos(
     folder: Path,
     recognizer: Recognizer,
     *,
-    formats: Collection[str] = tuple(FORMATS),
     tell: Tell | None = None,
 ) -> PhotoSummary:
-    """Write `photos` in each of the formats, `photos.html`, and the copies in `annotated/`.
+    """Write `photos.csv`, `photos.parquet`, `photos.html`, and the copies in `annotated/`.
 
     `folder` is there. The rows are in natural order of the photos' names (2 before 10), the faces
     of a photo from left to right, whatever the order of `paths`. A photo that cannot be read is
@@ -83,7 +75,7 @@ def analyze_photos(
     """
     photos, cards, unreadable = list[Photo](), list[PhotoCard](), dict[str, str]()
     labels, named = recognizer.model.labels, photo_names(paths)
-    with table(folder, "photos", photo_columns(labels), formats) as rows:
+    with table(folder, "photos", _columns(labels), FORMATS) as rows:
         for done, (name, path) in enumerate(named.items(), 1):
             try:
                 photo, picture, faces = _look(name, path, recognizer)
@@ -97,7 +89,7 @@ def analyze_photos(
                 cards.append(photo_card(name, copy, picture, faces))
             if tell:
                 tell(done, len(named))
-    files = [*(f"photos.{form}" for form in FORMATS if form in formats), PAGE]
+    files = [*(f"photos.{form}" for form in FORMATS), PAGE]
     write_page(folder, cards, unreadable, recognizer)
     return _summary(str(folder), files, photos, unreadable, recognizer)
 
@@ -118,9 +110,9 @@ def photo_names(paths: Sequence[Path]) -> dict[str, Path]:
     return dict(sorted(named.items(), key=lambda item: (natural_order(item[0]), item[0])))
 
 
-def photo_columns(labels: Sequence[str]) -> list[Column]:
+def _columns(labels: Sequence[str]) -> list[Column]:
     """Return the columns of the table."""
-    return [*FACE, *(Column(f"p_{label}", Kind.SHARE) for label in labels)]
+    return [*PHOTO_FACE, *(Column(f"p_{label}", Kind.SHARE) for label in labels)]
 
 
 def _text(name: str | Path) -> str:
@@ -144,7 +136,7 @@ def _look(
 def _rows(name: str, faces: Sequence[RecognizedFace], labels: int) -> Iterator[Row]:
     """Yield a row a face; one with nothing behind the name where there is none."""
     if not faces:
-        yield (name, *[None] * (len(FACE) - 1 + labels))
+        yield (name, *[None] * (len(PHOTO_FACE) - 1 + labels))
     for number, face in enumerate(faces, 1):
         found = (number, *face.box, face.score, face.label, face.confidence)
         yield (name, *found, *face.probabilities.values())

@@ -58,3 +58,11 @@ _TEXTS: Final[dict[Kind, Callable[[Any], str]]] = {
     Kind.PIXELS: "{:.3f}".format,
     Kind.SHARE: "{:.6f}".format,
 }
+
+# A face as each table has it: its box, how sure the detector was, and what it shows.
+FACE: Final = (
+    *(Column(name, Kind.PIXELS) for name in ("x", "y", "width", "height")),
+    Column("detection_score", Kind.SHARE),
+    Column("label", Kind.TEXT),
+    Column("confidence", Kind.SHARE),
+)

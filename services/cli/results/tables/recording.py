@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from emostream.services.cli.results.frame_times import with_durations
-from emostream.services.cli.results.tables.columns import Column, Kind, Row
+from emostream.services.cli.results.tables.columns import FACE, Column, Kind, Row
 from emostream.services.cli.results.tables.files import FORMATS, table
 from emostream.services.cli.results.tables.tracks import Tracks
 from emostream.services.recorder.archive.reader import ArchiveReader
@@ -16,13 +16,7 @@ from emostream.services.recorder.archive.rows import EventRow, FrameRow, Recorde
 Tell: TypeAlias = Callable[[int], None]
 
 TELL_EVERY: Final = 500
-FACE: Final = (
-    Column("track", Kind.COUNT),
-    *(Column(name, Kind.PIXELS) for name in ("x", "y", "width", "height")),
-    Column("detection_score", Kind.SHARE),
-    Column("label", Kind.TEXT),
-    Column("confidence", Kind.SHARE),
-)
+TRACKED_FACE: Final = (Column("track", Kind.COUNT), *FACE)
 EVENT: Final = (
     Column("track", Kind.COUNT),
     *(Column(name, Kind.TEXT) for name in ("kind", "label", "previous")),
@@ -74,13 +68,13 @@ def write_tables(
     """
     stream, tracks = runs[0].stream, Tracks(reader.labels)
     counts, changes = Counter[str](), Counter[int]()
-    columns = observation_columns(reader.labels, live=live)
+    columns = _observation_columns(reader.labels, live=live)
     with table(folder, "observations", columns, formats) as observations:
         for frame, duration in _with_progress(with_durations(reader.recorded_frames(*runs)), tell):
             observations.add(_observations(stream, frame, len(reader.labels), live=live))
             tracks.add(frame.faces, duration)
             _count(counts, frame)
-    with table(folder, "events", event_columns(live=live)) as events:
+    with table(folder, "events", _event_columns(live=live)) as events:
         for event in reader.event_rows(*runs):
             events.add([_event(stream, event, live=live)])
             changes[event.track] += event.kind == "change"
@@ -98,14 +92,14 @@ def write_tables(
     )
 
 
-def observation_columns(labels: Sequence[str], *, live: bool) -> list[Column]:
+def _observation_columns(labels: Sequence[str], *, live: bool) -> list[Column]:
     """Return the columns of the table with a row a face a frame."""
     shares = [f"{kind}_{label}" for kind in ("p", "smoothed") for label in labels]
     state = Column("state", Kind.TEXT)
-    return [*_head(live=live), state, *FACE, *(Column(name, Kind.SHARE) for name in shares)]
+    return [*_head(live=live), state, *TRACKED_FACE, *(Column(name, Kind.SHARE) for name in shares)]
 
 
-def event_columns(*, live: bool) -> list[Column]:
+def _event_columns(*, live: bool) -> list[Column]:
     """Return the columns of the table of events."""
     return [*_head(live=live), *EVENT]
 
@@ -127,7 +121,7 @@ def _observations(stream: str, frame: RecordedFrame, labels: int, *, live: bool)
     """Yield a row a face; one with nothing behind the state where there is none."""
     place = (*_frame_columns(stream, frame.row, live=live), frame.state)
     if not frame.faces:
-        yield (*place, *[None] * (len(FACE) + 2 * labels))
+        yield (*place, *[None] * (len(TRACKED_FACE) + 2 * labels))
     for face in frame.faces:
         found = (face.track, *face.box, face.score, face.label, face.confidence)
         yield (*place, *found, *face.probabilities, *face.smoothed)
