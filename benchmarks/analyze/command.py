@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.analyze.runs import Clip, analyze, finish, steady
-from benchmarks.analyze.view import Cost, Run, Speed, ratios, show
+from benchmarks.analyze.view import Cost, Speed, Turn, ratios, show
 from emostream.services.cli.analysis.record import StageUse
 from emostream.services.cli.options import positive
 from emostream.services.cli.processes.stages import STAGES
@@ -77,9 +77,9 @@ def run(options: argparse.Namespace, commands: Commands | None = None) -> int:
             for _ in range(options.turns)
         ]
     if options.as_json:
-        told = {"clip": msgspec.to_builtins(clips[1]), "cores": os.cpu_count()}
-        told |= {"ratios": ratios(turns), "turns": [asdict(turn) for turn in turns]}
-        print(json.dumps(told, indent=2))
+        result = {"clip": msgspec.to_builtins(clips[1]), "cores": os.cpu_count()}
+        result |= {"ratios": ratios(turns), "turns": [asdict(turn) for turn in turns]}
+        print(json.dumps(result, indent=2))
     else:
         show(turns, clips[1].shows)
     return 0
@@ -101,9 +101,9 @@ def measure(
     folder: Path,
     video: bool,
     advance: Callable[[], object],
-) -> Run:
+) -> Turn:
     """Measure each program once, and call `advance` after each."""
-    figures = Run(original(commands.original, clips[1]))
+    figures = Turn(original(commands.original, clips[1]))
     advance()
     figures = replace(figures, plain=analysis(commands.analyze, clips, folder, video=False))
     advance()

@@ -42,7 +42,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Run:
+class Turn:
     """One turn: the programs measured in it."""
 
     original: Speed
@@ -56,12 +56,12 @@ class Run:
         return {name: speed for name, speed in every.items() if speed is not None}
 
 
-def ratios(turns: Sequence[Run]) -> dict[str, list[float]]:
+def ratios(turns: Sequence[Turn]) -> dict[str, list[float]]:
     """Return how many times the original's frames/s `analyze` reached in each turn."""
     return {name: _values(turns, name, _times_original) for name in _analyses(turns)}
 
 
-def show(turns: Sequence[Run], shows: str) -> None:
+def show(turns: Sequence[Turn], shows: str) -> None:
     """Print the speeds, and for each way of `analyze` where a frame's time goes."""
     console = Console()
     console.print(_speeds(turns, shows))
@@ -71,12 +71,12 @@ def show(turns: Sequence[Run], shows: str) -> None:
         console.print(limits, highlight=False)
 
 
-def _analyses(turns: Sequence[Run]) -> list[str]:
+def _analyses(turns: Sequence[Turn]) -> list[str]:
     return [name for name in NEEDED if name in turns[0].speeds]
 
 
 def _values(
-    turns: Sequence[Run], name: str, figure: Callable[[Speed, Speed], float]
+    turns: Sequence[Turn], name: str, figure: Callable[[Speed, Speed], float]
 ) -> list[float]:
     """Return a figure of each turn, from the program's speed and the original's."""
     return [figure(turn.speeds[name], turn.original) for turn in turns]
@@ -86,7 +86,7 @@ def _times_original(speed: Speed, original: Speed) -> float:
     return speed.frames_per_second / original.frames_per_second
 
 
-def _speeds(turns: Sequence[Run], shows: str) -> Table:
+def _speeds(turns: Sequence[Turn], shows: str) -> Table:
     table = Table(
         title=f"emostream bench analyze: 1280 x 720 with {shows}; {os.cpu_count()} cores, "
         f"median of {len(turns)} turns (lowest to highest)"
@@ -95,16 +95,16 @@ def _speeds(turns: Sequence[Run], shows: str) -> Table:
     for name in ("frames/s", "faces", "MB", "times original", "needed"):
         table.add_column(name, justify="right")
     for name in turns[0].speeds:
-        cells = [_told(_values(turns, name, lambda speed, _: speed.frames_per_second))]
+        cells = [_median_and_range(_values(turns, name, lambda speed, _: speed.frames_per_second))]
         cells.append(f"{statistics.median(_values(turns, name, lambda one, _: one.faces)):.2f}")
         cells.append(f"{statistics.median(_values(turns, name, lambda one, _: one.peak_mb)):.0f}")
         if name in NEEDED:
-            cells += [_told(_values(turns, name, _times_original)), str(NEEDED[name])]
+            cells += [_median_and_range(_values(turns, name, _times_original)), str(NEEDED[name])]
         table.add_row(NAMES[name], *cells)
     return table
 
 
-def _told(values: Sequence[float]) -> str:
+def _median_and_range(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
@@ -120,8 +120,8 @@ def _costs(speeds: Sequence[Speed], title: str) -> tuple[Table, str]:
     for stage, cost in costs.items():
         step, alone = f"{cost.step_ms:.1f}", f"{1e3 / max(cost.step_ms, 1e-3):.0f}"
         # A stage that ends before it is asked tells no steps.
-        told = (step, alone) if cost.step_ms > 0 else ("-", "-")
-        table.add_row(stage, f"{cost.cpu_ms:.1f}", *told)
+        shown = (step, alone) if cost.step_ms > 0 else ("-", "-")
+        table.add_row(stage, f"{cost.cpu_ms:.1f}", *shown)
     after = statistics.median(one.after_ms for one in speeds)
     table.add_row("files at the end", "-", f"{after:.1f}", "-")
     return table, _limits(costs, statistics.median(one.frames_per_second for one in speeds))
