@@ -40,8 +40,8 @@ class LosslessRecorder:
     """Writes each frame with its events in one transaction, in order, and confirms it then.
 
     A frame is written when the answers of all its parts are there. What comes again and was
-    written is ignored, also after a restart: the database says how far it came. `bad` is told of
-    what cannot be stored. Raises RecordingError where nothing can be written.
+    written is ignored, also after a restart: the database says how far it came. `bad` is called
+    with the error of what cannot be stored. Raises RecordingError where nothing can be written.
     """
 
     topics = ("emotion/", "event/")

@@ -30,8 +30,9 @@ RETENTION_AGAIN: Final = 0.5
 class RecorderStage:
     """Records every observation and event, and video of the streams that `video` records.
 
-    Results are recorded however late they come. `bad` is told of what cannot be decoded, stored or
-    obeyed. Times are s on the steady `clock`. Raises RecordingError where nothing can be written.
+    Results are recorded however late they come. `bad` is called with the error of what cannot be
+    decoded, stored or obeyed. Times are s on the steady `clock`. Raises RecordingError where
+    nothing can be written.
     """
 
     def __init__(

@@ -24,8 +24,8 @@ class VideoRecorder:
     """Writes the frames of the streams that are switched on, blurred where `blur` says so.
 
     `make` gives a stream's recording, `recorded` says which streams have one. Frames wait up to
-    `wait` s for their results. `bad` is told of a picture that cannot be decoded. Times are s on a
-    steady clock. Raises RecordingError where nothing can be written.
+    `wait` s for their results. `bad` is called with the error of a picture that cannot be decoded.
+    Times are s on a steady clock. Raises RecordingError where nothing can be written.
     """
 
     def __init__(

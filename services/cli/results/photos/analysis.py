@@ -70,7 +70,8 @@ def analyze_photos(
 
     `folder` is there. The rows are in natural order of the photos' names (2 before 10), the faces
     of a photo from left to right, whatever the order of `paths`. A photo that cannot be read is
-    left out with a line in the log. `tell` is told after each how many are done, and of how many.
+    left out with a line in the log. `tell` is called after each
+    with how many are done, and of how many.
     RecordingError where a file cannot be written, ModelError where the model fails.
     """
     photos, cards, unreadable = list[Photo](), list[PhotoCard](), dict[str, str]()

@@ -63,8 +63,8 @@ def write_tables(
     """Write `observations`, in each of the formats, `events.csv` and `tracks.csv`.
 
     `runs` are one or more of one stream, `folder` is there. `live` names the run, and the time of
-    capture, in each row. `tell` is told now and then how many frames are done. Raises
-    RecordingError where the database cannot be read or a file cannot be written.
+    capture, in each row. `tell` is called now and then with the number of frames done.
+    Raises RecordingError where the database cannot be read or a file cannot be written.
     """
     stream, tracks = runs[0].stream, Tracks(reader.labels)
     counts, changes = Counter[str](), Counter[int]()
