@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from emostream.shared.bus import Receiver
-from emostream.shared.metrics import Gaps
+from emostream.shared.gaps import Gaps
 
 
 class Inlet:

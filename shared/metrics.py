@@ -3,7 +3,7 @@
 import json
 import socketserver
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -18,7 +18,7 @@ from prometheus_client import (
 
 from emostream.shared.errors import BusError
 from emostream.shared.health import Health
-from emostream.shared.messages import Emotion, Faces, Message, frame_part
+from emostream.shared.messages import Emotion, Faces, Message
 
 SECONDS = (
     *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.0225, 0.025),
@@ -101,47 +101,6 @@ class StageMetrics:
     def bad(self, reason: str) -> None:
         """Count a message that breaks the wire format."""
         self._bad.labels(self._stage, reason).inc()
-
-
-class Gaps:
-    """Finds what never arrived, by the publishers' count of what they sent."""
-
-    def __init__(
-        self, late: Callable[[Message, int], None], lost: Callable[[Message, int], None]
-    ) -> None:
-        """Tell `late` what was sent before the first message here, `lost` what is missing since.
-
-        Both are told at the first message of each topic and part, also of nothing.
-        """
-        self._late = late
-        self._lost = lost
-        self._next: dict[tuple[str, int], int] = {}
-        self._rejoined: set[tuple[str, int]] = set()
-
-    def follow(self, before: Collection[str], topics: Collection[str]) -> None:
-        """Note that `topics` are heard from now on, in place of `before`.
-
-        Of those that were not heard for a time, what was sent meanwhile is late and not lost.
-        """
-        for key in list(self._next):
-            if key[0].startswith(tuple(topics)) and not key[0].startswith(tuple(before)):
-                self._rejoined.add(key)
-
-    def see(self, message: Message) -> None:
-        """Look at a message as it arrives."""
-        part = frame_part(message.header)
-        if part is None:
-            return
-        key, sent = (message.topic, part), message.header.sent
-        expected = self._next.get(key)
-        self._next[key] = sent + 1
-        if expected is None:
-            self._late(message, sent)
-            self._lost(message, 0)
-        elif missing := sent - expected if sent >= expected else sent:
-            # A count below the expected one is that of a publisher which was started again.
-            (self._late if key in self._rejoined else self._lost)(message, missing)
-        self._rejoined.discard(key)
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):

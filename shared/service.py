@@ -16,11 +16,12 @@ from emostream.shared.addresses import check_exposure, shifted_port
 from emostream.shared.bus import Bus, Publisher, Receiver, Subscription
 from emostream.shared.config import Config
 from emostream.shared.errors import EmostreamError, MessageError
+from emostream.shared.gaps import Gaps
 from emostream.shared.health import Health
 from emostream.shared.inbox import Inbox, LiveInbox
 from emostream.shared.inlet import Inlet
 from emostream.shared.messages import AnyHeader, Message, stamped
-from emostream.shared.metrics import Gaps, MetricsServer, StageMetrics
+from emostream.shared.metrics import MetricsServer, StageMetrics
 from emostream.shared.parent import follow_parent
 from emostream.shared.readiness import ReadinessLog
 from emostream.shared.replay_sequence import Sequence

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator
 import pytest
 
 from emostream.shared.bus import Bus, Publisher, Receiver, Subscription
+from emostream.shared.gaps import Gaps
 from emostream.shared.inbox import FullInbox
 from emostream.shared.inlet import Inlet
 from emostream.shared.messages import Frame, Message
-from emostream.shared.metrics import Gaps
 
 
 def frame(stream: str) -> Message:

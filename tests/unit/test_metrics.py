@@ -12,8 +12,9 @@ from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.retention import Limits, Retention
+from emostream.shared.gaps import Gaps
 from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
-from emostream.shared.metrics import Gaps, StageMetrics
+from emostream.shared.metrics import StageMetrics
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from emostream.shared.errors import BusError
+from emostream.shared.gaps import Gaps
 from emostream.shared.health import BEAT_WITHIN, Health
 from emostream.shared.messages import Emotion, Frame, Message, stamped
-from emostream.shared.metrics import Gaps, MetricsServer, StageMetrics
+from emostream.shared.metrics import MetricsServer, StageMetrics
 
 
 class Clock:
