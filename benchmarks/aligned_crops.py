@@ -19,10 +19,10 @@ from emostream.models.alignment import align
 from emostream.models.data import FOLDER, SIDE, read
 from emostream.models.evaluation.gap import NEAR, distances
 from emostream.models.evaluation.scenes import background, paste
-from emostream.models.progress import Progress
 from emostream.services.detector.backends import Backend, create
 from emostream.services.detector.detection import FaceDetector, as_boxes
 from emostream.shared.pixels import Image
+from emostream.shared.progress import ProgressBar
 
 WINDOW = 720  # pixels: a tile of a 1280 x 720 frame
 SMALLEST, LARGEST = 80, 300
@@ -73,10 +73,10 @@ def main() -> None:
     detector = create(backend)
     faces = read("Training", arguments.data).images[: arguments.faces]
     crops = faces.copy()
-    progress = Progress("faces", len(faces))
-    for index, (face, room) in enumerate(zip(faces, rooms(random), strict=False)):
-        crops[index] = aligned(face, room, detector, random)
-        progress.show(index + 1, "cut out")
+    with ProgressBar("cutting out", len(faces), "faces") as bar:
+        for index, (face, room) in enumerate(zip(faces, rooms(random), strict=False)):
+            crops[index] = aligned(face, room, detector, random)
+            bar.update(index + 1)
     found = float((crops != faces).any(axis=(1, 2)).mean())
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(arguments.out, images=crops)

@@ -13,7 +13,6 @@ which PublicTest's were drawn.
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +23,12 @@ from numpy.typing import NDArray
 
 from emostream.models import LABELS, Classifier, data, load
 from emostream.models.evaluation.scenes import Style
-from emostream.models.progress import Progress
 from emostream.services.classifier.baseline import Baseline, neutral_of
 from emostream.services.classifier.smoothing import NS
 from emostream.services.cli.evaluation.scenes import DEFAULTS, Finder, find
 from emostream.services.detector.backends import create
 from emostream.shared.label_synonyms import meaning
+from emostream.shared.progress import ProgressBar
 
 Floats = NDArray[np.float64]
 
@@ -167,8 +166,8 @@ def cut_out(
     """Draw each face into a scene; return crops (N, 64, 64) of those found, and their labels."""
     usual = DEFAULTS["blazeface"]
     finder = Finder(create("blazeface"), usual.tiles, usual.score)
-    bar = Progress("scenes", len(faces), sys.stderr)
-    found = find(faces, finder, Style(), seed, lambda done, _: bar.show(done, "faces"))
+    with ProgressBar("scenes", unit="faces") as bar:
+        found = find(faces, finder, Style(), seed, bar.update)
     return found.aligned, true[found.indices]
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import psutil
 
-from emostream.models.progress import Progress
 from emostream.services.capture.demo.scene import Demo
 from emostream.services.recorder.video_file import VideoFile
+from emostream.shared.progress import ProgressBar
 
 SCENES = 400  # pictures of the demo that are drawn; the recording repeats them
 EVERY = 2.0  # seconds between two looks at the memory
@@ -25,11 +25,10 @@ def film(path: Path, frames: int, fps: float) -> Path:
     """Write a film of 320 x 180 pixels with three faces, and return its path."""
     demo = Demo(320, 180)
     pictures = [demo.frame(5 * n) for n in range(SCENES)]
-    bar = Progress("film", frames, sys.stderr)
-    with VideoFile(path, 320, 180) as writer:
+    with ProgressBar("film", frames, "frames") as bar, VideoFile(path, 320, 180) as writer:
         for n in range(frames):
             writer.write(pictures[n % SCENES], round(n * 1e9 / fps))
-            bar.show(n + 1, "frames")
+            bar.update(n + 1)
     return path
 
 

@@ -24,11 +24,11 @@ from emostream.models.evaluation.gap import NEAR, distances
 from emostream.models.evaluation.judge import predict
 from emostream.models.evaluation.scenes import scenes
 from emostream.models.evaluation.scores import gap
-from emostream.models.progress import Progress
 from emostream.services.detector.backends import DEFAULTS, create
 from emostream.services.detector.detection import Detection, FaceDetector, as_boxes
 from emostream.services.detector.tiling import Window, around, search, tiles
 from emostream.shared.pixels import Image
+from emostream.shared.progress import ProgressBar
 
 Look = tuple[Detection, float]  # and the side of the window that it was seen in
 SAME_SIZE = 1.5  # boxes that differ more show different parts of a face
@@ -84,29 +84,30 @@ class Cut:
 
 def cut_out(detector: FaceDetector, faces: Image, count: int) -> Cut:
     """Draw the faces into scenes, find them, and cut each out in every way."""
-    cut, drawn, progress = Cut(), 0, Progress("faces", len(faces))
-    for scene in scenes(faces):
-        found = looks(detector, scene.picture, count)
-        for index, square in zip(scene.indices, scene.faces.tolist(), strict=True):
-            seen = near(found, square)
-            best = max((one for one, _ in seen), key=lambda one: one.score, default=None)
-            if best is None or best.score < DEFAULTS["blazeface"].score:
-                continue
-            cut.indices.append(int(index))
-            started = time.thread_time()
-            again = second(detector, scene.picture, best)
-            cut.seconds += time.thread_time() - started
-            ways = {
-                "best score": best,
-                "closest look": min(seen, key=lambda look: (look[1], -look[0].score))[0],
-                "weighed mean": mean(seen, best),
-                "second look": again,
-                "box alone": Detection(best.box, best.score),
-            }
-            for name, way in ways.items():
-                cut.crops.setdefault(name, []).append(align(scene.picture, [way])[0])
-        drawn += len(scene.faces)
-        progress.show(drawn, "drawn")
+    cut, drawn = Cut(), 0
+    with ProgressBar("drawing", len(faces), "faces") as bar:
+        for scene in scenes(faces):
+            found = looks(detector, scene.picture, count)
+            for index, square in zip(scene.indices, scene.faces.tolist(), strict=True):
+                seen = near(found, square)
+                best = max((one for one, _ in seen), key=lambda one: one.score, default=None)
+                if best is None or best.score < DEFAULTS["blazeface"].score:
+                    continue
+                cut.indices.append(int(index))
+                started = time.thread_time()
+                again = second(detector, scene.picture, best)
+                cut.seconds += time.thread_time() - started
+                ways = {
+                    "best score": best,
+                    "closest look": min(seen, key=lambda look: (look[1], -look[0].score))[0],
+                    "weighed mean": mean(seen, best),
+                    "second look": again,
+                    "box alone": Detection(best.box, best.score),
+                }
+                for name, way in ways.items():
+                    cut.crops.setdefault(name, []).append(align(scene.picture, [way])[0])
+            drawn += len(scene.faces)
+            bar.update(drawn)
     return cut
 
 

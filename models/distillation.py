@@ -12,8 +12,8 @@ from emostream.models.alexnet import HEADS
 from emostream.models.augment import Targets
 from emostream.models.checkpoint import load_net
 from emostream.models.data import Bytes, Floats
-from emostream.models.progress import Progress
 from emostream.shared.errors import WeightsError
+from emostream.shared.progress import ProgressBar
 
 BATCH: Final = 256
 
@@ -60,12 +60,13 @@ def _named(outputs: Any) -> dict[str, Any]:
 def _said(net: Any, images: Bytes, title: str) -> Targets:
     """Return the mean logarithm over each face and its mirror image, by head."""
     parts: dict[str, list[Any]] = {}
-    progress = Progress(title, len(images))
-    for start in range(0, len(images), BATCH):
-        faces = images[start : start + BATCH]
-        plain, mirrored = (net(side, training=False) for side in (faces, faces[:, :, ::-1].copy()))
-        for head, given in _named(plain).items():
-            both = keras.ops.log(given + 1e-7) + keras.ops.log(_named(mirrored)[head] + 1e-7)
-            parts.setdefault(head, []).append(keras.ops.convert_to_numpy(both) / 2)
-        progress.show(start + len(faces), "faces")
+    with ProgressBar(title, len(images), "faces") as bar:
+        for start in range(0, len(images), BATCH):
+            faces = images[start : start + BATCH]
+            sides = (faces, faces[:, :, ::-1].copy())
+            plain, mirrored = (net(side, training=False) for side in sides)
+            for head, given in _named(plain).items():
+                both = keras.ops.log(given + 1e-7) + keras.ops.log(_named(mirrored)[head] + 1e-7)
+                parts.setdefault(head, []).append(keras.ops.convert_to_numpy(both) / 2)
+            bar.update(start + len(faces))
     return {head: np.concatenate(rows) for head, rows in parts.items()}

@@ -16,8 +16,8 @@ from emostream.models.batches import batches, targets
 from emostream.models.checkpoint import Row, State
 from emostream.models.data import Faces
 from emostream.models.distillation import blended, taught
-from emostream.models.progress import Progress
 from emostream.shared.errors import ModelError, WeightsError
+from emostream.shared.progress import ProgressBar
 
 
 @dataclass(frozen=True)
@@ -130,16 +130,16 @@ def run_epoch(state: State, learn: Faces, wanted: Targets, recipe: Recipe) -> fl
     losses: list[float] = []
     steps = len(learn) // recipe.batch
     optimizer = state.model.optimizer
-    progress = Progress(f"epoch {state.epochs + 1}/{recipe.epochs}", steps)
     seed_dropout(state, recipe)
     seed = (recipe.seed, state.epochs)
-    for faces, rows in batches(learn, wanted, recipe.batch, recipe.mixup, seed):
-        done = (state.epochs + len(losses) / steps) / recipe.epochs
-        optimizer.learning_rate.assign(rate(recipe, done))
-        logs = state.model.train_on_batch(faces, rows, return_dict=True)
-        losses.append(float(logs["loss"]))
-        follow(state, recipe.smoothing, int(optimizer.iterations))
-        progress.show(len(losses), f"loss {np.mean(losses[-50:]):.4f}")
+    with ProgressBar(f"epoch {state.epochs + 1}/{recipe.epochs}", steps, "steps") as bar:
+        for faces, rows in batches(learn, wanted, recipe.batch, recipe.mixup, seed):
+            done = (state.epochs + len(losses) / steps) / recipe.epochs
+            optimizer.learning_rate.assign(rate(recipe, done))
+            logs = state.model.train_on_batch(faces, rows, return_dict=True)
+            losses.append(float(logs["loss"]))
+            follow(state, recipe.smoothing, int(optimizer.iterations))
+            bar.update(len(losses), note=f"loss {np.mean(losses[-50:]):.4f}")
     return float(np.mean(losses))
 
 

@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
-from rich.progress import Progress
 
 from benchmarks.analyze.runs import Clip, analyze, finish, steady
 from benchmarks.analyze.view import Cost, Speed, Turn, ratios, show
@@ -22,6 +20,7 @@ from emostream.services.cli.analysis.record import StageUse
 from emostream.services.cli.options import positive
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.errors import ConfigError, EmostreamError
+from emostream.shared.progress import ProgressBar
 
 # The original takes this many frames of the long clip: all that the clip of real faces shows.
 ORIGINAL_FRAMES = (25, 150)
@@ -67,13 +66,12 @@ def run(options: argparse.Namespace, commands: Commands | None = None) -> int:
     if short == long:
         raise ConfigError("--seconds: give two different lengths")
     folder = options.folder.resolve()
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("making the clips", total=None)
+    with ProgressBar("making the clips", 2) as bar:
         clips = make_clips(commands.clips, folder, (short, long))
-        total = options.turns * (3 if options.video else 2)
-        progress.update(task, description="measuring", total=total)
+        bar.update(2)
+    with ProgressBar("measuring", options.turns * (3 if options.video else 2), "programs") as bar:
         turns = [
-            measure(commands, clips, folder, options.video, lambda: progress.advance(task))
+            measure(commands, clips, folder, options.video, bar.advance)
             for _ in range(options.turns)
         ]
     if options.as_json:

@@ -1,13 +1,11 @@
 """`emostream analyze` around its processes: what is asked for, what is told, what is kept."""
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from emostream.models.progress import Progress
 from emostream.services.capture.pace import Pictures
 from emostream.services.capture.picture import Picture
 from emostream.services.capture.readers import sampled
@@ -129,29 +127,6 @@ def test_json_lines_say_how_far_it_is_and_how_it_ended(capsys: pytest.CaptureFix
         {"event": "progress", "name": "film.mp4", "work": "frames", "frames": 7, "of": 100},
         {"event": "end", "name": "film.mp4", "frames_analysed": 100},
     ]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_a_bar_without_a_known_end_counts_and_leaves_a_whole_line() -> None:
-    out = Terminal()
-    seconds = iter(range(100))
-    bar = Progress("film: frames", None, out, lambda: float(next(seconds)))
-    bar.show(5, "frames, 2.0/s")
-    bar.show(9, "frames, 3.0/s")
-    bar.close()
-    assert out.getvalue() == "\rfilm: frames 5 frames, 2.0/s \rfilm: frames 9 frames, 3.0/s \n"
-
-
-def test_a_bar_whose_total_was_estimated_too_low_goes_on() -> None:
-    out = Terminal()
-    seconds = iter(range(100))
-    bar = Progress("film", 10, out, lambda: float(next(seconds)))
-    bar.show(25, "frames")
-    assert out.getvalue() == f"\rfilm [{'#' * 24}] 25/10 frames, 0 s left "
 
 
 @pytest.mark.parametrize(

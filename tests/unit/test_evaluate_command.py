@@ -71,7 +71,7 @@ def test_tables_page_and_json(
     tree = json.loads(written.read_text("utf-8"))
     assert tree["facts"]["command"] == f"emostream evaluate {' '.join(words)}"
     assert tree["facts"]["faces"] == 6
-    assert "judging [" in err
+    assert "judging: 12/12 faces, " in err
 
 
 def test_json_alone_on_stdout(

@@ -5,6 +5,7 @@ import io
 import logging
 import math
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from prometheus_client import CollectorRegistry
 
 from emostream.services.cli.analysis.record import Record
 from emostream.services.cli.replay.command import add_options, replay
-from emostream.services.cli.replay.progress import Progress
 from emostream.services.cli.replay.schedule import LONGEST_PAUSE, duration, paced, scheduled
 from emostream.services.cli.replay.selection import Selection, select
+from emostream.services.cli.replay.sent import SentMessages
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.encoding import best_encoder
@@ -412,16 +413,33 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(("out", "lines"), [(Terminal(), 3), (io.StringIO(), 0)])
-def test_a_terminal_sees_each_second_how_far_it_is(out: io.StringIO, lines: int) -> None:
+@pytest.mark.parametrize("out", [Terminal(), io.StringIO()])
+def test_a_terminal_sees_how_far_it_is_and_a_log_what_was_sent(
+    tmp_path: Path,
+    out: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("emostream"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("emostream"), "handlers", [])
+    monkeypatch.setattr(sys, "stderr", out)
+    monkeypatch.setenv("TERM", "xterm")
+    path = record(tmp_path, *(emotion(n, pts=n * 1000 * MS) for n in range(4)), end(4))
+    with caplog.at_level(logging.INFO, "emostream"):
+        replayed(path)
+    assert "replayed 4 emotion, 1 end in " in caplog.text
+    if out.isatty():
+        assert "3/3 s" in out.getvalue()
+        assert "5 messages" in out.getvalue()
+    else:
+        assert not out.getvalue()
+
+
+def test_what_was_sent_is_counted_by_kind() -> None:
     clock = Clock()
-    progress = Progress(3_725 * 10**9, out, clock)
+    sent = SentMessages(clock)
     for n in range(100):
         clock.now += 0.035
-        progress.count(emotion(n))
-        progress.show(n * 35 * MS)
-    progress.close()
-    assert out.getvalue().count("\r") == lines
-    if lines:
-        assert out.getvalue().endswith("\r0:03 / 1:02:05  87 messages \n")
-    assert str(progress) == "100 emotion in 3.5 s"
+        sent.add(emotion(n))
+    assert sent.total == 100
+    assert str(sent) == "100 emotion in 3.5 s"

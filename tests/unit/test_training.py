@@ -1,7 +1,6 @@
 """Training: seeded augmentation, a resumable run, a bar that also suits a log."""
 
 import dataclasses
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 from emostream.models import alexnet, augment, backend, checkpoint, data, train
 from emostream.models.batches import VIEWED, ahead, batches, shown, targets
 from emostream.models.checkpoint import State
-from emostream.models.progress import Progress
 from emostream.services.cli import main as cli
 from emostream.shared.errors import ModelError, SourceError, WeightsError
 
@@ -220,26 +218,3 @@ def test_views_that_do_not_fit_are_one_clear_error(faces: data.Faces, tmp_path: 
     for name, reason in (("few", r"holds uint8 \(5, 48, 48\)"), ("none", "no .npz file")):
         with pytest.raises(SourceError, match=reason):
             data.with_views(faces, [tmp_path / f"{name}.npz"])
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("out", "shown"), [(io.StringIO(), ["30/100", "60/100", "90/100", "100/100"]), (Terminal(), [])]
-)
-def test_the_bar_is_redrawn_on_a_terminal_and_rare_in_a_log(
-    out: io.StringIO, shown: list[str]
-) -> None:
-    seconds = iter(range(200))
-    bar = Progress("epoch 1", 100, out, lambda: float(next(seconds)))
-    for done in range(1, 101):
-        bar.show(done, "loss 1.0")
-    lines = out.getvalue().splitlines() if shown else out.getvalue().split("\r")[1:]
-    if shown:
-        assert [line.split("] ")[1].split()[0] for line in lines] == shown
-    else:
-        assert len(lines) == 100
-    assert "0 s left" in lines[-1]

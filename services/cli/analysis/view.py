@@ -2,12 +2,11 @@
 
 import contextlib
 import json
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
-from emostream.models.progress import Progress
+from emostream.shared.progress import ProgressBar
 
 EVERY: Final = 1.0  # seconds between two JSON lines
 
@@ -39,19 +38,15 @@ class _Bars:
     """A bar a piece of work on stderr, so that stdout stays free."""
 
     def __init__(self) -> None:
-        self._bar: Progress | None = None
-        self._clock = time.monotonic
-        self._started = 0.0
+        self._bar: ProgressBar | None = None
 
     def start(self, name: str, what: str, total: int | None) -> None:
         self.close()
-        self._started = self._clock()
-        self._bar = Progress(f"{name}: {what}", total, sys.stderr)
+        self._bar = ProgressBar(f"{name}: {what}", total)
 
     def done(self, frames: int) -> None:
-        if self._bar is not None and frames:
-            rate = frames / max(self._clock() - self._started, 1e-9)
-            self._bar.show(frames, f"{rate:.1f}/s")
+        if self._bar is not None:
+            self._bar.update(frames)
 
     def end(self, name: str, line: str, facts: dict[str, Any]) -> None:
         self.close()

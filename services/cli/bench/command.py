@@ -18,7 +18,6 @@ from typing import Final
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from emostream.services.cli.options import positive
@@ -28,6 +27,7 @@ from emostream.shared.bus import Bus, Subscription
 from emostream.shared.config import load
 from emostream.shared.errors import ConfigError, EmostreamError
 from emostream.shared.messages import Emotion, Message
+from emostream.shared.progress import ProgressBar
 
 MEGABYTE = 1e6
 LIVE: Final = {
@@ -100,12 +100,11 @@ def _run_analyze(parser: argparse.ArgumentParser, options: argparse.Namespace) -
 
 def run(options: argparse.Namespace) -> int:
     """Measure, and print the medians over the runs."""
-    numbers = range(options.runs)
-    console = Console(stderr=True)
-    results = [
-        measure(options)
-        for _ in track(numbers, description="measuring", console=console, transient=True)
-    ]
+    results = []
+    with ProgressBar("measuring", options.runs, "runs") as bar:
+        for _ in range(options.runs):
+            results.append(measure(options))
+            bar.advance()
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=2))
     else:

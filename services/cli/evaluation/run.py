@@ -1,7 +1,6 @@
 """The work of `emostream evaluate`: reads the faces, judges the model, fills the report."""
 
 import argparse
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -13,15 +12,14 @@ from emostream.models.evaluation.conditions import CONDITIONS
 from emostream.models.evaluation.curves import Curves, beside, read_curves
 from emostream.models.evaluation.datasets import Dataset
 from emostream.models.evaluation.gap import Gap, measure
-from emostream.models.evaluation.judge import Tell
 from emostream.models.evaluation.judge import judge as judge_crops
 from emostream.models.evaluation.report import Facts, Report
 from emostream.models.evaluation.robustness import robustness
 from emostream.models.evaluation.scenes import Style
-from emostream.models.progress import Progress
 from emostream.services.cli.evaluation.scenes import DEFAULTS, Finder, find
 from emostream.services.cli.model_files.view import parameters
 from emostream.services.detector.backends import create
+from emostream.shared.progress import ProgressBar
 
 WORSENED = 600  # faces that are drawn for each worsened kind of scene
 
@@ -46,12 +44,12 @@ def judge(options: argparse.Namespace, classifier: Classifier, dataset: Dataset)
     # What can fail at once does so before the long work.
     curves = _curves(options, classifier)
     finder = _finder(options) if options.scenes else None
-    evaluation = judge_crops(classifier, dataset, _bar("judging"))
-    worse = (
-        robustness(classifier, dataset, options.seed, _bar("worsened"))
-        if options.robustness
-        else []
-    )
+    with ProgressBar("judging", unit="faces") as bar:
+        evaluation = judge_crops(classifier, dataset, bar.update)
+    worse = []
+    if options.robustness:
+        with ProgressBar("worsened", unit="faces") as bar:
+            worse = robustness(classifier, dataset, options.seed, bar.update)
     scenes = list(_scenes(options, finder, classifier, dataset)) if finder else []
     return Report(_facts(options, classifier, dataset), evaluation, worse, scenes, curves)
 
@@ -108,17 +106,6 @@ def _scenes(
     if options.robustness:
         styles += [(one.name, one.scene, WORSENED) for one in CONDITIONS]
     for name, style, most in styles:
-        found = find(faces[:most], finder, style, options.seed, _bar(f"scenes, {name}"))
+        with ProgressBar(f"scenes, {name}", unit="faces") as bar:
+            found = find(faces[:most], finder, style, options.seed, bar.update)
         yield measure(name, classifier, labelled, found)
-
-
-def _bar(title: str) -> Tell:
-    """Return a progress bar on stderr that learns from its first call how long it is."""
-    bars: list[Progress] = []
-
-    def tell(done: int, total: int) -> None:
-        if not bars:
-            bars.append(Progress(title, total, sys.stderr))
-        bars[0].show(done, "faces")
-
-    return tell

@@ -4,11 +4,9 @@ import argparse
 import dataclasses
 import itertools
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from emostream.models.progress import Progress
 from emostream.services.cli.results.folder import fresh_folder
 from emostream.services.cli.results.tables.files import FORMATS, require_formats
 from emostream.services.cli.results.tables.recording import TableSummary, write_tables
@@ -17,6 +15,7 @@ from emostream.services.recorder.archive.rows import Run
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.errors import ConfigError, RecordingError
 from emostream.shared.fields import STREAM_PATTERN
+from emostream.shared.progress import ProgressBar
 
 RECORDINGS = Path("recordings") / DATABASE
 FOLDER = Path("export")
@@ -112,15 +111,15 @@ def _export(
     if not STREAM_PATTERN.fullmatch(stream):
         # It becomes a folder's name, and must not lead elsewhere.
         raise RecordingError(f"{reader.path} is damaged: it names a stream {stream!r}")
-    bar = Progress(stream, sum(run.recorded for run in runs), sys.stderr)
-    return write_tables(
-        reader,
-        runs,
-        fresh_folder(options.out, stream),
-        formats=options.format,
-        live=True,
-        tell=lambda done: bar.show(done, "frames"),
-    )
+    with ProgressBar(stream, sum(run.recorded for run in runs), "frames") as bar:
+        return write_tables(
+            reader,
+            runs,
+            fresh_folder(options.out, stream),
+            formats=options.format,
+            live=True,
+            tell=bar.update,
+        )
 
 
 def _line(summary: TableSummary) -> str:

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
 from emostream.models import weights
 from emostream.models.data import FOLDER
 from emostream.services.cli.model_files import export as models_export
 from emostream.services.cli.model_files import view as models_view
 from emostream.services.detector.weights import YUNET_SHA256, YUNET_URL, fetch_yunet
+from emostream.shared.progress import ProgressBar
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -84,13 +84,7 @@ def run_verify(options: argparse.Namespace) -> int:
 
 def run_fetch(options: argparse.Namespace) -> int:
     """Download the weights and say where they are."""
-    columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(options.name, total=None)
-
-        def advance(done: int, total: int | None) -> None:
-            progress.update(task, completed=done, total=total)
-
-        path = fetch_yunet(url=options.url, sha256=options.sha256, progress=advance)
+    with ProgressBar(options.name, unit="bytes") as bar:
+        path = fetch_yunet(url=options.url, sha256=options.sha256, progress=bar.update)
     print(path)
     return 0

@@ -14,17 +14,19 @@ from typing import Final
 
 from emostream.services.cli.options import positive
 from emostream.services.cli.replay.pictures import PicturedStep, frame_message, with_pictures
-from emostream.services.cli.replay.progress import Progress
 from emostream.services.cli.replay.schedule import duration, paced, scheduled
 from emostream.services.cli.replay.selection import Selection, select
+from emostream.services.cli.replay.sent import SentMessages
 from emostream.services.cli.replay.steps import step_messages
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Bus, PatientPublisher, Publisher
 from emostream.shared.config import Config, load
 from emostream.shared.messages import Frame, Message
+from emostream.shared.progress import ProgressBar
 
 # Subscribers that run already are back within this time: they try once in 1.1 s at least.
 SETTLE: Final = 1.2
+NS: Final = 10**9
 log = logging.getLogger("emostream")
 
 
@@ -94,18 +96,29 @@ def replay(selection: Selection, send: Callable[[Message], None], speed: float) 
     """
     start = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"
     runs = {run.id: f"{start}-{number}" for number, run in enumerate(selection.runs)}
-    with ArchiveReader(selection.path) as reader, contextlib.ExitStack() as stack:
-        # It takes a look at every row, which is for nothing where nobody sees it.
-        progress = Progress(duration(reader, selection.runs) if sys.stderr.isatty() else 0)
-        stack.callback(progress.close)
+    sent = SentMessages()
+    with ArchiveReader(selection.path) as reader, _progress(reader, selection) as show:
         for at, pictured in paced(_pictured_steps(reader, selection), speed):
             stream, run = selection.name or pictured.step.run.stream, runs[pictured.step.run.id]
             for message in _messages(pictured, reader.labels, stream, run):
                 if selection.pictures or not isinstance(message.header, Frame):
                     send(message)
-                    progress.count(message)
-            progress.show(at)
-    log.info("replayed %s", progress)
+                    sent.add(message)
+            show(at, sent)
+    log.info("replayed %s", sent)
+
+
+@contextlib.contextmanager
+def _progress(
+    reader: ArchiveReader, selection: Selection
+) -> Iterator[Callable[[int, SentMessages], None]]:
+    """Give what shows the time in the session, in ns, and what was sent by then."""
+    if not sys.stderr.isatty():
+        # The duration takes a look at every row, which is for nothing where nobody watches.
+        yield lambda at, sent: None
+        return
+    with ProgressBar("replaying", duration(reader, selection.runs) // NS, "s") as bar:
+        yield lambda at, sent: bar.update(at // NS, note=f"{sent.total:,} messages")
 
 
 def _messages(

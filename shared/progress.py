@@ -1,0 +1,113 @@
+"""A progress bar on stderr: redrawn in place on a terminal, a line now and then in a log."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task
+from rich.table import Column
+from rich.text import Text
+
+LOG_INTERVAL: Final = 30.0  # seconds between two lines in a log
+REDRAW_INTERVAL: Final = 0.2  # seconds between two states of the bar on a terminal
+BAR_WIDTH: Final = 24
+
+
+class ProgressBar:
+    """Shows how much of a piece of work is done, the rate, and the time left, as a context manager.
+
+    `total` is the number of `unit`, an estimate at least; None where it is not known.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        total: int | None = None,
+        unit: str = "",
+        *,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console = console or Console(stderr=True)
+        self._clock = clock
+        self._interval = REDRAW_INTERVAL if self._console.is_interactive else LOG_INTERVAL
+        self._shown = clock()
+        # Its own thread and its capture of stdout would put results that are printed on stderr.
+        self._progress = Progress(
+            _Title(),
+            BarColumn(BAR_WIDTH),
+            _Figures(Column(no_wrap=True)),
+            console=self._console,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_time=clock,
+        )
+        self._task = self._progress.add_task(title, total=total, unit=unit, note="")
+        if self._console.is_interactive:
+            self._progress.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def update(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Note that `done` of the work is behind it, and show that where it is time to.
+
+        `total` replaces the total where it is given. `note` is shown behind the figures.
+        """
+        (task,) = self._progress.tasks
+        before = task.completed
+        self._progress.update(self._task, completed=done, total=total, note=note)
+        now, is_last = self._clock(), before < done == task.total
+        if not is_last and now - self._shown < self._interval:
+            return
+        self._shown = now
+        if self._console.is_interactive:
+            self._progress.refresh()
+        else:
+            # Not printed by rich, which would wrap it.
+            print(f"{task.description}: {figures(task)}", file=self._console.file, flush=True)
+
+    def advance(self) -> None:
+        """Note that one more is done."""
+        (task,) = self._progress.tasks
+        self.update(int(task.completed) + 1)
+
+    def close(self) -> None:
+        """End the bar's line; a bar that is not full is left on it."""
+        if self._console.is_interactive:
+            self._progress.stop()
+
+
+class _Title(ProgressColumn):
+    """The title, cut short where the terminal is too narrow for all of the line."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.description, no_wrap=True, overflow="ellipsis")
+
+
+class _Figures(ProgressColumn):
+    """What is done, the rate, the time left and the note."""
+
+    def render(self, task: Task) -> Text:
+        return Text(figures(task))
+
+
+def figures(task: Task) -> str:
+    """Return what is done, the rate since the start, the time left, and the note."""
+    unit = f" {task.fields['unit']}" if task.fields["unit"] else ""
+    parts = [f"{task.completed:,.0f}{'' if task.total is None else f'/{task.total:,.0f}'}{unit}"]
+    if task.completed and task.elapsed:
+        rate = task.completed / task.elapsed
+        parts.append(f"{rate:,.1f}/s")
+        if task.total is not None and task.completed < task.total:
+            left = round((task.total - task.completed) / rate)
+            parts.append(f"{timedelta(seconds=left)} left")
+    if note := task.fields["note"]:
+        parts.append(note)
+    return ", ".join(parts)
