@@ -3,13 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from emostream.shared.metric_names import MetricName
 from emostream.shared.scraping import Scrape
-
-GIVEN = "emostream_frames_given_total"
-TAKEN = "emostream_frames_taken_total"
-DROPPED = "emostream_frames_dropped_total"
-READY = "emostream_ready"
-LOST = "emostream_frames_lost_total"
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,7 @@ class _Path:
 
     name: str
     stages: Mapping[str, str]
-    sign: str = GIVEN
+    sign: MetricName = MetricName.FRAMES_GIVEN
 
     @property
     def end(self) -> str:
@@ -56,15 +51,19 @@ class _Path:
 PATHS = (
     _Path("emotions", {"detector": "frame", "classifier": "faces"}),
     # A recorder reads the pixels of those streams alone whose video it keeps.
-    _Path("pixels to recorder", {"recorder": "frame"}, "emostream_recorder_recording"),
+    _Path("pixels to recorder", {"recorder": "frame"}, MetricName.RECORDER_RECORDING),
     _Path("pixels to display", {"display": "frame"}),
 )
 
 
 def accounts(scrapes: Sequence[Scrape]) -> list[Account]:
     """Return an account for each stream on each path that it takes and whose stages answered."""
-    stages = {stage for scrape in scrapes for stage in scrape.values(READY, "stage")}
-    captured = {s for scrape in scrapes for s in scrape.values(GIVEN, "stream", stage="capture")}
+    stages = {stage for scrape in scrapes for stage in scrape.stages}
+    captured = {
+        stream
+        for scrape in scrapes
+        for stream in scrape.values(MetricName.FRAMES_GIVEN, "stream", stage="capture")
+    }
     return [
         _account(path, stream, scrapes)
         for path in PATHS
@@ -77,26 +76,31 @@ def _streams(path: _Path, scrapes: Sequence[Scrape]) -> set[str]:
     return {
         stream
         for scrape in scrapes
+        # The recorder's sign stands on no other stage's page.
+        if scrape.has(path.sign)
         for stream in scrape.values(path.sign, "stream")
         if scrape.total(path.sign, stream=stream) > 0
     }
 
 
 def _account(path: _Path, stream: str, scrapes: Sequence[Scrape]) -> Account:
-    def total(name: str, **labels: str) -> int:
+    def total(name: MetricName, **labels: str) -> int:
         return round(sum(scrape.total(name, stream=stream, **labels) for scrape in scrapes))
 
     dropped = {
-        (stage, reason): total(DROPPED, stage=stage, reason=reason)
+        (stage, reason): total(MetricName.FRAMES_DROPPED, stage=stage, reason=reason)
         for stage in path.stages
         for reason in sorted(_reasons(scrapes, stage, stream))
     }
-    lost = {stage: total(LOST, stage=stage, topic=topic) for stage, topic in path.stages.items()}
+    lost = {
+        stage: total(MetricName.FRAMES_LOST, stage=stage, topic=topic)
+        for stage, topic in path.stages.items()
+    }
     return Account(
         path=path.name,
         stream=stream,
-        captured=total(GIVEN, stage="capture"),
-        answered=total(GIVEN, stage=path.end),
+        captured=total(MetricName.FRAMES_GIVEN, stage="capture"),
+        answered=total(MetricName.FRAMES_GIVEN, stage=path.end),
         dropped={key: count for key, count in dropped.items() if count},
         lost={stage: count for stage, count in lost.items() if count},
     )
@@ -106,5 +110,5 @@ def _reasons(scrapes: Iterable[Scrape], stage: str, stream: str) -> set[str]:
     return {
         reason
         for scrape in scrapes
-        for reason in scrape.values(DROPPED, "reason", stage=stage, stream=stream)
+        for reason in scrape.values(MetricName.FRAMES_DROPPED, "reason", stage=stage, stream=stream)
     }

@@ -19,6 +19,7 @@ from prometheus_client import (
 from emostream.shared.errors import BusError
 from emostream.shared.health import Health
 from emostream.shared.messages import Emotion, Faces, Message
+from emostream.shared.metric_names import MetricName
 
 SECONDS = (
     *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.0225, 0.025),
@@ -42,28 +43,30 @@ class StageMetrics:
         by_stream = ("stage", "stream")
 
         def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"emostream_{name}", text, labels, registry=registry)
+            return Counter(name, text, labels, registry=registry)
 
         def gauge(name: str, text: str) -> Gauge:
-            return Gauge(f"emostream_{name}", text, ("stage",), registry=registry).labels(stage)
+            return Gauge(name, text, ("stage",), registry=registry).labels(stage)
 
         def seconds(name: str, text: str, *labels: str) -> Histogram:
-            return Histogram(f"emostream_{name}", text, labels, buckets=SECONDS, registry=registry)
+            return Histogram(name, text, labels, buckets=SECONDS, registry=registry)
 
-        self._taken = counter("frames_taken", "Frames taken to work on", *by_stream)
-        self._given = counter("frames_given", "Frames answered or shown", *by_stream)
+        self._taken = counter(MetricName.FRAMES_TAKEN, "Frames taken to work on", *by_stream)
+        self._given = counter(MetricName.FRAMES_GIVEN, "Frames answered or shown", *by_stream)
         text = "Frames that arrived and were not worked on"
-        self._dropped = counter("frames_dropped", text, *by_stream, "reason")
-        self._lost = counter("frames_lost", "Frames that never arrived", *by_stream, "topic")
+        self._dropped = counter(MetricName.FRAMES_DROPPED, text, *by_stream, "reason")
+        self._lost = counter(
+            MetricName.FRAMES_LOST, "Frames that never arrived", *by_stream, "topic"
+        )
         text = "Messages that break the wire format"
-        self._bad = counter("bad_messages", text, "stage", "reason")
-        self._faces = counter("faces", "Faces that the stage gave", *by_stream)
+        self._bad = counter(MetricName.BAD_MESSAGES, text, "stage", "reason")
+        self._faces = counter(MetricName.FACES, "Faces that the stage gave", *by_stream)
         text = "Time from capture to the end of this stage's work"
-        self._latency = seconds("latency_seconds", text, *by_stream)
+        self._latency = seconds(MetricName.LATENCY_SECONDS, text, *by_stream)
         text = "Time that one step of the stage takes"
-        self.seconds = seconds("stage_seconds", text, "stage").labels(stage)
-        self.queue_depth = gauge("queue_depth", "Messages that wait")
-        self.ready = gauge("ready", "1 when the stage is ready")
+        self.seconds = seconds(MetricName.STAGE_SECONDS, text, "stage").labels(stage)
+        self.queue_depth = gauge(MetricName.QUEUE_DEPTH, "Messages that wait")
+        self.ready = gauge(MetricName.READY, "1 when the stage is ready")
 
     def taken(self, stream: str) -> None:
         """Count a frame that the stage takes."""

@@ -7,7 +7,7 @@ import urllib.request
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import urljoin
 
@@ -15,11 +15,21 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from emostream.shared import histogram
+from emostream.shared.metric_names import MetricName
 
 TIMEOUT = 1.0
 WINDOW = 10.0
 PREFIX = "emostream_"
 COUNTERS = ("_total", "_bucket", "_count")
+# The names of the samples of a kind of metric, by what they add to its name.
+SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
+# What is read of every stage.
+REQUIRED = (
+    *(MetricName.READY, MetricName.QUEUE_DEPTH, MetricName.BAD_MESSAGES, MetricName.FACES),
+    *(MetricName.FRAMES_TAKEN, MetricName.FRAMES_GIVEN),
+    *(MetricName.FRAMES_DROPPED, MetricName.FRAMES_LOST),
+    f"{MetricName.LATENCY_SECONDS}_bucket",
+)
 # Stages are never behind a proxy that the environment names for the web.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -29,20 +39,40 @@ Samples: TypeAlias = dict[str, dict[Labels, float]]
 
 @dataclass(frozen=True)
 class Scrape:
-    """What a process said at `time` (s, on a steady clock): samples by name and labels."""
+    """What a process said at `time` (s, on a steady clock): samples by name and labels.
+
+    A metric that has no sample yet has an empty map. To ask for one that the process does not have
+    is a KeyError: a wrong name must not read as a count of 0.
+    """
 
     time: float
-    samples: Samples = field(default_factory=dict)
+    samples: Samples
+
+    @property
+    def stages(self) -> set[str]:
+        """The stages in the process."""
+        return self.values(MetricName.READY, "stage")
+
+    def has(self, name: MetricName) -> bool:
+        """Whether the process has a counter or gauge: it depends on its stage, early also on time.
+
+        ValueError for a name that no process has.
+        """
+        return MetricName(name) in self.samples
 
     def total(self, name: str, **labels: str) -> float:
         """Return the sum of the samples of that name that carry all these labels."""
         wanted = labels.items()
-        return sum(v for has, v in self.samples.get(name, {}).items() if wanted <= has)
+        return sum(v for has, v in self.samples[name].items() if wanted <= has)
+
+    def observed(self, name: MetricName, **labels: str) -> float:
+        """Return the sum of all values that a histogram took, with all these labels."""
+        return self.total(f"{name}_sum", **labels)
 
     def values(self, name: str, label: str, **labels: str) -> set[str]:
         """Return the values that a label takes in the samples with all these labels."""
         wanted = labels.items()
-        matching = [dict(has) for has in self.samples.get(name, {}) if wanted <= has]
+        matching = [dict(has) for has in self.samples[name] if wanted <= has]
         return {has[label] for has in matching if label in has}
 
 
@@ -76,13 +106,18 @@ class History:
         first, last = self._scrapes[0], self._scrapes[-1]
         return last.total(name, **labels) - first.total(name, **labels)
 
-    def rate(self, name: str, **labels: str) -> float | None:
-        """Return the rise a second; None while that is not known, or for an unknown metric."""
-        if self.seconds <= 0 or name not in self._scrapes[-1].samples:
+    def rate(self, name: MetricName, **labels: str) -> float | None:
+        """Return the rise a second; None while that is not known.
+
+        That is before a second scrape, and before the process has the metric and a sample of it.
+        """
+        if self.seconds <= 0 or not self._scrapes[0].has(name):
+            return None
+        if not self._scrapes[-1].samples[name]:
             return None
         return self.increase(name, **labels) / self.seconds
 
-    def quantile(self, q: float, name: str, **labels: str) -> float | None:
+    def quantile(self, q: float, name: MetricName, **labels: str) -> float | None:
         """Return the quantile of what a histogram took over `seconds`; None where nothing."""
         if not self._scrapes:
             return None
@@ -102,19 +137,24 @@ def _went_down(before: Scrape, after: Scrape) -> bool:
 
 
 def parse(text: str) -> Samples:
-    """Return this project's samples of a page of metrics. Raises ValueError for another page."""
+    """Return the samples of a stage's page of metrics. Raises ValueError for another page."""
     samples: Samples = {}
     try:
         for family in text_string_to_metric_families(text):
+            if not family.name.startswith(PREFIX):
+                continue
+            for suffix in SUFFIXES.get(family.type, ("",)):
+                samples.setdefault(family.name + suffix, {})
             for sample in family.samples:
-                if sample.name.startswith(PREFIX):
-                    labels = frozenset(sample.labels.items())
-                    samples.setdefault(sample.name, {})[labels] = sample.value
+                labels = frozenset(sample.labels.items())
+                samples.setdefault(sample.name, {})[labels] = sample.value
     except (ValueError, IndexError) as error:
         # The parser raises either for a page that is not in its format.
         raise ValueError("no page of metrics") from error
     if not samples:
         raise ValueError("no metrics of emostream there")
+    if missing := [name for name in REQUIRED if name not in samples]:
+        raise ValueError(f"no stage of this version of emostream: it has no {missing[0]}")
     return samples
 
 

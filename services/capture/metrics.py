@@ -6,6 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from emostream.services.capture.source_thread import State, Status
+from emostream.shared.metric_names import MetricName
 
 
 class SourceCollector(Collector):
@@ -26,7 +27,7 @@ class SourceCollector(Collector):
             labels=["stream"],
         )
         skipped = CounterMetricFamily(
-            "emostream_source_skipped", "Pictures that could not be decoded", labels=["stream"]
+            MetricName.SOURCE_SKIPPED, "Pictures that could not be decoded", labels=["stream"]
         )
         replaced = CounterMetricFamily(
             "emostream_source_replaced",

@@ -6,11 +6,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from emostream.shared.accounts import GIVEN, READY, Account, accounts
-from emostream.shared.scraping import History, Scraper
-
-RECORDING = "emostream_recorder_recording"
-BLURRED = "emostream_recorder_blurred"
+from emostream.shared.accounts import Account, accounts
+from emostream.shared.metric_names import MetricName
+from emostream.shared.scraping import History, Scrape, Scraper
 
 
 class StageState(msgspec.Struct, frozen=True):
@@ -85,14 +83,19 @@ def report(named: Mapping[str, str], scraper: Scraper, why: Callable[[str], str]
     scrapes = scraper.answering()
     recording: dict[str, bool] = {}
     unblurred = set()
-    for scrape in scrapes:
-        for stream in scrape.values(RECORDING, "stream"):
-            on = scrape.total(RECORDING, stream=stream) > 0
+    for scrape in filter(_is_recorder, scrapes):
+        for stream in scrape.values(MetricName.RECORDER_RECORDING, "stream"):
+            on = scrape.total(MetricName.RECORDER_RECORDING, stream=stream) > 0
             recording[stream] = recording.get(stream, False) or on
-            if on and not scrape.total(BLURRED, stream=stream):
+            if on and not scrape.total(MetricName.RECORDER_BLURRED, stream=stream):
                 unblurred.add(stream)
     sums = [_loss_sum(account) for account in accounts(scrapes)]
     return Report(stages, sums, recording, frozenset(unblurred))
+
+
+def _is_recorder(scrape: Scrape) -> bool:
+    """Whether the process is a recorder that has opened its database."""
+    return scrape.has(MetricName.RECORDER_RECORDING) and scrape.has(MetricName.RECORDER_BLURRED)
 
 
 def _answering(url: str, history: History, why: Callable[[str], str]) -> list[StageState]:
@@ -100,8 +103,8 @@ def _answering(url: str, history: History, why: Callable[[str], str]) -> list[St
     assert last is not None
     address = urlsplit(url).netloc
     states = []
-    for stage in sorted(last.values(READY, "stage")):
-        ready = last.total(READY, stage=stage) > 0
+    for stage in sorted(last.stages):
+        ready = last.total(MetricName.READY, stage=stage) > 0
         rate = _rate(history, stage)
         fps = None if rate is None else round(rate, 1)
         states.append(
@@ -115,8 +118,8 @@ def _answering(url: str, history: History, why: Callable[[str], str]) -> list[St
 def _rate(history: History, stage: str) -> float | None:
     if stage == "recorder":
         # It keeps the results of every frame, the pictures of some streams alone.
-        return history.rate("emostream_recorder_rows_total", table="frames")
-    return history.rate(GIVEN, stage=stage)
+        return history.rate(MetricName.RECORDER_ROWS, table="frames")
+    return history.rate(MetricName.FRAMES_GIVEN, stage=stage)
 
 
 def _loss_sum(account: Account) -> LossSum:

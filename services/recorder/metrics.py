@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from emostream.shared.join import Joined
 from emostream.shared.messages import Emotion
+from emostream.shared.metric_names import MetricName
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -13,7 +14,7 @@ class RecorderMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.rows = Counter(
-            "emostream_recorder_rows", "Rows written, by table", ("table",), registry=registry
+            MetricName.RECORDER_ROWS, "Rows written, by table", ("table",), registry=registry
         )
         self.commit_seconds = Histogram(
             "emostream_recorder_commit_seconds",
@@ -45,13 +46,13 @@ class RecorderMetrics:
             registry=registry,
         )
         self._recording = Gauge(
-            "emostream_recorder_recording",
+            MetricName.RECORDER_RECORDING,
             "1 while the stream's video is kept",
             ("stream",),
             registry=registry,
         )
         self._blurred = Gauge(
-            "emostream_recorder_blurred",
+            MetricName.RECORDER_BLURRED,
             "1 while faces are blurred in the stream's video",
             ("stream",),
             registry=registry,

@@ -16,6 +16,7 @@ from emostream.shared.accounts import accounts
 from emostream.shared.config import Config
 from emostream.shared.errors import ConfigError
 from emostream.shared.messages import Faces, Message
+from emostream.shared.metric_names import MetricName
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.scraping import History, Scrape, Scraper, parse
 
@@ -183,6 +184,7 @@ def test_the_pixel_path_is_counted_by_itself():
 
 def test_a_recorder_without_video_reads_no_pixels():
     capture, recorder = Stage("capture").give(100), Stage("recorder").give(7)
+    # A recorder that starts does not have its own metrics yet.
     assert accounts([capture.read(), recorder.read()]) == []
     written = RecorderMetrics(recorder.registry)
     written.tell_recording("cam1", False)
@@ -220,6 +222,32 @@ def test_a_sum_without_all_its_stages_is_not_shown():
 def test_a_page_of_something_else_is_refused(page, said):
     with pytest.raises(ValueError, match=said):
         parse(page)
+
+
+def test_another_version_s_page_is_refused():
+    page = generate_latest(Stage("detector").registry).decode()
+    other = "\n".join(line for line in page.splitlines() if "emostream_frames_lost" not in line)
+    with pytest.raises(ValueError, match="it has no emostream_frames_lost_total"):
+        parse(other)
+
+
+def test_a_metric_without_a_sample_counts_0_and_an_unknown_one_is_an_error():
+    page = Stage("detector").read()
+    assert page.total(MetricName.FRAMES_LOST) == 0
+    assert page.values(MetricName.FRAMES_LOST, "topic") == set()
+    assert page.observed(MetricName.STAGE_SECONDS, stage="detector") == 0
+    for ask in (page.total, page.observed, lambda name: page.values(name, "stage")):
+        with pytest.raises(KeyError, match="emostream_no_such"):
+            ask("emostream_no_such")
+    with pytest.raises(ValueError, match="emostream_no_such"):
+        page.has("emostream_no_such")
+
+
+def test_what_only_another_stage_has_is_asked_for_first():
+    page = Stage("detector").read()
+    assert not page.has(MetricName.RECORDER_RECORDING)
+    with pytest.raises(KeyError):
+        page.total(MetricName.RECORDER_RECORDING)
 
 
 def text(renderable, width=150):

@@ -8,13 +8,21 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from emostream.shared.accounts import DROPPED, GIVEN, LOST, READY, TAKEN, Account, accounts
+from emostream.shared.accounts import Account, accounts
+from emostream.shared.metric_names import MetricName
 from emostream.shared.scraping import History, Scrape, Scraper
 
 QUANTILES = (0.5, 0.95, 0.99)
 # The processes are not read at the same instant, so a sum may be a few frames off.
 SKEW = 5
 NOTHING = "-"
+# What a stream is known by in a stage, from its first frame on.
+FRAMES = (
+    MetricName.FRAMES_GIVEN,
+    MetricName.FRAMES_TAKEN,
+    MetricName.FRAMES_DROPPED,
+    MetricName.FRAMES_LOST,
+)
 
 
 @dataclass(frozen=True)
@@ -37,20 +45,21 @@ def rows(history: History, stage: str) -> Iterator[Row]:
     last = history.last
     if last is None:
         return
-    names = (GIVEN, TAKEN, DROPPED, LOST)
-    for stream in sorted({s for name in names for s in last.values(name, "stream", stage=stage)}):
+    for stream in sorted({s for name in FRAMES for s in last.values(name, "stream", stage=stage)}):
         labels = {"stage": stage, "stream": stream}
-        reasons = sorted(last.values(DROPPED, "reason", **labels))
-        counts = {reason: round(last.total(DROPPED, **labels, reason=reason)) for reason in reasons}
+        counts = {
+            reason: round(last.total(MetricName.FRAMES_DROPPED, **labels, reason=reason))
+            for reason in sorted(last.values(MetricName.FRAMES_DROPPED, "reason", **labels))
+        }
         yield Row(
             stream=stream,
-            frames=history.rate(GIVEN, **labels),
+            frames=history.rate(MetricName.FRAMES_GIVEN, **labels),
             latency=tuple(
-                history.quantile(q, "emostream_latency_seconds", **labels) for q in QUANTILES
+                history.quantile(q, MetricName.LATENCY_SECONDS, **labels) for q in QUANTILES
             ),
-            faces=history.rate("emostream_faces_total", **labels),
+            faces=history.rate(MetricName.FACES, **labels),
             dropped={reason: count for reason, count in counts.items() if count},
-            lost=round(last.total(LOST, **labels)),
+            lost=round(last.total(MetricName.FRAMES_LOST, **labels)),
         )
 
 
@@ -62,7 +71,7 @@ def unready(scraper: Scraper) -> list[str]:
         if url not in scraper.failures
         and history.last is not None
         and not all(
-            history.last.total(READY, stage=stage) for stage in history.last.values(READY, "stage")
+            history.last.total(MetricName.READY, stage=stage) for stage in history.last.stages
         )
     ]
 
@@ -107,10 +116,11 @@ def _add_process(table: Table, name: str, history: History) -> None:
     scrape = history.last
     if scrape is None:
         return
-    for stage in sorted(scrape.values(READY, "stage")):
+    for stage in sorted(scrape.stages):
         shown = stage if stage == name else f"{stage} {name}"
-        state = Text("ready") if scrape.total(READY, stage=stage) else Text("not ready", "yellow")
-        queue = str(round(scrape.total("emostream_queue_depth", stage=stage)))
+        is_ready = scrape.total(MetricName.READY, stage=stage)
+        state = Text("ready") if is_ready else Text("not ready", "yellow")
+        queue = str(round(scrape.total(MetricName.QUEUE_DEPTH, stage=stage)))
         lines = [_cells(row) for row in rows(history, stage)] or [[NOTHING] * 6]
         for *cells, dropped in lines:
             table.add_row(shown, state, *cells, queue, dropped)
@@ -131,8 +141,8 @@ def _cells(row: Row) -> list[str]:
 
 
 def _complaints(scrape: Scrape) -> Iterator[Text]:
-    for stage in sorted(scrape.values(READY, "stage")):
-        if bad := round(scrape.total("emostream_bad_messages_total", stage=stage)):
+    for stage in sorted(scrape.stages):
+        if bad := round(scrape.total(MetricName.BAD_MESSAGES, stage=stage)):
             yield Text(f"{stage}: {bad} messages that break the wire format", "yellow")
 
 

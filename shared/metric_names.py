@@ -1,0 +1,25 @@
+"""The names of the metrics that other processes read, each written once."""
+
+from enum import StrEnum
+
+
+class MetricName(StrEnum):
+    """A metric as its page names it; of a histogram without `_bucket`, `_sum` and `_count`."""
+
+    # Of every stage, from its start.
+    READY = "emostream_ready"
+    FRAMES_TAKEN = "emostream_frames_taken_total"
+    FRAMES_GIVEN = "emostream_frames_given_total"
+    FRAMES_DROPPED = "emostream_frames_dropped_total"
+    FRAMES_LOST = "emostream_frames_lost_total"
+    BAD_MESSAGES = "emostream_bad_messages_total"
+    FACES = "emostream_faces_total"
+    LATENCY_SECONDS = "emostream_latency_seconds"
+    STAGE_SECONDS = "emostream_stage_seconds"
+    QUEUE_DEPTH = "emostream_queue_depth"
+    # Of the capture, once it reads its sources.
+    SOURCE_SKIPPED = "emostream_source_skipped_total"
+    # Of the recorder, once it has opened its database.
+    RECORDER_ROWS = "emostream_recorder_rows_total"
+    RECORDER_RECORDING = "emostream_recorder_recording"
+    RECORDER_BLURRED = "emostream_recorder_blurred"
