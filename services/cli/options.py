@@ -1,6 +1,44 @@
-"""The types of options that several commands take."""
+"""The options that several commands take, and their types."""
 
+import argparse
 from collections.abc import Callable
+from pathlib import Path
+
+
+def add_config_options(
+    parser: argparse.ArgumentParser,
+    default: Path | str | None = None,
+    *,
+    shown: str = "none",
+    example: str = "detector.backend=haar",
+) -> None:
+    """Add `--config` and `--set`.
+
+    `shown` is how help names the default. With argparse.SUPPRESS as the default, neither has one.
+    """
+    changes = argparse.SUPPRESS if default == argparse.SUPPRESS else []
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=default,
+        metavar="FILE",
+        help=f"TOML file (default: {shown})",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=changes,
+        metavar="KEY=VALUE",
+        help=f"change one key of the configuration, e.g. {example}; may be repeated",
+    )
+
+
+def count(text: str) -> int:
+    """Return a number from 0 on; a type for argparse."""
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
 
 
 def positive(kind: type[int] | type[float]) -> Callable[[str], float]:

@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from emostream.services.cli.options import positive
+from emostream.services.cli.options import add_config_options, positive
 from emostream.services.cli.processes.pipeline import ROOT, Pipeline
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.bus import Bus, Subscription
@@ -71,8 +71,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_live_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path)
-    parser.add_argument("--set", action="append", metavar="KEY=VALUE")
+    add_config_options(parser, SUPPRESS, shown=str(LIVE["config"]))
     length = f"length of a run (default: {LIVE['seconds']:g})"
     parser.add_argument("--seconds", type=positive(float), help=length)
     parser.add_argument("--runs", type=positive(int), help=f"default: {LIVE['runs']}")

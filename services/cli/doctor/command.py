@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import psutil
@@ -17,6 +16,7 @@ from rich.text import Text
 
 from emostream.services.cli.doctor import machine, packages, ports, sources
 from emostream.services.cli.doctor.finding import Finding, Status, problem
+from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import Config, load
 
@@ -40,10 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_stage,
         help=f"those that will run here: {', '.join(STAGES)} (default: all)",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file (default: none)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of it"
-    )
+    add_config_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)
 

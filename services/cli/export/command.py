@@ -60,10 +60,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="of the observations (default: both); events and tracks are CSV",
     )
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
-    parser.set_defaults(run=run_export)
+    parser.set_defaults(run=run)
 
 
-def run_export(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Write the tables of each stream and say what is in them."""
     require_formats(options.format)
     summaries = []

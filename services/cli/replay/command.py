@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from emostream.services.cli.options import positive
+from emostream.services.cli.options import add_config_options, count, positive
 from emostream.services.cli.replay.pictures import PicturedStep, frame_message, with_pictures
 from emostream.services.cli.replay.schedule import duration, paced, scheduled
 from emostream.services.cli.replay.selection import Selection, select
@@ -50,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--loop", action="store_true", help="again and again, each time as a new run")
     add(
-        "--wait", type=_count, default=1, metavar="N",
+        "--wait", type=count, default=1, metavar="N",
         help="start when N subscribers are there (default 1; 0: at once)",
     )  # fmt: skip
     pictures = parser.add_mutually_exclusive_group()
@@ -58,15 +58,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     pictures.add_argument(
         "--no-video", dest="pictures", action="store_false", help="publish no pictures"
     )
-    add("--config", type=Path, metavar="FILE", help="TOML file (default: none)")
-    add(
-        "--set", action="append", default=[], metavar="KEY=VALUE",
-        help="change one key of the configuration, e.g. classifier.bind=tcp://127.0.0.1:6553",
-    )  # fmt: skip
-    parser.set_defaults(run=run_replay)
+    add_config_options(parser, example="classifier.bind=tcp://127.0.0.1:6553")
+    parser.set_defaults(run=run)
 
 
-def run_replay(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Publish the session once, or again and again, as soon as the subscribers are there."""
     config = load(options.config, options.set)
     selection = select(options)
@@ -175,10 +171,3 @@ def _wait_for_subscribers(publisher: PatientPublisher, count: int) -> None:
     )
     while publisher.subscribers(SETTLE) < count:
         pass
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number

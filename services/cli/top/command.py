@@ -3,11 +3,11 @@
 import argparse
 import re
 import time
-from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.cli.top.view import unready, view
 from emostream.shared.config import Config, load
@@ -22,10 +22,7 @@ _ADDRESS = re.compile(r"[^/\s]+:\d+")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="where the stages' ports stand")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of it"
-    )
+    add_config_options(parser, example="classifier.metrics=127.0.0.1:9203")
     parser.add_argument(
         "--metrics",
         action="append",

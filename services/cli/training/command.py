@@ -52,10 +52,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--subset", type=int, metavar="N", help="use the first N faces alone")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.set_defaults(run=run_train)
+    parser.set_defaults(run=run)
 
 
-def run_train(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Train as the options say."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     # Imported here, so that no other command pays for Keras; on its other backends the net trains
