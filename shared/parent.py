@@ -1,4 +1,4 @@
-"""A process that ends with the one that started it."""
+"""Ending a process with the one that started it."""
 
 import os
 import signal
@@ -6,16 +6,17 @@ import threading
 import time
 from typing import Final
 
+VARIABLE: Final = "EMOSTREAM_SUPERVISOR"
 POLL: Final = 0.5
 GRACE: Final = 3.0
 
 
 def follow_parent() -> None:
-    """End with the supervisor that started this process, however that one ends.
+    """End with the process that started this one and named its own id in the environment variable.
 
     PR_SET_PDEATHSIG exists on Linux alone; a look at the parent twice a second works everywhere.
     """
-    supervisor = os.environ.get("EMOSTREAM_SUPERVISOR")
+    supervisor = os.environ.get(VARIABLE)
     if supervisor is None:
         return
 

@@ -12,6 +12,7 @@ from typing import Self, TypeAlias
 
 from prometheus_client import CollectorRegistry
 
+from emostream.shared.address_file import Addresses, write_addresses
 from emostream.shared.addresses import check_exposure, shifted_port
 from emostream.shared.bus import Bus, Publisher, Receiver, Subscription
 from emostream.shared.config import Config
@@ -59,6 +60,7 @@ class Service:
         self._primary = primary
         self._bad_logged = -BAD_MESSAGE_LOG_INTERVAL
         self._receivers: list[Receiver] = []
+        self._endpoints: list[str] = []
         self._stack = contextlib.ExitStack()
         host, _, port = metrics.rpartition(":")
         check_exposure(host, f"{name}.metrics {metrics}", name, insecure=config.insecure)
@@ -74,6 +76,7 @@ class Service:
         self._stack.callback(server.close)
         self._stack.enter_context(self.bus)
         self.metrics_url = f"http://{self._metrics_address[0]}:{server.port}/metrics"
+        write_addresses(Addresses(self.metrics_url))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,6 +86,8 @@ class Service:
         """Return a publisher that is closed with the service; lossless, its queue has no bound."""
         publisher = self.bus.publisher(endpoint, self._hwm(hwm))
         self._stack.callback(publisher.close)
+        self._endpoints.append(publisher.endpoint)
+        write_addresses(Addresses(self.metrics_url, tuple(self._endpoints)))
         return publisher
 
     @property

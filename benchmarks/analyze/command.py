@@ -16,7 +16,7 @@ import msgspec
 
 from benchmarks.analyze.runs import Clip, analyze, finish, steady
 from benchmarks.analyze.view import Cost, Speed, Turn, ratios, show
-from emostream.services.cli.analysis.record import StageUse
+from emostream.services.cli.analysis.run_file import StageUse
 from emostream.services.cli.options import positive
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.errors import ConfigError, EmostreamError

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from emostream.services.cli.analysis.record import Record, StageUse
+from emostream.services.cli.analysis.run_file import RunFile, StageUse
 from emostream.services.cli.processes.pipeline import ROOT
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.schema import DATABASE
@@ -88,7 +88,7 @@ def analyze(command: Sequence[str], clip: Clip, folder: Path, *, video: bool) ->
         words = [*command, clip.path, "--out", out, *([] if video else ["--no-video"])]
         done = finish(words)
         result = Path(out) / Path(clip.path).stem
-        record = Record.read(result)
+        record = RunFile.read(result)
         frames, faces = _counts(result / DATABASE)
     if frames != clip.frames:
         raise EmostreamError(f"{shlex.join(words)}: {frames} of {clip.frames} frames are there")

@@ -5,56 +5,41 @@ import importlib
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import emostream
+from emostream.services.cli.options import add_config_options, count
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import load
 from emostream.shared.errors import EmostreamError
 
 # What a shell says of a program that Ctrl-C ended.
 INTERRUPTED = 130
-# The commands beside the stages: the module of each, below services.cli, and what it does. It is
-# imported when it is called, so that no command needs another's packages.
+# The commands beside the stages: the package of each below services.cli, and what it does. The
+# package's module `command` is imported when it is called: no command needs another's packages.
 COMMANDS = {
-    "supervise": ("processes.supervise", "starts a stage, and starts it again when it dies"),
+    "supervise": ("supervise", "starts a stage, and starts it again when it dies"),
     "analyze": (
-        "analysis.command",
+        "analysis",
         "turns videos and photos into tables, a report and annotated video; loses no frame",
     ),
-    "export": (
-        "export.command",
-        "makes tables of recorded sessions: CSV and Parquet, a folder a stream",
-    ),
-    "replay": (
-        "replay.command",
-        "publishes a recorded session on the bus again, for demos and tests",
-    ),
+    "export": ("export", "makes tables of recorded sessions: CSV and Parquet, a folder a stream"),
+    "replay": ("replay", "publishes a recorded session on the bus again, for demos and tests"),
     "subscribe": (
-        "subscribe.command",
+        "subscribe",
         "prints events as they come: a face enters, changes its emotion, leaves",
     ),
-    "top": (
-        "top.command",
-        "shows rates, latency and losses of each stage, each second; Ctrl-C ends it",
-    ),
+    "top": ("top", "shows rates, latency and losses of each stage, each second; Ctrl-C ends it"),
     "doctor": (
-        "doctor.command",
+        "doctor",
         "checks this machine before the first run, and says what to do about what is missing",
     ),
     "bench": (
-        "bench.command",
+        "bench",
         "measures the pipeline on this machine: drops, latency, memory, time to ready",
     ),
-    "train": ("training.command", "trains a classifier; `--resume` goes on where it was cut off"),
-    "evaluate": (
-        "evaluation.command",
-        "judges a model: a table here, a page of HTML and JSON in files",
-    ),
-    "models": (
-        "model_files.command",
-        "lists, describes, verifies, exports and fetches models",
-    ),
+    "train": ("training", "trains a classifier; `--resume` goes on where it was cut off"),
+    "evaluate": ("evaluation", "judges a model: a table here, a page of HTML and JSON in files"),
+    "models": ("model_files", "lists, describes, verifies, exports and fetches models"),
 }
 
 
@@ -83,12 +68,13 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for stage, purpose in STAGES.items():
         stage_parser = commands.add_parser(stage, help=purpose, description=purpose)
-        add_stage_options(stage_parser)
+        _add_stage_options(stage_parser)
         stage_parser.set_defaults(run=_run_stage, stage=stage)
-    for name, (module, purpose) in COMMANDS.items():
+    for name, (package, purpose) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose)
         if name in words:
-            importlib.import_module(f"emostream.services.cli.{module}").add_options(command)
+            module = importlib.import_module(f"emostream.services.cli.{package}.command")
+            module.add_options(command)
     return parser
 
 
@@ -103,31 +89,17 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def add_stage_options(parser: argparse.ArgumentParser) -> None:
+def _add_stage_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that every stage takes."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file (default: none)")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one key of the configuration, e.g. detector.backend=haar",
-    )
+    add_config_options(parser)
     parser.add_argument("--check-config", action="store_true", help="only check the configuration")
     parser.add_argument(
-        "--instance", type=_count, default=0, metavar="N", help="add 100 x N to each port it binds"
+        "--instance", type=count, default=0, metavar="N", help="add 100 x N to each port it binds"
     )
     parser.add_argument("--window", action="store_true", help="open the desktop window (display)")
     parser.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info"
     )
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
 
 
 def _run_stage(options: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from tests.system.conftest import wait_until
 COMMAND = """
 import sys
 from pathlib import Path
-from emostream.services.cli.processes.supervise import Supervisor
+from emostream.services.cli.processes.supervisor import Supervisor
 notes = Path(sys.argv[1])
 code = f"open({str(notes)!r}, 'a').write('x'); {sys.argv[2]}"
 sys.exit(Supervisor([sys.executable, "-c", code]).run())

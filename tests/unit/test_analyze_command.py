@@ -10,10 +10,11 @@ from emostream.services.capture.pace import Pictures
 from emostream.services.capture.picture import Picture
 from emostream.services.capture.readers import sampled
 from emostream.services.cli import main as cli
-from emostream.services.cli.analysis import inputs, settings
+from emostream.services.cli.analysis import inputs, recording_config
 from emostream.services.cli.analysis.command import CONFIG
-from emostream.services.cli.analysis.record import Record, StageUse
-from emostream.services.cli.analysis.view import view
+from emostream.services.cli.analysis.reporter import reporter
+from emostream.services.cli.analysis.run_file import RunFile, StageUse
+from emostream.services.cli.processes.config_file import write_config
 from emostream.shared.config import load
 from emostream.shared.errors import ConfigError, RecordingError, SourceError
 
@@ -56,13 +57,13 @@ def test_a_stream_is_named_after_its_file(name: str, stream: str) -> None:
     ("text", "rate"), [("5/s", 5), ("0.5/s", 0.5), (" 12 ", 12), (".2/s", 0.2)]
 )
 def test_a_sample_is_so_many_pictures_a_second(text: str, rate: float) -> None:
-    assert settings.sample_rate(text) == rate
+    assert recording_config.sample_rate(text) == rate
 
 
 @pytest.mark.parametrize("text", ["0/s", "fast", "-1/s", "5/min", "", "1e9/s", "2000/s"])
 def test_other_samples_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="for example 5/s"):
-        settings.sample_rate(text)
+        recording_config.sample_rate(text)
 
 
 def pictures(*times: float) -> Pictures:
@@ -90,9 +91,9 @@ def test_the_first_picture_of_each_interval_is_taken(
 
 def test_an_analysis_is_lossless_and_keeps_to_itself(tmp_path: Path) -> None:
     live = load(Path("configs/default.toml"), ["detector.score=0.7"])
-    config = settings.for_recording(live, Path("/films/One Two.mp4"), tmp_path, "r7", 5.0)
-    private = settings.with_sockets(config, tmp_path / "private")
-    settings.write(private, tmp_path / "config.toml")
+    config = recording_config.for_recording(live, Path("/films/One Two.mp4"), tmp_path, "r7", 5.0)
+    private = recording_config.with_sockets(config, tmp_path / "private")
+    write_config(private, tmp_path / "config.toml")
     read = load(tmp_path / "config.toml")
     assert read == private
     assert (read.delivery, read.lossless.credit_from) == ("lossless", ("recorder",))
@@ -106,21 +107,21 @@ def test_an_analysis_is_lossless_and_keeps_to_itself(tmp_path: Path) -> None:
 
 
 def test_a_record_can_be_read_back(tmp_path: Path) -> None:
-    record = Record("r1", "film", {"sha256": "ab"}, {"name": "m"}, {"delivery": "lossless"})
+    record = RunFile("r1", "film", {"sha256": "ab"}, {"name": "m"}, {"delivery": "lossless"})
     record.stages["capture"] = StageUse(3, 0.5, 0.25, 1)
     record.write(tmp_path)
-    assert Record.read(tmp_path) == record
+    assert RunFile.read(tmp_path) == record
     for text in ("{}", "[]", "no json", '{"stages": 3}'):
         (tmp_path / "run.json").write_text(text)
         with pytest.raises(RecordingError, match="no record of an analysis"):
-            Record.read(tmp_path)
+            RunFile.read(tmp_path)
 
 
 def test_json_lines_say_how_far_it_is_and_how_it_ended(capsys: pytest.CaptureFixture[str]) -> None:
-    with view(as_json=True) as shown:
+    with reporter(as_json=True) as shown:
         shown.start("film.mp4", "frames", 100)
-        shown.done(7)
-        shown.done(8)  # within the same second
+        shown.update(7)
+        shown.update(8)  # within the same second
         shown.end("film.mp4", "done", {"frames_analysed": 100})
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines == [
@@ -134,7 +135,7 @@ def test_json_lines_say_how_far_it_is_and_how_it_ended(capsys: pytest.CaptureFix
     [
         (["{}/none.mp4"], 1, "error: {}/none.mp4: no such file or folder"),
         (["{}/a.mp4", "--sample", "often"], 2, "error: --sample often: write pictures a second"),
-        (["{}/p.jpg", "--resume"], 2, "error: --resume: photos are analysed in one go"),
+        (["{}/p.jpg", "--resume"], 2, "error: --resume: photos are analyzed in one go"),
         (["{}/a.mp4", "--set", "detector.nonsense=1"], 2, f"error: {CONFIG}: detector: "),
     ],
 )

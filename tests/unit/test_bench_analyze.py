@@ -42,12 +42,12 @@ else:
     took(2 + seconds)
     out = pathlib.Path(words[2], stem)
     out.mkdir()
-    from emostream.services.cli.analysis.record import Record, StageUse
+    from emostream.services.cli.analysis.run_file import RunFile, StageUse
     from emostream.services.recorder.archive.writer import ArchiveWriter
     from emostream.shared.messages import Emotion, EmotionFace
     use = lambda ms: StageUse(frames, 2 + frames * ms / 1e3, 1 + frames * ms / 2e3)
     stages = {"capture": use(4), "detector": use(12.5), "classifier": use(5), "recorder": use(2)}
-    record = Record("r", "fake", {}, {"name": "m"}, {}, seconds=0.9 * seconds, stages=stages)
+    record = RunFile("r", "fake", {}, {"name": "m"}, {}, seconds=0.9 * seconds, stages=stages)
     record.write(out)
     faces = tuple(EmotionFace(track, (0, 0, 1, 1), {}, {}, "calm", 0.5) for track in range(3))
     archive = ArchiveWriter(out / "emostream.db")

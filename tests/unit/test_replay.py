@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from emostream.services.cli.analysis.record import Record
+from emostream.services.cli.analysis.run_file import RunFile
 from emostream.services.cli.replay.command import add_options, replay
 from emostream.services.cli.replay.schedule import LONGEST_PAUSE, duration, paced, scheduled
 from emostream.services.cli.replay.selection import Selection, select
@@ -389,7 +389,7 @@ def test_the_analysed_file_gives_the_pictures(tmp_path: Path) -> None:
     assert not shown(replayed(path))
     bytes_then = (tmp_path / "clip.mp4").stat().st_size
     facts = {"path": str(tmp_path / "clip.mp4"), "bytes": bytes_then}
-    Record(run="r1", stream="cam1", input=facts, model={}, config={}).write(tmp_path)
+    RunFile(run="r1", stream="cam1", input=facts, model={}, config={}).write(tmp_path)
     assert shown(replayed(path)) == dict(enumerate(seen))
     (tmp_path / "clip.mp4").write_bytes(b"another")
     assert not shown(replayed(path))

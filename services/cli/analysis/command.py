@@ -3,14 +3,14 @@
 import argparse
 from pathlib import Path
 
-from emostream.services.cli.analysis import inputs, settings
-from emostream.services.cli.analysis.album import analyse_album
-from emostream.services.cli.analysis.job import Job, Wishes
-from emostream.services.cli.analysis.view import view
+from emostream.services.cli.analysis import inputs
+from emostream.services.cli.analysis.photo_job import run_photo_job
+from emostream.services.cli.analysis.recording_config import sample_rate
+from emostream.services.cli.analysis.reporter import reporter
+from emostream.services.cli.analysis.video_job import AnalyzeOptions, VideoJob
+from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.pipeline import ROOT
-from emostream.services.cli.results.report.page import (
-    require_jinja2,
-)
+from emostream.services.cli.results.report.page import require_jinja2
 from emostream.services.cli.results.tables.files import require_formats
 from emostream.shared.config import load
 from emostream.shared.errors import ConfigError
@@ -32,28 +32,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a folder a recording goes here (%(default)s)",
     )
     parser.add_argument(
-        "--sample", metavar="N/s", help="analyse N pictures a second of the recording, not all"
+        "--sample", metavar="N/s", help="analyze N pictures a second of the recording, not all"
     )
     parser.add_argument("--no-video", action="store_true", help="write no annotated video")
     parser.add_argument(
         "--resume", action="store_true", help="go on with analyses in DIR that did not end"
     )
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=CONFIG,
-        metavar="FILE",
-        help="TOML file for the stages (default: configs/analyze.toml)",
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of it"
-    )
+    add_config_options(parser, CONFIG, shown="configs/analyze.toml")
     parser.add_argument("--json", action="store_true", help="print JSON lines, for programs")
-    parser.set_defaults(run=run_analyze)
+    parser.set_defaults(run=run)
 
 
-def run_analyze(options: argparse.Namespace) -> int:
-    """Analyse what the options name, one after the other.
+def run(options: argparse.Namespace) -> int:
+    """Analyze what the options name, one after the other.
 
     Returns 0, or the highest exit code of a recording: 3 where one breaks off, 1 where nothing of
     it can be read, 4 where a stage could not go on.
@@ -61,15 +52,15 @@ def run_analyze(options: argparse.Namespace) -> int:
     require_formats(("csv", "parquet"))
     require_jinja2()
     config = load(options.config, options.set)
-    rate = settings.sample_rate(options.sample) if options.sample else 0.0
+    rate = sample_rate(options.sample) if options.sample else 0.0
     found = inputs.find(options.inputs)
     if options.resume and found.photos:
-        raise ConfigError("--resume: photos are analysed in one go; name videos")
-    wishes = Wishes(options.out, rate, video=not options.no_video, resume=options.resume)
+        raise ConfigError("--resume: photos are analyzed in one go; name videos")
+    asked = AnalyzeOptions(options.out, rate, video=not options.no_video, resume=options.resume)
     codes = [0]
-    with view(as_json=options.json) as shown:
+    with reporter(as_json=options.json) as shown:
         for video in found.videos:
-            codes.append(Job(config, wishes, shown).video(video))
+            codes.append(VideoJob(video, config, asked, shown).run())
         if found.photos:
-            codes.append(analyse_album(found.photos, config, options.out, shown))
+            codes.append(run_photo_job(found.photos, config, options.out, shown))
     return max(codes)

@@ -6,13 +6,9 @@ from pathlib import Path
 from emostream.services.capture.files.video import file_pictures
 from emostream.services.capture.pace import Pictures
 from emostream.services.capture.readers import sampled
-from emostream.services.cli.analysis.record import NAME, Record
-from emostream.services.cli.analysis.view import View
-from emostream.services.cli.results.report.page import (
-    REPORT,
-    ReportFacts,
-    write_report,
-)
+from emostream.services.cli.analysis.reporter import Reporter
+from emostream.services.cli.analysis.run_file import NAME, RunFile
+from emostream.services.cli.results.report.page import REPORT, ReportFacts, write_report
 from emostream.services.cli.results.tables.recording import write_tables
 from emostream.services.cli.results.video.annotated import ANNOTATED_VIDEO, write_annotated
 from emostream.services.recorder.archive.reader import ArchiveReader
@@ -21,11 +17,11 @@ from emostream.shared.errors import SourceError
 
 
 def write_results(
-    recording: Path, folder: Path, record: Record, view: View, *, video: bool
+    recording: Path, folder: Path, record: RunFile, reporter: Reporter, *, video: bool
 ) -> list[str]:
     """Write tables, annotated video and report of what the database in `folder` holds.
 
-    What was analysed is noted in `record`. Returns the names of all files of the analysis.
+    `record` is filled with what was analyzed. Returns the names of all files of the analysis.
     """
     if not (folder / DATABASE).exists():
         return [NAME]
@@ -34,17 +30,17 @@ def write_results(
         if run is None:
             return [NAME, DATABASE]
         name = recording.name
-        view.start(name, "tables", run.recorded)
-        summary = write_tables(reader, [run], folder, tell=view.done)
+        reporter.start(name, "tables", run.recorded)
+        summary = write_tables(reader, [run], folder, tell=reporter.update)
         record.frames_analysed, record.frames_degraded = summary.frames, summary.degraded
         record.observations, record.tracks = summary.faces, summary.tracks
         record.events = summary.events
         files = [NAME, DATABASE, *summary.files]
         if video and run.recorded:
-            view.start(name, "annotated video", run.recorded)
+            reporter.start(name, "annotated video", run.recorded)
             target = folder / ANNOTATED_VIDEO
             write_annotated(
-                recording, target, reader, run, lambda done, of: view.done(done), record.sample
+                recording, target, reader, run, lambda done, _: reporter.update(done), record.sample
             )
             files.append(target.name)
         facts = ReportFacts(
@@ -55,14 +51,14 @@ def write_results(
             broken=record.message,
             sampled=f"{record.sample:g}/s" if record.sample else "",
         )
-        view.start(name, "report", None)
+        reporter.start(name, "report", None)
         pictures = _pictures(recording, record.sample)
         write_report(folder, reader, run, facts, recording, pictures)
         return [*files, REPORT]
 
 
 def _pictures(recording: Path, sample: float) -> Pictures:
-    """Give the pictures that were analysed, as far as they can be read: picture n is frame n."""
+    """Give the pictures that were analyzed, as far as they can be read: picture n is frame n."""
     # Where the file breaks off was said already.
     with contextlib.suppress(SourceError):
         yield from sampled(file_pictures(str(recording), lambda line: None), sample)

@@ -11,12 +11,13 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 
 import msgspec
 import psutil
-import tomli_w
 
+from emostream.services.cli.processes.child_process import Process, stop
+from emostream.services.cli.processes.config_file import write_config
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import Config
 from emostream.shared.errors import EmostreamError
@@ -60,11 +61,9 @@ class Pipeline:
         self.config = with_private_addresses(config, folder)
         self.log = folder / "log.txt"
         self._file = folder / "config.toml"
-        self._file.write_text(
-            tomli_w.dumps(without_none(msgspec.to_builtins(self.config))), "utf-8"
-        )
+        write_config(self.config, self._file)
         self._output: IO[bytes] | None = None
-        self._honcho: subprocess.Popen[bytes] | None = None
+        self._honcho: Process | None = None
 
     def __enter__(self) -> Self:
         binaries = Path(sys.executable).parent
@@ -89,21 +88,19 @@ class Pipeline:
         self._output.close()
 
     @property
-    def honcho(self) -> "subprocess.Popen[bytes]":
+    def honcho(self) -> Process:
         """Honcho's process."""
         assert self._honcho is not None
         return self._honcho
 
     def stop(self) -> int:
         """End it as Ctrl-C does, and return honcho's exit code."""
-        if self.honcho.poll() is None:
-            self.honcho.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self.honcho.wait(STOP_WITHIN)
-        for process in self.processes():
-            process.kill()
-        self.honcho.kill()
-        return self.honcho.wait()
+        below = self.processes()
+        if stop([self.honcho], signal.SIGINT, STOP_WITHIN):
+            for process in below:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+        return self.honcho.returncode
 
     def processes(self) -> list[psutil.Process]:
         """Return all processes below honcho."""
@@ -154,15 +151,6 @@ class Pipeline:
             time.sleep(0.1)
         tail = "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-20:])
         raise EmostreamError(f"the pipeline is not ready: {missing}\n{tail}")
-
-
-def without_none(table: dict[str, Any]) -> dict[str, Any]:
-    """Return the table without what is unset, which TOML cannot write."""
-    return {
-        key: without_none(value) if isinstance(value, dict) else value
-        for key, value in table.items()
-        if value is not None
-    }
 
 
 def _free_ports(count: int) -> list[int]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from emostream.services.cli.analysis.record import Record
+from emostream.services.cli.analysis.run_file import RunFile
 from emostream.services.cli.replay.pictures import RunPictures, analyzed_pictures, recorded_pictures
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
@@ -83,7 +83,7 @@ def select(options: argparse.Namespace) -> Selection:
 def _analyzed_video(folder: Path) -> Path | None:
     """Return the file that an analysis in this folder was made of, where it is there unchanged."""
     try:
-        facts = Record.read(folder).input
+        facts = RunFile.read(folder).input
     except RecordingError:
         return None
     path = Path(str(facts.get("path")))

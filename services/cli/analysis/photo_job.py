@@ -1,4 +1,4 @@
-"""Photos among the inputs of an analysis: one folder of results for all of them."""
+"""The analysis of the photos among the inputs: one folder of results for all of them."""
 
 import json
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from emostream.services.cli.analysis.job import BROKEN, UNREADABLE
-from emostream.services.cli.analysis.record import NAME, versions
-from emostream.services.cli.analysis.settings import as_table
-from emostream.services.cli.analysis.view import View
+from emostream.services.cli.analysis.reporter import Reporter
+from emostream.services.cli.analysis.run_file import NAME, versions
+from emostream.services.cli.analysis.video_job import BROKEN, UNREADABLE
+from emostream.services.cli.processes.config_file import as_table
 from emostream.services.cli.results.folder import fresh_folder
 from emostream.services.cli.results.photos.analysis import analyze_photos
 from emostream.services.recognition.recognizer import Recognizer
@@ -18,22 +18,22 @@ from emostream.shared.config import Config
 FOLDER: Final = "photos"
 
 
-def analyse_album(paths: Sequence[Path], config: Config, out: Path, view: View) -> int:
-    """Analyse photos into `out/photos`, tell `view`, and return the exit code.
+def run_photo_job(paths: Sequence[Path], config: Config, out: Path, reporter: Reporter) -> int:
+    """Analyze photos into `out/photos`, show that to `reporter`, and return the exit code.
 
     3 where some of them cannot be read, 1 where none can.
     """
     recognizer = _recognizer(config)
     folder = fresh_folder(out, FOLDER)
-    view.start(FOLDER, "photos", len(paths))
-    found = analyze_photos(paths, folder, recognizer, tell=lambda done, of: view.done(done))
+    reporter.start(FOLDER, "photos", len(paths))
+    found = analyze_photos(paths, folder, recognizer, tell=lambda done, _: reporter.update(done))
     facts = {**asdict(found), "config": as_table(config), "versions": versions()}
     text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
     (folder / NAME).write_text(text, "utf-8")
     line = f"{len(found.photos)} photos, {found.faces} faces -> {folder}"
     if found.unreadable:
         line += f" ({len(found.unreadable)} cannot be read)"
-    view.end(FOLDER, line, facts)
+    reporter.end(FOLDER, line, facts)
     if not found.unreadable:
         return 0
     return BROKEN if found.photos else UNREADABLE

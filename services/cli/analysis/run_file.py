@@ -32,7 +32,7 @@ class StageUse:
 
 
 @dataclass
-class Record:
+class RunFile:
     """What `run.json` holds. `frames_skipped` are pictures that could not be decoded."""
 
     run: str

@@ -1,46 +1,20 @@
-"""`emostream supervise STAGE`: starts a stage, and starts it again when it dies."""
+"""Running one stage under honcho: it is started again when it dies, and ends with honcho."""
 
-import argparse
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import psutil
 
-from emostream.services.cli.processes.stages import STAGES
+from emostream.services.cli.processes.child_process import GRACE, Process, start, stop
+from emostream.services.cli.processes.restarts import FINAL, RESTARTS, WITHIN, RestartLimit
 from emostream.shared.terminal import Terminal
 
-RESTARTS = 5
-WITHIN = 60.0
 PAUSE = 0.5
-# Ctrl-C ends everything within 5 s, so a stage has this long before it is killed.
-GRACE = 3.5
 POLL = 0.1
-# Exit codes that a restart cannot mend: the end of the work, a configuration that is wrong, an
-# address in use or weights that are missing, delivery that stopped (see shared/errors.py).
-FINAL = (0, 2, 3, 4)
 log = logging.getLogger("emostream")
-
-
-class RestartLimit:
-    """Allows `RESTARTS` restarts in any `WITHIN` seconds."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._restarts: deque[float] = deque(maxlen=RESTARTS)
-
-    def allows(self) -> bool:
-        """Whether one more restart is allowed now; if so, it is counted."""
-        now = self._clock()
-        if len(self._restarts) == RESTARTS and now - self._restarts[0] < WITHIN:
-            return False
-        self._restarts.append(now)
-        return True
 
 
 class Supervisor:
@@ -64,18 +38,19 @@ class Supervisor:
         limit = RestartLimit()
         while True:
             code = self._run_once()
-            if self._stopping or code in FINAL:
-                return 0 if self._stopping else code
+            if self._stopping or code == 0:
+                return 0
             reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-            if not limit.allows():
-                log.error("died with %s, %d times in %g s: giving up", reason, RESTARTS + 1, WITHIN)
+            if not limit.allows(code):
+                if code not in FINAL:
+                    times = RESTARTS + 1
+                    log.error("died with %s, %d times in %g s: giving up", reason, times, WITHIN)
                 return code if code > 0 else 1
             log.warning("died with %s: starting it again", reason)
             time.sleep(PAUSE)
 
     def _run_once(self) -> int:
-        environment = {**os.environ, "EMOSTREAM_SUPERVISOR": str(os.getpid())}
-        process = subprocess.Popen(self._command, env=environment)
+        process = start(self._command)
         try:
             while process.poll() is None and not self._stopping:
                 if not all(map(_lives, self._launchers)):
@@ -83,7 +58,8 @@ class Supervisor:
                 time.sleep(POLL)
                 self._pass_on(process)
         finally:
-            _end(process)
+            if stop([process]):
+                log.warning("did not stop within %g s: killed", GRACE)
         return process.returncode
 
     def _stop(self, *_: object) -> None:
@@ -92,7 +68,7 @@ class Supervisor:
     def _hang_up(self, *_: object) -> None:
         self._hung_up = True
 
-    def _pass_on(self, process: "subprocess.Popen[bytes]") -> None:
+    def _pass_on(self, process: Process) -> None:
         if not self._hung_up:
             return
         self._hung_up = False
@@ -118,27 +94,3 @@ def _lives(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        process.terminate()
-    try:
-        process.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        log.warning("did not stop within %g s: killed", GRACE)
-        process.kill()
-        process.wait()
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the command's options."""
-    parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="those of the stage")
-    parser.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Run `emostream STAGE ARGUMENTS` and return the exit code for it."""
-    program = [sys.executable, "-m", "emostream"]
-    return Supervisor([*program, options.stage, *options.arguments]).run()

@@ -2,13 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import tomli_w
 
 from emostream.services.cli.analysis.inputs import stream_of
-from emostream.services.cli.processes.pipeline import without_none
 from emostream.shared.config import Config, Connect, Source
 from emostream.shared.errors import ConfigError
 
@@ -52,16 +49,6 @@ def with_sockets(config: Config, folder: Path) -> Config:
         classifier=replace(config.classifier, bind=address("emotion")),
         recorder=replace(config.recorder, bind=address("credit")),
     )
-
-
-def write(config: Config, path: Path) -> None:
-    """Write the configuration as TOML."""
-    path.write_text(tomli_w.dumps(as_table(config)), "utf-8")
-
-
-def as_table(config: Config) -> dict[str, Any]:
-    """Return the configuration as JSON has it, without what is unset."""
-    return without_none(msgspec.json.decode(msgspec.json.encode(config)))
 
 
 def sample_rate(text: str) -> float:

@@ -1,4 +1,4 @@
-"""The analysis of one recording: the stages run until every frame is written."""
+"""Running the stages on one recording until every frame of it is written."""
 
 import shutil
 import tempfile
@@ -7,37 +7,39 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from emostream.services.cli.analysis.record import Record, StageUse
-from emostream.services.cli.analysis.settings import with_sockets, write
-from emostream.services.cli.processes.group import ORDER, Stages
+from emostream.services.cli.analysis.recording_config import with_sockets
+from emostream.services.cli.analysis.run_file import RunFile, StageUse
+from emostream.services.cli.processes.config_file import write_config
+from emostream.services.cli.processes.stage_group import START_ORDER, StageGroup
 from emostream.services.recorder.archive.progress import frames_written, run_end
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.config import Config
 from emostream.shared.errors import DeliveryError
+from emostream.shared.metric_names import MetricName
 from emostream.shared.scraping import scrape
 
 POLL: Final = 0.1
 
-Tell = Callable[[int], None]
 
-
-def analyse(config: Config, record: Record, folder: Path, tell: Tell) -> None:
+def run_stages(
+    config: Config, record: RunFile, folder: Path, on_progress: Callable[[int], None]
+) -> None:
     """Run the stages until the recording is written to the database in `folder`.
 
-    `tell` is called with the frames written so far. How it ended is noted in `record`, also where
-    a stage could not go on; what is written by then stays. KeyboardInterrupt ends the stages.
+    `on_progress` is called with the frames written so far. How it ended is noted in `record`, also
+    where a stage could not go on; what is written by then stays. KeyboardInterrupt ends the stages.
     """
     database = folder / DATABASE
     record.status, record.message = "interrupted", ""
     with tempfile.TemporaryDirectory(prefix="emostream-") as private:
         file = Path(private) / "config.toml"
-        write(with_sockets(config, Path(private)), file)
-        with Stages(file, Path(private)) as stages:
+        write_config(with_sockets(config, Path(private)), file)
+        with StageGroup(file, Path(private)) as stages:
             started = time.monotonic()
             try:
                 while (end := run_end(database, record.run)) is None:
                     stages.watch()
-                    tell(frames_written(database))
+                    on_progress(frames_written(database))
                     time.sleep(POLL)
                 record.frames_read, record.message = end
                 record.status = "broken" if record.message else "complete"
@@ -47,27 +49,28 @@ def analyse(config: Config, record: Record, folder: Path, tell: Tell) -> None:
             finally:
                 record.seconds += time.monotonic() - started
                 _note_use(record, stages)
-    tell(frames_written(database))
+    on_progress(frames_written(database))
 
 
-def _note_use(record: Record, stages: Stages) -> None:
+def _note_use(record: RunFile, stages: StageGroup) -> None:
     cpu = stages.cpu_seconds()
-    for stage in ORDER:
+    for stage in START_ORDER:
         use = record.stages.setdefault(stage, StageUse())
         use.cpu_seconds += cpu.get(stage, 0.0)
         use.restarts += stages.restarts[stage]
-        address = stages.metrics(stage)
-        found = scrape(address) if address else ""
-        if isinstance(found, str):
+        addresses = stages.addresses(stage)
+        page = scrape(addresses.metrics) if addresses else ""
+        if isinstance(page, str):
             continue
-        use.busy_seconds += found.total("emostream_stage_seconds_sum", stage=stage)
-        use.frames += round(found.total("emostream_frames_given_total", stage=stage))
-        if stage == "capture":
-            record.frames_skipped = round(found.total("emostream_source_skipped_total"))
+        use.busy_seconds += page.observed(MetricName.STAGE_SECONDS, stage=stage)
+        use.frames += round(page.total(MetricName.FRAMES_GIVEN, stage=stage))
+        # No other stage reads a source; a capture that was stopped at once has opened none yet.
+        if stage == "capture" and page.has(MetricName.SOURCE_SKIPPED):
+            record.frames_skipped = round(page.total(MetricName.SOURCE_SKIPPED))
 
 
 def _keep_logs(private: Path, folder: Path) -> None:
-    for stage in ORDER:
+    for stage in START_ORDER:
         log = private / f"{stage}.log"
         if log.exists() and log.stat().st_size:
             shutil.copyfile(log, folder / log.name)

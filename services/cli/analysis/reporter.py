@@ -1,0 +1,93 @@
+"""How the progress of an analysis is shown: bars, lines in a log, or JSON for programs."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
+
+from emostream.shared.progress import ProgressBar
+
+INTERVAL: Final = 1.0  # seconds between two JSON lines
+
+
+class Reporter(Protocol):
+    """Shows one recording after the other."""
+
+    def start(self, name: str, work: str, total: int | None) -> None:
+        """Begin a piece of work on a recording; `total` is its number of frames, if known."""
+
+    def update(self, frames: int) -> None:
+        """Show how many of its frames are done."""
+
+    def end(self, name: str, line: str, facts: dict[str, Any]) -> None:
+        """Show how a recording ended: `line` for people, `facts` for programs."""
+
+
+@contextlib.contextmanager
+def reporter(*, as_json: bool) -> Iterator[Reporter]:
+    """Give the reporter that the user asked for; a bar that is not full is left on its line."""
+    shown: JsonReporter | BarReporter = JsonReporter() if as_json else BarReporter()
+    try:
+        yield shown
+    finally:
+        shown.close()
+
+
+class BarReporter:
+    """A bar for each piece of work on stderr, so that stdout stays free, and a line at the end."""
+
+    def __init__(self) -> None:
+        self._bar: ProgressBar | None = None
+
+    def start(self, name: str, work: str, total: int | None) -> None:
+        """Begin a bar."""
+        self.close()
+        self._bar = ProgressBar(f"{name}: {work}", total)
+
+    def update(self, frames: int) -> None:
+        """Move the bar on."""
+        if self._bar is not None:
+            self._bar.update(frames)
+
+    def end(self, name: str, line: str, facts: dict[str, Any]) -> None:
+        """Print the line."""
+        self.close()
+        print(f"{name}: {line}")
+
+    def close(self) -> None:
+        """End the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class JsonReporter:
+    """A JSON object a line on stdout: `progress` each second, `end` for each recording."""
+
+    def __init__(self) -> None:
+        self._name = self._work = ""
+        self._total: int | None = None
+        self._shown = float("-inf")
+
+    def start(self, name: str, work: str, total: int | None) -> None:
+        """Remember what the next lines are about."""
+        self._name, self._work, self._total, self._shown = name, work, total, float("-inf")
+
+    def update(self, frames: int) -> None:
+        """Print `progress`, if the last one is a second ago."""
+        now = time.monotonic()
+        if now - self._shown >= INTERVAL:
+            self._shown = now
+            facts = {"work": self._work, "frames": frames, "of": self._total}
+            self._print("progress", self._name, facts)
+
+    def end(self, name: str, line: str, facts: dict[str, Any]) -> None:
+        """Print `end`."""
+        self._print("end", name, facts)
+
+    def close(self) -> None:
+        """There is nothing to finish."""
+
+    def _print(self, event: str, name: str, facts: dict[str, Any]) -> None:
+        print(json.dumps({"event": event, "name": name, **facts}), flush=True)

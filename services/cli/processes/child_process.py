@@ -1,0 +1,67 @@
+"""Starting a process that ends with this one, and stopping processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import IO, Final, TypeAlias
+
+from emostream.shared import address_file, parent
+
+# Ctrl-C ends everything within 5 s, so a stage has this long before it is killed.
+GRACE: Final = 3.5
+
+Process: TypeAlias = "subprocess.Popen[bytes]"
+
+
+def stage_command(stage: str, *arguments: str) -> list[str]:
+    """Return the command that runs a stage."""
+    return [sys.executable, "-m", "emostream", stage, *arguments]
+
+
+def start(
+    command: Sequence[str], *, log: IO[bytes] | None = None, addresses: Path | None = None
+) -> Process:
+    """Start a stage's command that ends with this process, however this one ends.
+
+    With `log` it has no part in this terminal: what it prints goes there, and Ctrl-C does not reach
+    it. It writes its addresses to the file `addresses`, if one is given.
+    """
+    environment = {**os.environ, parent.VARIABLE: str(os.getpid())}
+    if addresses:
+        environment[address_file.VARIABLE] = str(addresses)
+    if log is None:
+        return subprocess.Popen(command, env=environment)
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def stop(
+    processes: Collection[Process], request: int = signal.SIGTERM, grace: float = GRACE
+) -> list[Process]:
+    """Send `request` to all that run, wait for `grace` seconds in all, and kill the others.
+
+    Returns those that were killed. All have been waited for.
+    """
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(request)
+    deadline = time.monotonic() + grace
+    killed = []
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed.append(process)
+    return killed

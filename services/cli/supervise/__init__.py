@@ -1,0 +1,1 @@
+"""`emostream supervise`: runs one stage, and starts it again when it dies."""

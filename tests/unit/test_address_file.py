@@ -1,0 +1,44 @@
+"""The file by which a process tells its parent where it can be reached."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from emostream.shared.address_file import VARIABLE, Addresses, read_addresses, write_addresses
+from emostream.shared.errors import ConfigError
+
+FOUND = Addresses("http://127.0.0.1:9102/metrics", ("tcp://127.0.0.1:5552",))
+
+
+def test_the_parent_reads_what_the_process_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "detector.json"
+    monkeypatch.setenv(VARIABLE, str(file))
+    assert read_addresses(file) is None
+    write_addresses(Addresses(FOUND.metrics))
+    write_addresses(FOUND)
+    assert read_addresses(file) == FOUND
+    assert json.loads(file.read_text("utf-8")) == {
+        "metrics": "http://127.0.0.1:9102/metrics",
+        "endpoints": ["tcp://127.0.0.1:5552"],
+    }
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_without_a_parent_that_asks_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    write_addresses(FOUND)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_written_is_one_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "none" / "detector.json"))
+    with pytest.raises(ConfigError, match=f"{VARIABLE} .*detector.json cannot be written: No such"):
+        write_addresses(FOUND)
