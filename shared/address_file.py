@@ -1,4 +1,4 @@
-"""The file in which a process tells the one that started it where it can be reached."""
+"""The file in which a process writes for its parent where it can be reached."""
 
 import os
 from pathlib import Path

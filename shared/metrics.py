@@ -154,7 +154,7 @@ class MetricsServer:
                 answer: Iterable[bytes] = self._metrics(environ, start)
                 return answer
             case _:
-                # A probe with a slip of the pen must not be healthy for ever.
+                # A probe with a misspelled path must not be healthy forever.
                 start("404 Not Found", [("Content-Type", "text/plain")])
                 return [b"/metrics, /livez or /readyz\n"]
 
