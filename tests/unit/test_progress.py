@@ -7,14 +7,7 @@ import pytest
 from rich.console import Console
 
 from emostream.shared.progress import ProgressBar
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.builders import Clock
 
 
 class Terminal(io.StringIO):
