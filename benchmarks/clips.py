@@ -18,7 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from benchmarks.scenes import clip
-from emostream.services.capture.demo.scene import Demo
+from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.recorder.encoding import best_encoder
 from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.errors import EmostreamError, SourceError
@@ -60,7 +60,7 @@ def make(folder: Path, seconds: float, sources: Path = CLIPS) -> Clip:
 
 def demo() -> Iterator[Image]:
     """Give the demo's frames, each uint8 (720, 1280, 3) BGR, without end."""
-    scene, number = Demo(faces=PEOPLE, fps=FPS), 0
+    scene, number = DemoScene(faces=PEOPLE, fps=FPS), 0
     while True:
         yield scene.frame(number)
         number += 1
@@ -71,7 +71,7 @@ def real(source: Path) -> Iterator[Image]:
 
     The clip runs to and fro, so that nobody jumps where it begins again.
     """
-    images, wall, number = clip(source), Demo(faces=0).frame(0), 0
+    images, wall, number = clip(source), DemoScene(faces=0).frame(0), 0
     while True:
         picture = wall.copy()
         for x, y, start, mirrored in PANELS:

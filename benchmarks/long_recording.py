@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from emostream.services.capture.demo.scene import Demo
+from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.progress import ProgressBar
 
@@ -23,7 +23,7 @@ EVERY = 2.0  # seconds between two looks at the memory
 
 def film(path: Path, frames: int, fps: float) -> Path:
     """Write a film of 320 x 180 pixels with three faces, and return its path."""
-    demo = Demo(320, 180)
+    demo = DemoScene(320, 180)
     pictures = [demo.frame(5 * n) for n in range(SCENES)]
     with ProgressBar("film", frames, "frames") as bar, VideoFile(path, 320, 180) as writer:
         for n in range(frames):

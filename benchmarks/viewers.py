@@ -26,7 +26,7 @@ import psutil
 from websockets.sync.client import connect
 
 from emostream.models.labels import LABELS
-from emostream.services.capture.demo.scene import Demo
+from emostream.services.capture.demo.scene import DemoScene
 from emostream.shared.bus import LIVE_HWM, Bus
 from emostream.shared.errors import EmostreamError
 from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
@@ -73,7 +73,7 @@ def look(url: str) -> None:
 @contextlib.contextmanager
 def playing() -> Iterator[str]:
     """Publish frames and their results while the context lasts; give the endpoint."""
-    demo = Demo()
+    demo = DemoScene()
     noise = np.random.default_rng(1).normal(0, NOISE, (DRAWN, demo.height, demo.width, 1))
     frames = [
         np.clip(demo.frame(seq) + noise[seq], 0, 255).astype(np.uint8).tobytes()

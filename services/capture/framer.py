@@ -1,4 +1,4 @@
-"""From pictures to `frame/` messages: each stream's numbering, and the encoding of the pixels."""
+"""Makes `frame/` messages from pictures: numbers them by stream, and encodes the pixels."""
 
 import secrets
 import time
@@ -46,20 +46,20 @@ class Framer:
         self._pts[stream] = picture.pts
         return Message(header, self._encoded(picture))
 
-    def given(self, stream: str) -> int:
+    def count(self, stream: str) -> int:
         """Return how many frames of the stream were made."""
         return self._counts[stream]
 
     def end(self, stream: str, error: str = "") -> Message:
-        """Return the message that says that the stream has ended, and why where it broke off."""
+        """Return the message that ends the stream; `error` says why it broke off, if it did."""
         frames = self._counts[stream]
-        header = self.blank(stream)
+        header = self.template(stream)
         return Message(
             msgspec.structs.replace(header, seq=frames, end=True, frames=frames, error=error)
         )
 
-    def blank(self, stream: str) -> Frame:
-        """Return the header of what is no frame."""
+    def template(self, stream: str) -> Frame:
+        """Return a header without a frame, from which ends and probes are made."""
         width, height = self._sizes.get(stream, (1, 1))
         return Frame(
             stream=stream,

@@ -1,18 +1,18 @@
-"""The capture's own metrics, read from the sources when they are asked for."""
+"""The capture's own metrics, read from the sources when they are scraped."""
 
 from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from emostream.services.capture.source_thread import State, Status
+from emostream.services.capture.source_status import SourceState, SourceStatus
 from emostream.shared.metric_names import MetricName
 
 
 class SourceCollector(Collector):
-    """Gives where each source stands; `statuses` returns it by the stream's name."""
+    """Collects the status of each source; `statuses` returns them by the stream's name."""
 
-    def __init__(self, statuses: Callable[[], Mapping[str, Status]]) -> None:
+    def __init__(self, statuses: Callable[[], Mapping[str, SourceStatus]]) -> None:
         self._statuses = statuses
 
     def collect(self) -> Iterator[Metric]:
@@ -35,8 +35,8 @@ class SourceCollector(Collector):
             labels=["stream"],
         )
         for stream, status in self._statuses().items():
-            up.add_metric([stream], status.state is State.OPEN)
-            ended.add_metric([stream], status.state is State.ENDED and not status.error)
+            up.add_metric([stream], status.state is SourceState.OPEN)
+            ended.add_metric([stream], status.state is SourceState.ENDED and not status.error)
             reconnects.add_metric([stream], status.reconnects)
             skipped.add_metric([stream], status.skipped)
             replaced.add_metric([stream], status.dropped)

@@ -1,7 +1,8 @@
-"""A picture as a source gives it, and the arrays that cameras and files hold made into one."""
+"""A picture as a source gives it, and the conversion of what cameras and files hold."""
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -24,6 +25,12 @@ class Picture:
     t: int = 0
 
 
+Pictures: TypeAlias = Generator[Picture, None, None]
+
+# Called with a line that says which picture was left out, and why.
+OnSkip: TypeAlias = Callable[[str], None]
+
+
 def as_bgr(array: NDArray[Any]) -> Image:
     """Return a gray, BGR or BGRA array of 8 or 16 bits as uint8 (height, width, 3).
 
@@ -37,5 +44,5 @@ def as_bgr(array: NDArray[Any]) -> Image:
     if channels == 1:
         return np.asarray(cv2.cvtColor(array, cv2.COLOR_GRAY2BGR), np.uint8)
     if channels not in (3, 4):
-        raise SourceError(f"no picture: {channels} channels in place of 1, 3 or 4")
+        raise SourceError(f"no picture: {channels} channels instead of 1, 3 or 4")
     return np.ascontiguousarray(array[..., :3], np.uint8)

@@ -1,99 +1,64 @@
-"""One source of pictures on a thread of its own: opened, watched, and opened again when lost."""
+"""Reads one source on a thread of its own, supervises it, and opens it again when it is lost."""
 
 import contextlib
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TypeAlias
 
-from emostream.services.capture.address import kind_of, redact
-from emostream.services.capture.files.video import OPEN_TIMEOUT, Skipped
-from emostream.services.capture.pace import Backoff, Clock, Pictures, Timeline
+from emostream.services.capture.backoff import Backoff
+from emostream.services.capture.clock import Clock
+from emostream.services.capture.ffmpeg.network_stream import OPEN_TIMEOUT
 from emostream.services.capture.picture import Picture
-from emostream.services.capture.readers import read
+from emostream.services.capture.pts import MonotonicPts
+from emostream.services.capture.source_reader import SourceReader, open_source
+from emostream.services.capture.source_status import SourceState, SourceStatus
+from emostream.services.capture.source_url import redact, source_kind
 from emostream.shared import config
 from emostream.shared.errors import SourceError
 
-Reader: TypeAlias = Callable[[config.Source, Skipped, Clock], Pictures]
-
-DEPTH = 2
-OPEN_WITHIN = OPEN_TIMEOUT + 5.0  # finding out what a stream holds comes on top of connecting
+QUEUE_SIZE = 2
+OPEN_DEADLINE = OPEN_TIMEOUT + 5.0  # finding out what a stream holds comes on top of connecting
 # Threads that hang in a driver cannot be ended; with this many, no further one is risked.
-MOST_STUCK = 3
+MAX_STUCK_THREADS = 3
 WARN_INTERVAL = 60.0
 log = logging.getLogger("emostream")
 
 
-class State(StrEnum):
-    """Where a source stands."""
+class SourceThread:
+    """One source, its thread and the queue of its pictures.
 
-    OPENING = "opening"
-    OPEN = "open"
-    LOST = "lost"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What the owner of a source may know of it.
-
-    `error` says why it is lost or ended, empty while all is well; `silent` is the seconds since the
-    last picture, or since the start; `dropped` counts pictures that were replaced by newer ones
-    before they were taken, `skipped` those that could not be decoded.
+    `changed` guards all of it, and is notified of every change.
     """
-
-    state: State
-    error: str
-    reconnects: int
-    pictures: int
-    dropped: int
-    skipped: int
-    silent: float
-
-    @property
-    def ready(self) -> bool:
-        """Whether pictures flow, or all have been given."""
-        return self.state is State.OPEN or (self.state is State.ENDED and not self.error)
-
-    def __str__(self) -> str:
-        return f"{self.state}: {self.error}" if self.error else self.state
-
-
-class Source:
-    """One source, its thread and its waiting pictures; `arrived` guards it all."""
 
     def __init__(
         self,
         settings: config.Source,
-        arrived: threading.Condition,
+        changed: threading.Condition,
         clock: Clock,
-        reader: Reader = read,
+        reader: SourceReader = open_source,
     ) -> None:
         self.name = settings.name
         self._settings, self._clock, self._reader = settings, clock, reader
-        self._live, self._shown = kind_of(settings.url).live, redact(settings.url)
+        self._live, self._display_url = source_kind(settings.url).live, redact(settings.url)
         # A file at its own pace is treated as live input: it does not wait for the pipeline.
         self._blocks = settings.pace == "fast" and not self._live
-        self._arrived = arrived
-        self._waiting: deque[Picture] = deque()
-        self._timeline, self._backoff = Timeline(), Backoff()
-        self._state, self._error = State.OPENING, ""
+        self._changed = changed
+        self._queue: deque[Picture] = deque()
+        self._pts, self._backoff = MonotonicPts(), Backoff()
+        self._state, self._error = SourceState.OPENING, ""
         self._pictures = self._dropped = self._skipped = self._reconnects = 0
-        self._since = self._last = self._first = clock.now()
-        self._life = 0
+        self._opening_at = self._last_picture = self._opened_at = clock.now()
+        self._generation = 0
         self._restart_at: float | None = None
         self._threads: list[threading.Thread] = []
-        self._warned: dict[str, float] = {}
+        self._last_warnings: dict[str, float] = {}
 
     def start(self) -> None:
         """Start the thread that reads."""
-        self._life += 1
+        self._generation += 1
         thread = threading.Thread(
-            target=self._work, args=(self._life,), name=f"source {self.name}", daemon=True
+            target=self._run, args=(self._generation,), name=f"source {self.name}", daemon=True
         )
         self._threads = [*(old for old in self._threads if old.is_alive()), thread]
         self._restart_at = None
@@ -101,9 +66,9 @@ class Source:
 
     def stop(self) -> None:
         """Deliver nothing more."""
-        with self._arrived:
-            self._life += 1
-            self._arrived.notify_all()
+        with self._changed:
+            self._generation += 1
+            self._changed.notify_all()
 
     def join(self, timeout: float) -> None:
         """Wait up to `timeout` seconds for the thread, which may hang in a driver."""
@@ -111,140 +76,151 @@ class Source:
 
     def pop(self) -> Picture | None:
         """Return the oldest waiting picture, if any."""
-        with self._arrived:
-            self._arrived.notify_all()
-            return self._waiting.popleft() if self._waiting else None
+        with self._changed:
+            self._changed.notify_all()
+            return self._queue.popleft() if self._queue else None
 
     @property
-    def waits(self) -> bool:
+    def has_picture(self) -> bool:
         """Whether a picture waits to be taken."""
-        return bool(self._waiting)
+        return bool(self._queue)
 
     @property
     def ended(self) -> bool:
         """Whether the last picture was given."""
-        return self._state is State.ENDED
+        return self._state is SourceState.ENDED
 
-    def status(self) -> Status:
-        """Return where the source stands."""
-        with self._arrived:
-            return Status(
+    def status(self) -> SourceStatus:
+        """Return the state of the source, and its counts."""
+        with self._changed:
+            return SourceStatus(
                 state=self._state,
                 error=self._error,
                 reconnects=self._reconnects,
                 pictures=self._pictures,
                 dropped=self._dropped,
                 skipped=self._skipped,
-                silent=self._clock.now() - self._last,
             )
 
-    def watch(self) -> None:
-        """Notice a reader that hangs or broke, and replace it; to be called often."""
-        with self._arrived:
+    def supervise(self) -> None:
+        """Replace a reader that hangs or broke down; to be called often."""
+        with self._changed:
             now = self._clock.now()
             if self._restart_at is not None:
                 stuck = sum(thread.is_alive() for thread in self._threads)
-                if now >= self._restart_at and stuck < MOST_STUCK:
+                if now >= self._restart_at and stuck < MAX_STUCK_THREADS:
                     self.start()
-            elif reason := self._stalled(now):
-                self._life += 1
+            elif reason := self._failure(now):
+                self._generation += 1
                 if self._live:
-                    self._restart_at = now + self._lose(reason)
+                    self._restart_at = now + self._mark_lost(reason)
                 else:
-                    self._end(reason)
+                    self._mark_ended(reason)
 
-    def _stalled(self, now: float) -> str:
+    def _failure(self, now: float) -> str:
         """Why the reader must be given up, empty if it need not."""
-        if self._state in (State.OPENING, State.OPEN) and not self._threads[-1].is_alive():
-            return f"{self._shown}: its reader broke down"
-        limit = self._settings.freeze_after if self._state is State.OPEN else OPEN_WITHIN
-        silent = now - max(self._since, self._last)
-        if self._live and self._state in (State.OPENING, State.OPEN) and silent > limit:
-            return f"{self._shown}: no picture for {silent:.0f} s"
+        if not self._is_active:
+            return ""
+        if not self._threads[-1].is_alive():
+            return f"{self._display_url}: its reader broke down"
+        limit = self._settings.freeze_after if self._state is SourceState.OPEN else OPEN_DEADLINE
+        silent = now - max(self._opening_at, self._last_picture)
+        if self._live and silent > limit:
+            return f"{self._display_url}: no picture for {silent:.0f} s"
         return ""
 
-    def _work(self, life: int) -> None:
+    @property
+    def _is_active(self) -> bool:
+        return self._state in (SourceState.OPENING, SourceState.OPEN)
+
+    def _run(self, generation: int) -> None:
         """The thread: read the source, again and again where it is live or loops."""
         delay = 0.0
         while not self._clock.wait(delay):
-            reason = self._play(life)
-            with self._arrived:
-                if life != self._life:
+            reason = self._read_once(generation)
+            with self._changed:
+                if generation != self._generation:
                     return
                 if self._live:
-                    delay = self._lose(reason or f"{self._shown}: the stream ended")
+                    delay = self._mark_lost(reason or f"{self._display_url}: the stream ended")
                 elif reason or not self._settings.loop:
-                    self._end(reason)
+                    self._mark_ended(reason)
                     return
 
-    def _play(self, life: int) -> str:
-        """Deliver one reading of the source; return why it broke off, empty at its natural end."""
-        self._opening(life)
+    def _read_once(self, generation: int) -> str:
+        """Queue the pictures of one opening; return why it broke off, empty at its natural end."""
+        self._mark_opening(generation)
         try:
-            reading = self._reader(self._settings, self._skip, self._clock)
-            with contextlib.closing(reading):
-                for picture in reading:
-                    if not self._deliver(picture, life):
+            pictures = self._reader(self._settings, self._count_skip, self._clock)
+            with contextlib.closing(pictures):
+                for picture in pictures:
+                    if not self._enqueue(picture, generation):
                         break
         except SourceError as error:
             return str(error)
         return ""
 
-    def _deliver(self, picture: Picture, life: int) -> bool:
-        """Let the picture wait for its taker; False when the reader has been given up."""
-        with self._arrived:
-            while self._blocks and len(self._waiting) >= DEPTH and life == self._life:
-                self._arrived.wait()
-            if life != self._life:
+    def _enqueue(self, picture: Picture, generation: int) -> bool:
+        """Queue the picture; return False when the reader has been given up."""
+        with self._changed:
+            while self._must_wait(generation):
+                self._changed.wait()
+            if generation != self._generation:
                 return False
             now = self._clock.now()
-            if self._state is not State.OPEN:
-                self._open(now)
-            self._last = now
+            if self._state is not SourceState.OPEN:
+                self._mark_open(now)
+            self._last_picture = now
             self._pictures += 1
-            if len(self._waiting) >= DEPTH:
-                self._waiting.popleft()
+            if len(self._queue) >= QUEUE_SIZE:
+                self._queue.popleft()
                 self._dropped += 1
-            pts = self._timeline.at(picture.pts)
-            self._waiting.append(Picture(picture.pixels, pts, time.time_ns()))
-            self._arrived.notify_all()
+            pts = self._pts.next(picture.pts)
+            self._queue.append(Picture(picture.pixels, pts, time.time_ns()))
+            self._changed.notify_all()
             return True
 
-    def _open(self, now: float) -> None:
+    def _must_wait(self, generation: int) -> bool:
+        full = len(self._queue) >= QUEUE_SIZE
+        return self._blocks and full and generation == self._generation
+
+    def _mark_open(self, now: float) -> None:
         if self._live and self._pictures:
-            self._timeline.pause(now - self._last)
-            log.info("%s: pictures again after %.1f s", self.name, now - self._last)
-        self._first = now
-        self._state, self._error = State.OPEN, ""
+            self._pts.advance(now - self._last_picture)
+            log.info("%s: pictures again after %.1f s", self.name, now - self._last_picture)
+        self._opened_at = now
+        self._state, self._error = SourceState.OPEN, ""
 
-    def _opening(self, life: int) -> None:
-        with self._arrived:
-            # A reading that follows on another's end is no news for readiness.
-            if life == self._life and not (self._settings.loop and self._state is State.OPEN):
-                self._reconnects += self._state is State.LOST
-                self._state, self._since = State.OPENING, self._clock.now()
+    def _mark_opening(self, generation: int) -> None:
+        with self._changed:
+            # Where a loop starts again, the source stays ready.
+            loops = self._settings.loop and self._state is SourceState.OPEN
+            if generation == self._generation and not loops:
+                self._reconnects += self._state is SourceState.LOST
+                self._state, self._opening_at = SourceState.OPENING, self._clock.now()
 
-    def _lose(self, reason: str) -> float:
+    def _mark_lost(self, reason: str) -> float:
         """Note that a live source is lost; return the seconds after which to try again."""
-        delay = self._backoff.next(self._last - self._first if self._state is State.OPEN else 0)
-        self._state, self._error = State.LOST, reason
-        self._warn(reason, f"{reason}; trying again in {delay:g} s")
+        was_open = self._state is SourceState.OPEN
+        delay = self._backoff.next(self._last_picture - self._opened_at if was_open else 0)
+        self._state, self._error = SourceState.LOST, reason
+        self._log_warning(reason, f"{reason}; trying again in {delay:g} s")
         return delay
 
-    def _end(self, reason: str) -> None:
-        self._state, self._error = State.ENDED, reason
+    def _mark_ended(self, reason: str) -> None:
+        self._state, self._error = SourceState.ENDED, reason
         level = logging.ERROR if reason else logging.INFO
         log.log(level, "%s: %s", self.name, reason or f"the end, after {self._pictures} pictures")
-        self._arrived.notify_all()
+        self._changed.notify_all()
 
-    def _skip(self, reason: str) -> None:
-        with self._arrived:
+    def _count_skip(self, reason: str) -> None:
+        with self._changed:
             self._skipped += 1
-            self._warn("skipped" if self._live else reason, reason)
+            self._log_warning("skipped" if self._live else reason, reason)
 
-    def _warn(self, key: str, line: str) -> None:
+    def _log_warning(self, key: str, line: str) -> None:
         """Log the line, and a line of the same key once a minute at most."""
         now = self._clock.now()
-        if now - self._warned.get(key, -WARN_INTERVAL) >= WARN_INTERVAL:
-            self._warned[key] = now
+        if now - self._last_warnings.get(key, -WARN_INTERVAL) >= WARN_INTERVAL:
+            self._last_warnings[key] = now
             log.warning("%s: %s", self.name, line)

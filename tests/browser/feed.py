@@ -11,7 +11,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from emostream.models.labels import LABELS
-from emostream.services.capture.demo.scene import Demo
+from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.display.access import Access
 from emostream.services.display.app import application
 from emostream.services.display.audience import Audience
@@ -30,9 +30,9 @@ CONFIDENCE = 0.86
 
 
 @functools.cache
-def demo() -> Demo:
+def demo() -> DemoScene:
     """Return the demo; its people take a second to draw, once."""
-    return Demo()
+    return DemoScene()
 
 
 class Feed:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from emostream.models.labels import LABELS
-from emostream.services.capture.files.video import file_pictures
+from emostream.services.capture.ffmpeg.video_file import video_pictures
 from emostream.services.cli.results.report.page import (
     ReportFacts,
     write_report,
@@ -50,7 +50,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with ArchiveReader(record(folder / "emostream.db", FRAMES, FPS)) as reader:
         (run,) = reader.runs()
         facts = ReportFacts("film.mp4", "alexnet-fer", "ab" * 32, "0.1.0")
-        pictures = file_pictures(str(folder / "annotated.mp4"), lambda line: None)
+        pictures = video_pictures(str(folder / "annotated.mp4"), lambda line: None)
         write_report(folder, reader, run, facts, None, pictures)
     return folder
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from emostream.services.capture.demo.scene import Demo, TrueFace
+from emostream.services.capture.demo.scene import DemoScene, TrueFace
 from emostream.services.cli.processes.pipeline import ROOT, Pipeline
 from emostream.shared.config import load
 from tests.browser.seen import keep, seen, wait_for_picture_after
@@ -46,7 +46,7 @@ def test_boxes_follow_the_demos_faces_and_labels_its_script(page: Page, pipeline
     Labels of faces that have shown one emotion for a second.
     """
     open_page(page, pipeline)
-    demo = Demo()
+    demo = DemoScene()
     off: list[float] = []
     right: Counter[bool] = Counter()
     for _ in range(60):

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from emostream.services.capture.source_set import Sources
-from emostream.services.capture.source_thread import State
+from emostream.services.capture.source_set import SourceSet
+from emostream.services.capture.source_status import SourceState
 from emostream.shared.config import Source
 
 PICTURES = 6
@@ -71,7 +71,7 @@ def test_a_stream_that_freezes_or_ends_is_opened_again(
     camera: Camera, freezes: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     camera.freezes = freezes
-    with Sources([settings(camera.server_port)]) as sources:
+    with SourceSet([settings(camera.server_port)]) as sources:
         times = []
         while sources.statuses()["door"].reconnects < 2:
             found = sources.take(0.1)
@@ -89,8 +89,8 @@ def test_no_password_is_logged_or_shown(camera: Camera, caplog: pytest.LogCaptur
     port = camera.server_port
     camera.shutdown()
     camera.server_close()
-    with Sources([settings(port)]) as sources:
-        while (status := sources.statuses()["door"]).state is not State.LOST:
+    with SourceSet([settings(port)]) as sources:
+        while (status := sources.statuses()["door"]).state is not SourceState.LOST:
             sources.take(0.05)
     assert status.error == f"http://***@127.0.0.1:{port}/live?token=***: Connection refused"
     for secret in ("hunter2", "admin", "topsecret"):

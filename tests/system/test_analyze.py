@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from emostream.services.capture.demo.scene import Demo
+from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.recorder.archive.progress import frames_written
 from emostream.services.recorder.video_file import VideoFile
@@ -36,7 +36,7 @@ PEOPLE = {
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film of three faces that move and change, 640 x 360 at 25 frames/s."""
     path = tmp_path_factory.mktemp("clip") / "Three Faces.mp4"
-    demo = Demo(640, 360, fps=25)
+    demo = DemoScene(640, 360, fps=25)
     with VideoFile(path, 640, 360) as writer:
         for n in range(FRAMES):
             # 18 seconds of the script in six, so that emotions change.

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import zmq
 
-from emostream.services.capture.demo.scene import Demo
+from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.cli.processes.pipeline import ROOT, Pipeline
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.accounts import accounts
@@ -64,7 +64,7 @@ def test_every_stage_says_that_it_is_ready_and_where_to_look(pipeline: Pipeline)
 def test_the_faces_of_the_demo_are_found_where_they_are_and_named_as_they_look(
     pipeline: Pipeline,
 ) -> None:
-    demo = Demo()
+    demo = DemoScene()
     found, true = 0, 0
     right: Counter[bool] = Counter()
     for message in listen(pipeline, "emotion/demo/", 100):

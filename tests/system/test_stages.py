@@ -19,7 +19,7 @@ import zmq
 
 from emostream.models import LABELS
 from emostream.models.weights import find
-from emostream.services.capture.demo.composites import composites
+from emostream.services.capture.demo.composites import load_composites
 from emostream.services.cli.processes.pipeline import ROOT
 from emostream.shared.bus import Bus, Publisher, Subscription
 from emostream.shared.inbox import FullInbox
@@ -110,7 +110,7 @@ def faces_message(crops: np.ndarray, seq: int) -> Message:
 
 def test_training_and_serving_agree(stack: ExitStack, tmp_path: Path) -> None:
     """The original trains on pixels 0..255 and serves 0..1; here both give the same."""
-    crops = np.stack([cv2.resize(face, (64, 64)) for face in composites()])
+    crops = np.stack([cv2.resize(face, (64, 64)) for face in load_composites()])
     bus = stack.enter_context(Bus("test"))
     source = publisher(stack, bus)
     bind = free_endpoint()

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from emostream.models.labels import LABELS
-from emostream.services.capture.pace import Pictures
-from emostream.services.capture.picture import Picture
+from emostream.services.capture.picture import Picture, Pictures
 from emostream.services.cli.results import page_text
 from emostream.services.cli.results.report import page as report_page
 from emostream.services.cli.results.report.charts import axis, band, zooms

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emostream.services.capture.pace import Pictures
-from emostream.services.capture.picture import Picture
-from emostream.services.capture.readers import sampled
+from emostream.services.capture.pace import sampled
+from emostream.services.capture.picture import Picture, Pictures
 from emostream.services.cli import main as cli
 from emostream.services.cli.analysis import inputs, recording_config
 from emostream.services.cli.analysis.command import CONFIG

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from emostream.services.capture.files.video import describe, file_pictures
+from emostream.services.capture.ffmpeg.video_file import describe_video, video_pictures
 from emostream.services.cli.results.video import annotated
 from emostream.services.cli.results.video.annotated import write_annotated
 from emostream.services.recorder.archive.reader import ArchiveReader
@@ -75,7 +75,7 @@ def write(
 
 def shown(path: Path) -> list[tuple[int, np.ndarray]]:
     """Return (ms, pixels) of each picture of the file."""
-    return [(round(p.pts / MS), p.pixels) for p in file_pictures(str(path), print)]
+    return [(round(p.pts / MS), p.pixels) for p in video_pictures(str(path), print)]
 
 
 def changed(one: np.ndarray, other: np.ndarray) -> float:
@@ -237,7 +237,7 @@ def test_pictures_are_upright_and_of_even_size(
     video = clip(3, **keys).write(tmp_path / "a.mp4")
     box = (10.0, 40.0, 30.0, 30.0)
     target = write(video, [[face(box)]] * 3)
-    found = describe(target)
+    found = describe_video(target)
     assert (found.width, found.height, found.frames) == (*size, 3)
     plain = np.full((size[1], size[0], 3), 100, np.uint8)
     expected = annotate(plain, [face(box)], lambda _: "#1 happiness 90%")
@@ -249,7 +249,7 @@ def test_pictures_are_upright_and_of_even_size(
 @pytest.mark.parametrize(("turn", "aspect"), [(0, Fraction(16, 11)), (90, Fraction(11, 16))])
 def test_pixels_that_are_not_square_stay_so(tmp_path: Path, turn: int, aspect: Fraction) -> None:
     video = clip(2, pixel_aspect=Fraction(16, 11), turn=turn).write(tmp_path / "a.mp4")
-    assert describe(write(video, [[]] * 2)).pixel_aspect == aspect
+    assert describe_video(write(video, [[]] * 2)).pixel_aspect == aspect
 
 
 def test_pictures_of_another_size_are_fitted_in_whole(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_of_a_file_that_breaks_off_what_is_readable(tmp_path: Path) -> None:
     video = clip(100, noise=1.0, container={"movflags": "faststart"}).write(tmp_path / "a.mp4")
     cut(video, 0.5)
     with pytest.raises(SourceError):
-        list(file_pictures(str(video), lambda line: None))
+        list(video_pictures(str(video), lambda line: None))
     target = write(video, [[face()]] * 70, told=(told := []))
     assert 40 <= len(told) < 70
     assert len(shown(target)) == len(told)

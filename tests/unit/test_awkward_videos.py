@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from emostream.services.capture.files import video
-from emostream.services.capture.files.video import describe, file_pictures
+from emostream.services.capture.ffmpeg import video_file
+from emostream.services.capture.ffmpeg.video_file import describe_video, video_pictures
 from emostream.services.capture.picture import Picture
 from emostream.shared.errors import SourceError
 from tests.unit.videos import Clip, Sound, cut, damage, edit
@@ -25,14 +25,14 @@ FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 
 
 def pictures(path: Path, skipped: list[str] | None = None) -> list[Picture]:
-    return list(file_pictures(str(path), ([] if skipped is None else skipped).append))
+    return list(video_pictures(str(path), ([] if skipped is None else skipped).append))
 
 
 def broken(path: Path) -> tuple[list[Picture], str]:
     """Read a file that breaks off: the pictures before that, and the error."""
     found = []
     with pytest.raises(SourceError) as raised:
-        for picture in file_pictures(str(path), lambda line: None):
+        for picture in video_pictures(str(path), lambda line: None):
             found.append(picture)
     return found, str(raised.value)
 
@@ -132,7 +132,7 @@ def test_pictures_are_turned_as_phones_say(
     rows, columns = np.nonzero(picture.pixels[..., 0] > 128)
     side = "top" if rows.mean() < height / 2 else "bottom"
     assert f"{side} {'left' if columns.mean() < width / 2 else 'right'}" == corner
-    assert (describe(path).width, describe(path).height) == (width, height)
+    assert (describe_video(path).width, describe_video(path).height) == (width, height)
 
 
 class Corner(Clip):
@@ -162,7 +162,7 @@ def test_odd_sizes_and_depths(
     found = pictures(path)
     assert_rising(found)
     assert {picture.pixels.shape for picture in found} == {(size[1], size[0], 3)}
-    assert (describe(path).width, describe(path).height) == size
+    assert (describe_video(path).width, describe_video(path).height) == size
 
 
 @pytest.mark.parametrize("form", ["mp4", "mkv", "ts", "flv"])
@@ -173,7 +173,7 @@ def test_a_first_time_that_is_not_0(tmp_path: Path, form: str, start: int) -> No
     found = pictures(path)
     assert_rising(found)
     assert times(found) == [40 * n for n in range(len(RISING))]
-    assert describe(path).start / MS == pytest.approx(40 * start, abs=100)
+    assert describe_video(path).start / MS == pytest.approx(40 * start, abs=100)
 
 
 def test_a_first_time_below_0(tmp_path: Path) -> None:
@@ -192,8 +192,8 @@ def test_of_an_edited_file_the_part_that_is_shown(tmp_path: Path, start: int) ->
     found = pictures(path)
     assert grays(found) == pytest.approx([2 * n + 20 for n in range(start, start + 40)], abs=6)
     assert times(found) == [40 * n for n in range(40)]
-    assert describe(path).frames == 40
-    assert describe(path).duration_s == pytest.approx(1.6)
+    assert describe_video(path).frames == 40
+    assert describe_video(path).duration_s == pytest.approx(1.6)
 
 
 def test_a_gif_keeps_its_uneven_times(tmp_path: Path) -> None:
@@ -255,14 +255,14 @@ def test_a_file_that_stops_being_readable(tmp_path: Path, monkeypatch: pytest.Mo
     # Stored as 0 2 1 4 3: the decoder holds one picture back.
     coding = {"x264-params": "bframes=1:b-adapt=0"}
     path = Clip(RISING, coding=coding).write(tmp_path / "a.mp4")
-    real = video.opened
+    real = video_file.open_container
 
     @contextlib.contextmanager
-    def opened(*arguments: Any) -> Iterator[tuple[Any, Any]]:
+    def open_container(*arguments: Any) -> Iterator[tuple[Any, Any]]:
         with real(*arguments) as (container, stream):
             yield Failing(container), stream
 
-    monkeypatch.setattr(video, "opened", opened)
+    monkeypatch.setattr(video_file, "open_container", open_container)
     found, error = broken(path)
     assert len(found) == 13
     assert grays(found) == pytest.approx(list(RISING[:13]), abs=6)
@@ -316,7 +316,7 @@ def test_sound_alone(tmp_path: Path) -> None:
         track.layout, frame.sample_rate = "mono", 48_000
         container.mux(track.encode(frame))
         container.mux(track.encode())
-    for read in (pictures, describe):
+    for read in (pictures, describe_video):
         with pytest.raises(SourceError, match=r"a\.m4a: no video in it, only audio$"):
             read(path)
 
@@ -334,7 +334,7 @@ def test_a_file_without_a_picture(
     tmp_path: Path, name: str, container: dict[str, str], error: str
 ) -> None:
     path = Clip([], container=container).write(tmp_path / name)
-    for read in (pictures, describe):
+    for read in (pictures, describe_video):
         with pytest.raises(SourceError, match=rf"{name}: {error}$"):
             read(path)
 
@@ -350,7 +350,7 @@ def test_a_file_without_a_picture(
 def test_a_file_that_is_something_else(tmp_path: Path, content: bytes, error: str) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
-    for read in (pictures, describe):
+    for read in (pictures, describe_video):
         with pytest.raises(SourceError, match=rf"a\.mp4: {error}$"):
             read(path)
 
@@ -358,16 +358,16 @@ def test_a_file_that_is_something_else(tmp_path: Path, content: bytes, error: st
 def test_a_kind_of_video_that_nobody_knows(tmp_path: Path) -> None:
     path = Clip(RISING).write(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes().replace(b"avc1\0", b"xyzw\0"))
-    for read in (pictures, describe):
+    for read in (pictures, describe_video):
         with pytest.raises(SourceError, match=r"a\.mp4: its video is of a kind that FFmpeg cannot"):
             read(path)
 
 
 def test_a_folder_and_a_missing_file_are_described_as_such(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"a folder, no video file$"):
-        describe(tmp_path)
+        describe_video(tmp_path)
     with pytest.raises(SourceError, match=r"a\.mp4: no such file$"):
-        describe(tmp_path / "a.mp4")
+        describe_video(tmp_path / "a.mp4")
 
 
 def test_a_title_in_an_old_encoding_is_no_obstacle(tmp_path: Path) -> None:
@@ -400,7 +400,7 @@ def test_the_same_pictures_each_time_and_as_many_as_there_are(
 
 def test_a_file_is_described(tmp_path: Path) -> None:
     clip = Clip(RISING, turn=90, pixel_aspect=Fraction(4, 3), sound=Sound(seconds=1.2))
-    found = describe(clip.write(tmp_path / "a.mp4"))
+    found = describe_video(clip.write(tmp_path / "a.mp4"))
     assert (found.width, found.height, found.frames) == (48, 64, 30)
     assert found.duration_s == pytest.approx(1.2)
     assert (found.rate, found.codec, found.has_audio) == (25, "h264", True)
@@ -409,8 +409,8 @@ def test_a_file_is_described(tmp_path: Path) -> None:
 
 def test_what_a_file_does_not_tell_is_none(tmp_path: Path) -> None:
     clip = Clip(RISING, ticks=range(30), time_base=Fraction(1, 30))
-    found = describe(clip.write(tmp_path / "a.h264", "h264"))
+    found = describe_video(clip.write(tmp_path / "a.h264", "h264"))
     assert (found.frames, found.duration_s, found.rate) == (None, None, 30)
     assert not found.has_audio
-    live = describe(Clip(RISING, container={"live": "1"}).write(tmp_path / "a.mkv"))
+    live = describe_video(Clip(RISING, container={"live": "1"}).write(tmp_path / "a.mkv"))
     assert (live.frames, live.duration_s) == (None, None)

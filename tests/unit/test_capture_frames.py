@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from emostream.services.capture.flow import PATIENCE, Flow
+from emostream.services.capture.flow_control import ANSWER_TIMEOUT, FlowControl
 from emostream.services.capture.framer import Framer
 from emostream.services.capture.picture import Picture
 from emostream.shared.messages import Emotion, Frame, Message
@@ -70,29 +70,29 @@ def answer(seq: int, run: str = "r") -> Message:
 
 
 def test_a_fast_file_waits_for_answers_once_its_window_is_full() -> None:
-    flow = Flow("r", window=3, clock=Clock())
+    flow_control = FlowControl("r", window=3, clock=Clock())
     for seq in range(3):
-        assert not flow.holds("a")
-        flow.gave("a", seq)
-    assert flow.holds("a")
-    assert not flow.holds("b")
-    flow.answered(answer(900, run="earlier"))
-    assert flow.holds("a")
-    flow.answered(answer(0))
-    assert not flow.holds("a")
-    flow.gave("a", 3)
-    assert flow.holds("a")
+        assert not flow_control.must_wait("a")
+        flow_control.record_published("a", seq)
+    assert flow_control.must_wait("a")
+    assert not flow_control.must_wait("b")
+    flow_control.record_answer(answer(900, run="earlier"))
+    assert flow_control.must_wait("a")
+    flow_control.record_answer(answer(0))
+    assert not flow_control.must_wait("a")
+    flow_control.record_published("a", 3)
+    assert flow_control.must_wait("a")
 
 
 def test_a_file_goes_on_when_nobody_answers() -> None:
     clock = Clock()
-    flow = Flow("r", window=3, clock=clock)
+    flow_control = FlowControl("r", window=3, clock=clock)
     for seq in range(3):
-        flow.gave("a", seq)
-    clock.now = PATIENCE - 0.1
-    assert flow.holds("a")
-    clock.now = PATIENCE
-    assert not flow.holds("a")
+        flow_control.record_published("a", seq)
+    clock.now = ANSWER_TIMEOUT - 0.1
+    assert flow_control.must_wait("a")
+    clock.now = ANSWER_TIMEOUT
+    assert not flow_control.must_wait("a")
     for seq in range(3, 6):
-        flow.gave("a", seq)
-    assert flow.holds("a")
+        flow_control.record_published("a", seq)
+    assert flow_control.must_wait("a")

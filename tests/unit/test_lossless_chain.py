@@ -12,7 +12,7 @@ import msgpack
 import pytest
 from prometheus_client import CollectorRegistry
 
-from emostream.services.capture.lossless.credit_window import Window
+from emostream.services.capture.lossless.credit_window import CreditWindow
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.lossless import LosslessRecorder
@@ -118,7 +118,7 @@ class Chain:
     def start(self, name: str) -> None:
         settings = Lossless(credit_from=("recorder",), window=4, stall_timeout=5.0)
         if name == "capture":
-            self.window = Window([BLANK], settings, lambda: self.now, lambda: next(self.pids))
+            self.window = CreditWindow([BLANK], settings, lambda: self.now, lambda: next(self.pids))
             self.given = 0
         elif name == "d":
             stage = Detector(self.parts)
@@ -168,7 +168,7 @@ class Chain:
         self.now += STEP
         for message in self.queues["back"]:
             assert isinstance(message.header, Credit)
-            self.window.credit(message.header)
+            self.window.record_credit(message.header)
         self.queues["back"].clear()
         self.send("d", self.window.due())
         if self.window.has_room:
@@ -183,7 +183,7 @@ class Chain:
         changes = {"seq": seq, "pts": seq * 40_000_000}
         if seq == self.frames:
             changes |= {"end": True, "frames": seq}
-        elif self.window.skips("film", seq):
+        elif self.window.is_written("film", seq):
             return []
         return self.window.add(Message(Frame(**{**common_fields(BLANK), **changes}, **SIZE)))
 

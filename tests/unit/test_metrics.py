@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from emostream.services.capture.metrics import SourceCollector
-from emostream.services.capture.source_thread import State, Status
+from emostream.services.capture.source_status import SourceState, SourceStatus
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.metrics import RecorderMetrics
@@ -78,17 +78,17 @@ def test_confidence_is_counted_by_stream_and_label(registry: CollectorRegistry) 
 @pytest.mark.parametrize(
     ("state", "error", "up", "ended"),
     [
-        (State.OPENING, "", 0, 0),
-        (State.OPEN, "", 1, 0),
-        (State.LOST, "no route to host", 0, 0),
-        (State.ENDED, "", 0, 1),
-        (State.ENDED, "film.mp4 broke off", 0, 0),
+        (SourceState.OPENING, "", 0, 0),
+        (SourceState.OPEN, "", 1, 0),
+        (SourceState.LOST, "no route to host", 0, 0),
+        (SourceState.ENDED, "", 0, 1),
+        (SourceState.ENDED, "film.mp4 broke off", 0, 0),
     ],
 )
 def test_a_source_at_its_end_is_told_from_one_that_is_lost(
-    registry: CollectorRegistry, state: State, error: str, up: int, ended: int
+    registry: CollectorRegistry, state: SourceState, error: str, up: int, ended: int
 ) -> None:
-    registry.register(SourceCollector(lambda: {"film": Status(state, error, 0, 1, 0, 0, 0.0)}))
+    registry.register(SourceCollector(lambda: {"film": SourceStatus(state, error, 0, 1, 0, 0)}))
     labels = {"stream": "film"}
     assert registry.get_sample_value("emostream_source_up", labels) == up
     assert registry.get_sample_value("emostream_source_ended", labels) == ended

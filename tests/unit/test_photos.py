@@ -15,7 +15,7 @@ import pytest
 from emostream import Recognizer
 from emostream.models import weights
 from emostream.models.labels import LABELS
-from emostream.services.capture.demo.scene import Demo
+from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.cli.results.photos.analysis import PhotoSummary, analyze_photos, photo_names
 from emostream.services.cli.results.photos.page import MOST_CARDS, photo_card, write_page
 from emostream.shared.colors import COLORS
@@ -34,12 +34,12 @@ def recognizer() -> Recognizer:
 
 
 @pytest.fixture(scope="module")
-def demo() -> Demo:
-    return Demo(640, 360)
+def demo() -> DemoScene:
+    return DemoScene(640, 360)
 
 
 @pytest.fixture(scope="module")
-def album(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def album(demo: DemoScene, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with photos of every kind, one of them broken, one without a face."""
     folder = tmp_path_factory.mktemp("album")
     write(folder / "a" / "10.jpg", demo.frame(0))
@@ -77,7 +77,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def test_there_is_a_row_a_face_and_one_for_a_photo_without(
-    summary: PhotoSummary, out: Path, demo: Demo
+    summary: PhotoSummary, out: Path, demo: DemoScene
 ) -> None:
     found = rows(out)
     assert list(found[0]) == [
@@ -120,7 +120,7 @@ def test_the_same_photos_give_the_same_bytes_in_any_order(
 
 
 def test_the_copies_show_the_boxes_and_keep_name_and_kind(
-    summary: PhotoSummary, out: Path, demo: Demo
+    summary: PhotoSummary, out: Path, demo: DemoScene
 ) -> None:
     copies = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert copies == [

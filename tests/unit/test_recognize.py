@@ -18,8 +18,8 @@ import pytest
 
 from emostream import RecognizedFace, Recognizer, recognize
 from emostream.models.labels import LABELS
-from emostream.services.capture.demo.composites import composites
-from emostream.services.capture.demo.scene import Demo, TrueFace
+from emostream.services.capture.demo.composites import load_composites
+from emostream.services.capture.demo.scene import DemoScene, TrueFace
 from emostream.services.recognition import recognizer as recognition
 from emostream.shared.errors import ConfigError, EmostreamError, SourceError, WeightsError
 from tests.conftest import DATA
@@ -37,8 +37,8 @@ def recognizer() -> Recognizer:
 
 
 @pytest.fixture(scope="module")
-def demo() -> Demo:
-    return Demo()
+def demo() -> DemoScene:
+    return DemoScene()
 
 
 def overlap(found: RecognizedFace, true: TrueFace) -> float:
@@ -76,7 +76,7 @@ def test_the_package_has_no_other_names() -> None:
 
 
 def test_faces_are_found_where_they_are_with_what_they_show(
-    recognizer: Recognizer, demo: Demo
+    recognizer: Recognizer, demo: DemoScene
 ) -> None:
     right = 0
     for n in range(0, 400, 100):
@@ -90,7 +90,7 @@ def test_faces_are_found_where_they_are_with_what_they_show(
     assert right >= 9
 
 
-def test_a_face_says_all_that_is_known_of_it(recognizer: Recognizer, demo: Demo) -> None:
+def test_a_face_says_all_that_is_known_of_it(recognizer: Recognizer, demo: DemoScene) -> None:
     for face in recognizer(demo.frame(0), "bgr"):
         assert tuple(face.probabilities) == LABELS
         assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-5)
@@ -102,7 +102,9 @@ def test_a_face_says_all_that_is_known_of_it(recognizer: Recognizer, demo: Demo)
         assert right_eye[1] < nose[1] < mouth[1]
 
 
-def test_a_face_reads_well_and_becomes_json_in_one_line(recognizer: Recognizer, demo: Demo) -> None:
+def test_a_face_reads_well_and_becomes_json_in_one_line(
+    recognizer: Recognizer, demo: DemoScene
+) -> None:
     faces = recognizer(demo.frame(0), "bgr")
     told = RecognizedFace((10.4, 20.0, 99.6, 110.0), 0.9, (), {"calm": 0.934}, "calm", 0.934)
     assert str(told) == "calm 93% at 10, 20 (100 x 110 px)"
@@ -113,7 +115,7 @@ def test_a_face_reads_well_and_becomes_json_in_one_line(recognizer: Recognizer, 
 
 
 def test_every_order_of_channels_gives_the_same(
-    recognizer: Recognizer, demo: Demo, tmp_path: Path
+    recognizer: Recognizer, demo: DemoScene, tmp_path: Path
 ) -> None:
     bgr = demo.frame(0)
     expected = recognizer(bgr, "bgr")
@@ -127,14 +129,14 @@ def test_every_order_of_channels_gives_the_same(
     assert recognizer(path) == recognizer(str(path)) == expected
 
 
-def test_gray_pictures_are_taken(recognizer: Recognizer, demo: Demo) -> None:
+def test_gray_pictures_are_taken(recognizer: Recognizer, demo: DemoScene) -> None:
     gray = cv2.cvtColor(demo.frame(0), cv2.COLOR_BGR2GRAY)
     faces = recognizer(gray, "gray")
     assert len(faces) == 3
     assert recognizer(gray[..., None], "gray") == faces
 
 
-def test_a_picture_is_only_read(recognizer: Recognizer, demo: Demo) -> None:
+def test_a_picture_is_only_read(recognizer: Recognizer, demo: DemoScene) -> None:
     picture = demo.frame(0)
     before = picture.copy()
     picture.flags.writeable = False
@@ -147,7 +149,7 @@ def test_a_picture_is_only_read(recognizer: Recognizer, demo: Demo) -> None:
     [(3, cv2.ROTATE_180), (6, cv2.ROTATE_90_COUNTERCLOCKWISE), (8, cv2.ROTATE_90_CLOCKWISE)],
 )
 def test_a_photo_is_turned_upright(
-    recognizer: Recognizer, demo: Demo, tmp_path: Path, orientation: int, turn: int
+    recognizer: Recognizer, demo: DemoScene, tmp_path: Path, orientation: int, turn: int
 ) -> None:
     stored = cv2.rotate(demo.frame(0), turn)
     path = tmp_path / "phone.jpg"
@@ -183,7 +185,7 @@ def test_what_is_no_such_picture_is_refused_in_one_line(
 
 
 def test_files_that_are_no_pictures_are_named(
-    recognizer: Recognizer, demo: Demo, tmp_path: Path
+    recognizer: Recognizer, demo: DemoScene, tmp_path: Path
 ) -> None:
     whole = coded(demo.frame(0), ".jpg")
     bad = {"empty.jpg": b"", "text.jpg": b"hello" * 99, "cut.jpg": whole[: len(whole) // 2]}
@@ -206,7 +208,7 @@ def test_a_picture_without_a_face_gives_none(
     assert recognizer(np.full((*shape, 3), 90, np.uint8), "bgr") == []
 
 
-def test_small_faces_of_a_large_picture_are_found(recognizer: Recognizer, demo: Demo) -> None:
+def test_small_faces_of_a_large_picture_are_found(recognizer: Recognizer, demo: DemoScene) -> None:
     small = cv2.resize(demo.frame(0), None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
     picture = np.full((720, 1280, 3), 60, np.uint8)
     picture[400 : 400 + small.shape[0], 700 : 700 + small.shape[1]] = small
@@ -215,7 +217,7 @@ def test_small_faces_of_a_large_picture_are_found(recognizer: Recognizer, demo: 
 
 
 def test_a_face_that_fills_the_picture_is_found(recognizer: Recognizer) -> None:
-    faces = [recognizer(face, "gray") for face in composites()]
+    faces = [recognizer(face, "gray") for face in load_composites()]
     assert sum(len(found) == 1 for found in faces) >= 7
     for found in faces:
         for face in found:
@@ -225,7 +227,7 @@ def test_a_face_that_fills_the_picture_is_found(recognizer: Recognizer) -> None:
             assert 20 < width < 60 and 20 < height < 60
 
 
-def test_settings_decide(demo: Demo) -> None:
+def test_settings_decide(demo: DemoScene) -> None:
     strict = Recognizer(score=0.999)
     assert strict(demo.frame(0), "bgr") == []
     haar = Recognizer(detector="haar")
@@ -253,7 +255,9 @@ def test_settings_that_cannot_be_are_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_many_pictures_are_taken_one_after_the_other(recognizer: Recognizer, demo: Demo) -> None:
+def test_many_pictures_are_taken_one_after_the_other(
+    recognizer: Recognizer, demo: DemoScene
+) -> None:
     asked = []
 
     def frames():  # type: ignore[no-untyped-def]
@@ -268,7 +272,7 @@ def test_many_pictures_are_taken_one_after_the_other(recognizer: Recognizer, dem
 
 
 def test_threads_share_a_recognizer_and_get_what_each_would_alone(
-    recognizer: Recognizer, demo: Demo
+    recognizer: Recognizer, demo: DemoScene
 ) -> None:
     frames = [demo.frame(n) for n in range(0, 240, 30)]
     alone = [recognizer(frame, "bgr") for frame in frames]
@@ -279,7 +283,7 @@ def test_threads_share_a_recognizer_and_get_what_each_would_alone(
 
 
 def test_repeated_calls_load_once_also_from_many_threads(
-    demo: Demo, monkeypatch: pytest.MonkeyPatch
+    demo: DemoScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = []
     load = recognition.load
@@ -299,7 +303,7 @@ def test_repeated_calls_load_once_also_from_many_threads(
 
 
 def test_threads_may_each_make_their_own_and_take_turns(
-    demo: Demo, monkeypatch: pytest.MonkeyPatch
+    demo: DemoScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy, clashes = Lock(), []
     load = recognition.load

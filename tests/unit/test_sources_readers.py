@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from emostream.services.capture.pace import RealClock, paced
+from emostream.services.capture.clock import SystemClock
+from emostream.services.capture.pace import paced
 from emostream.services.capture.picture import Picture, as_bgr
-from emostream.services.capture.readers import read
+from emostream.services.capture.source_reader import open_source
 from emostream.shared.config import Source
 from emostream.shared.errors import SourceError
 
@@ -67,7 +68,7 @@ def video(
 
 def pictures(url: Path | str, skipped: list[str] | None = None, **keys: object) -> list[Picture]:
     settings = Source(**{"url": str(url), "pace": "fast", **keys})
-    return list(read(settings, ([] if skipped is None else skipped).append, FakeClock()))
+    return list(open_source(settings, ([] if skipped is None else skipped).append, FakeClock()))
 
 
 def cut(path: Path, share: float) -> Path:
@@ -195,7 +196,7 @@ def test_a_file_that_breaks_off_gives_what_it_has_and_then_says_where(
     cut(path, 0.6)
     found = []
     with pytest.raises(SourceError, match=rf"{name}: breaks off at [12]\.\d\d s") as raised:
-        for picture in read(Source(url=str(path), pace="fast"), print, FakeClock()):
+        for picture in open_source(Source(url=str(path), pace="fast"), print, FakeClock()):
             found.append(picture)
     assert 30 <= len(found) <= 80
     assert f"after {len(found)} pictures" in str(raised.value)
@@ -272,7 +273,9 @@ def test_a_file_at_its_own_pace_gives_each_picture_at_its_time(tmp_path: Path) -
     times = [0.0, 0.04, 0.5, 2.0]
     path = video(tmp_path / "a.mkv", [0, 60, 120, 180], times=times)
     clock = FakeClock()
-    given = [clock.now() - 100 for _ in read(Source(url=str(path), pace="real"), print, clock)]
+    given = [
+        clock.now() - 100 for _ in open_source(Source(url=str(path), pace="real"), print, clock)
+    ]
     assert given == pytest.approx(times, abs=1e-3)
 
 
@@ -289,7 +292,7 @@ def test_a_hold_up_is_not_made_up_for_in_a_burst() -> None:
 
 
 def test_pacing_ends_when_told_to_stop() -> None:
-    clock = RealClock()
+    clock = SystemClock()
     source = (Picture(np.zeros((1, 1, 3), np.uint8), n * 3600_000_000_000) for n in range(2))
     found = paced(source, clock)
     next(found)

@@ -8,11 +8,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from emostream.services.capture.files.video import Skipped
-from emostream.services.capture.pace import Backoff, Clock, Pictures, RealClock, Timeline
-from emostream.services.capture.picture import Picture
-from emostream.services.capture.source_set import Sources
-from emostream.services.capture.source_thread import State, Status
+from emostream.services.capture.backoff import Backoff
+from emostream.services.capture.clock import Clock, SystemClock
+from emostream.services.capture.picture import OnSkip, Picture, Pictures
+from emostream.services.capture.pts import MonotonicPts
+from emostream.services.capture.source_set import SourceSet
+from emostream.services.capture.source_status import SourceState, SourceStatus
 from emostream.shared.config import Source
 from emostream.shared.errors import SourceError
 
@@ -47,7 +48,7 @@ def picture(n: int) -> Picture:
     return Picture(np.full((1, 1, 3), n, np.uint8), n * 40_000_000)
 
 
-def numbers(sources: Sources, count: int) -> list[int]:
+def numbers(sources: SourceSet, count: int) -> list[int]:
     """Take `count` pictures and return what they say."""
     taken = []
     while len(taken) < count:
@@ -57,12 +58,12 @@ def numbers(sources: Sources, count: int) -> list[int]:
     return taken
 
 
-def times_of(sources: Sources, count: int) -> list[int]:
+def times_of(sources: SourceSet, count: int) -> list[int]:
     """Take `count` pictures and return their times."""
     return [found[1].pts for _ in range(count) if (found := sources.take(LIMIT))]
 
 
-def until(sources: Sources, state: State) -> Status:
+def until(sources: SourceSet, state: SourceState) -> SourceStatus:
     """Return the status of the only source as soon as it is in this state."""
     while (status := next(iter(sources.statuses().values()))).state is not state:
         sources.take(0.01)
@@ -75,7 +76,7 @@ class Script:
     def __init__(self, *openings: list[object]) -> None:
         self.openings: Iterator[list[object]] = iter(openings)
 
-    def __call__(self, settings: Source, skipped: Skipped, clock: Clock) -> Pictures:
+    def __call__(self, settings: Source, on_skip: OnSkip, clock: Clock) -> Pictures:
         for step in next(self.openings, [SourceError("nothing left")]):
             match step:
                 case int():
@@ -98,7 +99,7 @@ FAST = Source(name="clip", url="clip.mp4", pace="fast")
 def test_who_comes_late_gets_the_newest_pictures(settings: Source) -> None:
     given, hold = threading.Event(), threading.Event()
     reader = Script([*range(10), given.set, hold])
-    with Sources([settings], FakeClock(), reader) as sources:
+    with SourceSet([settings], FakeClock(), reader) as sources:
         assert given.wait(LIMIT)
         assert numbers(sources, 2) == [8, 9]
         status = sources.statuses()[settings.name]
@@ -110,7 +111,7 @@ def test_a_fast_file_waits_for_its_taker_and_loses_nothing() -> None:
     third, drawn = threading.Event(), []
     steps = [step for n in range(10) for step in (partial(drawn.append, n), n)]
     steps.insert(5, third.set)
-    with Sources([FAST], FakeClock(), Script(steps)) as sources:
+    with SourceSet([FAST], FakeClock(), Script(steps)) as sources:
         assert third.wait(LIMIT)
         # Two wait, and the third is in the thread's hand.
         assert drawn == [0, 1, 2]
@@ -118,12 +119,12 @@ def test_a_fast_file_waits_for_its_taker_and_loses_nothing() -> None:
         assert sources.take(LIMIT) is None
         assert sources.finished
         status = sources.statuses()["clip"]
-    assert (status.state, status.error, status.dropped) == (State.ENDED, "", 0)
+    assert (status.state, status.error, status.dropped) == (SourceState.ENDED, "", 0)
     assert status.ready
 
 
 def test_closing_frees_a_reader_that_waits_for_its_taker() -> None:
-    with Sources([FAST], FakeClock(), Script(list(range(10)))) as sources:
+    with SourceSet([FAST], FakeClock(), Script(list(range(10)))) as sources:
         numbers(sources, 1)
     names = [thread.name for thread in threading.enumerate()]
     assert "source clip" not in names
@@ -133,21 +134,23 @@ def test_closing_is_not_taken_for_the_end_of_a_file(caplog: pytest.LogCaptureFix
     caplog.set_level(logging.INFO)
     started = threading.Event()
 
-    def reader(settings: Source, skipped: Skipped, clock: Clock) -> Pictures:
+    def reader(settings: Source, on_skip: OnSkip, clock: Clock) -> Pictures:
         yield picture(0)
         started.set()
         clock.wait(3600)
 
-    with Sources([FILE], RealClock(), reader) as sources:
+    with SourceSet([FILE], SystemClock(), reader) as sources:
         assert started.wait(LIMIT)
         assert sources.take(LIMIT)
-    assert sources.statuses()["clip"].state is State.OPEN
+    assert sources.statuses()["clip"].state is SourceState.OPEN
     assert caplog.messages == []
 
 
 def test_sources_are_taken_in_turn() -> None:
     other = Source(name="other", url="other.mp4", pace="fast")
-    with Sources([FAST, other], FakeClock(), lambda *_: (picture(n) for n in range(4))) as sources:
+    with SourceSet(
+        [FAST, other], FakeClock(), lambda *_: (picture(n) for n in range(4))
+    ) as sources:
         taken = [found[0] for found in iter(partial(sources.take, LIMIT), None)]
     assert sorted(taken) == ["clip"] * 4 + ["other"] * 4
     assert sources.finished
@@ -155,16 +158,16 @@ def test_sources_are_taken_in_turn() -> None:
 
 def test_a_loop_goes_on_with_rising_times() -> None:
     settings = Source(name="clip", url="clip.mp4", pace="fast", loop=True)
-    with Sources([settings], FakeClock(), Script([0, 1, 2], [0, 1, 2])) as sources:
+    with SourceSet([settings], FakeClock(), Script([0, 1, 2], [0, 1, 2])) as sources:
         times = times_of(sources, 6)
     assert times == [n * 40_000_000 for n in range(6)]
 
 
 def test_a_file_that_breaks_off_ends_with_its_error(caplog: pytest.LogCaptureFixture) -> None:
     reader = Script([0, 1, SourceError("clip.mp4: breaks off")])
-    with Sources([FAST], FakeClock(), reader) as sources:
+    with SourceSet([FAST], FakeClock(), reader) as sources:
         assert numbers(sources, 2) == [0, 1]
-        status = until(sources, State.ENDED)
+        status = until(sources, SourceState.ENDED)
         assert sources.finished
     assert status.error == "clip.mp4: breaks off"
     assert not status.ready
@@ -173,11 +176,11 @@ def test_a_file_that_breaks_off_ends_with_its_error(caplog: pytest.LogCaptureFix
 
 def test_a_lost_camera_is_tried_for_ever_with_longer_and_longer_waits() -> None:
     clock = FakeClock(tries=12)
-    with Sources([LIVE], clock, Script()) as sources:
+    with SourceSet([LIVE], clock, Script()) as sources:
         assert clock.stopped.wait(LIMIT)
         status = sources.statuses()["cam"]
     assert clock.waits == [0, 0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30]
-    assert (status.state, status.error) == (State.LOST, "nothing left")
+    assert (status.state, status.error) == (SourceState.LOST, "nothing left")
     assert status.reconnects == 10
     assert not status.ready
 
@@ -188,13 +191,13 @@ def test_a_stream_that_ends_is_opened_again_and_its_times_go_on(
     caplog.set_level(logging.INFO)
     taken, hold = threading.Event(), threading.Event()
     script = Script([0, 1, taken], [0, 1, hold])
-    with Sources([LIVE], FakeClock(), script) as sources:
+    with SourceSet([LIVE], FakeClock(), script) as sources:
         times = [times_of(sources, 2), taken.set(), times_of(sources, 2)]
         status = sources.statuses()["cam"]
         hold.set()
     # Half a second of waiting lies between the two openings.
     assert times == [[0, 40_000_000], None, [580_000_000, 620_000_000]]
-    assert (status.state, status.error, status.reconnects) == (State.OPEN, "", 1)
+    assert (status.state, status.error, status.reconnects) == (SourceState.OPEN, "", 1)
     assert caplog.messages[:2] == [
         "cam: camera:0: the stream ended; trying again in 0.5 s",
         "cam: pictures again after 0.5 s",
@@ -203,15 +206,15 @@ def test_a_stream_that_ends_is_opened_again_and_its_times_go_on(
 
 def test_a_reader_that_hangs_is_given_up_and_replaced() -> None:
     clock, hang, hold = FakeClock(), threading.Event(), threading.Event()
-    with Sources([LIVE], clock, Script([1, hang, 2], [3, hold])) as sources:
+    with SourceSet([LIVE], clock, Script([1, hang, 2], [3, hold])) as sources:
         assert numbers(sources, 1) == [1]
         clock.time += 4.9
         sources.take(0)
-        assert sources.statuses()["cam"].state is State.OPEN
+        assert sources.statuses()["cam"].state is SourceState.OPEN
         clock.time += 0.2
         sources.take(0)
         status = sources.statuses()["cam"]
-        assert (status.state, status.error) == (State.LOST, "camera:0: no picture for 5 s")
+        assert (status.state, status.error) == (SourceState.LOST, "camera:0: no picture for 5 s")
         clock.time += 0.5
         assert numbers(sources, 1) == [3]
         # What the first reader gives when it wakes up is of no use any more.
@@ -231,7 +234,7 @@ def test_no_more_than_three_hanging_threads_pile_up() -> None:
     clock, hang = FakeClock(), threading.Event()
     openings: list[int] = []
     script = Script(*([partial(openings.append, n), hang] for n in range(9)))
-    with Sources([LIVE], clock, script) as sources:
+    with SourceSet([LIVE], clock, script) as sources:
         for _ in range(50):
             clock.time += 31
             sources.take(0.01)
@@ -242,9 +245,9 @@ def test_no_more_than_three_hanging_threads_pile_up() -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_reader_that_breaks_down_is_not_taken_for_an_open_source() -> None:
     clock, hold = FakeClock(), threading.Event()
-    with Sources([LIVE], clock, Script([1, ZeroDivisionError()], [2, hold])) as sources:
+    with SourceSet([LIVE], clock, Script([1, ZeroDivisionError()], [2, hold])) as sources:
         assert numbers(sources, 1) == [1]
-        status = until(sources, State.LOST)
+        status = until(sources, SourceState.LOST)
         assert status.error == "camera:0: its reader broke down"
         clock.time += 0.5
         assert numbers(sources, 1) == [2]
@@ -254,15 +257,15 @@ def test_a_reader_that_breaks_down_is_not_taken_for_an_open_source() -> None:
 def test_what_cannot_be_decoded_is_counted() -> None:
     given, hold = threading.Event(), threading.Event()
 
-    def reader(settings: Source, skipped: Skipped, clock: Clock) -> Pictures:
+    def reader(settings: Source, on_skip: OnSkip, clock: Clock) -> Pictures:
         yield picture(1)
-        skipped("cam: damaged")
-        skipped("cam: damaged")
+        on_skip("cam: damaged")
+        on_skip("cam: damaged")
         yield picture(2)
         given.set()
         assert hold.wait(LIMIT)
 
-    with Sources([LIVE], FakeClock(), reader) as sources:
+    with SourceSet([LIVE], FakeClock(), reader) as sources:
         assert given.wait(LIMIT)
         assert sources.statuses()["cam"].skipped == 2
         hold.set()
@@ -285,13 +288,13 @@ def test_the_backoff_starts_again_after_a_source_was_well() -> None:
     ],
 )
 def test_times_only_rise(raw: list[int], steps: list[int]) -> None:
-    timeline = Timeline()
-    times = [timeline.at(time * 1_000_000) for time in raw]
+    pts = MonotonicPts()
+    times = [pts.next(time * 1_000_000) for time in raw]
     assert np.diff([0, *times]).tolist() == [step * 1_000_000 for step in steps]
 
 
 def test_the_real_clock_stops_waiting_at_once() -> None:
-    clock = RealClock()
+    clock = SystemClock()
     clock.stop()
     before = clock.now()
     assert clock.wait(60)

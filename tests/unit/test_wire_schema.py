@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry
 
 from docs.schemas import generate as schema
 from emostream.models import load
-from emostream.services.capture.demo.scene import Demo
+from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.capture.framer import Framer
-from emostream.services.capture.lossless.credit_window import Window
+from emostream.services.capture.lossless.credit_window import CreditWindow
 from emostream.services.capture.picture import Picture
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.smoothing import Rules
@@ -80,7 +80,9 @@ class Run:
             self.archive, RecorderMetrics(CollectorRegistry()), pytest.fail
         )
         self.framer = Framer("bgr8", 90)
-        self.window = Window([self.framer.blank("film")], Lossless(credit_from=("recorder",)))
+        self.window = CreditWindow(
+            [self.framer.template("film")], Lossless(credit_from=("recorder",))
+        )
 
     def go(self) -> list[Message]:
         pictures = self.pictures()
@@ -92,7 +94,7 @@ class Run:
         return self.messages
 
     def pictures(self) -> Iterator[Message]:
-        demo = Demo(*SIZE)
+        demo = DemoScene(*SIZE)
         for n in range(FRAMES):
             yield self.framer.frame("film", Picture(demo.frame(n), n * 40_000_000))
         yield self.framer.end("film", "it broke off")
@@ -115,7 +117,7 @@ class Run:
         self.messages += credits
         for credit in credits:
             assert isinstance(credit.header, Credit)
-            self.window.credit(credit.header)
+            self.window.record_credit(credit.header)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The demo source: people whose every box and emotion is known, drawn frame by frame."""
+"""The demo's scene: people whose every box and emotion is known, drawn frame by frame."""
 
 import math
 import random
@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.models.labels import LABELS
-from emostream.services.capture.demo.busts import FACE_BOX, HEIGHT, LOOKS, WIDTH, sprites
+from emostream.services.capture.demo.sprites import (
+    APPEARANCES,
+    FACE_BOX,
+    HEIGHT,
+    WIDTH,
+    emotion_sprites,
+)
 from emostream.shared.pixels import Image
 
 HOLD_S, MORPH_S = 3.2, 0.8
@@ -19,7 +25,7 @@ BACKGROUND_TOP, BACKGROUND_BOTTOM = (92, 74, 58), (46, 34, 28)
 
 @dataclass(frozen=True, slots=True)
 class TrueFace:
-    """What a face of the demo really is.
+    """The ground truth of a face in the demo.
 
     `box` is x, y, width, height in pixels of the frame, `label` the stronger emotion, `mix` the
     weight of each emotion shown (one of weight 1, or two that sum to 1 while it morphs), `angle`
@@ -32,25 +38,20 @@ class TrueFace:
     mix: dict[str, float]
     angle: float
 
-    @property
-    def steady(self) -> bool:
-        """Whether only one emotion is shown."""
-        return len(self.mix) == 1
-
 
 class _Person:
     """One actor: what it shows and where it is at each time, all from the seed."""
 
-    def __init__(self, index: int, dice: random.Random) -> None:
+    def __init__(self, index: int, rng: random.Random) -> None:
         self.index = index
-        self.emotions = dice.sample(range(len(LABELS)), len(LABELS))
-        self.phase = dice.random()
-        self.speeds = [dice.uniform(0.8, 1.2) for _ in range(4)]
-        self.phases = [dice.uniform(0, math.tau) for _ in range(4)]
+        self.emotions = rng.sample(range(len(LABELS)), len(LABELS))
+        self.phase = rng.random()
+        self.speeds = [rng.uniform(0.8, 1.2) for _ in range(4)]
+        self.phases = [rng.uniform(0, math.tau) for _ in range(4)]
 
     @cached_property
     def sprites(self) -> list[Image]:
-        return sprites(LOOKS[self.index % len(LOOKS)])
+        return emotion_sprites(APPEARANCES[self.index % len(APPEARANCES)])
 
     def wave(self, axis: int, period: float, t: float) -> float:
         """A slow swing from -1 to 1; each axis has its own pace and start."""
@@ -64,18 +65,18 @@ class _Person:
         return now, after, x * x * (3 - 2 * x)
 
 
-class Demo:
+class DemoScene:
     """Frames of `faces` people at `fps`, the same for the same arguments.
 
-    `frame(n)` draws and `truth(n)` tells; both take any n >= 0 in any order.
+    `frame(n)` is drawn and `truth(n)` is its ground truth; both take any n >= 0 in any order.
     """
 
     def __init__(
         self, width: int = 1280, height: int = 720, faces: int = 3, fps: float = 25, seed: int = 1
     ) -> None:
-        dice = random.Random(seed)
+        rng = random.Random(seed)
         self.width, self.height, self.fps = width, height, fps
-        self._people = [_Person(index, dice) for index in range(faces)]
+        self._people = [_Person(index, rng) for index in range(faces)]
         self._background = _background(width, height, seed)
         self._largest = min(0.36 * height, 0.62 * width / max(faces, 1))
 
@@ -95,10 +96,10 @@ class Demo:
     def _true_face(self, person: _Person, t: float) -> TrueFace:
         x, y, w, h = FACE_BOX
         matrix = self._placement(person, t)
-        centre = matrix @ (x + w / 2, y + h / 2, 1)
+        center = matrix @ (x + w / 2, y + h / 2, 1)
         scale = self._size(person, t) / h
         size = np.array((w, h)) * scale
-        left, top = centre - size / 2
+        left, top = center - size / 2
         now, after, weight = person.expression(t)
         mix = {LABELS[now]: 1 - weight, LABELS[after]: weight} if weight else {LABELS[now]: 1.0}
         return TrueFace(
@@ -124,9 +125,9 @@ class Demo:
         y = self.height * (0.42 + 0.10 * person.wave(3, 11, t))
         left, top, w, h = FACE_BOX
         scale = self._size(person, t) / h
-        centre = (left + w / 2, top + h / 2)
-        matrix = cv2.getRotationMatrix2D(centre, -self._angle(person, t), scale)
-        matrix[:, 2] += np.array((x - centre[0], y - centre[1]))
+        center = (left + w / 2, top + h / 2)
+        matrix = cv2.getRotationMatrix2D(center, -self._angle(person, t), scale)
+        matrix[:, 2] += np.array((x - center[0], y - center[1]))
         return np.asarray(matrix, np.float64)
 
 
@@ -158,17 +159,17 @@ def _paste(picture: Image, sprite: Image, matrix: NDArray[np.float64]) -> None:
 
 def _background(width: int, height: int, seed: int) -> Image:
     """A dim wall with soft lights out of focus, uint8 (height, width, 3) BGR."""
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     ramp = (y / height)[..., None]
     wall = (1 - ramp) * np.array(BACKGROUND_TOP) + ramp * np.array(BACKGROUND_BOTTOM)
     glow = np.hypot(x / width - 0.5, y / height - 0.38)[..., None]
     wall = wall * (1.35 - 0.9 * glow)
     for _ in range(14):
-        centre, radius = dice.uniform(0, 1, 2) * (width, 0.8 * height), dice.uniform(0.03, 0.1)
-        distance = np.hypot(x - centre[0], y - centre[1]) / (radius * height)
+        center, radius = rng.uniform(0, 1, 2) * (width, 0.8 * height), rng.uniform(0.03, 0.1)
+        distance = np.hypot(x - center[0], y - center[1]) / (radius * height)
         disc = np.clip((1.1 - distance) / 0.2, 0, 1)[..., None]
-        wall = wall + disc * dice.uniform(4, 12) * np.array(dice.uniform(0.6, 1.4, 3))
+        wall = wall + disc * rng.uniform(4, 12) * np.array(rng.uniform(0.6, 1.4, 3))
     # A little noise keeps the slow gradients from showing bands.
-    wall = wall + dice.normal(0, 1, (height, width, 1))
+    wall = wall + rng.normal(0, 1, (height, width, 1))
     return np.asarray(np.clip(wall, 0, 255), np.uint8)

@@ -1,4 +1,4 @@
-"""Lossless delivery at its source: what was given is held until it was confirmed as written."""
+"""The credit window: keeps published frames until the consumers confirm them as written."""
 
 import time
 from collections import deque
@@ -12,41 +12,42 @@ from emostream.shared.config import Lossless
 from emostream.shared.errors import DeliveryError
 from emostream.shared.messages import Credit, Frame, Message
 
-# Without progress for so many seconds it is asked what was written; probes and ends are repeated
-# at this interval.
-STALLED: Final = 0.5
-EVERY: Final = 0.05
+# In seconds: without progress for STALL_AFTER, probes ask what was written; probes and ends are
+# repeated at REPEAT_INTERVAL.
+STALL_AFTER: Final = 0.5
+REPEAT_INTERVAL: Final = 0.05
 
 
 @dataclass(slots=True)
-class _Ledger:
-    """One stream: what is held, what each consumer confirmed, and the round of probes."""
+class _StreamCredit:
+    """One stream: its unconfirmed frames, each consumer's credit, and the round of probes."""
 
-    blank: Frame
-    moved: float  # when it was last confirmed, or given again
-    advanced: float  # when it was last confirmed
-    held: deque[Message] = field(default_factory=deque)
+    template: Frame
+    progressed_at: float  # when it was last confirmed, or sent again
+    credited_at: float  # when it was last confirmed
+    unconfirmed: deque[Message] = field(default_factory=deque)
     confirmed: dict[str, Credit] = field(default_factory=dict)
-    asking: bool = True
-    round: int = 0  # the first pid of this round of probes
+    probing: bool = True
+    round_pid: int = 0  # the first pid of this round of probes
     answered: set[str] = field(default_factory=set)  # the consumers, in this round
-    sent: float = float("-inf")
+    sent_at: float = float("-inf")
     ended: bool = False  # whether the end was added
 
 
-class Window:
-    """Holds the frames of all streams that are on their way, and knows what is to be sent.
+class CreditWindow:
+    """Keeps the unconfirmed frames of all streams, and decides what is to be sent.
 
     Frames go out once `consumers` have all answered a probe, which shows that the way to each of
-    them is open; so nobody sleeps for luck. `blanks` are an empty header for each stream, of the
-    run in question. Where nothing moves for half a second, probes go out until they come through,
-    and everything that was not confirmed is given again. Times are s on the steady `clock`; `pid`
-    gives the first probe's number, in ms since the epoch, so that it rises over restarts too.
+    them is open; no start-up delay is needed. `templates` has a header without a frame for each
+    stream, of this run. Where nothing moves for half a second, probes go out until they come
+    through, and everything that was not confirmed is sent again. Times are seconds on the monotonic
+    `clock`; `pid` gives the first probe's number, in ms since the epoch, so that it rises over
+    restarts too.
     """
 
     def __init__(
         self,
-        blanks: Sequence[Frame],
+        templates: Sequence[Frame],
         settings: Lossless,
         clock: Callable[[], float] = time.monotonic,
         pid: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -55,113 +56,113 @@ class Window:
         self._clock = clock
         self._pid = pid
         self._last_pid = 0
-        self._ledgers = {blank.stream: _Ledger(blank, clock(), clock()) for blank in blanks}
+        self._streams = {
+            template.stream: _StreamCredit(template, clock(), clock()) for template in templates
+        }
 
     @property
     def has_room(self) -> bool:
         """Whether one more frame may be added: all consumers answered, and not all is ended."""
-        ledgers = self._ledgers.values()
-        held = sum(len(ledger.held) for ledger in ledgers)
-        started = all(len(ledger.confirmed) == len(self._consumers) for ledger in ledgers)
-        ended = all(ledger.ended or self._is_over(ledger) for ledger in ledgers)
-        return started and not ended and held < self._settings.window
+        streams = self._streams.values()
+        unconfirmed = sum(len(stream.unconfirmed) for stream in streams)
+        started = all(len(stream.confirmed) == len(self._consumers) for stream in streams)
+        ended = all(stream.ended or self._is_over(stream) for stream in streams)
+        return started and not ended and unconfirmed < self._settings.window
 
     @property
     def is_done(self) -> bool:
         """Whether every consumer confirmed the end of every stream."""
-        return all(map(self._is_over, self._ledgers.values()))
+        return all(map(self._is_over, self._streams.values()))
 
-    def skips(self, stream: str, seq: int) -> bool:
+    def is_written(self, stream: str, seq: int) -> bool:
         """Whether the frame was written before this capture was started."""
-        return seq < self._base(self._ledgers[stream])
+        return seq < self._base(self._streams[stream])
 
     def add(self, message: Message) -> list[Message]:
-        """Hold a frame, or a stream's end, and return what is to be sent: it, or nothing yet."""
-        ledger = self._ledgers[message.header.stream]
-        ledger.ended = message.header.end
-        if not ledger.held:
-            ledger.moved = ledger.advanced = self._clock()
-        ledger.held.append(message)
-        return [] if ledger.asking else [message]
+        """Keep a frame, or a stream's end, and return what is to be sent: it, or nothing yet."""
+        stream = self._streams[message.header.stream]
+        stream.ended = message.header.end
+        if not stream.unconfirmed:
+            stream.progressed_at = stream.credited_at = self._clock()
+        stream.unconfirmed.append(message)
+        return [] if stream.probing else [message]
 
-    def credit(self, header: Credit) -> None:
-        """Take what a consumer confirms, or answers to a probe."""
-        ledger = self._ledgers.get(header.stream)
-        if (
-            ledger is None
-            or header.run != ledger.blank.run
-            or header.consumer not in self._consumers
-        ):
+    def record_credit(self, header: Credit) -> None:
+        """Record what a consumer confirms, or answers to a probe."""
+        stream = self._streams.get(header.stream)
+        if stream is None or header.run != stream.template.run:
             return
-        if header.pid >= ledger.round > 0:
-            ledger.answered.add(header.consumer)
-        known = ledger.confirmed.get(header.consumer)
+        if header.consumer not in self._consumers:
+            return
+        if header.pid >= stream.round_pid > 0:
+            stream.answered.add(header.consumer)
+        known = stream.confirmed.get(header.consumer)
         if known is None or header.seq > known.seq or (header.end and not known.end):
-            ledger.confirmed[header.consumer] = header
-            ledger.moved = ledger.advanced = self._clock()
-        base = self._base(ledger)
-        while ledger.held and (ledger.held[0].header.seq < base or self._is_over(ledger)):
-            ledger.held.popleft()
+            stream.confirmed[header.consumer] = header
+            stream.progressed_at = stream.credited_at = self._clock()
+        base = self._base(stream)
+        while stream.unconfirmed and (
+            stream.unconfirmed[0].header.seq < base or self._is_over(stream)
+        ):
+            stream.unconfirmed.popleft()
 
     def due(self) -> list[Message]:
         """Return what is to be sent now. DeliveryError where nothing moved for too long."""
         now = self._clock()
-        return [message for ledger in self._ledgers.values() for message in self._due(ledger, now)]
+        return [message for stream in self._streams.values() for message in self._due(stream, now)]
 
-    def _due(self, ledger: _Ledger, now: float) -> Iterator[Message]:
-        waits = bool(ledger.held) or not ledger.confirmed
-        if self._is_over(ledger) or not waits:
+    def _due(self, stream: _StreamCredit, now: float) -> Iterator[Message]:
+        waits = bool(stream.unconfirmed) or not stream.confirmed
+        if self._is_over(stream) or not waits:
             return
-        if now - ledger.advanced > self._settings.stall_timeout:
-            raise DeliveryError(self._complaint(ledger))
-        if not ledger.asking and now - ledger.moved > STALLED:
-            ledger.asking, ledger.round = True, 0
-            ledger.answered.clear()
-        if ledger.asking and len(ledger.answered) == len(self._consumers):
-            ledger.asking, ledger.round = False, 0
-            ledger.moved = now
-            yield self._probe(ledger)
-            yield from ledger.held
-        elif now - ledger.sent >= EVERY:
-            ledger.sent = now
-            if ledger.asking:
-                yield self._probe(ledger)
-            elif ledger.held[0].header.end:
-                yield ledger.held[0]
+        if now - stream.credited_at > self._settings.stall_timeout:
+            raise DeliveryError(self._stall_message(stream))
+        if not stream.probing and now - stream.progressed_at > STALL_AFTER:
+            stream.probing, stream.round_pid = True, 0
+            stream.answered.clear()
+        if stream.probing and len(stream.answered) == len(self._consumers):
+            stream.probing, stream.round_pid = False, 0
+            stream.progressed_at = now
+            yield self._probe(stream)
+            yield from stream.unconfirmed
+        elif now - stream.sent_at >= REPEAT_INTERVAL:
+            stream.sent_at = now
+            if stream.probing:
+                yield self._probe(stream)
+            elif stream.unconfirmed[0].header.end:
+                yield stream.unconfirmed[0]
 
-    def _probe(self, ledger: _Ledger) -> Message:
+    def _probe(self, stream: _StreamCredit) -> Message:
         self._last_pid = max(self._last_pid + 1, self._pid())
-        ledger.round = ledger.round or self._last_pid
-        base = self._base(ledger)
+        stream.round_pid = stream.round_pid or self._last_pid
+        base = self._base(stream)
         known = next(
-            (credit for credit in ledger.confirmed.values() if credit.seq == base - 1), None
+            (credit for credit in stream.confirmed.values() if credit.seq == base - 1), None
         )
         states = known.states if known else {}
         header = msgspec.structs.replace(
-            ledger.blank, probe=True, pid=self._last_pid, base=base, states=states
+            stream.template, probe=True, pid=self._last_pid, base=base, states=states
         )
         return Message(header)
 
-    def _base(self, ledger: _Ledger) -> int:
-        if len(ledger.confirmed) < len(self._consumers):
+    def _base(self, stream: _StreamCredit) -> int:
+        if len(stream.confirmed) < len(self._consumers):
             return 0
-        return min(credit.seq for credit in ledger.confirmed.values()) + 1
+        return min(credit.seq for credit in stream.confirmed.values()) + 1
 
-    def _is_over(self, ledger: _Ledger) -> bool:
-        ends = sum(credit.end for credit in ledger.confirmed.values())
+    def _is_over(self, stream: _StreamCredit) -> bool:
+        ends = sum(credit.end for credit in stream.confirmed.values())
         return ends == len(self._consumers)
 
     @property
     def _consumers(self) -> Sequence[str]:
         return self._settings.credit_from
 
-    def _complaint(self, ledger: _Ledger) -> str:
+    def _stall_message(self, stream: _StreamCredit) -> str:
         seconds = f"{self._settings.stall_timeout:g} s"
-        stream = ledger.blank.stream
-        missing = [name for name in self._consumers if name not in ledger.confirmed]
+        name = stream.template.stream
+        missing = [consumer for consumer in self._consumers if consumer not in stream.confirmed]
         if missing:
-            return (
-                f"{stream}: no answer from {', '.join(missing)} for {seconds}: do all stages run?"
-            )
-        seq = ledger.held[0].header.seq
-        return f"{stream}: frame {seq} was not written within {seconds}: a stage hangs or is gone"
+            return f"{name}: no answer from {', '.join(missing)} for {seconds}: do all stages run?"
+        seq = stream.unconfirmed[0].header.seq
+        return f"{name}: frame {seq} was not written within {seconds}: a stage hangs or is gone"

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from emostream.services.capture.address import stream_name
-from emostream.services.capture.readers import IMAGES, natural_order
+from emostream.services.capture.folder import IMAGE_SUFFIXES, natural_order
+from emostream.services.capture.source_url import stream_name
 from emostream.shared.errors import SourceError
 
 VIDEOS: Final = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"),
     *(".wmv", ".flv", ".3gp", ".ogv", ".gif", ".mxf"),
 }
-PHOTOS: Final = {*IMAGES, ".tif", ".tiff"}
+PHOTOS: Final = {*IMAGE_SUFFIXES, ".tif", ".tiff"}
 
 
 @dataclass(frozen=True)

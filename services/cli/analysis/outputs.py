@@ -3,9 +3,9 @@
 import contextlib
 from pathlib import Path
 
-from emostream.services.capture.files.video import file_pictures
-from emostream.services.capture.pace import Pictures
-from emostream.services.capture.readers import sampled
+from emostream.services.capture.ffmpeg.video_file import video_pictures
+from emostream.services.capture.pace import sampled
+from emostream.services.capture.picture import Pictures
 from emostream.services.cli.analysis.reporter import Reporter
 from emostream.services.cli.analysis.run_file import NAME, RunFile
 from emostream.services.cli.results.report.page import REPORT, ReportFacts, write_report
@@ -61,4 +61,4 @@ def _pictures(recording: Path, sample: float) -> Pictures:
     """Give the pictures that were analyzed, as far as they can be read: picture n is frame n."""
     # Where the file breaks off was said already.
     with contextlib.suppress(SourceError):
-        yield from sampled(file_pictures(str(recording), lambda line: None), sample)
+        yield from sampled(video_pictures(str(recording), lambda line: None), sample)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from emostream.services.capture.files.video import Description, describe
+from emostream.services.capture.ffmpeg.video_file import VideoDescription, describe_video
 from emostream.services.cli.analysis import recording_config, run_file
 from emostream.services.cli.analysis.inputs import stream_of
 from emostream.services.cli.analysis.outputs import write_results
@@ -49,7 +49,7 @@ class VideoJob:
         """Analyze the video; return the exit code for it."""
         path, options = self._path, self._options
         try:
-            video = describe(path)
+            video = describe_video(path)
         except SourceError as error:
             facts = {"status": "unreadable", "message": str(error)}
             self._reporter.end(path.name, f"error: {error}", facts)
@@ -75,7 +75,7 @@ class VideoJob:
             return UNREADABLE
         return EXIT_CODES[record.status]
 
-    def _begin(self, video: Description) -> tuple[Path, RunFile]:
+    def _begin(self, video: VideoDescription) -> tuple[Path, RunFile]:
         """Return the folder and the run file of the analysis: new ones, or those to resume."""
         path, sample = self._path, self._options.sample
         facts = _input_facts(path, video)
@@ -121,13 +121,13 @@ class VideoJob:
         self._reporter.end(self._path.name, line, {"folder": str(folder), **asdict(record)})
 
 
-def _expected_frames(video: Description, sample: float) -> int | None:
+def _expected_frames(video: VideoDescription, sample: float) -> int | None:
     if sample and video.duration_s:
         return round(video.duration_s * min(sample, video.rate or sample))
     return video.frames
 
 
-def _input_facts(path: Path, video: Description) -> dict[str, Any]:
+def _input_facts(path: Path, video: VideoDescription) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {

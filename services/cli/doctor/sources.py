@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from emostream.services.capture.address import Kind, camera_device, kind_of, local_path, redact
+from emostream.services.capture.source_url import (
+    SourceKind,
+    camera_device,
+    local_path,
+    redact,
+    source_kind,
+)
 from emostream.services.cli.doctor.finding import Finding, good, problem, warning
 from emostream.services.cli.doctor.ports import program
 from emostream.services.cli.doctor.v4l2 import Camera, Format, Size, cameras
@@ -74,12 +80,12 @@ def users(path: str) -> list[str]:
 def look(source: Source) -> Seen:
     """Look at a source that is no camera."""
     try:
-        match kind_of(source.url):
-            case Kind.NETWORK:
+        match source_kind(source.url):
+            case SourceKind.NETWORK:
                 return _look_at_network(source)
-            case Kind.FOLDER:
+            case SourceKind.FOLDER:
                 return _look_at_folder(source)
-            case Kind.FILE:
+            case SourceKind.FILE:
                 return _look_at_file(source)
             case _:
                 return Seen(source, "the built-in demo")
@@ -181,7 +187,7 @@ def _mend(camera: Camera) -> str:
 
 def _is_camera(source: Source) -> bool:
     try:
-        return kind_of(source.url) is Kind.CAMERA
+        return source_kind(source.url) is SourceKind.CAMERA
     except SourceError:
         return False
 

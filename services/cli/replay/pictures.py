@@ -11,9 +11,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.services.capture.files.video import file_pictures
-from emostream.services.capture.pace import Pictures, Timeline
-from emostream.services.capture.picture import Picture
+from emostream.services.capture.ffmpeg.video_file import video_pictures
+from emostream.services.capture.picture import Picture, Pictures
+from emostream.services.capture.pts import MonotonicPts
 from emostream.services.cli.replay.steps import ReplayStep
 from emostream.services.recorder.archive.rows import FrameRow, Run
 from emostream.services.recorder.archive.video_files import VideoFileName
@@ -99,9 +99,9 @@ def frame_message(pictured: PicturedStep, stream: str, run: str, t: int) -> Mess
 
 def analyzed_pictures(path: Path) -> RunPictures:
     """Return the pictures of the file that was analysed, at the times that capture gave them."""
-    timeline = Timeline()
+    timeline = MonotonicPts()
     return RunPictures(
-        Picture(picture.pixels, timeline.at(picture.pts)) for picture in _readable(path)
+        Picture(picture.pixels, timeline.next(picture.pts)) for picture in _readable(path)
     )
 
 
@@ -165,6 +165,6 @@ def _first_times(path: Path) -> Times:
 def _readable(path: Path) -> Pictures:
     """Yield the file's pictures as far as it can be read."""
     try:
-        yield from file_pictures(str(path), lambda line: log.warning("%s", line))
+        yield from video_pictures(str(path), lambda line: log.warning("%s", line))
     except SourceError as error:
         log.warning("%s", error)

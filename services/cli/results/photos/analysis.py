@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from emostream.models.backend import quiet
-from emostream.services.capture.readers import natural_order
+from emostream.services.capture.folder import natural_order
 from emostream.services.cli.results.photos.copies import write_copy
 from emostream.services.cli.results.photos.page import PAGE, PhotoCard, photo_card, write_page
 from emostream.services.cli.results.tables.columns import FACE, Column, Kind, Row

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from emostream.services.capture.pace import Pictures
+from emostream.services.capture.picture import Pictures
 from emostream.services.cli.results.report.charts import NS, band, curves, zooms
 from emostream.services.cli.results.report.history import FaceHistory, LabelSpan, RunHistory
 from emostream.services.cli.results.report.overview import LabelStyle

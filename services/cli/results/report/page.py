@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from emostream.services.capture.pace import Pictures
+from emostream.services.capture.picture import Pictures
 from emostream.services.cli.results.page_text import FILTERS
 from emostream.services.cli.results.report.charts import NS, axis, percents, zooms
 from emostream.services.cli.results.report.faces import (

@@ -14,10 +14,14 @@ import cv2
 import numpy as np
 from av.container import OutputContainer
 
-from emostream.services.capture.files.video import Description, describe, file_pictures
-from emostream.services.capture.pace import Pictures, Timeline
-from emostream.services.capture.picture import Picture
-from emostream.services.capture.readers import sampled
+from emostream.services.capture.ffmpeg.video_file import (
+    VideoDescription,
+    describe_video,
+    video_pictures,
+)
+from emostream.services.capture.pace import sampled
+from emostream.services.capture.picture import Picture, Pictures
+from emostream.services.capture.pts import MonotonicPts
 from emostream.services.cli.results.video.soundtrack import Soundtrack, soundtrack
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import ObservationRow, Run
@@ -50,8 +54,8 @@ def write_annotated(
     total = run.last + 1
     if not total:
         return 0
-    description, done = describe(video), 0
-    pictures = _ahead(_readable(sampled(file_pictures(str(video), lambda line: None), sample)))
+    description, done = describe_video(video), 0
+    pictures = _ahead(_readable(sampled(video_pictures(str(video), lambda line: None), sample)))
     part = target.with_name(f".{target.name}.part")
     try:
         with (
@@ -73,7 +77,11 @@ class _AnnotatedVideo:
     """The file that is being written."""
 
     def __init__(
-        self, container: OutputContainer, video: VideoTrack, sound: Soundtrack, what: Description
+        self,
+        container: OutputContainer,
+        video: VideoTrack,
+        sound: Soundtrack,
+        what: VideoDescription,
     ) -> None:
         self._container, self._video, self._sound = container, video, sound
         self._size = (what.width, what.height)
@@ -93,7 +101,7 @@ class _AnnotatedVideo:
 
 @contextlib.contextmanager
 def _annotated_video(
-    part: Path, target: Path, video: Path, what: Description
+    part: Path, target: Path, video: Path, what: VideoDescription
 ) -> Iterator[_AnnotatedVideo]:
     encoder = best_encoder()
     try:
@@ -131,7 +139,7 @@ def _drawn(
     pictures: Iterator[Picture], reader: ArchiveReader, run: Run
 ) -> Iterator[tuple[Image, int]]:
     """Picture after picture with its faces, and its pts as the capture gives it."""
-    timeline = Timeline()
+    timeline = MonotonicPts()
     recorded = reader.recorded_frames(run)
     frame = next(recorded, None)
     for seq, picture in enumerate(pictures):
@@ -139,7 +147,7 @@ def _drawn(
         if frame is not None and frame.row.seq == seq:
             faces = [_face(face, reader.labels) for face in frame.faces]
             frame = next(recorded, None)
-        yield annotate(picture.pixels, faces, _text), timeline.at(picture.pts)
+        yield annotate(picture.pixels, faces, _text), timeline.next(picture.pts)
 
 
 def _face(row: ObservationRow, labels: tuple[str, ...]) -> EmotionFace:

@@ -12,7 +12,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 
-from emostream.services.capture.files.container import can_decode
+from emostream.services.capture.ffmpeg.container import can_decode
 
 Packets: TypeAlias = "Iterator[Packet[AudioStream]]"
 

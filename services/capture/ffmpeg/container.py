@@ -1,4 +1,4 @@
-"""Opening what FFmpeg reads: the video in it, and its errors in a user's words."""
+"""Opens what FFmpeg reads, finds the video in it, and explains its errors to users."""
 
 import contextlib
 import errno
@@ -9,15 +9,15 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from emostream.services.capture.address import scrub
+from emostream.services.capture.source_url import scrub
 from emostream.shared.errors import SourceError
 
 
 @contextlib.contextmanager
-def opened(
-    address: str, shown: str, timeout: tuple[float, float] | None, options: dict[str, str]
+def open_container(
+    address: str, display_name: str, timeout: tuple[float, float] | None, options: dict[str, str]
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open the address and find its video; it is called `shown` in messages.
+    """Open the address and find its video; messages call it `display_name`.
 
     `timeout` is seconds to open and to read. FFmpeg's errors, also those while reading, become
     SourceErrors.
@@ -26,12 +26,12 @@ def opened(
         with av.open(
             address, timeout=timeout, options=options, metadata_errors="replace"
         ) as container:
-            yield container, _video_stream(container, shown)
+            yield container, _video_stream(container, display_name)
     except (av.FFmpegError, OSError) as error:
-        raise SourceError(f"{shown}: {scrub(reason(error), address)}") from error
+        raise SourceError(f"{display_name}: {scrub(describe_error(error), address)}") from error
 
 
-def reason(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return what an error of FFmpeg or the system means for the source."""
     if isinstance(error, av.ExitError | av.TimeoutError):
         return "nothing came in time"
@@ -45,21 +45,21 @@ def reason(error: Exception) -> str:
 
 def can_decode(stream: Stream) -> bool:
     """Whether FFmpeg has a decoder for the stream."""
-    # PyAV's types say that there is always one.
+    # PyAV's types claim that there is always one.
     return getattr(stream, "codec_context", None) is not None
 
 
-def _video_stream(container: InputContainer, shown: str) -> VideoStream:
+def _video_stream(container: InputContainer, display_name: str) -> VideoStream:
     for stream in container.streams.video:
         # The cover picture of a piece of music is no video.
         if stream.disposition & av.stream.Disposition.attached_pic:
             continue
         if not can_decode(stream):
-            raise SourceError(f"{shown}: its video is of a kind that FFmpeg cannot decode")
+            raise SourceError(f"{display_name}: its video is of a kind that FFmpeg cannot decode")
         # One thread a source: several sources share few cores, threads add delay, and of a damaged
         # file they need not give the same pictures twice.
         stream.codec_context.thread_count = 1
         return stream
     kinds = sorted({stream.type for stream in container.streams})
     only = f"only {', '.join(kinds)}" if kinds else "nor anything else"
-    raise SourceError(f"{shown}: no video in it, {only}")
+    raise SourceError(f"{display_name}: no video in it, {only}")

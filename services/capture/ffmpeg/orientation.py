@@ -1,4 +1,4 @@
-"""Turning pictures as their file says that they are to be shown."""
+"""Turns pictures upright, as the display matrix of their file demands."""
 
 from typing import Any, TypeAlias
 
@@ -12,26 +12,26 @@ from emostream.shared.pixels import Image
 Matrix: TypeAlias = tuple[int, int, int, int]
 
 DISPLAY_MATRIX = "DISPLAYMATRIX"
-QUARTERS: tuple[Matrix, ...] = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
+QUARTER_TURNS: tuple[Matrix, ...] = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
 
 
-class Upright:
+class Orientation:
     """Turns a file's pictures, by quarters, and mirrors them as their display matrix says.
 
-    Phones write that matrix in place of turning the pixels (ISO/IEC 14496-12, 6.2.2).
+    Phones write that matrix instead of turning the pixels (ISO/IEC 14496-12, 6.2.2).
     """
 
     def __init__(self) -> None:
-        self._of: object = None
-        self._matrix = QUARTERS[0]
+        self._seen: object = None
+        self._matrix = QUARTER_TURNS[0]
 
-    def __call__(self, pixels: Any, frame: av.VideoFrame) -> Image:
-        """Return the frame's pixels as they are to be shown, contiguous."""
+    def apply(self, pixels: Any, frame: av.VideoFrame) -> Image:
+        """Return the frame's pixels as they are to be displayed, contiguous."""
         now = (frame.rotation, frame.width, frame.height)
         # PyAV never frees a frame that was asked for its side data before the garbage collector
         # comes: so not each is asked.
-        if now != self._of:
-            self._of, self._matrix = now, _matrix(frame)
+        if now != self._seen:
+            self._seen, self._matrix = now, _matrix(frame)
         a, b, c, d = self._matrix
         if abs(b) + abs(c) > abs(a) + abs(d):
             pixels, a, d = cv2.transpose(pixels), c, b
@@ -45,9 +45,9 @@ def _matrix(frame: av.VideoFrame) -> Matrix:
         side_data: Any = frame.side_data
     except ValueError:
         # PyAV cannot list those of a frame that has one of a kind it does not know, such as EXIF;
-        # the angle it tells all the same, counterclockwise, though not whether it is mirrored.
-        return QUARTERS[round(frame.rotation / 90) % 4]
+        # it still gives the angle, counterclockwise, though not whether the picture is mirrored.
+        return QUARTER_TURNS[round(frame.rotation / 90) % 4]
     if DISPLAY_MATRIX not in side_data:
-        return QUARTERS[0]
+        return QUARTER_TURNS[0]
     a, b, _, c, d = np.frombuffer(side_data[DISPLAY_MATRIX], np.int32)[:5].tolist()
     return a, b, c, d

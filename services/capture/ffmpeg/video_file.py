@@ -1,4 +1,4 @@
-"""Reading video files and network streams, with PyAV for its real timestamps and timeouts."""
+"""Describes and reads video files."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,21 +10,15 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from emostream.services.capture.address import local_path, redact
-from emostream.services.capture.files.container import opened, reason
-from emostream.services.capture.files.decoder import Reading
-from emostream.services.capture.files.decoder import Skipped as Skipped
-from emostream.services.capture.pace import Clock, Pictures, paced
-from emostream.services.capture.picture import Picture
+from emostream.services.capture.ffmpeg.container import describe_error, open_container
+from emostream.services.capture.ffmpeg.decoder import VideoDecoder
+from emostream.services.capture.picture import OnSkip, Pictures
+from emostream.services.capture.source_url import local_path
 from emostream.shared.errors import SourceError
-
-OPEN_TIMEOUT = 10.0
-# Formats that carry no timestamps: FFmpeg would invent them at 25 a second.
-WITHOUT_TIMES = {"mpjpeg", "mjpeg"}
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class VideoDescription:
     """What a video file holds, by its own account.
 
     `width` and `height` are those of its first picture as it is given, turned upright. `frames` is
@@ -44,20 +38,20 @@ class Description:
     start: int
 
 
-def describe(path: Path) -> Description:
-    """Tell what the video file holds; only its first picture is decoded.
+def describe_video(path: Path) -> VideoDescription:
+    """Describe what the video file holds; only its first picture is decoded.
 
     Raises SourceError where the file cannot be opened or no picture in it can be read.
     """
-    with _opened(path) as (container, stream):
-        reading = Reading(container, stream, str(path), lambda line: None)
-        first = next(iter(reading), None)
+    with _open_file(path) as (container, stream):
+        decoder = VideoDecoder(container, stream, str(path), lambda line: None)
+        first = next(iter(decoder), None)
         if first is None:
-            reading.check_end()
+            decoder.check_complete()
             raise AssertionError("a file without a picture passed its check")
-        duration, rate = _duration(container, stream), reading.rate
+        duration, rate = _duration(container, stream), decoder.rate
         height, width = first.pixels.shape[:2]
-        return Description(
+        return VideoDescription(
             width=width,
             height=height,
             frames=_frames(stream.frames, round(duration * rate) if duration and rate else 0),
@@ -66,49 +60,29 @@ def describe(path: Path) -> Description:
             codec=stream.codec_context.codec.canonical_name,
             has_audio=bool(container.streams.audio),
             pixel_aspect=_pixel_aspect(stream, turned=(width, height) != _size(stream)),
-            start=reading.start,
+            start=decoder.start,
         )
 
 
-def file_pictures(url: str, skipped: Skipped) -> Pictures:
+def video_pictures(url: str, on_skip: OnSkip) -> Pictures:
     """Read a video file to its end.
 
-    `skipped` is called with a line for each picture that cannot be decoded. Raises SourceError
+    `on_skip` is called with a line for each picture that cannot be decoded. Raises SourceError
     where the file cannot be opened, holds no picture, or breaks off early: then after the pictures
     that could be read, and with the place. It gives the same pictures each time.
     """
     path = local_path(url)
-    with _opened(path) as (container, stream):
-        reading = Reading(container, stream, str(path), skipped)
+    with _open_file(path) as (container, stream):
+        decoder = VideoDecoder(container, stream, str(path), on_skip)
         try:
-            yield from reading
+            yield from decoder
         except av.FFmpegError as error:
-            raise reading.broken(reason(error)) from error
-        reading.check_end()
-
-
-def network_pictures(url: str, timeout: float, skipped: Skipped, clock: Clock) -> Pictures:
-    """Read a stream from the network until it ends or gives nothing for `timeout` seconds.
-
-    A recording, which says how long it is, comes at its own pace; a stream that carries no times
-    gets those of its arrival. Raises SourceError, without the URL's secrets, where it cannot be
-    opened or read.
-    """
-    options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
-    with opened(url, redact(url), (OPEN_TIMEOUT, timeout), options) as (container, stream):
-        pictures = iter(Reading(container, stream, redact(url), skipped))
-        if not WITHOUT_TIMES.isdisjoint(container.format.name.split(",")):
-            start = clock.now()
-            for picture in pictures:
-                yield Picture(picture.pixels, round((clock.now() - start) * 1e9))
-        elif container.duration:
-            yield from paced(pictures, clock)
-        else:
-            yield from pictures
+            raise decoder.truncated(describe_error(error)) from error
+        decoder.check_complete()
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _open_file(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if not path.exists():
         raise SourceError(f"{path}: no such file")
     if path.is_dir():
@@ -116,7 +90,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if path.is_file() and not path.stat().st_size:
         raise SourceError(f"{path}: the file is empty")
     # `file:` keeps FFmpeg from taking a colon in the path for a protocol.
-    with opened(f"file:{path}", str(path), None, {"protocol_whitelist": "file"}) as found:
+    with open_container(f"file:{path}", str(path), None, {"protocol_whitelist": "file"}) as found:
         yield found
 
 

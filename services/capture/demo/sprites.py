@@ -1,4 +1,4 @@
-"""The people of the demo: a drawn bust with an average face, as premultiplied BGRA sprites."""
+"""The sprites of the demo's people: a drawn head and shoulders with an average face on it."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.services.capture.demo.composites import SIZE, composites
+from emostream.services.capture.demo.composites import SIZE, load_composites
 from emostream.shared.pixels import Image
 
 Floats = NDArray[np.float32]
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
 SCALE = 4
 TILE = SIZE * SCALE
@@ -23,19 +23,19 @@ FACE_BOX = (LEFT + 5.5 * SCALE, TOP + 3 * SCALE, 37 * SCALE, 44 * SCALE)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """The colours of one person, BGR; `skin` only tints, the composite gives the brightness."""
+class Appearance:
+    """The colors of one person, BGR; `skin` only tints, the composite gives the brightness."""
 
-    skin: Colour
-    hair: Colour
-    shirt: Colour
+    skin: Color
+    hair: Color
+    shirt: Color
     long_hair: bool
 
 
-LOOKS = (
-    Look(skin=(0.84, 0.93, 1.19), hair=(34, 46, 70), shirt=(132, 104, 58), long_hair=True),
-    Look(skin=(0.72, 0.90, 1.25), hair=(28, 30, 36), shirt=(92, 108, 150), long_hair=False),
-    Look(skin=(0.86, 0.94, 1.15), hair=(48, 74, 112), shirt=(96, 124, 84), long_hair=True),
+APPEARANCES = (
+    Appearance(skin=(0.84, 0.93, 1.19), hair=(34, 46, 70), shirt=(132, 104, 58), long_hair=True),
+    Appearance(skin=(0.72, 0.90, 1.25), hair=(28, 30, 36), shirt=(92, 108, 150), long_hair=False),
+    Appearance(skin=(0.86, 0.94, 1.15), hair=(48, 74, 112), shirt=(96, 124, 84), long_hair=True),
 )
 LUMA = np.array((0.114, 0.587, 0.299), np.float32)
 # Averaging takes from an expression as it takes from sharpness: each composite is drawn this far
@@ -44,15 +44,15 @@ EXPRESSION, DETAIL = 16.0, 18.0
 FACE = np.s_[:, 8:44, 8:40]
 
 
-def sprites(look: Look) -> list[Image]:
+def emotion_sprites(appearance: Appearance) -> list[Image]:
     """One premultiplied BGRA sprite an emotion, uint8 (408, 384, 4), all of one outline."""
-    skin = np.array(look.skin, np.float32)
+    skin = np.array(appearance.skin, np.float32)
     skin /= skin @ LUMA
-    body = _body(look, skin)
+    body = _body(appearance, skin)
     mask = _oval((24, 24.5), (19, 24.5), 0.16)[..., None]
     light = _smooth((1 - np.linspace(0, 1, HEIGHT, dtype=np.float32)) / 0.4)[:, None, None]
     out = []
-    for tile in vivid(composites()):
+    for tile in caricatures(load_composites()):
         large = cv2.resize(tile, (TILE, TILE), interpolation=cv2.INTER_CUBIC)
         gray = cv2.copyMakeBorder(large, *MARGINS, cv2.BORDER_REPLICATE)
         face = np.dstack([gray[..., None] * skin, np.full_like(gray, 255)])
@@ -61,17 +61,17 @@ def sprites(look: Look) -> list[Image]:
     return out
 
 
-def vivid(tiles: Image) -> Floats:
-    """The composites with their differences and details brought out: float32 (8, 48, 48)."""
+def caricatures(tiles: Image) -> Floats:
+    """The composites with their differences and details amplified: float32 (8, 48, 48)."""
     # Takes the grain off the composites of few faces, which sharpening would bring out.
     smooth = _blurred(tiles.astype(np.float32), 0.7)
     mean = smooth.mean(axis=0)
-    faces = mean + _at_least(smooth - mean, EXPRESSION)
+    faces = mean + _amplified(smooth - mean, EXPRESSION)
     soft = _blurred(faces, 2.2)
-    return soft + _at_least(faces - soft, DETAIL)
+    return soft + _amplified(faces - soft, DETAIL)
 
 
-def _at_least(difference: Floats, deviation: float) -> Floats:
+def _amplified(difference: Floats, deviation: float) -> Floats:
     gain = np.maximum(1, deviation / difference[FACE].std(axis=(1, 2), keepdims=True))
     return np.asarray(difference * gain, np.float32)
 
@@ -80,11 +80,11 @@ def _blurred(tiles: Floats, sigma: float) -> Floats:
     return np.stack([cv2.GaussianBlur(tile, (0, 0), sigma) for tile in tiles]).astype(np.float32)
 
 
-def _oval(centre: tuple[float, float], radii: tuple[float, float], feather: float) -> Floats:
+def _oval(center: tuple[float, float], radii: tuple[float, float], feather: float) -> Floats:
     """A soft-edged ellipse, float32 (408, 384) of 0 to 1; in pixels of the composite."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
-    x = (x + 0.5 - LEFT) / SCALE - centre[0]
-    y = (y + 0.5 - TOP) / SCALE - centre[1]
+    x = (x + 0.5 - LEFT) / SCALE - center[0]
+    y = (y + 0.5 - TOP) / SCALE - center[1]
     distance = np.hypot(x / radii[0], y / radii[1])
     return _smooth((1 + feather / 2 - distance) / feather)
 
@@ -94,9 +94,9 @@ def _smooth(ramp: Floats) -> Floats:
     return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
 
 
-def _body(look: Look, skin: Floats) -> Floats:
+def _body(appearance: Appearance, skin: Floats) -> Floats:
     """Hair, neck and shoulders without the face: premultiplied BGRA, float32 (408, 384, 4)."""
-    hair, shirt = np.array(look.hair, np.float32), np.array(look.shirt, np.float32)
+    hair, shirt = np.array(appearance.hair, np.float32), np.array(appearance.shirt, np.float32)
     shoulders = np.maximum(_oval((24, 88), (47, 30), 0.08), _oval((24, 63), (15, 11), 0.2))
     neck = np.maximum(_oval((24, 50), (9.5, 18), 0.14), _oval((24, 58), (13, 8), 0.25))
     layers = [
@@ -105,7 +105,7 @@ def _body(look: Look, skin: Floats) -> Floats:
         (skin * 78, neck * _oval((24, 48), (11, 12), 1.2)),
         (hair, _oval((24, 18), (22, 24.5), 0.07)),
     ]
-    if look.long_hair:
+    if appearance.long_hair:
         layers.insert(0, (hair * 0.8, _oval((24, 34), (25, 33), 0.1)))
     else:
         layers += [(skin * 108, _oval((x, 25), (2.6, 5.5), 0.4)) for x in (4.2, 43.8)]

@@ -1,8 +1,6 @@
-"""The pictures of an open video, upright and each with its time, and how far they came."""
+"""Decodes an open video into upright pictures with their times, and checks that it is complete."""
 
-from collections.abc import Callable
 from fractions import Fraction
-from typing import TypeAlias
 
 import av
 from av.container import InputContainer
@@ -11,35 +9,32 @@ from av.stream import Stream
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from emostream.services.capture.files.upright import Upright
-from emostream.services.capture.pace import Pictures
-from emostream.services.capture.picture import Picture
+from emostream.services.capture.ffmpeg.orientation import Orientation
+from emostream.services.capture.picture import OnSkip, Picture, Pictures
 from emostream.shared.errors import SourceError
 from emostream.shared.pixels import Image
 
-Skipped: TypeAlias = Callable[[str], None]
-
-# What may be missing at the end of a whole file, as containers round: so many pictures, or a share
-# of its length up to some seconds.
-SLACK_FRAMES, SLACK_SHARE, SLACK_SECONDS = 3, 0.02, 0.5
-RATE_UNKNOWN = 25
+# What may be missing at the end of a whole file, as containers round: this many pictures, or a
+# share of its length up to some seconds.
+TOLERATED_FRAMES, TOLERATED_SHARE, TOLERATED_SECONDS = 3, 0.02, 0.5
+DEFAULT_RATE = 25
 NO_TIMESTAMPS = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS
 
 
-class Reading:
-    """Iterates over the pictures of an open file or stream, which is called `shown` in messages.
+class VideoDecoder:
+    """Iterates over the pictures of an open file or stream, which messages call `display_name`.
 
-    `skipped` is called with a line for each picture that cannot be decoded. FFmpeg's errors while
+    `on_skip` is called with a line for each picture that cannot be decoded. FFmpeg's errors while
     reading come out as they are, after the pictures read before.
     """
 
     def __init__(
-        self, container: InputContainer, stream: VideoStream, shown: str, skipped: Skipped
+        self, container: InputContainer, stream: VideoStream, display_name: str, on_skip: OnSkip
     ) -> None:
         self._container, self._stream = container, stream
-        self._shown, self._skipped = shown, skipped
-        self._reformatter, self._upright = VideoReformatter(), Upright()
-        self._times = Times(container, stream)
+        self._display_name, self._on_skip = display_name, on_skip
+        self._reformatter, self._orientation = VideoReformatter(), Orientation()
+        self._times = FrameTimes(container, stream)
         self._damage = False
         self._end = 0
 
@@ -50,12 +45,12 @@ class Reading:
 
     @property
     def rate(self) -> Fraction | None:
-        """Pictures a second, on average; None where the file does not tell."""
+        """Pictures a second, on average; None where the file does not say."""
         return self._times.rate
 
     def __iter__(self) -> Pictures:
         try:
-            # Of all streams, since only the end of all tells whether the file is whole.
+            # Of all streams, since only the end of all shows whether the file is complete.
             for packet in self._container.demux():
                 self._end = max(self._end, _end(packet))
                 if packet.stream.index == self._stream.index:
@@ -65,46 +60,46 @@ class Reading:
             yield from self._decoded(None)
             raise
 
-    def check_end(self) -> None:
-        """Raise SourceError where the file promised more than it gave."""
+    def check_complete(self) -> None:
+        """Raise SourceError where the file declared more than could be read."""
         times = self._times
         if not times.count:
-            raise SourceError(f"{self._shown}: no picture in it can be read")
-        length, came = self._lengths()
-        share = min(SLACK_SHARE * length, SLACK_SECONDS)
-        slack = max(share, SLACK_FRAMES * times.interval)
-        if self._damage or came + slack < length:
-            raise self.broken("the rest is missing or damaged")
+            raise SourceError(f"{self._display_name}: no picture in it can be read")
+        declared, received = self._lengths()
+        share = min(TOLERATED_SHARE * declared, TOLERATED_SECONDS)
+        tolerated = max(share, TOLERATED_FRAMES * times.interval)
+        if self._damage or received + tolerated < declared:
+            raise self.truncated("the rest is missing or damaged")
 
-    def broken(self, reason: str) -> SourceError:
+    def truncated(self, reason: str) -> SourceError:
         """Return the error that says where the file breaks off, and why."""
         times, (length, _) = self._times, self._lengths()
         if not times.count:
-            return SourceError(f"{self._shown}: {reason}")
+            return SourceError(f"{self._display_name}: {reason}")
         whole = f" of {length:.1f} s" if length > times.seconds else ""
         return SourceError(
-            f"{self._shown}: breaks off at {times.seconds:.2f} s{whole}, "
+            f"{self._display_name}: breaks off at {times.seconds:.2f} s{whole}, "
             f"after {times.count} pictures; {reason}"
         )
 
     def _decoded(self, packet: "Packet[Stream] | None") -> Pictures:
-        """The pictures that a packet brings forth; None for what the decoder holds back."""
+        """The pictures that a packet completes; None for what the decoder holds back."""
         try:
             frames = self._stream.decode(packet)
         except av.FFmpegError:
             self._damage = True
             place = f"after {self._times.seconds:.2f} s"
-            self._skipped(f"{self._shown}: a picture {place} cannot be decoded")
+            self._on_skip(f"{self._display_name}: a picture {place} cannot be decoded")
             return
         # The empty packet at the end says nothing of the last one with a picture.
         if packet is not None and packet.size:
             self._damage = False
         for frame in frames:
-            yield Picture(self._pixels(frame), self._times.of(frame))
+            yield Picture(self._pixels(frame), self._times.next(frame))
 
     def _pixels(self, frame: av.VideoFrame) -> Image:
         bgr = self._reformatter.reformat(frame, format="bgr24")
-        return self._upright(bgr.to_ndarray(), frame)
+        return self._orientation.apply(bgr.to_ndarray(), frame)
 
     def _lengths(self) -> tuple[float, float]:
         """The seconds that the file says it holds, 0 where it does not, and those that came."""
@@ -115,19 +110,20 @@ class Reading:
             length = float(stream.duration * stream.time_base)
             if times.in_avi:
                 # FFmpeg makes it shorter where the file was cut off.
-                length = max(length, float(stream.frames / (times.rate or RATE_UNKNOWN)))
+                length = max(length, float(stream.frames / (times.rate or DEFAULT_RATE)))
             # The first pictures may be missing, as those after a cut that have no key frame.
-            ahead = max(0, times.start - times.start_said) / 1e9
+            ahead = max(0, times.start - times.declared_start) / 1e9
             return length, times.seconds + ahead
         # Some count the length of the whole from 0, others from the first moment.
         whole, start = self._container.duration or 0, self._container.start_time or 0
         return whole / av.time_base, self._end / 1e9 - min(0, start) / av.time_base
 
 
-class Times:
+class FrameTimes:
     """The times of a video's pictures: their own, or by the rate where they have none.
 
-    `start` is that of the first on the file's own clock, ns, `start_said` what the file says of it.
+    `start` is that of the first on the file's own clock, ns, and `declared_start` what the file
+    declares it to be.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
@@ -140,8 +136,8 @@ class Times:
         self.count = self.start = 0
         # Frames that the decoder held back at a break do not know it.
         self._time_base = stream.time_base
-        self.start_said = _ns(stream.start_time or 0, stream.time_base)
-        self._step = round(1_000_000_000 / (self.rate or RATE_UNKNOWN))
+        self.declared_start = _ns(stream.start_time or 0, stream.time_base)
+        self._step = round(1_000_000_000 / (self.rate or DEFAULT_RATE))
         self._first = self._last = self._end = 0
 
     @property
@@ -155,7 +151,7 @@ class Times:
         """When the last picture ends, after the first began."""
         return self._end / 1e9
 
-    def of(self, frame: av.VideoFrame) -> int:
+    def next(self, frame: av.VideoFrame) -> int:
         """Return ns since the first picture; to be called for each, once and in order."""
         stamp = frame.dts if self._as_decoded else frame.pts
         if stamp is None or self.untimed:
@@ -167,7 +163,7 @@ class Times:
             self._step = self._last - before if self._last > before else self._step
         else:
             # The decoder's delay is in the other.
-            self.start = self.start_said if self._as_decoded else time
+            self.start = self.declared_start if self._as_decoded else time
             self._first = time
         self.count += 1
         lasts = max(_ns(frame.duration, self._time_base), round(self.interval * 1e9))

@@ -8,10 +8,10 @@ from urllib.parse import unquote, urlsplit
 from emostream.shared.errors import SourceError
 
 NETWORK_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "tcp", "udp")
-LONGEST_NAME = 64
+MAX_NAME_LENGTH = 64
 
 
-class Kind(Enum):
+class SourceKind(Enum):
     """The kinds of sources."""
 
     DEMO = auto()
@@ -22,23 +22,23 @@ class Kind(Enum):
 
     @property
     def live(self) -> bool:
-        """Whether pictures come when they come: such a source is reopened for ever."""
-        return self in (Kind.CAMERA, Kind.NETWORK)
+        """Whether pictures come at their own time: such a source is reopened forever."""
+        return self in (SourceKind.CAMERA, SourceKind.NETWORK)
 
 
-def kind_of(url: str) -> Kind:
+def source_kind(url: str) -> SourceKind:
     """Return the kind of source that the URL names; SourceError for a scheme that is not known."""
     scheme, has_scheme, _ = url.partition("://")
     if url == "demo":
-        return Kind.DEMO
+        return SourceKind.DEMO
     if re.fullmatch(r"(camera:)?\d+|camera:.+|/dev/video\d+", url):
-        return Kind.CAMERA
+        return SourceKind.CAMERA
     if has_scheme and scheme.lower() in NETWORK_SCHEMES:
-        return Kind.NETWORK
+        return SourceKind.NETWORK
     if has_scheme and scheme.lower() != "file":
         known = ", ".join(NETWORK_SCHEMES)
         raise SourceError(f"{redact(url)}: unknown scheme; write one of {known}, or a path")
-    return Kind.FOLDER if local_path(url).is_dir() else Kind.FILE
+    return SourceKind.FOLDER if local_path(url).is_dir() else SourceKind.FILE
 
 
 def camera_device(url: str) -> int | str:
@@ -71,18 +71,18 @@ def scrub(text: str, url: str) -> str:
 
 def stream_name(url: str) -> str:
     """Return a name for the stream that matches [a-z0-9_-]{1,64}: `camera0`, `interview`."""
-    match kind_of(url):
-        case Kind.DEMO:
+    match source_kind(url):
+        case SourceKind.DEMO:
             name = "demo"
-        case Kind.CAMERA:
+        case SourceKind.CAMERA:
             name = f"camera{camera_device(url)}".replace("/dev/video", "")
-        case Kind.NETWORK:
+        case SourceKind.NETWORK:
             parts = urlsplit(redact(url))
             name = f"{parts.netloc.rpartition('@')[2]}-{parts.path}"
         case _:
             path = local_path(url)
             name = path.stem or path.resolve().name
-    slug = re.sub(r"[^a-z0-9_]+", "-", name.lower())[:LONGEST_NAME].strip("-")
+    slug = re.sub(r"[^a-z0-9_]+", "-", name.lower())[:MAX_NAME_LENGTH].strip("-")
     return slug or "source"
 
 

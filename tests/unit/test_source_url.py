@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from emostream.services.capture.address import (
-    Kind,
+from emostream.services.capture.source_url import (
+    SourceKind,
     camera_device,
-    kind_of,
     redact,
     scrub,
+    source_kind,
     stream_name,
 )
 from emostream.shared.errors import SourceError
@@ -19,26 +19,26 @@ from emostream.shared.errors import SourceError
 @pytest.mark.parametrize(
     ("url", "kind", "live"),
     [
-        ("demo", Kind.DEMO, False),
-        ("0", Kind.CAMERA, True),
-        ("camera:2", Kind.CAMERA, True),
-        ("/dev/video1", Kind.CAMERA, True),
-        ("rtsp://10.0.0.5/stream1", Kind.NETWORK, True),
-        ("HTTP://host/video.mjpg", Kind.NETWORK, True),
-        ("interview.mp4", Kind.FILE, False),
-        ("a:b.mp4", Kind.FILE, False),
-        ("file:///videos/a.mp4", Kind.FILE, False),
-        (str(Path(__file__).parent), Kind.FOLDER, False),
+        ("demo", SourceKind.DEMO, False),
+        ("0", SourceKind.CAMERA, True),
+        ("camera:2", SourceKind.CAMERA, True),
+        ("/dev/video1", SourceKind.CAMERA, True),
+        ("rtsp://10.0.0.5/stream1", SourceKind.NETWORK, True),
+        ("HTTP://host/video.mjpg", SourceKind.NETWORK, True),
+        ("interview.mp4", SourceKind.FILE, False),
+        ("a:b.mp4", SourceKind.FILE, False),
+        ("file:///videos/a.mp4", SourceKind.FILE, False),
+        (str(Path(__file__).parent), SourceKind.FOLDER, False),
     ],
 )
-def test_the_kind_of_a_url(url: str, kind: Kind, live: bool) -> None:
-    assert kind_of(url) is kind
-    assert kind_of(url).live is live
+def test_the_kind_of_a_url(url: str, kind: SourceKind, live: bool) -> None:
+    assert source_kind(url) is kind
+    assert source_kind(url).live is live
 
 
 def test_an_unknown_scheme_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(SourceError, match=r"^gopher://\*\*\*@host/x: unknown scheme.*rtsp"):
-        kind_of("gopher://me:secret@host/x")
+        source_kind("gopher://me:secret@host/x")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,19 @@
+"""How long to wait before a lost source is opened again."""
+
+# In seconds.
+FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
+# A source that gave pictures for this long was well, and its next backoff starts small again.
+STABLE_AFTER = 10.0
+
+
+class Backoff:
+    """The delay before the next attempt: doubling, until the source stays well."""
+
+    def __init__(self) -> None:
+        self._delay = FIRST_DELAY
+
+    def next(self, lasted: float) -> float:
+        """Return the seconds to wait after an attempt that gave pictures for `lasted` seconds."""
+        delay = FIRST_DELAY if lasted >= STABLE_AFTER else self._delay
+        self._delay = min(LONGEST_DELAY, 2 * delay)
+        return delay

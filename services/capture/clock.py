@@ -1,0 +1,37 @@
+"""The time that a source's thread lives by: a clock whose waiting can be ended from outside."""
+
+import threading
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The time and the waiting that a source's thread needs."""
+
+    def now(self) -> float:
+        """Seconds that never run backwards."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, and return early and True after `stop`."""
+
+    def stop(self) -> None:
+        """End all waiting, now and later."""
+
+
+class SystemClock:
+    """The machine's monotonic clock."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+
+    def now(self) -> float:
+        """Seconds that never run backwards."""
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, and return early and True after `stop`."""
+        return self._stop.wait(max(0.0, seconds))
+
+    def stop(self) -> None:
+        """End all waiting, now and later."""
+        self._stop.set()

@@ -1,1 +1,0 @@
-"""Video files and network streams, decoded with FFmpeg."""

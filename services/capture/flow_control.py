@@ -1,0 +1,60 @@
+"""Flow control for files at `pace = "fast"`: they go no faster than the pipeline answers."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from emostream.shared.messages import Emotion, Message
+
+# Seconds; a frame that is not answered within them was lost, and the next need not wait for it.
+ANSWER_TIMEOUT: Final = 2.0
+
+
+class FlowControl:
+    """Lets at most `window` frames of a stream be published without the classifier's answer.
+
+    `run` is that of the frames; answers to other runs do not count. With a window no larger than
+    the stages' backlog nothing is thinned on the way. A stream whose frames are not answered goes
+    on at one window each `ANSWER_TIMEOUT` seconds, so that a file plays, slowly, also where no
+    classifier runs.
+    """
+
+    def __init__(self, run: str, window: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._run = run
+        self._window = window
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._published: dict[str, int] = {}
+        self._answered: dict[str, int] = {}
+        self._progressed_at: dict[str, float] = {}
+
+    def record_published(self, stream: str, seq: int) -> None:
+        """Record that a frame was published."""
+        with self._lock:
+            self._published[stream] = seq
+            self._progressed_at.setdefault(stream, self._clock())
+
+    def record_answer(self, message: Message) -> None:
+        """Record an `emotion/` message."""
+        header = message.header
+        # An answer to an earlier start says nothing about this one's frames.
+        if not isinstance(header, Emotion) or not header.is_data or header.run != self._run:
+            return
+        with self._lock:
+            if header.seq > self._answered.get(header.stream, -1):
+                self._answered[header.stream] = header.seq
+                self._progressed_at[header.stream] = self._clock()
+
+    def must_wait(self, stream: str) -> bool:
+        """Whether the stream's next frame has to wait."""
+        with self._lock:
+            unanswered = self._published.get(stream, -1) - self._answered.get(stream, -1)
+            if unanswered < self._window:
+                return False
+            now = self._clock()
+            if now - self._progressed_at.get(stream, now) < ANSWER_TIMEOUT:
+                return True
+            self._answered[stream] = self._published[stream]
+            self._progressed_at[stream] = now
+            return False
