@@ -1,6 +1,5 @@
 """AlexNet for faces: one builder, three sizes, with the preprocessing inside the model."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -107,17 +106,6 @@ def build(
 def single(net: Any, head: str) -> Any:
     """Return the net with one output (N, classes) in place of a map of them; it shares weights."""
     return keras.Model(net.input, net.output[head], name=net.name)
-
-
-def flops(net: Any) -> int:
-    """Return the floating-point operations of one face: twice the products of all layers."""
-    total = 0
-    for layer in net.layers:
-        if isinstance(layer, layers.Conv2D):
-            total += 2 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3])
-        elif isinstance(layer, layers.Dense):
-            total += 2 * math.prod(layer.kernel.shape)
-    return total
 
 
 def preprocess(faces: Any, side: int) -> Any:

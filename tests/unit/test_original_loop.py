@@ -77,11 +77,12 @@ def test_a_video_that_is_too_short_is_refused(model: Model, video: Path) -> None
 def test_its_net_costs_what_ours_costs() -> None:
     pytest.importorskip("keras")
     from emostream.models import alexnet
+    from tests.unit.test_model_alexnet import flops
 
     net = original.build()
     ours = alexnet.single(alexnet.build(), "fer2013")
     assert net.output_shape == (None, 7)
-    assert alexnet.flops(net) == pytest.approx(alexnet.flops(ours), rel=0.02)
+    assert flops(net) == pytest.approx(flops(ours), rel=0.02)
 
 
 def test_clips_have_their_length_and_are_kept(video: Path) -> None:
