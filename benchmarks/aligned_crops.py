@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.models.alignment import align
-from emostream.models.data import FOLDER, SIDE, read
-from emostream.models.evaluation.gap import NEAR, distances
+from emostream.models.evaluation.domain_gap import MAX_DISTANCE, center_distances
 from emostream.models.evaluation.scenes import background, paste
+from emostream.models.ferplus import FOLDER, SIDE, load_faces
 from emostream.services.detector.backends import Backend, create
 from emostream.services.detector.detection import FaceDetector, as_boxes
 from emostream.shared.pixels import Image
@@ -51,9 +51,9 @@ def aligned(
     paste(room, face, square, random)
     frame = np.clip(room, 0, 255).astype(np.uint8)
     detections = detector.detect(frame)
-    off = distances(as_boxes(detections), square[None])[:, 0]
+    off = center_distances(as_boxes(detections), square[None])[:, 0]
     for found, far in zip(detections, off, strict=True):
-        if far < NEAR:
+        if far < MAX_DISTANCE:
             crop = align(frame, [found])[0]
             return np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
     return face
@@ -71,7 +71,7 @@ def main() -> None:
     random = np.random.default_rng(arguments.seed)
     backend: Backend = arguments.backend
     detector = create(backend)
-    faces = read("Training", arguments.data).images[: arguments.faces]
+    faces = load_faces("Training", arguments.data).images[: arguments.faces]
     crops = faces.copy()
     with ProgressBar("cutting out", len(faces), "faces") as bar:
         for index, (face, room) in enumerate(zip(faces, rooms(random), strict=False)):

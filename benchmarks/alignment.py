@@ -16,8 +16,8 @@ import numpy as np
 from benchmarks.scenes import clear_faces
 from emostream.models.alignment import align
 from emostream.models.classifier import Classifier, load
-from emostream.models.data import Faces, protocol_b, read
 from emostream.models.evaluation.scenes import background, paste
+from emostream.models.ferplus import FerFaces, load_faces, protocol_b
 from emostream.services.detector.backends import Backend, create
 from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.shared.pixels import Image
@@ -63,7 +63,7 @@ def drawn(face: Image, random: np.random.Generator) -> Image:
     return np.asarray(np.clip(picture, 0, 255), np.uint8)
 
 
-def measure_crops(name: str, detector: FaceDetector, faces: Faces, model: Classifier) -> None:
+def measure_crops(name: str, detector: FaceDetector, faces: FerFaces, model: Classifier) -> None:
     """Print how often the model is right about bare faces, and about the same found and aligned."""
     random = np.random.default_rng(7)
     bare, aligned, by_box = [], [], []
@@ -96,7 +96,7 @@ def main() -> None:
     random = np.random.default_rng(0)
     faces = clear_faces("Training", arguments.data / "fer").images
     faces = faces[random.permutation(len(faces))[: arguments.faces]]
-    tests = read("PublicTest", arguments.data / "fer")
+    tests = load_faces("PublicTest", arguments.data / "fer")
     tests = tests[protocol_b(tests.votes) >= 0]
     tests = tests[random.permutation(len(tests))[: arguments.faces]]
     model = load(arguments.model)

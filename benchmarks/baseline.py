@@ -21,11 +21,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models import LABELS, Classifier, data, load
-from emostream.models.evaluation.scenes import Style
+from emostream.models import LABELS, Classifier, ferplus, load
+from emostream.models.evaluation.scenes import SceneStyle
 from emostream.services.classifier.baseline import Baseline, neutral_of
 from emostream.services.classifier.smoothing import NS
-from emostream.services.cli.evaluation.scenes import DEFAULTS, Finder, find
+from emostream.services.cli.evaluation.scenes import DEFAULTS, SceneSearch, detect_in_scenes
 from emostream.services.detector.backends import create
 from emostream.shared.label_synonyms import meaning
 from emostream.shared.progress import ProgressBar
@@ -165,23 +165,23 @@ def cut_out(
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
     """Draw each face into a scene; return crops (N, 64, 64) of those found, and their labels."""
     usual = DEFAULTS["blazeface"]
-    finder = Finder(create("blazeface"), usual.tiles, usual.score)
+    search = SceneSearch(create("blazeface"), usual.tiles, usual.score)
     with ProgressBar("scenes", unit="faces") as bar:
-        found = find(faces, finder, Style(), seed, bar.update)
+        found = detect_in_scenes(faces, search, SceneStyle(), seed, bar.update)
     return found.aligned, true[found.indices]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the personal baseline.")
-    parser.add_argument("--data", type=Path, default=data.FOLDER)
+    parser.add_argument("--data", type=Path, default=ferplus.FOLDER)
     parser.add_argument("--model", default="alexnet-fer", help="a name, or a model's file")
     parser.add_argument("--tracks", type=int, default=60, help="of each kind, at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", action="store_true", help="faces as the pipeline cuts them out")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    faces = data.read("PublicTest", options.data)
-    images, true = faces.images, data.protocol_b(faces.votes)
+    faces = ferplus.load_faces("PublicTest", options.data)
+    images, true = faces.images, ferplus.protocol_b(faces.votes)
     if options.scenes:
         images, true = cut_out(images, true, options.seed)
     model = load(options.model, intra_op=1)

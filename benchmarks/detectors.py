@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.scenes import clear_faces, clips
-from emostream.models.evaluation.scenes import Scene, scenes
+from emostream.models.evaluation.scenes import Scene, draw_scenes
 from emostream.services.detector.backends import DEFAULTS, Backend, create
 from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.services.detector.stage import DetectorStage
@@ -111,7 +111,7 @@ def report(name: str, detector: FaceDetector, data: Path, count: int, score: flo
     """Print what one detector does, without tiles, live and with all tiles."""
     faces = clear_faces("PublicTest", data / "fer").images
     for label, tiling in (("whole", WHOLE), ("2 tiles", FILES), ("8 tiles", CLOSE)):
-        drawn = islice(scenes(faces), count)
+        drawn = islice(draw_scenes(faces), count)
         find = partial(search_whole, detector, tiling=tiling, score=score)
         tally = on_scenes(find, drawn)
         print(f"{name:9} {label:8} {count} scenes: {tally}", flush=True)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import psutil
 
-from emostream.models import data, load, weights
+from emostream.models import ferplus, load, weights
 from emostream.models.classifier import Classifier
-from emostream.models.sketches import sketches
+from emostream.models.synthetic_faces import synthetic_faces
 from emostream.shared.errors import EmostreamError, SourceError
 
 BATCHES = (1, 8, 32)
@@ -31,7 +31,7 @@ def measure(path: str, threads: int, repeats: int) -> dict[str, Any]:
     """Measure one file in this process: seconds to the first answer, MB after it, ms a face."""
     started = psutil.Process().create_time()
     model = load(path, intra_op=threads)
-    faces = sketches(BATCHES[-1])
+    faces = synthetic_faces(BATCHES[-1])
     model.predict(faces[:1])
     ready = time.time() - started
     model.warm_up()
@@ -84,11 +84,11 @@ def row(path: Path, figures: dict[str, Any], agreement: Sequence[str]) -> str:
 def agreements(paths: Sequence[Path], folder: Path) -> list[list[str]]:
     """Return for each file its largest difference from the Keras model, same labels, accuracy B."""
     try:
-        faces = data.read("PublicTest", folder)
+        faces = ferplus.load_faces("PublicTest", folder)
     except SourceError as error:
         print(f"{error}: agreement is not measured", file=sys.stderr)
         return [["-"] * 3 for _ in paths]
-    truth = data.protocol_b(faces.votes)
+    truth = ferplus.protocol_b(faces.votes)
     original = next(path for path in paths if path.suffix == ".keras")
     expected = load(original).predict(faces.images)
     cells = []
@@ -118,7 +118,7 @@ def main() -> int:
     """Measure each engine and print a Markdown table; what runs beside it shows in the times."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description=__doc__)
     parser.add_argument("--model", default="alexnet-fer", help="a name or a .keras file")
-    parser.add_argument("--data", type=Path, default=data.FOLDER, help="faces (%(default)s)")
+    parser.add_argument("--data", type=Path, default=ferplus.FOLDER, help="faces (%(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of an engine (%(default)s)")
     parser.add_argument("--runs", type=int, default=5, help="processes a file (%(default)s)")
     parser.add_argument("--repeats", type=int, default=30, help="calls a batch size (%(default)s)")
@@ -130,7 +130,7 @@ def main() -> int:
     try:
         source = weights.find(options.model, "keras")
         with tempfile.TemporaryDirectory() as folder:
-            paths = exported(source, Path(folder), sketches(100))
+            paths = exported(source, Path(folder), synthetic_faces(100))
             print(f"{options.threads} threads, medians of {options.runs} processes", end="")
             print(f" of {options.repeats} calls; {os.cpu_count()} cores, load {os.getloadavg()[0]}")
             print(f"\n{HEADER}\n|{' --- |' * HEADER.count(' | ')} --- |")

@@ -19,11 +19,11 @@ import numpy as np
 
 from emostream.models import load
 from emostream.models.alignment import align
-from emostream.models.data import FOLDER, protocol_b, read
-from emostream.models.evaluation.gap import NEAR, distances
-from emostream.models.evaluation.judge import predict
-from emostream.models.evaluation.scenes import scenes
-from emostream.models.evaluation.scores import gap
+from emostream.models.evaluation.domain_gap import MAX_DISTANCE, center_distances
+from emostream.models.evaluation.evaluator import predict_all
+from emostream.models.evaluation.scenes import draw_scenes
+from emostream.models.evaluation.scores import accuracy_loss_interval
+from emostream.models.ferplus import FOLDER, load_faces, protocol_b
 from emostream.services.detector.backends import DEFAULTS, create
 from emostream.services.detector.detection import Detection, FaceDetector, as_boxes
 from emostream.services.detector.tiling import Window, around, search, tiles
@@ -47,8 +47,8 @@ def looks(detector: FaceDetector, picture: Image, count: int) -> list[Look]:
 
 def near(found: Sequence[Look], square: Sequence[float]) -> list[Look]:
     """Return the looks at the face in a square x, y, side, side."""
-    off = distances(as_boxes([one for one, _ in found]), np.array([square]))[:, 0]
-    return [look for look, far in zip(found, off, strict=True) if far < NEAR]
+    off = center_distances(as_boxes([one for one, _ in found]), np.array([square]))[:, 0]
+    return [look for look, far in zip(found, off, strict=True) if far < MAX_DISTANCE]
 
 
 def mean(seen: Sequence[Look], best: Detection) -> Detection:
@@ -86,7 +86,7 @@ def cut_out(detector: FaceDetector, faces: Image, count: int) -> Cut:
     """Draw the faces into scenes, find them, and cut each out in every way."""
     cut, drawn = Cut(), 0
     with ProgressBar("drawing", len(faces), "faces") as bar:
-        for scene in scenes(faces):
+        for scene in draw_scenes(faces):
             found = looks(detector, scene.picture, count)
             for index, square in zip(scene.indices, scene.faces.tolist(), strict=True):
                 seen = near(found, square)
@@ -120,16 +120,16 @@ def main() -> None:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     model = load(arguments.model)
-    faces = read("PublicTest", arguments.data)
+    faces = load_faces("PublicTest", arguments.data)
     faces = faces[protocol_b(faces.votes) >= 0][: arguments.faces]
     cut = cut_out(create("blazeface"), faces.images, arguments.tiles)
     labels = protocol_b(faces.votes[cut.indices])
-    bare = predict(model, faces.images[cut.indices]).argmax(axis=1) == labels
+    bare = predict_all(model, faces.images[cut.indices]).argmax(axis=1) == labels
     print(f"{len(labels)} of {len(faces)} faces found; bare {100 * bare.mean():.1f}%")
     print(f"a second look takes {1e3 * cut.seconds / max(len(labels), 1):.1f} ms")
     for name, crops in cut.crops.items():
-        right = predict(model, np.stack(crops)).argmax(axis=1) == labels
-        low, high = (100 * limit for limit in gap(bare, right))
+        right = predict_all(model, np.stack(crops)).argmax(axis=1) == labels
+        low, high = (100 * limit for limit in accuracy_loss_interval(bare, right))
         lost = 100 * (bare.mean() - right.mean())
         print(f"{name:12} {100 * right.mean():.1f}%, lost {lost:.1f} ({low:.1f} to {high:.1f})")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emostream.models.data import Faces, read
 from emostream.models.evaluation import slices
+from emostream.models.ferplus import FerFaces, load_faces
 from emostream.shared.pixels import Image
 
 PEOPLE = {
@@ -17,9 +17,9 @@ PEOPLE = {
 }
 
 
-def clear_faces(split: str, folder: Path, agreement: float = 0.5) -> Faces:
+def clear_faces(split: str, folder: Path, agreement: float = 0.5) -> FerFaces:
     """Return the faces of a split on which a share `agreement` of the ten votes agree."""
-    faces = read(split, folder)
+    faces = load_faces(split, folder)
     return faces[slices.agreement(faces.votes) >= agreement]
 
 

@@ -14,7 +14,7 @@ HEADS: Final = {"ferplus": len(LABELS), "fer2013": len(FER2013)}
 
 
 @dataclass(frozen=True)
-class Size:
+class Architecture:
     """What differs between the nets; `side` is the input's in pixels."""
 
     side: int
@@ -26,8 +26,8 @@ class Size:
     dense: tuple[int, int]
 
 
-SIZES: Final = {
-    "alexnet-fer": Size(
+ARCHITECTURES: Final = {
+    "alexnet-fer": Architecture(
         side=48,
         filters=(32, 96, 160, 160, 160),
         kernels=(5, 3, 3, 3, 3),
@@ -37,7 +37,7 @@ SIZES: Final = {
         dense=(512, 256),
     ),
     # As large as alexnet-fer, and 48 x 48 faces enlarged: EXPERIMENTS.md has what that is worth.
-    "alexnet-64": Size(
+    "alexnet-64": Architecture(
         side=64,
         filters=(32, 96, 144, 144, 144),
         kernels=(3, 3, 3, 3, 3),
@@ -46,7 +46,7 @@ SIZES: Final = {
         pool=2,
         dense=(384, 256),
     ),
-    "alexnet-227": Size(
+    "alexnet-227": Architecture(
         side=227,
         filters=(96, 256, 384, 384, 256),
         kernels=(11, 5, 3, 3, 3),
@@ -66,15 +66,15 @@ def build(
 ) -> Any:
     """Return the untrained net: uint8 faces (N, H, W) of any size to probabilities.
 
-    Each of `heads` is an output of that name with so many classes, float32 (N, classes); they
-    share all but the last layer. `single` cuts the net of one head out.
+    Each of `heads` is an output of that name with that many classes, float32 (N, classes); they
+    share all but the last layer. `single_head` cuts the net of one head out.
 
     The layers are those of Krizhevsky et al. 2012 without the split over two GPUs and with batch
-    normalisation in place of the local response one. ReLU and max pooling commute; pooling comes
-    first because normalisation and ReLU then have a quarter of the pixels to work on.
+    normalization instead of the local response one. ReLU and max pooling commute; pooling comes
+    first because normalization and ReLU then have a quarter of the pixels to work on.
     `dtype` is the Keras policy of the layers that hold weights, e.g. "mixed_bfloat16".
     """
-    size = SIZES[name]
+    size = ARCHITECTURES[name]
     faces = keras.Input((None, None), dtype="uint8", name="faces")
     x = preprocess(faces, size.side)
 
@@ -103,15 +103,15 @@ def build(
     return keras.Model(faces, outputs, name=name)
 
 
-def single(net: Any, head: str) -> Any:
-    """Return the net with one output (N, classes) in place of a map of them; it shares weights."""
+def single_head(net: Any, head: str) -> Any:
+    """Return the net with one output (N, classes) instead of a map of them; it shares weights."""
     return keras.Model(net.input, net.output[head], name=net.name)
 
 
 def preprocess(faces: Any, side: int) -> Any:
     """Bring uint8 faces (N, H, W) to (N, side, side, 1) of mean 0 and deviation 1 each.
 
-    Resampling is antialiased. A face of one single colour becomes zeros.
+    Resampling is antialiased. A face of a single color becomes zeros.
     """
     x = layers.Rescaling(1 / 255, name="rescale", dtype="float32")(faces)
     x = resample(x, side)
@@ -140,14 +140,14 @@ def _triangles(line: Any, side: int) -> Any:
     """
     ones = line * 0 + 1
     length = keras.ops.sum(ones)
-    centres = keras.ops.cumsum(ones) - 0.5
+    centers = keras.ops.cumsum(ones) - 0.5
     targets = (length / side) * (np.arange(side, dtype=np.float32)[:, None] + 0.5)
     reach = keras.ops.maximum(length / side, 1.0)
-    weights = keras.ops.relu(1 - keras.ops.abs(keras.ops.subtract(centres, targets)) / reach)
+    weights = keras.ops.relu(1 - keras.ops.abs(keras.ops.subtract(centers, targets)) / reach)
     return weights / keras.ops.sum(weights, axis=1, keepdims=True)
 
 
-def _convolution(x: Any, size: Size, number: int, dtype: str) -> Any:
+def _convolution(x: Any, size: Architecture, number: int, dtype: str) -> Any:
     first = number == 1
     return layers.Conv2D(
         size.filters[number - 1],

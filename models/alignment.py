@@ -71,9 +71,9 @@ def similarity(points: Floats) -> Floats:
     """
     found = points[:, 0] + 1j * points[:, 1]
     wanted = TEMPLATE[:, 0] + 1j * TEMPLATE[:, 1]
-    centred, target = found - found.mean(), wanted - wanted.mean()
-    spread = float(np.sum(np.abs(centred) ** 2))
-    likeness = np.sum(centred.conj() * target)
+    centered, target = found - found.mean(), wanted - wanted.mean()
+    spread = float(np.sum(np.abs(centered) ** 2))
+    likeness = np.sum(centered.conj() * target)
     turn = spread / likeness if abs(likeness) > 1e-9 else 0j
     origin = found.mean() - turn * wanted.mean()
     return np.array([[turn.real, -turn.imag, origin.real], [turn.imag, turn.real, origin.imag]])
@@ -129,7 +129,7 @@ def _region(frame: Image, matrix: Floats) -> tuple[Image, Floats]:
 def _between_pixels(matrix: Floats, offset: Floats, scale: Floats, size: int) -> Floats:
     """Express the placement between pixel indices: of a crop of `size`, and of the halved region.
 
-    Positions are measured from a pixel's corner, indices count its centre: hence the halves.
+    Positions are measured from a pixel's corner, indices count its center: hence the halves.
     """
     linear = matrix[:, :2] * scale[:, None] / size
     moved = (matrix[:, 2] - offset) * scale + linear @ np.array([0.5, 0.5]) - 0.5

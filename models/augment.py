@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from emostream.models.data import Bytes, Floats
+from emostream.models.ferplus import Floats
+from emostream.shared.pixels import Image
 
 Targets: TypeAlias = dict[str, Floats]
 
@@ -15,19 +16,19 @@ SCALE: Final = (0.93, 1.1)
 SHIFT: Final = 0.05  # of the side, either way
 CONTRAST: Final = (0.7, 1.3)
 BRIGHTNESS: Final = 25.0  # of 255, either way
-DEGRADED: Final = 0.2  # share of the faces that are made coarser, blurred or compressed
-COARSE: Final = (0.4, 0.9)  # resolution that is left
-BLUR: Final = (0.5, 1.5)  # standard deviation in pixels
-JPEG: Final = (20, 80)  # quality
-ERASING: Final = 0.1  # share of the faces that lose a square
-ERASED: Final = (0.15, 0.4)  # of the side
+DEGRADED_SHARE: Final = 0.2  # share of the faces that are made coarser, blurred or compressed
+RESOLUTION: Final = (0.4, 0.9)  # resolution that is left
+BLUR_SIGMA: Final = (0.5, 1.5)  # standard deviation in pixels
+JPEG_QUALITY: Final = (20, 80)  # quality
+ERASED_SHARE: Final = 0.1  # share of the faces that lose a square
+ERASED_SIDE: Final = (0.15, 0.4)  # of the side
 
 
-def augment(faces: Bytes, rng: np.random.Generator) -> Bytes:
+def augment(faces: Image, rng: np.random.Generator) -> Image:
     """Return changed copies of square faces uint8 (N, S, S), the same for the same generator."""
     count, side = faces.shape[:2]
     turns = transforms(count, side, rng)
-    worse = np.flatnonzero(rng.random(count) < DEGRADED)
+    worse = np.flatnonzero(rng.random(count) < DEGRADED_SHARE)
     moved = np.empty_like(faces)
     for index in range(count):
         seen = degrade(faces[index], rng) if index in worse else faces[index]
@@ -49,18 +50,18 @@ def transforms(count: int, side: int, rng: np.random.Generator) -> npt.NDArray[n
     return np.concatenate([linear, shift[:, :, None]], axis=2)
 
 
-def relight(faces: Bytes, rng: np.random.Generator) -> Bytes:
+def relight(faces: Image, rng: np.random.Generator) -> Image:
     """Change contrast and brightness of each face; what leaves 0..255 is cut off."""
     contrast = rng.uniform(*CONTRAST, (len(faces), 1, 1)).astype(np.float32)
     brightness = rng.uniform(-BRIGHTNESS, BRIGHTNESS, (len(faces), 1, 1)).astype(np.float32)
     return _bytes((faces - np.float32(128)) * contrast + 128 + brightness)
 
 
-def erase(faces: Bytes, rng: np.random.Generator, share: float = ERASING) -> Bytes:
+def erase(faces: Image, rng: np.random.Generator, share: float = ERASED_SHARE) -> Image:
     """Fill one square in a share of the faces with its mean (Zhong et al. 2017), in place."""
     side = faces.shape[1]
     for index in np.flatnonzero(rng.random(len(faces)) < share):
-        size = round(rng.uniform(*ERASED) * side)
+        size = round(rng.uniform(*ERASED_SIDE) * side)
         top, left = rng.integers(0, side - size + 1, 2)
         square = faces[index, top : top + size, left : left + size]
         square[...] = round(square.mean())
@@ -68,8 +69,8 @@ def erase(faces: Bytes, rng: np.random.Generator, share: float = ERASING) -> Byt
 
 
 def mixup(
-    faces: Bytes, targets: Targets, alpha: float, rng: np.random.Generator
-) -> tuple[Bytes, Targets]:
+    faces: Image, targets: Targets, alpha: float, rng: np.random.Generator
+) -> tuple[Image, Targets]:
     """Mix each face and its targets with another of the batch (Zhang et al. 2017).
 
     `targets` maps each head of the net to float32 (N, classes); `alpha` 0 mixes nothing.
@@ -85,20 +86,20 @@ def mixup(
     }
 
 
-def degrade(face: Bytes, rng: np.random.Generator) -> Bytes:
+def degrade(face: Image, rng: np.random.Generator) -> Image:
     """Return a face as a distant, shaken or frugal camera gives it: coarse, blurred or as JPEG."""
     match rng.integers(3):
         case 0:
-            side = max(1, round(rng.uniform(*COARSE) * face.shape[0]))
+            side = max(1, round(rng.uniform(*RESOLUTION) * face.shape[0]))
             small = cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA)
             return np.asarray(cv2.resize(small, face.shape[::-1]), np.uint8)
         case 1:
-            return np.asarray(cv2.GaussianBlur(face, (0, 0), rng.uniform(*BLUR)), np.uint8)
+            return np.asarray(cv2.GaussianBlur(face, (0, 0), rng.uniform(*BLUR_SIGMA)), np.uint8)
         case _:
-            quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*JPEG))]
+            quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*JPEG_QUALITY))]
             packed = cv2.imencode(".jpg", face, quality)[1]
             return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
-def _bytes(faces: Floats) -> Bytes:
+def _bytes(faces: Floats) -> Image:
     return np.clip(np.rint(faces), 0, 255).astype(np.uint8)

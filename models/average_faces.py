@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models.data import FOLDER, read
+from emostream.models.ferplus import FOLDER, load_faces
 from emostream.models.labels import LABELS
 from emostream.shared.errors import EmostreamError
 from emostream.shared.pixels import Image
@@ -69,7 +69,7 @@ def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def make_sheet(folder: Path) -> Image:
     """Return the eight average faces side by side, uint8 (48, 384)."""
-    faces = read("Training", folder)
+    faces = load_faces("Training", folder)
     share = faces.votes / np.maximum(faces.votes.sum(axis=1, keepdims=True), 1)
     tiles = []
     for column, label in enumerate(LABELS):

@@ -8,65 +8,66 @@ from typing import Final, Literal, TypeVar
 
 import numpy as np
 
-from emostream.models import data
+from emostream.models import ferplus
 from emostream.models.augment import Targets, augment, mixup
-from emostream.models.data import Bytes, Faces
+from emostream.models.ferplus import FerFaces
 from emostream.models.labels import FER2013, LABELS
+from emostream.shared.pixels import Image
 
 T = TypeVar("T")
 
-AHEAD: Final = 4  # batches that are made while the net works on one
-VIEWED: Final = 0.4  # share of the faces that are shown as one of their further views
+PREFETCH: Final = 4  # batches that are made while the net works on one
+VIEW_SHARE: Final = 0.4  # share of the faces that are shown as one of their further views
 
 
-def targets(learn: Faces, labels: Literal["soft", "majority"] = "soft") -> Targets:
+def targets(faces: FerFaces, labels: Literal["soft", "majority"] = "soft") -> Targets:
     """Return what each head learns, float32 (N, classes); rows of zeros are not learnt from.
 
     Of FER+ that is each label's share of the votes, or the winner alone.
     """
     if labels == "soft":
-        votes = data.soft_labels(learn.votes)
+        votes = ferplus.soft_labels(faces.votes)
     else:
-        votes = np.eye(len(LABELS), dtype=np.float32)[data.protocol_b(learn.votes)]
+        votes = np.eye(len(LABELS), dtype=np.float32)[ferplus.protocol_b(faces.votes)]
     return {
-        "ferplus": votes * data.is_usable(learn)[:, None],
-        "fer2013": np.eye(len(FER2013), dtype=np.float32)[learn.fer2013],
+        "ferplus": votes * ferplus.is_usable(faces)[:, None],
+        "fer2013": np.eye(len(FER2013), dtype=np.float32)[faces.fer2013],
     }
 
 
 def batches(
-    learn: Faces, wanted: Targets, size: int, alpha: float, seed: tuple[int, int]
-) -> Iterator[tuple[Bytes, Targets]]:
+    faces: FerFaces, wanted: Targets, size: int, alpha: float, seed: tuple[int, int]
+) -> Iterator[tuple[Image, Targets]]:
     """Give the batches of one epoch with the wanted rows of their faces.
 
     `seed` alone decides them, `alpha` is that of mixup.
 
     OpenCV and numpy let go of the interpreter while they work, so the net hardly waits.
     """
-    order = np.random.default_rng(seed).permutation(len(learn))
+    order = np.random.default_rng(seed).permutation(len(faces))
 
-    def batch(number: int) -> tuple[Bytes, Targets]:
+    def batch(number: int) -> tuple[Image, Targets]:
         rng = np.random.default_rng((*seed, number))
         chosen = order[number * size : (number + 1) * size]
-        faces = augment(shown(learn[chosen], rng), rng)
-        return mixup(faces, {head: rows[chosen] for head, rows in wanted.items()}, alpha, rng)
+        augmented = augment(choose_views(faces[chosen], rng), rng)
+        return mixup(augmented, {head: rows[chosen] for head, rows in wanted.items()}, alpha, rng)
 
-    yield from ahead(batch, len(learn) // size)
+    yield from prefetched(batch, len(faces) // size)
 
 
-def shown(faces: Faces, rng: np.random.Generator) -> Bytes:
+def choose_views(faces: FerFaces, rng: np.random.Generator) -> Image:
     """Return one picture of each face: itself, or one of its further views."""
     pictures = np.stack([faces.images, *faces.views])
     choice = rng.integers(1, len(pictures), len(faces)) if faces.views else 0
-    choice = np.where(rng.random(len(faces)) < VIEWED, choice, 0)
+    choice = np.where(rng.random(len(faces)) < VIEW_SHARE, choice, 0)
     return np.asarray(pictures[choice, np.arange(len(faces))], np.uint8)
 
 
-def ahead(make: Callable[[int], T], count: int) -> Iterator[T]:
+def prefetched(make: Callable[[int], T], count: int) -> Iterator[T]:
     """Give make(0), make(1) ... make(count - 1) in order, made ahead on threads."""
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) // 2)) as pool:
-        waiting = deque(pool.submit(make, number) for number in range(min(AHEAD, count)))
+        waiting = deque(pool.submit(make, number) for number in range(min(PREFETCH, count)))
         for number in range(count):
-            if number + AHEAD < count:
-                waiting.append(pool.submit(make, number + AHEAD))
+            if number + PREFETCH < count:
+                waiting.append(pool.submit(make, number + PREFETCH))
             yield waiting.popleft().result()

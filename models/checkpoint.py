@@ -16,7 +16,7 @@ TRAINED, AVERAGE, HISTORY = "trained.keras", "average.keras", "history.csv"
 
 
 @dataclass(frozen=True)
-class Row:
+class EpochRow:
     """One epoch of the learning curves; held-out figures are those of the averaged model."""
 
     epoch: int
@@ -35,12 +35,12 @@ class Row:
 
 
 @dataclass
-class State:
+class TrainingState:
     """A training between two epochs: the model with its optimizer, the average, the curves."""
 
     model: Any
     average: Any
-    rows: list[Row]
+    rows: list[EpochRow]
 
     @property
     def epochs(self) -> int:
@@ -48,7 +48,7 @@ class State:
         return len(self.rows)
 
 
-def save(state: State, out: Path) -> Path:
+def save(state: TrainingState, out: Path) -> Path:
     """Write a folder out/epoch-NNN, which replaces the one before; return it.
 
     The folder appears under its name only when it is whole.
@@ -66,18 +66,18 @@ def save(state: State, out: Path) -> Path:
     return final
 
 
-def latest(out: Path) -> State | None:
+def load_latest(out: Path) -> TrainingState | None:
     """Load what was saved last, None where nothing was."""
     if not (found := folders(out)):
         return None
-    return State(
+    return TrainingState(
         keras.saving.load_model(found[-1] / TRAINED),
         keras.saving.load_model(found[-1] / AVERAGE),
-        read_history(found[-1] / HISTORY),
+        load_history(found[-1] / HISTORY),
     )
 
 
-def load_net(path: Path) -> Any:
+def load_model(path: Path) -> Any:
     """Load a saved net to go on from or to learn from; WeightsError where it is none."""
     try:
         return keras.saving.load_model(weights.find(path, "keras"), compile=False)
@@ -90,21 +90,21 @@ def folders(out: Path) -> list[Path]:
     return sorted(out.glob("epoch-[0-9]*"))
 
 
-def write_history(rows: Sequence[Row], path: Path) -> None:
+def write_history(rows: Sequence[EpochRow], path: Path) -> None:
     """Write the learning curves as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
+        writer = csv.DictWriter(file, [field.name for field in fields(EpochRow)])
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
 
 
-def read_history(path: Path) -> list[Row]:
+def load_history(path: Path) -> list[EpochRow]:
     """Read learning curves back."""
     with path.open(newline="", encoding="utf-8") as file:
         return [
-            Row(
+            EpochRow(
                 int(line["epoch"]),
-                *(float(line[field.name]) for field in fields(Row)[1:]),
+                *(float(line[field.name]) for field in fields(EpochRow)[1:]),
             )
             for line in csv.DictReader(file)
         ]

@@ -7,17 +7,18 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models import engines, spec, weights
+from emostream.models import engines, weights
 from emostream.models.alignment import CROP
 from emostream.models.engines import Engine
-from emostream.models.faces import Bytes, by_size, colour, gray
-from emostream.models.inputs import prepare
-from emostream.models.spec import Spec
+from emostream.models.face_arrays import group_by_size, to_bgr, to_gray
+from emostream.models.preprocessing import preprocess
+from emostream.models.spec import ALEXNET, ModelSpec, check_engine, spec_for, spec_path
 from emostream.shared.errors import ModelError, WeightsError
+from emostream.shared.pixels import Image
 
 Probabilities: TypeAlias = NDArray[np.float32]
 
-LARGEST: Final = 32  # faces in one call of an engine
+MAX_BATCH: Final = 32  # faces in one call of an engine
 
 
 class Classifier:
@@ -31,23 +32,23 @@ class Classifier:
         self,
         model: Any,
         name: str,
-        told: Spec = spec.OWN,
+        spec: ModelSpec = ALEXNET,
         sha256: str = "",
         files: Sequence[Path] = (),
     ) -> None:
-        """Take an engine, or a Keras model in memory, and what `told` says of it.
+        """Take an engine, or a Keras model in memory, and its specification.
 
-        WeightsError where the model differs from that.
+        WeightsError where the two differ.
         """
         self._engine: Engine = model if hasattr(model, "failures") else _keras(model)
-        spec.check(told, self._engine, files[0] if files else Path(name))
-        self.name, self.labels, self.sha256 = name, told.labels, sha256
+        check_engine(spec, self._engine, files[0] if files else Path(name))
+        self.name, self.labels, self.sha256 = name, spec.labels, sha256
         self.engine = self._engine.name
         self.files = list(files)
-        self.spec = told
+        self.spec = spec
         fixed = self._engine.shape[0]
         self._sizes = self._engine.sizes if fixed is None else (fixed,)
-        self._pixels = gray if told.channels == 1 else colour
+        self._convert = to_gray if spec.channels == 1 else to_bgr
 
     def predict(self, faces: NDArray[Any] | Sequence[NDArray[Any]]) -> Probabilities:
         """Return the probabilities float32 (N, C) of uint8 faces (N, H, W) or (N, H, W, 3) in BGR.
@@ -57,14 +58,14 @@ class Classifier:
         """
         if isinstance(faces, list | tuple):
             probabilities = np.empty((len(faces), len(self.labels)), np.float32)
-            for indices, images in by_size(faces, self._pixels):
+            for indices, images in group_by_size(faces, self._convert):
                 probabilities[indices] = self._predict(images)
             return probabilities
-        return self._predict(self._pixels(np.asarray(faces)))
+        return self._predict(self._convert(np.asarray(faces)))
 
     def warm_up(self, sizes: Iterable[int] = ()) -> None:
         """Run each batch size once, so that no later call pays for what the first one prepares."""
-        for size in sizes or self._sizes or (1, LARGEST):
+        for size in sizes or self._sizes or (1, MAX_BATCH):
             self.predict(np.zeros((size, CROP, CROP), np.uint8))
 
     def check(self) -> None:
@@ -79,14 +80,14 @@ class Classifier:
                 ' if they are logits, write output = "logits" in its TOML'
             )
 
-    def _predict(self, faces: Bytes) -> Probabilities:
-        largest = self._sizes[-1] if self._sizes else LARGEST
+    def _predict(self, faces: Image) -> Probabilities:
+        largest = self._sizes[-1] if self._sizes else MAX_BATCH
         batches = [faces[start : start + largest] for start in range(0, len(faces), largest)]
         empty = np.empty((0, len(self.labels)), np.float32)
-        return np.concatenate([empty, *map(self._batch, batches)])
+        return np.concatenate([empty, *map(self._predict_batch, batches)])
 
-    def _batch(self, faces: Bytes) -> Probabilities:
-        ready = prepare(faces, self.spec, self._engine.dtype)
+    def _predict_batch(self, faces: Image) -> Probabilities:
+        ready = preprocess(faces, self.spec, self._engine.dtype)
         size = next((size for size in self._sizes if size >= len(ready)), len(ready))
         padded = np.zeros((size, *ready.shape[1:]), ready.dtype)
         padded[: len(ready)] = ready
@@ -115,10 +116,10 @@ def load(
     both to the engine. WeightsError where anything is missing, corrupt or contradicts the TOML.
     """
     path = weights.find(name_or_path, engine)
-    opened = engines.load(path, intra_op, inter_op)
-    files = [path, spec.beside(path)]
-    told = spec.of(path, opened)
-    classifier = Classifier(opened, path.stem, told, weights.sha256(path), files)
+    loaded = engines.load_engine(path, intra_op, inter_op)
+    files = [path, spec_path(path)]
+    spec = spec_for(path, loaded)
+    classifier = Classifier(loaded, path.stem, spec, weights.sha256(path), files)
     classifier.check()
     return classifier
 

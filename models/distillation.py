@@ -1,4 +1,4 @@
-"""Soft targets from teachers: what nets that were trained before say of the faces."""
+"""Soft targets from teachers: the probabilities that trained nets give the faces."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,16 +10,16 @@ from scipy.special import softmax
 
 from emostream.models.alexnet import HEADS
 from emostream.models.augment import Targets
-from emostream.models.checkpoint import load_net
-from emostream.models.data import Bytes, Floats
+from emostream.models.checkpoint import load_model
+from emostream.models.ferplus import Floats
 from emostream.shared.errors import WeightsError
-from emostream.shared.progress import ProgressBar
+from emostream.shared.pixels import Image
 
 BATCH: Final = 256
 
 
-def taught(paths: Sequence[Path], images: Bytes) -> Targets:
-    """Return what the teachers say of faces uint8 (N, S, S): by head, float32 (N, classes).
+def teacher_targets(paths: Sequence[Path], images: Image) -> Targets:
+    """Return the teachers' soft targets for faces uint8 (N, S, S): by head, float32 (N, classes).
 
     That is the geometric mean over the teachers and, for each, over a face and its mirror image:
     several nets together are right more often than each of them (Hinton et al. 2015). A head that
@@ -27,12 +27,13 @@ def taught(paths: Sequence[Path], images: Bytes) -> Targets:
     """
     sums: dict[str, list[Floats]] = {}
     for path in paths:
-        for head, rows in _said(load(path), images, f"teacher {path}").items():
+        teacher = load_teacher(path)
+        for head, rows in _mean_log_probabilities(teacher, images, f"teacher {path}").items():
             sums.setdefault(head, []).append(rows)
     return {head: softmax(np.mean(rows, axis=0), axis=1) for head, rows in sums.items()}
 
 
-def blended(targets: Targets, soft: Targets, share: float) -> Targets:
+def blend_targets(targets: Targets, soft: Targets, share: float) -> Targets:
     """Return targets with a share of each row from the teachers; rows of zeros stay zeros."""
     return {
         head: rows * (1 - share) + soft[head] * rows.sum(axis=1, keepdims=True) * share
@@ -42,22 +43,22 @@ def blended(targets: Targets, soft: Targets, share: float) -> Targets:
     }
 
 
-def load(path: Path) -> Any:
+def load_teacher(path: Path) -> Any:
     """Load a teacher: a net with one or both of the heads. WeightsError where it is none."""
-    net = load_net(path)
-    if not _named(net.output):
+    net = load_model(path)
+    if not _by_head(net.output):
         raise WeightsError(f"{path} has none of the heads {', '.join(HEADS)}")
     return net
 
 
-def _named(outputs: Any) -> dict[str, Any]:
-    """Return outputs by head; the count of its classes tells the head of a net that has one."""
+def _by_head(outputs: Any) -> dict[str, Any]:
+    """Return outputs by head; a single output is assigned by its number of classes."""
     if isinstance(outputs, dict):
         return {head: outputs[head] for head in HEADS if head in outputs}
     return {head: outputs for head, classes in HEADS.items() if outputs.shape[-1] == classes}
 
 
-def _said(net: Any, images: Bytes, title: str) -> Targets:
+def _mean_log_probabilities(net: Any, images: Image, title: str) -> Targets:
     """Return the mean logarithm over each face and its mirror image, by head."""
     parts: dict[str, list[Any]] = {}
     with ProgressBar(title, len(images), "faces") as bar:
@@ -65,8 +66,8 @@ def _said(net: Any, images: Bytes, title: str) -> Targets:
             faces = images[start : start + BATCH]
             sides = (faces, faces[:, :, ::-1].copy())
             plain, mirrored = (net(side, training=False) for side in sides)
-            for head, given in _named(plain).items():
-                both = keras.ops.log(given + 1e-7) + keras.ops.log(_named(mirrored)[head] + 1e-7)
+            for head, given in _by_head(plain).items():
+                both = keras.ops.log(given + 1e-7) + keras.ops.log(_by_head(mirrored)[head] + 1e-7)
                 parts.setdefault(head, []).append(keras.ops.convert_to_numpy(both) / 2)
             bar.update(start + len(faces))
     return {head: np.concatenate(rows) for head, rows in parts.items()}

@@ -12,24 +12,24 @@ from typing import Any, Final
 
 import numpy as np
 
-from emostream.models import engines, spec, weights
+from emostream.models import engines, weights
 from emostream.models.classifier import Classifier
 from emostream.models.engines import keras as keras_engine
-from emostream.models.faces import Bytes
-from emostream.models.float16 import halve
-from emostream.models.spec import Spec
+from emostream.models.float16 import to_float16
+from emostream.models.spec import ModelSpec, spec_for, spec_path
 from emostream.shared.errors import ModelError
+from emostream.shared.pixels import Image
 
-# By engine, the default first; each with what the file's name gets.
+# By engine, the default first; each with the suffix that the file's name gets.
 PRECISIONS: Final = {
     "litert": {"float16": "", "int8": "-int8", "float32": "-float32"},
     "onnxruntime": {"float32": ""},
 }
-AGREE: Final = 1e-3  # the largest difference of a probability, of all exports but int8
+MAX_DIFFERENCE: Final = 1e-3  # the largest difference of a probability, of all exports but int8
 OPSET: Final = 18
 PACKAGES: Final = ("tf2onnx", "onnx")
 
-Tell = Callable[[str], None]
+OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -62,38 +62,38 @@ def target(source: Path, engine: str, precision: str | None = None) -> tuple[Pat
 def export(
     source: Path,
     engine: str,
-    faces: Bytes,
+    faces: Image,
     precision: str | None = None,
     out: Path | None = None,
-    tell: Tell = lambda line: None,
+    on_step: OnStep = lambda line: None,
 ) -> Exported:
     """Write a Keras model for another engine, with its TOML and sha256, and return how it agrees.
 
-    `faces` are uint8 (N, H, W), `tell` is told what goes on. ModelError, and no file is kept, where
-    the conversion fails, or a probability differs by more than AGREE from the Keras model's (int8
-    cannot reach that and is let through).
+    `faces` are uint8 (N, H, W); `on_step` is called with a line a step. ModelError, and no file
+    is kept, where the conversion fails, or a probability differs by more than MAX_DIFFERENCE from
+    the Keras model's (int8 cannot reach that and is accepted).
     """
     usual, precision = target(source, engine, precision)
     out = out or usual
     if out.suffix != usual.suffix:
         raise ModelError(f"{out}: a file for {engine} ends in {usual.suffix}")
-    model = keras_engine.read(source)
+    model = keras_engine.load_keras_model(source)
     original = keras_engine.KerasEngine(model)
-    told = spec.of(source, original)
+    spec = spec_for(source, original)
     try:
         with tempfile.TemporaryDirectory(dir=out.parent) as folder:
             part = Path(folder) / out.name
-            tell(f"converting {source.name} to {engine}, {precision}")
+            on_step(f"converting {source.name} to {engine}, {precision}")
             _convert(model, engine, precision, part)
-            tell(f"comparing {out.name} with {source.name} on {len(faces)} faces")
-            exported = compare(Classifier(original, source.stem, told), part, told, faces)
-            if precision != "int8" and not exported.difference <= AGREE:
+            on_step(f"comparing {out.name} with {source.name} on {len(faces)} faces")
+            exported = compare(Classifier(original, source.stem, spec), part, spec, faces)
+            if precision != "int8" and not exported.difference <= MAX_DIFFERENCE:
                 raise ModelError(
                     f"{out.name} differs from {source.name} by {exported.difference:.4f}"
-                    f" (at most {AGREE} is allowed), so it was not kept"
+                    f" (at most {MAX_DIFFERENCE} is allowed), so it was not kept"
                 )
-            if not spec.beside(out).exists():
-                shutil.copyfile(spec.beside(source), spec.beside(out))
+            if not spec_path(out).exists():
+                shutil.copyfile(spec_path(source), spec_path(out))
             weights.write_checksum(out, part)
             part.replace(out)
     except OSError as error:
@@ -101,10 +101,10 @@ def export(
     return Exported(out, exported.difference, exported.same)
 
 
-def compare(original: Classifier, path: Path, told: Spec, faces: Bytes) -> Exported:
+def compare(original: Classifier, path: Path, spec: ModelSpec, faces: Image) -> Exported:
     """Return how well the model in a file agrees with the one that it was made from."""
     expected = original.predict(faces)
-    given = Classifier(engines.load(path, None, 1), path.stem, told).predict(faces)
+    given = Classifier(engines.load_engine(path, None, 1), path.stem, spec).predict(faces)
     same = (expected.argmax(axis=1) == given.argmax(axis=1)).mean()
     return Exported(path, float(np.abs(expected - given).max()), float(same))
 
@@ -126,7 +126,7 @@ def _convert(model: Any, engine: str, precision: str, part: Path) -> None:
 def _to_litert(model: Any, precision: str) -> bytes:
     """Convert to TFLite; int8 are the weights alone, which is more exact and as fast here.
 
-    With the activations in int8 too, 3% of the labels changed in place of 0.2%.
+    With the activations in int8 too, 3% of the labels changed instead of 0.2%.
     """
     from tensorflow import lite
     from tensorflow.lite.python.convert_phase import ConverterError
@@ -139,7 +139,7 @@ def _to_litert(model: Any, precision: str) -> bytes:
             content: bytes = converter.convert()
     except ConverterError as error:
         raise ValueError(str(error)) from error
-    return halve(content) if precision == "float16" else content
+    return to_float16(content) if precision == "float16" else content
 
 
 def _to_onnx(model: Any, part: Path) -> None:

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import numpy as np
 
-LEAST: Final = 4096  # values; what is smaller stays float32
+MIN_VALUES: Final = 4096  # values; what is smaller stays float32
 
 
-def halve(content: bytes) -> bytes:
+def to_float16(content: bytes) -> bytes:
     """Return a TFLite model whose large float32 constants are stored as float16.
 
     Each gets a DEQUANTIZE before the graph, which engines fold. TensorFlow's own conversion also
@@ -32,7 +32,7 @@ def _halve(model: Any, graph: Any, schema: Any) -> None:
     buffers, operators = set(), []
     for index, tensor in enumerate(list(graph.tensors)):
         values = model.buffers[tensor.buffer].data
-        large = values is not None and len(values) >= 4 * LEAST
+        large = values is not None and len(values) >= 4 * MIN_VALUES
         if tensor.type != schema.TensorType.FLOAT32 or not large:
             continue
         half, stored = copy.copy(tensor), schema.BufferT()

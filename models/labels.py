@@ -1,4 +1,4 @@
-"""The emotions that the shipped models tell apart, in the order of their outputs."""
+"""The emotions that the shipped models distinguish, in the order of their outputs."""
 
 from typing import Final
 

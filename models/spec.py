@@ -1,4 +1,4 @@
-"""The TOML beside a model: what its outputs mean and what it takes."""
+"""A model's specification: the TOML beside its file, which says what goes in and comes out."""
 
 import contextlib
 import tomllib
@@ -15,10 +15,10 @@ from emostream.shared.fields import Positive
 
 Label = Annotated[str, Meta(pattern=r"^\S(.*\S)?$")]
 Pixels = Annotated[int, Meta(ge=1, le=4096)]
-ORIGINAL: Final = Path(__file__).parents[1] / "configs" / "models" / "original.toml"
+ORIGINAL_SPEC: Final = Path(__file__).parents[1] / "configs" / "models" / "original.toml"
 
 
-class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model takes and gives; docs/models.md explains each key."""
 
     labels: Annotated[tuple[Label, ...], Meta(min_length=2)]
@@ -33,9 +33,9 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     card: str = ""
 
     def __post_init__(self) -> None:
-        """Check what concerns several keys; msgspec turns ValueError into its own error."""
+        """Check the keys against each other; msgspec turns ValueError into its own error."""
         if len(set(self.labels)) < len(self.labels):
-            raise ValueError("labels: one stands there twice")
+            raise ValueError("labels: one is there twice")
         if self.layout == "nhw" and self.channels != 1:
             raise ValueError('layout: "nhw" has no place for 3 channels')
         wanted = self.channels if self.scaling == "mean-std" else 0
@@ -57,21 +57,21 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 # msgspec 0.22 crashes where two threads are the first to convert to the same type.
 with contextlib.suppress(msgspec.ValidationError):
-    msgspec.convert({}, Spec)
+    msgspec.convert({}, ModelSpec)
 
 # What the nets of models/alexnet.py take: faces of any size, prepared by the model itself.
-OWN: Final = Spec(labels=LABELS, scaling="model", layout="nhw")
+ALEXNET: Final = ModelSpec(labels=LABELS, scaling="model", layout="nhw")
 
 
-def beside(path: Path) -> Path:
-    """Return where the TOML of a model lies."""
+def spec_path(path: Path) -> Path:
+    """Return the path of a model's TOML."""
     return path.with_suffix(".toml")
 
 
-def read(path: Path) -> Spec:
+def load_spec(path: Path) -> ModelSpec:
     """Return what a TOML file says; WeightsError, which names file and key, where it is wrong."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Spec)
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), ModelSpec)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -82,48 +82,48 @@ def read(path: Path) -> Spec:
         raise WeightsError(f"{path}: {f'{key}: ' if key else ''}{message}") from error
 
 
-def of(path: Path, engine: Engine) -> Spec:
+def spec_for(path: Path, engine: Engine) -> ModelSpec:
     """Return what the TOML beside a model says; WeightsError, with what to write, without one."""
-    if not beside(path).is_file():
-        raise missing(path, engine)
-    return read(beside(path))
+    if not spec_path(path).is_file():
+        raise missing_spec(path, engine)
+    return load_spec(spec_path(path))
 
 
-def check(spec: Spec, engine: Engine, path: Path) -> None:
+def check_engine(spec: ModelSpec, engine: Engine, path: Path) -> None:
     """Compare what the TOML says with the model; WeightsError where they differ."""
     if engine.outputs not in (None, len(spec.labels)):
         raise WeightsError(
             f"{path} has {engine.outputs} outputs, its TOML {len(spec.labels)} labels"
         )
     same = len(engine.shape) == len(spec.shape) and all(
-        told == given or given is None or (told is None and number == 0)
-        for number, (told, given) in enumerate(zip(spec.shape, engine.shape, strict=True))
+        expected == actual or actual is None or (expected is None and axis == 0)
+        for axis, (expected, actual) in enumerate(zip(spec.shape, engine.shape, strict=True))
     )
     if not same:
         raise WeightsError(
-            f"{path} takes {words(engine.shape)}, its TOML says {words(spec.shape)}:"
-            " mend its size, channels or layout"
+            f"{path} takes {format_shape(engine.shape)}, its TOML says {format_shape(spec.shape)}:"
+            " fix its size, channels or layout"
         )
 
 
-def missing(path: Path, engine: Engine) -> WeightsError:
-    """Return the error for a model without a TOML, with what to write for this very model."""
-    told, outputs = beside(path), engine.outputs or "N"
+def missing_spec(path: Path, engine: Engine) -> WeightsError:
+    """Return the error for a model without a TOML, with what to write for this model."""
+    expected, outputs = spec_path(path), engine.outputs or "N"
     if engine.shape[1:] == (48, 48, 1) and outputs == 7:
         return WeightsError(
-            f"no {told.name} beside {path}: for the original repository's model,"
-            f" cp {ORIGINAL} {told}"
+            f"no {expected.name} beside {path}: for the original repository's model,"
+            f" cp {ORIGINAL_SPEC} {expected}"
         )
-    keys = ", ".join(f"{key} = {value}" for key, value in guess(engine.shape).items())
+    keys = ", ".join(f"{key} = {value}" for key, value in guess_keys(engine.shape).items())
     return WeightsError(
-        f"no {told.name} beside {path}: write one, a key a line, like"
+        f"no {expected.name} beside {path}: write one, a key a line, like"
         f' labels = ["angry", ...] ({outputs} of them), scaling = "0..1", {keys}'
         " (docs/models.md explains the keys)"
     )
 
 
-def guess(shape: Shape) -> dict[str, Any]:
-    """Return the keys, written as in TOML, that the shape of a model's input tells."""
+def guess_keys(shape: Shape) -> dict[str, Any]:
+    """Return the keys, written as in TOML, that follow from the shape of a model's input."""
     layout = "nhw" if len(shape) == 3 else "nchw" if shape[1] in (1, 3) else "nhwc"
     channels = {"nhw": 1, "nhwc": shape[-1], "nchw": shape[1]}[layout]
     size = shape[2:] if layout == "nchw" else shape[1:3]
@@ -131,6 +131,6 @@ def guess(shape: Shape) -> dict[str, Any]:
     return keys if None in size else {"size": list(size), **keys}
 
 
-def words(shape: Shape) -> str:
-    """Write a shape, "any" where any number goes, without the number of faces."""
+def format_shape(shape: Shape) -> str:
+    """Return a shape as text, "any" where any number goes, without the number of faces."""
     return " x ".join("any" if number is None else str(number) for number in shape[1:])

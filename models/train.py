@@ -10,12 +10,12 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from emostream.models import alexnet, checkpoint, data
+from emostream.models import alexnet, checkpoint, ferplus
 from emostream.models.augment import Targets
 from emostream.models.batches import batches, targets
-from emostream.models.checkpoint import Row, State
-from emostream.models.data import Faces
-from emostream.models.distillation import blended, taught
+from emostream.models.checkpoint import EpochRow, TrainingState
+from emostream.models.distillation import blend_targets, teacher_targets
+from emostream.models.ferplus import FerFaces
 from emostream.shared.errors import ModelError, WeightsError
 from emostream.shared.progress import ProgressBar
 
@@ -42,46 +42,48 @@ class Recipe:
 
 
 def train(
-    learn: Faces,
-    held_out: Faces,
+    training: FerFaces,
+    held_out: FerFaces,
     recipe: Recipe,
     out: Path,
     *,
     resume: bool = False,
     init: Path | None = None,
     teachers: Sequence[Path] = (),
-) -> State:
-    """Train on `learn`, write a checkpoint an epoch to `out`, return what came of it.
+) -> TrainingState:
+    """Train on `training`, write a checkpoint an epoch to `out`, return its final state.
 
-    The result is `State.average`. A training that was cut off and is resumed gives what it would
-    have given uncut. `init` is a saved net to start from in place of random weights; `teachers` are
-    saved nets whose mean is learnt from beside the labels. ModelError where there are fewer faces
-    than a batch.
+    The result is `TrainingState.average`. A training that was interrupted and resumed gives what it
+    would have given otherwise. `init` is a saved net to start from instead of random weights;
+    `teachers` are saved nets whose mean is learned from beside the labels. ModelError where there
+    are fewer faces than a batch.
     """
-    if len(learn) < recipe.batch:
+    if len(training) < recipe.batch:
         raise ModelError(
-            f"{len(learn)} faces make no batch of {recipe.batch}: use a smaller --batch"
+            f"{len(training)} faces make no batch of {recipe.batch}: use a smaller --batch"
         )
     keras.utils.set_random_seed(recipe.seed)
-    wanted = targets(learn, recipe.labels)
+    wanted = targets(training, recipe.labels)
     if teachers:
-        wanted = blended(wanted, taught(teachers, learn.images), recipe.distillation)
-    state = (checkpoint.latest(out) if resume else None) or start(recipe, init)
+        wanted = blend_targets(
+            wanted, teacher_targets(teachers, training.images), recipe.distillation
+        )
+    state = (checkpoint.load_latest(out) if resume else None) or initial_state(recipe, init)
     while state.epochs < recipe.epochs:
         started = time.monotonic()
-        loss = run_epoch(state, learn, wanted, recipe)
+        loss = run_epoch(state, training, wanted, recipe)
         score = score_held_out(state.average, held_out)
-        state.rows.append(Row(state.epochs + 1, loss, *score, time.monotonic() - started))
+        state.rows.append(EpochRow(state.epochs + 1, loss, *score, time.monotonic() - started))
         checkpoint.save(state, out)
         print(state.rows[-1], flush=True)
     return state
 
 
-def start(recipe: Recipe, init: Path | None) -> State:
+def initial_state(recipe: Recipe, init: Path | None) -> TrainingState:
     """Build the net, with its optimizer, and its average."""
     model = alexnet.build(recipe.arch, recipe.dropout, recipe.dtype)
     if init:
-        inherit(model, init)
+        initialize_weights(model, init)
     model.compile(
         optimizer(recipe),
         loss=dict.fromkeys(alexnet.HEADS, "categorical_crossentropy"),
@@ -91,7 +93,7 @@ def start(recipe: Recipe, init: Path | None) -> State:
     )
     average = alexnet.build(recipe.arch, recipe.dropout)
     average.set_weights(model.get_weights())
-    return State(model, average, [])
+    return TrainingState(model, average, [])
 
 
 def optimizer(recipe: Recipe) -> Any:
@@ -102,9 +104,9 @@ def optimizer(recipe: Recipe) -> Any:
     return keras.optimizers.AdamW(recipe.peak_rate, **shared)
 
 
-def inherit(model: Any, path: Path) -> None:
+def initialize_weights(model: Any, path: Path) -> None:
     """Take the weights of a saved net for the layers that have the same name and shapes in both."""
-    saved = checkpoint.load_net(path)
+    saved = checkpoint.load_model(path)
     known = {layer.name: layer.get_weights() for layer in saved.layers}
     taken = 0
     for layer in model.layers:
@@ -117,7 +119,7 @@ def inherit(model: Any, path: Path) -> None:
     print(f"{taken} layers start from {path}")
 
 
-def rate(recipe: Recipe, progress: float) -> float:
+def learning_rate(recipe: Recipe, progress: float) -> float:
     """Return the learning rate after a share `progress` of the training: a rise, half a cosine."""
     if progress < recipe.rise:
         return recipe.peak_rate * (0.04 + 0.96 * progress / recipe.rise)
@@ -125,26 +127,26 @@ def rate(recipe: Recipe, progress: float) -> float:
     return recipe.peak_rate * max(1e-3, (1 + math.cos(math.pi * falling)) / 2)
 
 
-def run_epoch(state: State, learn: Faces, wanted: Targets, recipe: Recipe) -> float:
+def run_epoch(state: TrainingState, training: FerFaces, wanted: Targets, recipe: Recipe) -> float:
     """Take one pass over the faces, return the mean loss."""
     losses: list[float] = []
-    steps = len(learn) // recipe.batch
+    steps = len(training) // recipe.batch
     optimizer = state.model.optimizer
     seed_dropout(state, recipe)
     seed = (recipe.seed, state.epochs)
     with ProgressBar(f"epoch {state.epochs + 1}/{recipe.epochs}", steps, "steps") as bar:
-        for faces, rows in batches(learn, wanted, recipe.batch, recipe.mixup, seed):
+        for faces, rows in batches(training, wanted, recipe.batch, recipe.mixup, seed):
             done = (state.epochs + len(losses) / steps) / recipe.epochs
-            optimizer.learning_rate.assign(rate(recipe, done))
+            optimizer.learning_rate.assign(learning_rate(recipe, done))
             logs = state.model.train_on_batch(faces, rows, return_dict=True)
             losses.append(float(logs["loss"]))
-            follow(state, recipe.smoothing, int(optimizer.iterations))
+            update_average(state, recipe.smoothing, int(optimizer.iterations))
             bar.update(len(losses), note=f"loss {np.mean(losses[-50:]):.4f}")
     return float(np.mean(losses))
 
 
-def seed_dropout(state: State, recipe: Recipe) -> None:
-    """Let seed and epoch alone decide what is dropped, whether or not the training was cut off."""
+def seed_dropout(state: TrainingState, recipe: Recipe) -> None:
+    """Let seed and epoch alone decide what is dropped, also after an interruption."""
     seeds = np.random.SeedSequence((recipe.seed, state.epochs))
     for number, name in enumerate(("dropout6", "dropout7")):
         layer = state.model.get_layer(name)
@@ -152,17 +154,17 @@ def seed_dropout(state: State, recipe: Recipe) -> None:
             layer.seed_generator.state.assign(seeds.spawn(number + 1)[number].generate_state(2))
 
 
-def follow(state: State, smoothing: float, step: int) -> None:
-    """Move the average towards the model, faster at first: it would hold on to the random start."""
+def update_average(state: TrainingState, smoothing: float, step: int) -> None:
+    """Move the average towards the model, faster at first: the random start would stay in it."""
     keep = min(smoothing, (1 + step) / (10 + step))
     for kept, new in zip(state.average.weights, state.model.weights, strict=True):
         kept.assign(keep * kept + (1 - keep) * new)
 
 
-def score_held_out(net: Any, faces: Faces) -> tuple[float, float, float]:
+def score_held_out(net: Any, faces: FerFaces) -> tuple[float, float, float]:
     """Return cross entropy to the soft labels, accuracy (B), and accuracy on FER2013's label."""
     given = net.predict(faces.images, batch_size=256, verbose=0)
-    entropy = -(data.soft_labels(faces.votes) * np.log(given["ferplus"] + 1e-7)).sum(axis=1)
-    right = given["ferplus"].argmax(axis=1) == data.protocol_b(faces.votes)
+    entropy = -(ferplus.soft_labels(faces.votes) * np.log(given["ferplus"] + 1e-7)).sum(axis=1)
+    right = given["ferplus"].argmax(axis=1) == ferplus.protocol_b(faces.votes)
     other = given["fer2013"].argmax(axis=1) == faces.fer2013
     return float(entropy.mean()), float(right.mean()), float(other.mean())

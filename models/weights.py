@@ -1,4 +1,4 @@
-"""The saved models: where they lie, and the sha256 that each file must have."""
+"""The files of saved models: where they are, and the sha256 that each must have."""
 
 import hashlib
 import io
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from emostream.models.engines import ENGINES, SUFFIXES, check, installed
+from emostream.models.engines import ENGINES, SUFFIXES, engine_info, is_installed
 from emostream.shared.errors import WeightsError
 
 FOLDER: Final = Path(__file__).parent / "weights"
@@ -44,7 +44,7 @@ def find(name_or_path: str | Path, engine: str = "auto") -> Path:
     must have a line there.
     """
     if engine != "auto":
-        check(engine)
+        engine_info(engine)
     if str(name_or_path) in names():
         path = _shipped(str(name_or_path), engine)
     else:
@@ -66,18 +66,18 @@ def checksum_file(path: Path) -> Path:
 
 def checksums(path: Path) -> dict[str, str]:
     """Return the expected sha256 by file name, of a model and those that differ in the suffix."""
-    told = checksum_file(path)
-    if not told.is_file():
+    listing = checksum_file(path)
+    if not listing.is_file():
         return {}
-    lines = (line.split() for line in told.read_text("utf-8").splitlines())
+    lines = (line.split() for line in listing.read_text("utf-8").splitlines())
     return {words[1].lstrip("*"): words[0] for words in lines if len(words) == 2}
 
 
 def write_checksum(path: Path, content: Path | None = None) -> str:
     """Write the line of a file into the model's .sha256 file, return the digest.
 
-    `content` is what is about to take the file's place: whoever waits for that to change shall
-    find the line there already.
+    `content` is what is about to take the file's place: whoever waits for that to change
+    then finds the line there already.
     """
     known = checksums(path) | {path.name: sha256(content or path)}
     text = "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items()))
@@ -97,7 +97,7 @@ def save(model: Any, path: Path) -> str:
         model.save(whole)
         with zipfile.ZipFile(whole) as saved, zipfile.ZipFile(part, "w") as new:
             for entry in saved.infolist():
-                new.writestr(entry, _shrunk(entry.filename, saved.read(entry)))
+                new.writestr(entry, _converted(entry.filename, saved.read(entry)))
         digest = write_checksum(path, part)
         part.replace(path)
     return digest
@@ -114,7 +114,7 @@ def verify(path: Path) -> None:
         raise WeightsError(f"{path} is corrupt (its sha256 is not the expected one): get it again")
 
 
-def _shrunk(name: str, content: bytes) -> bytes:
+def _converted(name: str, content: bytes) -> bytes:
     if name == "config.json":
         return re.sub(rb'"mixed_b?float16"', b'"float32"', content)
     return _halved(content) if name.endswith(".h5") else content
@@ -142,7 +142,7 @@ def _halved(content: bytes) -> bytes:
 def _shipped(name: str, engine: str) -> Path:
     found = files(name)
     if engine == "auto":
-        engine = next(filter(installed, found), next(iter(found)))
+        engine = next(filter(is_installed, found), next(iter(found)))
     if engine not in found:
         raise WeightsError(_absent(FOLDER / name, engine, name))
     return found[engine]

@@ -1,4 +1,4 @@
-"""What runs a model: a module an engine, imported only when that engine serves."""
+"""The engines that run models: one module each, imported only when that engine serves."""
 
 import importlib
 import importlib.util
@@ -19,7 +19,7 @@ class Engine(Protocol):
     """A model that is ready to run.
 
     `shape` is that of its input, None where any number goes, the number of faces first; `dtype` is
-    what it takes; `outputs` is the number of its classes, None where only a run can tell; `sizes`
+    what it takes; `outputs` is the number of its classes, None where only a run shows it; `sizes`
     are those that batches are padded to, none where each is as good; `failures` are what a call
     may raise.
     """
@@ -37,8 +37,8 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class Kind:
-    """An engine as files and packages show it."""
+class EngineInfo:
+    """The files that an engine runs, and the packages that it needs."""
 
     suffixes: tuple[str, ...]
     packages: tuple[str, ...]  # as imported
@@ -47,43 +47,43 @@ class Kind:
 
 # In the order in which "auto" looks for a shipped model's file; docs/models.md has the figures.
 ENGINES: Final = {
-    "litert": Kind((".tflite",), ("ai_edge_litert",), "classifier"),
-    "onnxruntime": Kind((".onnx",), ("onnxruntime",), "onnxruntime"),
-    "keras": Kind((".keras", ".h5", ".hdf5"), ("keras", "tensorflow"), "keras"),
+    "litert": EngineInfo((".tflite",), ("ai_edge_litert",), "classifier"),
+    "onnxruntime": EngineInfo((".onnx",), ("onnxruntime",), "onnxruntime"),
+    "keras": EngineInfo((".keras", ".h5", ".hdf5"), ("keras", "tensorflow"), "keras"),
 }
-SUFFIXES: Final = {suffix: name for name, kind in ENGINES.items() for suffix in kind.suffixes}
+SUFFIXES: Final = {suffix: name for name, info in ENGINES.items() for suffix in info.suffixes}
 
 
-def check(name: str) -> Kind:
-    """Return what is known of an engine; WeightsError for a name that is none."""
+def engine_info(name: str) -> EngineInfo:
+    """Return the facts about an engine; WeightsError for an unknown name."""
     if name not in ENGINES:
         raise WeightsError(f"no engine {name!r}: choose auto, {', '.join(ENGINES)}")
     return ENGINES[name]
 
 
-def installed(name: str) -> bool:
-    """Say whether the packages of an engine are there, without importing them."""
-    return all(importlib.util.find_spec(package) for package in check(name).packages)
+def is_installed(name: str) -> bool:
+    """Return whether the packages of an engine are installed, without importing them."""
+    return all(importlib.util.find_spec(package) for package in engine_info(name).packages)
 
 
-def load(path: Path, intra_op: int | None, inter_op: int) -> Engine:
+def load_engine(path: Path, intra_op: int | None, inter_op: int) -> Engine:
     """Load the model in a file into the engine that its suffix names.
 
     WeightsError where a package is missing or the file is no such model.
     """
     name = SUFFIXES[path.suffix]
-    require(name)
-    engine: Engine = importlib.import_module(f"emostream.models.engines.{name}").load(
+    require_engine(name)
+    engine: Engine = importlib.import_module(f"emostream.models.engines.{name}").load_engine(
         path, intra_op, inter_op
     )
     return engine
 
 
-def require(name: str) -> None:
+def require_engine(name: str) -> None:
     """Raise WeightsError, which says what to install, where a package of the engine is missing."""
-    kind = check(name)
-    if not installed(name):
+    info = engine_info(name)
+    if not is_installed(name):
         raise WeightsError(
-            f"the engine {name} needs the Python package {kind.packages[-1].replace('_', '-')}:"
-            f" install it with pip install -e '.[{kind.group}]'"
+            f"the engine {name} needs the Python package {info.packages[-1].replace('_', '-')}:"
+            f" install it with pip install -e '.[{info.group}]'"
         )

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models.backend import import_tensorflow, use_threads
 from emostream.models.engines import Sizes
-from emostream.models.engines.legacy import readable
+from emostream.models.engines.legacy import keras3_file
+from emostream.models.tensorflow_runtime import import_tensorflow, use_threads
 from emostream.shared.errors import WeightsError
 
 
@@ -42,20 +42,20 @@ class KerasEngine:
         return np.asarray(self._graph(self._tensor(batch))).astype(np.float32, copy=False)
 
 
-def load(path: Path, intra_op: int | None, inter_op: int) -> KerasEngine:
+def load_engine(path: Path, intra_op: int | None, inter_op: int) -> KerasEngine:
     """Load a saved model without its optimizer and without running code from the file."""
     if intra_op is not None:
         use_threads(intra_op, inter_op)
-    return KerasEngine(read(path))
+    return KerasEngine(load_keras_model(path))
 
 
-def read(path: Path) -> Any:
+def load_keras_model(path: Path) -> Any:
     """Return the Keras model in a file; WeightsError where it is none."""
     import_tensorflow()
     import keras
 
     try:
-        with nullcontext(path) if path.suffix == ".keras" else readable(path) as file:
+        with nullcontext(path) if path.suffix == ".keras" else keras3_file(path) as file:
             return keras.saving.load_model(file, compile=False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).strip().partition("\n")[0]

@@ -15,12 +15,12 @@ UNGROUPED: Final = ("DepthwiseConv2D", "SeparableConv2D")
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[Path]:
-    """Give the path of an .h5 file that Keras 3 reads: the same, or a mended copy until the end."""
+def keras3_file(path: Path) -> Iterator[Path]:
+    """Give the path of an .h5 file that Keras 3 reads: the same, or a temporary converted copy."""
     with h5py.File(path) as file:
         written = file.attrs.get("model_config")
     config = json.loads(written) if written is not None else {}
-    new = mended(config)
+    new = keras3_config(config)
     if new == config:
         yield path
         return
@@ -32,7 +32,7 @@ def readable(path: Path) -> Iterator[Path]:
         yield mine
 
 
-def mended(config: dict[str, Any]) -> dict[str, Any]:
+def keras3_config(config: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration of a model as Keras 3 understands it.
 
     Keras 2 wrote a Sequential as a bare list of layers at first, the input's shape into the first
@@ -46,11 +46,11 @@ def mended(config: dict[str, Any]) -> dict[str, Any]:
         if layer["class_name"] in UNGROUPED and layer["config"].get("groups") == 1:
             del layer["config"]["groups"]
     if config.get("class_name") == "Sequential":
-        _name_the_input(layers)
+        _move_input_shape(layers)
     return config
 
 
-def _name_the_input(layers: list[dict[str, Any]]) -> None:
+def _move_input_shape(layers: list[dict[str, Any]]) -> None:
     """Bring the shape that a layer carries, the number of faces first, into an input of its own."""
     # Keras 3 would add that first axis to the picture's.
     shapes = [

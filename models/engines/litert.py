@@ -8,8 +8,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from emostream.models.backend import quiet
 from emostream.models.engines import Sizes
+from emostream.models.tensorflow_runtime import muted_stderr
 from emostream.shared.errors import WeightsError
 
 
@@ -42,7 +42,7 @@ class LiteRTEngine:
         index = self._input["index"]
         if batch.shape != self._ready:
             # The first time, XNNPACK says that it is there.
-            notices, self._ready = quiet() if self._ready is None else nullcontext(), ()
+            notices, self._ready = muted_stderr() if self._ready is None else nullcontext(), ()
             with notices:
                 self._interpreter.resize_tensor_input(index, batch.shape, strict=True)
                 self._interpreter.allocate_tensors()
@@ -52,7 +52,7 @@ class LiteRTEngine:
         return _real(self._interpreter.get_tensor(self._output["index"]), self._output)
 
 
-def load(path: Path, intra_op: int | None, inter_op: int) -> LiteRTEngine:
+def load_engine(path: Path, intra_op: int | None, inter_op: int) -> LiteRTEngine:
     """Load a model; `intra_op` are the threads of XNNPACK, `inter_op` has no meaning here."""
     try:
         return LiteRTEngine(Interpreter(str(path), num_threads=intra_op))

@@ -54,7 +54,7 @@ class OnnxRuntimeEngine:
         return np.asarray(rows, np.float32)
 
 
-def load(path: Path, intra_op: int | None, inter_op: int) -> OnnxRuntimeEngine:
+def load_engine(path: Path, intra_op: int | None, inter_op: int) -> OnnxRuntimeEngine:
     """Load a model; `intra_op` are the threads of one operation, `inter_op` has no meaning here."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = intra_op or 0

@@ -1,1 +1,1 @@
-"""How good a model is: on labelled faces, on worse ones, and on faces in scenes."""
+"""Evaluation of a model: on labeled faces, on corrupted ones, and on faces in scenes."""

@@ -1,4 +1,4 @@
-"""The charts of the report as SVG that takes its colours from the page, dark or light."""
+"""The charts of the report as SVG that takes its colors from the page, dark or light."""
 
 import io
 import re
@@ -10,12 +10,12 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from emostream.models.evaluation.curves import Curves
-from emostream.models.evaluation.judge import Bin
+from emostream.models.evaluation.evaluator import ReliabilityBin
+from emostream.models.evaluation.learning_curves import LearningCurves
 
-# Stand-ins that no chart uses otherwise; the page's colours take their place.
+# Stand-ins that no chart uses otherwise; the page's colors take their place.
 INK, SOFT, FIRST, SECOND, THIRD = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"
-COLOURS: Final = {
+COLORS: Final = {
     INK: "var(--ink)",
     SOFT: "var(--line)",
     FIRST: "var(--first)",
@@ -40,7 +40,7 @@ STYLE: Final[dict[Any, Any]] = {
 }
 
 
-def reliability(bins: Sequence[Bin]) -> Markup:
+def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
     """Draw accuracy over confidence, and below it how many faces have that confidence."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5, 4.6), layout="constrained")
@@ -54,7 +54,7 @@ def reliability(bins: Sequence[Bin]) -> Markup:
         return _svg(figure, "reliability diagram")
 
 
-def learning(curves: Curves) -> Markup:
+def learning(curves: LearningCurves) -> Markup:
     """Draw losses above and accuracies below, over the epochs."""
     losses = [name for name in curves if "loss" in name]
     others = {"epoch", "seconds", *losses}
@@ -63,8 +63,8 @@ def learning(curves: Curves) -> Markup:
         figure = Figure(figsize=(5, 4.6), layout="constrained")
         axes = figure.subplots(2, 1, sharex=True)
         for axis, names, title in zip(axes, (losses, shares), ("loss", "accuracy"), strict=True):
-            for name, colour in zip(names, (FIRST, SECOND, THIRD) * len(names), strict=False):
-                axis.plot(curves["epoch"], curves[name], color=colour, label=_words(name))
+            for name, color in zip(names, (FIRST, SECOND, THIRD) * len(names), strict=False):
+                axis.plot(curves["epoch"], curves[name], color=color, label=_words(name))
             axis.set(ylabel=title)
             axis.grid(axis="y", alpha=0.5)
             if names:
@@ -93,7 +93,7 @@ def _svg(figure: Any, title: str) -> Markup:
         count=1,
     )
     text = re.sub(r"font: [^;\"]*", "font: 10px system-ui, sans-serif", text)
-    for stand_in, colour in COLOURS.items():
-        text = text.replace(stand_in, colour)
+    for stand_in, color in COLORS.items():
+        text = text.replace(stand_in, color)
     # Every name in it is its own on the page, where the charts stand side by side.
     return Markup(re.sub(r'(id="|#|url\(#)(?=[\w])', rf"\g<1>{title[:3]}-", text))

@@ -1,4 +1,4 @@
-"""Faces to judge a model on: the FER sheets, an .npz file, or a folder of pictures by class."""
+"""Loads labeled faces: the FER sheets, an .npz file, or a folder of pictures by class."""
 
 import zipfile
 from collections import Counter
@@ -11,17 +11,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models import data
-from emostream.models.faces import gray
-from emostream.models.inputs import resize
+from emostream.models import ferplus
+from emostream.models.face_arrays import to_gray
 from emostream.models.labels import FER2013, LABELS
+from emostream.models.preprocessing import resize
 from emostream.shared.errors import SourceError
 from emostream.shared.label_synonyms import meaning
 
 Labels: TypeAlias = NDArray[np.intp]
 Images: TypeAlias = NDArray[np.uint8] | list[NDArray[np.uint8]]
 
-PICTURES: Final = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".pgm"}
+IMAGE_SUFFIXES: Final = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".pgm"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Dataset:
         """The protocol that tables of details follow."""
         return "B" if "B" in self.truths else next(iter(self.truths))
 
-    def chosen(self, indices: Labels) -> "Dataset":
+    def subset(self, indices: Labels) -> "Dataset":
         """Return the faces with these indices."""
         images = self.images
         return replace(
@@ -61,11 +61,11 @@ class Dataset:
         )
 
 
-def read(path: Path, split: str, labels: Sequence[str]) -> Dataset:
+def load_dataset(path: Path, split: str, labels: Sequence[str]) -> Dataset:
     """Read the faces at `path` for a model with `labels`.
 
     A folder with the FER sheets gives the split asked for. SourceError where there is nothing to
-    judge the model on.
+    evaluate the model on.
     """
     if path.suffix == ".npz" and path.is_file():
         return from_npz(path, labels)
@@ -76,22 +76,22 @@ def read(path: Path, split: str, labels: Sequence[str]) -> Dataset:
             f"no faces in {path}: give a folder with the FER sheets, a folder with a folder of"
             " pictures a class, or an .npz file with `images` and `labels`"
         )
-    return from_fer(data.read(split, path), labels, f"FER2013 {split}, {path}")
+    return from_fer(ferplus.load_faces(split, path), labels, f"FER2013 {split}, {path}")
 
 
-def from_fer(faces: data.Faces, labels: Sequence[str], source: str = "FER2013") -> Dataset:
-    """Judge by the protocols A and B of FER+, or by FER2013's own label where the model has those.
+def from_fer(faces: ferplus.FerFaces, labels: Sequence[str], source: str = "FER2013") -> Dataset:
+    """Label by the protocols A and B of FER+, or by FER2013's own label where the model has those.
 
     A face whose label the model does not have counts in no protocol.
     """
     if {meaning(label) for label in labels} == {meaning(label) for label in FER2013}:
-        place = _places(FER2013, labels)
+        place = _label_indices(FER2013, labels)
         truths = {"FER2013": place[faces.fer2013.astype(np.intp)]}
         return Dataset(source, faces.images, truths, faces.votes)
-    place = np.append(_places(LABELS, labels), -1)  # the last for what a protocol leaves out
-    a, b = data.protocol_a(faces.votes), data.protocol_b(faces.votes)
+    place = np.append(_label_indices(LABELS, labels), -1)  # the last for what a protocol leaves out
+    a, b = ferplus.protocol_a(faces.votes), ferplus.protocol_b(faces.votes)
     names = [LABELS[index] for index in b if index >= 0]
-    return _checked(
+    return _require_labels(
         Dataset(
             source,
             faces.images,
@@ -121,7 +121,7 @@ def from_npz(path: Path, labels: Sequence[str]) -> Dataset:
             " give uint8 (N, H, W) or (N, H, W, 3), and one label a picture"
         )
     names = arrays.get("names", arrays.get("label_names", np.array(labels))).astype(str).tolist()
-    return _labelled(str(path), images, _words(path, given, names), labels)
+    return _labeled(str(path), images, _class_names(path, given, names), labels)
 
 
 def resized(dataset: Dataset, side: int) -> Dataset:
@@ -130,13 +130,13 @@ def resized(dataset: Dataset, side: int) -> Dataset:
     return replace(dataset, images=np.stack(images))
 
 
-def plain(dataset: Dataset, side: int) -> NDArray[np.uint8]:
+def gray_squares(dataset: Dataset, side: int) -> NDArray[np.uint8]:
     """Return the faces as gray squares, uint8 (N, side, side)."""
-    faces = [resize(gray(image[None])[0], side, side) for image in dataset.images]
+    faces = [resize(to_gray(image[None])[0], side, side) for image in dataset.images]
     return np.stack(faces)
 
 
-def _words(path: Path, given: NDArray[Any], names: Sequence[str]) -> list[str]:
+def _class_names(path: Path, given: NDArray[Any], names: Sequence[str]) -> list[str]:
     """Return the class of each face by name."""
     if given.dtype.kind in "US":
         return [str(name) for name in given.astype(str)]
@@ -156,34 +156,34 @@ def from_folder(path: Path, labels: Sequence[str]) -> Dataset:
     for file in files:
         picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
         if picture is None:
-            raise SourceError(f"{file} is no picture that can be read: mend or remove it")
+            raise SourceError(f"{file} is no picture that can be read: fix or remove it")
         pictures.append(np.asarray(picture, np.uint8))
-    return _labelled(str(path), pictures, [file.parent.name for file in files], labels)
+    return _labeled(str(path), pictures, [file.parent.name for file in files], labels)
 
 
 def _pictures(folder: Path) -> Iterable[Path]:
     return (
         file
         for file in folder.glob("*/*")
-        if file.suffix.lower() in PICTURES and not file.name.startswith(".")
+        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
     )
 
 
-def _labelled(source: str, images: Images, words: Sequence[str], labels: Sequence[str]) -> Dataset:
+def _labeled(source: str, images: Images, words: Sequence[str], labels: Sequence[str]) -> Dataset:
     """Return the faces whose class the model knows."""
-    truth = _places(words, labels)
+    truth = _label_indices(words, labels)
     whole = Dataset(source, images, {"labels": truth}, None, _unknown(words, labels))
-    return _checked(whole).chosen(np.flatnonzero(truth >= 0))
+    return _require_labels(whole).subset(np.flatnonzero(truth >= 0))
 
 
-def _checked(dataset: Dataset) -> Dataset:
+def _require_labels(dataset: Dataset) -> Dataset:
     if any((truth >= 0).any() for truth in dataset.truths.values()):
         return dataset
     classes = ", ".join(sorted(dataset.unknown)) or "no face"
     raise SourceError(f"{dataset.source} holds nothing that the model has a label for: {classes}")
 
 
-def _places(words: Sequence[str], labels: Sequence[str]) -> Labels:
+def _label_indices(words: Sequence[str], labels: Sequence[str]) -> Labels:
     """Return which of the model's labels each of the words is, -1 where it is none."""
     places = {meaning(label): index for index, label in enumerate(labels)}
     return np.array([places.get(meaning(word), -1) for word in words], np.intp)

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models.evaluation.curves import Curves
-from emostream.models.evaluation.gap import Gap
-from emostream.models.evaluation.judge import Evaluation
+from emostream.models.evaluation.domain_gap import DomainGap
+from emostream.models.evaluation.evaluator import Evaluation
+from emostream.models.evaluation.learning_curves import LearningCurves
 from emostream.models.evaluation.robustness import Robustness
 from emostream.shared.errors import ConfigError
 
@@ -48,8 +48,8 @@ class Report:
     facts: Facts
     evaluation: Evaluation
     robustness: list[Robustness] = field(default_factory=list)
-    scenes: list[Gap] = field(default_factory=list)
-    curves: Curves = field(default_factory=dict)
+    scenes: list[DomainGap] = field(default_factory=list)
+    curves: LearningCurves = field(default_factory=dict)
 
 
 def to_json(report: Report) -> str:
@@ -73,7 +73,7 @@ def _without_nan(value: Any) -> Any:
             return value
 
 
-def require() -> None:
+def require_packages() -> None:
     """Raise ConfigError, which says what to install, where a package for the page is missing."""
     for package in ("jinja2", "matplotlib"):
         if importlib.util.find_spec(package) is None:

@@ -1,18 +1,18 @@
-"""How much accuracy a model loses on faces that were made worse."""
+"""Corruption robustness: how much accuracy a model loses on corrupted faces."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emostream.models.evaluation.conditions import CONDITIONS, Condition
+from emostream.models.evaluation.corruptions import CORRUPTIONS, Corruption
 from emostream.models.evaluation.datasets import Dataset
-from emostream.models.evaluation.judge import Predictor, Tell, predict
-from emostream.models.evaluation.scores import Interval, wilson
+from emostream.models.evaluation.evaluator import OnProgress, Predictor, predict_all
+from emostream.models.evaluation.scores import Interval, wilson_interval
 
 
 @dataclass(frozen=True)
 class Robustness:
-    """The accuracy on faces that were made worse; `lost` is what it was before, less this."""
+    """The accuracy under one corruption; `lost` is the accuracy without it, less this."""
 
     condition: str
     faces: int
@@ -21,35 +21,38 @@ class Robustness:
     lost: float
 
 
-def robustness(
-    model: Predictor, dataset: Dataset, seed: int = 0, tell: Tell = lambda done, total: None
+def measure_robustness(
+    model: Predictor,
+    dataset: Dataset,
+    seed: int = 0,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> list[Robustness]:
-    """Judge a model on the faces made worse in each way of `CONDITIONS`."""
-    faces = dataset.chosen(np.flatnonzero(dataset.truths[dataset.protocol] >= 0))
-    sets = [faces, *(spoiled(faces, condition, seed) for condition in CONDITIONS)]
+    """Evaluate a model on the faces under each of `CORRUPTIONS`."""
+    faces = dataset.subset(np.flatnonzero(dataset.truths[dataset.protocol] >= 0))
+    sets = [faces, *(corrupted(faces, corruption, seed) for corruption in CORRUPTIONS)]
     hits = []
-    for number, worse in enumerate(sets):
-        hits.append(_right(model, worse))
-        tell((number + 1) * len(faces), len(sets) * len(faces))
+    for number, changed in enumerate(sets):
+        hits.append(_correct(model, changed))
+        on_progress((number + 1) * len(faces), len(sets) * len(faces))
     return [
         Robustness(
-            condition.name,
+            corruption.name,
             len(faces),
             right / len(faces),
-            wilson(right, len(faces)),
+            wilson_interval(right, len(faces)),
             (hits[0] - right) / len(faces),
         )
-        for condition, right in zip(CONDITIONS, hits[1:], strict=True)
+        for corruption, right in zip(CORRUPTIONS, hits[1:], strict=True)
     ]
 
 
-def spoiled(dataset: Dataset, condition: Condition, seed: int) -> Dataset:
-    """Return the faces made worse; the seed alone decides the noise."""
+def corrupted(dataset: Dataset, corruption: Corruption, seed: int) -> Dataset:
+    """Return the faces corrupted; the seed alone decides the noise."""
     random = np.random.default_rng(seed)
-    images = [condition.crop(image, random) for image in dataset.images]
+    images = [corruption.crop(image, random) for image in dataset.images]
     return replace(dataset, images=images)
 
 
-def _right(model: Predictor, faces: Dataset) -> int:
-    given = predict(model, faces.images).argmax(axis=1)
+def _correct(model: Predictor, faces: Dataset) -> int:
+    given = predict_all(model, faces.images).argmax(axis=1)
     return int((given == faces.truths[faces.protocol]).sum())

@@ -1,4 +1,4 @@
-"""Pictures with a known answer: faces drawn into rooms of 1280 x 720 pixels."""
+"""Synthetic scenes with ground truth: faces drawn into rooms of 1280 x 720 pixels."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ SKIN = np.array([0.80, 0.92, 1.08], np.float32)  # BGR, over gray
 
 
 @dataclass(frozen=True)
-class Style:
+class SceneStyle:
     """How faces are drawn: sides in pixels, turned by up to `turn` degrees to either side.
 
-    With `turn_exactly` they are all turned by that much; `spoil` changes the finished picture.
+    With `turn_exactly` they are all turned by that much; `corrupt` changes the finished picture.
     """
 
     smallest: float = 80
     largest: float = 300
     turn: float = 15
     turn_exactly: bool = False
-    spoil: Callable[[Image, np.random.Generator], Image] | None = None
+    corrupt: Callable[[Image, np.random.Generator], Image] | None = None
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ class Scene:
     placements: Floats
 
 
-def scenes(faces: Image, seed: int = 1, style: Style | None = None) -> Iterator[Scene]:
+def draw_scenes(faces: Image, seed: int = 1, style: SceneStyle | None = None) -> Iterator[Scene]:
     """Draw each of the faces uint8 (N, H, H) once, one to four a scene, in an order by `seed`."""
-    style = style or Style()
+    style = style or SceneStyle()
     random = np.random.default_rng(seed)
     left = random.permutation(len(faces))
     while len(left):
         count = min(int(random.integers(1, MOST_FACES + 1)), len(left))
-        squares = places(random, count, style)
+        squares = choose_squares(random, count, style)
         drawn, left = left[: len(squares)], left[len(squares) :]
         yield _scene(faces, drawn, squares, style, random)
 
@@ -63,7 +63,7 @@ def _scene(
     faces: Image,
     drawn: NDArray[np.intp],
     squares: Floats,
-    style: Style,
+    style: SceneStyle,
     random: np.random.Generator,
 ) -> Scene:
     canvas = background(random)
@@ -74,12 +74,12 @@ def _scene(
     strength = np.float32(random.uniform(1, 5))
     canvas += strength * random.standard_normal(canvas.shape, np.float32)
     picture = np.clip(canvas, 0, 255).astype(np.uint8)
-    if style.spoil:
-        picture = style.spoil(picture, random)
+    if style.corrupt:
+        picture = style.corrupt(picture, random)
     return Scene(picture, drawn, squares, np.array(placed))
 
 
-def _turn(style: Style, random: np.random.Generator) -> float:
+def _turn(style: SceneStyle, random: np.random.Generator) -> float:
     if style.turn_exactly:
         return float(random.choice([-style.turn, style.turn]))
     return float(random.uniform(-style.turn, style.turn))
@@ -115,7 +115,7 @@ def _furniture(picture: Canvas, random: np.random.Generator) -> None:
         cv2.line(picture, (x, y), (x + 2 * w, y - h), color, int(random.integers(2, 12)))
 
 
-def places(random: np.random.Generator, count: int, style: Style) -> Floats:
+def choose_squares(random: np.random.Generator, count: int, style: SceneStyle) -> Floats:
     """Choose squares that do not touch: at least one and up to `count` rows of x, y, side, side."""
     chosen: list[tuple[float, float, float, float]] = []
     low, high = np.log([style.smallest, style.largest])
@@ -157,7 +157,7 @@ def _draw(
     high = np.clip(np.ceil(corners.max(axis=1)), 0, limit).astype(int)
     part = picture[low[1] : high[1], low[0] : high[0]]
     side = face.shape[0]
-    # From pixel indices of the face to those of the part: indices count a pixel's centre.
+    # From pixel indices of the face to those of the part: indices count a pixel's center.
     linear = placement[:, :2] / side
     move = np.column_stack([linear, placement[:, 2] - low + linear @ [0.5, 0.5] - 0.5])
     size = (part.shape[1], part.shape[0])

@@ -1,4 +1,4 @@
-"""Figures that say how good probabilities are: accuracy, recall, confusion, calibration."""
+"""Scores of predicted probabilities: accuracy, recall, confusion, calibration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ DRAWS: Final = 2000  # of a bootstrap
 
 @dataclass(frozen=True)
 class Scores:
-    """What was measured on `faces` labelled faces.
+    """Scores on `faces` labeled faces.
 
     `interval` is the 95% interval of the accuracy, `macro_interval` that of the macro recall.
     `recall`, `precision` and `f1` are one share a label, NaN where there is nothing to divide by;
@@ -56,9 +56,9 @@ def score(probabilities: Probabilities, labels: Labels, names: Sequence[str] = L
     return Scores(
         faces=len(labels),
         accuracy=right / len(labels),
-        interval=wilson(right, len(labels)),
+        interval=wilson_interval(right, len(labels)),
         macro_recall=float(np.nanmean(recall)),
-        macro_interval=macro_interval(counts),
+        macro_interval=macro_recall_interval(counts),
         recall=_named(names, recall),
         precision=_named(names, precision),
         f1=_named(names, f1(counts)),
@@ -91,7 +91,7 @@ def f1(counts: Labels) -> Floats:
     return np.where(both > 0, 2 * counts.diagonal() / np.maximum(both, 1), np.nan)
 
 
-def macro_interval(counts: Labels, draws: int = DRAWS) -> Interval:
+def macro_recall_interval(counts: Labels, draws: int = DRAWS) -> Interval:
     """Return the 95% interval of the macro recall: a percentile bootstrap over the faces.
 
     A face counts by its true label and by whether it was found, so drawing faces again is drawing
@@ -99,34 +99,36 @@ def macro_interval(counts: Labels, draws: int = DRAWS) -> Interval:
     """
     found = counts.diagonal()
     cells = np.concatenate([found, counts.sum(axis=1) - found])
-    drawn = _again(cells, draws).reshape(draws, 2, -1)
+    drawn = _resampled(cells, draws).reshape(draws, 2, -1)
     faces = drawn.sum(axis=1)
     shares = np.where(faces > 0, drawn[:, 0] / np.maximum(faces, 1), np.nan)
-    return _middle(np.nanmean(shares, axis=1))
+    return _percentile_interval(np.nanmean(shares, axis=1))
 
 
-def gap(before: NDArray[np.bool_], after: NDArray[np.bool_], draws: int = DRAWS) -> Interval:
+def accuracy_loss_interval(
+    before: NDArray[np.bool_], after: NDArray[np.bool_], draws: int = DRAWS
+) -> Interval:
     """Return the 95% interval of the accuracy lost from `before` to `after`.
 
     Both say of the same faces (N,) whether the model is right: a percentile bootstrap of the pairs.
     """
     lost, won = int((before & ~after).sum()), int((after & ~before).sum())
-    drawn = _again(np.array([lost, won, len(before) - lost - won]), draws)
-    return _middle((drawn[:, 0] - drawn[:, 1]) / len(before))
+    drawn = _resampled(np.array([lost, won, len(before) - lost - won]), draws)
+    return _percentile_interval((drawn[:, 0] - drawn[:, 1]) / len(before))
 
 
-def _again(cells: Labels, draws: int) -> Labels:
+def _resampled(cells: Labels, draws: int) -> Labels:
     """Draw the counts of as many faces anew, with replacement: (draws, cells)."""
     total = int(cells.sum())
     return np.random.default_rng(0).multinomial(total, cells / total, size=draws)
 
 
-def _middle(values: Floats) -> Interval:
+def _percentile_interval(values: Floats) -> Interval:
     low, high = np.percentile(values, (2.5, 97.5))
     return float(low), float(high)
 
 
-def wilson(right: int, total: int, z: float = 1.96) -> Interval:
+def wilson_interval(right: int, total: int, z: float = 1.96) -> Interval:
     """Return the interval of a share by Wilson 1927, at 95% for z = 1.96."""
     share = right / total
     middle = share + z**2 / (2 * total)
@@ -143,11 +145,11 @@ def negative_log_likelihood(probabilities: Probabilities, labels: Labels) -> flo
 
 def calibration_error(probabilities: Probabilities, labels: Labels, bins: int = BINS) -> float:
     """Return the expected calibration error over equal bins of confidence (Guo et al. 2017)."""
-    faces, confidence, right = reliability(probabilities, labels, bins)
+    faces, confidence, right = reliability_sums(probabilities, labels, bins)
     return float(np.abs(right - confidence).sum() / faces.sum())
 
 
-def reliability(
+def reliability_sums(
     probabilities: Probabilities, labels: Labels, bins: int = BINS
 ) -> tuple[Floats, Floats, Floats]:
     """Return, for equal bins of the top label's probability, three sums over the faces in it.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emostream.models import engines, load
 from emostream.models.alignment import align
-from emostream.models.backend import quiet
+from emostream.models.tensorflow_runtime import muted_stderr
 from emostream.services.detector import backends
 from emostream.services.detector.detection import Detection
 from emostream.services.recognition.images import Channels, as_picture
@@ -78,11 +78,11 @@ class Recognizer:
         """
         _check(detector, score, tiles)
         if detector == "blazeface":
-            engines.require("litert")
+            engines.require_engine("litert")
         self.detector = detector
         self.score = backends.DEFAULTS[detector].score if score is None else score
         self.tiles = tiles
-        with _building, quiet():
+        with _building, muted_stderr():
             self.model = load(model, engine=engine, intra_op=threads)
             self._finder = backends.create(
                 detector,

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from emostream.models.labels import LABELS
-from emostream.models.spec import beside
+from emostream.models.spec import spec_path
 from emostream.models.weights import find
 from emostream.shared.bus import Bus
 from emostream.shared.messages import Emotion, Event
@@ -38,7 +38,7 @@ class Running:
     def __init__(self, stack: ExitStack, folder: Path, *settings: str) -> None:
         self.model = folder / "model.keras"
         shutil.copy(find("alexnet-fer", "keras"), self.model)
-        shutil.copy(beside(find("alexnet-fer", "keras")), beside(self.model))
+        shutil.copy(spec_path(find("alexnet-fer", "keras")), spec_path(self.model))
         bus = stack.enter_context(Bus("test"))
         self._source = publisher(stack, bus)
         bind = free_endpoint()
@@ -164,7 +164,7 @@ def test_models_are_swapped_and_refused_while_frames_flow(stack: ExitStack, tmp_
 
     # One with other labels.
     weights, toml = seven_labels(tmp_path)
-    toml.rename(beside(running.model))
+    toml.rename(spec_path(running.model))
     weights.rename(running.model)
     running.until(
         lambda: tuple(running.emotions[-1].faces[0].smoothed) == SEVEN, "the seven labels"

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from emostream.models import alexnet, calibrate, data
+from emostream.models import alexnet, calibrate, ferplus
 from emostream.models.evaluation import scores
 from emostream.models.labels import FER2013
 
@@ -19,9 +19,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 @pytest.fixture(autouse=True)
 def tiny() -> Iterator[None]:
-    size = alexnet.Size(16, (4, 4, 4, 4, 4), (3, 3, 3, 3, 3), 1, "same", 2, (16, 16))
+    size = alexnet.Architecture(16, (4, 4, 4, 4, 4), (3, 3, 3, 3, 3), 1, "same", 2, (16, 16))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(alexnet.SIZES, "tiny", size)
+        patch.setitem(alexnet.ARCHITECTURES, "tiny", size)
         yield
 
 
@@ -31,12 +31,12 @@ def net() -> Any:
 
 
 @pytest.fixture
-def faces() -> data.Faces:
+def faces() -> ferplus.FerFaces:
     rng = np.random.default_rng(0)
     votes = np.zeros((200, 10), np.uint8)
     votes[range(200), rng.integers(0, 8, 200)] = 10
     images = rng.integers(0, 256, (200, 48, 48), np.uint8)
-    return data.Faces(images, votes, rng.integers(0, 7, 200).astype(np.uint8))
+    return ferplus.FerFaces(images, votes, rng.integers(0, 7, 200).astype(np.uint8))
 
 
 def test_the_temperature_of_honest_probabilities_is_found_again() -> None:
@@ -44,41 +44,48 @@ def test_the_temperature_of_honest_probabilities_is_found_again() -> None:
     logits = rng.normal(0, 2, (4000, 8))
     honest = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     labels = np.array([rng.choice(8, p=row) for row in honest])
-    overconfident = calibrate.cooled(honest.astype(np.float32), 0.5)
-    found = calibrate.temperature(overconfident, labels)
+    overconfident = calibrate.scale_temperature(honest.astype(np.float32), 0.5)
+    found = calibrate.fit_temperature(overconfident, labels)
     assert found == pytest.approx(2, rel=0.05)
     before = scores.calibration_error(overconfident, labels)
-    assert scores.calibration_error(calibrate.cooled(overconfident, found), labels) < before / 3
+    assert (
+        scores.calibration_error(calibrate.scale_temperature(overconfident, found), labels)
+        < before / 3
+    )
 
 
 def test_the_adjustment_favours_what_is_rare() -> None:
     given = np.array([[0.6, 0.4]], np.float32)
-    assert calibrate.adjusted(given, np.array([0.75, 0.25]), 0)[0] == pytest.approx([0.6, 0.4])
-    assert calibrate.adjusted(given, np.array([0.75, 0.25]), 1)[0] == pytest.approx([1 / 3, 2 / 3])
+    assert calibrate.adjust_logits(given, np.array([0.75, 0.25]), 0)[0] == pytest.approx([0.6, 0.4])
+    assert calibrate.adjust_logits(given, np.array([0.75, 0.25]), 1)[0] == pytest.approx(
+        [1 / 3, 2 / 3]
+    )
 
 
 def test_shares_leave_out_what_has_no_label() -> None:
-    assert calibrate.shares(np.array([0, 0, 2, -1]), 3).tolist() == pytest.approx([2 / 3, 0, 1 / 3])
+    assert calibrate.label_frequencies(np.array([0, 0, 2, -1]), 3).tolist() == pytest.approx(
+        [2 / 3, 0, 1 / 3]
+    )
 
 
-def test_both_are_folded_into_one_heads_weights(net: Any, faces: data.Faces) -> None:
-    one, other = alexnet.single(net, "ferplus"), alexnet.single(net, "fer2013")
+def test_both_are_folded_into_one_heads_weights(net: Any, faces: ferplus.FerFaces) -> None:
+    one, other = alexnet.single_head(net, "ferplus"), alexnet.single_head(net, "fer2013")
     before, untouched = calibrate.predict(one, faces), calibrate.predict(other, faces)
     shares = np.arange(1, 9) / 36
-    calibrate.fold(one, "ferplus", 0.5, 0.3 * np.log(shares))
-    wanted = calibrate.adjusted(calibrate.cooled(before, 0.5), shares, 0.3)
+    calibrate.fold_into_logits(one, "ferplus", 0.5, 0.3 * np.log(shares))
+    wanted = calibrate.adjust_logits(calibrate.scale_temperature(before, 0.5), shares, 0.3)
     assert calibrate.predict(one, faces) == pytest.approx(wanted, abs=1e-5)
     assert calibrate.predict(other, faces) == pytest.approx(untouched)
 
 
 def test_the_command_ships_a_model_a_head(
     net: Any,
-    faces: data.Faces,
+    faces: ferplus.FerFaces,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(data, "read", lambda split, folder: faces)
+    monkeypatch.setattr(ferplus, "load_faces", lambda split, folder: faces)
     net.save(tmp_path / "average.keras")
     assert calibrate.main([str(tmp_path / "average.keras"), "--out", str(tmp_path / "new")]) == 0
     printed = capsys.readouterr().out
@@ -87,8 +94,8 @@ def test_the_command_ships_a_model_a_head(
         assert found
         shipped = keras.saving.load_model(tmp_path / "new" / f"{name}.keras", compile=False)
         assert shipped.output_shape == (None, classes)
-        wanted = calibrate.cooled(
-            calibrate.predict(alexnet.single(net, head), faces), float(found[1])
+        wanted = calibrate.scale_temperature(
+            calibrate.predict(alexnet.single_head(net, head), faces), float(found[1])
         )
         assert calibrate.predict(shipped, faces) == pytest.approx(wanted, abs=2e-3)
 
@@ -98,13 +105,13 @@ def test_faces_that_only_fer2013_labels_are_learnt_from_and_never_held_out() -> 
     votes = np.zeros((100, 10), np.uint8)
     votes[:60, 0] = votes[60:, 9] = 10  # the last 40 are "not a face" to FER+
     images = rng.integers(0, 256, (100, 4, 4), np.uint8)
-    faces = data.Faces(images, votes, np.full(100, FER2013.index("sad"), np.uint8))
-    learn, held_out = data.split(faces)
+    faces = ferplus.FerFaces(images, votes, np.full(100, FER2013.index("sad"), np.uint8))
+    learn, held_out = ferplus.split_training(faces)
     assert (len(learn), len(held_out)) == (97, 3)
-    assert data.is_usable(held_out).all()
+    assert ferplus.is_usable(held_out).all()
 
 
-def test_views_follow_their_faces(faces: data.Faces, tmp_path: Path) -> None:
+def test_views_follow_their_faces(faces: ferplus.FerFaces, tmp_path: Path) -> None:
     np.savez(tmp_path / "view.npz", images=255 - faces.images)
-    seen = data.with_views(faces, [tmp_path / "view.npz"])[np.array([5, 3])]
+    seen = ferplus.with_views(faces, [tmp_path / "view.npz"])[np.array([5, 3])]
     assert (seen.views[0] == 255 - faces.images[[5, 3]]).all()

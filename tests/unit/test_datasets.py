@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emostream.models import data
+from emostream.models import ferplus
 from emostream.models.evaluation import datasets
 from emostream.models.labels import FER2013, LABELS
 from emostream.shared.errors import SourceError
@@ -24,8 +24,10 @@ def pictures(folder: Path, **classes: int) -> Path:
     return folder
 
 
-def fer(votes: np.ndarray, own: list[int]) -> data.Faces:
-    return data.Faces(np.zeros((len(votes), 48, 48), np.uint8), votes, np.array(own, np.uint8))
+def fer(votes: np.ndarray, own: list[int]) -> ferplus.FerFaces:
+    return ferplus.FerFaces(
+        np.zeros((len(votes), 48, 48), np.uint8), votes, np.array(own, np.uint8)
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def test_a_folder_of_classes(tmp_path: Path) -> None:
     """Names are matched to the model's; what it has no label for is left out and counted."""
     folder = pictures(tmp_path, happy=2, anger=1, boredom=3)
     (tmp_path / "happy" / "notes.txt").write_text("no picture")
-    read = datasets.read(folder, "PublicTest", ("angry", "happiness"))
+    read = datasets.load_dataset(folder, "PublicTest", ("angry", "happiness"))
     assert read.truths["labels"].tolist() == [0, 1, 1]
     assert read.unknown == {"boredom": 3}
     assert [image.shape for image in read.images] == [(10, 12, 3), (10, 12, 3), (11, 12, 3)]
@@ -49,7 +51,7 @@ def test_a_folder_of_classes(tmp_path: Path) -> None:
 def test_an_archive_with_names(tmp_path: Path) -> None:
     path = tmp_path / "faces.npz"
     np.savez(path, images=IMAGES, labels=np.array(["sad", "joy", "dull", "happy"]))
-    read = datasets.read(path, "PublicTest", LABELS)
+    read = datasets.load_dataset(path, "PublicTest", LABELS)
     assert read.truths["labels"].tolist() == [3, 1, 1]
     assert (np.asarray(read.images) == IMAGES[[0, 1, 3]]).all()
     assert read.unknown == {"dull": 1}
@@ -61,13 +63,13 @@ def test_an_archive_with_indices_of_its_own_names(tmp_path: Path, key: str) -> N
     path = tmp_path / "faces.npz"
     names = np.array(["sad", "happy"])
     np.savez(path, images=IMAGES, labels=np.array([0, 1, 1, 0]), **{key: names})
-    assert datasets.read(path, "", LABELS).truths["labels"].tolist() == [3, 1, 1, 3]
+    assert datasets.load_dataset(path, "", LABELS).truths["labels"].tolist() == [3, 1, 1, 3]
 
 
 def test_indices_without_names_are_the_model_s(tmp_path: Path) -> None:
     path = tmp_path / "faces.npz"
     np.savez(path, images=IMAGES, labels=np.array([0, 1, 1, 0]))
-    assert datasets.read(path, "", ("a", "b")).truths["labels"].tolist() == [0, 1, 1, 0]
+    assert datasets.load_dataset(path, "", ("a", "b")).truths["labels"].tolist() == [0, 1, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -88,30 +90,30 @@ def test_a_wrong_archive_is_one_clear_error(
 ) -> None:
     np.savez(tmp_path / "faces.npz", **arrays)
     with pytest.raises(SourceError, match=says):
-        datasets.read(tmp_path / "faces.npz", "PublicTest", LABELS)
+        datasets.load_dataset(tmp_path / "faces.npz", "PublicTest", LABELS)
 
 
 def test_what_is_no_archive_and_what_would_run_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "faces.npz"
     path.write_bytes(b"nothing")
     with pytest.raises(SourceError, match="no readable"):
-        datasets.read(path, "PublicTest", LABELS)
+        datasets.load_dataset(path, "PublicTest", LABELS)
     np.savez(path, images=IMAGES, labels=np.array([{}] * 4, dtype=object))
     with pytest.raises(SourceError, match="no readable"):
-        datasets.read(path, "PublicTest", LABELS)
+        datasets.load_dataset(path, "PublicTest", LABELS)
 
 
 def test_folders_without_anything_to_judge(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no faces in"):
-        datasets.read(tmp_path, "PublicTest", LABELS)
+        datasets.load_dataset(tmp_path, "PublicTest", LABELS)
     with pytest.raises(SourceError, match="no faces in"):
-        datasets.read(tmp_path / "absent", "PublicTest", LABELS)
+        datasets.load_dataset(tmp_path / "absent", "PublicTest", LABELS)
     pictures(tmp_path, boredom=2)
     with pytest.raises(SourceError, match="has a label for: boredom"):
-        datasets.read(tmp_path, "PublicTest", LABELS)
+        datasets.load_dataset(tmp_path, "PublicTest", LABELS)
     (tmp_path / "boredom" / "0.png").write_bytes(b"no picture")
     with pytest.raises(SourceError, match=r"0\.png is no picture"):
-        datasets.read(tmp_path, "PublicTest", LABELS)
+        datasets.load_dataset(tmp_path, "PublicTest", LABELS)
 
 
 def test_a_model_with_the_labels_of_fer2013_is_judged_by_them() -> None:
@@ -135,8 +137,8 @@ def test_protocols_follow_the_model_s_order_and_skip_what_it_does_not_know() -> 
 def test_faces_are_chosen_and_resampled_together() -> None:
     votes = np.zeros((3, 10), np.uint8)
     votes[[0, 1, 2], [0, 1, 2]] = 10
-    read = datasets.from_fer(fer(votes, [0, 1, 2]), LABELS).chosen(np.array([2, 0]))
+    read = datasets.from_fer(fer(votes, [0, 1, 2]), LABELS).subset(np.array([2, 0]))
     assert read.truths["B"].tolist() == [2, 0]
     assert read.votes is not None and read.votes[0, 2] == 10
     assert np.asarray(datasets.resized(read, 64).images).shape == (2, 64, 64)
-    assert datasets.plain(read, 24).shape == (2, 24, 24)
+    assert datasets.gray_squares(read, 24).shape == (2, 24, 24)

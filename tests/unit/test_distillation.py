@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from emostream.models import data, train
+from emostream.models import ferplus, train
 from emostream.models.augment import Targets
-from emostream.models.distillation import blended, taught
+from emostream.models.distillation import blend_targets, teacher_targets
 from emostream.shared.errors import WeightsError
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -43,7 +43,7 @@ def test_a_teacher_is_asked_about_a_face_and_its_mirror_image(
 ) -> None:
     path = teacher(tmp_path / "one.keras", 8, np.zeros(8))
     plain = keras.saving.load_model(path)(bright_left)
-    said = taught([path], bright_left)
+    said = teacher_targets([path], bright_left)
     assert list(said) == ["ferplus"]
     assert said["ferplus"].shape == (3, 8)
     # The logits are 4 and 0 for the first class: their mean is 2.
@@ -61,7 +61,7 @@ def test_teachers_are_averaged_and_each_brings_the_heads_it_has(
         teacher(tmp_path / "right.keras", 8, right),
         teacher(tmp_path / "other.keras", 7, np.zeros(7)),
     ]
-    said = taught(paths, bright_left)
+    said = teacher_targets(paths, bright_left)
     assert said["ferplus"][0, 1] == pytest.approx(said["ferplus"][0, 2], rel=1e-4)
     assert said["fer2013"].shape == (3, 7)
     assert said["fer2013"].sum(axis=1) == pytest.approx(np.ones(3), rel=1e-5)
@@ -73,7 +73,7 @@ def test_labels_and_teachers_are_blended_and_unlabelled_faces_stay_out() -> None
         "fer2013": np.array([[0, 1], [1, 0]], np.float32),
     }
     soft: Targets = {"ferplus": np.array([[0.2, 0.8], [0.5, 0.5]], np.float32)}
-    mixed = blended(hard, soft, 0.5)
+    mixed = blend_targets(hard, soft, 0.5)
     assert mixed["ferplus"] == pytest.approx(np.array([[0.6, 0.4], [0, 0]]))
     assert (mixed["fer2013"] == hard["fer2013"]).all()
 
@@ -83,9 +83,9 @@ def test_a_file_that_is_no_teacher_is_one_clear_error(
 ) -> None:
     (tmp_path / "text.keras").write_text("no model")
     with pytest.raises(WeightsError, match="no saved Keras model"):
-        taught([tmp_path / "text.keras"], bright_left)
+        teacher_targets([tmp_path / "text.keras"], bright_left)
     with pytest.raises(WeightsError, match="none of the heads ferplus, fer2013"):
-        taught([teacher(tmp_path / "five.keras", 5, np.zeros(5))], bright_left)
+        teacher_targets([teacher(tmp_path / "five.keras", 5, np.zeros(5))], bright_left)
 
 
 def test_a_training_learns_from_its_teachers(
@@ -96,7 +96,7 @@ def test_a_training_learns_from_its_teachers(
     path = teacher(tmp_path / "one.keras", 8, bias)
     votes = np.zeros((3, 10), np.uint8)
     votes[:, 1] = 10
-    faces = data.Faces(bright_left, votes, np.zeros(3, np.uint8))
+    faces = ferplus.FerFaces(bright_left, votes, np.zeros(3, np.uint8))
     seen: list[Targets] = []
 
     def stop(state: object, learn: object, wanted: Targets, recipe: object) -> float:
@@ -104,7 +104,9 @@ def test_a_training_learns_from_its_teachers(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train, "run_epoch", stop)
-    monkeypatch.setattr(train, "start", lambda recipe, init: train.State(None, None, []))
+    monkeypatch.setattr(
+        train, "initial_state", lambda recipe, init: train.TrainingState(None, None, [])
+    )
     recipe = train.Recipe(batch=2, distillation=0.25)
     with pytest.raises(KeyboardInterrupt):
         train.train(faces, faces, recipe, tmp_path / "out", teachers=[path])

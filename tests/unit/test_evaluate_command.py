@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emostream import models
-from emostream.models import data
+from emostream.models import ferplus
 from emostream.models.labels import LABELS
 from emostream.services.cli.evaluation import command as evaluate
 from emostream.services.cli.evaluation import run as evaluate_run
@@ -15,9 +15,9 @@ from emostream.services.cli.evaluation.scenes import DEFAULTS
 from emostream.services.cli.main import main
 from emostream.services.detector.backends import DEFAULTS as LIVE
 
-FER = Path(__file__).parents[2] / data.FOLDER
+FER = Path(__file__).parents[2] / ferplus.FOLDER
 needs_data = pytest.mark.skipif(
-    not FER.exists(), reason=f"needs the training data folder {data.FOLDER}"
+    not FER.exists(), reason=f"needs the training data folder {ferplus.FOLDER}"
 )
 pytest.importorskip("jinja2", reason="needs the group `evaluate`")
 
@@ -164,7 +164,7 @@ def test_a_missing_package_is_said_before_the_work(
 
 
 def test_the_faces_are_where_the_models_look_for_them() -> None:
-    assert evaluate.FER == data.FOLDER
+    assert evaluate.FER == ferplus.FOLDER
 
 
 def test_files_are_searched_with_the_detectors_own_scores() -> None:
@@ -197,5 +197,5 @@ def test_unseen_leaves_out_copies_of_training_faces() -> None:
     class Options:
         unseen, split, data, faces, side, seed = True, "PublicTest", FER, None, None, 0
 
-    dataset = evaluate_run.read(Options(), LABELS)  # type: ignore[arg-type]
+    dataset = evaluate_run.load_faces(Options(), LABELS)  # type: ignore[arg-type]
     assert len(dataset) == 3579 - 279

@@ -28,7 +28,7 @@ LAYERS = [
 
 @pytest.fixture(scope="module")
 def net() -> Any:
-    return alexnet.single(alexnet.build("alexnet-fer"), "ferplus")
+    return alexnet.single_head(alexnet.build("alexnet-fer"), "ferplus")
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,9 @@ def faces() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
 
 
-@pytest.mark.parametrize("name", alexnet.SIZES)
+@pytest.mark.parametrize("name", alexnet.ARCHITECTURES)
 def test_the_layers_are_those_of_alexnet(name: str) -> None:
-    net = alexnet.single(alexnet.build(name), "ferplus")
+    net = alexnet.single_head(alexnet.build(name), "ferplus")
     named = [layer.name for layer in net.layers]
     assert named[named.index("conv1") :] == LAYERS
     assert net.output_shape == (None, 8)
@@ -63,7 +63,7 @@ def flops(net: Any) -> int:
 def test_the_sizes_are_as_documented(
     name: str, parameters: int, features: int, gflop: float
 ) -> None:
-    net = alexnet.single(alexnet.build(name), "ferplus")
+    net = alexnet.single_head(alexnet.build(name), "ferplus")
     assert net.count_params() == parameters
     assert flops(net) / 1e9 == pytest.approx(gflop, abs=0.01)
     assert net.get_layer("flatten").output.shape == (None, features)
@@ -75,7 +75,7 @@ def test_the_heads_share_all_but_their_last_layer() -> None:
         "ferplus": (None, 8),
         "fer2013": (None, 7),
     }
-    one = alexnet.single(net, "fer2013")
+    one = alexnet.single_head(net, "fer2013")
     assert one.output_shape == (None, 7)
     assert one.get_layer("conv5") is net.get_layer("conv5")
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from emostream import models
-from emostream.models import data, weights
-from emostream.models.classifier import LARGEST, Classifier
-from emostream.models.evaluation import judge
+from emostream.models import ferplus, weights
+from emostream.models.classifier import MAX_BATCH, Classifier
+from emostream.models.evaluation import evaluator
 from emostream.shared.errors import ModelError, WeightsError
 
-FER = Path(__file__).parents[2] / data.FOLDER
+FER = Path(__file__).parents[2] / ferplus.FOLDER
 
 
 @pytest.fixture(scope="module", params=weights.files("alexnet-fer"))
@@ -96,7 +96,7 @@ def test_what_the_engine_fails_on_is_one_line() -> None:
 
 
 def test_a_face_gets_the_same_answer_in_any_batch(classifier: Classifier) -> None:
-    faces = noise(LARGEST + 5, 64, 64)
+    faces = noise(MAX_BATCH + 5, 64, 64)
     together = classifier.predict(faces)
     for index in (0, 7, len(faces) - 1):
         alone = classifier.predict(faces[index : index + 1])
@@ -193,8 +193,8 @@ def test_threads_cannot_change_once_tensorflow_works() -> None:
         models.load(engine="keras", intra_op=7)
 
 
-@pytest.mark.skipif(not FER.exists(), reason=f"needs the training data folder {data.FOLDER}")
+@pytest.mark.skipif(not FER.exists(), reason=f"needs the training data folder {ferplus.FOLDER}")
 def test_the_shipped_weights_reach_what_they_promise(classifier: Classifier) -> None:
-    scores = judge.evaluate(classifier, data.read("PublicTest", FER))
+    scores = evaluator.score_protocols(classifier, ferplus.load_faces("PublicTest", FER))
     assert scores["B"].accuracy >= 0.76
     assert scores["B"].ece <= 0.05

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from emostream import models
 from emostream.models import engines, export, spec
-from emostream.models.sketches import sketches
+from emostream.models.synthetic_faces import synthetic_faces
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.smoothing import Rules
 from emostream.services.classifier.stage import ClassifierStage
@@ -61,11 +61,11 @@ def original_net() -> Any:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    shutil.copy(spec.ORIGINAL, folder / "model.toml")
+    shutil.copy(spec.ORIGINAL_SPEC, folder / "model.toml")
     net = original_net()
     net.save(folder / "model.h5")
     net.save(folder / "model.keras")
-    faces = sketches(20)
+    faces = synthetic_faces(20)
     export.export(folder / "model.h5", "litert", faces)
     export.export(folder / "model.h5", "onnxruntime", faces)
     return folder
@@ -73,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_same_net_loads_from_each_file_and_agrees(folder: Path, name: str) -> None:
-    faces = sketches(40, seed=3)
+    faces = synthetic_faces(40, seed=3)
     expected = models.load(folder / "model.keras").predict(faces)
     model = models.load(folder / name)
     given = model.predict(faces)
@@ -87,7 +87,7 @@ def test_the_same_net_loads_from_each_file_and_agrees(folder: Path, name: str) -
 
 @pytest.mark.parametrize("name", FILES)
 def test_its_labels_reach_the_emotion_topic(folder: Path, name: str) -> None:
-    model, crop = models.load(folder / name), sketches(1, seed=5)
+    model, crop = models.load(folder / name), synthetic_faces(1, seed=5)
     metrics = ClassifierMetrics(CollectorRegistry())
     header = Faces(
         stream="cam1", run="r1", seq=0, t=1, pts=0, marks={}, width=640, height=480, part=0,
@@ -104,7 +104,7 @@ def test_its_labels_reach_the_emotion_topic(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_batches_of_any_size_and_faces_of_any_size_are_answered(folder: Path, name: str) -> None:
     model = models.load(folder / name)
-    faces = sketches(70, seed=4)
+    faces = synthetic_faces(70, seed=4)
     together = model.predict(faces)
     for count in (0, 1, 5, 33):
         assert model.predict(faces[:count]) == pytest.approx(together[:count], abs=1e-5)
@@ -116,7 +116,7 @@ def test_batches_of_any_size_and_faces_of_any_size_are_answered(folder: Path, na
 def test_a_second_model_can_be_loaded_while_the_first_one_answers(
     folder: Path, engine: str
 ) -> None:
-    first, faces = models.load(folder / "model.keras", engine=engine), sketches(8)
+    first, faces = models.load(folder / "model.keras", engine=engine), synthetic_faces(8)
     expected, loaded = first.predict(faces), []
     thread = Thread(target=lambda: loaded.append(models.load(folder / "model.h5", engine=engine)))
     thread.start()

@@ -10,13 +10,13 @@ import pytest
 from emostream import models
 from emostream.models import export, spec, weights
 from emostream.models.alexnet import preprocess
-from emostream.models.sketches import sketches
+from emostream.models.synthetic_faces import synthetic_faces
 from emostream.shared.errors import ModelError, WeightsError
 
 # Keras saves, and TensorFlow converts, through interfaces that NumPy and they call outdated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
-FACES = sketches(60)
+FACES = synthetic_faces(60)
 
 
 def build(dtype: str = "float32", outputs: int = 1) -> Any:
@@ -90,7 +90,7 @@ def test_an_export_agrees_for_faces_of_any_size(
     net: Any, saved: Path, engine: str, precision: str | None, name: str, share: float
 ) -> None:
     told: list[str] = []
-    done = export.export(saved, engine, FACES, precision, tell=told.append)
+    done = export.export(saved, engine, FACES, precision, on_step=told.append)
     assert done.path == saved.with_name(name)
     assert done.path.stat().st_size < share * 4 * net.count_params()
     assert done.difference < (0.05 if precision == "int8" else 1e-3)
@@ -101,7 +101,7 @@ def test_an_export_agrees_for_faces_of_any_size(
     original, other = models.load(saved), models.load(done.path)
     assert other.engine == engine
     assert done.path.name in weights.checksums(done.path)
-    for faces in (FACES[:3, :31, :40], sketches(2).repeat(3, axis=1).repeat(3, axis=2)):
+    for faces in (FACES[:3, :31, :40], synthetic_faces(2).repeat(3, axis=1).repeat(3, axis=2)):
         assert other.predict(faces) == pytest.approx(original.predict(faces), abs=0.05)
 
 
@@ -112,7 +112,7 @@ def name_of(engine: str) -> str:
 def test_an_export_that_disagrees_is_not_kept(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "AGREE", -1.0)
+    monkeypatch.setattr(export, "MAX_DIFFERENCE", -1.0)
     out = tmp_path / "other.tflite"
     with pytest.raises(ModelError, match=r"other\.tflite differs from net\.keras by"):
         export.export(saved, "litert", FACES, out=out)
@@ -157,7 +157,7 @@ def test_a_model_without_a_toml_is_not_exported(saved: Path, tmp_path: Path) -> 
     shutil.copy(saved, tmp_path)
     with pytest.raises(WeightsError, match=r"labels = .*8 of them.*layout = .nhw.") as caught:
         export.export(tmp_path / saved.name, "litert", FACES)
-    assert str(spec.beside(tmp_path / saved.name).name) in str(caught.value)
+    assert str(spec.spec_path(tmp_path / saved.name).name) in str(caught.value)
 
 
 def test_two_heads_are_refused(tmp_path: Path) -> None:
@@ -167,5 +167,5 @@ def test_two_heads_are_refused(tmp_path: Path) -> None:
 
 
 def test_drawn_faces_are_the_same_each_time() -> None:
-    assert np.array_equal(FACES, sketches(60))
+    assert np.array_equal(FACES, synthetic_faces(60))
     assert len({face.tobytes() for face in FACES}) == 60

@@ -12,7 +12,7 @@ import pytest
 
 from emostream import models
 from emostream.models import spec
-from emostream.models.sketches import sketches
+from emostream.models.synthetic_faces import synthetic_faces
 from emostream.shared.errors import WeightsError
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
@@ -39,7 +39,7 @@ def modern(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     path = tmp_path_factory.mktemp("legacy") / "model.h5"
     net.save(path)
-    shutil.copy(spec.ORIGINAL, path.with_suffix(".toml"))
+    shutil.copy(spec.ORIGINAL_SPEC, path.with_suffix(".toml"))
     return path
 
 
@@ -83,7 +83,7 @@ def test_a_file_of_keras_2_loads_and_answers_alike(
         file.attrs["training_config"] = json.dumps({"optimizer_config": OPTIMIZER, "loss": "mse"})
         file.attrs["keras_version"] = b"2.2.4"
     before = path.read_bytes()
-    faces = sketches(5)
+    faces = synthetic_faces(5)
     expected = models.load(modern).predict(faces)
     assert np.array_equal(models.load(path).predict(faces), expected)
     assert path.read_bytes() == before

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emostream.models import LABELS, data
+from emostream.models import LABELS, ferplus
 from emostream.models.evaluation import scores
 from emostream.shared.errors import SourceError
 
-FER = Path(__file__).parents[2] / data.FOLDER
+FER = Path(__file__).parents[2] / ferplus.FOLDER
 needs_data = pytest.mark.skipif(
-    not FER.exists(), reason=f"needs the training data folder {data.FOLDER}"
+    not FER.exists(), reason=f"needs the training data folder {ferplus.FOLDER}"
 )
 
 
@@ -35,23 +35,23 @@ def votes(**given: int) -> np.ndarray:
     ],
 )
 def test_protocols_by_hand(row: np.ndarray, a: int, b: int) -> None:
-    assert data.protocol_a(row).tolist() == [a]
-    assert data.protocol_b(row).tolist() == [b]
+    assert ferplus.protocol_a(row).tolist() == [a]
+    assert ferplus.protocol_b(row).tolist() == [b]
 
 
 def test_soft_labels_drop_single_votes_and_what_is_no_emotion() -> None:
-    assert data.soft_labels(votes(neutral=6, sadness=2, fear=1, unknown=2))[0].tolist() == (
+    assert ferplus.soft_labels(votes(neutral=6, sadness=2, fear=1, unknown=2))[0].tolist() == (
         pytest.approx([0.75, 0, 0, 0.25, 0, 0, 0, 0])
     )
-    assert not data.soft_labels(votes(face=10)).any()
+    assert not ferplus.soft_labels(votes(face=10)).any()
 
 
 @needs_data
 def test_the_protocols_leave_the_published_numbers_of_faces() -> None:
-    faces = data.read("PublicTest", FER)
+    faces = ferplus.load_faces("PublicTest", FER)
     assert len(faces) == 3579
-    assert (data.protocol_a(faces.votes) >= 0).sum() == 3199
-    assert (data.protocol_b(faces.votes) >= 0).sum() == 3553
+    assert (ferplus.protocol_a(faces.votes) >= 0).sum() == 3199
+    assert (ferplus.protocol_b(faces.votes) >= 0).sum() == 3553
 
 
 def test_held_out_faces_are_not_trained_on() -> None:
@@ -59,18 +59,18 @@ def test_held_out_faces_are_not_trained_on() -> None:
     images = rng.integers(0, 256, (200, 2, 2), np.uint8)
     images[100:] = images[:100]  # each picture twice
     images[:20] = rng.integers(0, 256, (20, 2, 2), np.uint8)
-    faces = data.Faces(images, np.zeros((200, 10), np.uint8), np.zeros(200, np.uint8))
-    learn, held_out = data.hold_out(faces, 0.2)
+    faces = ferplus.FerFaces(images, np.zeros((200, 10), np.uint8), np.zeros(200, np.uint8))
+    learn, held_out = ferplus.hold_out(faces, 0.2)
     assert len(learn) == 160
     assert 0 < len(held_out) < 40
-    assert not data.copies(held_out, learn).any()
-    again, _ = data.hold_out(faces, 0.2)
+    assert not ferplus.duplicates(held_out, learn).any()
+    again, _ = ferplus.hold_out(faces, 0.2)
     assert (again.images == learn.images).all()
 
 
 def test_a_folder_without_faces_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="--data"):
-        data.read("PublicTest", tmp_path)
+        ferplus.load_faces("PublicTest", tmp_path)
 
 
 def test_scores_by_hand() -> None:
@@ -95,7 +95,7 @@ def test_scores_by_hand() -> None:
     [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (81, 263, 0.2553, 0.3662)],
 )
 def test_wilson_intervals(right: int, total: int, low: float, high: float) -> None:
-    assert scores.wilson(right, total) == pytest.approx((low, high), abs=5e-4)
+    assert scores.wilson_interval(right, total) == pytest.approx((low, high), abs=5e-4)
 
 
 def test_any_set_of_labels_is_scored() -> None:
@@ -108,21 +108,21 @@ def test_any_set_of_labels_is_scored() -> None:
 def test_the_interval_of_the_macro_recall_is_wider_for_a_rare_label() -> None:
     common = np.array([[80, 20], [20, 80]])
     rare = np.array([[80, 20], [2, 8]])
-    low, high = scores.macro_interval(common)
+    low, high = scores.macro_recall_interval(common)
     assert low < 0.8 < high
     # Two independent shares of 100: their mean has a deviation of sqrt(2 * 0.16 / 100) / 2.
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(2 * 0.16 / 100) / 2, rel=0.1)
-    low, high = scores.macro_interval(rare)
+    low, high = scores.macro_recall_interval(rare)
     assert high - low > 0.2
 
 
 def test_the_gap_is_that_of_pairs() -> None:
     before = np.repeat([True, False], [80, 20])
-    low, high = scores.gap(before, before)
+    low, high = scores.accuracy_loss_interval(before, before)
     assert (low, high) == (0, 0)
     after = before.copy()
     after[:10] = False
-    low, high = scores.gap(before, after)
+    low, high = scores.accuracy_loss_interval(before, after)
     assert low < 0.1 < high
     # Ten lost of a hundred: a binomial share.
     assert high - low == pytest.approx(2 * 1.96 * 0.03, rel=0.15)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from emostream.models import inputs, spec
+from emostream.models import preprocessing, spec
 from emostream.models.classifier import Classifier
 from emostream.models.engines import Shape
 from emostream.shared.errors import ModelError, WeightsError
@@ -23,8 +23,8 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def told(**keys: Any) -> spec.Spec:
-    return spec.Spec(**{"labels": ("yes", "no"), "scaling": "0..1", **keys})
+def told(**keys: Any) -> spec.ModelSpec:
+    return spec.ModelSpec(**{"labels": ("yes", "no"), "scaling": "0..1", **keys})
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def told(**keys: Any) -> spec.Spec:
         (GOOD + "mean = [0.5]", "mean and std: write 0 numbers"),
         (GOOD.replace("0..1", "mean-std"), "mean and std: write 1 numbers"),
         (GOOD.replace("0..1", "mean-std") + "mean = [0.5]\nstd = [0]", "std"),
-        (GOOD.replace("no", "yes"), "labels: one stands there twice"),
+        (GOOD.replace("no", "yes"), "labels: one is there twice"),
         (GOOD.replace('"no"', '""'), "labels"),
         (GOOD.replace(', "no"', ""), "labels"),
         ("labels = [", "is no TOML"),
@@ -50,14 +50,14 @@ def told(**keys: Any) -> spec.Spec:
 def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, words: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(WeightsError, match=re.escape(words)) as caught:
-        spec.read(path)
+        spec.load_spec(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_the_shipped_toml_says_what_the_nets_of_this_repository_take() -> None:
-    shipped = spec.read(ROOT / "models" / "weights" / "alexnet-fer.toml")
-    assert msgspec.structs.replace(shipped, card="") == spec.OWN
+    shipped = spec.load_spec(ROOT / "models" / "weights" / "alexnet-fer.toml")
+    assert msgspec.structs.replace(shipped, card="") == spec.ALEXNET
     assert (ROOT / "models" / "weights" / shipped.card).resolve() == ROOT / "models" / "CARD.md"
 
 
@@ -65,7 +65,7 @@ def test_the_page_on_models_names_every_key() -> None:
     page = (ROOT / "docs" / "models.md").read_text("utf-8")
     table = page.split("## The TOML beside a model\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
-    assert rows == [field.name for field in msgspec.structs.fields(spec.Spec)]
+    assert rows == [field.name for field in msgspec.structs.fields(spec.ModelSpec)]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_the_page_on_models_names_every_key() -> None:
 )
 def test_faces_are_scaled(scaling: dict[str, Any], expected: list[float]) -> None:
     faces = np.array([[[0, 51, 255]]], np.uint8)
-    given = inputs.prepare(faces, told(**scaling), np.dtype(np.float32))
+    given = preprocessing.preprocess(faces, told(**scaling), np.dtype(np.float32))
     assert given.shape == (1, 1, 3, 1)
     assert given.dtype == np.float32
     assert given.ravel() == pytest.approx(np.array(expected), abs=2e-3)
@@ -88,7 +88,7 @@ def test_faces_are_scaled(scaling: dict[str, Any], expected: list[float]) -> Non
 
 def test_a_face_of_one_colour_standardises_to_zeros() -> None:
     faces = np.full((2, 4, 4), 90, np.uint8)
-    given = inputs.prepare(faces, told(scaling="standardise"), np.dtype(np.float32))
+    given = preprocessing.preprocess(faces, told(scaling="standardise"), np.dtype(np.float32))
     assert not given.any()
 
 
@@ -105,7 +105,7 @@ def test_a_face_of_one_colour_standardises_to_zeros() -> None:
 def test_faces_are_laid_out(layout: str, channels: int, shape: Shape) -> None:
     faces = np.zeros((2, 6, 7) if channels == 1 else (2, 6, 7, 3), np.uint8)
     made = told(layout=layout, channels=channels, size=(4, 5))
-    assert inputs.prepare(faces, made, np.dtype(np.float32)).shape == shape
+    assert preprocessing.preprocess(faces, made, np.dtype(np.float32)).shape == shape
     assert made.shape[1:] == shape[1:]
 
 
@@ -114,17 +114,17 @@ def test_colours_come_in_the_order_asked_for(colour: str, expected: list[int]) -
     blue, green, red = np.full((3, 1, 2, 2), [[[[10]]], [[[20]]], [[[30]]]], np.uint8)
     faces = np.stack([blue, green, red], axis=-1)
     made = told(scaling="model", channels=3, colour=colour)
-    assert inputs.prepare(faces, made, np.dtype(np.uint8))[0, 0, 0].tolist() == expected
+    assert preprocessing.preprocess(faces, made, np.dtype(np.uint8))[0, 0, 0].tolist() == expected
 
 
 def test_shrinking_does_not_alias_and_growing_is_smooth() -> None:
     stripes = np.zeros((144, 144), np.uint8)
     stripes[:, ::3] = 255
-    assert (inputs.resize(stripes, 48, 48) == 85).all()
+    assert (preprocessing.resize(stripes, 48, 48) == 85).all()
     edge = np.zeros((4, 4), np.uint8)
     edge[:, 2:] = 240
-    assert len(np.unique(inputs.resize(edge, 8, 16)[0])) > 4
-    assert (inputs.resize(stripes, 200, 48) == 85).all()
+    assert len(np.unique(preprocessing.resize(edge, 8, 16)[0])) > 4
+    assert (preprocessing.resize(stripes, 200, 48) == 85).all()
 
 
 class Toy:

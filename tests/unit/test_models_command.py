@@ -118,9 +118,9 @@ def test_auto_takes_the_first_file_whose_engine_is_installed(
     shutil.copy(shipped / "toy.keras", shipped / "toy.onnx")
     for name in ("toy.tflite", "toy.onnx"):
         weights.write_checksum(shipped / name)
-    monkeypatch.setattr(weights, "installed", lambda engine: engine != "litert")
+    monkeypatch.setattr(weights, "is_installed", lambda engine: engine != "litert")
     assert weights.find("toy").name == "toy.onnx"
-    monkeypatch.setattr(weights, "installed", lambda engine: False)
+    monkeypatch.setattr(weights, "is_installed", lambda engine: False)
     assert weights.find("toy").name == "toy.tflite"
 
 

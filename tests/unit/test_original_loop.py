@@ -80,7 +80,7 @@ def test_its_net_costs_what_ours_costs() -> None:
     from tests.unit.test_model_alexnet import flops
 
     net = original.build()
-    ours = alexnet.single(alexnet.build(), "fer2013")
+    ours = alexnet.single_head(alexnet.build(), "fer2013")
     assert net.output_shape == (None, 7)
     assert flops(net) == pytest.approx(flops(ours), rel=0.02)
 

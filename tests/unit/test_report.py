@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from emostream.models.evaluation import judge
-from emostream.models.evaluation.curves import beside, read_curves
+from emostream.models.evaluation import evaluator
 from emostream.models.evaluation.datasets import Dataset
-from emostream.models.evaluation.gap import Found, measure
+from emostream.models.evaluation.domain_gap import DetectedFaces, measure_gap
+from emostream.models.evaluation.learning_curves import find_curves, load_curves
 from emostream.models.evaluation.report import (
     Facts,
     Report,
@@ -23,7 +23,7 @@ from emostream.models.evaluation.report import (
     to_html,
     to_json,
 )
-from emostream.models.evaluation.robustness import robustness
+from emostream.models.evaluation.robustness import measure_robustness
 from emostream.shared.errors import SourceError
 
 pytest.importorskip("jinja2", reason="needs the group `evaluate`")
@@ -54,8 +54,8 @@ def report() -> Report:
     truth = (np.arange(200) < 70).astype(np.intp)
     dataset = Dataset("faces & more", images, {"A": truth, "B": truth}, votes, {"boredom": 4})
     crops = np.zeros((2, 64, 64), np.uint8)
-    found = Found(3, 5, 1, 12.0, np.array([0, 199]), crops, crops)
-    nothing = Found(3, 5, 0, 12.0, np.array([], np.intp), crops[:0], crops[:0])
+    found = DetectedFaces(3, 5, 1, 12.0, np.array([0, 199]), crops, crops)
+    nothing = DetectedFaces(3, 5, 0, 12.0, np.array([], np.intp), crops[:0], crops[:0])
     facts = Facts(
         model="tiny",
         sha256="ab" * 32,
@@ -68,11 +68,14 @@ def report() -> Report:
         date="2026-11-25 12:00 UTC",
         command="emostream evaluate --model tiny",
     )
-    gaps = [measure("as drawn", model, dataset, found), measure("blur", model, dataset, nothing)]
+    gaps = [
+        measure_gap("as drawn", model, dataset, found),
+        measure_gap("blur", model, dataset, nothing),
+    ]
     return Report(
         facts,
-        judge.judge(model, dataset),
-        robustness(model, dataset),
+        evaluator.evaluate(model, dataset),
+        measure_robustness(model, dataset),
         gaps,
         {"epoch": [1, 2], "loss": [2.0, 1.5], "held_out_accuracy": [0.5, 0.6]},
     )
@@ -171,14 +174,14 @@ def test_json_has_the_same_figures_and_no_nan(report: Report) -> None:
 def test_history_keeps_whatever_columns_there_are(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     path.write_text(HISTORY + ROWS)
-    curves = read_curves(path)
+    curves = load_curves(path)
     assert curves["epoch"] == [1, 2]
     assert curves["something_new"] == [0.1, 0.2]
-    assert beside(tmp_path / "average.keras") == path
+    assert find_curves(tmp_path / "average.keras") == path
     own = tmp_path / "average.csv"
     own.write_text(HISTORY + ROWS)
-    assert beside(tmp_path / "average.keras") == own
-    assert beside(tmp_path / "elsewhere" / "average.keras") is None
+    assert find_curves(tmp_path / "average.keras") == own
+    assert find_curves(tmp_path / "elsewhere" / "average.keras") is None
 
 
 @pytest.mark.parametrize("text", ["", "no,such\n1,2\n", "epoch,loss\n1,x\n", "epoch,loss\n1\n"])
@@ -186,7 +189,7 @@ def test_what_is_no_history_is_one_clear_error(tmp_path: Path, text: str) -> Non
     path = tmp_path / "history.csv"
     path.write_text(text)
     with pytest.raises(SourceError, match="no history"):
-        read_curves(path)
+        load_curves(path)
 
 
 def test_shares_are_written_for_people() -> None:

@@ -6,27 +6,27 @@ import numpy as np
 import pytest
 
 from emostream.models.alignment import sample
-from emostream.models.evaluation.conditions import CONDITIONS
-from emostream.models.evaluation.scenes import Scene, Style, scenes
-from emostream.services.cli.evaluation.scenes import Finder, find
+from emostream.models.evaluation.corruptions import CORRUPTIONS
+from emostream.models.evaluation.scenes import Scene, SceneStyle, draw_scenes
+from emostream.services.cli.evaluation.scenes import SceneSearch, detect_in_scenes
 from emostream.services.detector.detection import Detection
 
 FACES = np.stack([np.full((48, 48), 10 * number, np.uint8) for number in range(7)])
 
 
 def test_each_face_is_drawn_once() -> None:
-    drawn = [index for scene in scenes(FACES) for index in scene.indices]
+    drawn = [index for scene in draw_scenes(FACES) for index in scene.indices]
     assert sorted(drawn) == list(range(7))
     assert drawn != list(range(7))
 
 
 def test_no_face_gives_no_scene() -> None:
-    assert list(scenes(FACES[:0])) == []
+    assert list(draw_scenes(FACES[:0])) == []
 
 
 def test_the_seed_alone_decides() -> None:
-    style = Style(spoil=CONDITIONS[1].scene.spoil)
-    first, again, other = (next(scenes(FACES, seed, style)) for seed in (1, 1, 2))
+    style = SceneStyle(corrupt=CORRUPTIONS[1].scene.corrupt)
+    first, again, other = (next(draw_scenes(FACES, seed, style)) for seed in (1, 1, 2))
     assert (first.picture == again.picture).all()
     assert (first.faces == again.faces).all()
     assert first.indices.tolist() == again.indices.tolist()
@@ -34,7 +34,7 @@ def test_the_seed_alone_decides() -> None:
 
 
 def test_a_scene_is_what_a_camera_gives() -> None:
-    for scene in scenes(FACES):
+    for scene in draw_scenes(FACES):
         assert scene.picture.shape == (720, 1280, 3)
         assert scene.picture.dtype == np.uint8
         assert 1 <= len(scene.faces) == len(scene.indices) == len(scene.placements) <= 4
@@ -44,12 +44,14 @@ def test_a_scene_is_what_a_camera_gives() -> None:
         assert (scene.faces[:, :2] + scene.faces[:, 2:] <= (1280, 720)).all()
 
 
-@pytest.mark.parametrize("style", [Style(turn=0), Style(), Style(turn=30, turn_exactly=True)])
-def test_the_placement_leads_back_to_the_face(style: Style) -> None:
+@pytest.mark.parametrize(
+    "style", [SceneStyle(turn=0), SceneStyle(), SceneStyle(turn=30, turn_exactly=True)]
+)
+def test_the_placement_leads_back_to_the_face(style: SceneStyle) -> None:
     """A face cut out where it was drawn looks as before, within its faded rim."""
     face = np.linspace(40, 200, 48)[:, None] + 30 * np.sin(np.arange(48) / 5)
     face = face.astype(np.uint8)
-    (scene,) = scenes(face[None], 1, style)
+    (scene,) = draw_scenes(face[None], 1, style)
     crop = sample(scene.picture, scene.placements[0], 48)[8:-8, 8:-8].astype(float)
     inside = face[8:-8, 8:-8].astype(float)
     assert np.corrcoef(crop.ravel(), inside.ravel())[0, 1] > 0.995
@@ -61,12 +63,14 @@ def test_the_placement_leads_back_to_the_face(style: Style) -> None:
 
 
 def test_conditions_are_drawn_as_they_say() -> None:
-    styles = {condition.name: condition.scene for condition in CONDITIONS}
+    styles = {condition.name: condition.scene for condition in CORRUPTIONS}
     (small,) = {
-        face[2] for scene in scenes(FACES, 1, styles["faces of 24 px"]) for face in scene.faces
+        face[2] for scene in draw_scenes(FACES, 1, styles["faces of 24 px"]) for face in scene.faces
     }
     assert small == pytest.approx(24)
-    plain, dark = (next(scenes(FACES, 1, style)) for style in (Style(), styles["low light"]))
+    plain, dark = (
+        next(draw_scenes(FACES, 1, style)) for style in (SceneStyle(), styles["low light"])
+    )
     assert dark.picture.mean() < 0.2 * plain.picture.mean()
 
 
@@ -91,10 +95,12 @@ class Knowing:
 
 
 def test_found_faces_are_counted_and_cut_out() -> None:
-    style = Style(turn=15)
-    finder = Finder(Knowing(list(scenes(FACES, 5, style))), tiles=0, score=0.5)
+    style = SceneStyle(turn=15)
+    search = SceneSearch(Knowing(list(draw_scenes(FACES, 5, style))), tiles=0, score=0.5)
     told: list[tuple[int, int]] = []
-    found = find(FACES, finder, style, 5, lambda done, total: told.append((done, total)))
+    found = detect_in_scenes(
+        FACES, search, style, 5, lambda done, total: told.append((done, total))
+    )
     assert found.drawn == 7
     assert sorted(found.indices.tolist()) == [0, 2, 4, 6]
     assert found.invented == found.scenes  # the unlikely box is none

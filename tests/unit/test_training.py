@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from emostream.models import alexnet, augment, backend, checkpoint, data, train
-from emostream.models.batches import VIEWED, ahead, batches, shown, targets
-from emostream.models.checkpoint import State
+from emostream.models import alexnet, augment, checkpoint, ferplus, tensorflow_runtime, train
+from emostream.models.batches import VIEW_SHARE, batches, choose_views, prefetched, targets
+from emostream.models.checkpoint import TrainingState
 from emostream.services.cli import main as cli
 from emostream.shared.errors import ModelError, SourceError, WeightsError
 
@@ -25,14 +25,14 @@ RECIPE = train.Recipe(
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny() -> Iterator[None]:
-    size = alexnet.Size(16, (4, 4, 4, 4, 4), (3, 3, 3, 3, 3), 1, "same", 2, (16, 16))
+    size = alexnet.Architecture(16, (4, 4, 4, 4, 4), (3, 3, 3, 3, 3), 1, "same", 2, (16, 16))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(alexnet.SIZES, "tiny", size)
+        patch.setitem(alexnet.ARCHITECTURES, "tiny", size)
         yield
 
 
 @pytest.fixture(scope="module")
-def faces() -> data.Faces:
+def faces() -> ferplus.FerFaces:
     """Faces that are bright above are happy, those that are bright on one side sad."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 80, (64, 48, 48), np.uint8)
@@ -41,19 +41,21 @@ def faces() -> data.Faces:
     votes = np.zeros((64, 10), np.uint8)
     votes[::2, 1] = votes[1::2, 3] = 10
     fer2013 = np.where(votes[:, 1] > 0, 3, 4).astype(np.uint8)
-    return data.Faces(images, votes, fer2013)
+    return ferplus.FerFaces(images, votes, fer2013)
 
 
 @pytest.fixture(scope="module")
 def uncut(
-    tiny: None, faces: data.Faces, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, State]:
+    tiny: None, faces: ferplus.FerFaces, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, TrainingState]:
     out = tmp_path_factory.mktemp("uncut")
     return out, train.train(faces, faces, RECIPE, out)
 
 
 @pytest.mark.parametrize("step", [augment.augment, augment.relight, augment.erase])
-def test_augmentation_repeats_by_seed_and_differs_without(step: object, faces: data.Faces) -> None:
+def test_augmentation_repeats_by_seed_and_differs_without(
+    step: object, faces: ferplus.FerFaces
+) -> None:
     assert callable(step)
     first, again, other = (
         step(faces.images.copy(), np.random.default_rng(seed)) for seed in (5, 5, 6)
@@ -98,7 +100,7 @@ def test_degrading_keeps_size_and_takes_detail() -> None:
     assert all((face != noise).any() for face in seen)
 
 
-def test_batches_repeat_by_seed_whatever_the_threads_do(faces: data.Faces) -> None:
+def test_batches_repeat_by_seed_whatever_the_threads_do(faces: ferplus.FerFaces) -> None:
     first, again, other = (
         list(batches(faces, targets(faces), 8, 0.2, (0, epoch))) for epoch in (1, 1, 2)
     )
@@ -108,22 +110,22 @@ def test_batches_repeat_by_seed_whatever_the_threads_do(faces: data.Faces) -> No
 
 
 def test_work_ahead_comes_in_order_and_whole() -> None:
-    assert list(ahead(lambda number: number * number, 20)) == [n * n for n in range(20)]
+    assert list(prefetched(lambda number: number * number, 20)) == [n * n for n in range(20)]
 
 
-def test_a_share_of_the_faces_is_shown_as_another_view(faces: data.Faces) -> None:
+def test_a_share_of_the_faces_is_shown_as_another_view(faces: ferplus.FerFaces) -> None:
     views = (np.full_like(faces.images, 1), np.full_like(faces.images, 2))
-    many = data.Faces(faces.images, faces.votes, faces.fer2013, views)
+    many = ferplus.FerFaces(faces.images, faces.votes, faces.fer2013, views)
     rng = np.random.default_rng(0)
-    pictures = np.concatenate([shown(many, rng) for _ in range(20)])
+    pictures = np.concatenate([choose_views(many, rng) for _ in range(20)])
     kinds = [(pictures == kind).all(axis=(1, 2)).mean() for kind in (1, 2)]
-    assert kinds == pytest.approx([VIEWED / 2, VIEWED / 2], abs=0.05)
-    assert (shown(faces, rng) == faces.images).all()
+    assert kinds == pytest.approx([VIEW_SHARE / 2, VIEW_SHARE / 2], abs=0.05)
+    assert (choose_views(faces, rng) == faces.images).all()
 
 
 def test_a_resumed_training_equals_an_uncut_one(
-    faces: data.Faces,
-    uncut: tuple[Path, State],
+    faces: ferplus.FerFaces,
+    uncut: tuple[Path, TrainingState],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -152,15 +154,15 @@ def scores_that_stop_after(epochs: int) -> object:
     return score
 
 
-def test_a_training_learns_and_keeps_its_curves(uncut: tuple[Path, State]) -> None:
+def test_a_training_learns_and_keeps_its_curves(uncut: tuple[Path, TrainingState]) -> None:
     out, state = uncut
     assert state.rows[-1].loss < 0.9 * state.rows[0].loss
-    assert checkpoint.read_history(out / "epoch-004" / checkpoint.HISTORY) == state.rows
+    assert checkpoint.load_history(out / "epoch-004" / checkpoint.HISTORY) == state.rows
     assert checkpoint.folders(out) == [out / "epoch-004"]
 
 
 def test_the_rate_rises_and_falls_to_almost_nothing() -> None:
-    rates = [train.rate(RECIPE, share) for share in np.linspace(0, 1, 101)]
+    rates = [train.learning_rate(RECIPE, share) for share in np.linspace(0, 1, 101)]
     assert max(rates) == pytest.approx(RECIPE.peak_rate)
     assert rates.index(max(rates)) == round(100 * RECIPE.rise)
     assert rates[0] == pytest.approx(0.04 * RECIPE.peak_rate)
@@ -168,24 +170,24 @@ def test_the_rate_rises_and_falls_to_almost_nothing() -> None:
 
 
 def test_a_training_starts_from_another_ones_weights(
-    uncut: tuple[Path, State], faces: data.Faces, tmp_path: Path
+    uncut: tuple[Path, TrainingState], faces: ferplus.FerFaces, tmp_path: Path
 ) -> None:
     out, trained = uncut
-    fresh = train.start(RECIPE, out / "epoch-004" / checkpoint.AVERAGE)
+    fresh = train.initial_state(RECIPE, out / "epoch-004" / checkpoint.AVERAGE)
     for left, right in zip(fresh.model.weights, trained.average.weights, strict=True):
         if "seed" not in right.path:
             assert np.array(left) == pytest.approx(np.array(right))
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="other")])
     other.save(tmp_path / "other.keras")
     with pytest.raises(WeightsError, match="no layer in common"):
-        train.start(RECIPE, tmp_path / "other.keras")
+        train.initial_state(RECIPE, tmp_path / "other.keras")
 
 
 @pytest.mark.parametrize(
     "changed", [{"optimizer": "sgd", "peak_rate": 0.1}, {"labels": "majority"}]
 )
 def test_the_other_optimizer_and_the_other_labels_learn_too(
-    changed: dict[str, Any], faces: data.Faces, tmp_path: Path
+    changed: dict[str, Any], faces: ferplus.FerFaces, tmp_path: Path
 ) -> None:
     state = train.train(faces, faces, dataclasses.replace(RECIPE, **changed), tmp_path)
     assert state.rows[-1].loss < 0.9 * state.rows[0].loss
@@ -193,13 +195,13 @@ def test_the_other_optimizer_and_the_other_labels_learn_too(
 
 def test_a_majority_is_one_label_and_soft_labels_are_shares() -> None:
     votes = np.array([[6, 4, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 4, 6]], np.uint8)
-    two = data.Faces(np.zeros((2, 48, 48), np.uint8), votes, np.zeros(2, np.uint8))
+    two = ferplus.FerFaces(np.zeros((2, 48, 48), np.uint8), votes, np.zeros(2, np.uint8))
     assert targets(two)["ferplus"][0, :3].tolist() == pytest.approx([0.6, 0.4, 0])
     assert targets(two, "majority")["ferplus"][0, :3].tolist() == [1, 0, 0]
     assert not targets(two, "majority")["ferplus"][1].any()  # no face, says the majority
 
 
-def test_too_few_faces_are_one_clear_error(faces: data.Faces, tmp_path: Path) -> None:
+def test_too_few_faces_are_one_clear_error(faces: ferplus.FerFaces, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="batch of 8"):
         train.train(faces[:5], faces, RECIPE, tmp_path)
 
@@ -207,14 +209,14 @@ def test_too_few_faces_are_one_clear_error(faces: data.Faces, tmp_path: Path) ->
 def test_the_command_says_where_faces_are_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "use_threads", lambda threads: None)
+    monkeypatch.setattr(tensorflow_runtime, "use_threads", lambda threads: None)
     assert cli.main(["train", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("error: no training faces in ")
 
 
-def test_views_that_do_not_fit_are_one_clear_error(faces: data.Faces, tmp_path: Path) -> None:
+def test_views_that_do_not_fit_are_one_clear_error(faces: ferplus.FerFaces, tmp_path: Path) -> None:
     np.savez(tmp_path / "few.npz", images=faces.images[:5])
     (tmp_path / "none.npz").write_text("no arrays")
     for name, reason in (("few", r"holds uint8 \(5, 48, 48\)"), ("none", "no .npz file")):
         with pytest.raises(SourceError, match=reason):
-            data.with_views(faces, [tmp_path / f"{name}.npz"])
+            ferplus.with_views(faces, [tmp_path / f"{name}.npz"])

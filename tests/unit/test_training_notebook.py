@@ -6,11 +6,11 @@ import nbclient
 import nbformat
 import pytest
 
-from emostream.models import data
+from emostream.models import ferplus
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "models" / "training.ipynb"
-FER = ROOT / data.FOLDER
+FER = ROOT / ferplus.FOLDER
 
 
 def test_the_notebook_is_committed_without_outputs() -> None:
@@ -20,7 +20,7 @@ def test_the_notebook_is_committed_without_outputs() -> None:
         assert cell.get("execution_count") is None
 
 
-@pytest.mark.skipif(not FER.exists(), reason=f"needs the training data folder {data.FOLDER}")
+@pytest.mark.skipif(not FER.exists(), reason=f"needs the training data folder {ferplus.FOLDER}")
 @pytest.mark.timeout(300)
 def test_the_notebook_runs_on_a_small_subset(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"SUBSET": "64", "EPOCHS": "2", "FER": str(FER.resolve())}.items():

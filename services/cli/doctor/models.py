@@ -67,7 +67,7 @@ def look_at_model(settings: Classifier) -> Model:
             path=path,
             bytes=path.stat().st_size,
             sha256=weights.sha256(path),
-            labels=len(spec.read(spec.beside(path)).labels),
+            labels=len(spec.load_spec(spec.spec_path(path)).labels),
             known=path.name in weights.checksums(path),
         )
     except WeightsError as error:

@@ -1,1 +1,1 @@
-"""`emostream evaluate`: judges a model."""
+"""`emostream evaluate`: evaluates a model."""

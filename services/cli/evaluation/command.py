@@ -1,4 +1,4 @@
-"""`emostream evaluate`: judges a model on labelled faces and on faces in scenes."""
+"""`emostream evaluate`: evaluates a model on labeled faces and on faces in scenes."""
 
 import argparse
 import shlex
@@ -83,13 +83,13 @@ def run(options: argparse.Namespace) -> int:
     """Judge, print, and write the page and the JSON."""
     # Imported here, so that no other command pays for the models.
     from emostream.models import load
-    from emostream.models.evaluation.report import require, to_html, to_json
-    from emostream.services.cli.evaluation.run import judge, read
+    from emostream.models.evaluation.report import require_packages, to_html, to_json
+    from emostream.services.cli.evaluation.run import load_faces, measure
     from emostream.services.cli.evaluation.view import show
 
-    require()
+    require_packages()
     classifier = load(options.model, engine=options.engine, intra_op=options.threads)
-    report = judge(options, classifier, read(options, classifier.labels))
+    report = measure(options, classifier, load_faces(options, classifier.labels))
     folder = Path("runs/evaluation") / classifier.name
     page = options.html or folder / "report.html"
     data = options.json or folder / "report.json"

@@ -1,4 +1,4 @@
-"""The work of `emostream evaluate`: reads the faces, judges the model, fills the report."""
+"""The work of `emostream evaluate`: loads the faces, evaluates the model, fills the report."""
 
 import argparse
 from collections.abc import Iterator
@@ -6,57 +6,57 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from emostream.models import Classifier, data, weights
+from emostream.models import Classifier, ferplus, weights
 from emostream.models.evaluation import datasets
-from emostream.models.evaluation.conditions import CONDITIONS
-from emostream.models.evaluation.curves import Curves, beside, read_curves
+from emostream.models.evaluation.corruptions import CORRUPTIONS
 from emostream.models.evaluation.datasets import Dataset
-from emostream.models.evaluation.gap import Gap, measure
-from emostream.models.evaluation.judge import judge as judge_crops
+from emostream.models.evaluation.domain_gap import DomainGap, measure_gap
+from emostream.models.evaluation.evaluator import evaluate
+from emostream.models.evaluation.learning_curves import LearningCurves, find_curves, load_curves
 from emostream.models.evaluation.report import Facts, Report
-from emostream.models.evaluation.robustness import robustness
-from emostream.models.evaluation.scenes import Style
-from emostream.services.cli.evaluation.scenes import DEFAULTS, Finder, find
+from emostream.models.evaluation.robustness import measure_robustness
+from emostream.models.evaluation.scenes import SceneStyle
+from emostream.services.cli.evaluation.scenes import DEFAULTS, SceneSearch, detect_in_scenes
 from emostream.services.cli.model_files.view import parameters
 from emostream.services.detector.backends import create
 from emostream.shared.progress import ProgressBar
 
-WORSENED = 600  # faces that are drawn for each worsened kind of scene
+CORRUPTED_FACES = 600  # faces that are drawn for each kind of corrupted scene
 
 
-def read(options: argparse.Namespace, labels: tuple[str, ...]) -> Dataset:
+def load_faces(options: argparse.Namespace, labels: tuple[str, ...]) -> Dataset:
     """Return the faces that the options ask for; SourceError where there are none."""
     if options.unseen:
-        faces = data.read(options.split, options.data)
-        faces = faces[~data.copies(faces, data.read("Training", options.data))]
+        faces = ferplus.load_faces(options.split, options.data)
+        faces = faces[~ferplus.duplicates(faces, ferplus.load_faces("Training", options.data))]
         source = f"FER2013 {options.split} without copies of Training, {options.data}"
         dataset = datasets.from_fer(faces, labels, source)
     else:
-        dataset = datasets.read(options.data, options.split, labels)
+        dataset = datasets.load_dataset(options.data, options.split, labels)
     if options.faces and options.faces < len(dataset):
         order = np.random.default_rng(options.seed).permutation(len(dataset))
-        dataset = dataset.chosen(np.sort(order[: options.faces]))
+        dataset = dataset.subset(np.sort(order[: options.faces]))
     return datasets.resized(dataset, options.side) if options.side else dataset
 
 
-def judge(options: argparse.Namespace, classifier: Classifier, dataset: Dataset) -> Report:
+def measure(options: argparse.Namespace, classifier: Classifier, dataset: Dataset) -> Report:
     """Measure all that the options ask for."""
     # What can fail at once does so before the long work.
     curves = _curves(options, classifier)
-    finder = _finder(options) if options.scenes else None
+    search = _scene_search(options) if options.scenes else None
     with ProgressBar("judging", unit="faces") as bar:
-        evaluation = judge_crops(classifier, dataset, bar.update)
-    worse = []
+        evaluation = evaluate(classifier, dataset, bar.update)
+    robustness = []
     if options.robustness:
-        with ProgressBar("worsened", unit="faces") as bar:
-            worse = robustness(classifier, dataset, options.seed, bar.update)
-    scenes = list(_scenes(options, finder, classifier, dataset)) if finder else []
-    return Report(_facts(options, classifier, dataset), evaluation, worse, scenes, curves)
+        with ProgressBar("corrupted", unit="faces") as bar:
+            robustness = measure_robustness(classifier, dataset, options.seed, bar.update)
+    scenes = list(_scenes(options, search, classifier, dataset)) if search else []
+    return Report(_facts(options, classifier, dataset), evaluation, robustness, scenes, curves)
 
 
-def _curves(options: argparse.Namespace, classifier: Classifier) -> Curves:
-    path = options.history or (beside(classifier.files[0]) if classifier.files else None)
-    return read_curves(path) if path else {}
+def _curves(options: argparse.Namespace, classifier: Classifier) -> LearningCurves:
+    path = options.history or (find_curves(classifier.files[0]) if classifier.files else None)
+    return load_curves(path) if path else {}
 
 
 def _facts(options: argparse.Namespace, classifier: Classifier, dataset: Dataset) -> Facts:
@@ -75,14 +75,14 @@ def _facts(options: argparse.Namespace, classifier: Classifier, dataset: Dataset
 
 
 def _parameters(classifier: Classifier) -> int | None:
-    """Count the parameters where a Keras file of the model tells them."""
+    """Count the parameters where the model has a Keras file."""
     if not classifier.files:
         return None
     path = classifier.files[0]
     return parameters(weights.files(path.stem, path.parent).get("keras"))
 
 
-def _finder(options: argparse.Namespace) -> Finder:
+def _scene_search(options: argparse.Namespace) -> SceneSearch:
     default = DEFAULTS[options.backend]
     score = default.score if options.score is None else options.score
     tiles = default.tiles if options.tiles is None else options.tiles
@@ -93,19 +93,19 @@ def _finder(options: argparse.Namespace) -> Finder:
         long_side=options.long_side,
         square=True,
     )
-    return Finder(detector, tiles, score)
+    return SceneSearch(detector, tiles, score)
 
 
 def _scenes(
-    options: argparse.Namespace, finder: Finder, classifier: Classifier, dataset: Dataset
-) -> Iterator[Gap]:
-    """Draw the labelled faces into scenes, and, for robustness, some of them into worse ones."""
-    labelled = dataset.chosen(np.flatnonzero(dataset.truths[dataset.protocol] >= 0))
-    faces = datasets.plain(labelled, data.SIDE)
-    styles = [("as drawn", Style(), len(faces))]
+    options: argparse.Namespace, search: SceneSearch, classifier: Classifier, dataset: Dataset
+) -> Iterator[DomainGap]:
+    """Draw the labeled faces into scenes, and, for robustness, some of them into corrupted ones."""
+    labeled = dataset.subset(np.flatnonzero(dataset.truths[dataset.protocol] >= 0))
+    faces = datasets.gray_squares(labeled, ferplus.SIDE)
+    styles = [("as drawn", SceneStyle(), len(faces))]
     if options.robustness:
-        styles += [(one.name, one.scene, WORSENED) for one in CONDITIONS]
+        styles += [(one.name, one.scene, CORRUPTED_FACES) for one in CORRUPTIONS]
     for name, style, most in styles:
         with ProgressBar(f"scenes, {name}", unit="faces") as bar:
-            found = find(faces[:most], finder, style, options.seed, bar.update)
-        yield measure(name, classifier, labelled, found)
+            found = detect_in_scenes(faces[:most], search, style, options.seed, bar.update)
+        yield measure_gap(name, classifier, labeled, found)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from emostream.models.alignment import CROP, align
-from emostream.models.evaluation.gap import Found, matches
-from emostream.models.evaluation.scenes import Style, scenes
+from emostream.models.evaluation.domain_gap import DetectedFaces, match_boxes
+from emostream.models.evaluation.scenes import SceneStyle, draw_scenes
 from emostream.services.detector import backends
 from emostream.services.detector.detection import Detection, FaceDetector, as_boxes
 from emostream.services.detector.tiling import Tiling, search_whole
@@ -21,8 +21,8 @@ DEFAULTS = {
 }
 
 
-class Finder:
-    """A detector as it looks at files: the whole frame and all tiles, each picture by itself."""
+class SceneSearch:
+    """Detection as for files: the whole frame and all tiles, each picture by itself."""
 
     def __init__(self, detector: FaceDetector, tiles: int, score: float) -> None:
         """Take a detector that reports faces from `score` on or below."""
@@ -35,23 +35,23 @@ class Finder:
         return search_whole(self._detector, picture, self._tiling, self._score)
 
 
-def find(
+def detect_in_scenes(
     faces: Image,
-    finder: Finder,
-    style: Style,
+    search: SceneSearch,
+    style: SceneStyle,
     seed: int,
-    tell: Callable[[int, int], None] = lambda done, total: None,
-) -> Found:
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> DetectedFaces:
     """Draw each of the faces uint8 (N, H, H) once, look for them, and cut them out."""
     indices: list[int] = []
     aligned, boxed = [np.empty((0, CROP, CROP), np.uint8)], [np.empty((0, CROP, CROP), np.uint8)]
     count = drawn = invented = 0
     seconds = 0.0
-    for scene in scenes(faces, seed, style):
+    for scene in draw_scenes(faces, seed, style):
         started = time.perf_counter()
-        detections = finder(scene.picture)
+        detections = search(scene.picture)
         seconds += time.perf_counter() - started
-        pairs = matches(as_boxes(detections), scene.faces)
+        pairs = match_boxes(as_boxes(detections), scene.faces)
         hits = [detections[box] for box, _ in pairs]
         indices += [int(scene.indices[face]) for _, face in pairs]
         aligned.append(align(scene.picture, hits, CROP))
@@ -59,8 +59,8 @@ def find(
         invented += len(detections) - len(hits)
         drawn += len(scene.faces)
         count += 1
-        tell(drawn, len(faces))
-    return Found(
+        on_progress(drawn, len(faces))
+    return DetectedFaces(
         scenes=count,
         drawn=drawn,
         invented=invented,

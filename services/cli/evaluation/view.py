@@ -6,8 +6,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from emostream.models.evaluation.gap import Gap, Share
-from emostream.models.evaluation.judge import Evaluation, table
+from emostream.models.evaluation.domain_gap import DomainGap, Proportion
+from emostream.models.evaluation.evaluator import Evaluation, format_scores
 from emostream.models.evaluation.report import Report, interval, percent
 
 
@@ -21,7 +21,7 @@ def show(report: Report) -> None:
         print(f"left out, since the model has no label for them: {left}")
     for verdict in evaluation.verdicts:
         print()
-        print(table(verdict.protocol, verdict.single))
+        print(format_scores(verdict.protocol, verdict.single))
     console.print(_figures(evaluation))
     print(f"{percent(evaluation.flips)} of the faces get another label when they are mirrored.")
     console.print(_slices(evaluation))
@@ -75,7 +75,7 @@ def _robustness(report: Report) -> Table:
     return made
 
 
-def _scenes(gaps: Iterable[Gap]) -> Table:
+def _scenes(gaps: Iterable[DomainGap]) -> Table:
     columns = ("scenes", "faces", "found", "false", "bare", "aligned", "lost", "box")
     made = _table("In scenes: accuracy on the faces that were found", columns)
     for gap in gaps:
@@ -92,5 +92,5 @@ def _scenes(gaps: Iterable[Gap]) -> Table:
     return made
 
 
-def _share(share: Share | None) -> str:
+def _share(share: Proportion | None) -> str:
     return percent(share.share if share else None)

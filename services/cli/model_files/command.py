@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from emostream.models import weights
-from emostream.models.data import FOLDER
+from emostream.models.ferplus import FOLDER
 from emostream.services.cli.model_files import export as models_export
 from emostream.services.cli.model_files import view as models_view
 from emostream.services.detector.weights import YUNET_SHA256, YUNET_URL, fetch_yunet

@@ -4,22 +4,27 @@ import argparse
 import sys
 from pathlib import Path
 
-from emostream.models import data, engines, weights
+from emostream.models import engines, ferplus, weights
 from emostream.models.export import export
-from emostream.models.faces import Bytes
-from emostream.models.sketches import sketches
+from emostream.models.synthetic_faces import synthetic_faces
 from emostream.shared.errors import SourceError
+from emostream.shared.pixels import Image
 
 FACES = 500
 
 
 def run(options: argparse.Namespace) -> int:
     """Export, and print the file, its size and its agreement with the Keras model."""
-    engines.require("keras")
-    engines.require(options.engine)
+    engines.require_engine("keras")
+    engines.require_engine(options.engine)
     source = weights.find(options.name, "keras")
     done = export(
-        source, options.engine, faces(options.data), options.precision, options.out, tell=_tell
+        source,
+        options.engine,
+        faces(options.data),
+        options.precision,
+        options.out,
+        on_step=_print_step,
     )
     print(
         f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, largest difference of a probability"
@@ -28,14 +33,16 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def faces(folder: Path) -> Bytes:
-    """Return 500 faces of FER2013's PublicTest, drawn ones where the folder lacks it."""
+def faces(folder: Path) -> Image:
+    """Return 500 faces of FER2013's PublicTest, synthetic ones where the folder lacks it."""
     try:
-        return data.read("PublicTest", folder).images[:FACES]
+        return ferplus.load_faces("PublicTest", folder).images[:FACES]
     except SourceError:
-        _tell(f"no faces in {folder} (--data says where they are): comparing on drawn ones")
-        return sketches(FACES)
+        _print_step(
+            f"no faces in {folder} (--data says where they are): comparing on synthetic ones"
+        )
+        return synthetic_faces(FACES)
 
 
-def _tell(line: str) -> None:
+def _print_step(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

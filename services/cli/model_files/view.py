@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from emostream.models import engines, spec, weights
-from emostream.models.spec import Spec
+from emostream.models.spec import ModelSpec
 from emostream.shared.errors import WeightsError
 
 UNKNOWN = "-"
@@ -26,8 +26,8 @@ def table() -> Table:
     for name in weights.names():
         files = weights.files(name)
         sizes = ", ".join(f"{path.stat().st_size / 1e6:.1f}" for path in files.values())
-        told = spec.beside(weights.FOLDER / name)
-        labels = str(len(spec.read(told).labels)) if told.is_file() else UNKNOWN
+        told = spec.spec_path(weights.FOLDER / name)
+        labels = str(len(spec.load_spec(told).labels)) if told.is_file() else UNKNOWN
         good = all(map(_good, files.values()))
         shown.add_row(name, ", ".join(files), labels, sizes, "good" if good else "wrong")
     return shown
@@ -37,7 +37,7 @@ def description(name: str) -> Table:
     """Return what is known of a model, a row a property; WeightsError where there is none."""
     path = weights.find(name)
     files = weights.files(path.stem, path.parent)
-    told = spec.read(spec.beside(path))
+    told = spec.load_spec(spec.spec_path(path))
     shown = Table.grid(padding=(0, 2))
     shown.add_row("name", path.stem)
     shown.add_row("labels", ", ".join(told.labels))
@@ -46,18 +46,20 @@ def description(name: str) -> Table:
     count = parameters(files.get("keras"))
     shown.add_row("parameters", UNKNOWN if count is None else f"{count:,}")
     default = engines.SUFFIXES[path.suffix]
-    shown.add_row("engine", f"{default}{'' if engines.installed(default) else ' (not installed)'}")
+    shown.add_row(
+        "engine", f"{default}{'' if engines.is_installed(default) else ' (not installed)'}"
+    )
     for engine, file in files.items():
         shown.add_row(f"file, {engine}", f"{file} ({file.stat().st_size / 1e6:.1f} MB)")
         shown.add_row("sha256", weights.sha256(file))
-    shown.add_row("TOML", str(spec.beside(path)))
+    shown.add_row("TOML", str(spec.spec_path(path)))
     card = path.parent / told.card
     if card.is_file():
         shown.add_row("card", str(card.resolve()))
     return shown
 
 
-def faces(told: Spec) -> str:
+def faces(told: ModelSpec) -> str:
     """Say in words what a model takes."""
     size = f"{told.size[0]} x {told.size[1]} (height x width)" if told.size else "any size"
     colour = "gray" if told.channels == 1 else told.colour.upper()

@@ -61,17 +61,17 @@ def run(options: argparse.Namespace) -> int:
     # Imported here, so that no other command pays for Keras; on its other backends the net trains
     # with the threads that these choose.
     if os.environ["KERAS_BACKEND"] == "tensorflow":
-        from emostream.models.backend import use_threads
+        from emostream.models.tensorflow_runtime import use_threads
 
         use_threads(options.threads)
-    from emostream.models import data
+    from emostream.models import ferplus
     from emostream.models.train import Recipe, train
 
     names = [field.name for field in dataclasses.fields(Recipe) if hasattr(options, field.name)]
     given = {name: getattr(options, name) for name in names}
     recipe = Recipe(**{name: value for name, value in given.items() if value is not None})
-    faces = data.read("Training", options.data or data.FOLDER)
-    learn, held_out = data.split(data.with_views(faces, options.aligned))
+    faces = ferplus.load_faces("Training", options.data or ferplus.FOLDER)
+    learn, held_out = ferplus.split_training(ferplus.with_views(faces, options.aligned))
     out = options.out or Path("runs") / recipe.arch
     train(
         learn[: options.subset],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from emostream.models.backend import quiet
+from emostream.models.tensorflow_runtime import muted_stderr
 from emostream.services.capture.folder import natural_order
 from emostream.services.cli.results.photos.copies import write_copy
 from emostream.services.cli.results.photos.page import PAGE, PhotoCard, photo_card, write_page
@@ -126,7 +126,7 @@ def _look(
 ) -> tuple[Photo, Image, list[RecognizedFace]]:
     data = read(path)
     # The error says it in one line; OpenCV's decoders would add theirs.
-    with quiet():
+    with muted_stderr():
         picture = decode(data, path)
     found = recognizer(picture, "bgr")
     height, width = picture.shape[:2]

@@ -1,20 +1,20 @@
-"""Drawn faces, the same ones each time, for checks where no pictures of people are at hand."""
+"""Synthetic faces, the same ones each time, for checks that need no pictures of people."""
 
 import cv2
 import numpy as np
 
-from emostream.models.faces import Bytes
+from emostream.shared.pixels import Image
 
 SIDE = 64
 
 
-def sketches(count: int, seed: int = 0) -> Bytes:
+def synthetic_faces(count: int, seed: int = 0) -> Image:
     """Return drawn gray faces, uint8 (count, 64, 64), of varied light, place and mouth."""
     random = np.random.default_rng(seed)
-    return np.stack([_sketch(random) for _ in range(count)])
+    return np.stack([_synthetic_face(random) for _ in range(count)])
 
 
-def _sketch(random: np.random.Generator) -> Bytes:
+def _synthetic_face(random: np.random.Generator) -> Image:
     slope = np.linspace(-1, 1, SIDE) * random.uniform(-40, 40)
     picture = random.uniform(40, 160) + slope[None, :] + random.normal(0, 6, (SIDE, SIDE))
     picture = np.clip(picture, 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Judgement of a model on labelled faces: figures, slices, and what it is most wrong about."""
+"""Evaluates a model on labeled faces: scores, slices, and its worst misclassifications."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,23 +7,29 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models import data
+from emostream.models import ferplus
 from emostream.models.evaluation.datasets import Dataset, Images, from_fer
-from emostream.models.evaluation.scores import Labels, Probabilities, Scores, reliability, score
-from emostream.models.evaluation.slices import Slice, slices
-from emostream.models.faces import gray
+from emostream.models.evaluation.scores import (
+    Labels,
+    Probabilities,
+    Scores,
+    reliability_sums,
+    score,
+)
+from emostream.models.evaluation.slices import Slice, slice_accuracies
+from emostream.models.face_arrays import to_gray
 from emostream.models.labels import LABELS
 
-CHUNK: Final = 256  # faces between two states of a progress bar
-WORST: Final = 20
-VOTED: Final = (*LABELS, "unknown", "not a face")
+CHUNK: Final = 256  # faces between two reports of progress
+WORST_COUNT: Final = 20
+VOTE_NAMES: Final = (*LABELS, "unknown", "not a face")
 
-# Called with the faces that are done and all of them.
-Tell = Callable[[int, int], None]
+# Called with the number of faces that are done and of all.
+OnProgress = Callable[[int, int], None]
 
 
 class Predictor(Protocol):
-    """What is judged: `models.Classifier`, or anything that predicts as it does."""
+    """What is evaluated: `models.Classifier`, or anything that predicts as it does."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -34,7 +40,7 @@ class Predictor(Protocol):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ProtocolScores:
     """The figures under one protocol: of one crop, and of the mean with the mirrored crop."""
 
     protocol: str
@@ -43,7 +49,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Mistake:
+class Misclassification:
     """A face, gray uint8 (H, W), that was taken for `given` with `probability`; it is `true`."""
 
     picture: NDArray[np.uint8]
@@ -55,8 +61,8 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Bin:
-    """The faces to which the model gives about the same confidence."""
+class ReliabilityBin:
+    """One bin of the reliability diagram: faces with about the same confidence."""
 
     faces: int
     confidence: float
@@ -65,80 +71,86 @@ class Bin:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that one look at the faces tells; details follow `protocol`.
+    """All figures of one pass over the faces; details follow `protocol`.
 
     `flips` is the share of faces whose label changes when they are mirrored.
     """
 
     protocol: str
-    verdicts: list[Verdict]
+    verdicts: list[ProtocolScores]
     flips: float
-    bins: list[Bin]
+    bins: list[ReliabilityBin]
     slices: list[Slice]
-    mistakes: list[Mistake]
+    mistakes: list[Misclassification]
 
 
-def predict(
-    model: Predictor, images: Images, tell: Tell = lambda done, total: None
+def predict_all(
+    model: Predictor, images: Images, on_progress: OnProgress = lambda done, total: None
 ) -> Probabilities:
-    """Return the probabilities (N, C) of all images, saying how far it is."""
+    """Return the probabilities (N, C) of all images, in chunks."""
     rows = [np.empty((0, len(model.labels)), np.float32)]
     for start in range(0, len(images), CHUNK):
         rows.append(model.predict(images[start : start + CHUNK]))
-        tell(min(start + CHUNK, len(images)), len(images))
+        on_progress(min(start + CHUNK, len(images)), len(images))
     return np.concatenate(rows)
 
 
-def mirrored(images: Images) -> Images:
+def mirror(images: Images) -> Images:
     """Return the faces with left and right exchanged."""
     if isinstance(images, np.ndarray):
         return np.ascontiguousarray(images[:, :, ::-1])
     return [np.ascontiguousarray(image[:, ::-1]) for image in images]
 
 
-def judge(model: Predictor, dataset: Dataset, tell: Tell = lambda done, total: None) -> Evaluation:
-    """Judge a model on a dataset that was read for its labels."""
+def evaluate(
+    model: Predictor, dataset: Dataset, on_progress: OnProgress = lambda done, total: None
+) -> Evaluation:
+    """Evaluate a model on a dataset that was loaded for its labels."""
     count = len(dataset)
-    single = predict(model, dataset.images, lambda done, _: tell(done, 2 * count))
-    other = predict(model, mirrored(dataset.images), lambda done, _: tell(count + done, 2 * count))
+    single = predict_all(model, dataset.images, lambda done, _: on_progress(done, 2 * count))
+    other = predict_all(
+        model, mirror(dataset.images), lambda done, _: on_progress(count + done, 2 * count)
+    )
     both = np.asarray((single + other) / 2, np.float32)
     truth = dataset.truths[dataset.protocol]
     counted = np.flatnonzero(truth >= 0)
     return Evaluation(
         protocol=dataset.protocol,
         verdicts=[
-            Verdict(name, score(single, labels, model.labels), score(both, labels, model.labels))
+            ProtocolScores(
+                name, score(single, labels, model.labels), score(both, labels, model.labels)
+            )
             for name, labels in dataset.truths.items()
             if (labels >= 0).any()
         ],
         flips=float((single.argmax(axis=1) != other.argmax(axis=1))[counted].mean()),
-        bins=bins(single[counted], truth[counted]),
-        slices=slices(dataset, single.argmax(axis=1) == truth),
-        mistakes=mistakes(dataset, single, model.labels),
+        bins=reliability_bins(single[counted], truth[counted]),
+        slices=slice_accuracies(dataset, single.argmax(axis=1) == truth),
+        mistakes=worst_misclassifications(dataset, single, model.labels),
     )
 
 
-def bins(probabilities: Probabilities, truth: Labels) -> list[Bin]:
+def reliability_bins(probabilities: Probabilities, truth: Labels) -> list[ReliabilityBin]:
     """Return the bins of the reliability diagram, least confident first, none empty."""
-    sums = zip(*reliability(probabilities, truth), strict=True)
+    sums = zip(*reliability_sums(probabilities, truth), strict=True)
     return [
-        Bin(int(faces), confidence / faces, right / faces)
+        ReliabilityBin(int(faces), confidence / faces, right / faces)
         for faces, confidence, right in sums
         if faces
     ]
 
 
-def mistakes(
-    dataset: Dataset, probabilities: Probabilities, labels: Sequence[str], most: int = WORST
-) -> list[Mistake]:
+def worst_misclassifications(
+    dataset: Dataset, probabilities: Probabilities, labels: Sequence[str], most: int = WORST_COUNT
+) -> list[Misclassification]:
     """Return the faces whose true label got the least probability, the worst first."""
     truth = dataset.truths[dataset.protocol]
     given = probabilities.argmax(axis=1)
     wrong = np.flatnonzero((truth >= 0) & (given != truth))
     worst = wrong[np.argsort(probabilities[wrong, truth[wrong]], kind="stable")][:most]
     return [
-        Mistake(
-            picture=gray(dataset.images[index][None])[0],
+        Misclassification(
+            picture=to_gray(dataset.images[index][None])[0],
             true=labels[truth[index]],
             true_probability=float(probabilities[index, truth[index]]),
             given=labels[given[index]],
@@ -150,23 +162,23 @@ def mistakes(
 
 
 def _votes(dataset: Dataset, index: int) -> dict[str, int]:
-    """Return what people said of a face, most votes first."""
+    """Return the votes for a face, most first."""
     if dataset.votes is None:
         return {}
-    counts = zip(VOTED, dataset.votes[index].tolist(), strict=True)
+    counts = zip(VOTE_NAMES, dataset.votes[index].tolist(), strict=True)
     return {name: votes for name, votes in sorted(counts, key=lambda pair: -pair[1]) if votes}
 
 
-def evaluate(model: Predictor, faces: data.Faces) -> dict[str, Scores]:
+def score_protocols(model: Predictor, faces: ferplus.FerFaces) -> dict[str, Scores]:
     """Score a model on one crop of each face, by the name of the protocol."""
     dataset = from_fer(faces, model.labels)
-    probabilities = predict(model, dataset.images)
+    probabilities = predict_all(model, dataset.images)
     return {
         name: score(probabilities, labels, model.labels) for name, labels in dataset.truths.items()
     }
 
 
-def table(name: str, scores: Scores) -> str:
+def format_scores(name: str, scores: Scores) -> str:
     """Return the figures of one protocol as text."""
     (low, high), (least, most) = scores.interval, scores.macro_interval
     names = list(scores.recall)

@@ -6,10 +6,10 @@ from typing import TypeAlias
 
 from emostream.shared.errors import SourceError
 
-Curves: TypeAlias = dict[str, list[float]]
+LearningCurves: TypeAlias = dict[str, list[float]]
 
 
-def read_curves(path: Path) -> Curves:
+def load_curves(path: Path) -> LearningCurves:
     """Return the columns of a history, whatever they are; SourceError where it is none."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -23,7 +23,7 @@ def read_curves(path: Path) -> Curves:
     return curves
 
 
-def beside(model: Path) -> Path | None:
+def find_curves(model: Path) -> Path | None:
     """Return the history that lies beside a model's file: NAME.csv or history.csv, or None."""
     candidates = (model.with_suffix(".csv"), model.with_name("history.csv"))
     return next((path for path in candidates if path.is_file()), None)

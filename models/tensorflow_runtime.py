@@ -1,4 +1,4 @@
-"""The start of TensorFlow and LiteRT: threads, and notices kept off the terminal."""
+"""Starts TensorFlow and LiteRT: their threads, and their notices kept off the terminal."""
 
 import contextlib
 import functools
@@ -27,7 +27,7 @@ def import_tensorflow() -> ModuleType:
 def _tensorflow() -> ModuleType:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    with quiet():
+    with muted_stderr():
         import tensorflow
 
         tensorflow.config.list_physical_devices()
@@ -50,7 +50,7 @@ def use_threads(intra_op: int, inter_op: int = 1) -> None:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def muted_stderr() -> Iterator[None]:
     """Send what C++ writes to file descriptor 2 nowhere: no log level reaches those notices.
 
     Beside the main thread nothing is muted, since the lines of the others would be lost.

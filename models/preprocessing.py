@@ -1,4 +1,4 @@
-"""Faces brought to what a model takes: size, channels, scaling, layout."""
+"""Preprocessing of faces into a model's input: size, channels, scaling, layout."""
 
 from typing import Any
 
@@ -6,16 +6,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models.faces import Bytes
-from emostream.models.spec import Spec
+from emostream.models.spec import ModelSpec
+from emostream.shared.pixels import Image
 
 Floats = NDArray[np.float32]
 
 
-def prepare(faces: Bytes, spec: Spec, dtype: np.dtype[Any]) -> NDArray[Any]:
+def preprocess(faces: Image, spec: ModelSpec, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return faces as the model of `spec` takes them, of type `dtype`.
 
-    `faces` is uint8 (N, H, W), or (N, H, W, 3) in BGR where the model takes colour. The layout is
+    `faces` is uint8 (N, H, W), or (N, H, W, 3) in BGR where the model takes color. The layout is
     that of `spec`.
     """
     if spec.size is not None and faces.shape[1:3] != spec.size:
@@ -30,14 +30,14 @@ def prepare(faces: Bytes, spec: Spec, dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(x, dtype)
 
 
-def resize(face: Bytes, height: int, width: int) -> Bytes:
-    """Bring one face to a size: averaged where it shrinks, so without aliasing, else bilinear."""
+def resize(face: Image, height: int, width: int) -> Image:
+    """Resize one face: averaged where it shrinks, so without aliasing, else bilinear."""
     small = (min(width, face.shape[1]), min(height, face.shape[0]))
     face = np.asarray(cv2.resize(face, small, interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(cv2.resize(face, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def scale(faces: Bytes, spec: Spec) -> NDArray[Any]:
+def scale(faces: Image, spec: ModelSpec) -> NDArray[Any]:
     """Return float32 faces scaled as `spec` says, or the bytes where the model does that."""
     if spec.scaling == "model":
         return faces
@@ -52,6 +52,6 @@ def scale(faces: Bytes, spec: Spec) -> NDArray[Any]:
         case "standardise":
             axes = tuple(range(1, x.ndim))
             deviation = x.std(axis=axes, keepdims=True)
-            # One grey level is the least that a face of more than one colour varies by.
+            # A face of more than one color varies by at least one gray level.
             x -= x.mean(axis=axes, keepdims=True)
             return np.asarray(x / np.maximum(deviation, 1))

@@ -1,4 +1,4 @@
-"""The FER2013 faces with their FER+ votes: reading, the protocols, the held-out slice."""
+"""The FER2013 faces with their FER+ votes: loading, label protocols, and splits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,39 +11,40 @@ import numpy.typing as npt
 
 from emostream.models.labels import LABELS
 from emostream.shared.errors import SourceError
+from emostream.shared.pixels import Image
 
 FOLDER: Final = Path("../shared/data/fer")
 SPLITS: Final = ("Training", "PublicTest")
 TILES, SIDE = 60, 48  # faces along a sheet's edge, pixels along a face's
 
-Bytes = npt.NDArray[np.uint8]
+Votes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Faces:
+class FerFaces:
     """Faces uint8 (N, 48, 48) with the labels of both sets.
 
     `votes` are those of FER+, uint8 (N, 10): the eight labels, unknown, not a face. `fer2013` is
     FER2013's own label, uint8 (N,), an index of `labels.FER2013`. `views` are further pictures of
-    the same faces, each uint8 (N, 48, 48), that a training may show in place of `images`.
+    the same faces, each uint8 (N, 48, 48), that a training may show instead of `images`.
     """
 
-    images: Bytes
-    votes: Bytes
-    fer2013: Bytes
-    views: tuple[Bytes, ...] = ()
+    images: Image
+    votes: Votes
+    fer2013: npt.NDArray[np.uint8]
+    views: tuple[Image, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, chosen: npt.NDArray[np.bool_] | Labels | slice) -> "Faces":
+    def __getitem__(self, chosen: npt.NDArray[np.bool_] | Labels | slice) -> "FerFaces":
         views = tuple(view[chosen] for view in self.views)
-        return Faces(self.images[chosen], self.votes[chosen], self.fer2013[chosen], views)
+        return FerFaces(self.images[chosen], self.votes[chosen], self.fer2013[chosen], views)
 
-    def __add__(self, other: "Faces") -> "Faces":
-        return Faces(
+    def __add__(self, other: "FerFaces") -> "FerFaces":
+        return FerFaces(
             np.concatenate([self.images, other.images]),
             np.concatenate([self.votes, other.votes]),
             np.concatenate([self.fer2013, other.fer2013]),
@@ -51,20 +52,22 @@ class Faces:
         )
 
 
-def read(split: str, folder: Path = FOLDER) -> Faces:
-    """Read one of SPLITS; SourceError where the folder does not hold it."""
+def load_faces(split: str, folder: Path = FOLDER) -> FerFaces:
+    """Load one of SPLITS; SourceError where the folder does not hold it."""
     if split not in SPLITS:
         raise SourceError(f"no split {split!r}: choose one of {', '.join(SPLITS)}")
     sheets = sorted(folder.glob("faces_*.webp"))
     if not sheets or not (folder / "labels.npz").exists():
         raise SourceError(f"no training faces in {folder}: say where they are with --data FOLDER")
     labels = np.load(folder / "labels.npz")
-    images = np.concatenate([_sheet(path) for path in sheets])[: len(labels["split"])]
+    images = np.concatenate([_load_sheet(path) for path in sheets])[: len(labels["split"])]
     chosen = labels["split"] == SPLITS.index(split)
-    return Faces(images[chosen], labels["ferplus_votes"][chosen], labels["fer2013_label"][chosen])
+    return FerFaces(
+        images[chosen], labels["ferplus_votes"][chosen], labels["fer2013_label"][chosen]
+    )
 
 
-def protocol_a(votes: Bytes) -> Labels:
+def protocol_a(votes: Votes) -> Labels:
     """Label each row as Barsoum et al. 2016 do ("majority"), -1 where the row is left out.
 
     Votes of one are dropped; the winner needs more than half of what remains.
@@ -75,13 +78,13 @@ def protocol_a(votes: Bytes) -> Labels:
     return np.where(clear & (winner < len(LABELS)), winner, -1)
 
 
-def protocol_b(votes: Bytes) -> Labels:
+def protocol_b(votes: Votes) -> Labels:
     """Label each row by the most of its ten votes, -1 where unknown or not a face wins."""
     winner = votes.argmax(axis=1)
     return np.where(winner < len(LABELS), winner, -1)
 
 
-def soft_labels(votes: Bytes) -> Floats:
+def soft_labels(votes: Votes) -> Floats:
     """Share of the votes that each of the eight labels has, single votes dropped: (N, 8).
 
     A row without any vote that counts is all zeros.
@@ -90,51 +93,51 @@ def soft_labels(votes: Bytes) -> Floats:
     return np.asarray(kept / np.maximum(kept.sum(axis=1, keepdims=True), 1), np.float32)
 
 
-def is_usable(faces: Faces) -> npt.NDArray[np.bool_]:
-    """Say which faces protocol B labels and which have a soft label to learn from."""
+def is_usable(faces: FerFaces) -> npt.NDArray[np.bool_]:
+    """Return which faces protocol B labels and which have a soft label to learn from, bool (N,)."""
     labelled = protocol_b(faces.votes) >= 0
     return np.asarray(labelled & (soft_labels(faces.votes).sum(axis=1) > 0), np.bool_)
 
 
-def usable(faces: Faces) -> Faces:
+def usable(faces: FerFaces) -> FerFaces:
     """Keep the faces that protocol B labels and that have a soft label to learn from."""
     return faces[is_usable(faces)]
 
 
-def split(faces: Faces) -> tuple[Faces, Faces]:
+def split_training(faces: FerFaces) -> tuple[FerFaces, FerFaces]:
     """Split into (to train on, held out), which share no picture.
 
     All that is held out is usable; what is trained on has the faces that only FER2013 labels too.
     """
-    learn, held_out = hold_out(usable(faces))
+    training, held_out = hold_out(usable(faces))
     rest = faces[~is_usable(faces)]
-    return learn + rest[~copies(rest, held_out)], held_out
+    return training + rest[~duplicates(rest, held_out)], held_out
 
 
-def hold_out(faces: Faces, share: float = 0.05, seed: int = 0) -> tuple[Faces, Faces]:
+def hold_out(faces: FerFaces, share: float = 0.05, seed: int = 0) -> tuple[FerFaces, FerFaces]:
     """Split into (to train on, held out for calibration), the same way for the same seed.
 
     FER2013 holds many pictures twice: held-out faces that are also trained on are left out.
     """
     order = np.random.default_rng(seed).permutation(len(faces))
     count = round(share * len(faces))
-    learn, held_out = faces[np.sort(order[count:])], faces[np.sort(order[:count])]
-    return learn, held_out[~copies(held_out, learn)]
+    training, held_out = faces[np.sort(order[count:])], faces[np.sort(order[:count])]
+    return training, held_out[~duplicates(held_out, training)]
 
 
-def with_views(faces: Faces, paths: Sequence[Path]) -> Faces:
+def with_views(faces: FerFaces, paths: Sequence[Path]) -> FerFaces:
     """Return the faces with the pictures of .npz files (array `images`) as further views."""
-    views = tuple(_view(path, faces.images.shape) for path in paths)
-    return Faces(faces.images, faces.votes, faces.fer2013, views)
+    views = tuple(_load_view(path, faces.images.shape) for path in paths)
+    return FerFaces(faces.images, faces.votes, faces.fer2013, views)
 
 
-def copies(faces: Faces, others: Faces) -> npt.NDArray[np.bool_]:
-    """Say which of the faces are, pixel for pixel, also among the others."""
+def duplicates(faces: FerFaces, others: FerFaces) -> npt.NDArray[np.bool_]:
+    """Return which of the faces are, pixel for pixel, also among the others, bool (N,)."""
     known = {image.tobytes() for image in others.images}
     return np.array([image.tobytes() in known for image in faces.images], np.bool_)
 
 
-def _sheet(path: Path) -> Bytes:
+def _load_sheet(path: Path) -> Image:
     sheet = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if sheet is None or sheet.shape != (TILES * SIDE, TILES * SIDE):
         raise SourceError(f"{path} is no sheet of {TILES} x {TILES} faces: copy it again")
@@ -142,7 +145,7 @@ def _sheet(path: Path) -> Bytes:
     return np.asarray(tiles.reshape(-1, SIDE, SIDE), np.uint8)
 
 
-def _view(path: Path, shape: tuple[int, ...]) -> Bytes:
+def _load_view(path: Path, shape: tuple[int, ...]) -> Image:
     try:
         with np.load(path) as arrays:
             images = arrays["images"]

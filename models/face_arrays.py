@@ -1,19 +1,19 @@
-"""What callers hand over as faces, brought to gray uint8 (N, H, W) or colour (N, H, W, 3)."""
+"""Arrays of faces as callers pass them, checked and brought to gray or BGR batches."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from emostream.shared.errors import ModelError
+from emostream.shared.pixels import Image
 
-Bytes: TypeAlias = NDArray[np.uint8]
-TO_GRAY = {3: cv2.COLOR_BGR2GRAY, 4: cv2.COLOR_BGRA2GRAY}
+GRAY_CONVERSIONS = {3: cv2.COLOR_BGR2GRAY, 4: cv2.COLOR_BGRA2GRAY}
 
 
-def gray(faces: NDArray[Any]) -> Bytes:
+def to_gray(faces: NDArray[Any]) -> Image:
     """Return gray uint8 (N, H, W) for uint8 (N, H, W) or (N, H, W, C).
 
     C is 1 (gray), 3 (BGR) or 4 (BGRA, whose alpha is ignored). ModelError for anything else.
@@ -25,11 +25,13 @@ def gray(faces: NDArray[Any]) -> Bytes:
     if channels == 1 or count == 0:
         return faces[..., 0]
     rows = np.ascontiguousarray(faces).reshape(count * height, width, channels)
-    return np.asarray(cv2.cvtColor(rows, TO_GRAY[channels]).reshape(count, height, width), np.uint8)
+    return np.asarray(
+        cv2.cvtColor(rows, GRAY_CONVERSIONS[channels]).reshape(count, height, width), np.uint8
+    )
 
 
-def colour(faces: NDArray[Any]) -> Bytes:
-    """Return BGR uint8 (N, H, W, 3) for what `gray` takes; gray ones get three equal channels."""
+def to_bgr(faces: NDArray[Any]) -> Image:
+    """Return BGR uint8 (N, H, W, 3) for what `to_gray` takes; gray faces get equal channels."""
     _check(faces)
     if faces.ndim == 3:
         faces = faces[..., None]
@@ -38,15 +40,15 @@ def colour(faces: NDArray[Any]) -> Bytes:
     return faces[..., :3]
 
 
-def by_size(
-    faces: Sequence[NDArray[Any]], pixels: Callable[[NDArray[Any]], Bytes] = gray
-) -> list[tuple[list[int], Bytes]]:
+def group_by_size(
+    faces: Sequence[NDArray[Any]], convert: Callable[[NDArray[Any]], Image] = to_gray
+) -> list[tuple[list[int], Image]]:
     """Group single faces (H, W) or (H, W, C) of different sizes: their indices and (N, H, W[, 3]).
 
-    `pixels` is `gray` or `colour`.
+    `convert` is `to_gray` or `to_bgr`.
     """
     groups: dict[tuple[int, ...], list[int]] = {}
-    images = [pixels(np.asarray(face)[None]) for face in faces]
+    images = [convert(np.asarray(face)[None]) for face in faces]
     for index, image in enumerate(images):
         groups.setdefault(image.shape, []).append(index)
     return [(chosen, np.concatenate([images[i] for i in chosen])) for chosen in groups.values()]
@@ -55,7 +57,7 @@ def by_size(
 def _check(faces: NDArray[Any]) -> None:
     if faces.dtype != np.uint8:
         raise ModelError(f"faces are {faces.dtype}: give uint8, 0 to 255")
-    if _one_picture(faces.shape):
+    if _is_single_image(faces.shape):
         raise ModelError(
             f"faces have shape {faces.shape}: give (N, H, W), also for one: face[None]"
         )
@@ -65,6 +67,8 @@ def _check(faces: NDArray[Any]) -> None:
         raise ModelError(f"faces have shape {faces.shape}, that is no pixels: skip empty crops")
 
 
-def _one_picture(shape: tuple[int, ...]) -> bool:
-    """Say whether a shape is that of one picture, (H, W) or (H, W, C), instead of a batch."""
-    return len(shape) == 2 or (len(shape) == 3 and shape[2] in TO_GRAY and shape[1] != shape[2])
+def _is_single_image(shape: tuple[int, ...]) -> bool:
+    """Return whether a shape is that of one image, (H, W) or (H, W, C), instead of a batch."""
+    return len(shape) == 2 or (
+        len(shape) == 3 and shape[2] in GRAY_CONVERSIONS and shape[1] != shape[2]
+    )

@@ -1,0 +1,115 @@
+"""The domain gap: accuracy on bare crops against that on faces detected and aligned in scenes."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emostream.models.evaluation.datasets import Dataset
+from emostream.models.evaluation.evaluator import Predictor, predict_all
+from emostream.models.evaluation.scores import Interval, accuracy_loss_interval, wilson_interval
+
+Floats = NDArray[np.float64]
+MAX_DISTANCE = 1 / 3  # of the face's side: how far the center of its box may lie from its own
+
+
+@dataclass(frozen=True)
+class DetectedFaces:
+    """The faces that a detector found in scenes with `drawn` faces.
+
+    `indices` (N,) says which of the dataset's faces were found; `aligned` and `boxed` are their
+    crops, uint8 (N, S, S), by the landmarks and by the box alone. `invented` counts boxes that lie
+    on no face, `milliseconds` are those of the detector, a scene on average.
+    """
+
+    scenes: int
+    drawn: int
+    invented: int
+    milliseconds: float
+    indices: NDArray[np.intp]
+    aligned: NDArray[np.uint8]
+    boxed: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """A share of `faces`, with its 95% interval."""
+
+    share: float
+    faces: int
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class DomainGap:
+    """Accuracy on the same faces as bare crops, through the pipeline, and what is lost between.
+
+    `lost` has the 95% interval of a paired bootstrap; `boxed` are crops by the box alone. All four
+    are None where no face was found.
+    """
+
+    name: str
+    scenes: int
+    invented: int
+    milliseconds: float
+    recall: Proportion
+    bare: Proportion | None = None
+    aligned: Proportion | None = None
+    boxed: Proportion | None = None
+    lost: float | None = None
+    lost_interval: Interval | None = None
+
+
+def match_boxes(boxes: Floats, faces: Floats) -> list[tuple[int, int]]:
+    """Pair boxes (M, 4) with faces (N, 4), rows of x, y, w, h: (box, face), each once at most.
+
+    They belong together where their centers are within a third of the face's side, across and
+    down; the closest go first.
+    """
+    distances = center_distances(boxes, faces)
+    pairs: list[tuple[int, int]] = []
+    for place in np.argsort(distances, axis=None, kind="stable"):
+        box, face = (int(i) for i in np.unravel_index(place, distances.shape))
+        if distances[box, face] > MAX_DISTANCE:
+            break
+        if all(box != b and face != f for b, f in pairs):
+            pairs.append((box, face))
+    return pairs
+
+
+def center_distances(boxes: Floats, faces: Floats) -> Floats:
+    """Return how far the centers of boxes (M, 4) and faces (N, 4) lie apart, (M, N).
+
+    The larger of across and down counts, in sides of the face.
+    """
+    box_centers = boxes[:, :2] + boxes[:, 2:] / 2
+    face_centers = faces[:, :2] + faces[:, 2:] / 2
+    apart = np.abs(box_centers[:, None] - face_centers[None]).max(axis=2)
+    return np.asarray(apart / faces[None, :, 2])
+
+
+def measure_gap(name: str, model: Predictor, dataset: Dataset, found: DetectedFaces) -> DomainGap:
+    """Evaluate a model on the detected faces; every drawn face must have a true label."""
+    recall = proportion(len(found.indices), found.drawn)
+    gap = DomainGap(name, found.scenes, found.invented, found.milliseconds, recall)
+    if not len(found.indices):
+        return gap
+    bare = dataset.subset(found.indices)
+    truth = bare.truths[bare.protocol]
+    before, after, boxed = (
+        predict_all(model, images).argmax(axis=1) == truth
+        for images in (bare.images, found.aligned, found.boxed)
+    )
+    return replace(
+        gap,
+        bare=proportion(int(before.sum()), len(before)),
+        aligned=proportion(int(after.sum()), len(after)),
+        boxed=proportion(int(boxed.sum()), len(boxed)),
+        lost=float(before.mean() - after.mean()),
+        lost_interval=accuracy_loss_interval(before, after),
+    )
+
+
+def proportion(part: int, faces: int) -> Proportion:
+    """Return a share of at least one face."""
+    return Proportion(part / faces, faces, wilson_interval(part, faces))
