@@ -1,9 +1,9 @@
-"""The training faces as the pipeline would cut them out, for `emostream train --aligned FILE`.
+"""Makes the training faces as the pipeline crops them, for `emostream train --aligned FILE`.
 
     python -m benchmarks.aligned_crops --out runs/aligned-0.npz --seed 0
 
 Each face of the Training split is drawn into a part of a scene, found by the detector and aligned;
-where it is not found, the bare face stands in its place. A net that is trained on bare faces alone
+where it is not found, the bare face is kept. A net that is trained on bare faces alone
 meets neither the second resampling nor the detector's inexact landmarks before it serves.
 """
 
@@ -26,30 +26,30 @@ from emostream.shared.progress import ProgressBar
 
 WINDOW = 720  # pixels: a tile of a 1280 x 720 frame
 SMALLEST, LARGEST = 80, 300
-ROOMS = 32
+BACKGROUNDS = 32
 
 
-def rooms(random: np.random.Generator) -> Iterator[NDArray[np.float32]]:
-    """Give noisy backgrounds (720, 720, 3) without end: a few rooms through many windows."""
-    drawn = [background(random) for _ in range(ROOMS)]
+def backgrounds(random: np.random.Generator) -> Iterator[NDArray[np.float32]]:
+    """Give noisy backgrounds, float32 (720, 720, 3), without end: many parts of a few rooms."""
+    drawn = [background(random) for _ in range(BACKGROUNDS)]
     noise = random.normal(0, 1, (WINDOW, 2 * WINDOW, 1)).astype(np.float32)
     while True:
-        room = drawn[random.integers(ROOMS)]
-        left = int(random.integers(room.shape[1] - WINDOW + 1))
+        canvas = drawn[random.integers(BACKGROUNDS)]
+        left = int(random.integers(canvas.shape[1] - WINDOW + 1))
         other = int(random.integers(WINDOW + 1))
         strength = np.float32(random.uniform(1, 5))
-        yield room[:, left : left + WINDOW] + strength * noise[:, other : other + WINDOW]
+        yield canvas[:, left : left + WINDOW] + strength * noise[:, other : other + WINDOW]
 
 
-def aligned(
-    face: Image, room: NDArray[np.float32], detector: FaceDetector, random: np.random.Generator
+def align_face(
+    face: Image, canvas: NDArray[np.float32], detector: FaceDetector, random: np.random.Generator
 ) -> Image:
     """Return the face as detector and alignment give it, uint8 (48, 48), or as it was."""
     side = float(np.exp(random.uniform(np.log(SMALLEST), np.log(LARGEST))))
     x, y = random.uniform(0, WINDOW - side, 2)
     square = np.array([x, y, side, side])
-    paste(room, face, square, random)
-    frame = np.clip(room, 0, 255).astype(np.uint8)
+    paste(canvas, face, square, random)
+    frame = np.clip(canvas, 0, 255).astype(np.uint8)
     detections = detector.detect(frame)
     off = center_distances(as_boxes(detections), square[None])[:, 0]
     for found, far in zip(detections, off, strict=True):
@@ -60,6 +60,7 @@ def aligned(
 
 
 def main() -> None:
+    """Write the crops that the command line asks for."""
     parser = argparse.ArgumentParser(description="Cut the training faces out as the pipeline does.")
     parser.add_argument("--data", type=Path, default=FOLDER)
     parser.add_argument("--out", type=Path, default=Path("runs/aligned-0.npz"))
@@ -74,8 +75,8 @@ def main() -> None:
     faces = load_faces("Training", arguments.data).images[: arguments.faces]
     crops = faces.copy()
     with ProgressBar("cutting out", len(faces), "faces") as bar:
-        for index, (face, room) in enumerate(zip(faces, rooms(random), strict=False)):
-            crops[index] = aligned(face, room, detector, random)
+        for index, (face, canvas) in enumerate(zip(faces, backgrounds(random), strict=False)):
+            crops[index] = align_face(face, canvas, detector, random)
             bar.update(index + 1)
     found = float((crops != faces).any(axis=(1, 2)).mean())
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Where eyes and mouth lie in the training faces, and how close an aligned crop comes to them.
+"""The alignment template, measured on the training faces, and the accuracy on aligned crops.
 
     python -m benchmarks.alignment --data ../shared/data
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.scenes import clear_faces
+from benchmarks.detector_data import clear_faces
 from emostream.models.alignment import align
 from emostream.models.classifier import Classifier, load
 from emostream.models.evaluation.scenes import background, paste
@@ -27,7 +27,7 @@ PADDING = SIDE
 POINTS = ("right eye", "left eye", "nose", "mouth")
 
 
-def located(detector: FaceDetector, faces: Image) -> Iterator[Detection]:
+def located_faces(detector: FaceDetector, faces: Image) -> Iterator[Detection]:
     """Find each training face, enlarged and padded; positions are in shares of its side."""
     for face in faces:
         large = cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
@@ -43,7 +43,7 @@ def located(detector: FaceDetector, faces: Image) -> Iterator[Detection]:
 
 def measure_template(name: str, detector: FaceDetector, faces: Image) -> None:
     """Print the mean places of the landmarks and of the box, in shares of the face's side."""
-    found = list(located(detector, faces))
+    found = list(located_faces(detector, faces))
     print(f"{name}: {len(found)} of {len(faces)} training faces found")
     landmarks = np.array([one.landmarks for one in found]).reshape(len(found), -1, 2)
     for index in range(landmarks.shape[1]):
@@ -54,7 +54,7 @@ def measure_template(name: str, detector: FaceDetector, faces: Image) -> None:
     print(f"  width, about its ({(0.5 - x) / w:.3f}, {(0.5 - y) / h:.3f})")
 
 
-def drawn(face: Image, random: np.random.Generator) -> Image:
+def draw_face(face: Image, random: np.random.Generator) -> Image:
     """Draw a face into a scene of 640 x 360, 80 to 250 pixels wide, turned up to 15 degrees."""
     picture = background(random)[:360, :640].copy()
     side = random.uniform(80, 250)
@@ -69,7 +69,7 @@ def measure_crops(name: str, detector: FaceDetector, faces: FerFaces, model: Cla
     bare, aligned, by_box = [], [], []
     found = np.zeros(len(faces), bool)
     for index, face in enumerate(faces.images):
-        frame = drawn(face, random)
+        frame = draw_face(face, random)
         detections = detector.detect(frame)
         if detections:
             found[index] = True
@@ -86,6 +86,7 @@ def measure_crops(name: str, detector: FaceDetector, faces: FerFaces, model: Cla
 
 
 def main() -> None:
+    """Measure template and crops of each detector."""
     parser = argparse.ArgumentParser(description="Measure the alignment of faces.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--faces", type=int, default=2000)

@@ -1,4 +1,4 @@
-"""How many faces each detector finds, how many it invents, and how long it takes.
+"""Recall, false positives and time of each face detector, on scenes and on clips.
 
     python -m benchmarks.detectors --data ../shared/data
 
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.scenes import clear_faces, clips
+from benchmarks.detector_data import clear_faces, load_clips
 from emostream.models.evaluation.scenes import Scene, draw_scenes
 from emostream.services.detector.backends import DEFAULTS, Backend, create
 from emostream.services.detector.detection import Detection, FaceDetector
@@ -46,40 +46,40 @@ class Tally:
         return f"recall {recall:.3f}  false {self.false:3d}  {median:5.1f} ms (p99 {slow:.1f})"
 
 
-def match(boxes: Sequence[Detection], squares: NDArray[np.float64]) -> int:
-    """Count the squares that one of the boxes fits: its middle and its size agree roughly."""
-    hit = set()
+def count_matches(boxes: Sequence[Detection], squares: NDArray[np.float64]) -> int:
+    """Count the squares that one of the boxes fits: its center and its size agree roughly."""
+    matched = set()
     for one in boxes:
         x, y, w, h = one.box
         for index, (a, b, side, _) in enumerate(squares):
             off = max(abs(x + w / 2 - a - side / 2), abs(y + h / 2 - b - side / 2))
-            if index not in hit and off < 0.3 * side and 0.35 < w / side < 1.4:
-                hit.add(index)
+            if index not in matched and off < 0.3 * side and 0.35 < w / side < 1.4:
+                matched.add(index)
                 break
-    return len(hit)
+    return len(matched)
 
 
-def on_scenes(find: Callable[[Image], list[Detection]], drawn: Iterable[Scene]) -> Tally:
+def tally_scenes(find: Callable[[Image], list[Detection]], drawn: Iterable[Scene]) -> Tally:
     """Count over drawn scenes."""
     tally = Tally(0, 0, 0, [])
     for scene in drawn:
         start = time.thread_time()
         boxes = find(scene.picture)
         tally.milliseconds.append(1e3 * (time.thread_time() - start))
-        hits = match(boxes, scene.faces)
+        hits = count_matches(boxes, scene.faces)
         tally.faces += len(scene.faces)
         tally.found += hits
         tally.false += len(boxes) - hits
     return tally
 
 
-def on_clip(stage: DetectorStage, frames: Sequence[Image], people: int) -> tuple[str, Tally]:
+def tally_clip(stage: DetectorStage, frames: Sequence[Image], people: int) -> tuple[str, Tally]:
     """Run the whole stage over a clip; return a line about it, and the counts."""
     tally = Tally(0, 0, 0, [])
     tracks, right = set(), 0
     for seq, frame in enumerate(frames):
         start = time.thread_time()
-        header = stage(message(frame, seq))[0].header
+        header = stage(frame_message(frame, seq))[0].header
         tally.milliseconds.append(1e3 * (time.thread_time() - start))
         assert isinstance(header, Faces)
         number = len(header.faces)
@@ -91,7 +91,7 @@ def on_clip(stage: DetectorStage, frames: Sequence[Image], people: int) -> tuple
     return f"right number {right / len(frames):.3f}  tracks {len(tracks)} of {people}", tally
 
 
-def message(frame: Image, seq: int, stream: str = "clip") -> Message:
+def frame_message(frame: Image, seq: int, stream: str = "clip") -> Message:
     """Return the picture as a `frame/` message of a source of 12.5 frames/s."""
     header = Frame(
         stream=stream,
@@ -113,20 +113,21 @@ def report(name: str, detector: FaceDetector, data: Path, count: int, score: flo
     for label, tiling in (("whole", WHOLE), ("2 tiles", FILES), ("8 tiles", CLOSE)):
         drawn = islice(draw_scenes(faces), count)
         find = partial(search_whole, detector, tiling=tiling, score=score)
-        tally = on_scenes(find, drawn)
+        tally = tally_scenes(find, drawn)
         print(f"{name:9} {label:8} {count} scenes: {tally}", flush=True)
     for label, tiling in (("whole", WHOLE), ("live", LIVE), ("files", FILES), ("8 tiles", CLOSE)):
-        for clip, people, frames in clips(data / "clips"):
+        for clip, people, frames in load_clips(data / "clips"):
             stage = DetectorStage(detector, track_ids(1), tiling=tiling, score=score)
-            line, tally = on_clip(stage, frames, people)
+            line, tally = tally_clip(stage, frames, people)
             print(f"{name:9} {label:8} {clip[:30]:30} {line}  {tally}", flush=True)
 
 
 def main() -> None:
+    """Measure the detector that the command line names."""
     parser = argparse.ArgumentParser(description="Measure the face detectors.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--backend", choices=("blazeface", "yunet", "haar"), default="blazeface")
-    parser.add_argument("--weights", type=Path, help="weights in place of the usual ones")
+    parser.add_argument("--weights", type=Path, help="weights instead of the usual ones")
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--score", type=float, help="lowest score that begins a track")
     arguments = parser.parse_args()

@@ -52,7 +52,7 @@ def per_face(model: Classifier, faces: np.ndarray, repeats: int) -> float:
     return statistics.median(times) / len(faces) * 1e3
 
 
-def in_processes(path: Path, options: argparse.Namespace) -> dict[str, Any]:
+def measure_in_processes(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Measure a file in processes of its own and return the medians."""
     command = [sys.executable, "-m", "benchmarks.engines", "--measure", str(path)]
     command += ["--threads", str(options.threads), "--repeats", str(options.repeats)]
@@ -67,7 +67,7 @@ def in_processes(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def row(path: Path, figures: dict[str, Any], agreement: Sequence[str]) -> str:
+def format_row(path: Path, figures: dict[str, Any], agreement: Sequence[str]) -> str:
     """Return a file's row of the table."""
     times = ", ".join(f"{ms:.2f}" for ms in figures["ms"])
     cells = (
@@ -81,7 +81,7 @@ def row(path: Path, figures: dict[str, Any], agreement: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def agreements(paths: Sequence[Path], folder: Path) -> list[list[str]]:
+def measure_agreement(paths: Sequence[Path], folder: Path) -> list[list[str]]:
     """Return for each file its largest difference from the Keras model, same labels, accuracy B."""
     try:
         faces = ferplus.load_faces("PublicTest", folder)
@@ -101,8 +101,8 @@ def agreements(paths: Sequence[Path], folder: Path) -> list[list[str]]:
     return cells
 
 
-def exported(source: Path, folder: Path, faces: np.ndarray) -> list[Path]:
-    """Return the Keras file and its exports: those beside it, and what lacks made in `folder`."""
+def exported_files(source: Path, folder: Path, faces: np.ndarray) -> list[Path]:
+    """Return the Keras file and its exports: those beside it; missing ones are made in `folder`."""
     from emostream.models.export import export, target
 
     paths = [source]
@@ -115,7 +115,7 @@ def exported(source: Path, folder: Path, faces: np.ndarray) -> list[Path]:
 
 
 def main() -> int:
-    """Measure each engine and print a Markdown table; what runs beside it shows in the times."""
+    """Measure each engine and print a Markdown table; other load shows in the times."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description=__doc__)
     parser.add_argument("--model", default="alexnet-fer", help="a name or a .keras file")
     parser.add_argument("--data", type=Path, default=ferplus.FOLDER, help="faces (%(default)s)")
@@ -130,12 +130,12 @@ def main() -> int:
     try:
         source = weights.find(options.model, "keras")
         with tempfile.TemporaryDirectory() as folder:
-            paths = exported(source, Path(folder), synthetic_faces(100))
+            paths = exported_files(source, Path(folder), synthetic_faces(100))
             print(f"{options.threads} threads, medians of {options.runs} processes", end="")
             print(f" of {options.repeats} calls; {os.cpu_count()} cores, load {os.getloadavg()[0]}")
             print(f"\n{HEADER}\n|{' --- |' * HEADER.count(' | ')} --- |")
-            for path, cells in zip(paths, agreements(paths, options.data), strict=True):
-                print(row(path, in_processes(path, options), cells), flush=True)
+            for path, cells in zip(paths, measure_agreement(paths, options.data), strict=True):
+                print(format_row(path, measure_in_processes(path, options), cells), flush=True)
     except EmostreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,4 +1,4 @@
-"""Is a long recording analysed whole, in flat memory? python -m benchmarks.long_recording."""
+"""Completeness, speed and memory of a long analysis: python -m benchmarks.long_recording."""
 
 import argparse
 import contextlib
@@ -18,10 +18,10 @@ from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.progress import ProgressBar
 
 SCENES = 400  # pictures of the demo that are drawn; the recording repeats them
-EVERY = 2.0  # seconds between two looks at the memory
+SAMPLE_INTERVAL = 2.0  # seconds between two samples of the memory
 
 
-def film(path: Path, frames: int, fps: float) -> Path:
+def write_film(path: Path, frames: int, fps: float) -> Path:
     """Write a film of 320 x 180 pixels with three faces, and return its path."""
     demo = DemoScene(320, 180)
     pictures = [demo.frame(5 * n) for n in range(SCENES)]
@@ -32,7 +32,7 @@ def film(path: Path, frames: int, fps: float) -> Path:
     return path
 
 
-def memory(process: psutil.Process) -> dict[str, float]:
+def stage_memory(process: psutil.Process) -> dict[str, float]:
     """Return the resident MB of each stage below the process."""
     found = {}
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -41,17 +41,17 @@ def memory(process: psutil.Process) -> dict[str, float]:
     return found
 
 
-def watched(process: "subprocess.Popen[str]") -> Iterator[tuple[float, dict[str, float]]]:
-    """Give the time and each stage's memory again and again, while all four run."""
+def sample_memory(process: "subprocess.Popen[str]") -> Iterator[tuple[float, dict[str, float]]]:
+    """Give the time and each stage's memory in samples, while all four run."""
     began, parent = time.monotonic(), psutil.Process(process.pid)
     while process.poll() is None:
-        if len(now := memory(parent)) == 4:
+        if len(now := stage_memory(parent)) == 4:
             yield time.monotonic() - began, now
-        time.sleep(EVERY)
+        time.sleep(SAMPLE_INTERVAL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Analyse a film as the command line says and print what came of it; 1 if frames are lost."""
+    """Analyze a film as the command line says and print the figures; 1 if frames are lost."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.long_recording", description=__doc__
     )
@@ -59,17 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fps", type=float, default=25.0, help="of the film (%(default)g)")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        path = film(Path(folder) / "film.mp4", chosen.frames, chosen.fps)
+        path = write_film(Path(folder) / "film.mp4", chosen.frames, chosen.fps)
         command = [sys.executable, "-m", "emostream", "analyze", str(path)]
         command += ["--no-video", "--json", "--out", folder]
         log = Path(folder) / "log.json"
         with log.open("w", encoding="utf-8") as out:
             process = subprocess.Popen(command, stdout=out, text=True)
-            looks = list(watched(process))
+            samples = list(sample_memory(process))
         end: dict[str, Any] = json.loads(log.read_text("utf-8").splitlines()[-1])
     done, seconds = end["frames_analysed"], end["seconds"]
     print(f"{done} of {chosen.frames} frames in {seconds:.0f} s: {done / seconds:.0f} frames/s")
-    for at, found in (looks[part * (len(looks) - 1) // 3] for part in range(4)):
+    for at, found in (samples[part * (len(samples) - 1) // 3] for part in range(4)):
         stages = ", ".join(f"{stage} {mb:.1f}" for stage, mb in sorted(found.items()))
         print(f"after {at:.0f} s, MB resident: {stages}")
     return int(done != chosen.frames)

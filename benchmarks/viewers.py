@@ -1,4 +1,4 @@
-"""What viewers of the page cost the display: python -m benchmarks.viewers.
+"""The display's processor time by number of viewers: python -m benchmarks.viewers.
 
 One stream of 1280 x 720 at 25 frames/s with three faces and a camera's noise, and viewers in
 processes of their own that confirm each picture as a browser does. Only the display's own
@@ -25,6 +25,7 @@ import numpy as np
 import psutil
 from websockets.sync.client import connect
 
+from benchmarks.frames import ping_pong
 from emostream.models.labels import LABELS
 from emostream.services.capture.demo.scene import DemoScene
 from emostream.shared.bus import LIVE_HWM, Bus
@@ -32,7 +33,7 @@ from emostream.shared.errors import EmostreamError
 from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
 
 FPS = 25
-# Drawn once and played over and over, to and fro, so that drawing costs nothing meanwhile.
+# Drawn once and played back and forth, so that drawing costs nothing meanwhile.
 DRAWN = 50
 # The demo's pictures are smooth; with this noise (standard deviation) their JPEGs are as large as
 # those of a camera in a room.
@@ -48,8 +49,8 @@ class Figures(NamedTuple):
     kilobytes: float
 
 
-def look(url: str) -> None:
-    """Watch the page at `url` until told to end; then print pictures a second, and kB of each."""
+def view(url: str) -> None:
+    """View the page at `url` until terminated; then print pictures a second, and kB of each."""
     pictures, size, began = 0, 0, time.monotonic()
 
     def end(*_: object) -> None:
@@ -66,12 +67,12 @@ def look(url: str) -> None:
             socket.send(json.dumps({"shown": json.loads(data[4 : 4 + length])["stream"]}))
             if not pictures:
                 began = time.monotonic()
-                print("looking", flush=True)
+                print("viewing", flush=True)
             pictures, size = pictures + 1, size + len(data)
 
 
 @contextlib.contextmanager
-def playing() -> Iterator[str]:
+def publish_demo() -> Iterator[str]:
     """Publish frames and their results while the context lasts; give the endpoint."""
     demo = DemoScene()
     noise = np.random.default_rng(1).normal(0, NOISE, (DRAWN, demo.height, demo.width, 1))
@@ -85,7 +86,7 @@ def playing() -> Iterator[str]:
     def play() -> None:
         started, seq = time.monotonic(), 0
         while not stop.wait(max(0.0, started + seq / FPS - time.monotonic())):
-            at = DRAWN - 1 - abs(seq % (2 * DRAWN - 2) - DRAWN + 1)
+            at = ping_pong(seq, DRAWN)
             common: dict[str, Any] = {
                 "stream": "demo", "run": "r", "seq": seq, "t": time.time_ns(),
                 "pts": seq * 10**9 // FPS, "marks": {},
@@ -120,7 +121,7 @@ def _face(face: Any) -> EmotionFace:
 
 
 @contextlib.contextmanager
-def display(endpoint: str) -> Iterator[tuple[psutil.Process, str]]:
+def run_display(endpoint: str) -> Iterator[tuple[psutil.Process, str]]:
     """Run a display on free ports; give its process and the address of its viewers' socket."""
     settings = [
         'capture.metrics="127.0.0.1:0"', 'detector.metrics="127.0.0.1:0"',
@@ -152,21 +153,23 @@ def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
 
 
 def measure(process: psutil.Process, url: str, viewers: int, seconds: float) -> Figures:
-    """Measure the display with so many viewers over so many seconds."""
-    command = [sys.executable, "-m", "benchmarks.viewers", "--look", url]
-    looking = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(viewers)]
+    """Measure the display with this many viewers over this many seconds."""
+    command = [sys.executable, "-m", "benchmarks.viewers", "--view", url]
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(viewers)
+    ]
     try:
-        for viewer in looking:
+        for viewer in processes:
             assert viewer.stdout is not None
-            if viewer.stdout.readline() != "looking\n":
+            if viewer.stdout.readline() != "viewing\n":
                 raise EmostreamError("a viewer ended before it saw a picture")
         before, began = _cpu(process), time.monotonic()
         time.sleep(seconds)
         share = (_cpu(process) - before) / (time.monotonic() - began)
     finally:
-        for viewer in looking:
+        for viewer in processes:
             viewer.terminate()
-        ends = [viewer.communicate()[0] for viewer in looking]
+        ends = [viewer.communicate()[0] for viewer in processes]
     rates, sizes = zip(*(map(float, end.split()) for end in ends), strict=True)
     return Figures(share, min(rates), statistics.mean(sizes))
 
@@ -182,14 +185,14 @@ def main() -> int:
     parser.add_argument("--viewers", type=int, nargs="+", default=[1, 10], help="(%(default)s)")
     parser.add_argument("--seconds", type=float, default=20.0, help="of a run (%(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="by turns (%(default)s)")
-    parser.add_argument("--look", metavar="URL", help=argparse.SUPPRESS)
+    parser.add_argument("--view", metavar="URL", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.look:
-        look(options.look)
+    if options.view:
+        view(options.view)
         return 0
     figures: dict[int, list[Figures]] = {count: [] for count in options.viewers}
     try:
-        with playing() as endpoint, display(endpoint) as (process, url):
+        with publish_demo() as endpoint, run_display(endpoint) as (process, url):
             for _ in range(options.runs):
                 for count in options.viewers:
                     figures[count].append(measure(process, url, count, options.seconds))

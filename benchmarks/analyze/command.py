@@ -30,8 +30,8 @@ ORIGINAL_FRAMES = (25, 150)
 class Commands:
     """What is started, each without its arguments."""
 
-    clips: Sequence[str] = (sys.executable, "-m", "benchmarks.clips")
-    original: Sequence[str] = (sys.executable, "-m", "benchmarks.original")
+    clips: Sequence[str] = (sys.executable, "-m", "benchmarks.make_clips")
+    original: Sequence[str] = (sys.executable, "-m", "benchmarks.original_loop")
     analyze: Sequence[str] = (sys.executable, "-m", "emostream", "analyze")
 
 

@@ -25,7 +25,7 @@ MEGABYTE = 1e6
 
 
 class Clip(msgspec.Struct, frozen=True):
-    """A video file as `benchmarks.clips` tells of it; `people` is how many each frame shows."""
+    """A video file of `benchmarks.make_clips`; `people` is how many each frame shows."""
 
     path: str
     frames: int

@@ -1,11 +1,11 @@
-"""Which look at a face gives the landmarks that the classifier reads it best by.
+"""Accuracy on aligned crops by the source of the landmarks, and the time of a second pass.
 
-    python -m benchmarks.looks --faces 1500
+    python -m benchmarks.landmarks --faces 1500
 
 A face is often found twice: in the whole frame, where it is small in the detector's input, and in
-a tile. Compared are the crops by the best score, by the closest look, by the mean that weighs
-looks by score and closeness, and by a second look around the found face; each with its gap to the
-same faces bare.
+a tile. Compared are the crops by the detection with the best score, by the closest detection, by
+the mean weighted by score and closeness, and by a second pass around the found face; each with its
+gap to the same faces bare.
 """
 
 import argparse
@@ -30,12 +30,12 @@ from emostream.services.detector.tiling import Window, around, search, tiles
 from emostream.shared.pixels import Image
 from emostream.shared.progress import ProgressBar
 
-Look = tuple[Detection, float]  # and the side of the window that it was seen in
+Detected = tuple[Detection, float]  # and the side of the region that it was found in
 SAME_SIZE = 1.5  # boxes that differ more show different parts of a face
 
 
-def looks(detector: FaceDetector, picture: Image, count: int) -> list[Look]:
-    """Return all that is found in the frame and each of its tiles."""
+def detect_everywhere(detector: FaceDetector, picture: Image, count: int) -> list[Detected]:
+    """Return all detections in the frame and in each of its tiles."""
     height, width = picture.shape[:2]
     windows: list[Window] = [(0, 0, width, height), *tiles(width, height, count)]
     return [
@@ -45,14 +45,14 @@ def looks(detector: FaceDetector, picture: Image, count: int) -> list[Look]:
     ]
 
 
-def near(found: Sequence[Look], square: Sequence[float]) -> list[Look]:
-    """Return the looks at the face in a square x, y, side, side."""
+def near_square(found: Sequence[Detected], square: Sequence[float]) -> list[Detected]:
+    """Return the detections of the face in a square x, y, side, side."""
     off = center_distances(as_boxes([one for one, _ in found]), np.array([square]))[:, 0]
-    return [look for look, far in zip(found, off, strict=True) if far < MAX_DISTANCE]
+    return [each for each, far in zip(found, off, strict=True) if far < MAX_DISTANCE]
 
 
-def mean(seen: Sequence[Look], best: Detection) -> Detection:
-    """Return the mean of the looks at the whole face, weighed by score and closeness."""
+def weighted_mean(seen: Sequence[Detected], best: Detection) -> Detection:
+    """Return the mean of the detections of the whole face, weighted by score and closeness."""
     size = best.box[2]
     whole = [(d, w) for d, w in seen if 1 / SAME_SIZE < d.box[2] / size < SAME_SIZE]
     weights = [d.score / w**2 for d, w in whole]
@@ -61,8 +61,8 @@ def mean(seen: Sequence[Look], best: Detection) -> Detection:
     return Detection((box[0], box[1], box[2], box[3]), best.score, tuple((a, b) for a, b in points))
 
 
-def second(detector: FaceDetector, picture: Image, best: Detection) -> Detection:
-    """Look again, in a window of four times the face's side."""
+def second_pass(detector: FaceDetector, picture: Image, best: Detection) -> Detection:
+    """Detect again, in a region of four times the face's side."""
     height, width = picture.shape[:2]
     found = search(detector, picture, [around(best.box, width, height)])
     x, y, w, h = best.box
@@ -74,44 +74,45 @@ def second(detector: FaceDetector, picture: Image, best: Detection) -> Detection
 
 
 @dataclass
-class Cut:
-    """The faces that were found, and their crops by each way; `seconds` of all second looks."""
+class Crops:
+    """The faces that were found, and their crops by source; `seconds` of all second passes."""
 
     indices: list[int] = field(default_factory=list)
     crops: dict[str, list[Image]] = field(default_factory=dict)
     seconds: float = 0.0
 
 
-def cut_out(detector: FaceDetector, faces: Image, count: int) -> Cut:
-    """Draw the faces into scenes, find them, and cut each out in every way."""
-    cut, drawn = Cut(), 0
+def crop_faces(detector: FaceDetector, faces: Image, count: int) -> Crops:
+    """Draw the faces into scenes, find them, and crop each by every source of landmarks."""
+    cut, drawn = Crops(), 0
     with ProgressBar("drawing", len(faces), "faces") as bar:
         for scene in draw_scenes(faces):
-            found = looks(detector, scene.picture, count)
+            found = detect_everywhere(detector, scene.picture, count)
             for index, square in zip(scene.indices, scene.faces.tolist(), strict=True):
-                seen = near(found, square)
+                seen = near_square(found, square)
                 best = max((one for one, _ in seen), key=lambda one: one.score, default=None)
                 if best is None or best.score < DEFAULTS["blazeface"].score:
                     continue
                 cut.indices.append(int(index))
                 started = time.thread_time()
-                again = second(detector, scene.picture, best)
+                again = second_pass(detector, scene.picture, best)
                 cut.seconds += time.thread_time() - started
-                ways = {
+                sources = {
                     "best score": best,
-                    "closest look": min(seen, key=lambda look: (look[1], -look[0].score))[0],
-                    "weighed mean": mean(seen, best),
-                    "second look": again,
+                    "closest": min(seen, key=lambda found: (found[1], -found[0].score))[0],
+                    "weighted mean": weighted_mean(seen, best),
+                    "second pass": again,
                     "box alone": Detection(best.box, best.score),
                 }
-                for name, way in ways.items():
-                    cut.crops.setdefault(name, []).append(align(scene.picture, [way])[0])
+                for name, source in sources.items():
+                    cut.crops.setdefault(name, []).append(align(scene.picture, [source])[0])
             drawn += len(scene.faces)
             bar.update(drawn)
     return cut
 
 
 def main() -> None:
+    """Print the accuracy by each source of landmarks."""
     parser = argparse.ArgumentParser(description="Compare sources of landmarks.")
     parser.add_argument("--data", type=Path, default=FOLDER)
     parser.add_argument("--model", default="alexnet-fer", help="a name or a file")
@@ -122,11 +123,11 @@ def main() -> None:
     model = load(arguments.model)
     faces = load_faces("PublicTest", arguments.data)
     faces = faces[protocol_b(faces.votes) >= 0][: arguments.faces]
-    cut = cut_out(create("blazeface"), faces.images, arguments.tiles)
+    cut = crop_faces(create("blazeface"), faces.images, arguments.tiles)
     labels = protocol_b(faces.votes[cut.indices])
     bare = predict_all(model, faces.images[cut.indices]).argmax(axis=1) == labels
     print(f"{len(labels)} of {len(faces)} faces found; bare {100 * bare.mean():.1f}%")
-    print(f"a second look takes {1e3 * cut.seconds / max(len(labels), 1):.1f} ms")
+    print(f"a second pass takes {1e3 * cut.seconds / max(len(labels), 1):.1f} ms")
     for name, crops in cut.crops.items():
         right = predict_all(model, np.stack(crops)).argmax(axis=1) == labels
         low, high = (100 * limit for limit in accuracy_loss_interval(bare, right))

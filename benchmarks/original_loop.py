@@ -1,8 +1,8 @@
-"""The loop of the program that this one grew out of, rebuilt to compare speeds with.
+"""The speed of the original program's loop, rebuilt: frames/s and faces found on a video.
 
-    python -m benchmarks.original VIDEO
+    python -m benchmarks.original_loop VIDEO
 
-A Haar cascade looks over each whole frame, and each face that it finds is one call of
+A Haar cascade searches each whole frame, and each face that it finds is one call of
 `model.predict`. Where the original was slower than it had to be for reasons that are no part of its
 method, this is not: it opens no window, prints no bar of progress, and its net, with random
 weights, is of the size of alexnet-fer, so that the two programs' nets cost alike.
@@ -29,9 +29,9 @@ SIDE = 48
 GREEN, WHITE = (0, 255, 0), (255, 255, 255)
 
 
-def build() -> Any:
+def build_model() -> Any:
     """Return an AlexNet for gray faces (N, 48, 48, 1) from 0 to 1 and seven classes, untrained."""
-    # Imported here, so that who only asks for help does not wait for TensorFlow.
+    # Imported here, so that --help does not wait for TensorFlow.
     import keras
     from keras import layers
 
@@ -57,12 +57,12 @@ def build() -> Any:
     )
 
 
-class Original:
+class OriginalLoop:
     """The cascade and the net, loaded and used once, so that no run pays for their start."""
 
     def __init__(self) -> None:
         self._cascade = cv2.CascadeClassifier(str(CASCADE))
-        self._model = build()
+        self._model = build_model()
         self.label(np.zeros((SIDE, SIDE), np.uint8))
 
     def frame(self, picture: Image) -> int:
@@ -82,18 +82,18 @@ class Original:
         return LABELS[int(np.argmax(answer))]
 
 
-def run(path: Path, frames: int, program: Original | None = None) -> tuple[Timing, int]:
+def time_loop(path: Path, frames: int, program: OriginalLoop | None = None) -> tuple[Timing, int]:
     """Time the loop over the first `frames` of a video; return it and the number of faces.
 
     Raises SourceError where the video does not open, or is shorter.
     """
-    program = program or Original()
+    program = program or OriginalLoop()
     began = time.perf_counter()
     capture = cv2.VideoCapture(str(path))
     faces = 0
     for number in range(frames):
-        read, picture = capture.read()
-        if not read:
+        success, picture = capture.read()
+        if not success:
             raise SourceError(f"{path}: gives {number} frames, {frames} are needed")
         faces += program.frame(np.asarray(picture, np.uint8))
     capture.release()
@@ -101,14 +101,15 @@ def run(path: Path, frames: int, program: Original | None = None) -> tuple[Timin
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.original", description=__doc__)
+    """Time the loop on the video that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.original_loop", description=__doc__)
     parser.add_argument("video", type=Path)
     parser.add_argument("--frames", type=int, nargs=2, default=(25, 150), metavar=("A", "B"))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     try:
-        program = Original()
-        (short, _), (long, faces) = (run(options.video, n, program) for n in options.frames)
+        program = OriginalLoop()
+        (short, _), (long, faces) = (time_loop(options.video, n, program) for n in options.frames)
         figures = {"frames_per_second": steady(short, long), "faces": faces / long.frames}
     except EmostreamError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""What the personal baseline gains and costs, on tracks made of faces of PublicTest.
+"""Accuracy with and without the personal baseline, on tracks made of faces of PublicTest.
 
-    python -m benchmarks.baseline --model alexnet-fer --data ../shared/data/fer
+    python -m benchmarks.personal_baseline --model alexnet-fer --data ../shared/data/fer
 
 A track is a resting face (people's vote: neutral) that is held for 20 s, and then expressions of
 2 s each (faces that people voted other labels) with 3 s of rest between them, 5 frames a second,
@@ -59,12 +59,14 @@ class Views:
     def of(self, face: int) -> Floats:
         """Return the probabilities (VIEWS, 8) of a face."""
         if face not in self._known:
-            seen = np.stack([view(self._images[face], self._random) for _ in range(VIEWS)])
-            self._known[face] = answers(self._model, seen)
+            seen = np.stack(
+                [augmented_view(self._images[face], self._random) for _ in range(VIEWS)]
+            )
+            self._known[face] = emotion_probabilities(self._model, seen)
         return self._known[face]
 
 
-def answers(model: Classifier, images: NDArray[np.uint8]) -> Floats:
+def emotion_probabilities(model: Classifier, images: NDArray[np.uint8]) -> Floats:
     """Return the probabilities (N, 8) of FER+'s labels, by whatever names; 0 where it has none."""
     names = [meaning(label) for label in model.labels]
     given = model.predict(images)
@@ -73,17 +75,20 @@ def answers(model: Classifier, images: NDArray[np.uint8]) -> Floats:
     return np.stack(columns, axis=1).astype(np.float64)
 
 
-def view(face: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+def augmented_view(face: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
     """Return a face (S, S) as another frame of a video shows it."""
     middle = (face.shape[0] - 1) / 2
-    turn = cv2.getRotationMatrix2D((middle, middle), random.normal(0, 3), random.normal(1, 0.03))
+    angle, scale = random.normal(0, 3), random.normal(1, 0.03)
+    turn = np.asarray(cv2.getRotationMatrix2D((middle, middle), angle, scale), np.float64)
     turn[:, 2] += random.normal(0, 0.7, 2)
     moved = cv2.warpAffine(face, turn, face.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
     lit = moved * random.normal(1, 0.05) + random.normal(0, 5) + random.normal(0, 4, face.shape)
     return np.asarray(np.clip(lit, 0, 255), np.uint8)
 
 
-def play(track: Track, views: Views, random: np.random.Generator) -> Iterator[tuple[int, Floats]]:
+def track_frames(
+    track: Track, views: Views, random: np.random.Generator
+) -> Iterator[tuple[int, Floats]]:
     """Yield the place of the face in the track, and the model's answer, of each frame."""
     for place, (face, seconds) in enumerate(zip(track.faces, track.seconds, strict=True)):
         for _ in range(round(seconds * FPS)):
@@ -91,18 +96,18 @@ def play(track: Track, views: Views, random: np.random.Generator) -> Iterator[tu
             yield place, seen[random.integers(len(seen))]
 
 
-def rights(
+def correct_shares(
     track: Track, true: NDArray[np.intp], views: Views, random: np.random.Generator
 ) -> Floats:
-    """Return the share of right frames of each face of the track: (2, faces), without and with."""
+    """Return the share of correct frames of each face: (2, faces), without and with."""
     baseline: Baseline | None = None
     right = np.zeros((2, len(track.faces)))
-    for frame, (place, answer) in enumerate(play(track, views, random)):
+    for frame, (place, answer) in enumerate(track_frames(track, views, random)):
         baseline = baseline or Baseline(0, len(answer))
-        centred = baseline.centre(answer, frame * NS // FPS)
+        centered = baseline.centre(answer, frame * NS // FPS)
         label = true[track.faces[place]]
-        right[:, place] += (answer.argmax() == label, centred.argmax() == label)
-    return right / (np.array(track.seconds) * FPS)
+        right[:, place] += (answer.argmax() == label, centered.argmax() == label)
+    return np.asarray(right / (np.array(track.seconds) * FPS), np.float64)
 
 
 def with_expressions(rest: int, others: NDArray[np.intp]) -> Track:
@@ -114,7 +119,7 @@ def with_expressions(rest: int, others: NDArray[np.intp]) -> Track:
     return Track(faces, seconds)
 
 
-def told(shares: Floats) -> str:
+def format_mean(shares: Floats) -> str:
     """Return mean and 95% interval of shares (tracks,) in percent."""
     wide = 1.96 * shares.std(ddof=1) / np.sqrt(len(shares)) if len(shares) > 1 else 0.0
     return f"{100 * shares.mean():5.1f} ± {100 * wide:4.1f}"
@@ -124,7 +129,10 @@ def report(name: str, without: Floats, with_it: Floats) -> None:
     """Print a row; tracks of which nothing is measured hold NaN."""
     kept = ~np.isnan(without)
     if kept.any():
-        print(f"{name:44} {kept.sum():5}  {told(without[kept])}  {told(with_it[kept])}", flush=True)
+        print(
+            f"{name:44} {kept.sum():5}  {format_mean(without[kept])}  {format_mean(with_it[kept])}",
+            flush=True,
+        )
 
 
 def compare_resting(
@@ -132,7 +140,7 @@ def compare_resting(
 ) -> None:
     """Print what resting and expressive frames of tracks gain and lose, the latter by label too."""
     random = np.random.default_rng(seed)
-    results = [rights(track, true, views, random) for track in tracks]
+    results = [correct_shares(track, true, views, random) for track in tracks]
     first = np.array([right[:, 0] for right in results])
     later = np.array([right[:, 2::2].mean(axis=1) for right in results])
     shown = np.array([right[:, 1::2].mean(axis=1) for right in results])
@@ -153,14 +161,14 @@ def compare_held(faces: NDArray[np.intp], true: NDArray[np.intp], views: Views, 
     random = np.random.default_rng(seed)
     halves = (HELD_S / 2, HELD_S / 2)
     results = np.array(
-        [rights(Track((face, face), halves), true, views, random)[:, 1] for face in faces]
+        [correct_shares(Track((face, face), halves), true, views, random)[:, 1] for face in faces]
     )
     for label in range(1, len(LABELS)):
         chosen = true[faces] == label
         report(f"never at rest: {LABELS[label]}, s 20 to 40", *results[chosen].T)
 
 
-def cut_out(
+def crop_from_scenes(
     faces: NDArray[np.uint8], true: NDArray[np.intp], seed: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
     """Draw each face into a scene; return crops (N, 64, 64) of those found, and their labels."""
@@ -172,6 +180,7 @@ def cut_out(
 
 
 def main() -> None:
+    """Print the table of the kinds of tracks."""
     parser = argparse.ArgumentParser(description="Measure the personal baseline.")
     parser.add_argument("--data", type=Path, default=ferplus.FOLDER)
     parser.add_argument("--model", default="alexnet-fer", help="a name, or a model's file")
@@ -183,11 +192,11 @@ def main() -> None:
     faces = ferplus.load_faces("PublicTest", options.data)
     images, true = faces.images, ferplus.protocol_b(faces.votes)
     if options.scenes:
-        images, true = cut_out(images, true, options.seed)
+        images, true = crop_from_scenes(images, true, options.seed)
     model = load(options.model, intra_op=1)
     neutral_of(model.labels, model.name)
     random = np.random.default_rng(options.seed)
-    given = answers(model, images).argmax(axis=1)
+    given = emotion_probabilities(model, images).argmax(axis=1)
     views = Views(model, images, random)
     # By label first, so that the rare ones have as many turns as the others.
     by_label = [np.flatnonzero(true == label) for label in range(len(LABELS))]

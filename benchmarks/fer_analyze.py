@@ -1,8 +1,8 @@
-"""What `benchmarks.peers` starts in the environment of the package `fer`, which lacks ours.
+"""Times the package `fer` on a video; `benchmarks.fer_comparison` starts it in fer's environment.
 
-    /tmp/fer-venv/bin/python benchmarks/fer_video.py VIDEO
+    /tmp/fer-venv/bin/python benchmarks/fer_analyze.py VIDEO
 
-It analyses the first frames of a video as fer's own class for videos does and prints its frames/s
+It analyzes the first frames of a video with fer's own class for videos, and prints the frames/s
 between two lengths and the faces a frame, as JSON. Run it in an empty folder: fer writes data.csv.
 """
 
@@ -10,13 +10,13 @@ import argparse
 import json
 import time
 
-# The release 25.10.3 offers neither of them from `fer` itself, as its README has it.
-from fer.classes import Video
-from fer.fer import FER
+# Release 25.10.3 exports neither from `fer` itself, though its README says so.
+from fer.classes import Video  # type: ignore[import-not-found]
+from fer.fer import FER  # type: ignore[import-not-found]
 
 
-def analyse(detector: FER, path: str, frames: int, save_video: bool) -> tuple[float, int]:
-    """Return the seconds that so many frames take, and how many faces they have."""
+def analyze(detector: FER, path: str, frames: int, save_video: bool) -> tuple[float, int]:
+    """Return the seconds that `frames` frames take, and the number of faces in them."""
     began = time.perf_counter()
     rows = Video(path).analyze(
         detector,
@@ -30,6 +30,7 @@ def analyse(detector: FER, path: str, frames: int, save_video: bool) -> tuple[fl
 
 
 def main() -> None:
+    """Print the figures of the video that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("video")
     parser.add_argument("--frames", type=int, nargs=2, default=(25, 150))
@@ -39,9 +40,9 @@ def main() -> None:
     short, long = options.frames
     detector = FER(mtcnn=options.mtcnn)
     # What is loaded at the first frame counts for neither length.
-    analyse(detector, options.video, 1, False)
-    before, _ = analyse(detector, options.video, short, options.save_video)
-    after, faces = analyse(detector, options.video, long, options.save_video)
+    analyze(detector, options.video, 1, False)
+    before, _ = analyze(detector, options.video, short, options.save_video)
+    after, faces = analyze(detector, options.video, long, options.save_video)
     rate = (long - short) / (after - before)
     print(json.dumps({"frames_per_second": rate, "faces": faces / long}))
 

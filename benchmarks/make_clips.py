@@ -1,23 +1,24 @@
-"""The clips that the benchmarks of `analyze` run on: 1280 x 720, 25 frames/s, H.264, three faces.
+"""Makes the clips that `analyze` is timed on: 1280 x 720, 25 frames/s, H.264, three faces.
 
-    python -m benchmarks.clips FOLDER --seconds 10 40
+    python -m benchmarks.make_clips FOLDER --seconds 10 40
 
-With the clips of real people at hand a real man is shown three times, else the three people of the
-built-in demo. A Haar cascade finds all three in either; of the woman and the man who turn and tilt
-their heads in another clip it finds none. A clip that is already in the folder is not made again;
-the shorter one begins as the longer does.
+Where the clips of real people are there, a real man is shown three times, otherwise the three
+people of the built-in demo. A Haar cascade finds all three in either; of the woman and the man who
+turn and tilt their heads in another clip it finds none. A clip that is already in the folder is not
+made again; the shorter one begins as the longer does.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from benchmarks.scenes import clip
+import msgspec
+
+from benchmarks.analyze.runs import Clip
+from benchmarks.frames import ping_pong, read_frames
 from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.recorder.encoding import best_encoder
 from emostream.services.recorder.video_file import VideoFile
@@ -35,30 +36,20 @@ PANELS = ((120, 60, 0, False), (680, 60, 20, True), (400, 380, 41, False))
 REPEATS = 2
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A video file; `shows` says what can be seen in it."""
-
-    path: str
-    frames: int
-    people: int
-    shows: str
-
-
-def make(folder: Path, seconds: float, sources: Path = CLIPS) -> Clip:
+def make_clip(folder: Path, seconds: float, sources: Path = CLIPS) -> Clip:
     """Return the clip of that length, of a real man where `sources` has his."""
     if (sources / MAN).is_file():
-        shows, name, pictures = "a real man, three times", "real", real(sources / MAN)
+        shows, name, pictures = "a real man, three times", "real", real_frames(sources / MAN)
     else:
-        shows, name, pictures = "the three people of the demo", "demo", demo()
+        shows, name, pictures = "the three people of the demo", "demo", demo_frames()
     frames = round(seconds * FPS)
     path = folder / f"{name}-{frames}.mp4"
     if not path.is_file():
-        write(path, islice(pictures, frames))
+        write_video(path, islice(pictures, frames))
     return Clip(str(path), frames, PEOPLE, shows)
 
 
-def demo() -> Iterator[Image]:
+def demo_frames() -> Iterator[Image]:
     """Give the demo's frames, each uint8 (720, 1280, 3) BGR, without end."""
     scene, number = DemoScene(faces=PEOPLE, fps=FPS), 0
     while True:
@@ -66,29 +57,23 @@ def demo() -> Iterator[Image]:
         number += 1
 
 
-def real(source: Path) -> Iterator[Image]:
+def real_frames(source: Path) -> Iterator[Image]:
     """Give frames with three real faces of natural size on the demo's wall, without end.
 
-    The clip runs to and fro, so that nobody jumps where it begins again.
+    The clip is played back and forth, so that nobody jumps where it begins again.
     """
-    images, wall, number = clip(source), DemoScene(faces=0).frame(0), 0
+    images, wall, number = read_frames(source), DemoScene(faces=0).frame(0), 0
     while True:
         picture = wall.copy()
         for x, y, start, mirrored in PANELS:
-            image = images[to_and_fro(start + number // REPEATS, len(images))]
+            image = images[ping_pong(start + number // REPEATS, len(images))]
             image = image[:, ::-1] if mirrored else image
             picture[y : y + image.shape[0], x : x + image.shape[1]] = image
         yield picture
         number += 1
 
 
-def to_and_fro(step: int, length: int) -> int:
-    """Return the place in a row of `length` after so many steps that turn round at its ends."""
-    place = step % max(2 * (length - 1), 1)
-    return min(place, 2 * (length - 1) - place)
-
-
-def write(path: Path, pictures: Iterator[Image]) -> None:
+def write_video(path: Path, pictures: Iterator[Image]) -> None:
     """Write a video of these pictures, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}.part")
@@ -103,15 +88,16 @@ def write(path: Path, pictures: Iterator[Image]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the clips and print where they are, one JSON object a line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.clips", description=__doc__)
+    """Make the clips, and print each as a line of JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.make_clips", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, nargs="+", default=[10.0, 40.0])
     parser.add_argument("--sources", type=Path, default=CLIPS, help="clips of people (%(default)s)")
     options = parser.parse_args(arguments)
     try:
         for seconds in options.seconds:
-            print(json.dumps(asdict(make(options.folder, seconds, options.sources))))
+            clip = make_clip(options.folder, seconds, options.sources)
+            print(msgspec.json.encode(clip).decode())
     except (EmostreamError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, EmostreamError) else SourceError.exit_code

@@ -1,7 +1,7 @@
-"""The package `fer` and `emostream analyze` on the same clip: frames/s, faces found, memory.
+"""Compares the package `fer` and `emostream analyze` on one clip: frames/s, faces, memory.
 
     python3.11 -m venv /tmp/fer-venv && /tmp/fer-venv/bin/pip install fer==25.10.3
-    python -m benchmarks.peers --fer-python /tmp/fer-venv/bin/python
+    python -m benchmarks.fer_comparison --fer-python /tmp/fer-venv/bin/python
 
 fer needs TensorFlow and, for MTCNN, an old PyTorch, so it lives in an environment of its own; its
 weights come inside the packages. Both run by turns in processes of their own, and their speed is
@@ -22,15 +22,17 @@ import msgspec
 from benchmarks.analyze.command import Commands, analysis, make_clips
 from benchmarks.analyze.runs import Clip, finish
 from benchmarks.analyze.view import Speed
-from benchmarks.clips import FPS
+from benchmarks.make_clips import FPS
 from emostream.shared.errors import EmostreamError
 
 FER = Path(__file__).with_name("fer_video.py")
 VERSION = "import importlib.metadata; print(importlib.metadata.version('fer'))"
 
 
-def fer(python: Path, clip: Clip, frames: Sequence[int], flags: Sequence[str] = ()) -> Speed:
-    """Return what fer does over the first frames of the clip."""
+def measure_fer(
+    python: Path, clip: Clip, frames: Sequence[int], flags: Sequence[str] = ()
+) -> Speed:
+    """Return the speed of fer on the first frames of the clip."""
     words = [str(python.absolute()), str(FER), clip.path, "--frames", *map(str, frames), *flags]
     with tempfile.TemporaryDirectory() as folder:
         done = finish(words, Path(folder))
@@ -38,11 +40,11 @@ def fer(python: Path, clip: Clip, frames: Sequence[int], flags: Sequence[str] = 
     return replace(speed, peak_mb=done.peak_mb)
 
 
-def programs(
+def choose_programs(
     options: argparse.Namespace, clips: tuple[Clip, Clip]
 ) -> dict[str, Callable[[], Speed]]:
-    """Return what is to be measured, by name."""
-    peer = partial(fer, options.fer_python, clips[1], options.frames)
+    """Return what is measured, by name."""
+    peer = partial(measure_fer, options.fer_python, clips[1], options.frames)
     ours = partial(analysis, Commands().analyze, clips, options.folder.resolve())
     chosen: dict[str, Callable[[], Speed]] = {
         "fer, Haar cascade": peer,
@@ -55,7 +57,7 @@ def programs(
     return chosen
 
 
-def row(name: str, speeds: Sequence[Speed]) -> str:
+def format_row(name: str, speeds: Sequence[Speed]) -> str:
     """Return a program's row of the Markdown table."""
     rates = [speed.frames_per_second for speed in speeds]
     faces = statistics.median(speed.faces for speed in speeds)
@@ -66,7 +68,9 @@ def row(name: str, speeds: Sequence[Speed]) -> str:
 
 def main() -> int:
     """Measure by turns and print a Markdown table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.fer_comparison", description=__doc__
+    )
     parser.add_argument("--fer-python", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--frames", type=int, nargs=2, default=(25, 150), help="for fer")
@@ -77,7 +81,7 @@ def main() -> int:
     try:
         version = finish([str(options.fer_python.absolute()), "-c", VERSION]).printed.strip()
         clips = make_clips(Commands().clips, options.folder.resolve(), tuple(options.seconds))
-        chosen = programs(options, clips)
+        chosen = choose_programs(options, clips)
         speeds: dict[str, list[Speed]] = {name: [] for name in chosen}
         for _ in range(options.runs):
             for name, measure in chosen.items():
@@ -89,7 +93,7 @@ def main() -> int:
     print(f"median of {options.runs} turns\n")
     print("| program | frames/s | range | faces a frame | peak memory, MB |\n|" + " --- |" * 5)
     for name, measured in speeds.items():
-        print(row(name, measured))
+        print(format_row(name, measured))
     return 0
 
 
