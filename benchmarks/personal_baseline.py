@@ -69,9 +69,9 @@ class Views:
 def emotion_probabilities(model: Classifier, images: NDArray[np.uint8]) -> Floats:
     """Return the probabilities (N, 8) of FER+'s labels, by whatever names; 0 where it has none."""
     names = [meaning(label) for label in model.labels]
-    given = model.predict(images)
-    lacking = np.zeros(len(given))
-    columns = [given[:, names.index(name)] if name in names else lacking for name in LABELS]
+    predicted = model.predict(images)
+    lacking = np.zeros(len(predicted))
+    columns = [predicted[:, names.index(name)] if name in names else lacking for name in LABELS]
     return np.stack(columns, axis=1).astype(np.float64)
 
 
@@ -179,6 +179,18 @@ def crop_from_scenes(
     return found.aligned, true[found.indices]
 
 
+def resting_kinds(
+    true: NDArray[np.intp], predicted: NDArray[np.intp]
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the kinds of resting faces by what the model reads in them: which faces, (N,)."""
+    neutral, sad_or_angry = true == 0, np.isin(predicted, SAD_OR_ANGRY)
+    return {
+        "reads sad or angry": neutral & sad_or_angry,
+        "reads otherwise wrong": neutral & ~sad_or_angry & (predicted != 0),
+        "reads neutral": neutral & (predicted == 0),
+    }
+
+
 def main() -> None:
     """Print the table of the kinds of tracks."""
     parser = argparse.ArgumentParser(description="Measure the personal baseline.")
@@ -196,7 +208,7 @@ def main() -> None:
     model = load(options.model, intra_op=1)
     neutral_of(model.labels, model.name)
     random = np.random.default_rng(options.seed)
-    given = emotion_probabilities(model, images).argmax(axis=1)
+    predicted = emotion_probabilities(model, images).argmax(axis=1)
     views = Views(model, images, random)
     # By label first, so that the rare ones have as many turns as the others.
     by_label = [np.flatnonzero(true == label) for label in range(len(LABELS))]
@@ -208,14 +220,8 @@ def main() -> None:
     def some(chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
         return random.permutation(np.flatnonzero(chosen))[: options.tracks]
 
-    neutral, sad_or_angry = true == 0, np.isin(given, SAD_OR_ANGRY)
-    kinds = {
-        "reads sad or angry": neutral & sad_or_angry,
-        "reads otherwise wrong": neutral & ~sad_or_angry & (given != 0),
-        "reads neutral": neutral & (given == 0),
-    }
     print(f"{model.name}: frames right, %{'tracks':>30}  {'without':12}  with the baseline")
-    for name, chosen in kinds.items():
+    for name, chosen in resting_kinds(true, predicted).items():
         tracks = [with_expressions(face, expressions()) for face in some(chosen)]
         compare_resting(name, tracks, true, views, options.seed)
     held = np.concatenate([random.permutation(found)[:20] for found in by_label[1:]])

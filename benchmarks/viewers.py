@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,37 +72,41 @@ def view(url: str) -> None:
             pictures, size = pictures + 1, size + len(data)
 
 
-@contextlib.contextmanager
-def publish_demo() -> Iterator[str]:
-    """Publish frames and their results while the context lasts; give the endpoint."""
+def demo_messages() -> Iterator[tuple[Message, Message]]:
+    """Give the demo's frames with camera noise and their results, without end."""
     demo = DemoScene()
     noise = np.random.default_rng(1).normal(0, NOISE, (DRAWN, demo.height, demo.width, 1))
     frames = [
         np.clip(demo.frame(seq) + noise[seq], 0, 255).astype(np.uint8).tobytes()
         for seq in range(DRAWN)
     ]
-    faces = [[_face(face) for face in demo.truth(seq)] for seq in range(DRAWN)]
-    stop = threading.Event()
+    faces = [tuple(_face(face) for face in demo.truth(seq)) for seq in range(DRAWN)]
+    size: dict[str, Any] = {"width": demo.width, "height": demo.height}
+    for seq in count():
+        drawn = ping_pong(seq, DRAWN)
+        common: dict[str, Any] = {
+            "stream": "demo", "run": "r", "seq": seq, "t": time.time_ns(),
+            "pts": seq * 10**9 // FPS, "marks": {},
+        }  # fmt: skip
+        frame = Frame(**common, **size, encoding="bgr8")
+        emotion = Emotion(**common, model="m", faces=faces[drawn], part=0, parts=1, degraded=False)
+        yield Message(frame, frames[drawn]), Message(emotion)
+
+
+@contextlib.contextmanager
+def publish_demo() -> Iterator[str]:
+    """Publish frames and their results while the context lasts; give the endpoint."""
+    messages, stop = demo_messages(), threading.Event()
+    due = next(messages)  # all pictures are drawn now
 
     def play() -> None:
-        started, seq = time.monotonic(), 0
-        while not stop.wait(max(0.0, started + seq / FPS - time.monotonic())):
-            at = ping_pong(seq, DRAWN)
-            common: dict[str, Any] = {
-                "stream": "demo", "run": "r", "seq": seq, "t": time.time_ns(),
-                "pts": seq * 10**9 // FPS, "marks": {},
-            }  # fmt: skip
-            size: dict[str, Any] = {"width": demo.width, "height": demo.height}
-            publisher.send(Message(Frame(**common, **size, encoding="bgr8"), frames[at]))
-            publisher.send(
-                Message(
-                    Emotion(
-                        **common, model="m", faces=tuple(faces[at]), part=0, parts=1,
-                        degraded=False,
-                    )
-                )
-            )  # fmt: skip
-            seq += 1
+        pair, started = due, time.monotonic()
+        for seq in count(1):
+            for message in pair:
+                publisher.send(message)
+            if stop.wait(max(0.0, started + seq / FPS - time.monotonic())):
+                return
+            pair = next(messages)
 
     with Bus("benchmark") as bus:
         publisher = bus.publisher("tcp://127.0.0.1:*", LIVE_HWM)
