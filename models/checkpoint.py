@@ -77,7 +77,7 @@ def load_latest(out: Path) -> TrainingState | None:
     )
 
 
-def load_model(path: Path) -> Any:
+def load_net(path: Path) -> Any:
     """Load a saved net to go on from or to learn from; WeightsError where it is none."""
     try:
         return keras.saving.load_model(weights.find(path, "keras"), compile=False)

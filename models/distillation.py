@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from emostream.models.alexnet import HEADS
 from emostream.models.augment import Targets
-from emostream.models.checkpoint import load_model
+from emostream.models.checkpoint import load_net
 from emostream.models.ferplus import Floats
 from emostream.shared.errors import WeightsError
 from emostream.shared.pixels import Image
@@ -45,7 +45,7 @@ def blend_targets(targets: Targets, soft: Targets, share: float) -> Targets:
 
 def load_teacher(path: Path) -> Any:
     """Load a teacher: a net with one or both of the heads. WeightsError where it is none."""
-    net = load_model(path)
+    net = load_net(path)
     if not _by_head(net.output):
         raise WeightsError(f"{path} has none of the heads {', '.join(HEADS)}")
     return net

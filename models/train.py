@@ -106,7 +106,7 @@ def optimizer(recipe: Recipe) -> Any:
 
 def initialize_weights(model: Any, path: Path) -> None:
     """Take the weights of a saved net for the layers that have the same name and shapes in both."""
-    saved = checkpoint.load_model(path)
+    saved = checkpoint.load_net(path)
     known = {layer.name: layer.get_weights() for layer in saved.layers}
     taken = 0
     for layer in model.layers:

@@ -197,5 +197,5 @@ def test_unseen_leaves_out_copies_of_training_faces() -> None:
     class Options:
         unseen, split, data, faces, side, seed = True, "PublicTest", FER, None, None, 0
 
-    dataset = evaluate_run.load_faces(Options(), LABELS)  # type: ignore[arg-type]
+    dataset = evaluate_run.choose_dataset(Options(), LABELS)  # type: ignore[arg-type]
     assert len(dataset) == 3579 - 279

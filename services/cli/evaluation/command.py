@@ -84,12 +84,12 @@ def run(options: argparse.Namespace) -> int:
     # Imported here, so that no other command pays for the models.
     from emostream.models import load
     from emostream.models.evaluation.report import require_packages, to_html, to_json
-    from emostream.services.cli.evaluation.run import load_faces, measure
+    from emostream.services.cli.evaluation.run import choose_dataset, measure
     from emostream.services.cli.evaluation.view import show
 
     require_packages()
     classifier = load(options.model, engine=options.engine, intra_op=options.threads)
-    report = measure(options, classifier, load_faces(options, classifier.labels))
+    report = measure(options, classifier, choose_dataset(options, classifier.labels))
     folder = Path("runs/evaluation") / classifier.name
     page = options.html or folder / "report.html"
     data = options.json or folder / "report.json"

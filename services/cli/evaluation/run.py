@@ -24,8 +24,8 @@ from emostream.shared.progress import ProgressBar
 CORRUPTED_FACES = 600  # faces that are drawn for each kind of corrupted scene
 
 
-def load_faces(options: argparse.Namespace, labels: tuple[str, ...]) -> Dataset:
-    """Return the faces that the options ask for; SourceError where there are none."""
+def choose_dataset(options: argparse.Namespace, labels: tuple[str, ...]) -> Dataset:
+    """Return the labeled faces that the options ask for; SourceError where there are none."""
     if options.unseen:
         faces = ferplus.load_faces(options.split, options.data)
         faces = faces[~ferplus.duplicates(faces, ferplus.load_faces("Training", options.data))]
