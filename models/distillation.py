@@ -14,6 +14,7 @@ from emostream.models.checkpoint import load_net
 from emostream.models.ferplus import Floats
 from emostream.shared.errors import WeightsError
 from emostream.shared.pixels import Image
+from emostream.shared.progress import ProgressBar
 
 BATCH: Final = 256
 
