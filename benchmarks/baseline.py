@@ -29,7 +29,7 @@ from emostream.services.classifier.baseline import Baseline, neutral_of
 from emostream.services.classifier.smoothing import NS
 from emostream.services.cli.evaluation.scenes import DEFAULTS, Finder, find
 from emostream.services.detector.backends import create
-from emostream.shared.label_synonyms import meaning
+from emostream.shared.label_synonyms import canonical_label
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class Views:
 
 def answers(model: Classifier, images: NDArray[np.uint8]) -> Floats:
     """Return the probabilities (N, 8) of FER+'s labels, by whatever names; 0 where it has none."""
-    names = [meaning(label) for label in model.labels]
+    names = [canonical_label(label) for label in model.labels]
     given = model.predict(images)
     lacking = np.zeros(len(given))
     columns = [given[:, names.index(name)] if name in names else lacking for name in LABELS]

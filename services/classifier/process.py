@@ -15,9 +15,9 @@ from emostream.services.classifier.swap import Swap
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
 from emostream.shared.config import Classifier as Settings
 from emostream.shared.config import Config
-from emostream.shared.inbox import FullInbox, LiveInbox
+from emostream.shared.inbox import FifoInbox, LiveInbox
 from emostream.shared.messages import Faces, Message
-from emostream.shared.replay_sequence import Sequence
+from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.service import Service
 
 SWITCH_S = 0.0005
@@ -64,10 +64,10 @@ def _answer_all(
 
     A batch is the faces of one frame, so that the same file gives the same figures.
     """
-    inbox = FullInbox()
+    inbox = FifoInbox()
     service.receive([faces], inbox)
     window = service.config.lossless.window
-    sequence = Sequence("classifier", stage, lambda message: stage([message]), window)
+    sequence = ReplaySequence("classifier", stage, lambda message: stage([message]), window)
     service.run_in_sequence(inbox, sequence, publisher)
 
 
@@ -81,9 +81,9 @@ def _answer_live(
     answers = _take_over(stage, swap.take(), metrics)
     answers += stage(messages)
     if stage.failure:
-        service.health.lacks("model", stage.failure)
+        service.health.set_missing("model", stage.failure)
     else:
-        service.health.has("model")
+        service.health.clear_missing("model")
     return answers
 
 
@@ -106,7 +106,7 @@ def _open_beside(settings: Settings, inbox: LiveInbox) -> Classifier:
     # waits for it all the same shall be answered late, and not dropped.
     sys.setswitchinterval(SWITCH_S)
     try:
-        with inbox.patience():
+        with inbox.pause_dropping():
             # The model before this one is a circle of TensorFlow's that Python finds late.
             gc.collect()
             return open_model(settings)

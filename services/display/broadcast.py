@@ -7,7 +7,7 @@ from emostream.services.display.audience import Audience
 from emostream.services.display.metrics import DisplayMetrics
 from emostream.services.display.packets import encode_picture, packet
 from emostream.shared.blur import FaceBlur
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 
 # Frames whose results come late leave the join together; such a burst may pass.
@@ -24,7 +24,7 @@ class Broadcast:
         self,
         audience: Audience,
         metrics: DisplayMetrics,
-        blur: Switch,
+        blur: StreamSwitch,
         quality: int = 80,
         max_fps: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
@@ -43,7 +43,7 @@ class Broadcast:
     def show(self, joined: Joined) -> None:
         """Offer the frame if anybody can take it; raise MessageError for a broken picture."""
         stream = joined.frame.header.stream
-        self._blur.see(joined)
+        self._blur.observe(joined)
         self._last[stream] = joined
         pace = self._paces.setdefault(stream, _Pace(self._max_fps))
         if self._audience.wants(stream) and pace.allows(self._clock()):

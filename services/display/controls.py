@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from emostream.shared.control import BLUR, OnOff, Switch, wanted
+from emostream.shared.control import BLUR, OnOff, StreamSwitch, parse_command
 from emostream.shared.fields import StreamName
 from emostream.shared.messages import Control, Message
 
@@ -37,7 +37,7 @@ class Controls:
 
     def __init__(
         self,
-        blur: Switch,
+        blur: StreamSwitch,
         wall: Callable[[], int] = time.time_ns,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -55,10 +55,10 @@ class Controls:
 
     def obey(self, header: Control) -> None:
         """Do what a command on the bus asks of a display; MessageError for an unknown one."""
-        command, on = wanted(header)
+        command, on = parse_command(header)
         # Its own come back after what it was told since, so it obeys them when it sends them.
         if command == BLUR and header.run != self._run:
-            self.blur.turn(header.stream, on)
+            self.blur.set(header.stream, on)
 
     def messages(self) -> list[Message]:
         """Return what is to be said on the bus now, and obey it here."""
@@ -66,7 +66,7 @@ class Controls:
         while self._given:
             command = self._given.popleft()
             if command.command == BLUR:
-                self.blur.turn(command.stream, command.arguments.on)
+                self.blur.set(command.stream, command.arguments.on)
             messages.append(self._message(command))
         now = self._clock()
         if now >= self._repeat_due:

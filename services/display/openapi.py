@@ -12,7 +12,7 @@ import msgspec
 
 from emostream.services.display.controls import Command
 from emostream.services.display.news import Happening, State
-from emostream.shared.pages import templates
+from emostream.shared.html_templates import templates
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 REFERENCE: Final = "#/components/schemas/"

@@ -19,9 +19,9 @@ from emostream.services.display.window import Window
 from emostream.shared.addresses import check_exposure, is_loopback, shifted_port
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from emostream.shared.config import Config
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import EmostreamError
-from emostream.shared.inbox import FullInbox
+from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Frame, Message
 from emostream.shared.service import Service
 
@@ -45,7 +45,7 @@ def run(config: Config, instance: int) -> None:
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         board, metrics = Board(), DisplayMetrics(service.registry)
         audience = Audience(metrics.skipped, metrics.viewers.set)
-        controls = Controls(Switch(config.blur, metrics.tell_blurred))
+        controls = Controls(StreamSwitch(config.blur, metrics.tell_blurred))
         outlets: list[Outlet] = [
             Broadcast(audience, metrics, controls.blur, settings.jpeg_quality, settings.max_fps)
         ]
@@ -63,7 +63,7 @@ def run(config: Config, instance: int) -> None:
         stack.enter_context(server)
         # Event streams end with this, where the stage ends without having been told to stop.
         stack.callback(service.stop.set)
-        inbox = FullInbox(service.metrics.dropped, MOST_PICTURES)
+        inbox = FifoInbox(service.metrics.dropped, MOST_PICTURES)
         service.receive(
             [
                 Subscription(config.connect.emotion, ["event/", "emotion/"], RESULTS_HWM),

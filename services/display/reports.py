@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from emostream.shared.accounts import GIVEN, READY, Account, accounts
+from emostream.shared.frame_counts import GIVEN, READY, FrameCounts, frame_counts
 from emostream.shared.scraping import History, Scraper
 
 RECORDING = "emostream_recorder_recording"
@@ -91,7 +91,7 @@ def report(named: Mapping[str, str], scraper: Scraper, why: Callable[[str], str]
             recording[stream] = recording.get(stream, False) or on
             if on and not scrape.total(BLURRED, stream=stream):
                 unblurred.add(stream)
-    sums = [_loss_sum(account) for account in accounts(scrapes)]
+    sums = [_loss_sum(counts) for counts in frame_counts(scrapes)]
     return Report(stages, sums, recording, frozenset(unblurred))
 
 
@@ -119,13 +119,13 @@ def _rate(history: History, stage: str) -> float | None:
     return history.rate(GIVEN, stage=stage)
 
 
-def _loss_sum(account: Account) -> LossSum:
+def _loss_sum(counts: FrameCounts) -> LossSum:
     return LossSum(
-        account.stream,
-        account.path,
-        account.captured,
-        account.answered,
-        [Drop(stage, reason, count) for (stage, reason), count in account.dropped.items()],
-        [Loss(stage, count) for stage, count in account.lost.items()],
-        account.in_flight,
+        counts.stream,
+        counts.path,
+        counts.captured,
+        counts.answered,
+        [Drop(stage, reason, count) for (stage, reason), count in counts.dropped.items()],
+        [Loss(stage, count) for stage, count in counts.lost.items()],
+        counts.in_flight,
     )

@@ -9,7 +9,7 @@ import cv2
 
 from emostream.shared.annotate import annotate
 from emostream.shared.blur import FaceBlur
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import ConfigError
 from emostream.shared.join import Joined
 
@@ -25,7 +25,7 @@ class Window:
     ConfigError where no window can be opened.
     """
 
-    def __init__(self, quit: Callable[[], None], blur: Switch) -> None:
+    def __init__(self, quit: Callable[[], None], blur: StreamSwitch) -> None:
         check_desktop()
         self._blur = FaceBlur(blur)
         self._quit = quit
@@ -34,7 +34,7 @@ class Window:
     def show(self, joined: Joined) -> None:
         """Show the frame with its results drawn on it; MessageError for a broken picture."""
         name = f"emostream: {joined.frame.header.stream}"
-        self._blur.see(joined)
+        self._blur.observe(joined)
         cv2.imshow(name, annotate(self._blur.picture(joined), joined.faces))
         self._open.add(name)
 

@@ -22,7 +22,7 @@ from emostream.services.display.metrics import DisplayMetrics
 from emostream.services.display.server import PageServer
 from emostream.services.display.stage import DisplayStage
 from emostream.services.display.watch import Watch
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
 
 FPS = 25
@@ -57,7 +57,7 @@ class Feed:
         metrics = DisplayMetrics(self.registry)
         audience = Audience(metrics.skipped, metrics.viewers.set)
         board = Board()
-        self.controls = Controls(Switch(False))
+        self.controls = Controls(StreamSwitch(False))
         self._stage = DisplayStage(
             [Broadcast(audience, metrics, self.controls.blur)], board, self.controls, metrics,
             lambda error: None, wait=0.2,

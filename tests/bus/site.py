@@ -16,7 +16,7 @@ from emostream.services.display.board import Board
 from emostream.services.display.controls import Controls
 from emostream.services.display.server import PageServer
 from emostream.services.display.watch import Watch
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.messages import Emotion, EmotionFace, Event
 
 
@@ -46,7 +46,7 @@ class Site:
         self.audience = Audience(lambda stream: None, self._count)
         self.viewers = 0
         self.board = Board()
-        self.controls = Controls(Switch(False))
+        self.controls = Controls(StreamSwitch(False))
         self.watch = Watch(stages, lambda: self.audience.looks)
         self.stop = threading.Event()
         site = application(self.audience, self.board, self.controls, self.watch, access, self.stop)

@@ -16,7 +16,7 @@ from emostream.services.display.packets import LONG_SIDE, encode_picture, packet
 from emostream.services.display.stage import DisplayStage
 from emostream.services.display.timeline import GAP_NS, HISTORY_NS
 from emostream.shared.blur import FaceBlur
-from emostream.shared.control import OnOff, Switch
+from emostream.shared.control import OnOff, StreamSwitch
 from emostream.shared.errors import MessageError
 from emostream.shared.join import Joined
 from emostream.shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
@@ -64,7 +64,7 @@ class Rig:
         self.registry = CollectorRegistry()
         self.screen = Screen()
         self.errors: list[MessageError] = []
-        self.controls = Controls(Switch(False), self.clock.wall, self.clock)
+        self.controls = Controls(StreamSwitch(False), self.clock.wall, self.clock)
         self.stage = DisplayStage(
             [self.screen], self.board, self.controls, DisplayMetrics(self.registry),
             self.errors.append, 0.5, self.clock,
@@ -153,7 +153,7 @@ def test_a_broken_picture_is_told_and_the_next_is_shown(rig: Rig) -> None:
 
 
 def encoded(message: Message, quality: int = 80, results: tuple[Emotion, ...] = ()) -> bytes:
-    return encode_picture(Joined(message, results, True), quality, FaceBlur(Switch(False)))
+    return encode_picture(Joined(message, results, True), quality, FaceBlur(StreamSwitch(False)))
 
 
 def test_a_viewer_s_command_goes_to_the_bus(rig: Rig) -> None:

@@ -12,7 +12,7 @@ from emostream.services.display.broadcast import BURST, Broadcast
 from emostream.services.display.guard import is_this_machine
 from emostream.services.display.metrics import DisplayMetrics
 from emostream.services.display.window import Window
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import ConfigError
 from emostream.shared.join import Joined
 from emostream.shared.messages import Frame, Message
@@ -45,7 +45,7 @@ class Rig:
         self.stands = Stands()
         self.registry = CollectorRegistry()
         metrics = DisplayMetrics(self.registry)
-        self.blur = Switch(False)
+        self.blur = StreamSwitch(False)
         self.broadcast = Broadcast(self.stands, metrics, self.blur, 80, 10, lambda: self.now)
 
     @property
@@ -102,7 +102,7 @@ def test_the_last_picture_is_shown_anew_when_its_faces_are_to_be_blurred(rig: Ri
     rig.broadcast.idle()
     assert len(rig.stands.offered) == 1
     for on in (True, False):
-        rig.blur.turn("cam1", on)
+        rig.blur.set("cam1", on)
         rig.broadcast.idle()
         rig.broadcast.idle()
     assert len(rig.stands.offered) == 3
@@ -209,7 +209,7 @@ def test_a_window_without_a_desktop_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(ConfigError, match="no desktop here"):
-        Window(lambda: None, Switch(False))
+        Window(lambda: None, StreamSwitch(False))
 
 
 def test_a_desktop_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +218,7 @@ def test_a_desktop_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DISPLAY", ":4711")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(ConfigError, match="no window can be opened"):
-        Window(lambda: None, Switch(False))
+        Window(lambda: None, StreamSwitch(False))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_q_or_closing_the_window_quits(
     monkeypatch.setattr("cv2.imshow", lambda name, picture: None)
     monkeypatch.setattr("cv2.pollKey", lambda: key)
     monkeypatch.setattr("cv2.getWindowProperty", lambda name, what: visible)
-    window = Window(lambda: asked.append("quit"), Switch(False))
+    window = Window(lambda: asked.append("quit"), StreamSwitch(False))
     window.idle()
     assert asked == []
     window.show(joined())

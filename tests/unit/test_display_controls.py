@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from emostream.services.cli.main import main
 from emostream.services.display.access import Access, read_token
 from emostream.services.display.controls import REPEAT_EVERY_S, Command, Controls
-from emostream.shared.control import COMMANDS, OnOff, Switch, wanted
+from emostream.shared.control import COMMANDS, OnOff, StreamSwitch, parse_command
 from emostream.shared.errors import ConfigError, MessageError
 from emostream.shared.messages import Control
 
@@ -23,7 +23,7 @@ class Rig:
     def __init__(self, on: bool = False) -> None:
         self.now = 100.0
         self.told: list[tuple[str, bool]] = []
-        self.blur = Switch(on, lambda *what: self.told.append(what))
+        self.blur = StreamSwitch(on, lambda *what: self.told.append(what))
         self.controls = Controls(self.blur, lambda: 1_700_000_000 * 10**9, lambda: self.now)
 
     def said(self) -> list[tuple[str, str, Any]]:
@@ -50,7 +50,7 @@ def test_a_command_goes_to_the_bus_once_under_its_stream(rig: Rig) -> None:
     rig.give("record", True, "door")
     (message,) = rig.controls.messages()
     assert message.topic == "control/door/"
-    assert wanted(message.header) == ("record", True)
+    assert parse_command(message.header) == ("record", True)
     assert rig.said() == []
 
 
@@ -127,11 +127,11 @@ def test_the_commands_over_http_are_those_on_the_bus() -> None:
 
 def test_a_switch_is_as_configured_until_turned() -> None:
     told: list[tuple[str, bool]] = []
-    switch = Switch(True, lambda *what: told.append(what))
+    switch = StreamSwitch(True, lambda *what: told.append(what))
     assert switch.is_on("cam1")
-    switch.meet("cam1")
-    switch.turn("cam1", False)
-    switch.meet("cam1")
+    switch.register("cam1")
+    switch.set("cam1", False)
+    switch.register("cam1")
     assert not switch.is_on("cam1")
     assert switch.streams == {"cam1": False}
     assert told == [("cam1", True), ("cam1", False)]

@@ -16,7 +16,7 @@ from emostream.services.display.reports import Drop, Loss, Report, StageState, r
 from emostream.services.display.watch import Watch, metrics_urls
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.config import load
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Message
 from emostream.shared.metrics import StageMetrics
@@ -153,7 +153,7 @@ class Desk:
 
     def __init__(self, token: bool = False) -> None:
         self.board = Board()
-        self.controls = Controls(Switch(False))
+        self.controls = Controls(StreamSwitch(False))
         self.watch = Watch({}, lambda: False)
         self.room = Newsroom(self.board, self.controls, self.watch, token)
 
@@ -201,7 +201,7 @@ def test_controls_tell_what_is_and_not_what_was_asked_for(
     told: tuple[bool | None, bool],
 ) -> None:
     desk.answer("fear")
-    desk.controls.blur.turn("cam1", blurred)
+    desk.controls.blur.set("cam1", blurred)
     desk.watch.report = Report(recording=recording, unblurred=unblurred)
     controls = desk.room.news(0).controls
     assert not controls.token

@@ -29,7 +29,7 @@ from emostream.services.recorder.lossless import LosslessRecorder
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.config import Lossless
 from emostream.shared.messages import KINDS, Control, Credit, Message, stamped
-from emostream.shared.replay_sequence import Sequence
+from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.wire import encode
 
 FRAMES = 12
@@ -72,8 +72,10 @@ class Run:
         metrics = ClassifierMetrics(CollectorRegistry())
         classifier = ClassifierStage(load(), metrics, Rules(), 32)
         self.stages = {
-            "detector": Sequence("detector", detector, detector, 4),
-            "classifier": Sequence("classifier", classifier, lambda one: classifier([one]), 4),
+            "detector": ReplaySequence("detector", detector, detector, 4),
+            "classifier": ReplaySequence(
+                "classifier", classifier, lambda one: classifier([one]), 4
+            ),
         }
         self.archive = ArchiveWriter(folder / "emostream.db")
         self.recorder = LosslessRecorder(

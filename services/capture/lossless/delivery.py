@@ -11,7 +11,7 @@ from emostream.services.capture.source_set import Sources
 from emostream.services.capture.source_thread import State
 from emostream.shared.bus import RESULTS_HWM, Publisher, Subscription
 from emostream.shared.config import Config
-from emostream.shared.inbox import FullInbox
+from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Credit, Message, stamped
 from emostream.shared.service import TAKE_TIMEOUT, Service
 
@@ -27,7 +27,7 @@ def give_all(config: Config, service: Service, publisher: Publisher) -> None:
     settings = config.capture
     framer = Framer(settings.encoding, settings.jpeg_quality, settings.run)
     window = Window([framer.blank(source.name) for source in settings.sources], config.lossless)
-    credits = FullInbox()
+    credits = FifoInbox()
     topics = [f"credit/{source.name}/" for source in settings.sources]
     service.listen([Subscription(config.connect.credit, topics, RESULTS_HWM)], credits.put)
     with Sources(settings.sources) as sources:

@@ -18,7 +18,7 @@ from emostream.services.cli.options import positive
 from emostream.shared.bus import Bus, Subscription
 from emostream.shared.errors import ConfigError, MessageError
 from emostream.shared.fields import STREAM_PATTERN
-from emostream.shared.inbox import FullInbox, Inbox
+from emostream.shared.inbox import FifoInbox, Inbox
 from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 
 ENDPOINT = "tcp://127.0.0.1:5553"
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     suffix = f"{options.stream}/" if options.stream else ""
     subscription = Subscription(endpoints, [f"{kind}/{suffix}" for kind in kinds], HWM)
     shape = _as_json if options.json else _line_shaper(Console(highlight=False, soft_wrap=True))
-    inbox = FullInbox()
+    inbox = FifoInbox()
     with suppress(KeyboardInterrupt), Bus("subscribe") as bus:
         with closing(bus.receiver([subscription], inbox.put, _warn_once())):
             messages = listen(inbox, options.timeout, lambda: _hint(endpoints, options))

@@ -1,4 +1,4 @@
-"""Where every captured frame went: answered, dropped, lost on the way, or still in flight."""
+"""Counts of what became of every captured frame: answered, dropped, lost, or still in flight."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ LOST = "emostream_frames_lost_total"
 
 
 @dataclass(frozen=True)
-class Account:
+class FrameCounts:
     """The frames of a stream on one path, since the processes started.
 
     `dropped` counts by (stage, reason), `lost` by the stage that they did not reach.
@@ -30,7 +30,7 @@ class Account:
     def in_flight(self) -> int:
         """What is in a queue or being worked on: the rest of the sum.
 
-        Below 0 where the counters do not belong together, as after a process started again.
+        Below 0 where the counters do not belong together, as after a restart of a process.
         """
         gone = sum(self.dropped.values()) + sum(self.lost.values())
         return self.captured - self.answered - gone
@@ -40,7 +40,7 @@ class Account:
 class _Path:
     """The stages that a frame passes after its capture, with the topic that each reads.
 
-    Only streams take it whose metric `sign` is above 0.
+    Only streams whose metric `sign` is above 0 take it.
     """
 
     name: str
@@ -61,12 +61,12 @@ PATHS = (
 )
 
 
-def accounts(scrapes: Sequence[Scrape]) -> list[Account]:
-    """Return an account for each stream on each path that it takes and whose stages answered."""
+def frame_counts(scrapes: Sequence[Scrape]) -> list[FrameCounts]:
+    """Return the counts of each stream on each path that it takes and whose stages answered."""
     stages = {stage for scrape in scrapes for stage in scrape.values(READY, "stage")}
     captured = {s for scrape in scrapes for s in scrape.values(GIVEN, "stream", stage="capture")}
     return [
-        _account(path, stream, scrapes)
+        _count(path, stream, scrapes)
         for path in PATHS
         if path.stages.keys() <= stages
         for stream in sorted(captured & _streams(path, scrapes))
@@ -82,7 +82,7 @@ def _streams(path: _Path, scrapes: Sequence[Scrape]) -> set[str]:
     }
 
 
-def _account(path: _Path, stream: str, scrapes: Sequence[Scrape]) -> Account:
+def _count(path: _Path, stream: str, scrapes: Sequence[Scrape]) -> FrameCounts:
     def total(name: str, **labels: str) -> int:
         return round(sum(scrape.total(name, stream=stream, **labels) for scrape in scrapes))
 
@@ -92,7 +92,7 @@ def _account(path: _Path, stream: str, scrapes: Sequence[Scrape]) -> Account:
         for reason in sorted(_reasons(scrapes, stage, stream))
     }
     lost = {stage: total(LOST, stage=stage, topic=topic) for stage, topic in path.stages.items()}
-    return Account(
+    return FrameCounts(
         path=path.name,
         stream=stream,
         captured=total(GIVEN, stage="capture"),

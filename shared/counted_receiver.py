@@ -1,4 +1,4 @@
-"""What a stage receives from others, of topics that may change while it runs."""
+"""A receiver that counts what was lost on the way, of topics that may change while it runs."""
 
 from collections.abc import Collection
 
@@ -6,7 +6,7 @@ from emostream.shared.bus import Receiver
 from emostream.shared.metrics import Gaps
 
 
-class Inlet:
+class CountedReceiver:
     """A receiver and the gaps in what it receives. Used by one thread."""
 
     def __init__(self, receiver: Receiver, gaps: Gaps) -> None:

@@ -1,4 +1,4 @@
-"""A process that ends with the one that started it."""
+"""Ending a process together with the one that started it."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ POLL: Final = 0.5
 GRACE: Final = 3.0
 
 
-def follow_parent() -> None:
+def exit_with_parent() -> None:
     """End with the supervisor that started this process, however that one ends.
 
     PR_SET_PDEATHSIG exists on Linux alone; a look at the parent twice a second works everywhere.

@@ -1,4 +1,4 @@
-"""HTML from templates: what is filled in is escaped, and a name that is missing is an error."""
+"""Jinja templates for HTML: values are escaped, and a missing name is an error."""
 
 from collections.abc import Callable
 from pathlib import Path
