@@ -27,7 +27,7 @@ from emostream.models.evaluation.scores import gap
 from emostream.models.progress import Progress
 from emostream.services.detector.backends import DEFAULTS, create
 from emostream.services.detector.detection import Detection, FaceDetector, as_boxes
-from emostream.services.detector.tiling import Window, around, search, tiles
+from emostream.services.detector.tiling import Region, region_around, search, tiles
 from emostream.shared.pixels import Image
 
 Look = tuple[Detection, float]  # and the side of the window that it was seen in
@@ -37,7 +37,7 @@ SAME_SIZE = 1.5  # boxes that differ more show different parts of a face
 def looks(detector: FaceDetector, picture: Image, count: int) -> list[Look]:
     """Return all that is found in the frame and each of its tiles."""
     height, width = picture.shape[:2]
-    windows: list[Window] = [(0, 0, width, height), *tiles(width, height, count)]
+    windows: list[Region] = [(0, 0, width, height), *tiles(width, height, count)]
     return [
         (one, float(max(window[2:])))
         for window in windows
@@ -64,7 +64,7 @@ def mean(seen: Sequence[Look], best: Detection) -> Detection:
 def second(detector: FaceDetector, picture: Image, best: Detection) -> Detection:
     """Look again, in a window of four times the face's side."""
     height, width = picture.shape[:2]
-    found = search(detector, picture, [around(best.box, width, height)])
+    found = search(detector, picture, [region_around(best.box, width, height)])
     x, y, w, h = best.box
     for one in found:
         a, b, c, d = one.box

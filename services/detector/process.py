@@ -19,7 +19,7 @@ from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.service import Service
 
 # Beyond that a recording is not decoded as quickly as its frames are searched.
-MOST_HELPERS = 4
+MAX_HELPERS = 4
 
 
 def run(config: Config, instance: int) -> None:
@@ -37,7 +37,7 @@ def run(config: Config, instance: int) -> None:
             weights=Path(settings.weights) if settings.weights else None,
             long_side=settings.long_side,
         )
-        helpers = min(os.cpu_count() or 1, MOST_HELPERS)
+        helpers = min(os.cpu_count() or 1, MAX_HELPERS)
         defaults = DEFAULTS[settings.backend]
         stage = DetectorStage(
             new_detector(),

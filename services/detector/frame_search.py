@@ -1,4 +1,4 @@
-"""Looking for faces: in the frame whose turn it is, and ahead of their turn in those that wait."""
+"""The search of frames for faces: of the frame to answer, and ahead of it of those that wait."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from emostream.shared.pixels import Image, image
 
 Key: TypeAlias = tuple[str, str, int, int]
 # A picture as decoded, and its faces, the best score first.
-Seen: TypeAlias = tuple[Image, list[Detection]]
+Result: TypeAlias = tuple[Image, list[Detection]]
 
-MOST_AHEAD: Final = 32
+MAX_PENDING: Final = 32
 
 
-class Looks:
+class FrameSearch:
     """Searches whole frames, the tiles whose turn it is, and where a face is missing.
 
-    What whole and tiles show depends on the picture and on its number in the stream alone. So each
-    of `helpers`, detectors like the first, may search a frame ahead on a thread of its own, and the
-    same is found as without.
+    What is found in the whole frame and in tiles depends only on the picture and on its number in
+    the stream. So each of `helpers`, detectors like the first, may search a frame ahead on a thread
+    of its own, with the same result.
     """
 
     def __init__(
@@ -34,40 +34,40 @@ class Looks:
         self._helpers: SimpleQueue[FaceDetector] = SimpleQueue()
         for helper in helpers:
             self._helpers.put(helper)
-        self._pool = ThreadPoolExecutor(len(helpers), "looks") if helpers else None
-        self._begun: OrderedDict[Key, Future[Seen]] = OrderedDict()
+        self._pool = ThreadPoolExecutor(len(helpers), "search") if helpers else None
+        self._pending: OrderedDict[Key, Future[Result]] = OrderedDict()
 
-    def begin(self, message: Message, index: int) -> None:
-        """Search a frame ahead; `index` is what it will have when its turn comes."""
+    def submit(self, message: Message, index: int) -> None:
+        """Search a frame ahead; `index` is the number that it will have in its stream."""
         key = _key(message, index)
-        if self._pool and key not in self._begun:
-            self._begun[key] = self._pool.submit(self._help, message, index)
-            if len(self._begun) > MOST_AHEAD:  # of frames whose turn never came
-                self._begun.popitem(last=False)
+        if self._pool and key not in self._pending:
+            self._pending[key] = self._pool.submit(self._search_with_helper, message, index)
+            if len(self._pending) > MAX_PENDING:  # of frames whose turn never came
+                self._pending.popitem(last=False)
 
-    def find(self, message: Message, index: int) -> Seen:
+    def result(self, message: Message, index: int) -> Result:
         """Return the picture of frame number `index` of its stream, and its faces.
 
         Raises MessageError for a picture that cannot be decoded.
         """
-        begun = self._begun.pop(_key(message, index), None)
-        return begun.result() if begun else self._search(self._detector, message, index)
+        pending = self._pending.pop(_key(message, index), None)
+        return pending.result() if pending else self._search(self._detector, message, index)
 
-    def find_missing(
+    def add_missing(
         self, frame: Image, found: Sequence[Detection], missing: Sequence[Box]
     ) -> list[Detection]:
-        """Return what was found, and what close-ups of where faces are `missing` show beside it."""
+        """Return what was found, with the faces that close-ups of the `missing` boxes show."""
         close_ups = self._tiling.close_ups(frame, missing)
         return merge([*found, *search(self._detector, frame, close_ups)])
 
-    def _help(self, message: Message, index: int) -> Seen:
+    def _search_with_helper(self, message: Message, index: int) -> Result:
         helper = self._helpers.get()
         try:
             return self._search(helper, message, index)
         finally:
             self._helpers.put(helper)
 
-    def _search(self, detector: FaceDetector, message: Message, index: int) -> Seen:
+    def _search(self, detector: FaceDetector, message: Message, index: int) -> Result:
         frame = image(message)
         tiles = self._tiling.tiles(frame, index)
         return frame, merge([*detector.detect(frame), *search(detector, frame, tiles)])
