@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from emostream.models import LABELS, Classifier, data, load
 from emostream.models.evaluation.scenes import Style
 from emostream.models.progress import Progress
-from emostream.services.classifier.baseline import Baseline, neutral_of
+from emostream.services.classifier.baseline import Baseline, neutral_index
 from emostream.services.classifier.smoothing import NS
 from emostream.services.cli.evaluation.scenes import DEFAULTS, Finder, find
 from emostream.services.detector.backends import create
@@ -186,7 +186,7 @@ def main() -> None:
     if options.scenes:
         images, true = cut_out(images, true, options.seed)
     model = load(options.model, intra_op=1)
-    neutral_of(model.labels, model.name)
+    neutral_index(model.labels, model.name)
     random = np.random.default_rng(options.seed)
     given = answers(model, images).argmax(axis=1)
     views = Views(model, images, random)

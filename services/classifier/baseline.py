@@ -23,7 +23,7 @@ LONGEST_STEP_S: Final = 1.0
 SMALLEST: Final = 1e-7
 
 
-def neutral_of(labels: Sequence[str], model: str) -> int:
+def neutral_index(labels: Sequence[str], model: str) -> int:
     """Return the index of the label neutral; ConfigError where the model has none."""
     names = [label.casefold() for label in labels]
     if NEUTRAL not in names:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emostream.services.classifier.baseline import MOST, RATE, Baseline, neutral_of
+from emostream.services.classifier.baseline import MOST, RATE, Baseline, neutral_index
 from emostream.services.classifier.smoothing import NS
 from emostream.shared.errors import ConfigError
 
@@ -108,6 +108,6 @@ def test_probabilities_of_zero_are_survived():
 
 
 def test_a_model_without_neutral_is_one_clear_line():
-    assert neutral_of(("happy", "Neutral"), "m") == 1
+    assert neutral_index(("happy", "Neutral"), "m") == 1
     with pytest.raises(ConfigError, match=r"classifier\.baseline.*model moods.*awake, asleep"):
-        neutral_of(("awake", "asleep"), "moods")
+        neutral_index(("awake", "asleep"), "moods")

@@ -5,7 +5,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from emostream.services.classifier.metrics import ClassifierMetrics
-from emostream.services.classifier.smoothing import NS, Rules
+from emostream.services.classifier.smoothing import NS, SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage
 from emostream.shared.errors import ModelError
 from emostream.shared.messages import Emotion, Event, Face, Faces, Message
@@ -40,7 +40,7 @@ class Bench:
         self.registry = CollectorRegistry()
         self.model = model or Model()
         self.stage = ClassifierStage(
-            self.model, ClassifierMetrics(self.registry), Rules(**rules), max_batch,
+            self.model, ClassifierMetrics(self.registry), SmoothingRules(**rules), max_batch,
             baseline=baseline,
         )  # fmt: skip
 

@@ -18,7 +18,7 @@ from emostream.services.capture.framer import Framer
 from emostream.services.capture.lossless.credit_window import Window
 from emostream.services.capture.picture import Picture
 from emostream.services.classifier.metrics import ClassifierMetrics
-from emostream.services.classifier.smoothing import Rules
+from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage
 from emostream.services.detector.backends import create
 from emostream.services.detector.stage import DetectorStage
@@ -70,7 +70,7 @@ class Run:
         self.messages: list[Message] = []
         detector = DetectorStage(create("blazeface"), track_ids(time.time()), tiling=Tiling(0, 1))
         metrics = ClassifierMetrics(CollectorRegistry())
-        classifier = ClassifierStage(load(), metrics, Rules(), 32)
+        classifier = ClassifierStage(load(), metrics, SmoothingRules(), 32)
         self.stages = {
             "detector": ReplaySequence("detector", detector, detector, 4),
             "classifier": ReplaySequence(

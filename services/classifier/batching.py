@@ -1,4 +1,4 @@
-"""The crops of many messages as few batches for the model."""
+"""The classification of the crops of many messages in few batches."""
 
 import logging
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ log = logging.getLogger("emostream")
 
 
 class Model(Protocol):
-    """What answers, as `models.Classifier` does.
+    """What classifies faces, as `models.Classifier` does.
 
     `predict` takes uint8 (N, h, w) and returns float32 (N, C) in the order of `labels`; it raises
     ModelError where it cannot.
@@ -32,10 +32,10 @@ class Model(Protocol):
         """Return the probabilities of the faces."""
 
 
-class Batches:
+class BatchClassifier:
     """Classifies the crops of messages with one call of `model` a batch of at most `max_batch`.
 
-    `failure` is why it could not answer last time, and "" once it answers again. `model` may be
+    `failure` is why it failed last time, "" if it did not. `model` may be
     set to another one between two calls.
     """
 
@@ -69,14 +69,14 @@ class Batches:
             probabilities = self.model.predict(crops)
             _check(probabilities, shape)
         except ModelError as error:
-            self._note_failure(str(error))
+            self._set_failure(str(error))
             return np.full(shape, np.nan, np.float32)
         if self.failure:
             log.info("the model answers again")
             self.failure = ""
         return probabilities
 
-    def _note_failure(self, failure: str) -> None:
+    def _set_failure(self, failure: str) -> None:
         if not self.failure:
             log.error("the model fails, so frames go out without emotions: %s", failure)
         self.failure = failure
@@ -94,6 +94,6 @@ def _by_crop_size(messages: Sequence[Message]) -> list[list[int]]:
 
 def _check(probabilities: Probabilities, shape: tuple[int, int]) -> None:
     if probabilities.shape != shape:
-        raise ModelError(f"the model gave {probabilities.shape} in place of {shape}")
+        raise ModelError(f"the model gave {probabilities.shape} instead of {shape}")
     if not np.isfinite(probabilities).all():
         raise ModelError("the model gave probabilities that are not finite")

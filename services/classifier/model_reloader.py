@@ -1,4 +1,4 @@
-"""Another model in place of the running one: loaded beside it, refused where it is bad."""
+"""Loading another model while one runs, which goes on if the new one is bad."""
 
 import logging
 import threading
@@ -16,12 +16,12 @@ log = logging.getLogger("emostream")
 State: TypeAlias = tuple[int, int, int] | None
 
 
-class Swap:
-    """Loads the model again, on a thread of its own, when that is `asked` or its files change.
+class ModelReloader:
+    """Loads the model again, on a thread of its own, when `requested` is set or its files change.
 
     `load` returns a model that is ready to answer, or raises EmostreamError; then the running one
-    goes on, and `refused` is called. A change counts once the files have been still from one look
-    to the next, `poll` seconds later, so that a half-written copy is seldom read; one that is read
+    goes on, and `on_refused` is called. A change counts once the files have been the same in two
+    checks, `poll` seconds apart, so that a half-written copy is seldom read; one that is read
     all the same is refused, and tried again when it changes. Ends when `stop` is set.
     """
 
@@ -29,15 +29,15 @@ class Swap:
         self,
         model: Classifier,
         load: Callable[[], Classifier],
-        refused: Callable[[], None],
-        asked: threading.Event,
+        on_refused: Callable[[], None],
+        requested: threading.Event,
         stop: threading.Event,
         poll: float = POLL_S,
     ) -> None:
         self._model = model
         self._load = load
-        self._refused = refused
-        self._asked = asked
+        self._on_refused = on_refused
+        self._requested = requested
         self._stop = stop
         self._poll = poll
         self._ready: Classifier | None = None
@@ -47,7 +47,7 @@ class Swap:
         self._thread.start()
 
     def take(self) -> Classifier | None:
-        """Return the model to answer with from now on, None where that is the one that does.
+        """Return the model to answer with from now on, None if that is the current one.
 
         Raises EmostreamError where the thread broke down, since no model would ever come again.
         """
@@ -60,24 +60,24 @@ class Swap:
     def _watch(self) -> None:
         before = self._tried
         while not self._stop.is_set():
-            asked = self._asked.wait(self._poll)
-            self._asked.clear()
+            requested = self._requested.wait(self._poll)
+            self._requested.clear()
             now = _states(self._model.files)
-            if asked or (now != self._tried and now == before and self._is_whole(now)):
+            if requested or (now != self._tried and now == before and self._is_whole(now)):
                 self._tried = now
-                self._try()
+                self._reload()
             before = now
 
     def _is_whole(self, states: dict[Path, State]) -> bool:
         """Whether no file of the model is missing, as between deleting it and writing it anew."""
         return all(states[file] for file in self._model.files)
 
-    def _try(self) -> None:
+    def _reload(self) -> None:
         try:
             model = self._load()
         except EmostreamError as error:
             log.error("the new model is refused, %s goes on: %s", self._model.name, error)
-            self._refused()
+            self._on_refused()
             return
         # A file that changed while it was loaded still counts as changed.
         self._tried = _states(model.files) | {

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emostream.services.classifier import swap as swapping
-from emostream.services.classifier.swap import Swap
+from emostream.services.classifier import model_reloader
+from emostream.services.classifier.model_reloader import ModelReloader
 from emostream.shared.errors import ConfigError, EmostreamError, WeightsError
 from emostream.shared.messages import Emotion, Event
 from tests.unit.test_classifier_stage import Bench, Model, faces
@@ -21,7 +21,7 @@ SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 def test_with_the_same_labels_tracks_go_on_under_the_new_model() -> None:
     bench = Bench()
     bench(*[faces(seq, 7, label=1) for seq in range(50)])
-    assert bench.stage.use(Model(name="newer")) == []
+    assert bench.stage.switch_model(Model(name="newer")) == []
     answers = bench(*[faces(seq, 7, label=4) for seq in range(50, 53)])
     assert [answer.model for answer in answers] == ["newer"] * 3, "no event, and the new name"
     assert answers[0].faces[0].label == "happiness", "smoothing goes on"
@@ -32,7 +32,7 @@ def test_with_the_same_labels_tracks_go_on_under_the_new_model() -> None:
 def test_with_other_labels_tracks_leave_and_enter_anew() -> None:
     bench = Bench()
     bench(faces(9, 7, label=1), faces(9, 8, label=2, stream="cam2"))
-    leaves = [message.header for message in bench.stage.use(Model(SEVEN, "seven"))]
+    leaves = [message.header for message in bench.stage.switch_model(Model(SEVEN, "seven"))]
     assert [(e.kind, e.stream, e.track, e.label, e.seq) for e in leaves] == [
         ("leave", "cam1", 7, "happiness", 9), ("leave", "cam2", 8, "surprise", 9),
     ]  # fmt: skip
@@ -50,7 +50,7 @@ def test_a_model_that_takes_over_from_one_that_fails_answers() -> None:
     bench = Bench()
     bench(faces(0, 7, label=255))
     assert bench.stage.failure
-    bench.stage.use(Model())
+    bench.stage.switch_model(Model())
     bench(faces(1, 7, label=1))
     assert bench.stage.failure == ""
 
@@ -76,14 +76,14 @@ def test_a_baseline_changes_what_goes_out_and_begins_anew_with_another_model() -
     assert max(unchanged, key=unchanged.__getitem__) == "sadness"
     assert max(centred, key=centred.__getitem__) == "neutral"
     assert sum(centred.values()) == pytest.approx(1)
-    bench.stage.use(Gloomy(name="newer"))
+    bench.stage.switch_model(Gloomy(name="newer"))
     assert own(bench, 751) == pytest.approx(unchanged, abs=1e-6)
 
 
 def test_a_model_that_a_baseline_cannot_use_changes_nothing() -> None:
     bench = Bench(baseline=True)
     with pytest.raises(ConfigError):
-        bench.stage.use(Model(("awake", "asleep"), "moods"))
+        bench.stage.switch_model(Model(("awake", "asleep"), "moods"))
     _, emotion = bench(faces(1, 7))
     assert emotion.model == "toy"
 
@@ -93,10 +93,12 @@ class File:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.refusals = self.looks = 0
-        self.asked, self.stop = threading.Event(), threading.Event()
+        self.refusals = self.loads = 0
+        self.requested, self.stop = threading.Event(), threading.Event()
         self.write("first")
-        self.swap = Swap(self.load(), self.load, self._refused, self.asked, self.stop, poll=0.01)
+        self.reloader = ModelReloader(
+            self.load(), self.load, self._refused, self.requested, self.stop, poll=0.01
+        )
 
     def write(self, text: str) -> None:
         new = self.path.with_suffix(".new")
@@ -104,7 +106,7 @@ class File:
         new.replace(self.path)
 
     def load(self):
-        self.looks += 1
+        self.loads += 1
         text = self.path.read_text()
         if text.startswith("bad"):
             raise WeightsError(f"{text} is no model")
@@ -118,7 +120,7 @@ class File:
     def taken(self) -> str:
         """Wait for a model that takes over; return its name."""
         models: list[Model] = []
-        wait_for(lambda: models.extend(filter(None, [self.swap.take()])) or models)
+        wait_for(lambda: models.extend(filter(None, [self.reloader.take()])) or models)
         return models[0].name
 
 
@@ -137,7 +139,7 @@ def file(tmp_path: Path) -> Iterator[File]:
 
 
 def test_a_file_that_changes_is_loaded(file: File) -> None:
-    assert file.swap.take() is None
+    assert file.reloader.take() is None
     file.write("second")
     assert file.taken() == "second"
     file.write("third")
@@ -169,24 +171,24 @@ def test_a_bad_file_is_refused_once_and_said_in_one_line(file: File, caplog) -> 
 
 
 def test_it_is_loaded_when_asked_though_nothing_changed(file: File) -> None:
-    file.asked.set()
+    file.requested.set()
     assert file.taken() == "first"
 
 
 def test_a_file_that_was_deleted_is_waited_for(file: File, monkeypatch) -> None:
     file.path.unlink()
-    looks: list[int] = []
-    look = swapping._states
-    monkeypatch.setattr(swapping, "_states", lambda files: looks.append(1) or look(files))
-    wait_for(lambda: len(looks) > 5)
-    assert (file.looks, file.refusals) == (1, 0)
+    polls: list[int] = []
+    states = model_reloader._states
+    monkeypatch.setattr(model_reloader, "_states", lambda files: polls.append(1) or states(files))
+    wait_for(lambda: len(polls) > 5)
+    assert (file.loads, file.refusals) == (1, 0)
     file.write("second")
     assert file.taken() == "second"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_broke_down_is_said(file: File, monkeypatch) -> None:
-    monkeypatch.setattr(file.swap, "_load", lambda: 1 / 0)
-    file.asked.set()
+    monkeypatch.setattr(file.reloader, "_load", lambda: 1 / 0)
+    file.requested.set()
     with pytest.raises(EmostreamError, match="broke down"):
         file.taken()
