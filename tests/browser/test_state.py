@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from emostream.services.display.reports import Drop, Loss, LossSum, StageState
+from emostream.services.display.pipeline_status import Drop, Loss, PathCounts, StageState
 from emostream.shared.colors import COLORS
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page
@@ -67,8 +67,8 @@ def test_the_loss_sum_adds_up_and_opens_into_its_parts(page: Page, feed: Feed) -
     drops = [Drop("detector", "stale", 9)]
     feed.report(
         accounts=[
-            LossSum("demo", "emotions", 2512, 2498, drops, [Loss("classifier", 3)], 2),
-            LossSum("demo", "pixels to display", 2512, 2512, [], [], 0),
+            PathCounts("demo", "emotions", 2512, 2498, drops, [Loss("classifier", 3)], 2),
+            PathCounts("demo", "pixels to display", 2512, 2512, [], [], 0),
         ]
     )
     open_page(page, feed)
@@ -84,7 +84,7 @@ def test_the_loss_sum_adds_up_and_opens_into_its_parts(page: Page, feed: Feed) -
     box = page.locator(".account .more").bounding_box()
     assert box and box["x"] >= 0 and box["y"] >= 0 and box["x"] + box["width"] <= 1440
     keep(page, "loss")
-    feed.report(accounts=[LossSum("demo", "emotions", 100, 103, [], [], -3)])
+    feed.report(accounts=[PathCounts("demo", "emotions", 100, 103, [], [], -3)])
     expect(account).to_have_text("100 captured = 103 shown − 3 in flight")
     expect(rows).to_have_count(1)
 

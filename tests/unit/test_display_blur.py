@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emostream.services.display.packets import encode_picture
+from emostream.services.display.picture_encoding import encode_jpeg
 from emostream.shared.blur import FaceBlur, blur_all, blur_boxes
 from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
@@ -160,9 +160,9 @@ def test_a_jpeg_is_not_passed_on_while_its_faces_are_to_be_blurred() -> None:
     blur = FaceBlur(switch)
     one = joined(0, {1: FACE}, encoding="jpeg")
     blur.observe(one)
-    assert encode_picture(one, 90, blur) == one.frame.payload
+    assert encode_jpeg(one, 90, blur) == one.frame.payload
     switch.set("cam1", True)
-    jpeg = np.frombuffer(encode_picture(one, 90, blur), np.uint8)
+    jpeg = np.frombuffer(encode_jpeg(one, 90, blur), np.uint8)
     picture = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     assert is_blurred(picture, FACE)
     assert not is_blurred(picture, ELSEWHERE)

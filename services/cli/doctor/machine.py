@@ -71,7 +71,7 @@ def check_python(version: Sequence[int]) -> Finding:
 
 
 def look_at_processor() -> Processor:
-    """Look at the processor."""
+    """LabelStyle at the processor."""
     cores: float = os.cpu_count() or 1
     if sys.platform == "linux":
         cores = min(len(os.sched_getaffinity(0)), _quota(Path("/sys/fs/cgroup/cpu.max")))
@@ -123,7 +123,7 @@ def newest_file() -> float:
 
 
 def look_at_disk(settings: Recorder) -> Disk:
-    """Look at where recordings go."""
+    """LabelStyle at where recordings go."""
     folder = Path(settings.folder).absolute()
     below = next(path for path in (folder, *folder.parents) if path.exists())
     files = folder.rglob("*") if folder.is_dir() else ()
@@ -192,7 +192,7 @@ def check_desktop(desktop: Desktop, settings: Display) -> list[Finding]:
 def _try_window() -> str:
     try:
         # OpenCV is loaded for those alone who want a window.
-        from emostream.services.display.window import check_desktop
+        from emostream.services.display.desktop_window import check_desktop
 
         check_desktop()
     except (ConfigError, ImportError) as error:

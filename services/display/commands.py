@@ -1,4 +1,4 @@
-"""What viewers switch: said on the bus, so that every process obeys that it concerns."""
+"""Viewers' commands: published on the bus, so that every process that they concern applies them."""
 
 import time
 from collections import deque
@@ -11,9 +11,9 @@ from emostream.shared.control import BLUR, OnOff, StreamSwitch, parse_command
 from emostream.shared.fields import StreamName
 from emostream.shared.messages import Control, Message
 
-# How often it is said which streams are blurred: a recorder that was started since must not show
-# faces because it did not hear the command.
-REPEAT_EVERY_S: Final = 1.0
+# How often the blur of a stream is published again: a recorder that was started since must not
+# show faces because it missed the command.
+REPEAT_INTERVAL_S: Final = 1.0
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,7 +28,7 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arguments: OnOff
 
 
-class Controls:
+class CommandHandler:
     """Takes the viewers' commands, on any thread, and those on the bus.
 
     `blur` is this display's own switch. Times are ns since the epoch on `wall` and s on the steady
@@ -46,31 +46,31 @@ class Controls:
         self._clock = clock
         self._run = f"{wall() // 1_000_000:x}"
         self._count = 0
-        self._given: deque[Command] = deque()
+        self._submitted: deque[Command] = deque()
         self._repeat_due = float("-inf")
 
-    def give(self, command: Command) -> None:
-        """Take a viewer's command."""
-        self._given.append(command)
+    def submit(self, command: Command) -> None:
+        """Queue a viewer's command."""
+        self._submitted.append(command)
 
-    def obey(self, header: Control) -> None:
-        """Do what a command on the bus asks of a display; MessageError for an unknown one."""
+    def apply(self, header: Control) -> None:
+        """Apply a command from the bus to this display; MessageError for an unknown one."""
         command, on = parse_command(header)
-        # Its own come back after what it was told since, so it obeys them when it sends them.
+        # Its own come back later than newer ones were submitted, so they are applied when sent.
         if command == BLUR and header.run != self._run:
             self.blur.set(header.stream, on)
 
-    def messages(self) -> list[Message]:
-        """Return what is to be said on the bus now, and obey it here."""
+    def take_messages(self) -> list[Message]:
+        """Return the messages to publish now, and apply their commands here."""
         messages = []
-        while self._given:
-            command = self._given.popleft()
+        while self._submitted:
+            command = self._submitted.popleft()
             if command.command == BLUR:
                 self.blur.set(command.stream, command.arguments.on)
             messages.append(self._message(command))
         now = self._clock()
         if now >= self._repeat_due:
-            self._repeat_due = now + REPEAT_EVERY_S
+            self._repeat_due = now + REPEAT_INTERVAL_S
             messages += [
                 self._message(Command(stream, BLUR, OnOff(True)))
                 for stream, on in self.blur.streams.items()

@@ -1,4 +1,4 @@
-"""A picture with its results as one binary message: length of the JSON, the JSON, the JPEG."""
+"""The packet of a picture with its results: length of the JSON, the JSON, the JPEG."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from emostream.services.display.news import FaceState
+from emostream.services.display.schema import FaceState
 from emostream.shared.blur import FaceBlur
 from emostream.shared.errors import MessageError
 from emostream.shared.join import Joined
@@ -16,7 +16,7 @@ from emostream.shared.messages import Frame
 LONG_SIDE = 1280
 
 
-def packet(joined: Joined, jpeg: bytes) -> bytes:
+def picture_packet(joined: Joined, jpeg: bytes) -> bytes:
     """Return 4 bytes (big-endian: the length of the JSON), the JSON, and the JPEG.
 
     Times are ms; boxes are in pixels of the frame, whose size is `width` x `height` even where the
@@ -39,7 +39,7 @@ def packet(joined: Joined, jpeg: bytes) -> bytes:
     return b"".join((len(text).to_bytes(4, "big"), text, jpeg))
 
 
-def encode_picture(joined: Joined, quality: int, blur: FaceBlur) -> bytes:
+def encode_jpeg(joined: Joined, quality: int, blur: FaceBlur) -> bytes:
     """Return the frame's picture as JPEG, scaled down to 1280 pixels where it is larger.
 
     A JPEG that is small enough is passed on as it is, unless faces are to be blurred in it. Raises

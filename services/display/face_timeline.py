@@ -1,4 +1,4 @@
-"""The last minutes of each track, as spans of time over which it kept one label."""
+"""The last minutes of each track, as segments of time over which it kept one label."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ GAP_NS = 10**9
 
 
 @dataclass(slots=True)
-class Span:
+class TimelineSegment:
     """A time over which a track kept one label; `start` and `end` are capture times in ns.
 
-    `confidence` is the mean over the `answers` of the span, `revision` the last that changed it.
+    `confidence` is the mean over the `answers` of the segment, `revision` the last that changed it.
     """
 
     track: int
@@ -27,30 +27,30 @@ class Span:
     revision: int
 
 
-class Timeline:
-    """The spans of one stream's tracks in its last 5 minutes; what is older is forgotten."""
+class FaceTimeline:
+    """The segments of one stream's tracks in its last 5 minutes; what is older is forgotten."""
 
     def __init__(self) -> None:
-        self._tracks: dict[int, deque[Span]] = {}
+        self._tracks: dict[int, deque[TimelineSegment]] = {}
 
     def add(self, header: Emotion, revision: int) -> None:
-        """Add what an answer says of each face."""
+        """Add the results of a frame, for each of its faces."""
         for face in header.faces:
             self._add(face, header.t, revision)
         self._prune(header.t - HISTORY_NS)
 
-    def since(self, revision: int) -> Iterator[Span]:
-        """Yield the spans that changed after the revision."""
-        for spans in self._tracks.values():
-            for span in reversed(spans):
-                # Within a track only later spans change later.
-                if span.revision <= revision:
+    def since(self, revision: int) -> Iterator[TimelineSegment]:
+        """Yield the segments that changed after the revision."""
+        for segments in self._tracks.values():
+            for segment in reversed(segments):
+                # Within a track only later segments change later.
+                if segment.revision <= revision:
                     break
-                yield span
+                yield segment
 
     def _add(self, face: EmotionFace, t: int, revision: int) -> None:
-        spans = self._tracks.setdefault(face.track, deque())
-        last = spans[-1] if spans else None
+        segments = self._tracks.setdefault(face.track, deque())
+        last = segments[-1] if segments else None
         follows = last is not None and 0 <= t - last.end <= GAP_NS
         if last is not None and follows:
             last.end, last.revision = t, revision
@@ -58,11 +58,11 @@ class Timeline:
                 last.answers += 1
                 last.confidence += (face.confidence - last.confidence) / last.answers
                 return
-        spans.append(Span(face.track, face.label, t, t, face.confidence, 1, revision))
+        segments.append(TimelineSegment(face.track, face.label, t, t, face.confidence, 1, revision))
 
     def _prune(self, before: int) -> None:
-        for track, spans in list(self._tracks.items()):
-            while spans and spans[0].end < before:
-                spans.popleft()
-            if not spans:
+        for track, segments in list(self._tracks.items()):
+            while segments and segments[0].end < before:
+                segments.popleft()
+            if not segments:
                 del self._tracks[track]

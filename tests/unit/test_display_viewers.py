@@ -7,29 +7,29 @@ from collections.abc import Awaitable, Callable
 import pytest
 from prometheus_client import CollectorRegistry
 
-from emostream.services.display.audience import ON_THE_WAY, Audience, Viewer
-from emostream.services.display.broadcast import BURST, Broadcast
-from emostream.services.display.guard import is_this_machine
+from emostream.services.display.desktop_window import DesktopWindow
 from emostream.services.display.metrics import DisplayMetrics
-from emostream.services.display.window import Window
+from emostream.services.display.page_sink import MAX_BURST, PageSink
+from emostream.services.display.viewers import MAX_IN_FLIGHT, ViewerConnection, ViewerPool
+from emostream.services.display.web.security import is_this_machine
 from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import ConfigError
 from emostream.shared.join import Joined
 from emostream.shared.messages import Frame, Message
 
 
-class Stands:
-    """An audience of one, who wants and lacks what the test says."""
+class FakeViewers:
+    """An pool of one, who wants and lacks what the test says."""
 
     def __init__(self) -> None:
         self.offered: list[str] = []
         self.wanted = True
         self.lacking: set[str] = set()
 
-    def wants(self, stream: str) -> bool:
+    def has_capacity(self, stream: str) -> bool:
         return self.wanted
 
-    def lacks(self, stream: str) -> bool:
+    def lacks_picture(self, stream: str) -> bool:
         return stream in self.lacking
 
     def offer(self, stream: str, packet: bytes) -> None:
@@ -38,15 +38,15 @@ class Stands:
 
 
 class Rig:
-    """A broadcast at 10 frames/s at most."""
+    """A page sink at 10 frames/s at most."""
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.stands = Stands()
+        self.viewers = FakeViewers()
         self.registry = CollectorRegistry()
         metrics = DisplayMetrics(self.registry)
         self.blur = StreamSwitch(False)
-        self.broadcast = Broadcast(self.stands, metrics, self.blur, 80, 10, lambda: self.now)
+        self.sink = PageSink(self.viewers, metrics, self.blur, 80, 10, lambda: self.now)
 
     @property
     def encoded(self) -> float | None:
@@ -68,122 +68,122 @@ def joined(stream: str = "cam1") -> Joined:
 def test_no_more_is_encoded_than_the_rate_allows(rig: Rig) -> None:
     for _ in range(100):
         rig.now += 0.04
-        rig.broadcast.show(joined())
-    assert 40 <= len(rig.stands.offered) <= 40 + BURST
+        rig.sink.show(joined())
+    assert 40 <= len(rig.viewers.offered) <= 40 + MAX_BURST
 
 
 def test_a_burst_of_late_results_loses_no_frame_below_the_rate(rig: Rig) -> None:
     for _ in range(20):
         rig.now += 0.25
-        rig.broadcast.show(joined())
-        rig.broadcast.show(joined())
-    assert len(rig.stands.offered) == 40
+        rig.sink.show(joined())
+        rig.sink.show(joined())
+    assert len(rig.viewers.offered) == 40
 
 
 def test_nothing_is_encoded_while_nobody_can_take_it(rig: Rig) -> None:
-    rig.stands.wanted = False
-    rig.broadcast.show(joined())
-    rig.broadcast.idle()
-    assert (rig.encoded, rig.stands.offered) == (0, [])
+    rig.viewers.wanted = False
+    rig.sink.show(joined())
+    rig.sink.idle()
+    assert (rig.encoded, rig.viewers.offered) == (0, [])
 
 
 def test_who_comes_later_gets_the_last_picture_of_a_silent_stream(rig: Rig) -> None:
-    rig.stands.wanted = False
-    rig.broadcast.show(joined("cam1"))
-    rig.broadcast.show(joined("cam2"))
-    rig.stands.lacking = {"cam2"}
-    rig.broadcast.idle()
-    rig.broadcast.idle()
-    assert rig.stands.offered == ["cam2"]
+    rig.viewers.wanted = False
+    rig.sink.show(joined("cam1"))
+    rig.sink.show(joined("cam2"))
+    rig.viewers.lacking = {"cam2"}
+    rig.sink.idle()
+    rig.sink.idle()
+    assert rig.viewers.offered == ["cam2"]
 
 
 def test_the_last_picture_is_shown_anew_when_its_faces_are_to_be_blurred(rig: Rig) -> None:
-    rig.broadcast.show(joined())
-    rig.broadcast.idle()
-    assert len(rig.stands.offered) == 1
+    rig.sink.show(joined())
+    rig.sink.idle()
+    assert len(rig.viewers.offered) == 1
     for on in (True, False):
         rig.blur.set("cam1", on)
-        rig.broadcast.idle()
-        rig.broadcast.idle()
-    assert len(rig.stands.offered) == 3
+        rig.sink.idle()
+        rig.sink.idle()
+    assert len(rig.viewers.offered) == 3
 
 
-Act = Callable[[Audience], Awaitable[None]]
+Act = Callable[[ViewerPool], Awaitable[None]]
 
 
-def with_audience(act: Act) -> tuple[Counter[str], list[int]]:
+def with_pool(act: Act) -> tuple[Counter[str], list[int]]:
     """Run the act in an event loop; return the skipped pictures and the counts of viewers."""
     skipped: Counter[str] = Counter()
     counts: list[int] = []
 
     async def run() -> None:
-        await act(Audience(lambda stream: skipped.update([stream]), counts.append))
+        await act(ViewerPool(lambda stream: skipped.update([stream]), counts.append))
 
     asyncio.run(run())
     return skipped, counts
 
 
-async def taken(viewer: Viewer) -> list[bytes]:
+async def taken(viewer: ViewerConnection) -> list[bytes]:
     await asyncio.sleep(0)
-    return await viewer.next(0.01)
+    return await viewer.next_packets(0.01)
 
 
 def test_a_viewer_that_confirms_gets_every_picture() -> None:
-    async def act(audience: Audience) -> None:
-        with audience.admit() as viewer:
-            for number in range(10 * ON_THE_WAY):
-                assert audience.wants("a")
-                audience.offer("a", b"%d" % number)
+    async def act(pool: ViewerPool) -> None:
+        with pool.connect() as viewer:
+            for number in range(10 * MAX_IN_FLIGHT):
+                assert pool.has_capacity("a")
+                pool.offer("a", b"%d" % number)
                 assert await taken(viewer) == [b"%d" % number]
                 viewer.confirm("a")
-        assert not audience.wants("a")
+        assert not pool.has_capacity("a")
 
-    skipped, counts = with_audience(act)
+    skipped, counts = with_pool(act)
     assert not skipped
     assert counts == [1, 0]
 
 
 def test_a_slow_viewer_gets_the_newest_and_holds_nobody_up() -> None:
-    async def act(audience: Audience) -> None:
-        with audience.admit() as slow, audience.admit() as fast:
+    async def act(pool: ViewerPool) -> None:
+        with pool.connect() as slow, pool.connect() as fast:
             for number in range(20):
-                audience.offer("a", b"%d" % number)
+                pool.offer("a", b"%d" % number)
                 assert await taken(fast) == [b"%d" % number]
                 fast.confirm("a")
-                if number < ON_THE_WAY:
+                if number < MAX_IN_FLIGHT:
                     assert await taken(slow) == [b"%d" % number]
                 else:
                     assert await taken(slow) == []
-            assert audience.wants("a")
+            assert pool.has_capacity("a")
             slow.confirm("a")
             assert await taken(slow) == [b"19"]
 
-    skipped, _ = with_audience(act)
-    assert skipped == {"a": 20 - ON_THE_WAY - 1}
+    skipped, _ = with_pool(act)
+    assert skipped == {"a": 20 - MAX_IN_FLIGHT - 1}
 
 
 def test_a_viewer_that_never_confirms_has_nothing_encoded_for_it() -> None:
-    async def act(audience: Audience) -> None:
-        with audience.admit() as viewer:
-            for _ in range(ON_THE_WAY):
-                audience.offer("a", b"")
+    async def act(pool: ViewerPool) -> None:
+        with pool.connect() as viewer:
+            for _ in range(MAX_IN_FLIGHT):
+                pool.offer("a", b"")
                 assert await taken(viewer)
-            assert not audience.wants("a")
-            assert audience.wants("b")
+            assert not pool.has_capacity("a")
+            assert pool.has_capacity("b")
 
-    with_audience(act)
+    with_pool(act)
 
 
 def test_each_stream_has_its_own_slot() -> None:
-    async def act(audience: Audience) -> None:
-        with audience.admit() as viewer:
-            assert audience.lacks("a")
+    async def act(pool: ViewerPool) -> None:
+        with pool.connect() as viewer:
+            assert pool.lacks_picture("a")
             for stream in ("a", "b", "a"):
-                audience.offer(stream, stream.encode())
-            assert not audience.lacks("a")
+                pool.offer(stream, stream.encode())
+            assert not pool.lacks_picture("a")
             assert await taken(viewer) == [b"a", b"b"]
 
-    assert with_audience(act)[0] == {"a": 1}
+    assert with_pool(act)[0] == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_window_without_a_desktop_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(ConfigError, match="no desktop here"):
-        Window(lambda: None, StreamSwitch(False))
+        DesktopWindow(lambda: None, StreamSwitch(False))
 
 
 def test_a_desktop_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +218,7 @@ def test_a_desktop_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DISPLAY", ":4711")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(ConfigError, match="no window can be opened"):
-        Window(lambda: None, StreamSwitch(False))
+        DesktopWindow(lambda: None, StreamSwitch(False))
 
 
 @pytest.mark.parametrize(
@@ -229,11 +229,11 @@ def test_q_or_closing_the_window_quits(
     monkeypatch: pytest.MonkeyPatch, key: int, visible: float, quits: int
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("emostream.services.display.window.check_desktop", lambda: None)
+    monkeypatch.setattr("emostream.services.display.desktop_window.check_desktop", lambda: None)
     monkeypatch.setattr("cv2.imshow", lambda name, picture: None)
     monkeypatch.setattr("cv2.pollKey", lambda: key)
     monkeypatch.setattr("cv2.getWindowProperty", lambda name, what: visible)
-    window = Window(lambda: asked.append("quit"), StreamSwitch(False))
+    window = DesktopWindow(lambda: asked.append("quit"), StreamSwitch(False))
     window.idle()
     assert asked == []
     window.show(joined())

@@ -1,4 +1,4 @@
-"""What the page's server refuses, and the headers of what it answers."""
+"""The checks of Host and Origin at the page's server, and its security headers."""
 
 import ipaddress
 import socket
@@ -20,7 +20,7 @@ HEADERS = {
 }
 
 
-class Guard:
+class SecurityMiddleware:
     """Answers only requests that name this machine, and WebSockets only to its own page.
 
     Any page in a browser may open a WebSocket to 127.0.0.1, and a foreign name may be made to

@@ -8,28 +8,33 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from emostream.services.display.access import Access
-from emostream.services.display.board import Board
-from emostream.services.display.controls import Command, Controls
-from emostream.services.display.newsroom import Newsroom
-from emostream.services.display.openapi import Problem, document, page
-from emostream.services.display.watch import Watch
+from emostream.services.display.commands import Command, CommandHandler
+from emostream.services.display.display_state import DisplayState
+from emostream.services.display.status_poller import StatusPoller
+from emostream.services.display.update_builder import UpdateBuilder
+from emostream.services.display.web.access import Access
+from emostream.services.display.web.openapi import Problem, document, document_page
 
-MOST_BYTES: Final = 4096
-# How long a program that is the first to ask waits for what the stages say.
-FIRST_REPORT_S: Final = 2.0
+MAX_BYTES: Final = 4096
+# How long the first request waits for the stages' status.
+FIRST_STATUS_S: Final = 2.0
 
 
 class Api:
-    """The answers to programs."""
+    """The routes for programs."""
 
     def __init__(
-        self, board: Board, newsroom: Newsroom, controls: Controls, watch: Watch, access: Access
+        self,
+        display_state: DisplayState,
+        updates: UpdateBuilder,
+        commands: CommandHandler,
+        poller: StatusPoller,
+        access: Access,
     ) -> None:
-        self._board = board
-        self._newsroom = newsroom
-        self._controls = controls
-        self._watch = watch
+        self._display_state = display_state
+        self._updates = updates
+        self._commands = commands
+        self._poller = poller
         self._access = access
 
     @property
@@ -43,24 +48,24 @@ class Api:
         ]
 
     async def _state(self, _: Request) -> Response:
-        self._watch.ask()
-        await asyncio.to_thread(self._watch.wait, FIRST_REPORT_S)
-        return _json(self._newsroom.state())
+        self._poller.request()
+        await asyncio.to_thread(self._poller.wait, FIRST_STATUS_S)
+        return _json(self._updates.state())
 
     async def _control(self, request: Request) -> Response:
         if refusal := self._access.refusal(request.headers):
             headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else None
             return _json(Problem(refusal.error), refusal.status, headers)
         body = await _body(request)
-        if len(body) > MOST_BYTES:
-            return _json(Problem(f"no command is longer than {MOST_BYTES} bytes"), 400)
+        if len(body) > MAX_BYTES:
+            return _json(Problem(f"no command is longer than {MAX_BYTES} bytes"), 400)
         try:
             command = msgspec.json.decode(body, type=Command)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _json(Problem(f"the command is not understood: {error}"), 400)
-        if not self._board.knows(command.stream):
+        if not self._display_state.has_stream(command.stream):
             return _json(Problem(f"there is no stream {command.stream}"), 400)
-        self._controls.give(command)
+        self._commands.submit(command)
         return _json({}, 202)
 
 
@@ -69,7 +74,7 @@ async def _body(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_BYTES:
+        if len(body) > MAX_BYTES:
             break
     return body
 
@@ -79,7 +84,7 @@ async def _document(_: Request) -> Response:
 
 
 async def _page(_: Request) -> Response:
-    return HTMLResponse(page())
+    return HTMLResponse(document_page())
 
 
 def _json(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -1,4 +1,4 @@
-"""What the page tells beside the pictures: each stream's state, timelines and events."""
+"""The state that the page shows beside the pictures: of each stream, its faces and its events."""
 
 import statistics
 import threading
@@ -8,29 +8,29 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from emostream.services.display.news import (
+from emostream.services.display.face_timeline import FaceTimeline, TimelineSegment
+from emostream.services.display.schema import (
+    FaceEvent,
     FaceState,
-    Happening,
-    Look,
-    News,
-    SpanRow,
-    StreamNow,
+    LabelStyle,
+    SegmentRow,
+    StreamSnapshot,
     StreamState,
+    Update,
 )
-from emostream.services.display.timeline import Span, Timeline
 from emostream.shared.colors import colors, ink
 from emostream.shared.join import Joined
 from emostream.shared.messages import Emotion, EmotionFace, Event, Frame
 
-EVENTS = 200
+MAX_EVENTS = 200
 RATE_OVER_S = 2.0
-# Frames come, but no answer was among them for so long.
+# A stream is stale when frames came for this long without any answer.
 STALE_AFTER_S = 2.0
 
 
 class _Stream:
     def __init__(self) -> None:
-        self.timeline = Timeline()
+        self.timeline = FaceTimeline()
         self.shown: deque[tuple[float, float]] = deque(maxlen=512)
         self.frame: Frame | None = None
         self.faces: tuple[EmotionFace, ...] = ()
@@ -39,9 +39,10 @@ class _Stream:
         self.ended = False
 
 
-class Board:
+class DisplayState:
     """The state of all streams; written by the stage, read by the page's server, on any thread.
 
+    Each change raises the revision, so that a reader can ask for what changed since its last one.
     `run` names this start of the display: revisions count from 0 in each.
     Times are s on the steady `clock`, latencies come from the wall clock `wall` in ns.
     """
@@ -57,11 +58,11 @@ class Board:
         self.run = f"{wall() // 1_000_000:x}"
         self._revision = 0
         self._labels: dict[str, None] = {}
-        self._labelled = 0
+        self._labels_revision = 0
         self._streams: dict[str, _Stream] = {}
-        self._events: deque[tuple[int, Happening]] = deque(maxlen=EVENTS)
+        self._events: deque[tuple[int, FaceEvent]] = deque(maxlen=MAX_EVENTS)
 
-    def shown(self, joined: Joined) -> None:
+    def add_frame(self, joined: Joined) -> None:
         """Note a frame that is shown now."""
         header = joined.frame.header
         assert isinstance(header, Frame)
@@ -73,8 +74,8 @@ class Board:
             stream.frame, stream.faces = header, joined.faces
             stream.ended = False
 
-    def answered(self, header: Emotion) -> None:
-        """Note the results of a frame; a `degraded` answer tells nothing."""
+    def add_results(self, header: Emotion) -> None:
+        """Note the results of a frame; a `degraded` answer is ignored."""
         if header.degraded:
             return
         with self._lock:
@@ -83,11 +84,11 @@ class Board:
             stream.answered = self._clock()
             stream.timeline.add(header, self._revision)
             for face in header.faces:
-                self._learn(face.smoothed)
+                self._add_labels(face.smoothed)
 
-    def happened(self, header: Event) -> None:
+    def add_event(self, header: Event) -> None:
         """Note an event."""
-        happening = Happening(
+        event = FaceEvent(
             header.stream,
             header.t / 1e6,
             header.kind,
@@ -98,39 +99,39 @@ class Board:
         )
         with self._lock:
             self._revision += 1
-            self._events.append((self._revision, happening))
-            self._learn(label for label in (header.previous, header.label) if label)
+            self._events.append((self._revision, event))
+            self._add_labels(label for label in (header.previous, header.label) if label)
 
-    def ended(self, stream: str) -> None:
+    def mark_ended(self, stream: str) -> None:
         """Note that a source came to its end."""
         with self._lock:
             self._streams.setdefault(stream, _Stream()).ended = True
 
     def has_new_labels(self, since: int) -> bool:
         """Whether a label was first seen after revision `since`."""
-        return self._labelled > since
+        return self._labels_revision > since
 
-    def news(self, since: int) -> News:
+    def update(self, since: int) -> Update:
         """Return the streams' states and what changed after revision `since` (0: everything)."""
         now = self._clock()
         with self._lock:
             states = {name: _state(stream, now) for name, stream in self._streams.items()}
-            spans = {
-                name: [_row(span) for span in stream.timeline.since(since)]
+            segments = {
+                name: [_row(segment) for segment in stream.timeline.since(since)]
                 for name, stream in self._streams.items()
             }
-            events = [happening for revision, happening in self._events if revision > since]
-            changed = {name: rows for name, rows in spans.items() if rows}
-            labels = _looks(tuple(self._labels)) if self._labelled > since else []
-            return News(self._revision, since == 0, labels, states, changed, events)
+            events = [event for revision, event in self._events if revision > since]
+            changed = {name: rows for name, rows in segments.items() if rows}
+            labels = _label_styles(tuple(self._labels)) if self.has_new_labels(since) else []
+            return Update(self._revision, since == 0, labels, states, changed, events)
 
-    def now(self) -> dict[str, StreamNow]:
+    def snapshots(self) -> dict[str, StreamSnapshot]:
         """Return each stream's state with what its newest frame shows."""
         now = self._clock()
         with self._lock:
-            return {name: _now(stream, now) for name, stream in self._streams.items()}
+            return {name: _snapshot(stream, now) for name, stream in self._streams.items()}
 
-    def knows(self, stream: str) -> bool:
+    def has_stream(self, stream: str) -> bool:
         """Whether anything came of the stream."""
         return stream in self._streams
 
@@ -139,21 +140,21 @@ class Board:
         """The newest revision."""
         return self._revision
 
-    def happenings(self, since: int) -> list[tuple[int, Happening]]:
+    def events(self, since: int) -> list[tuple[int, FaceEvent]]:
         """Return the events after revision `since`, each with its own; only the last are kept."""
         with self._lock:
             return [(revision, event) for revision, event in self._events if revision > since]
 
-    def _learn(self, labels: Iterable[str]) -> None:
+    def _add_labels(self, labels: Iterable[str]) -> None:
         """Note the labels; the lock is held."""
         before = len(self._labels)
         self._labels.update(dict.fromkeys(labels))
         if len(self._labels) > before:
-            self._labelled = self._revision
+            self._labels_revision = self._revision
 
 
-def _looks(labels: tuple[str, ...]) -> list[Look]:
-    return [Look(label, color, ink(color)) for label, color in colors(labels).items()]
+def _label_styles(labels: tuple[str, ...]) -> list[LabelStyle]:
+    return [LabelStyle(label, color, ink(color)) for label, color in colors(labels).items()]
 
 
 def _state(stream: _Stream, now: float) -> StreamState:
@@ -170,23 +171,24 @@ def _state(stream: _Stream, now: float) -> StreamState:
     )
 
 
-def _now(stream: _Stream, now: float) -> StreamNow:
+def _snapshot(stream: _Stream, now: float) -> StreamSnapshot:
     state = msgspec.structs.asdict(_state(stream, now))
     faces = [FaceState.of(face) for face in stream.faces]
     if stream.frame is None:
-        return StreamNow(**state, faces=faces)
+        return StreamSnapshot(**state, faces=faces)
     frame = stream.frame
-    return StreamNow(
+    return StreamSnapshot(
         **state, faces=faces, width=frame.width, height=frame.height, seq=frame.seq, run=frame.run
     )
 
 
 def _rate(times: list[float]) -> float:
-    """Return how many a second come at these times."""
+    """Return the rate a second of what came at these times."""
     if len(times) < 2:
         return 0.0
     return (len(times) - 1) / max(times[-1] - times[0], 1e-3)
 
 
-def _row(span: Span) -> SpanRow:
-    return (span.track, span.start / 1e6, span.end / 1e6, span.label, round(span.confidence, 3))
+def _row(segment: TimelineSegment) -> SegmentRow:
+    start, end = segment.start / 1e6, segment.end / 1e6
+    return (segment.track, start, end, segment.label, round(segment.confidence, 3))

@@ -1,4 +1,4 @@
-"""Who may give commands; to watch is free to everyone who reaches the page."""
+"""Who may give commands; everyone who reaches the page may watch."""
 
 import hmac
 from pathlib import Path

@@ -13,12 +13,12 @@ from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import ConfigError
 from emostream.shared.join import Joined
 
-TRY_WITHIN_S = 20
-_TRY = "import cv2; cv2.namedWindow('emostream'); cv2.pollKey(); cv2.destroyAllWindows()"
+TRIAL_TIMEOUT_S = 20
+_TRIAL = "import cv2; cv2.namedWindow('emostream'); cv2.pollKey(); cv2.destroyAllWindows()"
 _ADVICE = "start it in a desktop session, or without window = true (the page shows the same)"
 
 
-class Window:
+class DesktopWindow:
     """Shows each stream in a window of its own; `quit` is called on `q` or when one is closed.
 
     Faces are blurred where `blur` is switched on. Made and used on the main thread alone. Raises
@@ -39,7 +39,7 @@ class Window:
         self._open.add(name)
 
     def idle(self) -> None:
-        """Let the windows draw, and see whether the user wants to quit."""
+        """Let the windows draw, and check whether the user wants to quit."""
         if not self._open:
             return
         pressed = cv2.pollKey() & 0xFF
@@ -62,11 +62,14 @@ def check_desktop() -> None:
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
         raise ConfigError(f"display.window: there is no desktop here (no DISPLAY); {_ADVICE}")
-    # Without a desktop that answers, OpenCV's window library ends the whole process: let it end
-    # another one.
+    # Without a desktop that answers, OpenCV's window library ends the whole process: so another
+    # one tries first.
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _TRY], capture_output=True, timeout=TRY_WITHIN_S, check=False
+            [sys.executable, "-c", _TRIAL],
+            capture_output=True,
+            timeout=TRIAL_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise ConfigError(f"display.window: the desktop does not answer; {_ADVICE}") from error

@@ -1,13 +1,12 @@
-"""What the page and programs are told of the streams; all times are ms since the epoch."""
+"""The JSON that the page and programs receive; all times are ms since the epoch."""
 
 from typing import Literal, Self
 
 import msgspec
 
-from emostream.services.display.reports import LossSum, StageState
 from emostream.shared.messages import Box, EmotionFace
 
-SpanRow = tuple[int, float, float, str, float]
+SegmentRow = tuple[int, float, float, str, float]
 
 
 class StreamState(msgspec.Struct, frozen=True):
@@ -41,7 +40,7 @@ class FaceState(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, face: EmotionFace) -> Self:
-        """Return what is told of a face, rounded to what can be seen."""
+        """Return a face's values, rounded to what can be seen."""
         x, y, width, height = (round(number, 1) for number in face.box)
         return cls(
             face.track,
@@ -53,7 +52,7 @@ class FaceState(msgspec.Struct, frozen=True):
         )
 
 
-class StreamNow(StreamState, frozen=True, kw_only=True):
+class StreamSnapshot(StreamState, frozen=True, kw_only=True):
     """A stream now, and what its newest frame shows.
 
     `fps` are the frames/s that came, `latency_ms` the median from capture to here, `age_ms` the
@@ -69,7 +68,7 @@ class StreamNow(StreamState, frozen=True, kw_only=True):
     run: str = ""
 
 
-class Happening(msgspec.Struct, frozen=True):
+class FaceEvent(msgspec.Struct, frozen=True):
     """A face came (`enter`), changed its label (`change`) or went (`leave`).
 
     `t` is in ms since the epoch, `confidence` the smoothed probability of `label`.
@@ -84,12 +83,56 @@ class Happening(msgspec.Struct, frozen=True):
     confidence: float
 
 
-class Look(msgspec.Struct, frozen=True):
-    """How a label is shown: its colour, and the ink to write on it, as `#rrggbb`."""
+class LabelStyle(msgspec.Struct, frozen=True):
+    """How a label is shown: its color, and the ink to write on it, as `#rrggbb`."""
 
     label: str
     color: str
     ink: str
+
+
+class StageState(msgspec.Struct, frozen=True):
+    """A stage now, by its metrics; `fps` are the frames/s that it gave over the last 10 s.
+
+    `away`: it does not answer. `reason` says why it is not ready or away. A process that was only
+    given by its address is `unknown` until it has answered.
+    """
+
+    stage: str
+    address: str
+    state: Literal["ready", "not ready", "away"]
+    reason: str
+    fps: float | None
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """Frames that arrived at a stage and were not worked on."""
+
+    stage: str
+    reason: str
+    count: int
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """Frames that were sent and never arrived at a stage."""
+
+    stage: str
+    count: int
+
+
+class PathCounts(msgspec.Struct, frozen=True):
+    """Where the frames of a stream went: captured = answered + dropped + lost + in flight.
+
+    Counted since the processes started; `in_flight` below 0 says that one started again since.
+    """
+
+    stream: str
+    path: str
+    captured: int
+    answered: int
+    dropped: list[Drop]
+    lost: list[Loss]
+    in_flight: int
 
 
 class StreamControls(msgspec.Struct, frozen=True):
@@ -109,7 +152,7 @@ class ControlsState(msgspec.Struct, frozen=True):
     streams: dict[str, StreamControls] = {}
 
 
-class News(msgspec.Struct, frozen=True):
+class Update(msgspec.Struct, frozen=True):
     """What changed after a revision; `complete` where that is all there is to know.
 
     `labels` are all that were seen, none where none is new. `spans` are track, start and end in ms
@@ -118,12 +161,12 @@ class News(msgspec.Struct, frozen=True):
 
     revision: int
     complete: bool
-    labels: list[Look]
+    labels: list[LabelStyle]
     streams: dict[str, StreamState]
-    spans: dict[str, list[SpanRow]]
-    events: list[Happening]
+    spans: dict[str, list[SegmentRow]]
+    events: list[FaceEvent]
     stages: list[StageState] = []
-    accounts: list[LossSum] = []
+    accounts: list[PathCounts] = []
     controls: ControlsState = ControlsState()
 
 
@@ -133,9 +176,9 @@ class State(msgspec.Struct, frozen=True):
     `stages` and `accounts` are empty while no stage was asked yet.
     """
 
-    streams: dict[str, StreamNow]
+    streams: dict[str, StreamSnapshot]
     stages: list[StageState]
-    accounts: list[LossSum]
+    accounts: list[PathCounts]
     controls: ControlsState
 
 

@@ -1,17 +1,17 @@
-"""Reading the stages' metrics once a second, and only while somebody looks."""
+"""The polling of the stages' metrics, once a second and only while somebody needs them."""
 
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, Self
 
-from emostream.services.display.reports import Report, report
+from emostream.services.display.pipeline_status import PipelineStatus, pipeline_status
 from emostream.shared.config import Config
 from emostream.shared.scraping import Scraper, missing
 
-INTERVAL: Final = 1.0
-# For so long after a program asked for the state, it counts as one that looks.
-ASKED_WITHIN: Final = 10.0
+POLL_INTERVAL_S: Final = 1.0
+# For how long polling goes on after a program requested the state.
+REQUEST_LASTS_S: Final = 10.0
 
 
 def metrics_urls(config: Config, own: str) -> dict[str, str]:
@@ -30,23 +30,23 @@ def metrics_urls(config: Config, own: str) -> dict[str, str]:
     return named
 
 
-class Watch:
-    """A thread that keeps a `report` on the processes while its context lasts.
+class StatusPoller:
+    """A thread that keeps the `status` of the processes current while its context lasts.
 
-    `named` maps the URL of each process' metrics to its stage. `is_watched` tells whether somebody
-    looks, beside programs that `ask`.
+    `named` maps the URL of each process' metrics to its stage. It polls while `has_viewers` returns
+    True, and for some time after each `request`.
     """
 
-    def __init__(self, named: Mapping[str, str], is_watched: Callable[[], bool]) -> None:
-        self.report = Report()
+    def __init__(self, named: Mapping[str, str], has_viewers: Callable[[], bool]) -> None:
+        self.status = PipelineStatus()
         self._named = named
-        self._is_watched = is_watched
+        self._has_viewers = has_viewers
         self._scraper = Scraper(list(named))
-        self._asked = float("-inf")
+        self._requested = float("-inf")
         self._wake = threading.Event()
         self._known = threading.Event()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="status", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -57,25 +57,25 @@ class Watch:
         self._wake.set()
         self._thread.join()
 
-    def ask(self) -> None:
-        """Note that a program asks for the state."""
-        self._asked = time.monotonic()
+    def request(self) -> None:
+        """Note that a program requests the state."""
+        self._requested = time.monotonic()
         if not self._known.is_set():
             self._wake.set()
 
     def wait(self, timeout: float) -> None:
-        """Wait up to so many seconds until the stages were asked."""
+        """Wait until the status is known, `timeout` seconds at most."""
         self._known.wait(timeout)
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            if self._is_watched() or time.monotonic() - self._asked < ASKED_WITHIN:
+            if self._has_viewers() or time.monotonic() - self._requested < REQUEST_LASTS_S:
                 self._scraper.scrape()
-                self.report = report(self._named, self._scraper, missing)
+                self.status = pipeline_status(self._named, self._scraper, missing)
                 self._known.set()
             else:
-                # What was true then must not be shown as what is.
+                # An old status must not be shown as the current one.
                 self._known.clear()
-                self.report = Report()
-            self._wake.wait(INTERVAL)
+                self.status = PipelineStatus()
+            self._wake.wait(POLL_INTERVAL_S)
             self._wake.clear()

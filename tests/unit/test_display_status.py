@@ -8,12 +8,18 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from emostream.services.display.board import Board
-from emostream.services.display.controls import Controls
-from emostream.services.display.newsroom import NEWS_EVERY_S, Newsroom
-from emostream.services.display.openapi import document, kind, page
-from emostream.services.display.reports import Drop, Loss, Report, StageState, report
-from emostream.services.display.watch import Watch, metrics_urls
+from emostream.services.display.commands import CommandHandler
+from emostream.services.display.display_state import DisplayState
+from emostream.services.display.pipeline_status import (
+    Drop,
+    Loss,
+    PipelineStatus,
+    StageState,
+    pipeline_status,
+)
+from emostream.services.display.status_poller import StatusPoller, metrics_urls
+from emostream.services.display.update_builder import UPDATE_INTERVAL_S, UpdateBuilder
+from emostream.services.display.web.openapi import document, document_page, type_name
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.config import load
 from emostream.shared.control import StreamSwitch
@@ -60,11 +66,11 @@ class Rig:
         self.recorder = RecorderMetrics(self.processes["recorder"].registry)
         self.scraper = Scraper(list(NAMED))
 
-    def read(self, when: float, why: Callable[[str], str] = lambda url: "") -> Report:
+    def read(self, when: float, why: Callable[[str], str] = lambda url: "") -> PipelineStatus:
         for url, stage in NAMED.items():
             text = generate_latest(self.processes[stage].registry).decode()
             self.scraper.histories[url].add(Scrape(when, parse(text)))
-        return report(NAMED, self.scraper, why)
+        return pipeline_status(NAMED, self.scraper, why)
 
 
 @pytest.fixture
@@ -106,7 +112,7 @@ def test_a_stage_that_does_not_answer_is_away_and_its_last_words_are_not_repeate
     rig.recorder.tell_recording("cam1", True)
     assert rig.read(0.0).recording == {"cam1": True}
     rig.scraper.failures = {URL.format(4): "Connection refused"}
-    after = report(NAMED, rig.scraper, lambda url: "")
+    after = pipeline_status(NAMED, rig.scraper, lambda url: "")
     assert after.stages[3] == StageState(
         "recorder", "127.0.0.1:4", "away", "Connection refused", None
     )
@@ -148,32 +154,32 @@ def test_the_addresses_are_those_of_the_configuration_and_its_own_real_one() -> 
     }
 
 
-class Desk:
-    """A newsroom at a clock that the test turns, with a watch that reads nothing by itself."""
+class UpdateRig:
+    """An update builder, with a poller that reads nothing by itself."""
 
     def __init__(self, token: bool = False) -> None:
-        self.board = Board()
-        self.controls = Controls(StreamSwitch(False))
-        self.watch = Watch({}, lambda: False)
-        self.room = Newsroom(self.board, self.controls, self.watch, token)
+        self.state = DisplayState()
+        self.commands = CommandHandler(StreamSwitch(False))
+        self.poller = StatusPoller({}, lambda: False)
+        self.builder = UpdateBuilder(self.state, self.commands, self.poller, token)
 
     def answer(self, label: str, seq: int = 0) -> None:
         face = EmotionFace(1, (1, 2, 30, 40), {label: 1.0}, {label: 1.0}, label, 1.0)
         header = Emotion(
             **common(seq=seq), model="m", faces=(face,), part=0, parts=1, degraded=False
         )
-        self.board.answered(header)
-        self.board.shown(Joined(frame(seq=seq), (header,), True))
+        self.state.add_results(header)
+        self.state.add_frame(Joined(frame(seq=seq), (header,), True))
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def updates() -> UpdateRig:
+    return UpdateRig()
 
 
-def test_the_state_tells_each_stream_s_newest_faces(desk: Desk) -> None:
-    desk.answer("fear", seq=3)
-    state = json.loads(msgspec.json.encode(desk.room.state()))
+def test_the_state_tells_each_stream_s_newest_faces(updates: UpdateRig) -> None:
+    updates.answer("fear", seq=3)
+    state = json.loads(msgspec.json.encode(updates.builder.state()))
     one = state["streams"]["cam1"]
     assert (one["seq"], one["run"], one["width"], one["height"]) == (3, "r", 64, 48)
     (face,) = one["faces"]
@@ -194,58 +200,58 @@ def test_the_state_tells_each_stream_s_newest_faces(desk: Desk) -> None:
     ],
 )
 def test_controls_tell_what_is_and_not_what_was_asked_for(
-    desk: Desk,
+    updates: UpdateRig,
     blurred: bool,
     recording: dict[str, bool],
     unblurred: frozenset[str],
     told: tuple[bool | None, bool],
 ) -> None:
-    desk.answer("fear")
-    desk.controls.blur.set("cam1", blurred)
-    desk.watch.report = Report(recording=recording, unblurred=unblurred)
-    controls = desk.room.news(0).controls
+    updates.answer("fear")
+    updates.commands.blur.set("cam1", blurred)
+    updates.poller.status = PipelineStatus(recording=recording, unblurred=unblurred)
+    controls = updates.builder.update(0).controls
     assert not controls.token
     assert (controls.streams["cam1"].recording, controls.streams["cam1"].blur) == told
-    assert desk.room.state().controls == controls
+    assert updates.builder.state().controls == controls
 
 
 def test_the_page_is_told_that_commands_need_a_token() -> None:
-    assert Desk(token=True).room.news(0).controls.token
+    assert UpdateRig(token=True).builder.update(0).controls.token
 
 
-def test_news_are_made_once_for_all_viewers_of_a_revision(desk: Desk) -> None:
-    desk.answer("fear")
-    first = desk.room.edition(0, now=10.0)
-    desk.answer("fear", seq=1)
-    assert desk.room.edition(0, now=10.2) is first
-    second = desk.room.edition(first.revision, now=10.3)
+def test_an_update_is_built_once_for_all_viewers_of_a_revision(updates: UpdateRig) -> None:
+    updates.answer("fear")
+    first = updates.builder.encoded(0, now=10.0)
+    updates.answer("fear", seq=1)
+    assert updates.builder.encoded(0, now=10.2) is first
+    second = updates.builder.encoded(first.revision, now=10.3)
     assert second.revision > first.revision
-    later = desk.room.edition(0, now=10.0 + NEWS_EVERY_S)
+    later = updates.builder.encoded(0, now=10.0 + UPDATE_INTERVAL_S)
     assert later is not first
     assert later.revision > first.revision
-    assert desk.room.due(10.2) == pytest.approx(10.5)
+    assert updates.builder.next_due(10.2) == pytest.approx(10.5)
 
 
-def test_a_new_label_is_told_though_news_were_just_made(desk: Desk) -> None:
-    desk.answer("fear")
-    made = desk.room.edition(0, now=10.0)
-    desk.answer("awe", seq=1)
-    fresh = desk.room.edition(0, now=10.1)
+def test_a_new_label_is_sent_though_an_update_was_just_built(updates: UpdateRig) -> None:
+    updates.answer("fear")
+    made = updates.builder.encoded(0, now=10.0)
+    updates.answer("awe", seq=1)
+    fresh = updates.builder.encoded(0, now=10.1)
     assert made.text != fresh.text
     assert [look["label"] for look in json.loads(fresh.text)["labels"]] == ["fear", "awe"]
 
 
-def test_events_are_read_from_where_a_client_stands(desk: Desk) -> None:
+def test_events_are_read_from_where_a_client_stands(updates: UpdateRig) -> None:
     for seq in range(3):
-        desk.board.happened(
+        updates.state.add_event(
             Event(
                 **common(seq=seq), kind="enter", track=seq, label="fear", previous="",
                 confidence=0.5, since=0,
             )
         )  # fmt: skip
-    revisions = [revision for revision, _ in desk.board.happenings(0)]
-    assert [one.track for _, one in desk.board.happenings(revisions[0])] == [1, 2]
-    assert desk.board.happenings(desk.board.revision) == []
+    revisions = [revision for revision, _ in updates.state.events(0)]
+    assert [one.track for _, one in updates.state.events(revisions[0])] == [1, 2]
+    assert updates.state.events(updates.state.revision) == []
 
 
 def references(part: Any) -> set[str]:
@@ -270,7 +276,7 @@ def test_the_description_is_whole() -> None:
 
 
 def test_the_page_names_every_request_and_every_field_and_needs_nothing_from_outside() -> None:
-    text, described = page(), document()
+    text, described = document_page(), document()
     for path in described["paths"]:
         assert path in text
     for name, schema in described["components"]["schemas"].items():
@@ -297,4 +303,4 @@ def test_the_page_names_every_request_and_every_field_and_needs_nothing_from_out
     ],
 )
 def test_schemas_are_told_in_words(schema: dict[str, Any], words: str) -> None:
-    assert kind(schema) == words
+    assert type_name(schema) == words

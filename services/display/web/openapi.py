@@ -1,4 +1,4 @@
-"""The description of what programs may ask for: as OpenAPI 3.1, and as a page that shows it."""
+"""The description of the HTTP API: as OpenAPI 3.1, and as a page that shows it."""
 
 import functools
 import importlib.metadata
@@ -10,13 +10,13 @@ from typing import Any, Final
 import markupsafe
 import msgspec
 
-from emostream.services.display.controls import Command
-from emostream.services.display.news import Happening, State
+from emostream.services.display.commands import Command
+from emostream.services.display.schema import FaceEvent, State
 from emostream.shared.html_templates import templates
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 REFERENCE: Final = "#/components/schemas/"
-TAKES: Final = {"stream": "demo", "command": "record", "arguments": {"on": True}}
+EXAMPLE_COMMAND: Final = {"stream": "demo", "command": "record", "arguments": {"on": True}}
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -52,28 +52,28 @@ def document() -> dict[str, Any]:
 
 
 @functools.cache
-def page() -> str:
+def document_page() -> str:
     """Return the page that shows the document."""
-    pages = templates(TEMPLATES, kind=kind, marked=_marked, linked=_linked)
+    pages = templates(TEMPLATES, type_name=type_name, marked=_marked, linked=_linked)
     pages.policies["json.dumps_kwargs"] = {"sort_keys": False}
     return pages.get_template("api.html").render(document())
 
 
-def kind(schema: dict[str, Any]) -> str:
-    """Return what a schema takes in words: `list of FaceState`, `text`, `number or null`."""
+def type_name(schema: dict[str, Any]) -> str:
+    """Return the type of a schema in words: `list of FaceState`, `text`, `number or null`."""
     if "$ref" in schema:
         return str(schema["$ref"]).removeprefix(REFERENCE)
     if "anyOf" in schema:
-        return " or ".join(map(kind, schema["anyOf"]))
+        return " or ".join(map(type_name, schema["anyOf"]))
     if "enum" in schema:
         return " | ".join(f'"{value}"' for value in schema["enum"])
     match schema.get("type"):
         case "array" if "prefixItems" in schema:
-            return f"[{', '.join(map(kind, schema['prefixItems']))}]"
+            return f"[{', '.join(map(type_name, schema['prefixItems']))}]"
         case "array":
-            return f"list of {kind(schema['items'])}"
+            return f"list of {type_name(schema['items'])}"
         case "object" if "additionalProperties" in schema:
-            return f"map of names to {kind(schema['additionalProperties'])}"
+            return f"map of names to {type_name(schema['additionalProperties'])}"
         case other:
             return _WORDS.get(str(other), str(other))
 
@@ -84,7 +84,7 @@ def _marked(text: str) -> markupsafe.Markup:
 
 
 def _linked(text: str) -> markupsafe.Markup:
-    """Return a kind with each schema that it names as a link to it, and escaped."""
+    """Return a type's name with each schema in it as a link, and escaped."""
     link = r'<a href="#\g<0>">\g<0></a>'
     return markupsafe.Markup(re.sub(r"\b[A-Z]\w+", link, str(markupsafe.escape(text))))
 
@@ -93,8 +93,8 @@ _WORDS: Final = {"string": "text", "boolean": "true or false"}
 
 
 def _schemas() -> dict[str, Any]:
-    """Return the schemas of all structs that are told or taken."""
-    types = (Command, State, Happening, Problem)
+    """Return the schemas of all structs that are sent or received."""
+    types = (Command, State, FaceEvent, Problem)
     _, schemas = msgspec.json.schema_components(types, ref_template=REFERENCE + "{name}")
     for schema in schemas.values():
         schema["description"] = " ".join(inspect.cleandoc(schema["description"]).split())
@@ -119,7 +119,7 @@ _STATE: Final = {
 _EVENTS: Final = {
     "summary": "Events as they come, as Server-Sent Events",
     "description": (
-        "The event's name is its `kind`, the data a Happening. A stream that is not there yet is "
+        "The event's name is its `kind`, the data a FaceEvent. A stream that is not there yet is "
         "waited for. With the id of the last event in `Last-Event-ID`, as browsers send it when "
         "they connect again, those since come first, as far as they are kept: the last 200. A "
         "comment each 15 s says that the connection lives."
@@ -141,7 +141,7 @@ _EVENTS: Final = {
     "responses": {
         "200": {
             "description": "The events, without end.",
-            "content": {"text/event-stream": {"schema": {"$ref": f"{REFERENCE}Happening"}}},
+            "content": {"text/event-stream": {"schema": {"$ref": f"{REFERENCE}FaceEvent"}}},
         }
     },
 }
@@ -158,7 +158,10 @@ _CONTROL: Final = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"$ref": f"{REFERENCE}Command"}, "example": TAKES}
+            "application/json": {
+                "schema": {"$ref": f"{REFERENCE}Command"},
+                "example": EXAMPLE_COMMAND,
+            }
         },
     },
     "responses": {

@@ -7,8 +7,8 @@ import pytest
 from starlette.datastructures import Headers
 
 from emostream.services.cli.main import main
-from emostream.services.display.access import Access, read_token
-from emostream.services.display.controls import REPEAT_EVERY_S, Command, Controls
+from emostream.services.display.commands import REPEAT_INTERVAL_S, Command, CommandHandler
+from emostream.services.display.web.access import Access, read_token
 from emostream.shared.control import COMMANDS, OnOff, StreamSwitch, parse_command
 from emostream.shared.errors import ConfigError, MessageError
 from emostream.shared.messages import Control
@@ -18,21 +18,21 @@ JSON = "application/json"
 
 
 class Rig:
-    """Controls at a clock that the test turns."""
+    """CommandHandler at a clock that the test turns."""
 
     def __init__(self, on: bool = False) -> None:
         self.now = 100.0
         self.told: list[tuple[str, bool]] = []
         self.blur = StreamSwitch(on, lambda *what: self.told.append(what))
-        self.controls = Controls(self.blur, lambda: 1_700_000_000 * 10**9, lambda: self.now)
+        self.commands = CommandHandler(self.blur, lambda: 1_700_000_000 * 10**9, lambda: self.now)
 
     def said(self) -> list[tuple[str, str, Any]]:
         """Return (stream, command, on) of what goes to the bus."""
-        headers = [message.header for message in self.controls.messages()]
+        headers = [message.header for message in self.commands.take_messages()]
         return [(one.stream, one.command, one.arguments["on"]) for one in headers]
 
     def give(self, command: Any, on: bool, stream: str = "cam1") -> None:
-        self.controls.give(Command(stream, command, OnOff(on)))
+        self.commands.submit(Command(stream, command, OnOff(on)))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def control(command: str, run: str = "other", **arguments: Any) -> Control:
 
 def test_a_command_goes_to_the_bus_once_under_its_stream(rig: Rig) -> None:
     rig.give("record", True, "door")
-    (message,) = rig.controls.messages()
+    (message,) = rig.commands.take_messages()
     assert message.topic == "control/door/"
     assert parse_command(message.header) == ("record", True)
     assert rig.said() == []
@@ -57,7 +57,7 @@ def test_a_command_goes_to_the_bus_once_under_its_stream(rig: Rig) -> None:
 def test_commands_are_counted_in_order(rig: Rig) -> None:
     for on in (True, False):
         rig.give("record", on)
-    assert [(m.header.seq, m.header.arguments["on"]) for m in rig.controls.messages()] == [
+    assert [(m.header.seq, m.header.arguments["on"]) for m in rig.commands.take_messages()] == [
         (0, True),
         (1, False),
     ]
@@ -65,28 +65,28 @@ def test_commands_are_counted_in_order(rig: Rig) -> None:
 
 def test_the_display_obeys_its_own_blur_at_once(rig: Rig) -> None:
     rig.give("blur", True)
-    rig.controls.messages()
+    rig.commands.take_messages()
     assert rig.blur.is_on("cam1")
     assert not rig.blur.is_on("cam2")
     rig.give("record", True, "cam2")
-    rig.controls.messages()
+    rig.commands.take_messages()
     assert rig.told == [("cam1", True)]
 
 
 def test_what_comes_back_from_the_bus_is_older_than_what_was_said_since(rig: Rig) -> None:
     rig.give("blur", False)
-    (message,) = rig.controls.messages()
+    (message,) = rig.commands.take_messages()
     rig.give("blur", True)
-    rig.controls.messages()
-    rig.controls.obey(message.header)
+    rig.commands.take_messages()
+    rig.commands.apply(message.header)
     assert rig.blur.is_on("cam1")
 
 
 def test_another_s_command_is_obeyed(rig: Rig) -> None:
-    rig.controls.obey(control("blur", on=True))
+    rig.commands.apply(control("blur", on=True))
     assert rig.blur.is_on("cam1")
-    rig.controls.obey(control("record", on=True))
-    rig.controls.obey(control("blur", on=False))
+    rig.commands.apply(control("record", on=True))
+    rig.commands.apply(control("blur", on=False))
     assert not rig.blur.is_on("cam1")
 
 
@@ -94,11 +94,11 @@ def test_that_a_stream_is_blurred_is_said_again_and_again_for_who_comes_later(ri
     rig.give("blur", True)
     rig.give("record", True)
     rig.said()
-    rig.now += REPEAT_EVERY_S
+    rig.now += REPEAT_INTERVAL_S
     assert rig.said() == [("cam1", "blur", True)]
     assert rig.said() == []
     rig.give("blur", False)
-    rig.now += REPEAT_EVERY_S
+    rig.now += REPEAT_INTERVAL_S
     assert rig.said() == [("cam1", "blur", False)]
 
 
@@ -115,7 +115,7 @@ def test_what_is_no_command_is_told_so_that_it_can_be_counted(
     rig: Rig, header: Control, said: str
 ) -> None:
     with pytest.raises(MessageError, match=said) as caught:
-        rig.controls.obey(header)
+        rig.commands.apply(header)
     assert caught.value.reason == "command"
     assert rig.said() == []
 

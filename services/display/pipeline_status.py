@@ -1,11 +1,11 @@
-"""What the stages say of themselves, as the page and programs are told of it."""
+"""The pipeline's status by the stages' metrics, as the page and programs receive it."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
+from emostream.services.display.schema import Drop, Loss, PathCounts, StageState
 from emostream.shared.frame_counts import GIVEN, READY, FrameCounts, frame_counts
 from emostream.shared.scraping import History, Scraper
 
@@ -13,67 +13,26 @@ RECORDING = "emostream_recorder_recording"
 BLURRED = "emostream_recorder_blurred"
 
 
-class StageState(msgspec.Struct, frozen=True):
-    """A stage now, by its metrics; `fps` are the frames/s that it gave over the last 10 s.
-
-    `away`: it does not answer. `reason` says why it is not ready or away. A process that was only
-    given by its address is `unknown` until it has answered.
-    """
-
-    stage: str
-    address: str
-    state: Literal["ready", "not ready", "away"]
-    reason: str
-    fps: float | None
-
-
-class Drop(msgspec.Struct, frozen=True):
-    """Frames that arrived at a stage and were not worked on."""
-
-    stage: str
-    reason: str
-    count: int
-
-
-class Loss(msgspec.Struct, frozen=True):
-    """Frames that were sent and never arrived at a stage."""
-
-    stage: str
-    count: int
-
-
-class LossSum(msgspec.Struct, frozen=True):
-    """Where the frames of a stream went: captured = answered + dropped + lost + in flight.
-
-    Counted since the processes started; `in_flight` below 0 says that one started again since.
-    """
-
-    stream: str
-    path: str
-    captured: int
-    answered: int
-    dropped: list[Drop]
-    lost: list[Loss]
-    in_flight: int
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What all stages said when they were last asked; nothing while nobody looks.
+class PipelineStatus(msgspec.Struct, frozen=True):
+    """The status of all stages when they were last polled; empty while nobody needs it.
 
     `recording` maps the streams that recorders know to whether their video is kept, `unblurred`
     are those whose faces are visible in it.
     """
 
     stages: list[StageState] = []
-    accounts: list[LossSum] = []
+    accounts: list[PathCounts] = []
     recording: dict[str, bool] = {}
     unblurred: frozenset[str] = frozenset()
 
 
-def report(named: Mapping[str, str], scraper: Scraper, why: Callable[[str], str]) -> Report:
-    """Return what the last scrape says.
+def pipeline_status(
+    named: Mapping[str, str], scraper: Scraper, reason_of: Callable[[str], str]
+) -> PipelineStatus:
+    """Return the status by the last scrape.
 
-    `named` maps the URL of each process to its stage; `why` tells what the one at a URL lacks.
+    `named` maps the URL of each process to its stage; `reason_of` returns why the one at a URL is
+    not ready.
     """
     stages = []
     for url, name in named.items():
@@ -81,7 +40,7 @@ def report(named: Mapping[str, str], scraper: Scraper, why: Callable[[str], str]
             reason = scraper.failures.get(url, "")
             stages.append(StageState(name, urlsplit(url).netloc, "away", reason, None))
         else:
-            stages += _answering(url, scraper.histories[url], why)
+            stages += _answering(url, scraper.histories[url], reason_of)
     scrapes = scraper.answering()
     recording: dict[str, bool] = {}
     unblurred = set()
@@ -91,11 +50,11 @@ def report(named: Mapping[str, str], scraper: Scraper, why: Callable[[str], str]
             recording[stream] = recording.get(stream, False) or on
             if on and not scrape.total(BLURRED, stream=stream):
                 unblurred.add(stream)
-    sums = [_loss_sum(counts) for counts in frame_counts(scrapes)]
-    return Report(stages, sums, recording, frozenset(unblurred))
+    accounts = [_path_counts(counts) for counts in frame_counts(scrapes)]
+    return PipelineStatus(stages, accounts, recording, frozenset(unblurred))
 
 
-def _answering(url: str, history: History, why: Callable[[str], str]) -> list[StageState]:
+def _answering(url: str, history: History, reason_of: Callable[[str], str]) -> list[StageState]:
     last = history.last
     assert last is not None
     address = urlsplit(url).netloc
@@ -107,7 +66,7 @@ def _answering(url: str, history: History, why: Callable[[str], str]) -> list[St
         states.append(
             StageState(stage, address, "ready", "", fps)
             if ready
-            else StageState(stage, address, "not ready", why(url), fps)
+            else StageState(stage, address, "not ready", reason_of(url), fps)
         )
     return states
 
@@ -119,8 +78,8 @@ def _rate(history: History, stage: str) -> float | None:
     return history.rate(GIVEN, stage=stage)
 
 
-def _loss_sum(counts: FrameCounts) -> LossSum:
-    return LossSum(
+def _path_counts(counts: FrameCounts) -> PathCounts:
+    return PathCounts(
         counts.stream,
         counts.path,
         counts.captured,
