@@ -123,18 +123,18 @@ def test_the_sessions_shares_have_names_and_count_each_moment_once(page: Page, f
     expect(page.locator("#shares-part h2")).to_contain_text("since")
     expect(page.locator("#shares")).to_have_attribute("aria-label", re.compile(r"[a-z]+ \d+%"))
     page.keyboard.press("k")
-    # The server tells spans as they grow, and all of its memory after a new connection.
+    # The server sends segments as they grow, and all of its memory after a new connection.
     told = page.evaluate(
         """async () => {
           const { Shares } = await import('/shares.js');
           const section = document.getElementById('shares-part').cloneNode(true);
-          const look = (label) => ({label, color: '#ffffff', ink: '#000000'});
-          const settings = {history_ms: 300000, look, labels: () => ['joy', 'fear']};
-          const shares = new Shares(section, settings, {follow() {}, shows: () => true});
+          const styleOf = (label) => ({label, color: '#ffffff', ink: '#000000'});
+          const settings = {history_ms: 300000, styleOf, labels: () => ['joy', 'fear']};
+          const shares = new Shares(section, settings, {onChange() {}, shows: () => true});
           shares.select('demo');
-          shares.take({demo: [[1, 0, 1000, 'joy', .9], [1, 1000, 2000, 'fear', .9]]});
-          shares.take({demo: [[1, 1000, 4000, 'fear', .9]]});
-          shares.take({demo: [[1, 1000, 5000, 'fear', .9]]});
+          shares.add({demo: [[1, 0, 1000, 'joy', .9], [1, 1000, 2000, 'fear', .9]]});
+          shares.add({demo: [[1, 1000, 4000, 'fear', .9]]});
+          shares.add({demo: [[1, 1000, 5000, 'fear', .9]]});
           shares.draw();
           return [...section.querySelectorAll('li')].map((item) => item.textContent);
         }"""

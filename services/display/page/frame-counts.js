@@ -1,4 +1,4 @@
-// The loss sum of a stream: what became of each frame that was captured.
+// The frame counts of a stream: what became of each frame that was captured.
 
 import { count, make } from "./emotions.js";
 
@@ -12,7 +12,7 @@ const NOTE = "Since the processes started. Shown on the first way means answered
   + "are asked one after the other, so what is in flight may be some frames off, and below 0 after "
   + "one was started again.";
 
-export class Account {
+export class FrameCounts {
   constructor() {
     this.element = make("details", "account");
     this.element.hidden = true;
@@ -35,13 +35,13 @@ export class Account {
   }
 
   // `rows`: those of this stream, one a path.
-  tell(rows) {
+  update(rows) {
     const main = rows.find((row) => row.path === "emotions") ?? rows[0];
     this.element.hidden = !main;
     if (!main) return;
     this.sum.textContent = sentence(main);
     if (this.element.open) this.body.replaceChildren(...rows.map(line));
-    else this.element.ontoggle = () => this.tell(rows);
+    else this.element.ontoggle = () => this.update(rows);
   }
 }
 

@@ -1,10 +1,10 @@
-// What the viewer chose, kept in this browser: it changes this page alone.
+// The viewer's preferences, kept in this browser: they change this page alone.
 //
 // `smoothing` is "pipeline" or seconds, `threshold` a share from 0 to 1, `hidden` the emotions that
 // are not shown, `theme` "auto", "dark" or "light", `announce` whether events are read out, `keys`
 // whether single keys are shortcuts.
 
-const PLACE = "emostream.view";
+const STORAGE_KEY = "emostream.view";
 const DEFAULTS = {
   smoothing: "pipeline",
   threshold: 0,
@@ -14,7 +14,7 @@ const DEFAULTS = {
   keys: true,
 };
 
-const FITS = {
+const IS_VALID = {
   smoothing: (value) => value === "pipeline" || value >= 0,
   threshold: (value) => value >= 0 && value < 1,
   hidden: Array.isArray,
@@ -23,23 +23,23 @@ const FITS = {
   keys: (value) => typeof value === "boolean",
 };
 
-export class Choices {
+export class Preferences {
   #listeners = [];
 
   constructor() {
     Object.assign(this, DEFAULTS, load());
-    this.#wear();
+    this.#applyTheme();
   }
 
   // Calls `listener` after each change.
-  follow(listener) {
+  onChange(listener) {
     this.#listeners.push(listener);
   }
 
   change(changes) {
     Object.assign(this, changes);
     save(Object.fromEntries(Object.keys(DEFAULTS).map((name) => [name, this[name]])));
-    this.#wear();
+    this.#applyTheme();
     this.#listeners.forEach((listener) => listener());
   }
 
@@ -67,7 +67,7 @@ export class Choices {
     return parts.join(", ");
   }
 
-  #wear() {
+  #applyTheme() {
     document.documentElement.dataset.theme = this.theme;
   }
 }
@@ -75,16 +75,16 @@ export class Choices {
 // A browser may refuse storage, or hold what another release wrote: then the defaults apply.
 function load() {
   try {
-    const kept = JSON.parse(localStorage.getItem(PLACE)) ?? {};
-    return Object.fromEntries(Object.entries(kept).filter(([name, value]) => FITS[name]?.(value)));
+    const kept = JSON.parse(localStorage.getItem(STORAGE_KEY)) ?? {};
+    return Object.fromEntries(Object.entries(kept).filter(([name, value]) => IS_VALID[name]?.(value)));
   } catch {
     return {};
   }
 }
 
-function save(choices) {
+function save(preferences) {
   try {
-    localStorage.setItem(PLACE, JSON.stringify(choices));
+    localStorage.setItem(STORAGE_KEY, JSON.stringify(preferences));
   } catch {
     // They hold until the page is closed.
   }

@@ -1,25 +1,25 @@
-// What this viewer reads of each face: smoothed and judged as the viewer chose.
+// The state of each face as it is shown: smoothed and compared with the viewer's preferences.
 
 // Each of a stream's faces gets
 //   shares: label to probability, as the bars show them,
 //   label, confidence: the emotion that is shown,
 //   state: "sure", "unsure" (below the viewer's threshold) or "other" (an emotion not chosen).
-export class Readings {
+export class FaceStates {
   #tracks = new Map(); // track -> { t, shares }
 
-  constructor(choices) {
-    this.choices = choices;
+  constructor(preferences) {
+    this.preferences = preferences;
   }
 
-  read(facts) {
-    const faces = facts.faces.map((face) => this.#judge({ ...face, ...this.#smooth(face, facts.t) }));
+  compute(facts) {
+    const faces = facts.faces.map((face) => this.#compare({ ...face, ...this.#smooth(face, facts.t) }));
     if (facts.results !== "none") this.#forget(facts.faces);
     return faces;
   }
 
   // "pipeline": what the classifier says, which holds a label against short doubts (hysteresis).
   #smooth(face, t) {
-    const { smoothing } = this.choices;
+    const { smoothing } = this.preferences;
     if (smoothing === "pipeline") return { shares: face.smoothed };
     const shares = smoothing > 0 ? this.#average(face, t, smoothing) : face.probabilities;
     const [label, confidence] = Object.entries(shares).reduce((a, b) => (b[1] > a[1] ? b : a));
@@ -43,11 +43,11 @@ export class Readings {
     return shares;
   }
 
-  #judge(face) {
-    const { choices } = this;
+  #compare(face) {
+    const { preferences } = this;
     let state = "sure";
-    if (!choices.shows(face.label)) state = "other";
-    else if (face.confidence < choices.threshold) state = "unsure";
+    if (!preferences.shows(face.label)) state = "other";
+    else if (face.confidence < preferences.threshold) state = "unsure";
     return { ...face, state };
   }
 
@@ -57,5 +57,5 @@ export class Readings {
   }
 }
 
-// What is written at a face in place of its emotion.
-export const wordOf = (face) => (face.state === "sure" ? face.label : face.state);
+// What is written at a face: its emotion, or that it is unsure or hidden.
+export const labelText = (face) => (face.state === "sure" ? face.label : face.state);

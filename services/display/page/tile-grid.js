@@ -8,23 +8,23 @@ const GAP_PX = 10;
 const RATIO = 16 / 9;
 const HASH = "#stream=";
 
-export class Wall {
+export class TileGrid {
   paused = false;
   tiles = new Map();
-  #stream; // undefined before the first look
+  #stream; // undefined until the first layout
 
   // `handlers`: drawn(stream) and showing(tile) as of a tile, changed() when another stream (or
   // all) has the window, or when it stands still or goes on.
-  constructor(section, places, settings, choices, handlers) {
+  constructor(section, nav, settings, preferences, handlers) {
     this.section = section;
-    this.places = places;
+    this.nav = nav;
     this.main = section.closest("main");
     this.settings = settings;
-    this.choices = choices;
+    this.preferences = preferences;
     this.handlers = handlers;
-    new ResizeObserver(() => this.#arrange()).observe(section);
-    addEventListener("hashchange", () => this.#follow());
-    choices.follow(() => this.tiles.forEach((tile) => tile.judge()));
+    new ResizeObserver(() => this.#fitColumns()).observe(section);
+    addEventListener("hashchange", () => this.#layOut());
+    preferences.onChange(() => this.tiles.forEach((tile) => tile.refresh()));
   }
 
   // The stream that has the window, null while all share it. It stands in the address, so that it
@@ -40,7 +40,7 @@ export class Wall {
   }
 
   // Whether somebody sees the stream's pictures change.
-  watches(stream) {
+  isWatched(stream) {
     return !this.paused && (this.stream ?? stream) === stream;
   }
 
@@ -49,10 +49,10 @@ export class Wall {
       document.getElementById("waiting")?.remove();
       const { drawn, showing } = this.handlers;
       const opened = (name) => this.open(this.stream === name ? null : name);
-      const tile = new Tile(stream, this.settings, this.choices, { opened, drawn, showing });
+      const tile = new Tile(stream, this.settings, this.preferences, { opened, drawn, showing });
       this.tiles.set(stream, tile);
       this.section.append(tile.element);
-      this.#follow();
+      this.#layOut();
     }
     return this.tiles.get(stream);
   }
@@ -79,13 +79,13 @@ export class Wall {
     this.handlers.changed();
   }
 
-  #follow() {
+  #layOut() {
     const { stream } = this;
     const others = this.tiles.size > 1;
     this.main.dataset.view = stream === null ? "all" : "one";
     for (const [name, tile] of this.tiles) tile.place({ open: name === stream, others });
-    this.#linkPlaces(stream);
-    this.#arrange();
+    this.#listLinks(stream);
+    this.#fitColumns();
     this.#freeze();
     this.handlers.changed();
     // Who opened a stream by keyboard goes on from there, and back to where they came from.
@@ -95,13 +95,13 @@ export class Wall {
   }
 
   #freeze() {
-    for (const [name, tile] of this.tiles) tile.freeze(!this.watches(name));
+    for (const [name, tile] of this.tiles) tile.freeze(!this.isWatched(name));
   }
 
-  #linkPlaces(stream) {
-    this.places.hidden = this.tiles.size < 2;
+  #listLinks(stream) {
+    this.nav.hidden = this.tiles.size < 2;
     const names = [null, ...this.tiles.keys()];
-    this.places.replaceChildren(...names.map((name) => {
+    this.nav.replaceChildren(...names.map((name) => {
       const link = make("a", "", name ?? "All");
       link.href = name === null ? "#" : HASH + name;
       if (name === stream) link.setAttribute("aria-current", "page");
@@ -110,7 +110,7 @@ export class Wall {
   }
 
   // As many columns as give the largest pictures.
-  #arrange() {
+  #fitColumns() {
     const { clientWidth: width, clientHeight: height } = this.section;
     const count = this.stream === null ? this.tiles.size : 1;
     if (count === 0) return;
@@ -122,8 +122,8 @@ export class Wall {
       const down = (height - (rows - 1) * GAP_PX) / rows - caption;
       return Math.min(across, down * RATIO);
     };
-    const choices = Array.from({ length: count }, (_, n) => n + 1);
-    const best = choices.reduce((a, b) => (wide(b) > wide(a) ? b : a));
+    const candidates = Array.from({ length: count }, (_, n) => n + 1);
+    const best = candidates.reduce((a, b) => (wide(b) > wide(a) ? b : a));
     this.section.style.setProperty("--columns", best);
   }
 }
