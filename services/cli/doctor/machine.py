@@ -70,7 +70,7 @@ def check_python(version: Sequence[int]) -> Finding:
     return good("Python", f"{found} ({supported} will do)")
 
 
-def look_at_processor() -> Processor:
+def probe_processor() -> Processor:
     """LabelStyle at the processor."""
     cores: float = os.cpu_count() or 1
     if sys.platform == "linux":
@@ -122,7 +122,7 @@ def newest_file() -> float:
     return max(path.stat().st_mtime for path in Path(__file__).parent.glob("*.py"))
 
 
-def look_at_disk(settings: Recorder) -> Disk:
+def probe_disk(settings: Recorder) -> Disk:
     """LabelStyle at where recordings go."""
     folder = Path(settings.folder).absolute()
     below = next(path for path in (folder, *folder.parents) if path.exists())
@@ -157,8 +157,8 @@ def check_disk(disk: Disk, settings: Recorder) -> Finding:
     return good("disk", found)
 
 
-def look_at_desktop(settings: Display) -> Desktop:
-    """Look for a desktop and a browser; a window is tried where the configuration wants one."""
+def probe_desktop(settings: Display) -> Desktop:
+    """Check for a desktop and a browser; a window is tried where the configuration wants one."""
     there = sys.platform != "linux" or bool(
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
