@@ -27,7 +27,7 @@ from emostream.models.evaluation.scenes import Style
 from emostream.models.progress import Progress
 from emostream.services.classifier.baseline import Baseline, neutral_index
 from emostream.services.classifier.smoothing import NS
-from emostream.services.cli.evaluation.scenes import DEFAULTS, Finder, find
+from emostream.services.cli.evaluation.scenes import DEFAULTS, FaceFinder, find_in_scenes
 from emostream.services.detector.backends import create
 from emostream.shared.label_synonyms import canonical_label
 
@@ -166,9 +166,9 @@ def cut_out(
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
     """Draw each face into a scene; return crops (N, 64, 64) of those found, and their labels."""
     usual = DEFAULTS["blazeface"]
-    finder = Finder(create("blazeface"), usual.tiles, usual.score)
+    finder = FaceFinder(create("blazeface"), usual.tiles, usual.score)
     bar = Progress("scenes", len(faces), sys.stderr)
-    found = find(faces, finder, Style(), seed, lambda done, _: bar.show(done, "faces"))
+    found = find_in_scenes(faces, finder, Style(), seed, lambda done, _: bar.show(done, "faces"))
     return found.aligned, true[found.indices]
 
 

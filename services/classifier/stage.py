@@ -48,11 +48,6 @@ class ClassifierStage:
         """Why the model could not answer last time, "" where it could."""
         return self._classifier.failure
 
-    @property
-    def tracks(self) -> int:
-        """How many tracks are held in memory."""
-        return sum(len(tracks) for tracks in self._parts.values())
-
     def switch_model(self, model: Model) -> list[Message]:
         """Answer with another model from now on; return what that changes at once.
 

@@ -38,9 +38,6 @@ class PartTracks:
         self._tracks: dict[int, _Track] = {}
         self._header = first
 
-    def __len__(self) -> int:
-        return len(self._tracks)
-
     @property
     def run(self) -> str:
         """The run that the tracks belong to."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emostream.services.classifier.baseline import MOST, RATE, Baseline, neutral_index
+from emostream.services.classifier.baseline import MAX_DISCOUNT, RATE, Baseline, neutral_index
 from emostream.services.classifier.smoothing import NS
 from emostream.shared.errors import ConfigError
 
@@ -73,7 +73,7 @@ def test_outbursts_count_for_their_length_alone():
 def test_no_discount_exceeds_the_most():
     baseline = Baseline(NEUTRAL, 4)
     hold(baseline, (0.2, 0.0, 0.8, 0.0), 600)
-    assert 0 <= baseline.discounts.min() <= baseline.discounts.max() <= MOST
+    assert 0 <= baseline.discounts.min() <= baseline.discounts.max() <= MAX_DISCOUNT
     assert baseline.discounts[NEUTRAL] == 0
 
 

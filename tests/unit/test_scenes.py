@@ -8,7 +8,7 @@ import pytest
 from emostream.models.alignment import sample
 from emostream.models.evaluation.conditions import CONDITIONS
 from emostream.models.evaluation.scenes import Scene, Style, scenes
-from emostream.services.cli.evaluation.scenes import Finder, find
+from emostream.services.cli.evaluation.scenes import FaceFinder, find_in_scenes
 from emostream.services.detector.detection import Detection
 
 FACES = np.stack([np.full((48, 48), 10 * number, np.uint8) for number in range(7)])
@@ -92,9 +92,9 @@ class Knowing:
 
 def test_found_faces_are_counted_and_cut_out() -> None:
     style = Style(turn=15)
-    finder = Finder(Knowing(list(scenes(FACES, 5, style))), tiles=0, score=0.5)
+    finder = FaceFinder(Knowing(list(scenes(FACES, 5, style))), tiles=0, score=0.5)
     told: list[tuple[int, int]] = []
-    found = find(FACES, finder, style, 5, lambda done, total: told.append((done, total)))
+    found = find_in_scenes(FACES, finder, style, 5, lambda done, total: told.append((done, total)))
     assert found.drawn == 7
     assert sorted(found.indices.tolist()) == [0, 2, 4, 6]
     assert found.invented == found.scenes  # the unlikely box is none

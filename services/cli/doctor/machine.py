@@ -22,7 +22,7 @@ NEWEST: Final = (3, 13)
 STAGE_MB: Final = {"capture": 162, "detector": 108, "recorder": 123, "display": 89}
 CLASSIFIER_MB: Final = {"litert": 138, "onnxruntime": 138, "keras": 700}
 # Less than that, and a database cannot even be begun.
-LEAST_GB: Final = 0.1
+MIN_GB: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def check_disk(disk: Disk, settings: Recorder) -> Finding:
     if not disk.writable:
         advice = f"allow this user to write there, or {elsewhere}"
         return problem("disk", f"{disk.below} cannot be written to", advice)
-    if free < LEAST_GB:
+    if free < MIN_GB:
         return problem(
             "disk", f"{disk.below} is full ({free:.2f} GB free)", f"free some, or {elsewhere}"
         )

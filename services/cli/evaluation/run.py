@@ -19,7 +19,7 @@ from emostream.models.evaluation.report import Facts, Report
 from emostream.models.evaluation.robustness import robustness
 from emostream.models.evaluation.scenes import Style
 from emostream.models.progress import Progress
-from emostream.services.cli.evaluation.scenes import DEFAULTS, Finder, find
+from emostream.services.cli.evaluation.scenes import DEFAULTS, FaceFinder, find_in_scenes
 from emostream.services.cli.model_files.view import parameters
 from emostream.services.detector.backends import create
 
@@ -84,7 +84,7 @@ def _parameters(classifier: Classifier) -> int | None:
     return parameters(weights.files(path.stem, path.parent).get("keras"))
 
 
-def _finder(options: argparse.Namespace) -> Finder:
+def _finder(options: argparse.Namespace) -> FaceFinder:
     default = DEFAULTS[options.backend]
     score = default.score if options.score is None else options.score
     tiles = default.tiles if options.tiles is None else options.tiles
@@ -95,11 +95,11 @@ def _finder(options: argparse.Namespace) -> Finder:
         long_side=options.long_side,
         square=True,
     )
-    return Finder(detector, tiles, score)
+    return FaceFinder(detector, tiles, score)
 
 
 def _scenes(
-    options: argparse.Namespace, finder: Finder, classifier: Classifier, dataset: Dataset
+    options: argparse.Namespace, finder: FaceFinder, classifier: Classifier, dataset: Dataset
 ) -> Iterator[Gap]:
     """Draw the labelled faces into scenes, and, for robustness, some of them into worse ones."""
     labelled = dataset.chosen(np.flatnonzero(dataset.truths[dataset.protocol] >= 0))
@@ -108,7 +108,7 @@ def _scenes(
     if options.robustness:
         styles += [(one.name, one.scene, WORSENED) for one in CONDITIONS]
     for name, style, most in styles:
-        found = find(faces[:most], finder, style, options.seed, _bar(f"scenes, {name}"))
+        found = find_in_scenes(faces[:most], finder, style, options.seed, _bar(f"scenes, {name}"))
         yield measure(name, classifier, labelled, found)
 
 
@@ -116,9 +116,9 @@ def _bar(title: str) -> Tell:
     """Return a progress bar on stderr that learns from its first call how long it is."""
     bars: list[Progress] = []
 
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         if not bars:
             bars.append(Progress(title, total, sys.stderr))
         bars[0].show(done, "faces")
 
-    return tell
+    return report

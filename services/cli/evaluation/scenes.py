@@ -21,8 +21,8 @@ DEFAULTS = {
 }
 
 
-class Finder:
-    """A detector as it looks at files: the whole frame and all tiles, each picture by itself."""
+class FaceFinder:
+    """A detector as it searches files: the whole frame and all tiles, each picture by itself."""
 
     def __init__(self, detector: FaceDetector, tiles: int, score: float) -> None:
         """Take a detector that reports faces from `score` on or below."""
@@ -35,12 +35,12 @@ class Finder:
         return search_whole(self._detector, picture, self._tiling, self._score)
 
 
-def find(
+def find_in_scenes(
     faces: Image,
-    finder: Finder,
+    finder: FaceFinder,
     style: Style,
     seed: int,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Found:
     """Draw each of the faces uint8 (N, H, H) once, look for them, and cut them out."""
     indices: list[int] = []
@@ -59,7 +59,7 @@ def find(
         invented += len(detections) - len(hits)
         drawn += len(scene.faces)
         count += 1
-        tell(drawn, len(faces))
+        progress(drawn, len(faces))
     return Found(
         scenes=count,
         drawn=drawn,

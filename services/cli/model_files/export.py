@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     engines.require(options.engine)
     source = weights.find(options.name, "keras")
     done = export(
-        source, options.engine, faces(options.data), options.precision, options.out, tell=_tell
+        source, options.engine, faces(options.data), options.precision, options.out, tell=_log
     )
     print(
         f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, largest difference of a probability"
@@ -33,9 +33,9 @@ def faces(folder: Path) -> Bytes:
     try:
         return data.read("PublicTest", folder).images[:FACES]
     except SourceError:
-        _tell(f"no faces in {folder} (--data says where they are): comparing on drawn ones")
+        _log(f"no faces in {folder} (--data says where they are): comparing on drawn ones")
         return sketches(FACES)
 
 
-def _tell(line: str) -> None:
+def _log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
