@@ -26,7 +26,7 @@ from emostream.models.evaluation.scores import accuracy_loss_interval
 from emostream.models.ferplus import FOLDER, load_faces, protocol_b
 from emostream.services.detector.backends import DEFAULTS, create
 from emostream.services.detector.detection import Detection, FaceDetector, as_boxes
-from emostream.services.detector.tiling import Window, around, search, tiles
+from emostream.services.detector.tiling import Region, region_around, search, tiles
 from emostream.shared.pixels import Image
 from emostream.shared.progress import ProgressBar
 
@@ -37,7 +37,7 @@ SAME_SIZE = 1.5  # boxes that differ more show different parts of a face
 def detect_everywhere(detector: FaceDetector, picture: Image, count: int) -> list[Detected]:
     """Return all detections in the frame and in each of its tiles."""
     height, width = picture.shape[:2]
-    windows: list[Window] = [(0, 0, width, height), *tiles(width, height, count)]
+    windows: list[Region] = [(0, 0, width, height), *tiles(width, height, count)]
     return [
         (one, float(max(window[2:])))
         for window in windows
@@ -64,7 +64,7 @@ def weighted_mean(seen: Sequence[Detected], best: Detection) -> Detection:
 def second_pass(detector: FaceDetector, picture: Image, best: Detection) -> Detection:
     """Detect again, in a region of four times the face's side."""
     height, width = picture.shape[:2]
-    found = search(detector, picture, [around(best.box, width, height)])
+    found = search(detector, picture, [region_around(best.box, width, height)])
     x, y, w, h = best.box
     for one in found:
         a, b, c, d = one.box

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from emostream.models import LABELS, Classifier, ferplus, load
 from emostream.models.evaluation.scenes import SceneStyle
-from emostream.services.classifier.baseline import Baseline, neutral_of
+from emostream.services.classifier.baseline import Baseline, neutral_index
 from emostream.services.classifier.smoothing import NS
 from emostream.services.cli.evaluation.scenes import DEFAULTS, SceneSearch, detect_in_scenes
 from emostream.services.detector.backends import create
-from emostream.shared.label_synonyms import meaning
+from emostream.shared.label_synonyms import canonical_label
 from emostream.shared.progress import ProgressBar
 
 Floats = NDArray[np.float64]
@@ -68,7 +68,7 @@ class Views:
 
 def emotion_probabilities(model: Classifier, images: NDArray[np.uint8]) -> Floats:
     """Return the probabilities (N, 8) of FER+'s labels, by whatever names; 0 where it has none."""
-    names = [meaning(label) for label in model.labels]
+    names = [canonical_label(label) for label in model.labels]
     predicted = model.predict(images)
     lacking = np.zeros(len(predicted))
     columns = [predicted[:, names.index(name)] if name in names else lacking for name in LABELS]
@@ -206,7 +206,7 @@ def main() -> None:
     if options.scenes:
         images, true = crop_from_scenes(images, true, options.seed)
     model = load(options.model, intra_op=1)
-    neutral_of(model.labels, model.name)
+    neutral_index(model.labels, model.name)
     random = np.random.default_rng(options.seed)
     predicted = emotion_probabilities(model, images).argmax(axis=1)
     views = Views(model, images, random)

@@ -1,4 +1,4 @@
-"""Faces made unrecognisable, also while it is not known where they are."""
+"""Faces made unrecognizable, also while it is not known where they are."""
 
 import math
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 from emostream.shared.messages import Box
 from emostream.shared.pixels import Image, image
@@ -54,14 +54,14 @@ def _coarse(region: Image, cell: float) -> Image:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _LastSeen:
     """Where the faces of a run were last seen, by track: capture time in ns, and box.
 
-    `told` is the capture time of the last frame whose results were all there.
+    `complete` is the capture time of the last frame with complete results.
     """
 
     run: str
-    told: int | None = None
+    complete: int | None = None
     boxes: dict[int, tuple[int, Box]] = field(default_factory=dict)
 
 
@@ -73,21 +73,21 @@ class FaceBlur:
     stage stands still.
     """
 
-    def __init__(self, switch: Switch) -> None:
+    def __init__(self, switch: StreamSwitch) -> None:
         self.switch = switch
-        self._streams: dict[str, _Seen] = {}
+        self._streams: dict[str, _LastSeen] = {}
 
-    def see(self, joined: Joined) -> None:
-        """Note where the faces are; to be told of each frame of a stream, in order."""
+    def observe(self, joined: Joined) -> None:
+        """Note where the faces are; call it with each frame of a stream, in order."""
         header = joined.frame.header
         seen = self._streams.get(header.stream)
         if seen is None or seen.run != header.run:
-            self.switch.meet(header.stream)
-            seen = self._streams[header.stream] = _Seen(header.run)
+            self.switch.register(header.stream)
+            seen = self._streams[header.stream] = _LastSeen(header.run)
         for face in joined.faces:
             seen.boxes[face.track] = (header.t, face.box)
         if joined.whole and not any(result.degraded for result in joined.results):
-            seen.told = header.t
+            seen.complete = header.t
             seen.boxes = {
                 track: (t, box) for track, (t, box) in seen.boxes.items() if header.t - t <= HOLD_NS
             }
@@ -102,7 +102,7 @@ class FaceBlur:
         if not self.switch.is_on(header.stream):
             return picture
         seen = self._streams.get(header.stream)
-        if seen is None or seen.told is None or not 0 <= header.t - seen.told <= HOLD_NS:
+        if seen is None or seen.complete is None or not 0 <= header.t - seen.complete <= HOLD_NS:
             return blur_all(picture)
         boxes = [
             _enlarged(box, ROOM if t == header.t else ROOM_TO_MOVE)

@@ -61,14 +61,14 @@ class Publisher:
         return Message(header, message.payload, message.shard)
 
     def close(self, linger: int | None = None) -> None:
-        """Close; what was sent goes out for `linger` ms more (None: 2 s; if patient, all of it)."""
+        """Close; what was sent goes out for `linger` ms (None: 2 s, if blocking all of it)."""
         self._socket.close(linger)
 
 
-class PatientPublisher(Publisher):
-    """A publisher that knows who listens, and waits for the slowest in place of losing a message.
+class BlockingPublisher(Publisher):
+    """A publisher that counts its subscribers, and waits for the slowest to lose no message.
 
-    For what is told to subscribers that take no part in lossless delivery.
+    For subscribers that take no part in lossless delivery.
     """
 
     def __init__(self, socket: "zmq.Socket[bytes]") -> None:
@@ -180,7 +180,7 @@ class Bus:
         socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
         return Publisher(self._bound(socket, endpoint, hwm, setting))
 
-    def patient_publisher(self, endpoint: str, hwm: int, setting: str = "") -> PatientPublisher:
+    def blocking_publisher(self, endpoint: str, hwm: int, setting: str = "") -> BlockingPublisher:
         """Return a publisher as above that waits where a queue is full.
 
         Without heartbeats: a subscriber that stands still must not be given up, and lose its queue.
@@ -190,7 +190,7 @@ class Bus:
         socket.set(zmq.XPUB_NODROP, 1)
         self._bound(socket, endpoint, hwm, setting)
         socket.set(zmq.LINGER, -1)
-        return PatientPublisher(socket)
+        return BlockingPublisher(socket)
 
     def _bound(
         self, socket: "zmq.Socket[bytes]", endpoint: str, hwm: int, setting: str

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Final
 
-from emostream.shared.label_synonyms import meaning
+from emostream.shared.label_synonyms import canonical_label
 
 Color = tuple[int, int, int]
 
@@ -34,7 +34,7 @@ WHITE: Final = (255, 255, 255)
 
 @functools.lru_cache(maxsize=64)
 def colors(labels: tuple[str, ...]) -> dict[str, str]:
-    """Return the colour `#rrggbb` of each label; those of different meaning differ.
+    """Return the colour `#rrggbb` of each label; those of different canonical_label differ.
 
     The eight usual emotions keep theirs in every set, by whatever name. Another label's colour
     follows from its name, or is the next one that is free: so it is mostly the same in other sets
@@ -67,7 +67,7 @@ def ink(background: str) -> str:
 
 
 def _color(label: str, taken: Iterable[str]) -> str:
-    name = meaning(label)
+    name = canonical_label(label)
     usual = COLORS.get(name)
     if usual is not None:
         return usual

@@ -1,4 +1,4 @@
-"""The commands on `control/`, and what they switch on and off for each stream."""
+"""The commands on `control/`, and the settings of each stream that they switch on and off."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -19,7 +19,7 @@ class OnOff(msgspec.Struct, frozen=True):
     on: bool
 
 
-def wanted(header: Control) -> tuple[str, bool]:
+def parse_command(header: Control) -> tuple[str, bool]:
     """Return the command, and whether it switches on or off.
 
     Raises MessageError, with the reason `command`, for one that is not known or lacks `on`.
@@ -33,35 +33,35 @@ def wanted(header: Control) -> tuple[str, bool]:
         raise MessageError("command", f"the arguments of {header.command}: {error}") from error
 
 
-class Switch:
-    """Something that is on or off for each stream: as configured until a command says otherwise.
+class StreamSwitch:
+    """An on/off setting of each stream: the configured default until a command changes it.
 
-    `tell` learns the state of a stream when the stream is first met, and each change. Turned by
-    one thread, read by any.
+    `on_change` is called with a stream's name and state when the stream is registered and at each
+    change. Set by one thread, read by any.
     """
 
     def __init__(
-        self, on: bool, tell: Callable[[str, bool], None] = lambda stream, on: None
+        self, default: bool, on_change: Callable[[str, bool], None] = lambda stream, on: None
     ) -> None:
-        self.default = on
-        self._tell = tell
+        self.default = default
+        self._on_change = on_change
         self._streams: dict[str, bool] = {}
 
     @property
     def streams(self) -> Mapping[str, bool]:
-        """The state of each stream that was met."""
+        """The state of each registered stream."""
         return self._streams.copy()
 
     def is_on(self, stream: str) -> bool:
         """Whether it is on for the stream."""
         return self._streams.get(stream, self.default)
 
-    def meet(self, stream: str) -> None:
-        """Note that the stream is there."""
+    def register(self, stream: str) -> None:
+        """Give a stream that is not known yet the default."""
         if stream not in self._streams:
-            self.turn(stream, self.default)
+            self.set(stream, self.default)
 
-    def turn(self, stream: str, on: bool) -> None:
-        """Turn it on or off for the stream."""
+    def set(self, stream: str, on: bool) -> None:
+        """Switch it on or off for the stream."""
         self._streams[stream] = on
-        self._tell(stream, on)
+        self._on_change(stream, on)

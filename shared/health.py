@@ -1,4 +1,4 @@
-"""Whether a process lives and is ready, judged by what flows through it."""
+"""Whether a process is live and ready, judged by what flows through it."""
 
 import threading
 import time
@@ -35,16 +35,16 @@ class Health:
         """Be ready only while input flows."""
         self._needs_input = True
 
-    def saw_input(self) -> None:
+    def mark_input(self) -> None:
         """Note that input came."""
         self._input = self._clock()
 
-    def lacks(self, name: str, reason: str) -> None:
+    def set_missing(self, name: str, reason: str) -> None:
         """Note that the condition `name` is not met, and why."""
         with self._lock:
             self._missing[name] = reason
 
-    def has(self, name: str) -> None:
+    def clear_missing(self, name: str) -> None:
         """Note that the condition `name` is met."""
         with self._lock:
             self._missing.pop(name, None)

@@ -14,10 +14,10 @@ from typing import Protocol
 from emostream.shared.messages import Frame, Message
 
 Dropped = Callable[[Message, str], None]
-# What a patient inbox keeps of a topic, and how many seconds more it is patient, in which what has
-# gathered is worked off.
-PATIENT_BACKLOG = 50
-PATIENT_AFTER = 2.0
+# What is kept of a topic while dropping is paused, and for how many seconds the pause goes on
+# afterward, in which the stage catches up.
+PAUSED_BACKLOG = 50
+PAUSE_TAIL_S = 2.0
 
 
 class Inbox(Protocol):
@@ -36,18 +36,18 @@ class Inbox(Protocol):
         """Return how many messages wait."""
 
 
-class FullInbox:
+class FifoInbox:
     """Keeps every message, in the order of arrival.
 
-    Pictures are large: of those at most `most_pictures` wait, beyond which a new one is not kept
-    and `dropped` is told of it.
+    Pictures are large: of those at most `max_pictures` wait, beyond which
+    `dropped` gets each new one.
     """
 
     def __init__(
-        self, dropped: Dropped = lambda message, reason: None, most_pictures: int | None = None
+        self, dropped: Dropped = lambda message, reason: None, max_pictures: int | None = None
     ) -> None:
         self._dropped = dropped
-        self._most_pictures = most_pictures
+        self._max_pictures = max_pictures
         self._pictures = 0
         self._waiting: deque[Message] = deque()
         self._arrival = threading.Condition()
@@ -58,7 +58,7 @@ class FullInbox:
     def put(self, message: Message) -> None:
         with self._arrival:
             if _is_picture(message):
-                if self._pictures == self._most_pictures:
+                if self._pictures == self._max_pictures:
                     self._dropped(message, "backlog")
                     return
                 self._pictures += 1
@@ -83,12 +83,12 @@ class LiveInbox:
     """Keeps the fresh messages of each topic: fresh beats complete.
 
     Up to `backlog` messages of a topic that are younger than `max_age` seconds are handed out in
-    order. When more wait, or they are older, the newest wins and `dropped` is told of the rest.
+    order. When more wait, or they are older, only the newest is kept; `dropped` gets the rest.
     Topics take turns, so that no stream starves another. Messages that are not a frame's (an end)
     are always kept.
 
     Age counts from the arrival here, so that hosts whose clocks differ do not drop everything.
-    While it has `patience` nothing is too old, and many more may wait.
+    While `pause_dropping` lasts nothing is too old, and many more may wait.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class LiveInbox:
         self._backlog = backlog
         self._max_age = max_age
         self._clock = clock
-        self._patient_until = float("-inf")
+        self._paused_until = float("-inf")
         self._topics: dict[str, deque[tuple[float, Message]]] = {}
         self._turns: deque[str] = deque()
         self._arrival = threading.Condition()
@@ -120,8 +120,8 @@ class LiveInbox:
             if topic not in self._turns:
                 self._turns.append(topic)
             frames = sum(waiter.header.is_data for _, waiter in waiting)
-            most = PATIENT_BACKLOG if self._patient else self._backlog
-            stale = self._thin(topic) if frames > most else []
+            limit = PAUSED_BACKLOG if self._is_paused else self._backlog
+            stale = self._thin(topic) if frames > limit else []
             self._arrival.notify()
         for old in stale:
             self._dropped(old, "backlog")
@@ -136,30 +136,30 @@ class LiveInbox:
             while self._turns and len(taken) < limit:
                 topic = self._turns.popleft()
                 waiting = self._topics[topic]
-                if self._clock() - waiting[0][0] > self._max_age and not self._patient:
+                if self._clock() - waiting[0][0] > self._max_age and not self._is_paused:
                     stale += self._thin(topic)
                 taken.append(waiting.popleft()[1])
                 if waiting:
                     self._turns.append(topic)
                 else:
-                    # A stream that ended must not be remembered for ever.
+                    # A stream that ended must not be remembered forever.
                     del self._topics[topic]
         for old in stale:
             self._dropped(old, "stale")
         return taken
 
     @contextlib.contextmanager
-    def patience(self) -> Iterator[None]:
-        """Drop nothing meanwhile, nor in the 2 s after, for a hold-up that is short and known."""
-        self._patient_until = float("inf")
+    def pause_dropping(self) -> Iterator[None]:
+        """Drop nothing meanwhile, nor in the 2 s after; for a delay that is short and expected."""
+        self._paused_until = float("inf")
         try:
             yield
         finally:
-            self._patient_until = self._clock() + PATIENT_AFTER
+            self._paused_until = self._clock() + PAUSE_TAIL_S
 
     @property
-    def _patient(self) -> bool:
-        return self._clock() < self._patient_until
+    def _is_paused(self) -> bool:
+        return self._clock() < self._paused_until
 
     def _thin(self, topic: str) -> list[Message]:
         """Remove all of the topic's frames but the newest, and return them."""

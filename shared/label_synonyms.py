@@ -1,4 +1,4 @@
-"""Words that other label sets have for the expressions of FER+."""
+"""Synonyms of the FER+ labels in other label sets."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ SYNONYMS: Final = {
 }
 
 
-def meaning(label: str) -> str:
-    """Return the word of FER+ for a label, or the label itself in lower case."""
+def canonical_label(label: str) -> str:
+    """Return the FER+ label that a label is a synonym of, or the label itself in lower case."""
     plain = label.strip().casefold()
     return SYNONYMS.get(plain, plain)

@@ -1,4 +1,4 @@
-"""What a process says in its log of whether it is ready."""
+"""The log lines that say whether a process is ready."""
 
 import logging
 import time
@@ -7,7 +7,7 @@ from typing import Final
 
 import psutil
 
-SAY_WAITING_AFTER: Final = 10.0
+LOG_WAITING_AFTER_S: Final = 10.0
 log = logging.getLogger("emostream")
 
 
@@ -17,17 +17,17 @@ class ReadinessLog:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._began: float | None = None
-        # Whether it was ready when that was last said; None before anything was.
-        self._said: bool | None = None
+        # The state that was last logged; None before the first line.
+        self._logged: bool | None = None
         self._was_ready = False
 
-    def tell(self, lacking: str, metrics: str) -> None:
-        """Log the state where it is another than was last said; `lacking` is "" when ready."""
-        now, ready = self._clock(), not lacking
+    def update(self, missing: str, metrics: str) -> None:
+        """Log the state if it differs from the last logged one; `missing` is "" when ready."""
+        now, ready = self._clock(), not missing
         self._began = now if self._began is None else self._began
-        # Stages start in any order: that the one before is not there yet is no news at first.
-        early = now - self._began < SAY_WAITING_AFTER
-        if ready == self._said or (early and not ready and self._said is None):
+        # Stages start in any order: at first it is normal that the one before is not there yet.
+        early = now - self._began < LOG_WAITING_AFTER_S
+        if ready == self._logged or (early and not ready and self._logged is None):
             return
         if ready and self._was_ready:
             log.info("ready again")
@@ -35,8 +35,8 @@ class ReadinessLog:
             seconds = time.time() - psutil.Process().create_time()
             log.info("ready after %.1f s, metrics on %s", seconds, metrics)
         elif self._was_ready:
-            log.warning("not ready: %s", lacking)
+            log.warning("not ready: %s", missing)
         else:
-            log.info("waiting: %s; metrics on %s", lacking, metrics)
-        self._said = ready
+            log.info("waiting: %s; metrics on %s", missing, metrics)
+        self._logged = ready
         self._was_ready = self._was_ready or ready

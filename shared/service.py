@@ -16,16 +16,16 @@ from emostream.shared.address_file import Addresses, write_addresses
 from emostream.shared.addresses import check_exposure, shifted_port
 from emostream.shared.bus import Bus, Publisher, Receiver, Subscription
 from emostream.shared.config import Config
+from emostream.shared.counted_receiver import CountedReceiver
 from emostream.shared.errors import EmostreamError, MessageError
 from emostream.shared.gaps import Gaps
 from emostream.shared.health import Health
 from emostream.shared.inbox import Inbox, LiveInbox
-from emostream.shared.inlet import Inlet
 from emostream.shared.messages import AnyHeader, Message, stamped
 from emostream.shared.metrics import MetricsServer, StageMetrics
-from emostream.shared.parent import follow_parent
+from emostream.shared.parent_process import exit_with_parent
 from emostream.shared.readiness import ReadinessLog
-from emostream.shared.replay_sequence import Sequence
+from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.terminal import Terminal
 
 TAKE_TIMEOUT = 0.2
@@ -71,7 +71,7 @@ class Service:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self.stop.set())
         signal.signal(signal.SIGHUP, self._hang_up)
-        follow_parent()
+        exit_with_parent()
         server = MetricsServer(self.name, *self._metrics_address, self.registry, self.health)
         self._stack.callback(server.close)
         self._stack.enter_context(self.bus)
@@ -117,7 +117,7 @@ class Service:
         subscriptions: abc.Sequence[Subscription],
         inbox: Inbox,
         needed: type[AnyHeader] | None = None,
-    ) -> Inlet:
+    ) -> CountedReceiver:
         """Fill the inbox from the subscriptions; what was lost on the way is counted.
 
         Lossless, nothing is: what a restarted stage did not hear comes again. The stage is ready
@@ -135,10 +135,10 @@ class Service:
             if not self.is_lossless:
                 gaps.see(message)
             if isinstance(message.header, needed or self._primary):
-                self.health.saw_input()
+                self.health.mark_input()
             inbox.put(message)
 
-        return Inlet(self.listen(subscriptions, deliver), gaps)
+        return CountedReceiver(self.listen(subscriptions, deliver), gaps)
 
     def run(
         self,
@@ -160,7 +160,7 @@ class Service:
     def run_in_sequence(
         self,
         inbox: Inbox,
-        sequence: Sequence,
+        sequence: ReplaySequence,
         publisher: Publisher,
         look_ahead: Callable[[abc.Sequence[Message]], None] = lambda waiting: None,
     ) -> None:
@@ -198,7 +198,7 @@ class Service:
         self.health.beat()
         missing = self.health.missing()
         self.metrics.ready.set(not missing)
-        self._readiness.tell("; ".join(missing.values()), self.metrics_url)
+        self._readiness.update("; ".join(missing.values()), self.metrics_url)
 
     def _hang_up(self, *_: object) -> None:
         # Looked at by the loop: the terminal may still be there at the moment of the signal.

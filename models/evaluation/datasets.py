@@ -16,7 +16,7 @@ from emostream.models.face_arrays import to_gray
 from emostream.models.labels import FER2013, LABELS
 from emostream.models.preprocessing import resize
 from emostream.shared.errors import SourceError
-from emostream.shared.label_synonyms import meaning
+from emostream.shared.label_synonyms import canonical_label
 
 Labels: TypeAlias = NDArray[np.intp]
 Images: TypeAlias = NDArray[np.uint8] | list[NDArray[np.uint8]]
@@ -84,7 +84,9 @@ def from_fer(faces: ferplus.FerFaces, labels: Sequence[str], source: str = "FER2
 
     A face whose label the model does not have counts in no protocol.
     """
-    if {meaning(label) for label in labels} == {meaning(label) for label in FER2013}:
+    if {canonical_label(label) for label in labels} == {
+        canonical_label(label) for label in FER2013
+    }:
         place = _label_indices(FER2013, labels)
         truths = {"FER2013": place[faces.fer2013.astype(np.intp)]}
         return Dataset(source, faces.images, truths, faces.votes)
@@ -185,10 +187,12 @@ def _require_labels(dataset: Dataset) -> Dataset:
 
 def _label_indices(words: Sequence[str], labels: Sequence[str]) -> Labels:
     """Return which of the model's labels each of the words is, -1 where it is none."""
-    places = {meaning(label): index for index, label in enumerate(labels)}
-    return np.array([places.get(meaning(word), -1) for word in words], np.intp)
+    places = {canonical_label(label): index for index, label in enumerate(labels)}
+    return np.array([places.get(canonical_label(word), -1) for word in words], np.intp)
 
 
 def _unknown(words: Iterable[str], labels: Sequence[str]) -> dict[str, int]:
-    known = {meaning(label) for label in labels}
-    return dict(sorted(Counter(word for word in words if meaning(word) not in known).items()))
+    known = {canonical_label(label) for label in labels}
+    return dict(
+        sorted(Counter(word for word in words if canonical_label(word) not in known).items())
+    )

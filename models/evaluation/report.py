@@ -87,7 +87,7 @@ def to_html(report: Report) -> str:
     """Return the report as a page; the packages that `require` looks for must be there."""
     # Imported here, so that the figures alone need none of it.
     from emostream.models.evaluation import charts
-    from emostream.shared.pages import templates
+    from emostream.shared.html_templates import templates
 
     evaluation = report.evaluation
     pages = templates(TEMPLATE.parent, percent=percent, range=interval, picture=picture)

@@ -69,9 +69,9 @@ def _publish(
 def _report_health(service: Service, statuses: Mapping[str, SourceStatus]) -> None:
     for name, status in statuses.items():
         if status.ready:
-            service.health.has(name)
+            service.health.clear_missing(name)
         else:
-            service.health.lacks(name, f"{name} is {status}")
+            service.health.set_missing(name, f"{name} is {status}")
     service.check_health()
 
 

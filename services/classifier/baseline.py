@@ -14,7 +14,7 @@ NEUTRAL: Final = "neutral"
 # to be twice as probable as any other label.
 AT_REST: Final = -0.7
 # No label is discounted by more, so that what is plain to see is still shown.
-MOST: Final = 1.5
+MAX_DISCOUNT: Final = 1.5
 # A label with such a lead (4.5 to 1) is an expression beyond doubt, and such a frame no rest.
 BEYOND_DOUBT: Final = 1.5
 # How fast a discount follows, a second: 22 s from nothing to the most.
@@ -23,7 +23,7 @@ LONGEST_STEP_S: Final = 1.0
 SMALLEST: Final = 1e-7
 
 
-def neutral_of(labels: Sequence[str], model: str) -> int:
+def neutral_index(labels: Sequence[str], model: str) -> int:
     """Return the index of the label neutral; ConfigError where the model has none."""
     names = [label.casefold() for label in labels]
     if NEUTRAL not in names:
@@ -75,7 +75,7 @@ class Baseline:
         return min(max((pts - self._pts) / NS, 0.0), LONGEST_STEP_S)
 
     def _follow(self, leads: NDArray[np.float64], elapsed: float) -> None:
-        wanted = np.clip(leads - AT_REST, 0.0, MOST)
+        wanted = np.clip(leads - AT_REST, 0.0, MAX_DISCOUNT)
         wanted[self._neutral] = 0.0
         step = RATE * elapsed
         self.discounts += np.clip(wanted - self.discounts, -step, step)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 
-from emostream.services.classifier.batches import Model
+from emostream.services.classifier.batching import Model
 from emostream.shared.messages import Emotion, Event
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -50,7 +50,7 @@ class ClassifierMetrics:
         for result in ("swapped", "refused"):
             self.swaps.labels(result)
 
-    def answers(self, model: Model) -> None:
+    def set_model(self, model: Model) -> None:
         """Note which model answers from now on."""
         self._model.info({"model": model.name, "sha256": model.sha256, "engine": model.engine})
         for label in model.labels:

@@ -7,17 +7,17 @@ import os
 import sys
 
 from emostream.models import Classifier, load
-from emostream.services.classifier.baseline import neutral_of
+from emostream.services.classifier.baseline import neutral_index
 from emostream.services.classifier.metrics import ClassifierMetrics
-from emostream.services.classifier.smoothing import Rules
+from emostream.services.classifier.model_reloader import ModelReloader
+from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage
-from emostream.services.classifier.swap import Swap
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
 from emostream.shared.config import Classifier as Settings
 from emostream.shared.config import Config
-from emostream.shared.inbox import FullInbox, LiveInbox
+from emostream.shared.inbox import FifoInbox, LiveInbox
 from emostream.shared.messages import Faces, Message
-from emostream.shared.replay_sequence import Sequence
+from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.service import Service
 
 SWITCH_S = 0.0005
@@ -31,7 +31,9 @@ def run(config: Config, instance: int) -> None:
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         model = open_model(settings)
         metrics = ClassifierMetrics(service.registry)
-        rules = Rules(settings.smoothing, settings.hysteresis, settings.hold, settings.leave_after)
+        rules = SmoothingRules(
+            settings.smoothing, settings.hysteresis, settings.hold, settings.leave_after
+        )
         stage = ClassifierStage(
             model, metrics, rules, settings.max_batch, baseline=settings.baseline
         )
@@ -42,16 +44,16 @@ def run(config: Config, instance: int) -> None:
             _answer_all(service, stage, faces, publisher)
         else:
             inbox = service.live_inbox()
-            swap = Swap(
+            reloader = ModelReloader(
                 model,
-                functools.partial(_open_beside, settings, inbox),
+                functools.partial(_open_while_running, settings, inbox),
                 metrics.swaps.labels("refused").inc,
                 service.reload,
                 service.stop,
             )
-            del model  # once another has taken over, nothing shall keep this one in memory
+            del model  # once another has taken over, nothing must keep this one in memory
             service.receive([faces], inbox)
-            step = functools.partial(_answer_live, service, stage, swap, metrics)
+            step = functools.partial(_answer_live, service, stage, reloader, metrics)
             service.run(inbox, step, publisher, settings.max_batch, settings.max_wait_ms / 1000)
     # Everything of ours is closed; TensorFlow's own teardown would take seconds more.
     os._exit(0)
@@ -64,26 +66,26 @@ def _answer_all(
 
     A batch is the faces of one frame, so that the same file gives the same figures.
     """
-    inbox = FullInbox()
+    inbox = FifoInbox()
     service.receive([faces], inbox)
     window = service.config.lossless.window
-    sequence = Sequence("classifier", stage, lambda message: stage([message]), window)
+    sequence = ReplaySequence("classifier", stage, lambda message: stage([message]), window)
     service.run_in_sequence(inbox, sequence, publisher)
 
 
 def _answer_live(
     service: Service,
     stage: ClassifierStage,
-    swap: Swap,
+    reloader: ModelReloader,
     metrics: ClassifierMetrics,
     messages: list[Message],
 ) -> list[Message]:
-    answers = _take_over(stage, swap.take(), metrics)
+    answers = _take_over(stage, reloader.take(), metrics)
     answers += stage(messages)
     if stage.failure:
-        service.health.lacks("model", stage.failure)
+        service.health.set_missing("model", stage.failure)
     else:
-        service.health.has("model")
+        service.health.clear_missing("model")
     return answers
 
 
@@ -94,19 +96,19 @@ def open_model(settings: Settings) -> Classifier:
     """
     model = load(settings.model, engine=settings.engine, intra_op=settings.threads)
     if settings.baseline:
-        neutral_of(model.labels, model.name)
+        neutral_index(model.labels, model.name)
     model.warm_up()
     return model
 
 
-def _open_beside(settings: Settings, inbox: LiveInbox) -> Classifier:
-    """Return the model, opened while another one answers."""
+def _open_while_running(settings: Settings, inbox: LiveInbox) -> Classifier:
+    """Return the model, opened while another one serves."""
     switch = sys.getswitchinterval()
-    # Opening is a second of Python: the answering thread shall get its turn at once, and what
-    # waits for it all the same shall be answered late, and not dropped.
+    # Opening is a second of Python: the answering thread must get its turn at once, and what
+    # waits for it all the same is answered late instead of dropped.
     sys.setswitchinterval(SWITCH_S)
     try:
-        with inbox.patience():
+        with inbox.pause_dropping():
             # The model before this one is a circle of TensorFlow's that Python finds late.
             gc.collect()
             return open_model(settings)
@@ -120,7 +122,7 @@ def _take_over(
     """Let a new model answer, if there is one; return the events of that."""
     if model is None:
         return []
-    events = stage.use(model)
+    events = stage.switch_model(model)
     metrics.swaps.labels("swapped").inc()
     log.info("model %s (%s, sha256 %.12s) answers now", model.name, model.engine, model.sha256)
     return events

@@ -10,7 +10,7 @@ NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class Rules:
+class SmoothingRules:
     """How steady a label is, in seconds of pts; `hysteresis` is a difference of probabilities.
 
     After a sure change (from probability 1 of one label to 1 of another) the shown label follows
@@ -32,7 +32,9 @@ class ShownLabel:
     `hysteresis`, without a break, for `hold` seconds.
     """
 
-    def __init__(self, rules: Rules, probabilities: NDArray[np.floating], pts: int) -> None:
+    def __init__(
+        self, rules: SmoothingRules, probabilities: NDArray[np.floating], pts: int
+    ) -> None:
         self._rules = rules
         self._pts = pts
         self._ahead: dict[int, int] = {}

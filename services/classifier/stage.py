@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from emostream.services.classifier.baseline import neutral_of
-from emostream.services.classifier.batches import Batches, Model, Probabilities
+from emostream.services.classifier.baseline import neutral_index
+from emostream.services.classifier.batching import BatchClassifier, Model, Probabilities
 from emostream.services.classifier.metrics import ClassifierMetrics
-from emostream.services.classifier.smoothing import Rules
+from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.tracks import PartTracks
 from emostream.shared.messages import (
     Emotion,
@@ -30,7 +30,7 @@ class ClassifierStage:
         self,
         model: Model,
         metrics: ClassifierMetrics,
-        rules: Rules,
+        rules: SmoothingRules,
         max_batch: int,
         *,
         baseline: bool = False,
@@ -38,31 +38,26 @@ class ClassifierStage:
         self._metrics = metrics
         self._rules = rules
         self._baseline = baseline
-        self._neutral = self._neutral_of(model)
-        self._batches = Batches(model, max_batch, metrics.batch_size)
+        self._neutral = self._neutral_index(model)
+        self._classifier = BatchClassifier(model, max_batch, metrics.batch_size)
         self._parts: dict[tuple[str, int], PartTracks] = {}
-        metrics.answers(model)
+        metrics.set_model(model)
 
     @property
     def failure(self) -> str:
         """Why the model could not answer last time, "" where it could."""
-        return self._batches.failure
+        return self._classifier.failure
 
-    @property
-    def tracks(self) -> int:
-        """How many tracks are held in memory."""
-        return sum(len(tracks) for tracks in self._parts.values())
-
-    def use(self, model: Model) -> list[Message]:
+    def switch_model(self, model: Model) -> list[Message]:
         """Answer with another model from now on; return what that changes at once.
 
         With the same labels tracks and what is shown of them go on, only their baselines begin
         anew. With others the tracks leave, and enter anew in the next frame.
         """
-        self._neutral = self._neutral_of(model)
-        same = model.labels == self._batches.model.labels
-        self._batches.model = model
-        self._metrics.answers(model)
+        self._neutral = self._neutral_index(model)
+        same = model.labels == self._classifier.model.labels
+        self._classifier.model = model
+        self._metrics.set_model(model)
         if same:
             for tracks in self._parts.values():
                 tracks.forget_baselines()
@@ -79,7 +74,9 @@ class ClassifierStage:
         passed on as they are; at an end, and at a new run, the tracks before it leave.
         """
         answers: list[Message] = []
-        for message, probabilities in zip(messages, self._batches.classify(messages), strict=True):
+        for message, probabilities in zip(
+            messages, self._classifier.classify(messages), strict=True
+        ):
             header = message.header
             assert isinstance(header, Faces)
             events, emotion = self._answer(header, probabilities)
@@ -135,17 +132,17 @@ class ClassifierStage:
         return events, self._emotion(header, faces)
 
     def _tracks_from(self, header: Faces) -> PartTracks:
-        return PartTracks(self._batches.model.labels, self._rules, header, self._neutral)
+        return PartTracks(self._classifier.model.labels, self._rules, header, self._neutral)
 
-    def _neutral_of(self, model: Model) -> int | None:
-        return neutral_of(model.labels, model.name) if self._baseline else None
+    def _neutral_index(self, model: Model) -> int | None:
+        return neutral_index(model.labels, model.name) if self._baseline else None
 
     def _emotion(
         self, header: Faces, faces: Sequence[EmotionFace] = (), *, degraded: bool = False
     ) -> Emotion:
         return Emotion(
             **common_fields(header),
-            model=self._batches.model.name,
+            model=self._classifier.model.name,
             faces=tuple(faces),
             part=header.part,
             parts=header.parts,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.services.classifier.baseline import Baseline
-from emostream.services.classifier.smoothing import NS, Rules, ShownLabel
+from emostream.services.classifier.smoothing import NS, ShownLabel, SmoothingRules
 from emostream.shared.messages import EmotionFace, Event, Face, Faces, common_fields
 
 
@@ -29,7 +29,7 @@ class PartTracks:
     """
 
     def __init__(
-        self, labels: Sequence[str], rules: Rules, first: Faces, neutral: int | None = None
+        self, labels: Sequence[str], rules: SmoothingRules, first: Faces, neutral: int | None = None
     ) -> None:
         self._labels = labels
         self._rules = rules
@@ -37,9 +37,6 @@ class PartTracks:
         self._baselines: dict[int, Baseline] = {}
         self._tracks: dict[int, _Track] = {}
         self._header = first
-
-    def __len__(self) -> int:
-        return len(self._tracks)
 
     @property
     def run(self) -> str:
@@ -55,7 +52,7 @@ class PartTracks:
         emotions: list[EmotionFace] = []
         for face, given in zip(header.faces, probabilities, strict=True):
             row = self._centred(face.track, given)
-            events += self._see(face.track, row)
+            events += self._observe(face.track, row)
             emotions.append(self._emotion(face, row))
         return events + self._leave_absent(), emotions
 
@@ -104,7 +101,7 @@ class PartTracks:
         baseline = self._baselines.setdefault(number, Baseline(self._neutral, len(given)))
         return baseline.centre(given, self._header.pts)
 
-    def _see(self, number: int, probabilities: NDArray[np.floating]) -> list[Event]:
+    def _observe(self, number: int, probabilities: NDArray[np.floating]) -> list[Event]:
         pts = self._header.pts
         track = self._tracks.get(number)
         if track is None:

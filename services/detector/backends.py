@@ -44,7 +44,7 @@ def create(
     """Return the detector, ready to run; it reports faces from `KEEP_SHARE` x `score` on.
 
     `score` is by default that of `DEFAULTS`, `threads` are those of blazeface, `weights` the file
-    of blazeface or yunet in place of the usual one, and `long_side` that of yunet's frame.
+    of blazeface or yunet instead of the usual one, and `long_side` that of yunet's frame.
     `square` is for single pictures, where time does not press: see `BlazeFace`.
     Raises WeightsError where the weights are missing or cannot be read.
     """

@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from emostream.services.detector.detection import Detection, Floats, overlaps, suppress
+from emostream.services.detector.detection import Detection, Floats, pairwise_iou, suppress
 from emostream.shared.errors import WeightsError
 from emostream.shared.pixels import Image
 
@@ -191,7 +191,7 @@ def merge_cells(points: Floats, scores: Floats) -> list[Detection]:
     """
     boxes = points[:, :2].reshape(-1, 4)
     merged = []
-    for group in suppress(overlaps(boxes, boxes), scores, SAME_FACE):
+    for group in suppress(pairwise_iou(boxes, boxes), scores, SAME_FACE):
         shares = scores[group] / scores[group].sum()
         (x, y), (width, height), *landmarks = np.tensordot(shares, points[group], 1).tolist()
         if width > 0 and height > 0:

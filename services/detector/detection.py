@@ -54,7 +54,7 @@ def areas(boxes: Floats) -> Floats:
     return np.asarray(np.maximum(boxes[:, 2], 0.0) * np.maximum(boxes[:, 3], 0.0))
 
 
-def overlaps(first: Floats, second: Floats) -> Floats:
+def pairwise_iou(first: Floats, second: Floats) -> Floats:
     """Return the intersection over union of each pair, (N, 4) and (M, 4) to (N, M) in 0..1."""
     shared = intersections(first, second)
     union = areas(first)[:, None] + areas(second)[None, :] - shared

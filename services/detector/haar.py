@@ -12,7 +12,7 @@ from emostream.shared.pixels import Image
 CASCADE = "haarcascade_frontalface_default.xml"
 DATA = Path(cv2.__file__).parent / "data"
 PYRAMID_STEP = 1.2
-LEAST_SIDE = 24
+MIN_SIDE = 24
 NEIGHBOURS = 3
 
 
@@ -43,7 +43,7 @@ class Haar:
             gray,
             scaleFactor=PYRAMID_STEP,
             minNeighbors=NEIGHBOURS,
-            minSize=(LEAST_SIDE, LEAST_SIDE),
+            minSize=(MIN_SIDE, MIN_SIDE),
             outputRejectLevels=True,
         )
         found = [

@@ -13,13 +13,13 @@ from emostream.services.detector.tiling import Tiling
 from emostream.services.detector.tracking import track_ids
 from emostream.shared.bus import LIVE_HWM, Subscription
 from emostream.shared.config import Config
-from emostream.shared.inbox import FullInbox
+from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Frame
-from emostream.shared.replay_sequence import Sequence
+from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.service import Service
 
 # Beyond that a recording is not decoded as quickly as its frames are searched.
-MOST_HELPERS = 4
+MAX_HELPERS = 4
 
 
 def run(config: Config, instance: int) -> None:
@@ -37,7 +37,7 @@ def run(config: Config, instance: int) -> None:
             weights=Path(settings.weights) if settings.weights else None,
             long_side=settings.long_side,
         )
-        helpers = min(os.cpu_count() or 1, MOST_HELPERS)
+        helpers = min(os.cpu_count() or 1, MAX_HELPERS)
         defaults = DEFAULTS[settings.backend]
         stage = DetectorStage(
             new_detector(),
@@ -51,10 +51,10 @@ def run(config: Config, instance: int) -> None:
             # Live, a frame is searched when it comes; of a recording many wait for this stage.
             helpers=[new_detector() for _ in range(helpers)] if service.is_lossless else (),
         )
-        inbox = FullInbox() if service.is_lossless else service.live_inbox()
+        inbox = FifoInbox() if service.is_lossless else service.live_inbox()
         service.receive([Subscription(config.connect.frame, ["frame/"], LIVE_HWM)], inbox)
         if service.is_lossless:
-            sequence = Sequence("detector", stage, stage, config.lossless.window)
+            sequence = ReplaySequence("detector", stage, stage, config.lossless.window)
             service.run_in_sequence(inbox, sequence, publisher, stage.look_ahead)
             return
         service.run(

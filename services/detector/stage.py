@@ -9,7 +9,7 @@ import numpy as np
 
 from emostream.models.alignment import CROP, align
 from emostream.services.detector.detection import Detection, FaceDetector
-from emostream.services.detector.looks import Looks
+from emostream.services.detector.frame_search import FrameSearch
 from emostream.services.detector.tiling import Tiling
 from emostream.services.detector.tracking import Tracker
 from emostream.shared.messages import Face, Faces, Frame, Header, Message, common_fields
@@ -43,9 +43,9 @@ class DetectorStage:
 
         `ids` gives each new track its id (see `track_ids`), `score` is what a face needs to begin
         a track, `leave_after` the seconds of absence that end one. Each of `helpers`, detectors
-        like the first, searches a frame of those that `look_ahead` is told.
+        like the first, searches one of the frames given to `look_ahead`.
         """
-        self._looks = Looks(detector, tiling, helpers)
+        self._search = FrameSearch(detector, tiling, helpers)
         self._ids = ids
         self._score = score
         self._leave_after = leave_after
@@ -63,10 +63,10 @@ class DetectorStage:
         if not header.is_data:
             return [self._message(header, shard, ()) for shard in range(self._shards)]
         stream = self._stream(header)
-        frame, found = self._looks.find(message, stream.frames)
+        frame, found = self._search.result(message, stream.frames)
         stream.frames += 1
         missing = stream.tracker.missing(found, header.pts)
-        found = self._looks.find_missing(frame, found, missing)
+        found = self._search.add_missing(frame, found, missing)
         tracked = stream.tracker.update(found, header.pts)
         return [self._answer(header, frame, shard, tracked) for shard in range(self._shards)]
 
@@ -77,11 +77,11 @@ class DetectorStage:
             header = message.header
             stream = self._streams.get(header.stream)
             if header.is_data and stream and stream.run == header.run:
-                self._looks.begin(message, stream.frames + ahead[header.stream])
+                self._search.submit(message, stream.frames + ahead[header.stream])
                 ahead[header.stream] += 1
 
     def state(self, header: Header) -> bytes:
-        """Return what is remembered of the stream: its tracks and the tiles' turn."""
+        """Return what is remembered of the stream: its tracks and the number of frames."""
         stream = self._streams.get(header.stream)
         if stream is None:
             return b""

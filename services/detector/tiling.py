@@ -1,4 +1,4 @@
-"""Where to look a second time: parts of the frame in which small faces are large enough."""
+"""Regions of a frame to search again, in which small faces are large enough to be found."""
 
 import functools
 from collections.abc import Sequence
@@ -18,17 +18,18 @@ from emostream.services.detector.detection import (
 from emostream.shared.messages import Box, Point
 from emostream.shared.pixels import Image
 
-Window: TypeAlias = tuple[int, int, int, int]
+# Left, top, width and height in pixels of the frame.
+Region: TypeAlias = tuple[int, int, int, int]
 
 OVERLAP = 0.2
 ZOOM = 4.0
-LEAST_WINDOW = 96
+MIN_REGION = 96
 SAME_FACE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Spends extra looks where they pay.
+    """Chooses the regions that are searched beside the whole frame.
 
     Beside the whole frame, each of `count` overlapping tiles is searched in one of `every` frames,
     the tiles' turns spread evenly; a stream's first frame gets them all. A face that was there a
@@ -40,7 +41,7 @@ class Tiling:
     count: int
     every: int
 
-    def tiles(self, frame: Image, index: int) -> list[Window]:
+    def tiles(self, frame: Image, index: int) -> list[Region]:
         """Return the tiles whose turn it is in frame number `index`."""
         every_tile = tiles(frame.shape[1], frame.shape[0], self.count)
         turn = index % self.every
@@ -50,13 +51,13 @@ class Tiling:
             if index == 0 or place * self.every // len(every_tile) == turn
         ]
 
-    def close_ups(self, frame: Image, missing: Sequence[Box]) -> list[Window]:
-        """Return the windows in which to look for the faces that should be at `missing`."""
-        return [around(box, frame.shape[1], frame.shape[0]) for box in missing[: self.count]]
+    def close_ups(self, frame: Image, missing: Sequence[Box]) -> list[Region]:
+        """Return the regions in which to search for the faces that should be at `missing`."""
+        return [region_around(box, frame.shape[1], frame.shape[0]) for box in missing[: self.count]]
 
 
 @functools.lru_cache(maxsize=64)
-def tiles(width: int, height: int, count: int) -> tuple[Window, ...]:
+def tiles(width: int, height: int, count: int) -> tuple[Region, ...]:
     """Cover a frame with `count` tiles that overlap by a fifth, as small and square as may be."""
     if not count:
         return ()
@@ -81,19 +82,19 @@ def _starts(length: int, side: int, count: int) -> list[int]:
     return sorted({round(start) for start in np.linspace(0, max(length - side, 0), count)})
 
 
-def around(box: Box, width: int, height: int) -> Window:
+def region_around(box: Box, width: int, height: int) -> Region:
     """Return a square of four times the box's side about its middle, kept inside the frame."""
     x, y, w, h = box
-    side = max(LEAST_WINDOW, round(ZOOM * max(w, h)))
+    side = max(MIN_REGION, round(ZOOM * max(w, h)))
     left = int(np.clip(round(x + (w - side) / 2), 0, max(width - side, 0)))
     top = int(np.clip(round(y + (h - side) / 2), 0, max(height - side, 0)))
     return left, top, min(side, width), min(side, height)
 
 
-def search(detector: FaceDetector, frame: Image, windows: Sequence[Window]) -> list[Detection]:
-    """Return the faces that `detector` finds in the windows of `frame`, in pixels of the frame."""
+def search(detector: FaceDetector, frame: Image, regions: Sequence[Region]) -> list[Detection]:
+    """Return the faces that `detector` finds in the regions of `frame`, in pixels of the frame."""
     found = []
-    for x, y, width, height in windows:
+    for x, y, width, height in regions:
         part = np.ascontiguousarray(frame[y : y + height, x : x + width])
         found += [_shifted(one, x, y) for one in detector.detect(part)]
     return found

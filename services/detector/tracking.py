@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 
 from emostream.services.detector.assignment import assign
-from emostream.services.detector.detection import Detection, Floats, areas, as_boxes, overlaps
+from emostream.services.detector.detection import Detection, Floats, areas, as_boxes, pairwise_iou
 from emostream.shared.messages import Box
 
 NANOSECONDS = 1_000_000_000
 
 # Two boxes of a size that just touch side by side have a DIoU of -0.2; a face does not move
 # further than that from where it is expected.
-LEAST_LIKENESS = -0.2
+MIN_DIOU = -0.2
 # Nor does it grow or shrink by more than this in either direction.
-MOST_GROWTH = 2.0
+MAX_GROWTH = 2.0
 # Shares of what a new position corrects: of the expected position, and of the velocity.
 POSITION_GAIN = 0.8
 VELOCITY_GAIN = 0.4
-# A face that is not seen goes on, but not for ever: its speed halves each 0.35 s or so.
+# A face that is not seen goes on, but not forever: its speed halves each 0.35 s or so.
 COASTING = 0.5
-# For how long a face that is not found is worth a second look.
+# For how long, in s, a face that is not found is searched for in a close-up.
 EXPECTED_FOR = 0.5
 
 
@@ -121,7 +121,7 @@ class Tracker:
         ]
 
     def restore(self, state: Sequence[Sequence[Any]]) -> None:
-        """Take the tracks of `state` in place of its own."""
+        """Take the tracks of `state` instead of its own."""
         self._tracks = [
             Track(id, np.array(row[:2]), np.array(row[2:4]), seen, np.array(row[4:]), is_new)
             for id, *row, seen, is_new in state
@@ -138,22 +138,22 @@ class Tracker:
         """Return which expected box (row) goes with which detection (column)."""
         boxes = np.array(expected, np.float64).reshape(-1, 4)
         found = as_boxes(detections)
-        alike = likeness(boxes, found)
+        affinity = pairwise_diou(boxes, found)
         growth = np.sqrt(areas(boxes)[:, None] / np.maximum(areas(found)[None], 1e-9))
-        allowed = alike >= LEAST_LIKENESS
-        allowed &= (growth <= MOST_GROWTH) & (growth >= 1 / MOST_GROWTH)
+        allowed = affinity >= MIN_DIOU
+        allowed &= (growth <= MAX_GROWTH) & (growth >= 1 / MAX_GROWTH)
         if all(allowed.sum(axis=axis).max(initial=0) < 2 for axis in (0, 1)):
             return list(zip(*(index.tolist() for index in allowed.nonzero()), strict=True))
         # What may not pair costs more than any number of pairs can save.
-        costs = np.where(allowed, 1 - alike, 2.0 * (1 + min(alike.shape, default=0)))
+        costs = np.where(allowed, 1 - affinity, 2.0 * (1 + min(affinity.shape, default=0)))
         return [pair for pair in assign(costs) if allowed[pair]]
 
 
-def likeness(first: Floats, second: Floats) -> Floats:
+def pairwise_diou(first: Floats, second: Floats) -> Floats:
     """Return the distance IoU of each pair of boxes, (N, 4) and (M, 4) to (N, M), in -1..1.
 
-    The overlap less the squared distance of the centres in units of the diagonal that encloses
-    both (Zheng et al. 2020): unlike the overlap it tells near from far where nothing overlaps.
+    The IoU less the squared distance of the centres in units of the diagonal that encloses
+    both (Zheng et al. 2020): unlike the IoU it is graded also where nothing overlaps.
     """
     low = np.minimum(first[:, None, :2], second[None, :, :2])
     high = np.maximum(
@@ -162,4 +162,4 @@ def likeness(first: Floats, second: Floats) -> Floats:
     diagonal = np.sum((high - low) ** 2, axis=2)
     centres = first[:, :2] + first[:, 2:] / 2, second[:, :2] + second[:, 2:] / 2
     distance = np.sum((centres[0][:, None] - centres[1][None]) ** 2, axis=2)
-    return np.asarray(overlaps(first, second) - distance / np.maximum(diagonal, 1e-9))
+    return np.asarray(pairwise_iou(first, second) - distance / np.maximum(diagonal, 1e-9))

@@ -10,9 +10,9 @@ from emostream.shared.errors import WeightsError
 from emostream.shared.pixels import Image
 
 SAME_FACE = 0.3
-MOST_FACES = 5000
+MAX_FACES = 5000
 # On a strip of 32 pixels or less OpenCV's run of the network gives numbers beyond all measure.
-LEAST_SIDE = 64
+MIN_SIDE = 64
 
 
 class YuNet:
@@ -31,7 +31,7 @@ class YuNet:
         self._long_side = long_side
         try:
             self._model = cv2.FaceDetectorYN.create(
-                str(weights), "", (long_side, long_side), score, SAME_FACE, MOST_FACES
+                str(weights), "", (long_side, long_side), score, SAME_FACE, MAX_FACES
             )
         except cv2.error as error:
             raise WeightsError(
@@ -46,7 +46,7 @@ class YuNet:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         if scale < 1:
             frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-        right, below = (max(0, LEAST_SIDE - side) for side in size)
+        right, below = (max(0, MIN_SIDE - side) for side in size)
         frame = np.asarray(cv2.copyMakeBorder(frame, 0, below, 0, right, cv2.BORDER_CONSTANT))
         self._model.setInputSize((size[0] + right, size[1] + below))
         _, rows = self._model.detect(frame)

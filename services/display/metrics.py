@@ -40,14 +40,14 @@ class DisplayMetrics:
             registry=registry,
         )
 
-    def tell_blurred(self, stream: str, on: bool) -> None:
+    def set_blurred(self, stream: str, on: bool) -> None:
         """Note whether faces are blurred in the stream's pictures."""
         self._blurred.labels(stream).set(on)
 
-    def count(self, joined: Joined) -> None:
+    def count_frame(self, joined: Joined) -> None:
         """Count a frame that is shown."""
         self._shown.labels(joined.frame.header.stream, joined.completeness).inc()
 
-    def skipped(self, stream: str) -> None:
+    def count_skipped(self, stream: str) -> None:
         """Count a picture that one viewer was not sent."""
         self._skipped.labels(stream).inc()

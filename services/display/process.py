@@ -5,29 +5,29 @@ import logging
 
 import cv2
 
-from emostream.services.display.access import Access, read_token
-from emostream.services.display.app import application
-from emostream.services.display.audience import Audience
-from emostream.services.display.board import Board
-from emostream.services.display.broadcast import Broadcast
-from emostream.services.display.controls import Controls
+from emostream.services.display.commands import CommandHandler
+from emostream.services.display.desktop_window import DesktopWindow
+from emostream.services.display.display_state import DisplayState
 from emostream.services.display.metrics import DisplayMetrics
-from emostream.services.display.server import PageServer
-from emostream.services.display.stage import DisplayStage, Outlet
-from emostream.services.display.watch import Watch, metrics_urls
-from emostream.services.display.window import Window
+from emostream.services.display.page_sink import PageSink
+from emostream.services.display.stage import DisplayStage, FrameSink
+from emostream.services.display.status_poller import StatusPoller, metrics_urls
+from emostream.services.display.viewers import ViewerPool
+from emostream.services.display.web.access import Access, read_token
+from emostream.services.display.web.app import application
+from emostream.services.display.web.server import PageServer
 from emostream.shared.addresses import check_exposure, is_loopback, shifted_port
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from emostream.shared.config import Config
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import EmostreamError
-from emostream.shared.inbox import FullInbox
+from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Frame, Message
 from emostream.shared.service import Service
 
 # Pictures that may wait while one is encoded: fresh ones are worth more.
-MOST_PICTURES = 10
-TAKE_AT_MOST = 8
+MAX_PICTURES = 10
+MAX_TAKEN = 8
 log = logging.getLogger("emostream")
 
 
@@ -43,27 +43,29 @@ def run(config: Config, instance: int) -> None:
         contextlib.ExitStack() as stack,
     ):
         publisher = service.publisher(settings.bind, RESULTS_HWM)
-        board, metrics = Board(), DisplayMetrics(service.registry)
-        audience = Audience(metrics.skipped, metrics.viewers.set)
-        controls = Controls(Switch(config.blur, metrics.tell_blurred))
-        outlets: list[Outlet] = [
-            Broadcast(audience, metrics, controls.blur, settings.jpeg_quality, settings.max_fps)
+        display_state, metrics = DisplayState(), DisplayMetrics(service.registry)
+        viewers = ViewerPool(metrics.count_skipped, metrics.viewers.set)
+        commands = CommandHandler(StreamSwitch(config.blur, metrics.set_blurred))
+        sinks: list[FrameSink] = [
+            PageSink(viewers, metrics, commands.blur, settings.jpeg_quality, settings.max_fps)
         ]
         if settings.window:
-            window = Window(service.stop.set, controls.blur)
+            window = DesktopWindow(service.stop.set, commands.blur)
             stack.callback(window.close)
-            outlets.append(window)
+            sinks.append(window)
         stage = DisplayStage(
-            outlets, board, controls, metrics, service.bad_message, config.live.join_ms / 1000
+            sinks, display_state, commands, metrics, service.bad_message, config.live.join_ms / 1000
         )
-        watch = Watch(metrics_urls(config, service.metrics_url), lambda: audience.looks)
-        stack.enter_context(watch)
-        site = application(audience, board, controls, watch, access, service.stop)
+        poller = StatusPoller(
+            metrics_urls(config, service.metrics_url), lambda: viewers.has_viewers
+        )
+        stack.enter_context(poller)
+        site = application(viewers, display_state, commands, poller, access, service.stop)
         server = PageServer("display", host, shifted_port(int(port), instance), site)
         stack.enter_context(server)
-        # Event streams end with this, where the stage ends without having been told to stop.
+        # Event streams end with this when the stage ends by itself.
         stack.callback(service.stop.set)
-        inbox = FullInbox(service.metrics.dropped, MOST_PICTURES)
+        inbox = FifoInbox(service.metrics.dropped, MAX_PICTURES)
         service.receive(
             [
                 Subscription(config.connect.emotion, ["event/", "emotion/"], RESULTS_HWM),
@@ -79,4 +81,4 @@ def run(config: Config, instance: int) -> None:
                 raise EmostreamError("display: the page's server ended")
             return stage(messages)
 
-        service.run(inbox, step, publisher, limit=TAKE_AT_MOST)
+        service.run(inbox, step, publisher, limit=MAX_TAKEN)

@@ -1,20 +1,20 @@
-"""The display's stage: joins frames with their results, shows them, and says the commands."""
+"""The display's stage: joins frames with their results, shows them, and publishes the commands."""
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from emostream.services.display.board import Board
-from emostream.services.display.controls import Controls
+from emostream.services.display.commands import CommandHandler
+from emostream.services.display.display_state import DisplayState
 from emostream.services.display.metrics import DisplayMetrics
 from emostream.shared.errors import MessageError
 from emostream.shared.join import Joined, StreamJoin
 from emostream.shared.messages import Control, Emotion, Event, Frame, Message
 
 
-class Outlet(Protocol):
-    """A place where frames are shown: the page, the desktop window."""
+class FrameSink(Protocol):
+    """What shows frames: the page, the desktop window."""
 
     def show(self, joined: Joined) -> None:
         """Show a frame with its results; MessageError for a picture that is broken."""
@@ -24,27 +24,27 @@ class Outlet(Protocol):
 
 
 class DisplayStage:
-    """Shows each frame with the results that came within `wait` s, and keeps the board.
+    """Shows each frame with the results that came within `wait` s, and keeps the display's state.
 
-    `bad` is told of a picture that cannot be decoded and of a command that is not known. Times are
-    s on the steady `clock`.
+    `on_bad` is called for a picture that cannot be decoded and for a command that is not known.
+    Times are s on the steady `clock`.
     """
 
     def __init__(
         self,
-        outlets: Sequence[Outlet],
-        board: Board,
-        controls: Controls,
+        sinks: Sequence[FrameSink],
+        display_state: DisplayState,
+        commands: CommandHandler,
         metrics: DisplayMetrics,
-        bad: Callable[[MessageError], None],
+        on_bad: Callable[[MessageError], None],
         wait: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._outlets = tuple(outlets)
-        self._board = board
-        self._controls = controls
+        self._sinks = tuple(sinks)
+        self._display_state = display_state
+        self._commands = commands
         self._metrics = metrics
-        self._bad = bad
+        self._on_bad = on_bad
         self._wait = wait
         self._clock = clock
         self._joins: dict[str, StreamJoin] = {}
@@ -52,28 +52,28 @@ class DisplayStage:
     def __call__(self, messages: Sequence[Message]) -> list[Message]:
         """Take the messages (none: only do what is due); return the commands for the bus."""
         now = self._clock()
-        commands = self._controls.messages()
+        commands = self._commands.take_messages()
         for message in messages:
-            with self._telling_of_broken():
-                self._take(message, now)
+            with self._reporting_bad():
+                self._handle(message, now)
         for join in self._joins.values():
             for joined in join.ready(now):
                 self._show(joined)
-        for outlet in self._outlets:
-            with self._telling_of_broken():
-                outlet.idle()
+        for sink in self._sinks:
+            with self._reporting_bad():
+                sink.idle()
         return commands
 
-    def _take(self, message: Message, now: float) -> None:
+    def _handle(self, message: Message, now: float) -> None:
         match message.header:
             case Control() as header:
-                self._controls.obey(header)
+                self._commands.apply(header)
             case Frame(end=True, stream=stream):
-                self._board.ended(stream)
+                self._display_state.mark_ended(stream)
             case Event() as header if header.is_data:
-                self._board.happened(header)
+                self._display_state.add_event(header)
             case Emotion() as header if header.is_data:
-                self._board.answered(header)
+                self._display_state.add_results(header)
                 self._join(message, now)
             case Frame() as header if header.is_data:
                 self._join(message, now)
@@ -83,15 +83,15 @@ class DisplayStage:
         self._joins.setdefault(stream, StreamJoin(self._wait)).add(message, now)
 
     def _show(self, joined: Joined) -> None:
-        self._board.shown(joined)
-        self._metrics.count(joined)
-        for outlet in self._outlets:
-            with self._telling_of_broken():
-                outlet.show(joined)
+        self._display_state.add_frame(joined)
+        self._metrics.count_frame(joined)
+        for sink in self._sinks:
+            with self._reporting_bad():
+                sink.show(joined)
 
     @contextlib.contextmanager
-    def _telling_of_broken(self) -> Iterator[None]:
+    def _reporting_bad(self) -> Iterator[None]:
         try:
             yield
         except MessageError as error:
-            self._bad(error)
+            self._on_bad(error)

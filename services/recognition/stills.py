@@ -48,13 +48,13 @@ def _search_framed(detector: FaceDetector, picture: Image, score: float) -> list
     room = max(size) // 2
     framed = cv2.copyMakeBorder(small, room, room, room, room, cv2.BORDER_REPLICATE)
     return [
-        _back(one, room, scale)
+        _in_picture(one, room, scale)
         for one in detector.detect(np.asarray(framed, np.uint8))
         if one.score >= score and min(one.box[2:]) >= FILLS * min(size)
     ]
 
 
-def _back(found: Detection, room: int, scale: float) -> Detection:
+def _in_picture(found: Detection, room: int, scale: float) -> Detection:
     """Express in pixels of the picture what was found in the framed one."""
     x, y, width, height = found.box
     box = ((x - room) / scale, (y - room) / scale, width / scale, height / scale)

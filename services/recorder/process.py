@@ -17,9 +17,9 @@ from emostream.services.recorder.video_recorder import VideoRecorder
 from emostream.shared.blur import FaceBlur
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from emostream.shared.config import Config, Recorder
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import RecordingError
-from emostream.shared.inbox import FullInbox
+from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Frame, Message
 from emostream.shared.service import Service
 
@@ -40,7 +40,7 @@ def run(config: Config, instance: int) -> None:
         contextlib.closing(_stage(config, service)) as stage,
     ):
         publisher = service.publisher(settings.bind, RESULTS_HWM)
-        inbox = FullInbox(service.metrics.dropped, MOST_PICTURES)
+        inbox = FifoInbox(service.metrics.dropped, MOST_PICTURES)
         service.receive(
             [
                 Subscription(config.connect.emotion, ["event/", "emotion/"], RESULTS_HWM),
@@ -67,7 +67,7 @@ def _record_all(config: Config, instance: int) -> None:
         contextlib.closing(ArchiveWriter(_folder(settings) / DATABASE)) as archive,
     ):
         publisher = service.publisher(settings.bind, RESULTS_HWM)
-        inbox = FullInbox()
+        inbox = FifoInbox()
         stage = LosslessRecorder(archive, RecorderMetrics(service.registry), service.bad_message)
         service.receive([Subscription(config.connect.emotion, stage.topics, RESULTS_HWM)], inbox)
         service.run(inbox, stage, publisher, limit=TAKE_AT_MOST)
@@ -84,8 +84,8 @@ def _stage(config: Config, service: Service) -> RecorderStage:
     file_bytes = int(min(MAX_FILE_BYTES, settings.max_gb * 1e8))
     video = VideoRecorder(
         lambda stream: StreamRecording(folder / stream, encoder, file_bytes),
-        Switch(settings.video, metrics.tell_recording),
-        FaceBlur(Switch(config.blur, metrics.tell_blurred)),
+        StreamSwitch(settings.video, metrics.tell_recording),
+        FaceBlur(StreamSwitch(config.blur, metrics.tell_blurred)),
         metrics,
         service.bad_message,
         wait=config.live.join_ms / 1000,

@@ -10,7 +10,7 @@ from emostream.services.recorder.lossless import CONSUMER
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.retention import Retention
 from emostream.services.recorder.video_recorder import VideoRecorder
-from emostream.shared.control import RECORD, wanted
+from emostream.shared.control import RECORD, parse_command
 from emostream.shared.errors import MessageError
 from emostream.shared.messages import (
     Control,
@@ -108,7 +108,7 @@ class RecorderStage:
                 self._video.add(message, now)
 
     def _obey(self, header: Control) -> None:
-        command, on = wanted(header)
+        command, on = parse_command(header)
         if command == RECORD:
             self._video.record(header.stream, on)
         else:

@@ -10,7 +10,7 @@ from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.stream_recording import StreamRecording
 from emostream.shared.annotate import annotate
 from emostream.shared.blur import FaceBlur
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import MessageError
 from emostream.shared.join import StreamJoin
 from emostream.shared.messages import Frame, Header, Message
@@ -31,7 +31,7 @@ class VideoRecorder:
     def __init__(
         self,
         make: MakeRecording,
-        recorded: Switch,
+        recorded: StreamSwitch,
         blur: FaceBlur,
         metrics: RecorderMetrics,
         bad: Callable[[MessageError], None],
@@ -61,8 +61,8 @@ class VideoRecorder:
 
     def add_stream(self, stream: str) -> None:
         """Note that the stream exists."""
-        self._recorded.meet(stream)
-        self._blur.switch.meet(stream)
+        self._recorded.register(stream)
+        self._blur.switch.register(stream)
 
     def is_recording(self, stream: str) -> bool:
         """Whether the stream's frames are written."""
@@ -70,7 +70,7 @@ class VideoRecorder:
 
     def record(self, stream: str, on: bool) -> None:
         """Start with the stream, or write the frames of it that still wait and finish its file."""
-        self._recorded.turn(stream, on)
+        self._recorded.set(stream, on)
         pending = None if on else self._pending.pop(stream, None)
         if pending is not None:
             self._write(pending, math.inf)
@@ -78,7 +78,7 @@ class VideoRecorder:
 
     def blur(self, stream: str, on: bool) -> None:
         """Blur the stream's faces from the next frame on, or show them."""
-        self._blur.switch.turn(stream, on)
+        self._blur.switch.set(stream, on)
 
     def add(self, message: Message, now: float) -> None:
         """Add a frame or an answer; one of a stream that is not recorded is ignored."""
@@ -117,7 +117,7 @@ class VideoRecorder:
         for joined in pending.join.ready(now):
             header = pending.written = joined.frame.header
             assert isinstance(header, Frame)
-            self._blur.see(joined)
+            self._blur.observe(joined)
             try:
                 pending.recording.write(header, annotate(self._blur.picture(joined), joined.faces))
             except MessageError as error:

@@ -12,17 +12,17 @@ from prometheus_client import CollectorRegistry
 
 from emostream.models.labels import LABELS
 from emostream.services.capture.demo.scene import DemoScene
-from emostream.services.display.access import Access
-from emostream.services.display.app import application
-from emostream.services.display.audience import Audience
-from emostream.services.display.board import Board
-from emostream.services.display.broadcast import Broadcast
-from emostream.services.display.controls import Controls
+from emostream.services.display.commands import CommandHandler
+from emostream.services.display.display_state import DisplayState
 from emostream.services.display.metrics import DisplayMetrics
-from emostream.services.display.server import PageServer
+from emostream.services.display.page_sink import PageSink
 from emostream.services.display.stage import DisplayStage
-from emostream.services.display.watch import Watch
-from emostream.shared.control import Switch
+from emostream.services.display.status_poller import StatusPoller
+from emostream.services.display.viewers import ViewerPool
+from emostream.services.display.web.access import Access
+from emostream.services.display.web.app import application
+from emostream.services.display.web.server import PageServer
+from emostream.shared.control import StreamSwitch
 from emostream.shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
 
 FPS = 25
@@ -55,20 +55,18 @@ class Feed:
         self.registry = CollectorRegistry()
         self._streams = streams
         metrics = DisplayMetrics(self.registry)
-        audience = Audience(metrics.skipped, metrics.viewers.set)
-        board = Board()
-        self.controls = Controls(Switch(False))
+        pool = ViewerPool(metrics.count_skipped, metrics.viewers.set)
+        state = DisplayState()
+        self.commands = CommandHandler(StreamSwitch(False))
         self._stage = DisplayStage(
-            [Broadcast(audience, metrics, self.controls.blur)], board, self.controls, metrics,
+            [PageSink(pool, metrics, self.commands.blur)], state, self.commands, metrics,
             lambda error: None, wait=0.2,
         )  # fmt: skip
         self._labels: dict[tuple[str, int], str] = {}
         self._stop = threading.Event()
-        self.watch = Watch({}, lambda: False)
+        self.poller = StatusPoller({}, lambda: False)
         self.report(recording=dict.fromkeys(streams, False))
-        site = application(
-            audience, board, self.controls, self.watch, access or Access(), self._stop
-        )
+        site = application(pool, state, self.commands, self.poller, access or Access(), self._stop)
         self.server = PageServer("display", "127.0.0.1", 0, site)
         self._thread = threading.Thread(target=self._play)
 
@@ -87,7 +85,7 @@ class Feed:
 
     def report(self, **changes: Any) -> None:
         """Have the stages say something else."""
-        self.watch.report = msgspec.structs.replace(self.watch.report, **changes)
+        self.poller.status = msgspec.structs.replace(self.poller.status, **changes)
 
     def _play(self) -> None:
         for seq in count():
@@ -105,7 +103,7 @@ class Feed:
             header = message.header
             if isinstance(header, Control) and header.command == "record" and self.obedient:
                 on = bool(header.arguments["on"])
-                self.report(recording={**self.watch.report.recording, header.stream: on})
+                self.report(recording={**self.poller.status.recording, header.stream: on})
 
     def _messages(self, stream: str, seq: int) -> Iterator[Message]:
         common: dict[str, Any] = {

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from emostream.services.display.access import Access
+from emostream.services.display.web.access import Access
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page
 

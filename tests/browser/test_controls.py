@@ -92,13 +92,13 @@ def test_smoothing_follows_the_viewers_seconds(page: Page, feed: Feed) -> None:
     open_page(page, feed)
     shares = page.evaluate(
         """async () => {
-          const { Readings } = await import('/readings.js');
+          const { FaceStates } = await import('/face-states.js');
           const face = (joy) => ({track: 7, probabilities: {joy, fear: 1 - joy}});
           const facts = (t, joy) => ({t, results: 'whole', faces: [face(joy)]});
           const shown = (smoothing) => {
-            const readings = new Readings({smoothing, threshold: 0, shows: () => true});
-            readings.read(facts(0, 0));
-            return readings.read(facts(1000, 1))[0];
+            const states = new FaceStates({smoothing, threshold: 0, shows: () => true});
+            states.compute(facts(0, 0));
+            return states.compute(facts(1000, 1))[0];
           };
           return [shown(0), shown(0.5), shown(5)].map((face) => [face.shares.joy, face.label]);
         }"""

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from emostream.services.display.reports import Drop, Loss, LossSum, StageState
+from emostream.services.display.pipeline_status import Drop, Loss, PathCounts, StageState
 from emostream.shared.colors import COLORS
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page
@@ -67,8 +67,8 @@ def test_the_loss_sum_adds_up_and_opens_into_its_parts(page: Page, feed: Feed) -
     drops = [Drop("detector", "stale", 9)]
     feed.report(
         accounts=[
-            LossSum("demo", "emotions", 2512, 2498, drops, [Loss("classifier", 3)], 2),
-            LossSum("demo", "pixels to display", 2512, 2512, [], [], 0),
+            PathCounts("demo", "emotions", 2512, 2498, drops, [Loss("classifier", 3)], 2),
+            PathCounts("demo", "pixels to display", 2512, 2512, [], [], 0),
         ]
     )
     open_page(page, feed)
@@ -84,7 +84,7 @@ def test_the_loss_sum_adds_up_and_opens_into_its_parts(page: Page, feed: Feed) -
     box = page.locator(".account .more").bounding_box()
     assert box and box["x"] >= 0 and box["y"] >= 0 and box["x"] + box["width"] <= 1440
     keep(page, "loss")
-    feed.report(accounts=[LossSum("demo", "emotions", 100, 103, [], [], -3)])
+    feed.report(accounts=[PathCounts("demo", "emotions", 100, 103, [], [], -3)])
     expect(account).to_have_text("100 captured = 103 shown − 3 in flight")
     expect(rows).to_have_count(1)
 
@@ -123,18 +123,18 @@ def test_the_sessions_shares_have_names_and_count_each_moment_once(page: Page, f
     expect(page.locator("#shares-part h2")).to_contain_text("since")
     expect(page.locator("#shares")).to_have_attribute("aria-label", re.compile(r"[a-z]+ \d+%"))
     page.keyboard.press("k")
-    # The server tells spans as they grow, and all of its memory after a new connection.
+    # The server sends segments as they grow, and all of its memory after a new connection.
     told = page.evaluate(
         """async () => {
           const { Shares } = await import('/shares.js');
           const section = document.getElementById('shares-part').cloneNode(true);
-          const look = (label) => ({label, color: '#ffffff', ink: '#000000'});
-          const settings = {history_ms: 300000, look, labels: () => ['joy', 'fear']};
-          const shares = new Shares(section, settings, {follow() {}, shows: () => true});
+          const styleOf = (label) => ({label, color: '#ffffff', ink: '#000000'});
+          const settings = {history_ms: 300000, styleOf, labels: () => ['joy', 'fear']};
+          const shares = new Shares(section, settings, {onChange() {}, shows: () => true});
           shares.select('demo');
-          shares.take({demo: [[1, 0, 1000, 'joy', .9], [1, 1000, 2000, 'fear', .9]]});
-          shares.take({demo: [[1, 1000, 4000, 'fear', .9]]});
-          shares.take({demo: [[1, 1000, 5000, 'fear', .9]]});
+          shares.add({demo: [[1, 0, 1000, 'joy', .9], [1, 1000, 2000, 'fear', .9]]});
+          shares.add({demo: [[1, 1000, 4000, 'fear', .9]]});
+          shares.add({demo: [[1, 1000, 5000, 'fear', .9]]});
           shares.draw();
           return [...section.querySelectorAll('li')].map((item) => item.textContent);
         }"""

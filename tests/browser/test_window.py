@@ -11,8 +11,8 @@ from tests.conftest import require_tool
 
 PROGRAM = """
 import cv2, sys
-from emostream.services.display.window import Window
-from emostream.shared.control import Switch
+from emostream.services.display.desktop_window import DesktopWindow
+from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
 
@@ -22,7 +22,7 @@ face = EmotionFace(1, (5, 20, 20, 20), {"fear": 1.0}, {"fear": 1.0}, "fear", 1.0
 emotion = Emotion(**common, model="m", faces=(face,), part=0, parts=1, degraded=False)
 
 asked = []
-window = Window(lambda: asked.append("quit"), Switch(False))
+window = DesktopWindow(lambda: asked.append("quit"), StreamSwitch(False))
 for _ in range(20):
     window.show(Joined(frame, (emotion,), True))
     window.idle()

@@ -1,4 +1,4 @@
-"""A display's server with nothing behind it but what the test puts on its board."""
+"""A display's server with nothing behind it but what the test puts on its state."""
 
 import threading
 import time
@@ -9,14 +9,14 @@ from typing import Any
 import httpx2
 from websockets.sync.client import ClientConnection, connect
 
-from emostream.services.display.access import Access
-from emostream.services.display.app import application
-from emostream.services.display.audience import Audience
-from emostream.services.display.board import Board
-from emostream.services.display.controls import Controls
-from emostream.services.display.server import PageServer
-from emostream.services.display.watch import Watch
-from emostream.shared.control import Switch
+from emostream.services.display.commands import CommandHandler
+from emostream.services.display.display_state import DisplayState
+from emostream.services.display.status_poller import StatusPoller
+from emostream.services.display.viewers import ViewerPool
+from emostream.services.display.web.access import Access
+from emostream.services.display.web.app import application
+from emostream.services.display.web.server import PageServer
+from emostream.shared.control import StreamSwitch
 from emostream.shared.messages import Emotion, EmotionFace, Event
 
 
@@ -40,16 +40,16 @@ def emotion(*labels: str) -> Emotion:
 
 
 class Site:
-    """A server with its audience and board; `stages` maps the URLs of metrics to stages."""
+    """A server with its pool and state; `stages` maps the URLs of metrics to stages."""
 
     def __init__(self, access: Access, stages: Mapping[str, str]) -> None:
-        self.audience = Audience(lambda stream: None, self._count)
+        self.pool = ViewerPool(lambda stream: None, self._count)
         self.viewers = 0
-        self.board = Board()
-        self.controls = Controls(Switch(False))
-        self.watch = Watch(stages, lambda: self.audience.looks)
+        self.state = DisplayState()
+        self.commands = CommandHandler(StreamSwitch(False))
+        self.poller = StatusPoller(stages, lambda: self.pool.has_viewers)
         self.stop = threading.Event()
-        site = application(self.audience, self.board, self.controls, self.watch, access, self.stop)
+        site = application(self.pool, self.state, self.commands, self.poller, access, self.stop)
         self.server = PageServer("display", "127.0.0.1", 0, site)
 
     def _count(self, viewers: int) -> None:
@@ -83,7 +83,7 @@ def serving(
 ) -> Iterator[Site]:
     """Serve while the context lasts, on a free port."""
     site = Site(access or Access(), stages or {})
-    with site.server, site.watch:
+    with site.server, site.poller:
         yield site
         site.stop.set()
     assert not site.server.alive

@@ -10,7 +10,7 @@ import pytest
 
 from emostream.shared.bus import Bus, Publisher, Subscription
 from emostream.shared.errors import BusError, ConfigError, MessageError
-from emostream.shared.inbox import FullInbox, Inbox, LiveInbox
+from emostream.shared.inbox import FifoInbox, Inbox, LiveInbox
 from emostream.shared.messages import Frame, Message
 
 ANY = "tcp://127.0.0.1:*"
@@ -48,7 +48,7 @@ def publishing(bus: Bus, hwm: int = 0) -> Iterator[Publisher]:
         publisher.close()
 
 
-def send_until_received(publisher: Publisher, message: Message, inbox: FullInbox) -> None:
+def send_until_received(publisher: Publisher, message: Message, inbox: FifoInbox) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         publisher.send(message)
@@ -60,7 +60,7 @@ def send_until_received(publisher: Publisher, message: Message, inbox: FullInbox
 
 
 def test_a_stream_is_received_whole_in_order_and_alone() -> None:
-    inbox = FullInbox()
+    inbox = FifoInbox()
     with Bus("test") as bus, publishing(bus) as publisher:
         with receiving(bus, publisher.endpoint, "frame/cam1/", inbox):
             send_until_received(publisher, frame(0, "cam1"), inbox)
@@ -113,7 +113,7 @@ def test_an_instance_beyond_the_last_port_is_refused() -> None:
 
 
 def test_broken_messages_are_handed_over_as_such_and_survived() -> None:
-    inbox, errors = FullInbox(), list[MessageError]()
+    inbox, errors = FifoInbox(), list[MessageError]()
     seen = threading.Event()
 
     def bad(error: MessageError) -> None:

@@ -13,8 +13,8 @@ import psutil
 import pytest
 from prometheus_client import CollectorRegistry
 
-from emostream.services.display.access import Access
-from emostream.services.display.board import EVENTS
+from emostream.services.display.display_state import MAX_EVENTS
+from emostream.services.display.web.access import Access
 from emostream.shared.health import Health
 from emostream.shared.metrics import MetricsServer, StageMetrics
 from tests.bus.site import Site, emotion, event, serving
@@ -26,13 +26,13 @@ RECORD = '{"stream": "cam1", "command": "record", "arguments": {"on": true}}'
 @pytest.fixture
 def site() -> Iterator[Site]:
     with serving() as site:
-        site.board.answered(emotion("fear"))
+        site.state.add_results(emotion("fear"))
         yield site
 
 
 def given(site: Site) -> list[tuple[str, str, bool]]:
     """Return (stream, command, on) of what goes to the bus."""
-    headers = [message.header for message in site.controls.messages()]
+    headers = [message.header for message in site.commands.take_messages()]
     return [(one.stream, one.command, one.arguments["on"]) for one in headers]
 
 
@@ -85,7 +85,7 @@ def test_a_page_from_elsewhere_cannot_give_commands(site: Site, headers: dict[st
 
 def test_with_a_token_commands_need_it_and_watching_does_not() -> None:
     with serving(Access("sesame", is_exposed=True)) as site:
-        site.board.answered(emotion("fear"))
+        site.state.add_results(emotion("fear"))
         refused = site.post(RECORD)
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
         assert "token" in refused.json()["error"]
@@ -100,7 +100,7 @@ def test_with_a_token_commands_need_it_and_watching_does_not() -> None:
 
 def test_beyond_this_machine_without_a_token_the_answer_says_what_to_set() -> None:
     with serving(Access(is_exposed=True)) as site:
-        site.board.answered(emotion("fear"))
+        site.state.add_results(emotion("fear"))
         answer = site.post(RECORD, authorization="Bearer any")
         assert answer.status_code == 403
         assert "display.token_file" in answer.json()["error"]
@@ -155,7 +155,7 @@ def test_stages_are_asked_only_while_somebody_looks() -> None:
             until(lambda: json.loads(one.recv(timeout=WAIT))["stages"])
             until(lambda: counted.reads >= 3)
         site.wait_for_viewers(0)
-        until(lambda: not site.watch.report.stages)
+        until(lambda: not site.poller.status.stages)
         reads = counted.reads
         time.sleep(1.5)
         assert counted.reads == reads
@@ -200,12 +200,12 @@ def source(site: Site, path: str = "/events", last: str | None = None) -> Iterat
 
 
 def test_events_come_as_server_sent_events(site: Site) -> None:
-    site.board.happened(event(0, label="before"))
+    site.state.add_event(event(0, label="before"))
     with source(site) as events:
         assert (events.status, events.type.split(";")[0]) == (200, "text/event-stream")
-        site.board.happened(event(1, kind="change", previous="before"))
+        site.state.add_event(event(1, kind="change", previous="before"))
         got = events.next()
-        site.board.happened(event(2, kind="leave"))
+        site.state.add_event(event(2, kind="leave"))
         assert events.next()["event"] == "leave"
     assert got["event"] == "change"
     assert json.loads(got["data"]) == {
@@ -217,16 +217,16 @@ def test_events_come_as_server_sent_events(site: Site) -> None:
 def test_one_stream_is_chosen_and_one_that_is_not_there_is_waited_for(site: Site) -> None:
     with source(site, "/events?stream=cam9") as events:
         assert events.status == 200
-        site.board.happened(event(0, "cam1"))
-        site.board.happened(event(1, "cam9"))
+        site.state.add_event(event(0, "cam1"))
+        site.state.add_event(event(1, "cam9"))
         assert json.loads(events.next()["data"])["stream"] == "cam9"
 
 
 def test_who_comes_back_gets_what_it_missed(site: Site) -> None:
     with source(site) as events:
-        site.board.happened(event(0, label="fear"))
+        site.state.add_event(event(0, label="fear"))
         last = events.next()["id"]
-    site.board.happened(event(1, label="anger"))
+    site.state.add_event(event(1, label="anger"))
     with source(site, last=last) as events:
         assert json.loads(events.next()["data"])["label"] == "anger"
     # An id of another start of the display, or none that it gave: all that is kept is new.
@@ -244,9 +244,9 @@ def test_a_client_that_reads_nothing_takes_no_memory_and_holds_nobody_up(site: S
         before = psutil.Process().memory_info().rss
         # Some 40 MB of events, of which the last 200 are kept.
         long = "x" * 10_000
-        for seq in range(20 * EVENTS):
-            site.board.happened(event(seq, label=long))
-        site.board.happened(event(0, label="last"))
+        for seq in range(20 * MAX_EVENTS):
+            site.state.add_event(event(seq, label=long))
+        site.state.add_event(event(0, label="last"))
         until(lambda: json.loads(events.next()["data"])["label"] == "last")
         assert psutil.Process().memory_info().rss - before < 30_000_000
 

@@ -11,9 +11,9 @@ from starlette.responses import PlainTextResponse
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
-from emostream.services.display.app import PAGE
-from emostream.services.display.audience import ON_THE_WAY
-from emostream.services.display.server import PageServer
+from emostream.services.display.viewers import MAX_IN_FLIGHT
+from emostream.services.display.web.app import PAGE
+from emostream.services.display.web.server import PageServer
 from emostream.shared.colors import colors
 from emostream.shared.errors import BusError
 from tests.bus.site import Site, emotion, event, serving
@@ -51,17 +51,19 @@ def test_the_chart_library_is_sent_packed_and_only_once(site: Site) -> None:
 def test_a_viewer_is_told_of_labels_before_the_first_picture_with_them(site: Site) -> None:
     with site.connect() as viewer:
         assert json.loads(viewer.recv(timeout=10))["labels"] == []
-        site.board.answered(emotion("awake", "happy"))
-        site.audience.offer("cam1", b"picture")
-        while isinstance(news := viewer.recv(timeout=10), str) and not json.loads(news)["labels"]:
+        site.state.add_results(emotion("awake", "happy"))
+        site.pool.offer("cam1", b"picture")
+        while (
+            isinstance(update := viewer.recv(timeout=10), str) and not json.loads(update)["labels"]
+        ):
             pass
-        looks = json.loads(news)["labels"]
+        styles = json.loads(update)["labels"]
         while isinstance(picture := viewer.recv(timeout=10), str):
             assert json.loads(picture)["labels"] == [], "what is known is not told again"
     assert picture == b"picture"
-    assert [look["label"] for look in looks] == ["awake", "happy"]
-    assert [look["color"] for look in looks] == list(colors(("awake", "happy")).values())
-    assert {look["ink"] for look in looks} <= {"#000000", "#ffffff"}
+    assert [look["label"] for look in styles] == ["awake", "happy"]
+    assert [look["color"] for look in styles] == list(colors(("awake", "happy")).values())
+    assert {look["ink"] for look in styles} <= {"#000000", "#ffffff"}
 
 
 @pytest.mark.parametrize("path", ["/../app.py", "/%2e%2e/app.py", "/nothing.js", "/page/"])
@@ -83,7 +85,7 @@ def test_a_page_from_elsewhere_cannot_watch(site: Site, origin: str) -> None:
 
 
 def test_a_viewer_gets_the_past_first_and_then_what_is_new(site: Site) -> None:
-    site.board.happened(EVENT)
+    site.state.add_event(EVENT)
     with site.connect() as viewer:
         first = json.loads(viewer.recv(timeout=10))
         assert first["complete"]
@@ -107,12 +109,12 @@ def pictures(viewer: ClientConnection, count: int) -> list[bytes]:
 def test_pictures_go_out_as_they_are_confirmed(site: Site) -> None:
     with site.connect() as viewer:
         site.wait_for_viewers(1)
-        for number in range(ON_THE_WAY):
-            site.audience.offer("cam1", b"%d" % number)
+        for number in range(MAX_IN_FLIGHT):
+            site.pool.offer("cam1", b"%d" % number)
             assert pictures(viewer, 1) == [b"%d" % number]
-        assert not site.audience.wants("cam1")
-        site.audience.offer("cam1", b"older")
-        site.audience.offer("cam1", b"newest")
+        assert not site.pool.has_capacity("cam1")
+        site.pool.offer("cam1", b"older")
+        site.pool.offer("cam1", b"newest")
         viewer.send('{"shown": "cam1"}')
         assert pictures(viewer, 1) == [b"newest"]
 
@@ -122,7 +124,7 @@ def test_a_viewer_that_reads_nothing_holds_no_other_up(site: Site) -> None:
         site.wait_for_viewers(2)
         for number in range(100):
             # More than all buffers on the way to the one that sleeps can hold.
-            site.audience.offer("cam1", b"%d " % number + bytes(500_000))
+            site.pool.offer("cam1", b"%d " % number + bytes(500_000))
             (got,) = pictures(viewer, 1)
             assert got.startswith(b"%d " % number)
             viewer.send('{"shown": "cam1"}')

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 import pytest
 
 from emostream.shared.bus import Bus, Publisher, Receiver, Subscription
+from emostream.shared.counted_receiver import CountedReceiver
 from emostream.shared.gaps import Gaps
-from emostream.shared.inbox import FullInbox
-from emostream.shared.inlet import Inlet
+from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Frame, Message
 
 
@@ -25,7 +25,7 @@ class Rig:
 
     def __init__(self, bus: Bus) -> None:
         self.publisher: Publisher = bus.publisher("tcp://127.0.0.1:*", 0)
-        self.inbox = FullInbox()
+        self.inbox = FifoInbox()
         self.late: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         gaps = Gaps(
@@ -39,7 +39,7 @@ class Rig:
 
         subscription = Subscription([self.publisher.endpoint], [], 0)
         self.receiver: Receiver = bus.receiver([subscription], deliver, pytest.fail)
-        self.inlet = Inlet(self.receiver, gaps)
+        self.inlet = CountedReceiver(self.receiver, gaps)
 
     def send(self) -> Counter[str]:
         """Send one frame of each stream; return how many came of each within 50 ms."""

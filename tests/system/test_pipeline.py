@@ -16,10 +16,10 @@ import zmq
 from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.cli.processes.pipeline import ROOT, Pipeline
 from emostream.services.cli.processes.stages import STAGES
-from emostream.shared.accounts import accounts
 from emostream.shared.bus import Bus, Subscription
 from emostream.shared.config import load
-from emostream.shared.inbox import FullInbox
+from emostream.shared.frame_counts import frame_counts
+from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.scraping import Scrape, scrape
 from tests.system.conftest import DEFAULT, wait_until
@@ -27,7 +27,7 @@ from tests.system.conftest import DEFAULT, wait_until
 
 def listen(pipeline: Pipeline, topic: str, count: int, timeout: float = 30.0) -> list[Message]:
     """Return the next messages on the results' topic."""
-    inbox = FullInbox()
+    inbox = FifoInbox()
     with Bus("test") as bus:
         receiver = bus.receiver(
             [Subscription(pipeline.config.connect.emotion, [topic], 0)], inbox.put, pytest.fail
@@ -113,7 +113,7 @@ def test_the_example_in_the_readme_works_as_it_stands(pipeline: Pipeline) -> Non
 
 def test_junk_on_the_bus_is_counted_and_survived(pipeline: Pipeline) -> None:
     """A second publisher that breaks the format, where a subscriber of the results listens."""
-    inbox, bad = FullInbox(), Counter[str]()
+    inbox, bad = FifoInbox(), Counter[str]()
     context = zmq.Context()
     junk = context.socket(zmq.PUB)
     port = junk.bind_to_random_port("tcp://127.0.0.1")
@@ -139,7 +139,7 @@ def test_junk_on_the_bus_is_counted_and_survived(pipeline: Pipeline) -> None:
 
 def test_the_metrics_tell_what_happened_to_each_frame(pipeline: Pipeline) -> None:
     scrapes = [scrape(f"{pipeline.metrics_url(stage)}/metrics") for stage in STAGES]
-    sums = accounts([one for one in scrapes if isinstance(one, Scrape)])
+    sums = frame_counts([one for one in scrapes if isinstance(one, Scrape)])
     assert {one.path for one in sums} == {"emotions", "pixels to recorder", "pixels to display"}
     for one in sums:
         assert one.captured > 50

@@ -22,7 +22,7 @@ from emostream.models.weights import find
 from emostream.services.capture.demo.composites import load_composites
 from emostream.services.cli.processes.pipeline import ROOT
 from emostream.shared.bus import Bus, Publisher, Subscription
-from emostream.shared.inbox import FullInbox
+from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Face, Faces, Message
 from tests.conftest import require_tool
 from tests.system.conftest import wait_until
@@ -86,8 +86,8 @@ def publisher(stack: ExitStack, bus: Bus) -> Publisher:
     return made
 
 
-def listen(stack: ExitStack, bus: Bus, endpoint: str, topic: str) -> FullInbox:
-    inbox = FullInbox()
+def listen(stack: ExitStack, bus: Bus, endpoint: str, topic: str) -> FifoInbox:
+    inbox = FifoInbox()
     receiver = bus.receiver([Subscription([endpoint], [topic], 0)], inbox.put, pytest.fail)
     stack.callback(receiver.close)
     return inbox

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emostream.services.classifier.baseline import MOST, RATE, Baseline, neutral_of
+from emostream.services.classifier.baseline import MAX_DISCOUNT, RATE, Baseline, neutral_index
 from emostream.services.classifier.smoothing import NS
 from emostream.shared.errors import ConfigError
 
@@ -73,7 +73,7 @@ def test_outbursts_count_for_their_length_alone():
 def test_no_discount_exceeds_the_most():
     baseline = Baseline(NEUTRAL, 4)
     hold(baseline, (0.2, 0.0, 0.8, 0.0), 600)
-    assert 0 <= baseline.discounts.min() <= baseline.discounts.max() <= MOST
+    assert 0 <= baseline.discounts.min() <= baseline.discounts.max() <= MAX_DISCOUNT
     assert baseline.discounts[NEUTRAL] == 0
 
 
@@ -108,6 +108,6 @@ def test_probabilities_of_zero_are_survived():
 
 
 def test_a_model_without_neutral_is_one_clear_line():
-    assert neutral_of(("happy", "Neutral"), "m") == 1
+    assert neutral_index(("happy", "Neutral"), "m") == 1
     with pytest.raises(ConfigError, match=r"classifier\.baseline.*model moods.*awake, asleep"):
-        neutral_of(("awake", "asleep"), "moods")
+        neutral_index(("awake", "asleep"), "moods")

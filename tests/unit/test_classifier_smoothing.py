@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from emostream.services.classifier.smoothing import NS, Rules, ShownLabel
+from emostream.services.classifier.smoothing import NS, ShownLabel, SmoothingRules
 
 FRAME = NS // 25
 HAPPY, SAD, ANGRY = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
@@ -31,14 +31,14 @@ def test_near_equal_classes_do_not_flicker(noise, most):
     """Over 80 s in which the frames' own label changes more than ten times a second."""
     generator = np.random.default_rng(1)
     rows = [[0.5 + d, 0.5 - d, 0.0] for d in generator.uniform(-noise, noise, 2000)]
-    raw, _ = play(Rules(smoothing=0, hysteresis=0, hold=0), rows)
-    steady, _ = play(Rules(), rows)
+    raw, _ = play(SmoothingRules(smoothing=0, hysteresis=0, hold=0), rows)
+    steady, _ = play(SmoothingRules(), rows)
     assert changes(raw) > 800
     assert changes(steady) <= most
 
 
 def test_a_single_wrong_frame_changes_nothing():
-    labels, shown = play(Rules(), [HAPPY] * 25 + [SAD] + [HAPPY] * 25)
+    labels, shown = play(SmoothingRules(), [HAPPY] * 25 + [SAD] + [HAPPY] * 25)
     assert set(labels) == {0}
     assert shown.since == 0
 
@@ -46,7 +46,12 @@ def test_a_single_wrong_frame_changes_nothing():
 @pytest.mark.parametrize("rate", [5, 25, 60])
 @pytest.mark.parametrize(
     "rules",
-    [Rules(), Rules(smoothing=0), Rules(smoothing=1.0, hysteresis=0.3, hold=0.5), Rules(hold=0)],
+    [
+        SmoothingRules(),
+        SmoothingRules(smoothing=0),
+        SmoothingRules(smoothing=1.0, hysteresis=0.3, hold=0.5),
+        SmoothingRules(hold=0),
+    ],
 )
 def test_a_true_change_is_shown_within_the_known_time(rules, rate):
     frame = NS // rate
@@ -60,7 +65,7 @@ def test_a_true_change_is_shown_within_the_known_time(rules, rate):
 
 
 def test_smoothing_depends_on_time_not_on_the_number_of_frames():
-    slow, fast = (ShownLabel(Rules(), np.array(HAPPY), 0) for _ in range(2))
+    slow, fast = (ShownLabel(SmoothingRules(), np.array(HAPPY), 0) for _ in range(2))
     slow.update(np.array(SAD), NS)
     for pts in [*sorted(np.random.default_rng(2).integers(1, NS, 30).tolist()), NS]:
         fast.update(np.array(SAD), pts)
@@ -70,13 +75,13 @@ def test_smoothing_depends_on_time_not_on_the_number_of_frames():
 
 
 def test_without_smoothing_the_probabilities_are_the_frames_own():
-    _, shown = play(Rules(smoothing=0), [HAPPY, SAD, [0.2, 0.3, 0.5]])
+    _, shown = play(SmoothingRules(smoothing=0), [HAPPY, SAD, [0.2, 0.3, 0.5]])
     np.testing.assert_allclose(shown.smoothed, [0.2, 0.3, 0.5])
 
 
 def test_smoothed_probabilities_stay_probabilities():
     rows = np.random.default_rng(3).dirichlet([1, 1, 1], 5000).astype(np.float32)
-    _, shown = play(Rules(), rows)
+    _, shown = play(SmoothingRules(), rows)
     assert shown.smoothed.sum() == pytest.approx(1, abs=1e-6)
     assert shown.confidence == shown.smoothed[shown.label]
 
@@ -84,12 +89,12 @@ def test_smoothed_probabilities_stay_probabilities():
 def test_rivals_that_take_turns_do_not_keep_a_label_that_is_gone():
     """The hold counts for each rival by itself, not only while it is the first of them."""
     turns = [[0.0, 0.55, 0.45], [0.0, 0.45, 0.55]]
-    labels, _ = play(Rules(), [HAPPY] * 25 + turns * 100)
+    labels, _ = play(SmoothingRules(), [HAPPY] * 25 + turns * 100)
     assert labels[-1] != 0
 
 
 def test_a_lead_that_breaks_off_starts_its_hold_again():
-    rules = Rules(smoothing=0)
+    rules = SmoothingRules(smoothing=0)
     rows = [HAPPY, *[SAD] * 7, HAPPY, *[SAD] * 7, HAPPY]
     labels, _ = play(rules, rows)
     assert set(labels) == {0}
@@ -97,14 +102,14 @@ def test_a_lead_that_breaks_off_starts_its_hold_again():
 
 @pytest.mark.parametrize("smoothing", [0, 0.5])
 def test_no_time_between_frames_holds_the_label(smoothing):
-    shown = ShownLabel(Rules(smoothing=smoothing), np.array(HAPPY), 7)
+    shown = ShownLabel(SmoothingRules(smoothing=smoothing), np.array(HAPPY), 7)
     assert not any(shown.update(np.array(SAD), 7) for _ in range(1000))
     assert shown.label == 0
     assert np.isfinite(shown.smoothed).all()
 
 
 def test_pts_that_go_back_are_survived_and_the_label_still_follows():
-    shown = ShownLabel(Rules(), np.array(HAPPY), 1000 * NS)
+    shown = ShownLabel(SmoothingRules(), np.array(HAPPY), 1000 * NS)
     for index in range(15):
         shown.update(np.array(SAD), 1000 * NS + index * FRAME)
     assert shown.label == 0

@@ -10,7 +10,7 @@ from emostream.models import ferplus
 from emostream.models.evaluation import datasets
 from emostream.models.labels import FER2013, LABELS
 from emostream.shared.errors import SourceError
-from emostream.shared.label_synonyms import meaning
+from emostream.shared.label_synonyms import canonical_label
 
 IMAGES = np.arange(4 * 8 * 8, dtype=np.uint8).reshape(4, 8, 8)
 
@@ -35,7 +35,7 @@ def fer(votes: np.ndarray, own: list[int]) -> ferplus.FerFaces:
     [("happy", "happiness"), ("Angry", "anger"), ("sad", "sadness"), ("SURPRISED", "surprise")],
 )
 def test_words_for_one_expression_are_one(first: str, second: str) -> None:
-    assert meaning(first) == meaning(second)
+    assert canonical_label(first) == canonical_label(second)
 
 
 def test_a_folder_of_classes(tmp_path: Path) -> None:

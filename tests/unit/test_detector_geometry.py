@@ -8,10 +8,10 @@ from emostream.services.detector.detection import (
     as_boxes,
     containments,
     intersections,
-    overlaps,
+    pairwise_iou,
     suppress,
 )
-from emostream.services.detector.tiling import Tiling, around, merge, search, tiles
+from emostream.services.detector.tiling import Tiling, merge, region_around, search, tiles
 
 UNIT = (0.0, 0.0, 2.0, 2.0)
 
@@ -33,14 +33,14 @@ def test_pairs_of_boxes(
 ) -> None:
     first, second = np.array([UNIT]), np.array([other])
     assert intersections(first, second) == pytest.approx(shared)
-    assert overlaps(first, second) == pytest.approx(iou)
+    assert pairwise_iou(first, second) == pytest.approx(iou)
     assert containments(first, second) == pytest.approx(contained)
 
 
 @pytest.mark.parametrize(("n", "m"), [(0, 0), (0, 3), (3, 0), (2, 3)])
 def test_geometry_keeps_shapes_when_there_is_nothing(n: int, m: int) -> None:
     first, second = np.ones((n, 4)), np.ones((m, 4))
-    for measure in (intersections, overlaps, containments):
+    for measure in (intersections, pairwise_iou, containments):
         assert measure(first, second).shape == (n, m)
 
 
@@ -114,7 +114,7 @@ def test_tiles_cover_every_pixel_and_stay_inside(size: tuple[int, int], count: i
 def test_a_close_up_stays_inside_the_frame(
     box: tuple[float, float, float, float], expected: tuple[int, int, int, int]
 ) -> None:
-    assert around(box, 1280, 720) == expected
+    assert region_around(box, 1280, 720) == expected
 
 
 @pytest.mark.parametrize(

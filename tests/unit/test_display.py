@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from emostream.services.display.board import EVENTS, Board
-from emostream.services.display.controls import Command, Controls
+from emostream.services.display.commands import Command, CommandHandler
+from emostream.services.display.display_state import MAX_EVENTS, DisplayState
+from emostream.services.display.face_timeline import GAP_NS, HISTORY_NS
 from emostream.services.display.metrics import DisplayMetrics
-from emostream.services.display.news import News
-from emostream.services.display.packets import LONG_SIDE, encode_picture, packet
+from emostream.services.display.picture_encoding import LONG_SIDE, encode_jpeg, picture_packet
+from emostream.services.display.schema import Update
 from emostream.services.display.stage import DisplayStage
-from emostream.services.display.timeline import GAP_NS, HISTORY_NS
 from emostream.shared.blur import FaceBlur
-from emostream.shared.control import OnOff, Switch
+from emostream.shared.control import OnOff, StreamSwitch
 from emostream.shared.errors import MessageError
 from emostream.shared.join import Joined
 from emostream.shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
@@ -38,8 +38,8 @@ class Clock:
         return START + int(self.now * S)
 
 
-class Screen:
-    """An outlet that remembers what it showed; a picture of one value is broken."""
+class FakeSink:
+    """A sink that remembers what it showed; a picture of one value is broken."""
 
     def __init__(self) -> None:
         self.shown: list[tuple[str, int, str | None]] = []
@@ -56,17 +56,17 @@ class Screen:
 
 
 class Rig:
-    """A stage with one screen, its board and its clock."""
+    """A stage with one screen, its state and its clock."""
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.board = Board(self.clock, self.clock.wall)
+        self.state = DisplayState(self.clock, self.clock.wall)
         self.registry = CollectorRegistry()
-        self.screen = Screen()
+        self.screen = FakeSink()
         self.errors: list[MessageError] = []
-        self.controls = Controls(Switch(False), self.clock.wall, self.clock)
+        self.commands = CommandHandler(StreamSwitch(False), self.clock.wall, self.clock)
         self.stage = DisplayStage(
-            [self.screen], self.board, self.controls, DisplayMetrics(self.registry),
+            [self.screen], self.state, self.commands, DisplayMetrics(self.registry),
             self.errors.append, 0.5, self.clock,
         )  # fmt: skip
 
@@ -153,11 +153,11 @@ def test_a_broken_picture_is_told_and_the_next_is_shown(rig: Rig) -> None:
 
 
 def encoded(message: Message, quality: int = 80, results: tuple[Emotion, ...] = ()) -> bytes:
-    return encode_picture(Joined(message, results, True), quality, FaceBlur(Switch(False)))
+    return encode_jpeg(Joined(message, results, True), quality, FaceBlur(StreamSwitch(False)))
 
 
 def test_a_viewer_s_command_goes_to_the_bus(rig: Rig) -> None:
-    rig.controls.give(Command("cam1", "record", OnOff(True)))
+    rig.commands.submit(Command("cam1", "record", OnOff(True)))
     (message,) = rig.stage([])
     assert message.topic == "control/cam1/"
     rig.give(frame(0), emotion(0))
@@ -167,7 +167,7 @@ def test_a_command_on_the_bus_is_obeyed_and_an_unknown_one_told(rig: Rig) -> Non
     for name in ("blur", "fly"):
         header = Control(**common(0), command=name, arguments={"on": True})
         rig.give(Message(header), frame(0), emotion(0))
-    assert rig.controls.blur.is_on("cam1")
+    assert rig.commands.blur.is_on("cam1")
     assert [error.reason for error in rig.errors] == ["command"]
     assert rig.screen.shown == [("cam1", 0, "fear")]
 
@@ -175,7 +175,7 @@ def test_a_command_on_the_bus_is_obeyed_and_an_unknown_one_told(rig: Rig) -> Non
 def test_a_packet_carries_the_picture_and_its_results() -> None:
     message = frame(200)
     joined = Joined(message, (emotion(200).header,), True)
-    data = packet(joined, encoded(message, 90, results=joined.results))
+    data = picture_packet(joined, encoded(message, 90, results=joined.results))
     length = int.from_bytes(data[:4], "big")
     facts = json.loads(data[4 : 4 + length])
     picture = cv2.imdecode(np.frombuffer(data[4 + length :], np.uint8), cv2.IMREAD_COLOR)
@@ -203,12 +203,12 @@ def test_a_jpeg_is_passed_on_as_it_is_and_a_large_picture_made_smaller() -> None
         encoded(jpeg(0, b"no jpeg", width=2 * LONG_SIDE))
 
 
-def play(rig: Rig, seqs: range, answered: bool = True) -> News:
+def play(rig: Rig, seqs: range, answered: bool = True) -> Update:
     """Let frames come at 25/s, each shown 30 ms after its capture."""
     for seq in seqs:
         rig.clock.now = 100.03 + seq / 25
         rig.give(frame(seq), *([emotion(seq)] if answered else []))
-    return rig.board.news(0)
+    return rig.state.update(0)
 
 
 def test_the_state_tells_rate_latency_and_age(rig: Rig) -> None:
@@ -217,7 +217,7 @@ def test_the_state_tells_rate_latency_and_age(rig: Rig) -> None:
     assert state.latency_ms == pytest.approx(30, abs=1)
     assert (state.age_ms, state.stale, state.ended) == (0, False, False)
     rig.later(10)
-    silent = rig.board.news(0).streams["cam1"]
+    silent = rig.state.update(0).streams["cam1"]
     assert (silent.age_ms, silent.fps, silent.stale) == (10_000, 0.0, False)
 
 
@@ -227,7 +227,7 @@ def test_emotions_are_stale_while_frames_come_without_and_fresh_when_they_are_ba
     play(rig, range(25))
     assert play(rig, range(25, 100), answered=False).streams["cam1"].stale
     rig.give(emotion(100, degraded=True))
-    assert rig.board.news(0).streams["cam1"].stale
+    assert rig.state.update(0).streams["cam1"].stale
     assert not play(rig, range(101, 110)).streams["cam1"].stale
 
 
@@ -240,13 +240,13 @@ def test_the_end_of_a_source_is_told_until_it_starts_again(rig: Rig) -> None:
     play(rig, range(5))
     end = Frame(**common(5), width=32, height=16, encoding="bgr8", end=True, frames=5)
     rig.give(Message(end))
-    assert rig.board.news(0).streams["cam1"].ended
+    assert rig.state.update(0).streams["cam1"].ended
     assert not play(rig, range(5, 10)).streams["cam1"].ended
 
 
-def spans(news: News) -> list[tuple[float, float, str]]:
+def spans(update: Update) -> list[tuple[float, float, str]]:
     """Return (start, end, label) in s since the start."""
-    rows = news.spans.get("cam1", [])
+    rows = update.spans.get("cam1", [])
     return sorted(((a - START / 1e6) / 1e3, (b - START / 1e6) / 1e3, label)
                   for _, a, b, label, _ in rows)  # fmt: skip
 
@@ -254,13 +254,13 @@ def spans(news: News) -> list[tuple[float, float, str]]:
 def test_the_timeline_joins_what_stays_and_parts_what_changes(rig: Rig) -> None:
     for second, label in enumerate(["fear", "fear", "anger", "anger"]):
         rig.give(emotion(second, label, t=START + second * S))
-    assert spans(rig.board.news(0)) == [(0, 2, "fear"), (2, 3, "anger")]
+    assert spans(rig.state.update(0)) == [(0, 2, "fear"), (2, 3, "anger")]
 
 
 def test_a_face_that_was_away_leaves_a_gap_in_its_timeline(rig: Rig) -> None:
     for at in (0, GAP_NS, 3 * GAP_NS):
         rig.give(emotion(at // S, t=START + at))
-    assert spans(rig.board.news(0)) == [(0, 1, "fear"), (3, 3, "fear")]
+    assert spans(rig.state.update(0)) == [(0, 1, "fear"), (3, 3, "fear")]
 
 
 def test_what_is_older_than_five_minutes_is_forgotten(rig: Rig) -> None:
@@ -268,9 +268,9 @@ def test_what_is_older_than_five_minutes_is_forgotten(rig: Rig) -> None:
     for second in range(seconds):
         header = emotion(second, t=START + second * S).header
         faces = (face("fear", track=second), face("fear", track=10**6))
-        rig.board.answered(Emotion(**{**fields(header), "faces": faces}))
-    news = rig.board.news(0)
-    tracks = {row[0] for row in news.spans["cam1"]}
+        rig.state.add_results(Emotion(**{**fields(header), "faces": faces}))
+    update = rig.state.update(0)
+    tracks = {row[0] for row in update.spans["cam1"]}
     assert len(tracks) == HISTORY_NS // S + 2
     assert min(tracks) == seconds - 1 - HISTORY_NS // S
 
@@ -279,26 +279,26 @@ def fields(header: Any) -> dict[str, Any]:
     return {name: getattr(header, name) for name in header.__struct_fields__}
 
 
-def test_news_tell_only_what_is_new(rig: Rig) -> None:
+def test_an_update_holds_only_what_is_new(rig: Rig) -> None:
     rig.give(emotion(0, "fear", t=START), event(0))
-    first = rig.board.news(0)
+    first = rig.state.update(0)
     assert first.complete
     assert (len(first.events), spans(first)) == (1, [(0, 0, "fear")])
-    assert rig.board.news(first.revision).events == []
-    assert rig.board.news(first.revision).spans == {}
+    assert rig.state.update(first.revision).events == []
+    assert rig.state.update(first.revision).spans == {}
     rig.give(emotion(1, "anger", t=START + S))
-    second = rig.board.news(first.revision)
+    second = rig.state.update(first.revision)
     assert not second.complete
     assert spans(second) == [(0, 1, "fear"), (1, 1, "anger")]
     rig.give(emotion(2, "anger", t=START + 2 * S), event(2, "leave"))
-    third = rig.board.news(second.revision)
+    third = rig.state.update(second.revision)
     assert spans(third) == [(1, 2, "anger")]
-    assert [happening.kind for happening in third.events] == ["leave"]
+    assert [event.kind for event in third.events] == ["leave"]
 
 
 def test_only_the_last_events_are_kept(rig: Rig) -> None:
-    for seq in range(3 * EVENTS):
+    for seq in range(3 * MAX_EVENTS):
         rig.give(event(seq))
-    events = rig.board.news(0).events
-    assert len(events) == EVENTS
-    assert events[-1].t == common(3 * EVENTS - 1)["t"] / 1e6
+    events = rig.state.update(0).events
+    assert len(events) == MAX_EVENTS
+    assert events[-1].t == common(3 * MAX_EVENTS - 1)["t"] / 1e6

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from emostream.services.display.packets import encode_picture
+from emostream.services.display.picture_encoding import encode_jpeg
 from emostream.shared.blur import FaceBlur, blur_all, blur_boxes
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 from emostream.shared.messages import Box, Emotion, EmotionFace, Frame, Message
 
@@ -51,13 +51,13 @@ def is_blurred(picture: np.ndarray, box: Box) -> bool:
 
 
 def show(blur: FaceBlur, one: Joined) -> np.ndarray:
-    blur.see(one)
+    blur.observe(one)
     return blur.picture(one)
 
 
 @pytest.fixture
 def blur() -> FaceBlur:
-    return FaceBlur(Switch(True))
+    return FaceBlur(StreamSwitch(True))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_face_is_left_with_a_handful_of_colours() -> None:
 
 
 def test_switched_off_the_picture_is_as_it_came() -> None:
-    assert (show(FaceBlur(Switch(False)), joined(0, {1: FACE})) == PICTURE).all()
+    assert (show(FaceBlur(StreamSwitch(False)), joined(0, {1: FACE})) == PICTURE).all()
 
 
 def test_the_box_is_enlarged_so_that_no_chin_looks_out(blur: FaceBlur) -> None:
@@ -146,23 +146,23 @@ def test_a_box_that_is_no_number_blurs_everything(blur: FaceBlur) -> None:
 
 
 def test_who_switches_on_later_knows_where_the_faces_are() -> None:
-    switch = Switch(False)
+    switch = StreamSwitch(False)
     blur = FaceBlur(switch)
     one = joined(0, {1: FACE})
     show(blur, one)
-    switch.turn("cam1", True)
+    switch.set("cam1", True)
     assert is_blurred(blur.picture(one), FACE)
     assert not is_blurred(blur.picture(one), ELSEWHERE)
 
 
 def test_a_jpeg_is_not_passed_on_while_its_faces_are_to_be_blurred() -> None:
-    switch = Switch(False)
+    switch = StreamSwitch(False)
     blur = FaceBlur(switch)
     one = joined(0, {1: FACE}, encoding="jpeg")
-    blur.see(one)
-    assert encode_picture(one, 90, blur) == one.frame.payload
-    switch.turn("cam1", True)
-    jpeg = np.frombuffer(encode_picture(one, 90, blur), np.uint8)
+    blur.observe(one)
+    assert encode_jpeg(one, 90, blur) == one.frame.payload
+    switch.set("cam1", True)
+    jpeg = np.frombuffer(encode_jpeg(one, 90, blur), np.uint8)
     picture = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     assert is_blurred(picture, FACE)
     assert not is_blurred(picture, ELSEWHERE)

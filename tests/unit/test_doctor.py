@@ -108,13 +108,13 @@ def test_disk(facts, status, found, advice):
 
 
 def test_the_disk_is_looked_at_where_the_folder_will_be(tmp_path):
-    seen = machine.look_at_disk(Recorder(folder=str(tmp_path / "a" / "b")))
-    assert (seen.below, seen.is_folder, seen.writable, seen.stored) == (tmp_path, True, True, 0)
+    disk = machine.probe_disk(Recorder(folder=str(tmp_path / "a" / "b")))
+    assert (disk.below, disk.is_folder, disk.writable, disk.stored) == (tmp_path, True, True, 0)
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "emostream.db").write_bytes(b"12345")
-    assert machine.look_at_disk(Recorder(folder=str(tmp_path / "a" / "b"))).stored == 5
+    assert machine.probe_disk(Recorder(folder=str(tmp_path / "a" / "b"))).stored == 5
     file = tmp_path / "a" / "b" / "emostream.db"
-    assert not machine.look_at_disk(Recorder(folder=str(file / "c"))).is_folder
+    assert not machine.probe_disk(Recorder(folder=str(file / "c"))).is_folder
 
 
 def test_the_page_can_be_seen_from_another_machine_where_there_is_no_desktop():
@@ -177,7 +177,7 @@ def test_what_is_looked_for_is_what_the_stages_need():
     assert packages.groups(config, ["classifier"], "keras") == {"keras"}
     haar = load(None, ["detector.backend=haar"])
     assert packages.groups(haar, ["capture", "detector"], "classifier") == {"capture"}
-    names = {package.name: package for package in packages.look({"capture"})}
+    names = {package.name: package for package in packages.probe({"capture"})}
     assert {"av", "pyzmq", "opencv-python"} <= names.keys()
     assert not {"keras", "uvicorn", "pytest"} & names.keys()
     assert not any(package.failure for package in names.values())
@@ -197,28 +197,28 @@ def test_modules_that_fail_and_modules_that_end_the_process(tmp_path, monkeypatc
 
 
 def test_the_shipped_model_is_found_and_whole():
-    finding = models.check_model(models.look_at_model(Classifier()))
+    finding = models.check_model(models.probe_model(Classifier()))
     judged(finding, OK, "8 labels, sha256")
     assert "as expected" in finding.found
 
 
 def test_a_model_of_ones_own(tmp_path):
     model = tmp_path / "own.tflite"
-    missing = models.look_at_model(Classifier(model=str(model)))
+    missing = models.probe_model(Classifier(model=str(model)))
     judged(models.check_model(missing), PROBLEM, str(model))
     model.write_bytes(b"model")
-    told = models.look_at_model(Classifier(model=str(model)))
+    told = models.probe_model(Classifier(model=str(model)))
     judged(models.check_model(told), PROBLEM, "own.toml", "docs/models.md")
     model.with_suffix(".toml").write_text('labels = ["a", "b"]\nscaling = "0..1"')
-    finding = models.check_model(models.look_at_model(Classifier(model=str(model))))
+    finding = models.check_model(models.probe_model(Classifier(model=str(model))))
     judged(finding, OK, "2 labels")
     assert "not known" in finding.found
     model.with_suffix(".sha256").write_text(f"{'0' * 64}  own.tflite\n")
-    corrupt = models.look_at_model(Classifier(model=str(model)))
+    corrupt = models.probe_model(Classifier(model=str(model)))
     judged(models.check_model(corrupt), PROBLEM, "is corrupt")
     digest = hashlib.sha256(b"model").hexdigest()
     model.with_suffix(".sha256").write_text(f"{digest}  own.tflite\n")
-    judged(models.check_model(models.look_at_model(Classifier(model=str(model)))), OK, digest[:12])
+    judged(models.check_model(models.probe_model(Classifier(model=str(model)))), OK, digest[:12])
 
 
 def test_detectors(tmp_path):
@@ -330,15 +330,15 @@ def test_sources_that_are_no_cameras(tmp_path):
         "foo://x": (PROBLEM, "foo://x: unknown scheme"),
         "rtsp://me:secret@127.0.0.1:1/x": (PROBLEM, "127.0.0.1:1 does not answer"),
         "rtsp://me:secret@127.0.0.1:bad/x": (PROBLEM, "no address"),
-        "udp://me:secret@127.0.0.1:1/x": (OK, "not looked at"),
+        "udp://me:secret@127.0.0.1:1/x": (OK, "not checked"),
     }
     for url, (status, found) in wanted.items():
-        finding = sources.check_source(sources.look(source(url)))
+        finding = sources.check_source(sources.probe(source(url)))
         assert finding.check == "source cam1"
         judged(finding, status, found)
         assert "secret" not in finding.found
     (folder / "1.png").write_bytes(b"x")
-    judged(sources.check_source(sources.look(source(folder))), OK, "1 file")
+    judged(sources.check_source(sources.probe(source(folder))), OK, "1 file")
 
 
 FOUND = [
@@ -366,7 +366,7 @@ def test_the_table_says_how_bad_it_is_in_words_and_what_to_do_below():
 
 
 def test_the_verdict():
-    assert "1 problem to mend before `make run`; 1 warning" in text(command.verdict(FOUND))
+    assert "1 problem to fix before `make run`; 1 warning" in text(command.verdict(FOUND))
     assert "nothing stands in the way of `make run`" in text(command.verdict(FOUND[:1]))
 
 
@@ -380,5 +380,5 @@ def test_json_for_programs():
 
 
 def test_a_model_that_cannot_be_told_does_not_stop_the_rest():
-    model = models.look_at_model(Classifier(model="nope", engine="keras"))
+    model = models.probe_model(Classifier(model="nope", engine="keras"))
     assert (model.engine, model.group, bool(model.failure)) == ("keras", "keras", True)

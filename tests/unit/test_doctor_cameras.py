@@ -7,7 +7,7 @@ import pytest
 
 from emostream.services.cli.doctor import sources, v4l2
 from emostream.services.cli.doctor.finding import Status
-from emostream.services.cli.doctor.v4l2 import Camera, Format, Size, described
+from emostream.services.cli.doctor.v4l2 import Camera, Format, Size, describe
 from emostream.shared.config import Source
 
 STEPWISE, CONTINUOUS = 3, 2
@@ -91,7 +91,7 @@ def test_requests_are_the_kernels(request_code, direction, number, layout):
 
 
 def test_a_camera_tells_its_formats_sizes_and_rates():
-    camera = described("/dev/video0", Kernel(WEBCAM))
+    camera = describe("/dev/video0", Kernel(WEBCAM))
     assert camera == Camera(
         "/dev/video0",
         "Fine Cam",
@@ -103,7 +103,7 @@ def test_a_camera_tells_its_formats_sizes_and_rates():
 
 
 def test_a_camera_that_tells_a_range_offers_its_upper_end():
-    camera = described("/dev/video0", Kernel({"RGB3": RANGE}))
+    camera = describe("/dev/video0", Kernel({"RGB3": RANGE}))
     assert camera.formats == (Format("RGB3", (Size(1920, 1080, 25),)),)
 
 
@@ -112,12 +112,12 @@ def test_a_camera_that_tells_a_range_offers_its_upper_end():
     [(1, None, True), (2, None, False), (1, 1, True), (1, 1 << 23, False)],
 )
 def test_a_device_without_pictures_is_no_camera(caps, device_caps, is_one):
-    assert (described("/dev/video1", Kernel({}, caps, device_caps)) is not None) == is_one
+    assert (describe("/dev/video1", Kernel({}, caps, device_caps)) is not None) == is_one
 
 
 def test_a_camera_that_another_program_reads_is_busy():
-    assert described("/dev/video0", Kernel(WEBCAM, busy=True)).busy
-    assert not described("/dev/video0", Kernel(WEBCAM)).busy
+    assert describe("/dev/video0", Kernel(WEBCAM, busy=True)).busy
+    assert not describe("/dev/video0", Kernel(WEBCAM)).busy
 
 
 def test_what_is_no_device_is_told_by_its_error(tmp_path):
@@ -131,8 +131,8 @@ def test_what_is_no_device_is_told_by_its_error(tmp_path):
 
 
 FOUND = [
-    described("/dev/video0", Kernel(WEBCAM)),
-    described("/dev/video2", Kernel(WEBCAM, busy=True)),
+    describe("/dev/video0", Kernel(WEBCAM)),
+    describe("/dev/video2", Kernel(WEBCAM, busy=True)),
     Camera("/dev/video4", "Hidden Cam", failure=errno.EACCES),
     Camera("/dev/video6", "Dead Cam", failure=errno.ENODEV),
     Camera("/dev/video8", "Dumb Cam"),

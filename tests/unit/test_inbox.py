@@ -1,6 +1,6 @@
 """The inboxes: live work stays fresh and fair, everything else is kept."""
 
-from emostream.shared.inbox import PATIENT_AFTER, PATIENT_BACKLOG, FullInbox, LiveInbox
+from emostream.shared.inbox import PAUSE_TAIL_S, PAUSED_BACKLOG, FifoInbox, LiveInbox
 from emostream.shared.messages import Frame, Message
 
 
@@ -30,7 +30,7 @@ def seqs(messages: list[Message]) -> list[tuple[str, int]]:
 
 
 def test_full_inbox_keeps_everything_in_order() -> None:
-    inbox = FullInbox()
+    inbox = FifoInbox()
     for seq in range(100):
         inbox.put(frame(seq))
     assert len(inbox) == 100
@@ -40,7 +40,7 @@ def test_full_inbox_keeps_everything_in_order() -> None:
 
 def test_a_full_inbox_keeps_no_more_pictures_than_it_may() -> None:
     drops = Drops()
-    inbox = FullInbox(drops, most_pictures=2)
+    inbox = FifoInbox(drops, max_pictures=2)
     for seq in range(4):
         inbox.put(frame(seq))
     inbox.put(frame(4, end=True, frames=4))
@@ -51,7 +51,7 @@ def test_a_full_inbox_keeps_no_more_pictures_than_it_may() -> None:
 
 
 def test_an_empty_inbox_gives_nothing_after_its_timeout() -> None:
-    assert FullInbox().take(1, timeout=0.001) == []
+    assert FifoInbox().take(1, timeout=0.001) == []
     assert LiveInbox(Drops()).take(1, timeout=0.001) == []
 
 
@@ -127,13 +127,13 @@ def test_an_end_is_never_thinned_and_stays_behind_its_frames() -> None:
 def test_a_patient_inbox_drops_nothing_until_what_gathered_is_worked_off() -> None:
     drops, clock = Drops(), Clock()
     inbox = LiveInbox(drops, backlog=3, max_age=0.2, clock=clock)
-    with inbox.patience():
+    with inbox.pause_dropping():
         for seq in range(10):
             inbox.put(frame(seq))
             clock.now += 0.1
     assert seqs(inbox.take(10, 0)) == [("a", seq) for seq in range(10)]
     assert drops == []
-    clock.now += PATIENT_AFTER
+    clock.now += PAUSE_TAIL_S
     for seq in range(10, 14):
         inbox.put(frame(seq))
     assert drops == [("a", 10, "backlog"), ("a", 11, "backlog"), ("a", 12, "backlog")]
@@ -142,7 +142,7 @@ def test_a_patient_inbox_drops_nothing_until_what_gathered_is_worked_off() -> No
 def test_patience_has_an_end_in_numbers() -> None:
     drops = Drops()
     inbox = LiveInbox(drops, backlog=3, clock=Clock())
-    with inbox.patience():
-        for seq in range(PATIENT_BACKLOG + 1):
+    with inbox.pause_dropping():
+        for seq in range(PAUSED_BACKLOG + 1):
             inbox.put(frame(seq))
-    assert len(drops) == PATIENT_BACKLOG
+    assert len(drops) == PAUSED_BACKLOG

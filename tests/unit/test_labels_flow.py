@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from emostream.services.cli.subscribe.command import line
-from emostream.services.display.board import Board
-from emostream.services.display.packets import packet
+from emostream.services.display.display_state import DisplayState
+from emostream.services.display.picture_encoding import picture_packet
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.annotate import annotate
 from emostream.shared.colors import COLORS, bgr
@@ -67,11 +67,11 @@ def test_the_recorder_keeps_them(answers: list[Message], tmp_path: Path) -> None
 
 
 def test_the_page_is_told_them_with_their_colours(answers: list[Message]) -> None:
-    board = Board()
-    board.answered(emotion_of(answers))
-    assert [look.label for look in board.news(0).labels] == list(SEVEN)
-    assert board.news(0).labels[3].color == COLORS["happiness"]
-    data = packet(joined(emotion_of(answers)), b"jpeg")
+    state = DisplayState()
+    state.add_results(emotion_of(answers))
+    assert [look.label for look in state.update(0).labels] == list(SEVEN)
+    assert state.update(0).labels[3].color == COLORS["happiness"]
+    data = picture_packet(joined(emotion_of(answers)), b"jpeg")
     facts = json.loads(data[4 : 4 + int.from_bytes(data[:4], "big")])
     assert list(facts["faces"][0]["smoothed"]) == list(SEVEN)
 

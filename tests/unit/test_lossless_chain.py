@@ -31,7 +31,7 @@ from emostream.shared.messages import (
     Message,
     common_fields,
 )
-from emostream.shared.replay_sequence import Sequence
+from emostream.shared.replay_sequence import ReplaySequence
 
 FRAMES = 60
 STEP = 0.02
@@ -122,13 +122,13 @@ class Chain:
             self.given = 0
         elif name == "d":
             stage = Detector(self.parts)
-            self.detector = Sequence("detector", stage, self.noted("d", stage), 4)
+            self.detector = ReplaySequence("detector", stage, self.noted("d", stage), 4)
         elif name == "c":
             self.classifiers = []
             for _ in range(self.parts):
                 stage_c = Classifier()
                 self.classifiers.append(
-                    Sequence("classifier", stage_c, self.noted("c", stage_c), 4)
+                    ReplaySequence("classifier", stage_c, self.noted("c", stage_c), 4)
                 )
         else:
             metrics = RecorderMetrics(CollectorRegistry())
@@ -219,7 +219,7 @@ class Chain:
 SIZE = {"width": 1, "height": 1, "encoding": "bgr8"}
 
 
-def _through(sequence: Sequence, message: Message) -> list[Message]:
+def _through(sequence: ReplaySequence, message: Message) -> list[Message]:
     return sequence.work(message) if sequence.expects(message) else sequence.repeat(message)
 
 

@@ -15,7 +15,7 @@ from emostream import models
 from emostream.models import engines, export, spec
 from emostream.models.synthetic_faces import synthetic_faces
 from emostream.services.classifier.metrics import ClassifierMetrics
-from emostream.services.classifier.smoothing import Rules
+from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage
 from emostream.shared.errors import WeightsError
 from emostream.shared.messages import Emotion, Face, Faces, Message
@@ -93,7 +93,9 @@ def test_its_labels_reach_the_emotion_topic(folder: Path, name: str) -> None:
         stream="cam1", run="r1", seq=0, t=1, pts=0, marks={}, width=640, height=480, part=0,
         parts=1, crop=(64, 64), faces=(Face(7, (1.0, 2.0, 30.0, 40.0), 0.9, ()),),
     )  # fmt: skip
-    answers = ClassifierStage(model, metrics, Rules(), 32)([Message(header, crop.tobytes())])
+    answers = ClassifierStage(model, metrics, SmoothingRules(), 32)(
+        [Message(header, crop.tobytes())]
+    )
     emotion = answers[-1].header
     assert isinstance(emotion, Emotion)
     row = dict(zip(LABELS, model.predict(crop)[0].tolist(), strict=True))

@@ -22,7 +22,7 @@ from emostream.services.recorder.stream_recording import StreamRecording
 from emostream.services.recorder.video_recorder import VideoRecorder
 from emostream.shared.blur import FaceBlur
 from emostream.shared.colors import COLORS, bgr
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import MessageError
 from emostream.shared.messages import Control, Credit, Emotion, EmotionFace, Event, Frame, Message
 
@@ -52,8 +52,8 @@ class Rig:
         keeper = Retention(folder, self.archive, Limits(math.inf, math.inf), metrics)
         recorder = VideoRecorder(
             lambda stream: StreamRecording(folder / stream, ENCODER),
-            Switch(video, metrics.tell_recording),
-            FaceBlur(Switch(False, metrics.tell_blurred)),
+            StreamSwitch(video, metrics.tell_recording),
+            FaceBlur(StreamSwitch(False, metrics.tell_blurred)),
             metrics,
             self.errors.append,
             0.5,

@@ -29,7 +29,7 @@ from emostream.services.recorder.stream_recording import StreamRecording
 from emostream.services.recorder.video_file import VideoFile
 from emostream.services.recorder.video_recorder import VideoRecorder
 from emostream.shared.blur import FaceBlur
-from emostream.shared.control import Switch
+from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import ConfigError, EmostreamError, RecordingError
 from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Message
 from emostream.shared.pixels import image
@@ -77,8 +77,8 @@ def record(folder: Path, *messages: Message) -> Path:
     errors: list[EmostreamError] = []
     video = VideoRecorder(
         lambda stream: StreamRecording(folder / stream, best_encoder()),
-        Switch(False, metrics.tell_recording),
-        FaceBlur(Switch(False, metrics.tell_blurred)),
+        StreamSwitch(False, metrics.tell_recording),
+        FaceBlur(StreamSwitch(False, metrics.tell_blurred)),
         metrics,
         errors.append,
     )

@@ -94,7 +94,7 @@ def test_ready_means_that_input_flows() -> None:
     assert health.missing() == {}
     health.require_input()
     assert health.missing() == {"input": "no input yet"}
-    health.saw_input()
+    health.mark_input()
     assert health.missing() == {}
     clock.now += 11
     health.beat()
@@ -114,9 +114,9 @@ def test_a_loop_that_stands_still_is_not_alive() -> None:
 def test_a_condition_is_missing_until_it_is_met() -> None:
     health = Health(silent_after=10)
     health.beat()
-    health.lacks("model", "the model warms up")
+    health.set_missing("model", "the model warms up")
     assert health.missing() == {"model": "the model warms up"}
-    health.has("model")
+    health.clear_missing("model")
     assert health.missing() == {}
 
 
@@ -146,10 +146,10 @@ def test_the_metrics_port_answers_for_metrics_and_health() -> None:
     try:
         url = f"http://127.0.0.1:{server.port}"
         assert get(f"{url}/livez") == (200, '{"live": true}\n')
-        health.lacks("model", "the model warms up")
+        health.set_missing("model", "the model warms up")
         code, body = get(f"{url}/readyz")
         assert (code, json.loads(body)["missing"]) == (503, {"model": "the model warms up"})
-        health.has("model")
+        health.clear_missing("model")
         assert get(f"{url}/readyz")[0] == 200
         assert get(f"{url}/healthz")[0] == 404
         _, text = get(f"{url}/metrics")

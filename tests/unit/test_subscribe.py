@@ -6,7 +6,7 @@ import pytest
 
 from emostream.services.cli.subscribe import command as subscribe
 from emostream.shared.errors import BusError, ConfigError
-from emostream.shared.inbox import FullInbox
+from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 
 TRACK = (1_760_000_000 << 20) | 7
@@ -75,7 +75,7 @@ class Clock:
         return self.now
 
 
-class Waits(FullInbox):
+class Waits(FifoInbox):
     """An inbox in which messages come at given seconds, on a clock that is not real."""
 
     def __init__(self, clock, arrivals):
@@ -110,7 +110,7 @@ def test_silence_is_explained_once(arrivals, timeout, hints, messages):
 
 
 def test_probes_and_ends_are_not_printed():
-    inbox = FullInbox()
+    inbox = FifoInbox()
     for message in (emotion(end=True, frames=3), emotion(probe=True, pid=1), event()):
         inbox.put(message)
     came = subscribe.listen(inbox, None, lambda: None)

@@ -12,9 +12,9 @@ from emostream.services.cli.top import command as top
 from emostream.services.cli.top.view import rows, view
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared import histogram
-from emostream.shared.accounts import accounts
 from emostream.shared.config import Config
 from emostream.shared.errors import ConfigError
+from emostream.shared.frame_counts import frame_counts
 from emostream.shared.messages import Faces, Message
 from emostream.shared.metric_names import MetricName
 from emostream.shared.metrics import StageMetrics
@@ -160,16 +160,16 @@ def test_the_emotion_path_adds_up():
         Stage("detector").give(960).drop(20).drop(5, "stale").read(),
         Stage("classifier").give(950).drop(3).lose(4).read(),
     ]
-    (account,) = accounts(scrapes)
-    assert (account.path, account.stream) == ("emotions", "cam1")
-    assert (account.captured, account.answered) == (1000, 950)
-    assert account.dropped == {
+    (counts,) = frame_counts(scrapes)
+    assert (counts.path, counts.stream) == ("emotions", "cam1")
+    assert (counts.captured, counts.answered) == (1000, 950)
+    assert counts.dropped == {
         ("detector", "backlog"): 20,
         ("detector", "stale"): 5,
         ("classifier", "backlog"): 3,
     }
-    assert account.lost == {"classifier": 4}
-    assert account.in_flight == 1000 - 950 - 28 - 4
+    assert counts.lost == {"classifier": 4}
+    assert counts.in_flight == 1000 - 950 - 28 - 4
 
 
 def test_the_pixel_path_is_counted_by_itself():
@@ -177,7 +177,7 @@ def test_the_pixel_path_is_counted_by_itself():
         Stage("capture").give(100).give(40, stream="cam2").read(),
         Stage("display").give(90).drop(8, "late").read(),
     ]
-    first, second = accounts(scrapes)
+    first, second = frame_counts(scrapes)
     assert (first.path, first.stream, first.in_flight) == ("pixels to display", "cam1", 2)
     assert (second.stream, second.captured, second.in_flight) == ("cam2", 40, 40)
 
@@ -185,13 +185,13 @@ def test_the_pixel_path_is_counted_by_itself():
 def test_a_recorder_without_video_reads_no_pixels():
     capture, recorder = Stage("capture").give(100), Stage("recorder").give(7)
     # A recorder that starts does not have its own metrics yet.
-    assert accounts([capture.read(), recorder.read()]) == []
+    assert frame_counts([capture.read(), recorder.read()]) == []
     written = RecorderMetrics(recorder.registry)
     written.tell_recording("cam1", False)
-    assert accounts([capture.read(), recorder.read()]) == []
+    assert frame_counts([capture.read(), recorder.read()]) == []
     written.tell_recording("cam1", True)
-    (account,) = accounts([capture.read(), recorder.read()])
-    assert (account.path, account.in_flight) == ("pixels to recorder", 93)
+    (counts,) = frame_counts([capture.read(), recorder.read()])
+    assert (counts.path, counts.in_flight) == ("pixels to recorder", 93)
 
 
 def test_two_processes_of_a_stage_count_together():
@@ -201,13 +201,13 @@ def test_two_processes_of_a_stage_count_together():
         Stage("classifier").give(60).read(),
         Stage("classifier").give(39).read(),
     ]
-    (account,) = accounts(scrapes)
-    assert (account.answered, account.in_flight) == (99, 1)
+    (counts,) = frame_counts(scrapes)
+    assert (counts.answered, counts.in_flight) == (99, 1)
 
 
 def test_a_sum_without_all_its_stages_is_not_shown():
-    assert accounts([Stage("capture").give(9).read(), Stage("detector").give(9).read()]) == []
-    assert accounts([]) == []
+    assert frame_counts([Stage("capture").give(9).read(), Stage("detector").give(9).read()]) == []
+    assert frame_counts([]) == []
 
 
 @pytest.mark.parametrize(

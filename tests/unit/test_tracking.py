@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from emostream.services.detector.assignment import assign
 from emostream.services.detector.detection import Detection
-from emostream.services.detector.tracking import Tracker, likeness, track_ids
+from emostream.services.detector.tracking import Tracker, pairwise_diou, track_ids
 
 START = 1_800_000_000
 FRAME = 40_000_000
@@ -51,13 +51,15 @@ def test_the_assignment_is_the_best_there_is(shape: tuple[int, int], seed: int) 
         ((1.0, 0.0, 2.0, 2.0), 1 / 3 - 1 / 13),
     ],
 )
-def test_likeness(other: tuple[float, ...], expected: float) -> None:
-    assert likeness(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([other])) == pytest.approx(expected)
+def test_distance_iou(other: tuple[float, ...], expected: float) -> None:
+    assert pairwise_diou(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([other])) == pytest.approx(
+        expected
+    )
 
 
 @pytest.mark.parametrize(("n", "m"), [(0, 0), (0, 2), (2, 0)])
-def test_likeness_of_nothing(n: int, m: int) -> None:
-    assert likeness(np.ones((n, 4)), np.ones((m, 4))).shape == (n, m)
+def test_distance_iou_of_nothing(n: int, m: int) -> None:
+    assert pairwise_diou(np.ones((n, 4)), np.ones((m, 4))).shape == (n, m)
 
 
 def test_ids_rise_and_fit_javascript() -> None:

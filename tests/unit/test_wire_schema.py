@@ -18,7 +18,7 @@ from emostream.services.capture.framer import Framer
 from emostream.services.capture.lossless.credit_window import CreditWindow
 from emostream.services.capture.picture import Picture
 from emostream.services.classifier.metrics import ClassifierMetrics
-from emostream.services.classifier.smoothing import Rules
+from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage
 from emostream.services.detector.backends import create
 from emostream.services.detector.stage import DetectorStage
@@ -29,7 +29,7 @@ from emostream.services.recorder.lossless import LosslessRecorder
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.config import Lossless
 from emostream.shared.messages import KINDS, Control, Credit, Message, stamped
-from emostream.shared.replay_sequence import Sequence
+from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.wire import encode
 
 FRAMES = 12
@@ -70,10 +70,12 @@ class Run:
         self.messages: list[Message] = []
         detector = DetectorStage(create("blazeface"), track_ids(time.time()), tiling=Tiling(0, 1))
         metrics = ClassifierMetrics(CollectorRegistry())
-        classifier = ClassifierStage(load(), metrics, Rules(), 32)
+        classifier = ClassifierStage(load(), metrics, SmoothingRules(), 32)
         self.stages = {
-            "detector": Sequence("detector", detector, detector, 4),
-            "classifier": Sequence("classifier", classifier, lambda one: classifier([one]), 4),
+            "detector": ReplaySequence("detector", detector, detector, 4),
+            "classifier": ReplaySequence(
+                "classifier", classifier, lambda one: classifier([one]), 4
+            ),
         }
         self.archive = ArchiveWriter(folder / "emostream.db")
         self.recorder = LosslessRecorder(

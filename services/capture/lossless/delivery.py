@@ -11,7 +11,7 @@ from emostream.services.capture.source_set import SourceSet
 from emostream.services.capture.source_status import SourceState
 from emostream.shared.bus import RESULTS_HWM, Publisher, Subscription
 from emostream.shared.config import Config
-from emostream.shared.inbox import FullInbox
+from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Credit, Message, stamped
 from emostream.shared.service import TAKE_TIMEOUT, Service
 
@@ -28,7 +28,7 @@ def deliver_all(config: Config, service: Service, publisher: Publisher) -> None:
     framer = Framer(settings.encoding, settings.jpeg_quality, settings.run)
     templates = [framer.template(source.name) for source in settings.sources]
     window = CreditWindow(templates, config.lossless)
-    credits = FullInbox()
+    credits = FifoInbox()
     topics = [f"credit/{source.name}/" for source in settings.sources]
     service.listen([Subscription(config.connect.credit, topics, RESULTS_HWM)], credits.put)
     with SourceSet(settings.sources) as sources:

@@ -1,5 +1,5 @@
-"""`emostream doctor`: what of this machine stands in the way of a first run.
+"""`emostream doctor`: what on this machine would stop a first run.
 
-Each module here looks at one matter: what it found are facts, and a pure function says of facts
-what is wrong and what to do about it.
+Each module here checks one matter: `probe` functions collect facts, and pure `check` functions
+judge the facts and say what to do.
 """

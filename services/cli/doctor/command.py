@@ -1,4 +1,4 @@
-"""The command: all that is looked at, side by side, and the table of what was found."""
+"""The command: all checks, run side by side, and the table of their findings."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import Config, load
 
-Look: TypeAlias = Callable[[], Sequence[Finding]]
+Check: TypeAlias = Callable[[], Sequence[Finding]]
 MARKS: Final = {
     Status.OK: Text("✓ OK", "green"),
     Status.WARNING: Text("! warning", "yellow"),
@@ -63,10 +63,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def examine(config: Config, stages: Sequence[str]) -> list[Finding]:
-    """Look at all that these stages need, at the same time, and return what was found in order."""
+    """Run all checks that these stages need, at the same time, and return the findings in order."""
     with ThreadPoolExecutor() as pool:
-        looks = [pool.submit(look) for look in _looks(config, stages)]
-        return [finding for look in looks for finding in look.result()]
+        futures = [pool.submit(check) for check in _checks(config, stages)]
+        return [finding for future in futures for finding in future.result()]
 
 
 def table(found: Sequence[Finding]) -> Table:
@@ -87,7 +87,7 @@ def verdict(found: Sequence[Finding]) -> Text:
     problems, warnings = _count(found, Status.PROBLEM), _count(found, Status.WARNING)
     more = f"; {_counted(warnings, 'warning')}" if warnings else ""
     if problems:
-        return Text(f"{_counted(problems, 'problem')} to mend before `make run`{more}", "bold red")
+        return Text(f"{_counted(problems, 'problem')} to fix before `make run`{more}", "bold red")
     return Text(f"nothing stands in the way of `make run`{more}", "bold green")
 
 
@@ -100,13 +100,13 @@ def as_json(found: Sequence[Finding]) -> str:
     return json.dumps({"ready": not _count(found, Status.PROBLEM), "findings": rows})
 
 
-def _looks(config: Config, stages: Sequence[str]) -> list[Look]:
-    """Return what there is to look at, in the order in which it is shown."""
-    engine, engine_group, of_models = _looks_at_models(config)
-    looks: list[tuple[str | None, Look]] = [
+def _checks(config: Config, stages: Sequence[str]) -> list[Check]:
+    """Return the checks, in the order in which they are shown."""
+    engine, engine_group, of_models = _model_checks(config)
+    checks: list[tuple[str | None, Check]] = [
         (None, lambda: [machine.check_python(sys.version_info[:3])]),
         (None, partial(packages.findings, config, stages, engine_group)),
-        (None, lambda: [machine.check_processor(machine.look_at_processor(), engine)]),
+        (None, lambda: [machine.check_processor(machine.probe_processor(), engine)]),
         (None, lambda: [machine.check_memory(psutil.virtual_memory().available, stages, engine)]),
         ("capture", partial(sources.findings, config.capture.sources)),
         *of_models,
@@ -115,35 +115,35 @@ def _looks(config: Config, stages: Sequence[str]) -> list[Look]:
         ("display", partial(_desktop, config)),
         (None, lambda: [machine.check_clock(time.time(), machine.newest_file())]),
     ]
-    return [look for stage, look in looks if stage is None or stage in stages]
+    return [check for stage, check in checks if stage is None or stage in stages]
 
 
-def _looks_at_models(config: Config) -> tuple[str, str, list[tuple[str | None, Look]]]:
-    """Return the classifier's engine, the group of its packages, and what there is to look at."""
+def _model_checks(config: Config) -> tuple[str, str, list[tuple[str | None, Check]]]:
+    """Return the classifier's engine, the group of its packages, and the checks of both."""
     try:
         # It needs OpenCV and NumPy, and the doctor has to come also where those do not load.
         from emostream.services.cli.doctor import models
     except ImportError:
-        unknown = problem("model", "cannot be looked at yet", "mend the packages first")
+        unknown = problem("model", "cannot be checked yet", "fix the packages first")
         return "litert", "classifier", [("classifier", lambda: [unknown])]
-    model = models.look_at_model(config.classifier)
+    model = models.probe_model(config.classifier)
     return (
         model.engine,
         model.group,
         [
             ("detector", lambda: [models.check_detector(config.detector)]),
             ("classifier", lambda: [models.check_model(model)]),
-            ("classifier", lambda: [models.check_gpu(models.look_at_gpu(), model.engine)]),
+            ("classifier", lambda: [models.check_gpu(models.probe_gpu(), model.engine)]),
         ],
     )
 
 
 def _disk(config: Config) -> Finding:
-    return machine.check_disk(machine.look_at_disk(config.recorder), config.recorder)
+    return machine.check_disk(machine.probe_disk(config.recorder), config.recorder)
 
 
 def _desktop(config: Config) -> list[Finding]:
-    return machine.check_desktop(machine.look_at_desktop(config.display), config.display)
+    return machine.check_desktop(machine.probe_desktop(config.display), config.display)
 
 
 def _stage(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the doctor says of one thing that it looked at."""
+"""The finding of one check of the doctor."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +14,7 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, what was found, and what to do about it, where something is to be."""
+    """What was checked, what was found, and what to do about it, if anything."""
 
     check: str
     status: Status
@@ -33,5 +33,5 @@ def warning(check: str, found: str, advice: str) -> Finding:
 
 
 def problem(check: str, found: str, advice: str) -> Finding:
-    """Return a finding that has to be mended first."""
+    """Return a finding that has to be fixed first."""
     return Finding(check, Status.PROBLEM, found, advice)

@@ -22,7 +22,7 @@ NEWEST: Final = (3, 13)
 STAGE_MB: Final = {"capture": 162, "detector": 108, "recorder": 123, "display": 89}
 CLASSIFIER_MB: Final = {"litert": 138, "onnxruntime": 138, "keras": 700}
 # Less than that, and a database cannot even be begun.
-LEAST_GB: Final = 0.1
+MIN_GB: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def check_python(version: Sequence[int]) -> Finding:
     return good("Python", f"{found} ({supported} will do)")
 
 
-def look_at_processor() -> Processor:
-    """Look at the processor."""
+def probe_processor() -> Processor:
+    """LabelStyle at the processor."""
     cores: float = os.cpu_count() or 1
     if sys.platform == "linux":
         cores = min(len(os.sched_getaffinity(0)), _quota(Path("/sys/fs/cgroup/cpu.max")))
@@ -122,8 +122,8 @@ def newest_file() -> float:
     return max(path.stat().st_mtime for path in Path(__file__).parent.glob("*.py"))
 
 
-def look_at_disk(settings: Recorder) -> Disk:
-    """Look at where recordings go."""
+def probe_disk(settings: Recorder) -> Disk:
+    """LabelStyle at where recordings go."""
     folder = Path(settings.folder).absolute()
     below = next(path for path in (folder, *folder.parents) if path.exists())
     files = folder.rglob("*") if folder.is_dir() else ()
@@ -146,7 +146,7 @@ def check_disk(disk: Disk, settings: Recorder) -> Finding:
     if not disk.writable:
         advice = f"allow this user to write there, or {elsewhere}"
         return problem("disk", f"{disk.below} cannot be written to", advice)
-    if free < LEAST_GB:
+    if free < MIN_GB:
         return problem(
             "disk", f"{disk.below} is full ({free:.2f} GB free)", f"free some, or {elsewhere}"
         )
@@ -157,8 +157,8 @@ def check_disk(disk: Disk, settings: Recorder) -> Finding:
     return good("disk", found)
 
 
-def look_at_desktop(settings: Display) -> Desktop:
-    """Look for a desktop and a browser; a window is tried where the configuration wants one."""
+def probe_desktop(settings: Display) -> Desktop:
+    """Check for a desktop and a browser; a window is tried where the configuration wants one."""
     there = sys.platform != "linux" or bool(
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
@@ -192,7 +192,7 @@ def check_desktop(desktop: Desktop, settings: Display) -> list[Finding]:
 def _try_window() -> str:
     try:
         # OpenCV is loaded for those alone who want a window.
-        from emostream.services.display.window import check_desktop
+        from emostream.services.display.desktop_window import check_desktop
 
         check_desktop()
     except (ConfigError, ImportError) as error:

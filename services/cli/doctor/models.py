@@ -55,7 +55,7 @@ class Gpu:
     cuda: bool | None = None
 
 
-def look_at_model(settings: Classifier) -> Model:
+def probe_model(settings: Classifier) -> Model:
     """Find the model's file and compare its sha256; no engine is started."""
     engine: str = settings.engine if settings.engine != "auto" else "litert"
     try:
@@ -95,7 +95,7 @@ def check_detector(
     name, path = settings.backend, Path(settings.weights)
     if settings.weights and name != "haar":
         if not path.is_file():
-            return problem("detector", f"no weights at {path}", "mend detector.weights")
+            return problem("detector", f"no weights at {path}", "fix detector.weights")
         return good("detector", f"{name} with {path}")
     if name != "yunet":
         return good("detector", f"{name}; its weights came with its package")
@@ -107,8 +107,8 @@ def check_detector(
     return good("detector", f"yunet; its weights were fetched, sha256 {YUNET_SHA256[:12]}")
 
 
-def look_at_gpu() -> Gpu:
-    """Ask the driver for its GPUs, and the engines, as far as that is quick."""
+def probe_gpu() -> Gpu:
+    """Ioctl the driver for its GPUs, and the engines, as far as that is quick."""
     names, failure = _driver()
     return Gpu(names, failure, GPU_DEVICE.exists(), _providers(), _cuda())
 
@@ -119,7 +119,7 @@ def check_gpu(gpu: Gpu, engine: str) -> Finding:
         return warning(
             "GPU",
             f"nvidia-smi says: {gpu.failure}",
-            "mend NVIDIA's driver (a restart often does); until then the processor does the work",
+            "repair NVIDIA's driver (a restart often does); until then the processor does the work",
         )
     if not gpu.names and gpu.device:
         return warning(
@@ -129,7 +129,7 @@ def check_gpu(gpu: Gpu, engine: str) -> Finding:
         )
     if not gpu.names:
         return good("GPU", "none of NVIDIA's; the processor does the work")
-    found = f"{', '.join(gpu.names)}; {_seen(gpu)}"
+    found = f"{', '.join(gpu.names)}; {_gpu_support(gpu)}"
     if engine == "keras" and not gpu.cuda:
         return warning(
             "GPU", found, "pip install 'tensorflow[and-cuda]' in the version that is installed"
@@ -140,7 +140,7 @@ def check_gpu(gpu: Gpu, engine: str) -> Finding:
     return good("GPU", found, advice)
 
 
-def _seen(gpu: Gpu) -> str:
+def _gpu_support(gpu: Gpu) -> str:
     keras = {
         None: "TensorFlow is not installed",
         True: "TensorFlow (engine keras) has its CUDA libraries",

@@ -57,8 +57,8 @@ class Package:
 
 
 def findings(config: Config, stages: Sequence[str], engine_group: str) -> list[Finding]:
-    """Look at the packages that these stages need; `engine_group` is the classifier's engine's."""
-    return check(look(groups(config, stages, engine_group)))
+    """Check the packages that these stages need; `engine_group` is the classifier's engine's."""
+    return check(probe(groups(config, stages, engine_group)))
 
 
 def groups(config: Config, stages: Sequence[str], engine_group: str) -> set[str]:
@@ -70,7 +70,7 @@ def groups(config: Config, stages: Sequence[str], engine_group: str) -> set[str]
     return {group for stage in stages for group in own.get(stage, [stage])}
 
 
-def look(wanted: set[str]) -> list[Package]:
+def probe(wanted: set[str]) -> list[Package]:
     """Look up the packages of these groups, and try to import those with native parts."""
     required = _required(wanted)
     versions = {name: _version(name) for name in required}

@@ -36,9 +36,9 @@ class Port:
 
 
 def findings(config: Config, stages: Sequence[str]) -> list[Finding]:
-    """Look at the ports of these stages."""
+    """Check the ports of these stages."""
     running = [stage for stage in stages if answers(getattr(config, stage).metrics)]
-    ports = [look(*address) for address in addresses(config, stages)]
+    ports = [probe(*address) for address in addresses(config, stages)]
     return check(ports, running, config.display.page, insecure=config.insecure)
 
 
@@ -58,7 +58,7 @@ def addresses(config: Config, stages: Sequence[str]) -> list[tuple[str, str, int
     return found
 
 
-def look(setting: str, host: str, number: int) -> Port:
+def probe(setting: str, host: str, number: int) -> Port:
     """Try to bind the address for a moment."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:

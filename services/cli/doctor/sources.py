@@ -37,7 +37,7 @@ MACOS: Final = (
 
 
 @dataclass(frozen=True)
-class Seen:
+class SourceProbe:
     """A configured source: what could be told of it, and why it cannot be read, or ""."""
 
     settings: Source
@@ -46,7 +46,7 @@ class Seen:
 
 
 def findings(sources: Sequence[Source]) -> list[Finding]:
-    """Look at the machine's cameras and at each source."""
+    """Check the machine's cameras and at each source."""
     listed = cameras() if sys.platform == "linux" else None
     found = check_cameras(listed) if listed is not None else [_other_system()]
     for source in sources:
@@ -55,7 +55,7 @@ def findings(sources: Sequence[Source]) -> list[Finding]:
             busy = any(camera.busy and camera.path == path for camera in listed or ())
             found.append(check_camera(source, listed, users(path) if busy else ()))
         else:
-            found.append(check_source(look(source)))
+            found.append(check_source(probe(source)))
     return found
 
 
@@ -77,20 +77,20 @@ def users(path: str) -> list[str]:
     return [program(pid) for pid in sorted(pids)]
 
 
-def look(source: Source) -> Seen:
-    """Look at a source that is no camera."""
+def probe(source: Source) -> SourceProbe:
+    """Check a source that is no camera."""
     try:
         match source_kind(source.url):
             case SourceKind.NETWORK:
-                return _look_at_network(source)
+                return _probe_network(source)
             case SourceKind.FOLDER:
-                return _look_at_folder(source)
+                return _probe_folder(source)
             case SourceKind.FILE:
-                return _look_at_file(source)
+                return _probe_file(source)
             case _:
-                return Seen(source, "the built-in demo")
+                return SourceProbe(source, "the built-in demo")
     except SourceError as error:
-        return Seen(source, failure=str(error).removeprefix(f"{redact(source.url)}: "))
+        return SourceProbe(source, failure=str(error).removeprefix(f"{redact(source.url)}: "))
 
 
 def check_cameras(found: Sequence[Camera]) -> list[Finding]:
@@ -114,24 +114,24 @@ def check_camera(
         advice = f"there is {others}: name that one" if others else f"plug one in; {IN_A_BOX}"
         return problem(check, f"{source.url}: there is no camera {path}", advice)
     if camera.failure:
-        return problem(check, f"{path}: {_reason(camera)}", _mend(camera))
+        return problem(check, f"{path}: {_reason(camera)}", _advice(camera))
     if camera.busy:
         who = ", ".join(used_by) or "another program"
         return problem(check, f"{path} is in use by {who}", "close that program first")
     if not camera.formats:
         return problem(check, f"{path} offers no format", "unplug it and plug it in again")
-    return _check_wishes(check, source, camera)
+    return _check_mode(check, source, camera)
 
 
-def check_source(seen: Seen) -> Finding:
+def check_source(probed: SourceProbe) -> Finding:
     """Judge a source that is no camera."""
-    check, url = f"source {seen.settings.name}", redact(seen.settings.url)
-    if seen.failure:
-        return problem(check, f"{url}: {seen.failure}", "mend its url under capture.sources")
-    return good(check, seen.note)
+    check, url = f"source {probed.settings.name}", redact(probed.settings.url)
+    if probed.failure:
+        return problem(check, f"{url}: {probed.failure}", "fix its url under capture.sources")
+    return good(check, probed.note)
 
 
-def _check_wishes(check: str, source: Source, camera: Camera) -> Finding:
+def _check_mode(check: str, source: Source, camera: Camera) -> Finding:
     """Compare the size and rate that the configuration asks for with those on offer."""
     sizes = [size for form in camera.formats for size in form.sizes]
     best = max(sizes, key=lambda size: (size.width * size.height, size.rate or 0), default=None)
@@ -158,7 +158,7 @@ def _check_wishes(check: str, source: Source, camera: Camera) -> Finding:
 def _listed(camera: Camera) -> Finding:
     check = f"camera {camera.path}"
     if camera.failure:
-        return warning(check, f"{camera.name}: {_reason(camera)}", _mend(camera))
+        return warning(check, f"{camera.name}: {_reason(camera)}", _advice(camera))
     formats = "; ".join(map(_format, camera.formats)) or "no format"
     return good(check, f"{camera.name}: {formats}{' (in use)' if camera.busy else ''}")
 
@@ -179,7 +179,7 @@ def _reason(camera: Camera) -> str:
     return f"it cannot be opened ({os.strerror(camera.failure)})"
 
 
-def _mend(camera: Camera) -> str:
+def _advice(camera: Camera) -> str:
     if camera.failure in (errno.EACCES, errno.EPERM):
         return PERMIT
     return f"unplug it and plug it in again; {IN_A_BOX}"
@@ -203,37 +203,43 @@ def _other_system() -> Finding:
     return good("cameras", ", ".join(names) or "none on this machine")
 
 
-def _look_at_network(source: Source) -> Seen:
+def _probe_network(source: Source) -> SourceProbe:
     parts = urlsplit(source.url)
     scheme = parts.scheme.lower()
     try:
         host, port = parts.hostname, parts.port or DEFAULT_PORTS.get(scheme)
     except ValueError as error:
-        return Seen(source, failure=f"no address ({error})")
+        return SourceProbe(source, failure=f"no address ({error})")
     if scheme in UNCONNECTED or host is None or port is None:
-        return Seen(source, f"{redact(source.url)} (not looked at)")
+        return SourceProbe(source, f"{redact(source.url)} (not checked)")
     try:
         socket.create_connection((host, port), REACH_WITHIN_S).close()
     except OSError as error:
-        return Seen(source, failure=f"{host}:{port} does not answer ({error.strerror or error})")
-    return Seen(source, f"{host}:{port} answers")
+        return SourceProbe(
+            source, failure=f"{host}:{port} does not answer ({error.strerror or error})"
+        )
+    return SourceProbe(source, f"{host}:{port} answers")
 
 
-def _look_at_folder(source: Source) -> Seen:
+def _probe_folder(source: Source) -> SourceProbe:
     folder = local_path(source.url)
     try:
         count = sum(path.is_file() for path in folder.iterdir())
     except OSError as error:
-        return Seen(source, failure=f"cannot be read ({error.strerror})")
+        return SourceProbe(source, failure=f"cannot be read ({error.strerror})")
     if not count:
-        return Seen(source, failure="an empty folder")
-    return Seen(source, f"a folder of {count} file{'' if count == 1 else 's'}")
+        return SourceProbe(source, failure="an empty folder")
+    return SourceProbe(source, f"a folder of {count} file{'' if count == 1 else 's'}")
 
 
-def _look_at_file(source: Source) -> Seen:
+def _probe_file(source: Source) -> SourceProbe:
     try:
         with local_path(source.url).open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        return Seen(source, failure=error.strerror or str(error))
-    return Seen(source, failure="the file is empty") if empty else Seen(source, "can be read")
+        return SourceProbe(source, failure=error.strerror or str(error))
+    return (
+        SourceProbe(source, failure="the file is empty")
+        if empty
+        else SourceProbe(source, "can be read")
+    )

@@ -30,7 +30,7 @@ MEMORY_MMAP: Final = 1
 DISCRETE: Final = 1
 
 # Sends a request with its packed argument and returns what the kernel made of that; OSError.
-Ask: TypeAlias = Callable[[int, bytes], bytes]
+Ioctl: TypeAlias = Callable[[int, bytes], bytes]
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class Camera:
 def cameras(folder: Path = Path("/dev")) -> list[Camera]:
     """Return the machine's cameras by number, also those that may not be opened."""
     paths = [path for path in folder.glob("video*") if re.fullmatch(r"video\d+", path.name)]
-    found = map(look, sorted(paths, key=lambda path: int(path.name[5:])))
+    found = map(probe, sorted(paths, key=lambda path: int(path.name[5:])))
     return [camera for camera in found if camera is not None]
 
 
-def look(path: Path) -> Camera | None:
+def probe(path: Path) -> Camera | None:
     """Return the camera with this device file; None where it is a device of another kind."""
     import fcntl
 
@@ -78,48 +78,50 @@ def look(path: Path) -> Camera | None:
     except OSError as error:
         return Camera(str(path), _name_in_sysfs(path), failure=error.errno or errno.EIO)
     try:
-        return described(str(path), lambda request, data: fcntl.ioctl(descriptor, request, data))
+        return describe(str(path), lambda request, data: fcntl.ioctl(descriptor, request, data))
     except OSError as error:
         return Camera(str(path), _name_in_sysfs(path), failure=error.errno or errno.EIO)
     finally:
         os.close(descriptor)
 
 
-def described(path: str, ask: Ask) -> Camera | None:
+def describe(path: str, ioctl: Ioctl) -> Camera | None:
     """Return what the device says of itself; None where it gives no pictures."""
-    answer = ask(QUERYCAP, bytes(CAPABILITY.size))
+    answer = ioctl(QUERYCAP, bytes(CAPABILITY.size))
     _, card, _, _, of_all, of_this = CAPABILITY.unpack(answer)
     # A camera has further device files, for its metadata.
     if not (of_this if of_all & HAS_DEVICE_CAPS else of_all) & CAN_CAPTURE:
         return None
-    formats = tuple(_formats(ask))
-    return Camera(path, _text(card), formats, busy=_is_busy(ask))
+    formats = tuple(_formats(ioctl))
+    return Camera(path, _text(card), formats, busy=_is_busy(ioctl))
 
 
-def _formats(ask: Ask) -> Iterator[Format]:
-    for answer in _enumerated(ask, ENUM_FMT, lambda n: FORMAT.pack(n, VIDEO_CAPTURE, 0, b"", 0, 0)):
+def _formats(ioctl: Ioctl) -> Iterator[Format]:
+    for answer in _enumerated(
+        ioctl, ENUM_FMT, lambda n: FORMAT.pack(n, VIDEO_CAPTURE, 0, b"", 0, 0)
+    ):
         code: int = FORMAT.unpack(answer)[4]
-        sizes = {(size.width, size.height): size for size in _sizes(ask, code)}
+        sizes = {(size.width, size.height): size for size in _sizes(ioctl, code)}
         largest_first = sorted(sizes.values(), key=lambda s: s.width * s.height, reverse=True)
         yield Format(_text(code.to_bytes(4, "little")), tuple(largest_first))
 
 
-def _sizes(ask: Ask, code: int) -> Iterator[Size]:
+def _sizes(ioctl: Ioctl, code: int) -> Iterator[Size]:
     for answer in _enumerated(
-        ask, ENUM_FRAMESIZES, lambda n: FRAME_SIZE.pack(n, code, 0, *(0,) * 6)
+        ioctl, ENUM_FRAMESIZES, lambda n: FRAME_SIZE.pack(n, code, 0, *(0,) * 6)
     ):
         _, _, kind, *numbers = FRAME_SIZE.unpack(answer)
         # Where a range is told, its upper end.
         width, height = numbers[:2] if kind == DISCRETE else (numbers[1], numbers[4])
-        yield Size(width, height, _rate(ask, code, width, height))
+        yield Size(width, height, _rate(ioctl, code, width, height))
         if kind != DISCRETE:
             return
 
 
-def _rate(ask: Ask, code: int, width: int, height: int) -> float | None:
+def _rate(ioctl: Ioctl, code: int, width: int, height: int) -> float | None:
     rates = []
     for answer in _enumerated(
-        ask,
+        ioctl,
         ENUM_FRAMEINTERVALS,
         lambda n: FRAME_INTERVAL.pack(n, code, width, height, 0, *(0,) * 6),
     ):
@@ -132,18 +134,18 @@ def _rate(ask: Ask, code: int, width: int, height: int) -> float | None:
     return max(rates, default=None)
 
 
-def _enumerated(ask: Ask, request: int, argument: Callable[[int], bytes]) -> Iterator[bytes]:
+def _enumerated(ioctl: Ioctl, request: int, argument: Callable[[int], bytes]) -> Iterator[bytes]:
     """Yield the answers for 0, 1, 2 ... up to the first that the device does not have."""
     with suppress(OSError):
         # A driver that never says no would be asked for ever.
         for n in range(1000):
-            yield ask(request, argument(n))
+            yield ioctl(request, argument(n))
 
 
-def _is_busy(ask: Ask) -> bool:
+def _is_busy(ioctl: Ioctl) -> bool:
     try:
         # Giving up buffers that nobody asked for changes nothing, and fails while another has some.
-        ask(REQBUFS, BUFFERS.pack(0, VIDEO_CAPTURE, MEMORY_MMAP, 0, 0))
+        ioctl(REQBUFS, BUFFERS.pack(0, VIDEO_CAPTURE, MEMORY_MMAP, 0, 0))
     except OSError as error:
         return error.errno == errno.EBUSY
     return False

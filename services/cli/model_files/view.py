@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from emostream.models import engines, spec, weights
+from emostream.models import engines, weights
+from emostream.models import spec as specs
 from emostream.models.spec import ModelSpec
 from emostream.shared.errors import WeightsError
 
@@ -26,8 +27,8 @@ def table() -> Table:
     for name in weights.names():
         files = weights.files(name)
         sizes = ", ".join(f"{path.stat().st_size / 1e6:.1f}" for path in files.values())
-        told = spec.spec_path(weights.FOLDER / name)
-        labels = str(len(spec.load_spec(told).labels)) if told.is_file() else UNKNOWN
+        file = specs.spec_path(weights.FOLDER / name)
+        labels = str(len(specs.load_spec(file).labels)) if file.is_file() else UNKNOWN
         good = all(map(_good, files.values()))
         shown.add_row(name, ", ".join(files), labels, sizes, "good" if good else "wrong")
     return shown
@@ -37,12 +38,12 @@ def description(name: str) -> Table:
     """Return what is known of a model, a row a property; WeightsError where there is none."""
     path = weights.find(name)
     files = weights.files(path.stem, path.parent)
-    told = spec.load_spec(spec.spec_path(path))
+    spec = specs.load_spec(specs.spec_path(path))
     shown = Table.grid(padding=(0, 2))
     shown.add_row("name", path.stem)
-    shown.add_row("labels", ", ".join(told.labels))
-    shown.add_row("takes", faces(told))
-    shown.add_row("gives", told.output)
+    shown.add_row("labels", ", ".join(spec.labels))
+    shown.add_row("takes", faces(spec))
+    shown.add_row("gives", spec.output)
     count = parameters(files.get("keras"))
     shown.add_row("parameters", UNKNOWN if count is None else f"{count:,}")
     default = engines.SUFFIXES[path.suffix]
@@ -52,22 +53,22 @@ def description(name: str) -> Table:
     for engine, file in files.items():
         shown.add_row(f"file, {engine}", f"{file} ({file.stat().st_size / 1e6:.1f} MB)")
         shown.add_row("sha256", weights.sha256(file))
-    shown.add_row("TOML", str(spec.spec_path(path)))
-    card = path.parent / told.card
+    shown.add_row("TOML", str(specs.spec_path(path)))
+    card = path.parent / spec.card
     if card.is_file():
         shown.add_row("card", str(card.resolve()))
     return shown
 
 
-def faces(told: ModelSpec) -> str:
+def faces(spec: ModelSpec) -> str:
     """Say in words what a model takes."""
-    size = f"{told.size[0]} x {told.size[1]} (height x width)" if told.size else "any size"
-    colour = "gray" if told.channels == 1 else told.colour.upper()
-    return f"faces of {size}, {colour}, {SCALINGS[told.scaling]}, layout {told.layout}"
+    size = f"{spec.size[0]} x {spec.size[1]} (height x width)" if spec.size else "any size"
+    colour = "gray" if spec.channels == 1 else spec.colour.upper()
+    return f"faces of {size}, {colour}, {SCALINGS[spec.scaling]}, layout {spec.layout}"
 
 
 def parameters(path: Path | None) -> int | None:
-    """Count the numbers in a Keras file, without Keras; None where that cannot be told."""
+    """Count the numbers in a Keras file, without Keras; None where that cannot be spec."""
     try:
         import h5py
     except ImportError:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO, Final, TypeAlias
 
-from emostream.shared import address_file, parent
+from emostream.shared import address_file, parent_process
 
 # Ctrl-C ends everything within 5 s, so a stage has this long before it is killed.
 GRACE: Final = 3.5
@@ -30,7 +30,7 @@ def start(
     With `log` it has no part in this terminal: what it prints goes there, and Ctrl-C does not reach
     it. It writes its addresses to the file `addresses`, if one is given.
     """
-    environment = {**os.environ, parent.VARIABLE: str(os.getpid())}
+    environment = {**os.environ, parent_process.VARIABLE: str(os.getpid())}
     if addresses:
         environment[address_file.VARIABLE] = str(addresses)
     if log is None:

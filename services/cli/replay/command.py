@@ -19,7 +19,7 @@ from emostream.services.cli.replay.selection import Selection, select
 from emostream.services.cli.replay.sent import SentMessages
 from emostream.services.cli.replay.steps import step_messages
 from emostream.services.recorder.archive.reader import ArchiveReader
-from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Bus, PatientPublisher, Publisher
+from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, BlockingPublisher, Bus, Publisher
 from emostream.shared.config import Config, load
 from emostream.shared.messages import Frame, Message
 from emostream.shared.progress import ProgressBar
@@ -140,15 +140,15 @@ def _pictured_steps(
 @contextlib.contextmanager
 def _publishers(
     bus: Bus, config: Config, pictures: bool, speed: float
-) -> Iterator[tuple[PatientPublisher, Publisher | None]]:
+) -> Iterator[tuple[BlockingPublisher, Publisher | None]]:
     """Open the addresses of classifier and capture; on an error what still waits is left."""
     with contextlib.ExitStack() as stack:
-        results = bus.patient_publisher(config.classifier.bind, RESULTS_HWM, "classifier.bind")
+        results = bus.blocking_publisher(config.classifier.bind, RESULTS_HWM, "classifier.bind")
         stack.push(_closing(results))
         frames: Publisher | None = None
         if pictures:
             # At a pace of its own a page that is slow misses pictures, as live.
-            make = bus.patient_publisher if speed == math.inf else bus.publisher
+            make = bus.blocking_publisher if speed == math.inf else bus.publisher
             frames = make(config.capture.bind, LIVE_HWM, "capture.bind")
             stack.push(_closing(frames))
         yield results, frames
@@ -163,7 +163,7 @@ def _closing(
     return close
 
 
-def _wait_for_subscribers(publisher: PatientPublisher, count: int) -> None:
+def _wait_for_subscribers(publisher: BlockingPublisher, count: int) -> None:
     log.info(
         "waiting for %s at %s (emostream subscribe, display, recorder; --wait 0 does not wait)",
         "a subscriber" if count == 1 else f"{count} subscribers",

@@ -18,7 +18,7 @@ from emostream.services.cli.options import positive
 from emostream.shared.bus import Bus, Subscription
 from emostream.shared.errors import ConfigError, MessageError
 from emostream.shared.fields import STREAM_PATTERN
-from emostream.shared.inbox import FullInbox, Inbox
+from emostream.shared.inbox import FifoInbox, Inbox
 from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 
 ENDPOINT = "tcp://127.0.0.1:5553"
@@ -62,12 +62,14 @@ def run(options: argparse.Namespace) -> int:
     kinds = ("event", "emotion") if options.emotions else ("event",)
     suffix = f"{options.stream}/" if options.stream else ""
     subscription = Subscription(endpoints, [f"{kind}/{suffix}" for kind in kinds], HWM)
-    shape = _as_json if options.json else _line_shaper(Console(highlight=False, soft_wrap=True))
-    inbox = FullInbox()
+    format_line = (
+        _as_json if options.json else _line_formatter(Console(highlight=False, soft_wrap=True))
+    )
+    inbox = FifoInbox()
     with suppress(KeyboardInterrupt), Bus("subscribe") as bus:
         with closing(bus.receiver([subscription], inbox.put, _warn_once())):
             messages = listen(inbox, options.timeout, lambda: _hint(endpoints, options))
-            return print_all(messages, shape, options.count)
+            return print_all(messages, format_line, options.count)
     return 0
 
 
@@ -94,14 +96,14 @@ def listen(
 
 
 def print_all(
-    messages: Iterator[Message], shape: Callable[[Message], str], count: int | None
+    messages: Iterator[Message], format_line: Callable[[Message], str], count: int | None
 ) -> int:
     """Print a line a message, flushed; return 0, or 1 where fewer than `count` came."""
     for number, message in enumerate(messages, 1):
         try:
-            print(shape(message), flush=True)
+            print(format_line(message), flush=True)
         except BrokenPipeError:
-            _forget_stdout()
+            _discard_stdout()
             return 0
         if number == count:
             return 0
@@ -129,13 +131,13 @@ def _face(face: EmotionFace) -> str:
     return f"#{face.track & TRACK_NUMBER} {face.label} {face.confidence:.0%}"
 
 
-def _line_shaper(console: Console) -> Callable[[Message], str]:
-    def shape(message: Message) -> str:
+def _line_formatter(console: Console) -> Callable[[Message], str]:
+    def format_line(message: Message) -> str:
         with console.capture() as capture:
             console.print(line(message), end="")
         return capture.get()
 
-    return shape
+    return format_line
 
 
 def _as_json(message: Message) -> str:
@@ -165,6 +167,6 @@ def _warn_once() -> Callable[[MessageError], None]:
     return warn
 
 
-def _forget_stdout() -> None:
+def _discard_stdout() -> None:
     # Python flushes stdout once more at its end, which would complain about the closed pipe.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -74,13 +74,13 @@ def _print_once(named: dict[str, str], scraper: Scraper) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    console.print(view(named, scraper, _lacks(scraper)))
+    console.print(view(named, scraper, _missing(scraper)))
 
 
 def _show(named: dict[str, str], scraper: Scraper) -> None:
     def next_view() -> RenderableType:
         scraper.scrape()
-        return view(named, scraper, _lacks(scraper))
+        return view(named, scraper, _missing(scraper))
 
     with Live(next_view(), screen=True, auto_refresh=False) as live:
         while True:
@@ -88,5 +88,5 @@ def _show(named: dict[str, str], scraper: Scraper) -> None:
             live.update(next_view(), refresh=True)
 
 
-def _lacks(scraper: Scraper) -> dict[str, str]:
+def _missing(scraper: Scraper) -> dict[str, str]:
     return {url: missing(url) for url in unready(scraper)}

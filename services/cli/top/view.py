@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from emostream.shared.accounts import Account, accounts
+from emostream.shared.frame_counts import FrameCounts, frame_counts
 from emostream.shared.metric_names import MetricName
 from emostream.shared.scraping import History, Scrape, Scraper
 
@@ -77,23 +77,25 @@ def unready(scraper: Scraper) -> list[str]:
 
 
 def view(
-    named: Mapping[str, str], scraper: Scraper, lacks: Mapping[str, str] = MappingProxyType({})
+    named: Mapping[str, str], scraper: Scraper, missing: Mapping[str, str] = MappingProxyType({})
 ) -> RenderableType:
     """Return what to show.
 
-    `named` maps the URL of each process to its name, `lacks` those that are not ready to what they
-    lack.
+    `named` maps the URL of each process to its name, `missing` those that are not ready to what
+    they lack.
     """
     parts: list[RenderableType] = [_stages(named, scraper)]
     for url, failure in scraper.failures.items():
         parts.append(Text(f"{named[url]}: no answer from {url}: {failure}", "red"))
-    parts += [Text(f"{named[url]}: {lack}", "yellow") for url, lack in lacks.items() if lack]
-    sums = accounts(scraper.answering())
+    parts += [
+        Text(f"{named[url]}: {reason}", "yellow") for url, reason in missing.items() if reason
+    ]
+    counts = frame_counts(scraper.answering())
     for scrape in scraper.answering():
-        parts += _complaints(scrape)
-    if sums:
-        parts += ["", _sums(sums), *map(_causes, filter(_is_short, sums))]
-    if any(account.in_flight < -SKEW for account in sums):
+        parts += _bad_messages(scrape)
+    if counts:
+        parts += ["", _counts(counts), *map(_causes, filter(_is_short, counts))]
+    if any(one.in_flight < -SKEW for one in counts):
         parts.append(Text("a process started again: its counters do not add up with the others'"))
     return Group(*parts)
 
@@ -140,42 +142,42 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-def _complaints(scrape: Scrape) -> Iterator[Text]:
+def _bad_messages(scrape: Scrape) -> Iterator[Text]:
     for stage in sorted(scrape.stages):
         if bad := round(scrape.total(MetricName.BAD_MESSAGES, stage=stage)):
             yield Text(f"{stage}: {bad} messages that break the wire format", "yellow")
 
 
-def _sums(sums: Sequence[Account]) -> Table:
+def _counts(counts: Sequence[FrameCounts]) -> Table:
     title = "where each captured frame went, since the processes started"
     table = _table(title, "path", "stream")
     for column in ("captured =", "answered +", "dropped +", "lost +", "in flight"):
         table.add_column(column, justify="right", no_wrap=True)
-    for account in sums:
-        dropped, lost = sum(account.dropped.values()), sum(account.lost.values())
+    for one in counts:
+        dropped, lost = sum(one.dropped.values()), sum(one.lost.values())
         table.add_row(
-            account.path,
-            account.stream,
-            *(str(n) for n in (account.captured, account.answered, dropped, lost)),
-            Text(str(account.in_flight), "yellow" if account.in_flight < -SKEW else ""),
+            one.path,
+            one.stream,
+            *(str(n) for n in (one.captured, one.answered, dropped, lost)),
+            Text(str(one.in_flight), "yellow" if one.in_flight < -SKEW else ""),
         )
     return table
 
 
-def _is_short(account: Account) -> bool:
-    return bool(account.dropped or account.lost)
+def _is_short(one: FrameCounts) -> bool:
+    return bool(one.dropped or one.lost)
 
 
-def _causes(account: Account) -> Text:
+def _causes(one: FrameCounts) -> Text:
     """Say which stage dropped frames, and why, and before which stage they were lost."""
-    dropped = [f"{stage} {reason} {count}" for (stage, reason), count in account.dropped.items()]
-    lost = [f"{stage} {count}" for stage, count in account.lost.items()]
-    told = [
+    dropped = [f"{stage} {reason} {count}" for (stage, reason), count in one.dropped.items()]
+    lost = [f"{stage} {count}" for stage, count in one.lost.items()]
+    causes = [
         f"{what} {', '.join(counts)}"
         for what, counts in (("dropped by", dropped), ("lost before", lost))
         if counts
     ]
-    return Text(f"{account.path}, {account.stream}: {'; '.join(told)}", "dim")
+    return Text(f"{one.path}, {one.stream}: {'; '.join(causes)}", "dim")
 
 
 def _table(title: str, *columns: str) -> Table:

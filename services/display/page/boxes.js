@@ -1,7 +1,7 @@
 // The faces' boxes over a picture: elements, so that tests and screen readers see them.
 
 import { make, numberOf, paint, paintFace, percent } from "./emotions.js";
-import { wordOf } from "./readings.js";
+import { labelText } from "./face-states.js";
 
 export class Boxes {
   constructor(settings) {
@@ -32,10 +32,10 @@ export class Boxes {
     box.classList.toggle("top", y < 0.07 * height);
     box.classList.toggle("right", x > 0.7 * width);
     paintFace(box, face.track);
-    paint(box, this.settings.look(face.label));
+    paint(box, this.settings.styleOf(face.label));
     const [badge, label, share] = box.firstChild.children;
     badge.textContent = numberOf(face.track);
-    label.textContent = wordOf(face);
+    label.textContent = labelText(face);
     share.textContent = face.state === "other" ? "" : percent(face.confidence);
   }
 }

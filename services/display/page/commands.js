@@ -1,6 +1,6 @@
-// What changes the pipeline for everybody: sent to the server, and true once the server says so.
+// What changes the pipeline for everybody: sent to the server, and in effect once the server confirms it.
 
-const PLACE = "emostream.token";
+const STORAGE_KEY = "emostream.token";
 // A stage obeys within a frame; one that is silent so long will not.
 const CONFIRM_WITHIN_MS = 10_000;
 const CONFIRMED = { record: "recording", blur: "blur" };
@@ -9,10 +9,10 @@ export class Commands {
   #pending = new Map(); // "stream command" -> wanted
   #controls = { token: false, streams: {} };
 
-  // `say(text)` tells of a refusal, `changed()` of another state to show.
-  constructor(dialog, { say, changed }) {
+  // `notify(text)` reports a refusal, `changed()` is called when there is another state to show.
+  constructor(dialog, { notify, changed }) {
     this.dialog = dialog;
-    this.say = say;
+    this.notify = notify;
     this.changed = changed;
   }
 
@@ -24,7 +24,7 @@ export class Commands {
     return { on: known[CONFIRMED[command]], pending: this.#pending.has(`${stream} ${command}`) };
   }
 
-  tell(controls) {
+  update(controls) {
     this.#controls = controls;
     for (const [key, on] of this.#pending) {
       const [stream, command] = key.split(" ");
@@ -37,7 +37,7 @@ export class Commands {
     const state = this.state(stream, command);
     if (!state || state.pending) return;
     if (state.on === null) {
-      this.say("No recorder answers, so nothing can be recorded.");
+      this.notify("No recorder answers, so nothing can be recorded.");
       return;
     }
     const key = `${stream} ${command}`;
@@ -51,35 +51,35 @@ export class Commands {
     }
     this.#pending.delete(key);
     this.changed();
-    if (refusal) this.say(refusal);
+    if (refusal) this.notify(refusal);
   }
 
   #giveUp(key, on) {
     if (this.#pending.get(key) !== on) return;
     this.#pending.delete(key);
     this.changed();
-    this.say(`${key}: nobody has confirmed it.`);
+    this.notify(`${key}: nobody has confirmed it.`);
   }
 
   // Resolves to null, or to why not ("" where the viewer gave it up).
-  async #send(order) {
-    if (this.#controls.token && !token() && !await this.#ask()) return "";
+  async #send(command) {
+    if (this.#controls.token && !token() && !await this.#askForToken()) return "";
     for (;;) {
       let answer;
       try {
-        answer = await post(order);
+        answer = await post(command);
       } catch {
         return "The display does not answer.";
       }
       if (answer.ok) return null;
       const { error } = await answer.json().catch(() => ({ error: answer.statusText }));
       if (answer.status !== 401) return error;
-      if (!await this.#ask(error)) return "";
+      if (!await this.#askForToken(error)) return "";
     }
   }
 
   // Resolves to whether a token was given.
-  #ask(error = "") {
+  #askForToken(error = "") {
     const { dialog } = this;
     const field = dialog.querySelector("input");
     field.value = "";
@@ -89,7 +89,7 @@ export class Commands {
     return new Promise((done) => {
       dialog.addEventListener("close", () => {
         const given = dialog.returnValue === "send" && field.value !== "";
-        if (given) sessionStorage.setItem(PLACE, field.value);
+        if (given) sessionStorage.setItem(STORAGE_KEY, field.value);
         field.value = "";
         done(given);
       }, { once: true });
@@ -97,10 +97,10 @@ export class Commands {
   }
 }
 
-const token = () => sessionStorage.getItem(PLACE);
+const token = () => sessionStorage.getItem(STORAGE_KEY);
 
-function post(order) {
+function post(command) {
   const headers = { "Content-Type": "application/json" };
   if (token()) headers.Authorization = `Bearer ${token()}`;
-  return fetch("api/control", { method: "POST", headers, body: JSON.stringify(order) });
+  return fetch("api/control", { method: "POST", headers, body: JSON.stringify(command) });
 }

@@ -1,4 +1,4 @@
-// The WebSocket: pictures with their results as binary messages, news as text.
+// The WebSocket: pictures with their results as binary messages, updates as text.
 //
 // A binary message is 4 bytes (big-endian: the length of the JSON), the JSON, and a JPEG. The
 // server sends a picture only while few are on their way, so each must be confirmed.
@@ -11,39 +11,39 @@ export class Connection {
   #retry = 0;
   #owed = new Map();
 
-  // `handlers`: opened(), closed(), picture(facts, jpeg: Uint8Array), news(news), and
-  // watches(stream): whether the stream's pictures are wanted now.
+  // `handlers`: opened(), closed(), picture(facts, jpeg: Uint8Array), update(update), and
+  // isWatched(stream): whether the stream's pictures are wanted now.
   constructor(handlers) {
     this.handlers = handlers;
-    document.addEventListener("visibilitychange", () => this.#follow());
+    document.addEventListener("visibilitychange", () => this.#connectIfVisible());
     addEventListener("pagehide", () => this.#socket?.close());
-    this.#follow();
+    this.#connectIfVisible();
   }
 
   // What is not watched (paused, or behind another stream) is not confirmed: after a few pictures
   // the server sends and encodes no more of it.
   confirm(stream) {
-    if (this.handlers.watches(stream)) this.#tell(stream);
+    if (this.handlers.isWatched(stream)) this.#sendConfirmation(stream);
     else this.#owed.set(stream, (this.#owed.get(stream) ?? 0) + 1);
   }
 
   // Confirms what was held back of the streams that are watched now.
-  settle() {
+  confirmOwed() {
     for (const [stream, count] of this.#owed) {
-      if (!this.handlers.watches(stream)) continue;
+      if (!this.handlers.isWatched(stream)) continue;
       this.#owed.delete(stream);
-      for (let n = 0; n < count; n += 1) this.#tell(stream);
+      for (let n = 0; n < count; n += 1) this.#sendConfirmation(stream);
     }
   }
 
-  #tell(stream) {
+  #sendConfirmation(stream) {
     if (this.#socket?.readyState === WebSocket.OPEN) {
       this.#socket.send(JSON.stringify({ shown: stream }));
     }
   }
 
   // A hidden page costs nothing: it has no connection, and gets what it missed when it comes back.
-  #follow() {
+  #connectIfVisible() {
     if (document.hidden) {
       clearTimeout(this.#retry);
       this.#socket?.close();
@@ -60,20 +60,20 @@ export class Connection {
       this.#owed.clear();
       this.handlers.opened();
     };
-    socket.onmessage = ({ data }) => this.#take(data);
+    socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = () => {
       this.#socket = null;
       if (document.hidden) return;
       this.handlers.closed();
       clearTimeout(this.#retry);
-      this.#retry = setTimeout(() => this.#follow(), RETRY_MS);
+      this.#retry = setTimeout(() => this.#connectIfVisible(), RETRY_MS);
     };
     this.#socket = socket;
   }
 
-  #take(data) {
+  #receive(data) {
     if (typeof data === "string") {
-      this.handlers.news(JSON.parse(data));
+      this.handlers.update(JSON.parse(data));
       return;
     }
     const length = new DataView(data).getUint32(0);

@@ -1,4 +1,4 @@
-// The row of buttons: each shows what is, and asks for the other.
+// The row of buttons: each shows a state, and switches it.
 
 export class Controls {
   // `actions`: what each button does, by its data-do.

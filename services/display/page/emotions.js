@@ -2,8 +2,8 @@
 
 // A track's id is the detector's start << 20 and a number; people need the number alone.
 const NUMBERS = 2 ** 20;
-// Of a label that the server has not told of.
-const UNTOLD = { color: "#ffffff", ink: "#000000" };
+// Of a label that the server has not sent yet.
+const UNKNOWN_STYLE = { color: "#ffffff", ink: "#000000" };
 // By the face's number. Chosen to lie far from the emotions' colours and from each other for every
 // eye (Oklab distances, also with each kind of colour blindness simulated), with black on them.
 const FACES = ["#44ddff", "#ffbb88", "#bb33ff", "#ddffaa", "#aaffff", "#9977dd"];
@@ -11,15 +11,15 @@ const DAY_MS = 86_400_000;
 
 export async function loadSettings() {
   const settings = await (await fetch("settings.json")).json();
-  const looks = new Map();
-  settings.learn = (labels) => labels.forEach((look) => looks.set(look.label, look));
-  settings.look = (label) => looks.get(label) ?? { label, ...UNTOLD };
-  // In the order of the models' own, once a face has told it.
+  const styles = new Map();
+  settings.addStyles = (labels) => labels.forEach((style) => styles.set(style.label, style));
+  settings.styleOf = (label) => styles.get(label) ?? { label, ...UNKNOWN_STYLE };
+  // In the order of the models' own, once a face has given it.
   let order = [];
-  settings.arrange = (labels) => {
+  settings.orderLabels = (labels) => {
     if (labels.some((label) => !order.includes(label))) order = [...new Set([...labels, ...order])];
   };
-  settings.labels = () => [...new Set([...order, ...looks.keys()])];
+  settings.labels = () => [...new Set([...order, ...styles.keys()])];
   return settings;
 }
 
@@ -34,15 +34,15 @@ export const count = (number) => number.toLocaleString("en");
 export const clockTime = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
 
 // With the date where the time alone would mislead.
-export function moment(ms) {
+export function dateTime(ms) {
   const day = Date.now() - ms > DAY_MS / 2 ? `${new Date(ms).toLocaleDateString()} ` : "";
   return day + clockTime(ms);
 }
 
 // Colours an element, and all in it, as the emotion: --emotion, and --ink to write on it.
-export function paint(element, look) {
-  element.style.setProperty("--emotion", look.color);
-  element.style.setProperty("--ink", look.ink);
+export function paint(element, style) {
+  element.style.setProperty("--emotion", style.color);
+  element.style.setProperty("--ink", style.ink);
 }
 
 // Colours an element, and all in it, as the face: --face.

@@ -1,4 +1,4 @@
-// The list of what happened, newest first; read out for who wants it.
+// The list of events, newest first; read out on request.
 
 import { clockTime, make, numberOf, paint, paintFace } from "./emotions.js";
 
@@ -9,27 +9,27 @@ const ANNOUNCE_EVERY_MS = 4000;
 export class Events {
   #announced = -Infinity;
 
-  constructor(section, announcer, settings, choices) {
+  constructor(section, announcer, settings, preferences) {
     this.announcer = announcer;
     this.settings = settings;
-    this.choices = choices;
+    this.preferences = preferences;
     this.stream = null;
     this.log = section.querySelector(".log");
     this.list = section.querySelector("#events");
     this.hint = section.querySelector(".hint");
-    choices.follow(() => this.#sift());
+    preferences.onChange(() => this.#filter());
   }
 
   clear() {
     this.list.replaceChildren();
-    this.#sift();
+    this.#filter();
   }
 
   // Shows what happened in one stream, or (null) in all, with their names.
   select(stream) {
     this.stream = stream;
     this.list.classList.toggle("all", stream === null);
-    this.#sift();
+    this.#filter();
   }
 
   // `fresh`: they happened just now, and are no history.
@@ -37,15 +37,15 @@ export class Events {
     if (events.length === 0) return;
     this.list.prepend(...events.slice(-MOST).reverse().map((event) => this.#item(event)));
     while (this.list.children.length > MOST) this.list.lastChild.remove();
-    this.#sift();
+    this.#filter();
     const last = this.list.querySelector("li:not([hidden])");
     if (fresh && last) this.#announce(last);
   }
 
-  #sift() {
+  #filter() {
     for (const item of this.list.children) {
       const here = this.stream === null || item.dataset.stream === this.stream;
-      const chosen = item.dataset.kind !== "change" || this.choices.shows(item.dataset.label);
+      const chosen = item.dataset.kind !== "change" || this.preferences.shows(item.dataset.label);
       item.hidden = !here || !chosen;
     }
     this.hint.hidden = this.list.querySelector("li:not([hidden])") !== null;
@@ -54,7 +54,7 @@ export class Events {
 
   #announce(item) {
     const now = performance.now();
-    if (!this.choices.announce || now - this.#announced < ANNOUNCE_EVERY_MS) return;
+    if (!this.preferences.announce || now - this.#announced < ANNOUNCE_EVERY_MS) return;
     this.#announced = now;
     this.announcer.textContent = item.dataset.spoken;
   }
@@ -84,7 +84,7 @@ export class Events {
 
   #emotion(label) {
     const element = make("span", "emotion", label);
-    paint(element, this.settings.look(label));
+    paint(element, this.settings.styleOf(label));
     return element;
   }
 }

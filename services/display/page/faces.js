@@ -10,10 +10,10 @@ const STALE = "Emotions are stale: the classifier is silent.";
 export class Faces {
   #at = -Infinity;
 
-  constructor(section, settings, choices) {
+  constructor(section, settings, preferences) {
     this.section = section;
     this.settings = settings;
-    this.choices = choices;
+    this.preferences = preferences;
     this.list = section.querySelector("#faces");
     this.hint = section.querySelector(".hint");
   }
@@ -33,7 +33,7 @@ export class Faces {
   }
 
   // Old bars must not be taken for new ones.
-  tell({ stale }, gone) {
+  updateState({ stale }, gone) {
     this.section.classList.toggle("old", gone);
     this.hint.textContent = stale ? STALE : NOBODY;
     if (stale) this.clear();
@@ -57,8 +57,8 @@ export class Faces {
     paintFace(card, face.track);
     card.querySelector("h3 .emotion").textContent = face.state === "other" ? "other" : face.label;
     card.querySelector("h3 small").textContent = face.state === "unsure" ? "unsure" : "";
-    paint(card.querySelector("h3"), this.settings.look(face.label));
-    this.#keepBars(card, Object.keys(face.shares).filter((label) => this.choices.shows(label)));
+    paint(card.querySelector("h3"), this.settings.styleOf(face.label));
+    this.#keepBars(card, Object.keys(face.shares).filter((label) => this.preferences.shows(label)));
     for (const bar of card.querySelectorAll(".bar")) {
       const share = face.shares[bar.dataset.emotion] ?? 0;
       bar.classList.toggle("shown", bar.dataset.emotion === face.label);
@@ -73,7 +73,7 @@ export class Faces {
     const bars = [...card.querySelectorAll(".bar")];
     if (labels.join("\n") === bars.map((bar) => bar.dataset.emotion).join("\n")) return;
     bars.forEach((bar) => bar.remove());
-    card.append(...labels.map((label) => newBar(this.settings.look(label))));
+    card.append(...labels.map((label) => newBar(this.settings.styleOf(label))));
   }
 }
 
@@ -85,16 +85,16 @@ function newCard() {
   return card;
 }
 
-function newBar(look) {
+function newBar(style) {
   const bar = make("div", "bar");
-  bar.dataset.emotion = look.label;
+  bar.dataset.emotion = style.label;
   bar.setAttribute("role", "meter");
-  bar.setAttribute("aria-label", look.label);
+  bar.setAttribute("aria-label", style.label);
   bar.setAttribute("aria-valuemin", 0);
   bar.setAttribute("aria-valuemax", 100);
-  paint(bar, look);
+  paint(bar, style);
   const rail = make("span", "rail");
   rail.append(make("span", "fill"));
-  bar.append(make("span", "name", look.label), rail, make("span", "share"));
+  bar.append(make("span", "name", style.label), rail, make("span", "share"));
   return bar;
 }

@@ -1,6 +1,6 @@
-// Hands what comes from the server to the parts of the page, and what the viewer wants to them.
+// Connects the parts of the page: passes on what the server sends and what the viewer does.
 
-import { Choices } from "./choices.js";
+import { Preferences } from "./preferences.js";
 import { Commands } from "./commands.js";
 import { Connection } from "./connection.js";
 import { Controls } from "./controls.js";
@@ -14,119 +14,119 @@ import { snapshot } from "./snapshot.js";
 import { Stages } from "./stages.js";
 import { Timeline } from "./timeline.js";
 import { Toast } from "./toast.js";
-import { Wall } from "./wall.js";
+import { TileGrid } from "./tile-grid.js";
 
 const THEMES = ["auto", "dark", "light"];
 const THRESHOLD_STEP = 0.05;
 const part = (id) => document.getElementById(id);
 
-const choices = new Choices();
+const preferences = new Preferences();
 const settings = await loadSettings();
 const toast = new Toast(part("toast"));
 const stages = new Stages(part("stages"));
-const faces = new Faces(part("faces-part"), settings, choices);
-const timeline = new Timeline(part("timeline-part"), settings, choices);
-const shares = new Shares(part("shares-part"), settings, choices);
-const events = new Events(part("events-part"), part("announcer"), settings, choices);
-const panel = new Panel(part("panel"), settings, choices);
-const commands = new Commands(part("token"), { say: (text) => toast.say(text), changed: showControls });
+const faces = new Faces(part("faces-part"), settings, preferences);
+const timeline = new Timeline(part("timeline-part"), settings, preferences);
+const shares = new Shares(part("shares-part"), settings, preferences);
+const events = new Events(part("events-part"), part("announcer"), settings, preferences);
+const panel = new Panel(part("panel"), settings, preferences);
+const commands = new Commands(part("token"), { notify: (text) => toast.show(text), changed: showControls });
 
-const wall = new Wall(part("streams"), part("places"), settings, choices, {
+const grid = new TileGrid(part("streams"), part("places"), settings, preferences, {
   drawn: (stream) => connection.confirm(stream),
   showing(tile) {
-    tile.faces.slice(0, 1).forEach((face) => settings.arrange(Object.keys(face.smoothed)));
-    if (tile !== wall.tile) return;
-    faces.show(tile.facts, tile.faces, wall.paused);
-    timeline.name(tile.facts);
+    tile.faces.slice(0, 1).forEach((face) => settings.orderLabels(Object.keys(face.smoothed)));
+    if (tile !== grid.tile) return;
+    faces.show(tile.facts, tile.faces, grid.paused);
+    timeline.setLabels(tile.facts);
   },
   changed() {
-    connection.settle();
+    connection.confirmOwed();
     showStream();
     showControls();
   },
 });
 
 const actions = {
-  pause: () => wall.pause(!wall.paused),
-  open: (index) => wall.openAt(index),
-  all: () => wall.open(null),
-  previous: () => wall.step(-1),
-  next: () => wall.step(1),
+  pause: () => grid.pause(!grid.paused),
+  open: (index) => grid.openAt(index),
+  all: () => grid.open(null),
+  previous: () => grid.step(-1),
+  next: () => grid.step(1),
   snapshot: ofStream(async (stream) => {
-    const tile = wall.tileOf(stream);
-    if (tile.facts) toast.say(`Saved ${await snapshot(tile, settings, choices)}.png and .json`);
+    const tile = grid.tileOf(stream);
+    if (tile.facts) toast.show(`Saved ${await snapshot(tile, settings, preferences)}.png and .json`);
   }),
   record: ofStream((stream) => commands.toggle(stream, "record")),
   blur: ofStream((stream) => {
-    wall.pause(false); // A picture that stands still would go on showing the faces.
+    grid.pause(false); // A picture that stands still would go on showing the faces.
     commands.toggle(stream, "blur");
   }),
   lower: () => threshold(-THRESHOLD_STEP),
   raise: () => threshold(THRESHOLD_STEP),
   view: () => part("panel").togglePopover(),
-  theme: () => choices.change({ theme: THEMES[(THEMES.indexOf(choices.theme) + 1) % THEMES.length] }),
+  theme: () => preferences.change({ theme: THEMES[(THEMES.indexOf(preferences.theme) + 1) % THEMES.length] }),
   help: () => part("help").showModal(),
 };
 const controls = new Controls(part("controls"), actions);
 shortcuts.list(part("help"));
-shortcuts.listen(actions, choices);
-choices.follow(showControls);
+shortcuts.listen(actions, preferences);
+preferences.onChange(showControls);
 showControls();
 
 const connection = new Connection({
-  watches: (stream) => wall.watches(stream),
+  isWatched: (stream) => grid.isWatched(stream),
 
   opened() {
-    tellConnection("live", true);
+    showConnection("live", true);
   },
 
   closed() {
-    tellConnection("no connection, trying again", false);
-    stages.tell([]);
-    for (const tile of wall.tiles.values()) tile.lose();
+    showConnection("no connection, trying again", false);
+    stages.update([]);
+    for (const tile of grid.tiles.values()) tile.markLost();
   },
 
   picture(facts, jpeg) {
-    wall.tileOf(facts.stream).show(facts, jpeg);
+    grid.tileOf(facts.stream).show(facts, jpeg);
   },
 
-  news(news) {
-    settings.learn(news.labels);
+  update(update) {
+    settings.addStyles(update.labels);
     panel.list();
-    if (news.complete) {
+    if (update.complete) {
       timeline.clear();
       events.clear();
     }
-    for (const [stream, state] of Object.entries(news.streams)) wall.tileOf(stream).tell(state);
-    timeline.take(news);
-    shares.take(news.spans);
-    events.add(news.events, !news.complete);
-    stages.tell(news.stages ?? []);
-    tellAccounts(news.accounts ?? []);
-    commands.tell(news.controls ?? { token: false, streams: {} });
-    if (!wall.tile) return;
+    for (const [stream, state] of Object.entries(update.streams)) grid.tileOf(stream).update(state);
+    timeline.update(update);
+    shares.add(update.spans);
+    events.add(update.events, !update.complete);
+    stages.update(update.stages ?? []);
+    updateFrameCounts(update.accounts ?? []);
+    commands.update(update.controls ?? { token: false, streams: {} });
+    if (!grid.tile) return;
     timeline.draw();
     shares.draw();
-    if (wall.tile.state) faces.tell(wall.tile.state, wall.tile.gone);
+    if (grid.tile.state) faces.updateState(grid.tile.state, grid.tile.gone);
   },
 });
 
-function tellConnection(text, live) {
+function showConnection(text, live) {
   part("connection").textContent = text;
   part("connection").classList.toggle("live", live);
 }
 
-function tellAccounts(accounts) {
-  for (const [stream, tile] of wall.tiles) {
-    tile.account.tell(accounts.filter((account) => account.stream === stream));
+function updateFrameCounts(accounts) {
+  for (const [stream, tile] of grid.tiles) {
+    tile.frameCounts.update(accounts.filter((account) => account.stream === stream));
   }
 }
 
 function showStream() {
-  const { stream, tile } = wall;
+  const { stream, tile } = grid;
   document.title = stream === null ? "emostream" : `${stream} · emostream`;
   for (const id of ["timeline-title", "faces-title"]) {
-    part(id).querySelector("small").textContent = wall.tiles.size > 1 ? `of ${stream}` : "";
+    part(id).querySelector("small").textContent = grid.tiles.size > 1 ? `of ${stream}` : "";
   }
   faces.clear();
   if (tile?.facts) faces.show(tile.facts, tile.faces, true);
@@ -137,33 +137,33 @@ function showStream() {
 }
 
 function showControls() {
-  const { stream } = wall;
+  const { stream } = grid;
   const state = (command) => (stream === null ? null : commands.state(stream, command));
   controls.show({
-    paused: wall.paused,
+    paused: grid.paused,
     stream,
     record: state("record"),
     blur: state("blur"),
-    summary: choices.summary,
+    summary: preferences.summary,
   });
-  for (const [name, tile] of wall.tiles) {
+  for (const [name, tile] of grid.tiles) {
     tile.mark({
       recording: commands.state(name, "record")?.on,
       blur: commands.state(name, "blur")?.on,
-      paused: wall.paused,
+      paused: grid.paused,
     });
   }
 }
 
 function threshold(by) {
-  const wanted = Math.min(Math.max(choices.threshold + by, 0), 0.95);
-  choices.change({ threshold: Math.round(100 * wanted) / 100 });
+  const wanted = Math.min(Math.max(preferences.threshold + by, 0), 0.95);
+  preferences.change({ threshold: Math.round(100 * wanted) / 100 });
 }
 
 // An action on the stream that has the window.
 function ofStream(act) {
   return () => {
-    if (wall.stream === null) toast.say("Open a stream first: click on it, or press its number.");
-    else act(wall.stream);
+    if (grid.stream === null) toast.show("Open a stream first: click on it, or press its number.");
+    else act(grid.stream);
   };
 }

@@ -1,19 +1,19 @@
-// The panel of what the viewer alone sees differently.
+// The panel of the viewer's preferences.
 
 import { make, paint } from "./emotions.js";
 
 export class Panel {
   #listed = "";
 
-  constructor(panel, settings, choices) {
+  constructor(panel, settings, preferences) {
     this.panel = panel;
     this.settings = settings;
-    this.choices = choices;
+    this.preferences = preferences;
     this.fields = panel.querySelector("#choice");
     this.output = panel.querySelector("output");
-    panel.addEventListener("input", ({ target }) => this.#take(target));
-    panel.querySelector("[data-do=defaults]").addEventListener("click", () => choices.reset());
-    choices.follow(() => this.show());
+    panel.addEventListener("input", ({ target }) => this.#onInput(target));
+    panel.querySelector("[data-do=defaults]").addEventListener("click", () => preferences.reset());
+    preferences.onChange(() => this.show());
     this.show();
   }
 
@@ -23,50 +23,50 @@ export class Panel {
     if (labels.join("\n") === this.#listed) return;
     this.#listed = labels.join("\n");
     const legend = this.fields.querySelector("legend");
-    this.fields.replaceChildren(legend, ...labels.map((label) => check(this.settings.look(label))));
+    this.fields.replaceChildren(legend, ...labels.map((label) => check(this.settings.styleOf(label))));
     this.show();
   }
 
   show() {
-    const { choices, panel } = this;
-    this.output.textContent = choices.threshold > 0 ? `${Math.round(100 * choices.threshold)}%` : "0%: never";
+    const { preferences, panel } = this;
+    this.output.textContent = preferences.threshold > 0 ? `${Math.round(100 * preferences.threshold)}%` : "0%: never";
     const named = (name) => panel.querySelector(`[name=${name}]`);
-    named("smoothing").value = String(choices.smoothing);
-    named("threshold").value = Math.round(100 * choices.threshold);
-    named("theme").value = choices.theme;
-    named("announce").checked = choices.announce;
-    named("keys").checked = choices.keys;
-    for (const box of this.fields.querySelectorAll("input")) box.checked = choices.shows(box.value);
+    named("smoothing").value = String(preferences.smoothing);
+    named("threshold").value = Math.round(100 * preferences.threshold);
+    named("theme").value = preferences.theme;
+    named("announce").checked = preferences.announce;
+    named("keys").checked = preferences.keys;
+    for (const box of this.fields.querySelectorAll("input")) box.checked = preferences.shows(box.value);
   }
 
-  #take({ name, value, checked }) {
+  #onInput({ name, value, checked }) {
     switch (name) {
       case "smoothing":
-        this.choices.change({ smoothing: value === "pipeline" ? value : Number(value) });
+        this.preferences.change({ smoothing: value === "pipeline" ? value : Number(value) });
         break;
       case "threshold":
-        this.choices.change({ threshold: Number(value) / 100 });
+        this.preferences.change({ threshold: Number(value) / 100 });
         break;
       case "emotion":
-        this.choices.toggle(value, checked);
+        this.preferences.toggle(value, checked);
         break;
       case "theme":
-        this.choices.change({ theme: value });
+        this.preferences.change({ theme: value });
         break;
       default:
-        this.choices.change({ [name]: checked });
+        this.preferences.change({ [name]: checked });
     }
   }
 }
 
-function check(look) {
+function check(style) {
   const label = make("label", "check");
   const box = make("input");
   box.type = "checkbox";
   box.name = "emotion";
-  box.value = look.label;
-  const name = make("span", "emotion", look.label);
-  paint(name, look);
+  box.value = style.label;
+  const name = make("span", "emotion", style.label);
+  paint(name, style);
   label.append(box, name);
   return label;
 }

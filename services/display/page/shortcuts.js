@@ -21,13 +21,13 @@ const TYPING = "input, select, textarea, [contenteditable]";
 // What uses Space or the arrows itself.
 const OWN = "button, a, summary, [tabindex='0']";
 
-// Calls `actions[act](index)` for each key, while `choices.keys` allows single keys.
-export function listen(actions, choices) {
+// Calls `actions[act](index)` for each key, while `preferences.keys` allows single keys.
+export function listen(actions, preferences) {
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
     if (document.querySelector(":popover-open, dialog[open]")) return;
     const { key, target } = event;
-    if (key !== "Escape" && (!choices.keys || target.matches(TYPING))) return;
+    if (key !== "Escape" && (!preferences.keys || target.matches(TYPING))) return;
     if ((key === " " || key.startsWith("Arrow")) && target.matches(OWN)) return;
     const found = SHORTCUTS.find(({ keys }) => keys.includes(digit(key) ? "1" : key.toLowerCase())
       || keys.includes(key));

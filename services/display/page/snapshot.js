@@ -1,23 +1,23 @@
 // A snapshot: the picture with its boxes as PNG, and what is known of that very frame as JSON.
 
 import { faceColor, make, numberOf, percent } from "./emotions.js";
-import { wordOf } from "./readings.js";
+import { labelText } from "./face-states.js";
 
 // Saves both; resolves to the name that they share.
-export async function snapshot(tile, settings, choices) {
+export async function snapshot(tile, settings, preferences) {
   const { facts, faces, stream } = tile;
   // Copied at once: the tile goes on to its next picture meanwhile.
   const picture = draw(tile.canvas, facts, faces, settings);
   const time = new Date(facts.t).toISOString();
   const name = `${stream}-${time.replaceAll(":", "-")}-${facts.seq}`;
-  const told = {
+  const metadata = {
     ...facts,
     time,
     picture: { width: picture.width, height: picture.height },
-    view: { smoothing: choices.smoothing, threshold: choices.threshold, hidden: choices.hidden },
+    view: { smoothing: preferences.smoothing, threshold: preferences.threshold, hidden: preferences.hidden },
     shown: faces.map(({ track, label, confidence, state }) => ({ track, label, confidence, state })),
   };
-  const json = new Blob([`${JSON.stringify(told, null, 2)}\n`], { type: "application/json" });
+  const json = new Blob([`${JSON.stringify(metadata, null, 2)}\n`], { type: "application/json" });
   const png = await new Promise((done) => picture.toBlob(done, "image/png"));
   save(png, `${name}.png`);
   save(json, `${name}.json`);
@@ -43,14 +43,14 @@ function drawFace(pen, face, scale, size, settings) {
   pen.strokeStyle = faceColor(face.track);
   pen.strokeRect(x, y, width, height);
   const share = face.state === "other" ? "" : ` ${percent(face.confidence)}`;
-  const words = [` ${numberOf(face.track)} `, ` ${wordOf(face)}${share} `];
+  const words = [` ${numberOf(face.track)} `, ` ${labelText(face)}${share} `];
   pen.font = `600 ${size}px system-ui, sans-serif`;
   const widths = words.map((text) => pen.measureText(text).width);
   const down = 1.4 * size;
   const top = y - down - line < 0 ? y + line : y - down - line;
   const left = Math.min(x, pen.canvas.width - widths[0] - widths[1]);
-  const look = settings.look(face.label);
-  const [ground, ink] = face.state === "sure" ? [look.color, look.ink] : ["#20272f", "#ffffff"];
+  const style = settings.styleOf(face.label);
+  const [ground, ink] = face.state === "sure" ? [style.color, style.ink] : ["#20272f", "#ffffff"];
   pen.textBaseline = "middle";
   write(pen, words[0], faceColor(face.track), "#000000", [left, top, widths[0], down]);
   write(pen, words[1], ground, ink, [left + widths[0], top, widths[1], down]);

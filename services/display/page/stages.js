@@ -1,4 +1,4 @@
-// Each stage's health: a sign, a word and its frames/s; why it is not ready, on a closer look.
+// Each stage's health: a sign, a word and its frames/s; why it is not ready, on hover or focus.
 
 import { make } from "./emotions.js";
 
@@ -12,7 +12,7 @@ export class Stages {
     list.hidden = true;
   }
 
-  tell(stages) {
+  update(stages) {
     this.list.hidden = stages.length === 0;
     const present = new Set();
     for (const stage of stages) {

@@ -1,9 +1,9 @@
 // A stream's tile: its picture, the boxes of exactly that picture, and its state.
 
-import { Account } from "./account.js";
+import { FrameCounts } from "./frame-counts.js";
 import { Boxes } from "./boxes.js";
-import { clockTime, make, moment } from "./emotions.js";
-import { Readings } from "./readings.js";
+import { clockTime, dateTime, make } from "./emotions.js";
+import { FaceStates } from "./face-states.js";
 
 const SILENT_MS = 3000;
 // A single frame without results must not make the boxes blink.
@@ -14,18 +14,18 @@ export class Tile {
   #drawing = false;
   #boxed = -Infinity;
   #frozen = false;
-  #readings;
+  #faceStates;
 
-  // `opened(stream)` is told of a click, `drawn(stream)` of each picture that was drawn or left out
-  // for a newer one, `showing(tile)` when `facts` and `faces` are those of another picture.
-  constructor(stream, settings, choices, { opened, drawn, showing }) {
+  // `opened(stream)` is called on a click, `drawn(stream)` for each picture that was drawn or left
+  // out for a newer one, `showing(tile)` when `facts` and `faces` are those of another picture.
+  constructor(stream, settings, preferences, { opened, drawn, showing }) {
     this.stream = stream;
     this.drawn = drawn;
     this.showing = showing;
     this.facts = null;
     this.faces = [];
     this.state = null;
-    this.#readings = new Readings(choices);
+    this.#faceStates = new FaceStates(preferences);
     this.element = make("figure", "tile");
     this.element.dataset.stream = stream;
     this.view = make("button", "view");
@@ -41,16 +41,16 @@ export class Tile {
     const room = make("div", "room");
     room.append(stage);
     this.figures = make("span", "figures");
-    this.account = new Account();
+    this.frameCounts = new FrameCounts();
     this.caption = make("figcaption");
-    this.caption.append(make("b", "", stream), this.marks, this.figures, this.account.element);
+    this.caption.append(make("b", "", stream), this.marks, this.figures, this.frameCounts.element);
     this.element.append(room, this.caption);
   }
 
   // One picture is decoded at a time; of those that come meanwhile the newest waits.
   show(facts, jpeg) {
     if (this.#waiting) this.drawn(this.stream);
-    this.#waiting = { facts, faces: this.#readings.read(facts), jpeg };
+    this.#waiting = { facts, faces: this.#faceStates.compute(facts), jpeg };
     this.#work();
   }
 
@@ -60,9 +60,9 @@ export class Tile {
     this.#work();
   }
 
-  // Judges the faces of the picture anew, after the viewer chose otherwise.
-  judge() {
-    if (this.facts) this.#tellFaces(this.#readings.read(this.facts));
+  // Computes the picture's faces again, after the preferences changed.
+  refresh() {
+    if (this.facts) this.#showFaces(this.#faceStates.compute(this.facts));
   }
 
   // `others`: whether there are other streams; `open`: whether this one has the window.
@@ -73,7 +73,7 @@ export class Tile {
     this.view.setAttribute("aria-label", others ? `${verb} ${this.stream}` : this.stream);
   }
 
-  lose() {
+  markLost() {
     this.element.classList.add("gone");
   }
 
@@ -81,7 +81,7 @@ export class Tile {
     return this.state !== null && (this.state.ended || this.state.age_ms > SILENT_MS);
   }
 
-  tell(state) {
+  update(state) {
     this.state = state;
     this.element.classList.toggle("gone", this.gone);
     const figures = [`${state.fps.toFixed(0)} frames/s`, `${state.latency_ms.toFixed(0)} ms after capture`];
@@ -93,7 +93,7 @@ export class Tile {
 
   #noticeOf(state) {
     if (state.ended) return "The source has ended";
-    if (this.gone) return `No frame since ${moment(Date.now() - state.age_ms)}`;
+    if (this.gone) return `No frame since ${dateTime(Date.now() - state.age_ms)}`;
     return state.stale ? "Emotions are stale: the classifier is silent" : "";
   }
 
@@ -139,10 +139,10 @@ export class Tile {
     picture.close();
     this.element.dataset.seq = facts.seq;
     this.facts = facts;
-    this.#tellFaces(faces);
+    this.#showFaces(faces);
   }
 
-  #tellFaces(faces) {
+  #showFaces(faces) {
     this.faces = faces;
     this.showing(this);
     const { facts } = this;

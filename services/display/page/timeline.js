@@ -19,9 +19,9 @@ export class Timeline {
   #tracks = new Map(); // stream -> track -> start -> [start, end, label, confidence]
   #at = -Infinity;
 
-  constructor(section, settings, choices) {
+  constructor(section, settings, preferences) {
     this.settings = settings;
-    this.choices = choices;
+    this.preferences = preferences;
     this.element = section.querySelector("#timeline");
     this.hint = section.querySelector(".hint");
     this.now = new Map();
@@ -29,16 +29,16 @@ export class Timeline {
     this.labels = [];
     document.getElementById("plotly").addEventListener("load", () => this.redraw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
-    choices.follow(() => this.redraw());
+    preferences.onChange(() => this.redraw());
   }
 
   clear() {
     this.#tracks.clear();
   }
 
-  take(news) {
-    for (const [stream, state] of Object.entries(news.streams)) this.now.set(stream, state.t);
-    for (const [stream, rows] of Object.entries(news.spans)) {
+  update(update) {
+    for (const [stream, state] of Object.entries(update.streams)) this.now.set(stream, state.t);
+    for (const [stream, rows] of Object.entries(update.spans)) {
       const tracks = entry(this.#tracks, stream);
       for (const [track, start, ...rest] of rows) entry(tracks, track).set(start, [start, ...rest]);
       this.#forget(stream, tracks);
@@ -46,7 +46,7 @@ export class Timeline {
   }
 
   // Notes the labels that the selected stream's faces have now.
-  name(facts) {
+  setLabels(facts) {
     if (facts.faces.length > 0) this.labels = Object.keys(facts.faces[0].smoothed);
   }
 
@@ -70,9 +70,9 @@ export class Timeline {
     this.#at = performance.now();
     const rows = newestRows(tracks);
     const now = this.now.get(this.stream);
-    const looks = this.#labelsOf(rows).map((label) => this.settings.look(label));
-    this.legend.replaceChildren(...looks.map(legendOf));
-    const traces = looks.map((look) => trace(look, rows, now, this.choices.threshold));
+    const styles = this.#labelsOf(rows).map((label) => this.settings.styleOf(label));
+    this.legend.replaceChildren(...styles.map(legendOf));
+    const traces = styles.map((style) => trace(style, rows, now, this.preferences.threshold));
     const layout = this.#layout(rows, now);
     Plotly.react(this.element, traces, layout, { displayModeBar: false, responsive: true });
     this.element.dataset.rows = rows.length;
@@ -81,7 +81,7 @@ export class Timeline {
   // The labels that faces have now, then those that are only in the chart, as of an earlier model.
   #labelsOf(rows) {
     const charted = rows.flatMap((row) => row.spans.map(([, , label]) => label));
-    return [...new Set([...this.labels, ...charted])].filter((label) => this.choices.shows(label));
+    return [...new Set([...this.labels, ...charted])].filter((label) => this.preferences.shows(label));
   }
 
   #forget(stream, tracks) {
@@ -126,9 +126,9 @@ export class Timeline {
   }
 }
 
-function legendOf(look) {
-  const item = make("li", "emotion", look.label);
-  paint(item, look);
+function legendOf(style) {
+  const item = make("li", "emotion", style.label);
+  paint(item, style);
   return item;
 }
 
@@ -151,28 +151,28 @@ function nameOf(track) {
 }
 
 // What is less sure than the viewer's threshold is pale.
-function trace(look, rows, now, threshold) {
+function trace(style, rows, now, threshold) {
   const bars = rows.flatMap((row) => row.spans
-    .filter(([, , label]) => label === look.label)
+    .filter(([, , label]) => label === style.label)
     .map(([start, end, , confidence]) => ({ name: row.name, start, end, confidence })));
   return {
     type: "bar",
     orientation: "h",
-    name: look.label,
+    name: style.label,
     y: bars.map((bar) => bar.name),
     base: bars.map((bar) => bar.start - now),
     x: bars.map((bar) => Math.max(bar.end - bar.start, LEAST_WIDTH_MS)),
-    text: bars.map(() => look.label),
+    text: bars.map(() => style.label),
     textposition: "inside",
     insidetextanchor: "middle",
     textangle: 0,
-    textfont: { color: look.ink },
+    textfont: { color: style.ink },
     marker: {
-      color: look.color,
+      color: style.color,
       opacity: bars.map((bar) => (bar.confidence < threshold ? PALE : 1)),
       line: { width: 0 },
     },
-    hovertext: bars.map((bar) => `${look.label} ${percent(bar.confidence)}<br>`
+    hovertext: bars.map((bar) => `${style.label} ${percent(bar.confidence)}<br>`
       + `${clockTime(bar.start)} to ${clockTime(bar.end)}`),
     hoverinfo: "text",
   };

@@ -1,6 +1,6 @@
 // A message that goes by itself.
 
-const FOR_MS = 8000;
+const SHOWN_MS = 8000;
 
 export class Toast {
   #timer = 0;
@@ -9,10 +9,10 @@ export class Toast {
     this.element = element;
   }
 
-  say(text) {
+  show(text) {
     clearTimeout(this.#timer);
     this.element.hidden = false;
     this.element.textContent = text;
-    this.#timer = setTimeout(() => { this.element.hidden = true; }, FOR_MS);
+    this.#timer = setTimeout(() => { this.element.hidden = true; }, SHOWN_MS);
   }
 }

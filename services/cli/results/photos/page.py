@@ -74,7 +74,7 @@ def write_page(
 
 def _html(cards: Sequence[PhotoCard], unreadable: Mapping[str, str], recognizer: Recognizer) -> str:
     # Imported here, so that the tables alone need none of it.
-    from emostream.shared.pages import templates
+    from emostream.shared.html_templates import templates
 
     pages = templates(TEMPLATE.parent, percent=percent, css_percent=css_percent)
     given = colors(recognizer.model.labels)

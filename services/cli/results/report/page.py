@@ -144,7 +144,7 @@ def _of_video(folder: Path, video: Path | None) -> dict[str, str]:
 
 def _html(page: dict[str, Any]) -> str:
     # Imported here, so that tables alone need none of it.
-    from emostream.shared.pages import templates
+    from emostream.shared.html_templates import templates
 
     pages = templates(TEMPLATES, **{filter.__name__: filter for filter in FILTERS})
     pages.policies["json.dumps_kwargs"] = {"separators": (",", ":")}

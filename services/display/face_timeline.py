@@ -1,0 +1,68 @@
+"""The last minutes of each track, as segments of time over which it kept one label."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from emostream.shared.messages import Emotion, EmotionFace
+
+HISTORY_NS = 300 * 10**9
+# A track that was not seen for longer leaves a gap.
+GAP_NS = 10**9
+
+
+@dataclass(slots=True)
+class TimelineSegment:
+    """A time over which a track kept one label; `start` and `end` are capture times in ns.
+
+    `confidence` is the mean over the `answers` of the segment, `revision` the last that changed it.
+    """
+
+    track: int
+    label: str
+    start: int
+    end: int
+    confidence: float
+    answers: int
+    revision: int
+
+
+class FaceTimeline:
+    """The segments of one stream's tracks in its last 5 minutes; what is older is forgotten."""
+
+    def __init__(self) -> None:
+        self._tracks: dict[int, deque[TimelineSegment]] = {}
+
+    def add(self, header: Emotion, revision: int) -> None:
+        """Add the results of a frame, for each of its faces."""
+        for face in header.faces:
+            self._add(face, header.t, revision)
+        self._prune(header.t - HISTORY_NS)
+
+    def since(self, revision: int) -> Iterator[TimelineSegment]:
+        """Yield the segments that changed after the revision."""
+        for segments in self._tracks.values():
+            for segment in reversed(segments):
+                # Within a track only later segments change later.
+                if segment.revision <= revision:
+                    break
+                yield segment
+
+    def _add(self, face: EmotionFace, t: int, revision: int) -> None:
+        segments = self._tracks.setdefault(face.track, deque())
+        last = segments[-1] if segments else None
+        follows = last is not None and 0 <= t - last.end <= GAP_NS
+        if last is not None and follows:
+            last.end, last.revision = t, revision
+            if last.label == face.label:
+                last.answers += 1
+                last.confidence += (face.confidence - last.confidence) / last.answers
+                return
+        segments.append(TimelineSegment(face.track, face.label, t, t, face.confidence, 1, revision))
+
+    def _prune(self, before: int) -> None:
+        for track, segments in list(self._tracks.items()):
+            while segments and segments[0].end < before:
+                segments.popleft()
+            if not segments:
+                del self._tracks[track]

@@ -1,0 +1,77 @@
+// The frame counts of a stream: what became of each frame that was captured.
+
+import { count, make } from "./emotions.js";
+
+const PATHS = {
+  "emotions": "emotions",
+  "pixels to display": "pictures to this page",
+  "pixels to recorder": "pictures to the recorder",
+};
+
+const NOTE = "Since the processes started. Shown on the first way means answered with emotions. The stages "
+  + "are asked one after the other, so what is in flight may be some frames off, and below 0 after "
+  + "one was started again.";
+
+export class FrameCounts {
+  constructor() {
+    this.element = make("details", "account");
+    this.element.hidden = true;
+    this.sum = make("summary");
+    this.table = make("table");
+    const head = make("tr");
+    for (const title of ["way", "captured", "shown", "dropped", "lost", "in flight"]) {
+      const cell = make("th", "", title);
+      cell.scope = "col";
+      head.append(cell);
+    }
+    this.head = make("thead");
+    this.head.append(head);
+    this.body = make("tbody");
+    this.table.append(this.head, this.body);
+    const note = make("p", "hint", NOTE);
+    const more = make("div", "more");
+    more.append(this.table, note);
+    this.element.append(this.sum, more);
+  }
+
+  // `rows`: those of this stream, one a path.
+  update(rows) {
+    const main = rows.find((row) => row.path === "emotions") ?? rows[0];
+    this.element.hidden = !main;
+    if (!main) return;
+    this.sum.textContent = sentence(main);
+    if (this.element.open) this.body.replaceChildren(...rows.map(line));
+    else this.element.ontoggle = () => this.update(rows);
+  }
+}
+
+function sentence({ captured, answered, dropped, lost, in_flight: inFlight }) {
+  const parts = [`${count(answered)} shown`];
+  if (dropped.length > 0) parts.push(`${count(total(dropped))} dropped (${reasonsOf(dropped)})`);
+  if (lost.length > 0) parts.push(`${count(total(lost))} lost`);
+  const rest = `${inFlight < 0 ? "−" : "+"} ${count(Math.abs(inFlight))} in flight`;
+  return `${count(captured)} captured = ${parts.join(" + ")} ${rest}`;
+}
+
+function reasonsOf(dropped) {
+  const stages = [...new Set(dropped.map(({ stage }) => stage))];
+  const of = (stage) => dropped.filter((part) => part.stage === stage).map(({ reason }) => reason);
+  return stages.map((stage) => `${stage}: ${of(stage).join(", ")}`).join("; ");
+}
+
+function line({ path, captured, answered, dropped, lost, in_flight: inFlight }) {
+  const row = make("tr");
+  const name = make("th", "", PATHS[path] ?? path);
+  name.scope = "row";
+  row.append(name);
+  for (const text of [
+    count(captured),
+    count(answered),
+    dropped.map((part) => `${count(part.count)} ${part.stage}: ${part.reason}`).join("\n") || "0",
+    lost.map((part) => `${count(part.count)} before ${part.stage}`).join("\n") || "0",
+    count(inFlight),
+  ]) row.append(make("td", "", text));
+  return row;
+}
+
+const total = (parts) => parts.reduce((sum, part) => sum + part.count, 0);

@@ -1,0 +1,91 @@
+// The viewer's preferences, kept in this browser: they change this page alone.
+//
+// `smoothing` is "pipeline" or seconds, `threshold` a share from 0 to 1, `hidden` the emotions that
+// are not shown, `theme` "auto", "dark" or "light", `announce` whether events are read out, `keys`
+// whether single keys are shortcuts.
+
+const STORAGE_KEY = "emostream.view";
+const DEFAULTS = {
+  smoothing: "pipeline",
+  threshold: 0,
+  hidden: [],
+  theme: "auto",
+  announce: false,
+  keys: true,
+};
+
+const IS_VALID = {
+  smoothing: (value) => value === "pipeline" || value >= 0,
+  threshold: (value) => value >= 0 && value < 1,
+  hidden: Array.isArray,
+  theme: (value) => ["auto", "dark", "light"].includes(value),
+  announce: (value) => typeof value === "boolean",
+  keys: (value) => typeof value === "boolean",
+};
+
+export class Preferences {
+  #listeners = [];
+
+  constructor() {
+    Object.assign(this, DEFAULTS, load());
+    this.#applyTheme();
+  }
+
+  // Calls `listener` after each change.
+  onChange(listener) {
+    this.#listeners.push(listener);
+  }
+
+  change(changes) {
+    Object.assign(this, changes);
+    save(Object.fromEntries(Object.keys(DEFAULTS).map((name) => [name, this[name]])));
+    this.#applyTheme();
+    this.#listeners.forEach((listener) => listener());
+  }
+
+  reset() {
+    this.change(DEFAULTS);
+  }
+
+  shows(label) {
+    return !this.hidden.includes(label);
+  }
+
+  toggle(label, on) {
+    const others = this.hidden.filter((hidden) => hidden !== label);
+    this.change({ hidden: on ? others : [...others, label] });
+  }
+
+  // What differs from the first settings, in a few words.
+  get summary() {
+    const parts = [];
+    if (this.smoothing !== "pipeline") {
+      parts.push(this.smoothing > 0 ? `smoothed ${this.smoothing} s` : "not smoothed");
+    }
+    if (this.threshold > 0) parts.push(`sure from ${Math.round(100 * this.threshold)}%`);
+    if (this.hidden.length > 0) parts.push(`${this.hidden.length} hidden`);
+    return parts.join(", ");
+  }
+
+  #applyTheme() {
+    document.documentElement.dataset.theme = this.theme;
+  }
+}
+
+// A browser may refuse storage, or hold what another release wrote: then the defaults apply.
+function load() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(STORAGE_KEY)) ?? {};
+    return Object.fromEntries(Object.entries(kept).filter(([name, value]) => IS_VALID[name]?.(value)));
+  } catch {
+    return {};
+  }
+}
+
+function save(preferences) {
+  try {
+    localStorage.setItem(STORAGE_KEY, JSON.stringify(preferences));
+  } catch {
+    // They hold until the page is closed.
+  }
+}

@@ -1,0 +1,129 @@
+// The streams: all as tiles that fill the window, or one that has the window to itself.
+
+import { make } from "./emotions.js";
+import { Tile } from "./tile.js";
+
+const GAP_PX = 10;
+// Of most cameras; pictures of another shape are fitted in.
+const RATIO = 16 / 9;
+const HASH = "#stream=";
+
+export class TileGrid {
+  paused = false;
+  tiles = new Map();
+  #stream; // undefined until the first layout
+
+  // `handlers`: drawn(stream) and showing(tile) as of a tile, changed() when another stream (or
+  // all) has the window, or when it stands still or goes on.
+  constructor(section, nav, settings, preferences, handlers) {
+    this.section = section;
+    this.nav = nav;
+    this.main = section.closest("main");
+    this.settings = settings;
+    this.preferences = preferences;
+    this.handlers = handlers;
+    new ResizeObserver(() => this.#fitColumns()).observe(section);
+    addEventListener("hashchange", () => this.#layOut());
+    preferences.onChange(() => this.tiles.forEach((tile) => tile.refresh()));
+  }
+
+  // The stream that has the window, null while all share it. It stands in the address, so that it
+  // can be kept as a bookmark and the browser's "back" leads back.
+  get stream() {
+    if (this.tiles.size === 1) return this.tiles.keys().next().value;
+    const wanted = location.hash.startsWith(HASH) ? location.hash.slice(HASH.length) : "";
+    return this.tiles.has(wanted) ? wanted : null;
+  }
+
+  get tile() {
+    return this.tiles.get(this.stream);
+  }
+
+  // Whether somebody sees the stream's pictures change.
+  isWatched(stream) {
+    return !this.paused && (this.stream ?? stream) === stream;
+  }
+
+  tileOf(stream) {
+    if (!this.tiles.has(stream)) {
+      document.getElementById("waiting")?.remove();
+      const { drawn, showing } = this.handlers;
+      const opened = (name) => this.open(this.stream === name ? null : name);
+      const tile = new Tile(stream, this.settings, this.preferences, { opened, drawn, showing });
+      this.tiles.set(stream, tile);
+      this.section.append(tile.element);
+      this.#layOut();
+    }
+    return this.tiles.get(stream);
+  }
+
+  open(stream) {
+    location.hash = stream === null ? "" : HASH + stream;
+  }
+
+  // `index` counts from 0, in the order of the tiles.
+  openAt(index) {
+    const stream = [...this.tiles.keys()][index];
+    if (stream !== undefined) this.open(stream);
+  }
+
+  step(by) {
+    const streams = [...this.tiles.keys()];
+    const at = streams.indexOf(this.stream);
+    if (at >= 0) this.openAt((at + by + streams.length) % streams.length);
+  }
+
+  pause(on) {
+    this.paused = on;
+    this.#freeze();
+    this.handlers.changed();
+  }
+
+  #layOut() {
+    const { stream } = this;
+    const others = this.tiles.size > 1;
+    this.main.dataset.view = stream === null ? "all" : "one";
+    for (const [name, tile] of this.tiles) tile.place({ open: name === stream, others });
+    this.#listLinks(stream);
+    this.#fitColumns();
+    this.#freeze();
+    this.handlers.changed();
+    // Who opened a stream by keyboard goes on from there, and back to where they came from.
+    const moved = this.#stream !== undefined && this.#stream !== stream;
+    if (moved && this.section.contains(document.activeElement)) this.tiles.get(stream ?? this.#stream)?.view.focus();
+    this.#stream = stream;
+  }
+
+  #freeze() {
+    for (const [name, tile] of this.tiles) tile.freeze(!this.isWatched(name));
+  }
+
+  #listLinks(stream) {
+    this.nav.hidden = this.tiles.size < 2;
+    const names = [null, ...this.tiles.keys()];
+    this.nav.replaceChildren(...names.map((name) => {
+      const link = make("a", "", name ?? "All");
+      link.href = name === null ? "#" : HASH + name;
+      if (name === stream) link.setAttribute("aria-current", "page");
+      return link;
+    }));
+  }
+
+  // As many columns as give the largest pictures.
+  #fitColumns() {
+    const { clientWidth: width, clientHeight: height } = this.section;
+    const count = this.stream === null ? this.tiles.size : 1;
+    if (count === 0) return;
+    const tiles = [...this.tiles.values()];
+    const caption = tiles.find((tile) => tile.caption.offsetHeight)?.caption.offsetHeight ?? 0;
+    const wide = (columns) => {
+      const rows = Math.ceil(count / columns);
+      const across = (width - (columns - 1) * GAP_PX) / columns;
+      const down = (height - (rows - 1) * GAP_PX) / rows - caption;
+      return Math.min(across, down * RATIO);
+    };
+    const candidates = Array.from({ length: count }, (_, n) => n + 1);
+    const best = candidates.reduce((a, b) => (wide(b) > wide(a) ? b : a));
+    this.section.style.setProperty("--columns", best);
+  }
+}

@@ -1,0 +1,93 @@
+"""The pipeline's status by the stages' metrics, as the page and programs receive it."""
+
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+from emostream.services.display.schema import Drop, Loss, PathCounts, StageState
+from emostream.shared.frame_counts import FrameCounts, frame_counts
+from emostream.shared.metric_names import MetricName
+from emostream.shared.scraping import History, Scrape, Scraper
+
+
+class PipelineStatus(msgspec.Struct, frozen=True):
+    """The status of all stages when they were last polled; empty while nobody needs it.
+
+    `recording` maps the streams that recorders know to whether their video is kept, `unblurred`
+    are those whose faces are visible in it.
+    """
+
+    stages: list[StageState] = []
+    accounts: list[PathCounts] = []
+    recording: dict[str, bool] = {}
+    unblurred: frozenset[str] = frozenset()
+
+
+def pipeline_status(
+    named: Mapping[str, str], scraper: Scraper, reason_of: Callable[[str], str]
+) -> PipelineStatus:
+    """Return the status by the last scrape.
+
+    `named` maps the URL of each process to its stage; `reason_of` returns why the one at a URL is
+    not ready.
+    """
+    stages = []
+    for url, name in named.items():
+        if url in scraper.failures or scraper.histories[url].last is None:
+            reason = scraper.failures.get(url, "")
+            stages.append(StageState(name, urlsplit(url).netloc, "away", reason, None))
+        else:
+            stages += _answering(url, scraper.histories[url], reason_of)
+    scrapes = scraper.answering()
+    recording: dict[str, bool] = {}
+    unblurred = set()
+    for scrape in filter(_is_recorder, scrapes):
+        for stream in scrape.values(MetricName.RECORDER_RECORDING, "stream"):
+            on = scrape.total(MetricName.RECORDER_RECORDING, stream=stream) > 0
+            recording[stream] = recording.get(stream, False) or on
+            if on and not scrape.total(MetricName.RECORDER_BLURRED, stream=stream):
+                unblurred.add(stream)
+    accounts = [_path_counts(counts) for counts in frame_counts(scrapes)]
+    return PipelineStatus(stages, accounts, recording, frozenset(unblurred))
+
+
+def _is_recorder(scrape: Scrape) -> bool:
+    """Whether the process is a recorder that has opened its database."""
+    return scrape.has(MetricName.RECORDER_RECORDING) and scrape.has(MetricName.RECORDER_BLURRED)
+
+
+def _answering(url: str, history: History, reason_of: Callable[[str], str]) -> list[StageState]:
+    last = history.last
+    assert last is not None
+    address = urlsplit(url).netloc
+    states = []
+    for stage in sorted(last.stages):
+        ready = last.total(MetricName.READY, stage=stage) > 0
+        rate = _rate(history, stage)
+        fps = None if rate is None else round(rate, 1)
+        states.append(
+            StageState(stage, address, "ready", "", fps)
+            if ready
+            else StageState(stage, address, "not ready", reason_of(url), fps)
+        )
+    return states
+
+
+def _rate(history: History, stage: str) -> float | None:
+    if stage == "recorder":
+        # It keeps the results of every frame, the pictures of some streams alone.
+        return history.rate(MetricName.RECORDER_ROWS, table="frames")
+    return history.rate(MetricName.FRAMES_GIVEN, stage=stage)
+
+
+def _path_counts(counts: FrameCounts) -> PathCounts:
+    return PathCounts(
+        counts.stream,
+        counts.path,
+        counts.captured,
+        counts.answered,
+        [Drop(stage, reason, count) for (stage, reason), count in counts.dropped.items()],
+        [Loss(stage, count) for stage, count in counts.lost.items()],
+        counts.in_flight,
+    )

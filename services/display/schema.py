@@ -1,0 +1,186 @@
+"""The JSON that the page and programs receive; all times are ms since the epoch."""
+
+from typing import Literal, Self
+
+import msgspec
+
+from emostream.shared.messages import Box, EmotionFace
+
+SegmentRow = tuple[int, float, float, str, float]
+
+
+class StreamState(msgspec.Struct, frozen=True):
+    """A stream now: frames/s, median latency from capture to here, ms since its last frame.
+
+    `t` is the capture time of the newest frame in ms since the epoch; `stale` says that frames
+    come without emotions, `ended` that the source came to its end.
+    """
+
+    fps: float
+    latency_ms: float
+    age_ms: float
+    t: float
+    stale: bool
+    ended: bool
+
+
+class FaceState(msgspec.Struct, frozen=True):
+    """A face in a frame; `box` is x, y, width, height in pixels of the frame.
+
+    `probabilities` are this frame's, `smoothed` those over the track; `label` is the one to show,
+    `confidence` its smoothed probability.
+    """
+
+    track: int
+    box: Box
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+    smoothed: dict[str, float]
+
+    @classmethod
+    def of(cls, face: EmotionFace) -> Self:
+        """Return a face's values, rounded to what can be seen."""
+        x, y, width, height = (round(number, 1) for number in face.box)
+        return cls(
+            face.track,
+            (x, y, width, height),
+            face.label,
+            round(face.confidence, 3),
+            _rounded(face.probabilities),
+            _rounded(face.smoothed),
+        )
+
+
+class StreamSnapshot(StreamState, frozen=True, kw_only=True):
+    """A stream now, and what its newest frame shows.
+
+    `fps` are the frames/s that came, `latency_ms` the median from capture to here, `age_ms` the
+    time since the last frame, `t` its capture time in ms since the epoch. `stale`: frames come
+    without emotions; `ended`: the source came to its end. `width` and `height` are in pixels; they
+    and the frame's number `seq` in this `run` of the capture are null before the first.
+    """
+
+    faces: list[FaceState]
+    width: int | None = None
+    height: int | None = None
+    seq: int | None = None
+    run: str = ""
+
+
+class FaceEvent(msgspec.Struct, frozen=True):
+    """A face came (`enter`), changed its label (`change`) or went (`leave`).
+
+    `t` is in ms since the epoch, `confidence` the smoothed probability of `label`.
+    """
+
+    stream: str
+    t: float
+    kind: Literal["enter", "change", "leave"]
+    track: int
+    label: str
+    previous: str
+    confidence: float
+
+
+class LabelStyle(msgspec.Struct, frozen=True):
+    """How a label is shown: its color, and the ink to write on it, as `#rrggbb`."""
+
+    label: str
+    color: str
+    ink: str
+
+
+class StageState(msgspec.Struct, frozen=True):
+    """A stage now, by its metrics; `fps` are the frames/s that it gave over the last 10 s.
+
+    `away`: it does not answer. `reason` says why it is not ready or away. A process that was only
+    given by its address is `unknown` until it has answered.
+    """
+
+    stage: str
+    address: str
+    state: Literal["ready", "not ready", "away"]
+    reason: str
+    fps: float | None
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """Frames that arrived at a stage and were not worked on."""
+
+    stage: str
+    reason: str
+    count: int
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """Frames that were sent and never arrived at a stage."""
+
+    stage: str
+    count: int
+
+
+class PathCounts(msgspec.Struct, frozen=True):
+    """Where the frames of a stream went: captured = answered + dropped + lost + in flight.
+
+    Counted since the processes started; `in_flight` below 0 says that one started again since.
+    """
+
+    stream: str
+    path: str
+    captured: int
+    answered: int
+    dropped: list[Drop]
+    lost: list[Loss]
+    in_flight: int
+
+
+class StreamControls(msgspec.Struct, frozen=True):
+    """What commands change of a stream; `recording` is null where no recorder knows it.
+
+    `blur`: faces are unrecognisable in the page's pictures and in video that is kept now.
+    """
+
+    recording: bool | None
+    blur: bool
+
+
+class ControlsState(msgspec.Struct, frozen=True):
+    """What commands change, of each stream; with `token` each command must carry it."""
+
+    token: bool = False
+    streams: dict[str, StreamControls] = {}
+
+
+class Update(msgspec.Struct, frozen=True):
+    """What changed after a revision; `complete` where that is all there is to know.
+
+    `labels` are all that were seen, none where none is new. `spans` are track, start and end in ms
+    since the epoch, label, and mean confidence; one with the start of an earlier one replaces it.
+    """
+
+    revision: int
+    complete: bool
+    labels: list[LabelStyle]
+    streams: dict[str, StreamState]
+    spans: dict[str, list[SegmentRow]]
+    events: list[FaceEvent]
+    stages: list[StageState] = []
+    accounts: list[PathCounts] = []
+    controls: ControlsState = ControlsState()
+
+
+class State(msgspec.Struct, frozen=True):
+    """All that is known now of the streams, of the stages, and of where the frames went.
+
+    `stages` and `accounts` are empty while no stage was asked yet.
+    """
+
+    streams: dict[str, StreamSnapshot]
+    stages: list[StageState]
+    accounts: list[PathCounts]
+    controls: ControlsState
+
+
+def _rounded(probabilities: dict[str, float]) -> dict[str, float]:
+    return {label: round(number, 3) for label, number in probabilities.items()}

@@ -1,0 +1,81 @@
+"""The polling of the stages' metrics, once a second and only while somebody needs them."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, Self
+
+from emostream.services.display.pipeline_status import PipelineStatus, pipeline_status
+from emostream.shared.config import Config
+from emostream.shared.scraping import Scraper, missing
+
+POLL_INTERVAL_S: Final = 1.0
+# For how long polling goes on after a program requested the state.
+REQUEST_LASTS_S: Final = 10.0
+
+
+def metrics_urls(config: Config, own: str) -> dict[str, str]:
+    """Return the URL of the metrics of each process that the configuration names, with its stage.
+
+    `own` is this display's. A port that a stage chooses itself is not known.
+    """
+    named = {}
+    for stage in ("capture", "detector", "classifier", "recorder"):
+        address = getattr(config, stage).metrics
+        if not address.endswith(":0"):
+            named[f"http://{address}/metrics"] = stage
+    named[own] = "display"
+    for address in config.display.watch:
+        named.setdefault(f"http://{address}/metrics", "unknown")
+    return named
+
+
+class StatusPoller:
+    """A thread that keeps the `status` of the processes current while its context lasts.
+
+    `named` maps the URL of each process' metrics to its stage. It polls while `has_viewers` returns
+    True, and for some time after each `request`.
+    """
+
+    def __init__(self, named: Mapping[str, str], has_viewers: Callable[[], bool]) -> None:
+        self.status = PipelineStatus()
+        self._named = named
+        self._has_viewers = has_viewers
+        self._scraper = Scraper(list(named))
+        self._requested = float("-inf")
+        self._wake = threading.Event()
+        self._known = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="status", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._wake.set()
+        self._thread.join()
+
+    def request(self) -> None:
+        """Note that a program requests the state."""
+        self._requested = time.monotonic()
+        if not self._known.is_set():
+            self._wake.set()
+
+    def wait(self, timeout: float) -> None:
+        """Wait until the status is known, `timeout` seconds at most."""
+        self._known.wait(timeout)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            if self._has_viewers() or time.monotonic() - self._requested < REQUEST_LASTS_S:
+                self._scraper.scrape()
+                self.status = pipeline_status(self._named, self._scraper, missing)
+                self._known.set()
+            else:
+                # An old status must not be shown as the current one.
+                self._known.clear()
+                self.status = PipelineStatus()
+            self._wake.wait(POLL_INTERVAL_S)
+            self._wake.clear()

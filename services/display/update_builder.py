@@ -1,0 +1,88 @@
+"""The updates for viewers and the state for programs, built once for all of them."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from emostream.services.display.commands import CommandHandler
+from emostream.services.display.display_state import DisplayState
+from emostream.services.display.pipeline_status import PipelineStatus
+from emostream.services.display.schema import ControlsState, State, StreamControls, Update
+from emostream.services.display.status_poller import StatusPoller
+
+UPDATE_INTERVAL_S = 0.5
+
+
+class EncodedUpdate(NamedTuple):
+    """An update as JSON, and the revision that it brings a viewer to."""
+
+    text: str
+    revision: int
+
+
+class UpdateBuilder:
+    """Joins the display's state, the stages' status and the commands' effects.
+
+    Used in the server's loop alone.
+    """
+
+    def __init__(
+        self,
+        display_state: DisplayState,
+        commands: CommandHandler,
+        poller: StatusPoller,
+        needs_token: bool,
+    ) -> None:
+        self._display_state = display_state
+        self._commands = commands
+        self._poller = poller
+        self._needs_token = needs_token
+        self._encoded: dict[int, EncodedUpdate] = {}
+        self._tick = -1
+
+    def next_due(self, now: float) -> float:
+        """Return when updates are next due: for all viewers at once, to build each only once."""
+        return (now // UPDATE_INTERVAL_S + 1) * UPDATE_INTERVAL_S
+
+    def encoded(self, since: int, now: float) -> EncodedUpdate:
+        """Return the update since a revision, the same for all who ask within half a second."""
+        tick = int(now // UPDATE_INTERVAL_S)
+        if tick != self._tick:
+            self._tick = tick
+            self._encoded.clear()
+        encoded = self._encoded.get(since)
+        if encoded is None or self._display_state.has_new_labels(encoded.revision):
+            update = self.update(since)
+            encoded = EncodedUpdate(msgspec.json.encode(update).decode(), update.revision)
+            self._encoded[since] = encoded
+        return encoded
+
+    def update(self, since: int) -> Update:
+        """Return what changed after revision `since` (0: everything)."""
+        update = self._display_state.update(since)
+        status = self._poller.status
+        return msgspec.structs.replace(
+            update,
+            stages=status.stages,
+            accounts=status.accounts,
+            controls=self._controls(list(update.streams), status),
+        )
+
+    def state(self) -> State:
+        """Return all that is known now."""
+        streams, status = self._display_state.snapshots(), self._poller.status
+        controls = self._controls(list(streams), status)
+        return State(streams, status.stages, status.accounts, controls)
+
+    def _controls(self, streams: list[str], status: PipelineStatus) -> ControlsState:
+        blur = self._commands.blur
+        return ControlsState(
+            self._needs_token,
+            {
+                stream: StreamControls(
+                    status.recording.get(stream),
+                    blur.is_on(stream) and stream not in status.unblurred,
+                )
+                for stream in streams
+            },
+        )

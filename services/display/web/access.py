@@ -1,0 +1,76 @@
+"""Who may give commands; everyone who reaches the page may watch."""
+
+import hmac
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+
+from emostream.shared.errors import ConfigError
+
+
+class Refusal(NamedTuple):
+    """The HTTP status of a refused command, and why it is refused."""
+
+    status: int
+    error: str
+
+
+class Access:
+    """Decides who may give commands: whoever has the token, where there is one.
+
+    Without a token, only this machine, and so nobody where the page `is_exposed` to others.
+    """
+
+    def __init__(self, token: str = "", is_exposed: bool = False) -> None:
+        self._token = token.encode()
+        self._is_exposed = is_exposed
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether a command must carry the token."""
+        return bool(self._token)
+
+    def refusal(self, headers: Headers) -> Refusal | None:
+        """Return why a command with these headers is refused; None where it is not."""
+        if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            # A foreign page's form can be sent without a question, but not as JSON.
+            return Refusal(403, "send the command as Content-Type: application/json")
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+            return Refusal(403, f"a page of another origin, {origin[:80]}, may not give commands")
+        if not self._token:
+            return _NO_TOKEN if self._is_exposed else None
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        # Starlette reads headers as latin-1, whatever their bytes.
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            given.strip().encode("latin-1", "replace"), self._token
+        ):
+            return Refusal(401, "the token is missing or wrong: Authorization: Bearer TOKEN")
+        return None
+
+
+_NO_TOKEN = Refusal(
+    403,
+    "other hosts can reach this page, so commands need a token: set display.token_file to a file "
+    "that holds one, and restart the display",
+)
+
+
+def read_token(path: str) -> str:
+    """Return the token in the file, "" where no file is named.
+
+    Raises ConfigError where the file cannot be read or holds nothing.
+    """
+    if not path:
+        return ""
+    try:
+        token = Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"display.token_file: {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"display.token_file: {path} is no text in UTF-8") from error
+    if not token:
+        raise ConfigError(f"display.token_file: {path} is empty; write a token into it")
+    return token

@@ -1,0 +1,26 @@
+"""A receiver that counts what was lost on the way, of topics that may change while it runs."""
+
+from collections.abc import Collection
+
+from emostream.shared.bus import Receiver
+from emostream.shared.gaps import Gaps
+
+
+class CountedReceiver:
+    """A receiver and the gaps in what it receives. Used by one thread."""
+
+    def __init__(self, receiver: Receiver, gaps: Gaps) -> None:
+        self._receiver = receiver
+        self._gaps = gaps
+        self._topics: frozenset[str] = frozenset()
+
+    def follow(self, topics: Collection[str]) -> None:
+        """Receive exactly these topics from now on, beside those that it began with.
+
+        What was sent on a topic while it was not received counts as late.
+        """
+        wanted = frozenset(topics)
+        if wanted != self._topics:
+            self._gaps.follow(self._topics, wanted)
+            self._receiver.follow(wanted)
+            self._topics = wanted
