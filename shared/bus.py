@@ -66,10 +66,7 @@ class Publisher:
 
 
 class BlockingPublisher(Publisher):
-    """A publisher that counts its subscribers, and waits for the slowest to lose no message.
-
-    For subscribers that take no part in lossless delivery.
-    """
+    """Counts its subscribers and waits for the slowest: for those that give no credit."""
 
     def __init__(self, socket: "zmq.Socket[bytes]") -> None:
         super().__init__(socket)
@@ -215,10 +212,7 @@ class Bus:
         deliver: Callable[[Message], None],
         bad: Callable[[MessageError], None],
     ) -> Receiver:
-        """Return a receiver that hands each message to `deliver` and each broken one to `bad`.
-
-        Both are called on the receiver's thread.
-        """
+        """Return a receiver whose thread calls `deliver` for a message, `bad` for a broken one."""
         with contextlib.ExitStack() as on_error:
             sockets = []
             for item in subscriptions:

@@ -1,6 +1,7 @@
 """The display's process."""
 
 import contextlib
+import functools
 import logging
 
 import cv2
@@ -51,8 +52,7 @@ def run(config: Config, instance: int) -> None:
         ]
         if settings.window:
             window = DesktopWindow(service.stop.set, commands.blur)
-            stack.callback(window.close)
-            sinks.append(window)
+            sinks.append(stack.enter_context(contextlib.closing(window)))
         stage = DisplayStage(
             sinks, display_state, commands, metrics, service.bad_message, config.live.join_ms / 1000
         )
@@ -75,10 +75,11 @@ def run(config: Config, instance: int) -> None:
             inbox,
         )
         log.info("the page is on %s", server.url)
-
-        def step(messages: list[Message]) -> list[Message]:
-            if not server.alive:
-                raise EmostreamError("display: the page's server ended")
-            return stage(messages)
-
+        step = functools.partial(_step, stage, server)
         service.run(inbox, step, publisher, limit=MAX_TAKEN)
+
+
+def _step(stage: DisplayStage, server: PageServer, messages: list[Message]) -> list[Message]:
+    if not server.alive:
+        raise EmostreamError("display: the page's server ended")
+    return stage(messages)
