@@ -87,3 +87,13 @@ def test_every_metric_stands_in_the_documentation_and_no_other() -> None:
         if family.name.startswith("emostream_")
     }
     assert set(rows((DOCS / "metrics.md").read_text("utf-8"))) == names
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    text = (DOCS / "architecture.md").read_text("utf-8")
+    names = re.findall(r"`([\w.]+/[\w./*<>]*)`", text)
+    assert len(names) > 40
+    for name in names:
+        # Topics end in a slash as folders do, but have no folder.
+        if name.rstrip("/") not in messages.KINDS and "<" not in name:
+            assert list(DOCS.parent.glob(name.rstrip("/"))), name
