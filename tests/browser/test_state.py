@@ -2,14 +2,19 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from emostream.services.display.pipeline_status import Drop, Loss, PathCounts, StageState
 from emostream.shared.colors import COLORS
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page
 
-COLOR = "element => getComputedStyle(element).backgroundColor"
+# All at one moment: the page goes on while a test looks from one to the next.
+BADGES = "all => all.map(one => [one.innerText, getComputedStyle(one).backgroundColor])"
+BOXES = (
+    "all => all.map(one => "
+    "[one.querySelector('.badge').innerText, getComputedStyle(one).borderTopColor])"
+)
 STAGES = ("capture", "detector", "classifier", "recorder", "display")
 
 
@@ -95,12 +100,11 @@ def test_a_face_has_one_colour_everywhere_and_keeps_it(page: Page, feed: Feed) -
     before = badges(page)
     assert len(set(before.values())) == 3
     assert not set(before.values()) & {rgb(color) for color in COLORS.values()}
-    for box in page.locator(".box").all():
-        number = box.locator(".badge").inner_text()
-        assert before[number] == box.evaluate("box => getComputedStyle(box).borderTopColor")
+    for number, color in page.locator(".box").evaluate_all(BOXES):
+        assert before[number] == color
     for place in ("#faces .badge", "#events .badge"):
-        for badge in page.locator(place).all():
-            assert before[badge.inner_text()] == badge.evaluate(COLOR), place
+        for number, color in page.locator(place).evaluate_all(BADGES):
+            assert before[number] == color, place
     page.reload()
     expect(page.locator(".box")).to_have_count(3, timeout=AWAY)
     assert badges(page) == before
@@ -108,8 +112,7 @@ def test_a_face_has_one_colour_everywhere_and_keeps_it(page: Page, feed: Feed) -
 
 def badges(page: Page) -> dict[str, str]:
     """Return each face's colour by its number."""
-    found: list[Locator] = page.locator(".box .badge").all()
-    return {badge.inner_text(): str(badge.evaluate(COLOR)) for badge in found}
+    return dict(page.locator(".box .badge").evaluate_all(BADGES))
 
 
 def rgb(color: str) -> str:
