@@ -34,7 +34,7 @@ def decode(parts: Sequence[Buffer]) -> Message:
     Raises MessageError where they do not follow the wire format, naming the path of what is wrong.
     """
     if len(parts) not in (2, 3):
-        raise MessageError("parts", f"{len(parts)} parts in place of 2 or 3")
+        raise MessageError("parts", f"{len(parts)} parts instead of 2 or 3")
     kind, shard, stream = _parse_topic(bytes(parts[0]))
     fields = _unpack(parts[1])
     if fields.get("v") != VERSION:
@@ -66,7 +66,7 @@ def _unpack(part: Buffer) -> Mapping[str, Any]:
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise MessageError("msgpack", str(error)) from error
     if not isinstance(fields, dict):
-        raise MessageError("msgpack", f"a {type(fields).__name__} in place of a map")
+        raise MessageError("msgpack", f"a {type(fields).__name__} instead of a map")
     return fields
 
 
@@ -77,7 +77,7 @@ def _check_payload(header: AnyHeader, payload: Buffer | None) -> None:
         if size == 0:
             raise MessageError("payload", "an empty picture")
     elif size != expected:
-        raise MessageError("payload", f"{size} bytes in place of {expected}")
+        raise MessageError("payload", f"{size} bytes instead of {expected}")
 
 
 def _payload_size(header: AnyHeader) -> int | None:

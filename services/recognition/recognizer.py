@@ -70,7 +70,7 @@ class Recognizer:
     ) -> None:
         """Load the model (a name or the path of a file, see `load`) and the detector.
 
-        `weights` is the detector's file in place of the usual one, `score` the lowest of a face to
+        `weights` is the detector's file instead of the usual one, `score` the lowest of a face to
         report, and `tiles` the parts searched beside the whole picture; by default what suits the
         detector and the picture's size. `threads` are those of detector and model, by default one
         and what the engine takes. WeightsError where files or packages are missing, ConfigError

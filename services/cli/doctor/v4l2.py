@@ -137,7 +137,7 @@ def _rate(ioctl: Ioctl, code: int, width: int, height: int) -> float | None:
 def _enumerated(ioctl: Ioctl, request: int, argument: Callable[[int], bytes]) -> Iterator[bytes]:
     """Yield the answers for 0, 1, 2 ... up to the first that the device does not have."""
     with suppress(OSError):
-        # A driver that never says no would be asked for ever.
+        # A driver that never says no would be asked forever.
         for n in range(1000):
             yield ioctl(request, argument(n))
 

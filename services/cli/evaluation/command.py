@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--robustness", action="store_true", help="also judge worsened faces")
     _add_scene_options(parser)
     parser.add_argument("--history", type=Path, metavar="FILE", help="learning curves, as CSV")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="- prints it in place of tables")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="- prints it instead of tables")
     parser.add_argument("--html", type=Path, metavar="FILE", help="default: runs/evaluation/...")
     parser.set_defaults(run=run, command=lambda options: _command(parser, options))
 
