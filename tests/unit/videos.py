@@ -61,9 +61,7 @@ class Clip:
     def write(self, path: Path, form: str | None = None) -> Path:
         """Write the file in the format of its name, or in `form`."""
         with av.open(str(path), "w", format=form, options=dict(self.container)) as container:
-            stream = container.add_stream(self.codec, rate=25, options=dict(self.coding))
-            assert isinstance(stream, VideoStream)
-            (stream.width, stream.height), stream.pix_fmt = self.size, self.layout
+            stream = video_track(container, self.codec, self.size, self.layout, self.coding)
             stream.codec_context.time_base = self.time_base
             stream.codec_context.sample_aspect_ratio = self.pixel_aspect
             if self.turn or self.mirrored:
@@ -90,10 +88,23 @@ class Clip:
         picture = np.full(shape, self.grays[n], np.uint8)
         if self.noise:
             dice = np.random.default_rng(n)
-            picture = np.uint8(
-                (1 - self.noise) * picture + self.noise * dice.integers(0, 256, shape)
-            )
+            noisy = (1 - self.noise) * picture + self.noise * dice.integers(0, 256, shape)
+            return noisy.astype(np.uint8)
         return picture
+
+
+def video_track(
+    container: OutputContainer,
+    codec: str = "libx264",
+    size: tuple[int, int] = (64, 48),
+    layout: str = "yuv420p",
+    coding: Mapping[str, str] | None = None,
+) -> VideoStream:
+    """Return a new video track of 25 pictures a second."""
+    track = container.add_stream(codec, rate=25, options=dict(coding or {}))
+    assert isinstance(track, VideoStream)
+    (track.width, track.height), track.pix_fmt = size, layout
+    return track
 
 
 def _track(container: OutputContainer, sound: Sound) -> AudioStream:
