@@ -4,7 +4,16 @@ import threading
 from typing import Any, TypeVar
 
 from emostream.models.labels import LABELS
-from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Header, Message
+from emostream.shared.messages import (
+    Emotion,
+    EmotionFace,
+    Event,
+    Face,
+    Faces,
+    Frame,
+    Header,
+    Message,
+)
 
 COMMON: dict[str, Any] = {"stream": "cam1", "run": "r", "seq": 0, "t": 0, "pts": 0, "marks": {}}
 H = TypeVar("H", bound=Header)
@@ -66,6 +75,12 @@ def frame(seq: int = 0, *, width: int = 1, height: int = 1, **fields: Any) -> Me
     values = {**COMMON, "seq": seq, "width": width, "height": height, "encoding": "bgr8", **fields}
     header = Frame(**values)
     return Message(header, bytes(3 * width * height) if header.is_data else None)
+
+
+def faces(seq: int = 0, *found: Face, **fields: Any) -> Faces:
+    """Return the header of a `faces/` message, whose crops are of 64 x 64 pixels."""
+    values = {"width": 640, "height": 480, "faces": found, "crop": (64, 64), "part": 0, "parts": 1}
+    return Faces(**{**COMMON, "seq": seq, **values, **fields})
 
 
 def face(track: int = 7, label: str = "fear", **fields: Any) -> EmotionFace:
