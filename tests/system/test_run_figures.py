@@ -10,12 +10,12 @@ import av
 import numpy as np
 import pytest
 
-from emostream.services.capture.demo.scene import Demo
+from emostream.services.capture.demo.scene import DemoScene
 from tests.unit.videos import Clip
 
 FRAMES = 60
 UNDECODABLE = 25
-DEMO = Demo(640, 360, fps=25)
+DEMO = DemoScene(640, 360, fps=25)
 
 
 class DemoClip(Clip):

@@ -162,6 +162,15 @@ def click(path: Path) -> float:
     raise AssertionError(f"no click in {path}")
 
 
+def key_times(path: Path) -> list[float]:
+    """Return the times of the pictures at which a player may begin, in s of the file's clock."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.is_keyframe]
+        return [
+            float(packet.pts * packet.time_base) for packet in packets if packet.pts is not None
+        ]
+
+
 def flash(path: Path) -> float:
     """Return the time of the first bright picture, in s of the file's own clock."""
     with av.open(str(path)) as container:
