@@ -205,7 +205,7 @@ def test_events_come_as_server_sent_events(site: Site) -> None:
     site.state.add_event(event(0, label="before"))
     with source(site) as events:
         assert (events.status, events.type.split(";")[0]) == (200, "text/event-stream")
-        site.state.add_event(event(1, kind="change", previous="before"))
+        site.state.add_event(event(1, kind="change", track=1, previous="before"))
         got = events.next()
         site.state.add_event(event(2, kind="leave"))
         assert events.next()["event"] == "leave"
