@@ -1,11 +1,22 @@
 """Messages and clocks for tests: every field has a value, and a test names those that matter."""
 
-from typing import Any
+import threading
+from typing import Any, TypeVar
 
 from emostream.models.labels import LABELS
-from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Message
+from emostream.shared.messages import (
+    Emotion,
+    EmotionFace,
+    Event,
+    Face,
+    Faces,
+    Frame,
+    Header,
+    Message,
+)
 
-COMMON = {"stream": "cam1", "run": "r", "seq": 0, "t": 0, "pts": 0, "marks": {}}
+COMMON: dict[str, Any] = {"stream": "cam1", "run": "r", "seq": 0, "t": 0, "pts": 0, "marks": {}}
+H = TypeVar("H", bound=Header)
 
 
 class Clock:
@@ -19,8 +30,44 @@ class Clock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Move on by so much."""
+        """Move on by so many seconds."""
         self.now += seconds
+
+
+class WaitingClock:
+    """A capture clock on which waiting takes no time; it remembers what it was asked to wait.
+
+    After `tries` waits, or once stopped, it says that capture ends.
+    """
+
+    def __init__(self, time: float = 0.0, tries: int = 1_000_000) -> None:
+        self.time = time
+        self.tries = tries
+        self.waits: list[float] = []
+        self.stopped = threading.Event()
+
+    def now(self) -> float:
+        """Return the time, s."""
+        return self.time
+
+    def wait(self, seconds: float) -> bool:
+        """Move on by so many seconds; return whether capture ends."""
+        self.waits.append(seconds)
+        self.time += max(0.0, seconds)
+        if len(self.waits) >= self.tries:
+            self.stopped.set()
+        return self.stopped.is_set()
+
+    def stop(self) -> None:
+        """End capture."""
+        self.stopped.set()
+
+
+def header_of(message: Message | Header, kind: type[H]) -> H:
+    """Return the header, which has to be of this kind."""
+    header = message.header if isinstance(message, Message) else message
+    assert isinstance(header, kind), header
+    return header
 
 
 def frame(seq: int = 0, *, width: int = 1, height: int = 1, **fields: Any) -> Message:
@@ -28,6 +75,12 @@ def frame(seq: int = 0, *, width: int = 1, height: int = 1, **fields: Any) -> Me
     values = {**COMMON, "seq": seq, "width": width, "height": height, "encoding": "bgr8", **fields}
     header = Frame(**values)
     return Message(header, bytes(3 * width * height) if header.is_data else None)
+
+
+def faces(seq: int = 0, *found: Face, **fields: Any) -> Faces:
+    """Return the header of a `faces/` message, whose crops are of 64 x 64 pixels."""
+    values = {"width": 640, "height": 480, "faces": found, "crop": (64, 64), "part": 0, "parts": 1}
+    return Faces(**{**COMMON, "seq": seq, **values, **fields})
 
 
 def face(track: int = 7, label: str = "fear", **fields: Any) -> EmotionFace:

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -33,6 +34,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 def take_sigint() -> None:
     """Let Ctrl-C end a child, as its `preexec_fn`: under nohup it would inherit to ignore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def fail_with(error: Exception) -> NoReturn:
+    """Fail the test: the callback for an error that is not expected."""
+    pytest.fail(str(error))
 
 
 def require_tool(*names: str) -> str:

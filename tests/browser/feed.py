@@ -128,7 +128,7 @@ class Feed:
         yield Message(Emotion(**common, model="true", faces=faces, part=0, parts=1, degraded=False))
 
     def _picture(self, common: dict[str, Any], seq: int) -> tuple[Frame, bytes]:
-        size = {"width": self.demo.width, "height": self.demo.height}
+        size: dict[str, Any] = {"width": self.demo.width, "height": self.demo.height}
         if self.broken:
             return Frame(**common, **size, encoding="jpeg"), b"no jpeg"
         return Frame(**common, **size, encoding="bgr8"), self.demo.frame(seq).tobytes()

@@ -3,6 +3,7 @@
 import shutil
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -157,7 +158,9 @@ def test_nothing_hangs_over_the_side_or_below(opened: Page, width: int) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_its_colours_follow_the_system_and_its_words_can_be_read(opened: Page, scheme: str) -> None:
+def test_its_colours_follow_the_system_and_its_words_can_be_read(
+    opened: Page, scheme: Literal["dark", "light"]
+) -> None:
     opened.emulate_media(color_scheme=scheme)
     for element in ("body", ".card small", ".axis i", "#events a", ".name"):
         assert contrast(opened, element) >= 4.5, element

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from emostream.services.display.pipeline_status import Drop, Loss, PathCounts, StageState
+from emostream.services.display.schema import Drop, Loss, PathCounts, StageState
 from emostream.shared.colors import COLORS
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page

@@ -4,10 +4,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import httpx2
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from emostream.services.display.commands import CommandHandler
 from emostream.services.display.display_state import DisplayState
@@ -17,26 +17,15 @@ from emostream.services.display.web.access import Access
 from emostream.services.display.web.app import application
 from emostream.services.display.web.server import PageServer
 from emostream.shared.control import StreamSwitch
-from emostream.shared.messages import Emotion, EmotionFace, Event
-
-
-def event(seq: int = 0, stream: str = "cam1", **fields: Any) -> Event:
-    return Event(
-        **{
-            "stream": stream, "run": "r", "seq": seq, "t": 0, "pts": 0, "marks": {},
-            "kind": "enter", "track": 1, "label": "fear", "previous": "", "confidence": 0.5,
-            "since": 0, **fields,
-        }
-    )  # fmt: skip
+from emostream.shared.messages import Emotion
+from tests import builders
+from tests.builders import face
 
 
 def emotion(*labels: str) -> Emotion:
+    """Return the results of a face that shows all labels of the model equally."""
     shares = dict.fromkeys(labels, 1 / len(labels))
-    face = EmotionFace(1, (0, 0, 9, 9), shares, shares, labels[0], shares[labels[0]])
-    return Emotion(
-        stream="cam1", run="r", seq=0, t=0, pts=0, marks={}, model="m", faces=(face,), part=0,
-        parts=1, degraded=False,
-    )  # fmt: skip
+    return builders.emotion(0, face(label=labels[0], probabilities=shares, smoothed=shares))
 
 
 class Site:
@@ -68,7 +57,7 @@ class Site:
 
     def connect(self, origin: str | None = None) -> ClientConnection:
         url = self.server.url.replace("http", "ws") + "/live"
-        return connect(url, origin=origin, proxy=None)
+        return connect(url, origin=Origin(origin) if origin else None, proxy=None)
 
     def wait_for_viewers(self, count: int) -> None:
         deadline = time.monotonic() + 10

@@ -11,17 +11,14 @@ import pytest
 from emostream.shared.bus import Bus, Publisher, Subscription
 from emostream.shared.errors import BusError, ConfigError, MessageError
 from emostream.shared.inbox import FifoInbox, Inbox, LiveInbox
-from emostream.shared.messages import Frame, Message
+from emostream.shared.messages import Message
+from tests import builders
 
 ANY = "tcp://127.0.0.1:*"
 
 
 def frame(seq: int, stream: str = "a", size: int = 1) -> Message:
-    header = Frame(
-        stream=stream, run="r", seq=seq, t=time.time_ns(), pts=0, marks={}, width=size,
-        height=size, encoding="bgr8",
-    )  # fmt: skip
-    return Message(header, b"\0" * (3 * size * size))
+    return builders.frame(seq, stream=stream, width=size, height=size)
 
 
 def ignore(_: MessageError) -> None:

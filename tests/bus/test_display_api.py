@@ -16,8 +16,10 @@ from prometheus_client import CollectorRegistry
 from emostream.services.display.display_state import MAX_EVENTS
 from emostream.services.display.web.access import Access
 from emostream.shared.health import Health
+from emostream.shared.messages import Control
 from emostream.shared.metrics import MetricsServer, StageMetrics
-from tests.bus.site import Site, emotion, event, serving
+from tests.builders import event, header_of
+from tests.bus.site import Site, emotion, serving
 
 WAIT = 30.0
 RECORD = '{"stream": "cam1", "command": "record", "arguments": {"on": true}}'
@@ -32,7 +34,7 @@ def site() -> Iterator[Site]:
 
 def given(site: Site) -> list[tuple[str, str, bool]]:
     """Return (stream, command, on) of what goes to the bus."""
-    headers = [message.header for message in site.commands.take_messages()]
+    headers = [header_of(message, Control) for message in site.commands.take_messages()]
     return [(one.stream, one.command, one.arguments["on"]) for one in headers]
 
 
@@ -203,7 +205,7 @@ def test_events_come_as_server_sent_events(site: Site) -> None:
     site.state.add_event(event(0, label="before"))
     with source(site) as events:
         assert (events.status, events.type.split(";")[0]) == (200, "text/event-stream")
-        site.state.add_event(event(1, kind="change", previous="before"))
+        site.state.add_event(event(1, kind="change", track=1, previous="before"))
         got = events.next()
         site.state.add_event(event(2, kind="leave"))
         assert events.next()["event"] == "leave"
@@ -217,8 +219,8 @@ def test_events_come_as_server_sent_events(site: Site) -> None:
 def test_one_stream_is_chosen_and_one_that_is_not_there_is_waited_for(site: Site) -> None:
     with source(site, "/events?stream=cam9") as events:
         assert events.status == 200
-        site.state.add_event(event(0, "cam1"))
-        site.state.add_event(event(1, "cam9"))
+        site.state.add_event(event(0, stream="cam1"))
+        site.state.add_event(event(1, stream="cam9"))
         assert json.loads(events.next()["data"])["stream"] == "cam9"
 
 

@@ -16,7 +16,8 @@ from emostream.services.display.web.app import PAGE
 from emostream.services.display.web.server import PageServer
 from emostream.shared.colors import colors
 from emostream.shared.errors import BusError
-from tests.bus.site import Site, emotion, event, serving
+from tests.builders import event
+from tests.bus.site import Site, emotion, serving
 
 EVENT = event()
 

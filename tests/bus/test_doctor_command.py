@@ -5,8 +5,10 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -18,18 +20,20 @@ from emostream.shared.health import Health
 from emostream.shared.metrics import MetricsServer
 
 ROOT = Path(__file__).parents[2]
+Findings: TypeAlias = dict[str, dict[str, str]]
+Doctor: TypeAlias = Callable[..., tuple[int, Findings]]
 
 
 @pytest.fixture
-def config(tmp_path):
+def config(tmp_path: Path) -> Config:
     return with_private_addresses(Config(), tmp_path)
 
 
 @pytest.fixture
-def doctor(config, tmp_path):
+def doctor(config: Config, tmp_path: Path) -> Doctor:
     """Runs the command with these addresses and returns its exit code and its findings by name."""
 
-    def run(*words):
+    def run(*words: str) -> tuple[int, Findings]:
         settings = [
             f"{stage}.{key}={getattr(getattr(config, stage), key)}"
             for stage in STAGES
@@ -49,7 +53,7 @@ def doctor(config, tmp_path):
     return run
 
 
-def test_a_machine_that_is_well(doctor):
+def test_a_machine_that_is_well(doctor: Doctor) -> None:
     code, found = doctor()
     assert code == 0, found
     assert {"Python", "packages", "cameras", "source demo", "model", "GPU", "ports", "disk"} <= {
@@ -58,7 +62,7 @@ def test_a_machine_that_is_well(doctor):
     assert "sha256" in found["model"]["found"]
 
 
-def test_a_taken_port_is_told_with_its_owner(doctor, config):
+def test_a_taken_port_is_told_with_its_owner(doctor: Doctor, config: Config) -> None:
     host, _, number = config.display.page.rpartition(":")
     with socket.create_server((host, int(number))):
         code, found = doctor()
@@ -69,7 +73,7 @@ def test_a_taken_port_is_told_with_its_owner(doctor, config):
     assert "display.page" in row["advice"]
 
 
-def test_a_pipeline_that_runs_already_is_recognised(doctor, config):
+def test_a_pipeline_that_runs_already_is_recognised(doctor: Doctor, config: Config) -> None:
     host, _, number = config.capture.metrics.rpartition(":")
     with closing(
         MetricsServer("capture", host, int(number), CollectorRegistry(), Health(silent_after=10))
@@ -80,7 +84,7 @@ def test_a_pipeline_that_runs_already_is_recognised(doctor, config):
     assert f"port {number}" not in found
 
 
-def test_only_what_the_named_stages_need_is_looked_at(doctor, config):
+def test_only_what_the_named_stages_need_is_looked_at(doctor: Doctor, config: Config) -> None:
     host, _, number = config.display.page.rpartition(":")
     with socket.create_server((host, int(number))):
         code, found = doctor("detector", "classifier")
@@ -89,7 +93,9 @@ def test_only_what_the_named_stages_need_is_looked_at(doctor, config):
     assert {"detector", "model", "GPU"} <= {*found}
 
 
-def test_a_system_without_what_opencv_needs_is_told_what_to_install(doctor, tmp_path, monkeypatch):
+def test_a_system_without_what_opencv_needs_is_told_what_to_install(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     code, found = doctor()
@@ -99,7 +105,7 @@ def test_a_system_without_what_opencv_needs_is_told_what_to_install(doctor, tmp_
     assert {"source demo", "ports", "disk"} <= {*found}
 
 
-def test_bad_settings_end_with_one_line_and_code_2():
+def test_bad_settings_end_with_one_line_and_code_2() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "emostream", "doctor", "--set", "detector.backend=nose"],
         cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,

@@ -2,31 +2,39 @@
 
 import json
 import signal
+import subprocess
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import msgpack
 import pytest
 import zmq
 
-from emostream.shared.messages import Emotion, Event, Message
+from emostream.shared.bus import Publisher
+from emostream.shared.messages import Message
 from emostream.shared.wire import encode
+from tests import builders
 from tests.examples import CLIENTS, FOLDER, client
 
-HEADER = {"run": "r", "seq": 3, "t": 1_760_000_000_123_456_789, "pts": 5, "marks": {}}
 TRACK = (1_760_000_000 << 20) | 7
 PYTHON = [name for name in CLIENTS if name.endswith(".py")]
 
 
-def event(kind="enter", label="happiness", confidence=0.7, stream="cam1"):
-    return Message(
-        Event(
-            stream=stream, **HEADER, kind=kind, track=TRACK, label=label, previous="",
-            confidence=confidence, since=0,
-        )
-    )  # fmt: skip
+def event(
+    kind: str = "enter", label: str = "happiness", confidence: float = 0.7, stream: str = "cam1"
+) -> Message:
+    told = {"track": TRACK, "label": label, "confidence": confidence}
+    return Message(builders.event(3, kind, stream=stream, **told))
 
 
-def until(condition, *send, process=None, timeout=30.0):
+def until(
+    condition: Callable[[], object],
+    *send: Callable[[], object],
+    process: subprocess.Popen[bytes] | None = None,
+    timeout: float = 30.0,
+) -> None:
     """Send again and again until the condition holds."""
     end = time.monotonic() + timeout
     while not condition():
@@ -38,7 +46,7 @@ def until(condition, *send, process=None, timeout=30.0):
 
 
 @pytest.fixture
-def raw():
+def raw() -> Iterator[zmq.Socket[bytes]]:
     """A socket that sends whatever it is given."""
     with zmq.Context() as context, context.socket(zmq.PUB) as socket:
         socket.linger = 0
@@ -46,15 +54,21 @@ def raw():
         yield socket
 
 
+def endpoint_of(socket: zmq.Socket[bytes]) -> str:
+    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
+    assert isinstance(endpoint, bytes)
+    return endpoint.rstrip(b"\0").decode()
+
+
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_client_prints_what_happens_to_each_face(name, publisher, tmp_path):
+def test_a_client_prints_what_happens_to_each_face(
+    name: str, publisher: Publisher, tmp_path: Path
+) -> None:
     messages = [
         event(),
         event("change", "sadness", 0.456),
         event("leave", "sadness", 0.456, "cam2"),
-        Message(
-            Emotion(stream="cam1", **HEADER, model="m", faces=(), part=0, parts=1, degraded=False)
-        ),
+        Message(builders.emotion(3)),
     ]
     expected = {
         f"cam1 {TRACK} enter happiness 70%",
@@ -62,14 +76,16 @@ def test_a_client_prints_what_happens_to_each_face(name, publisher, tmp_path):
         f"cam2 {TRACK} leave sadness 46%",
     }
     with client(name, publisher.endpoint, tmp_path) as running:
-        sends = [lambda message=message: publisher.send(message) for message in messages]
+        sends = [partial(publisher.send, message) for message in messages]
         until(lambda: expected <= set(running.lines), *sends, process=running.process)
         assert set(running.lines) == expected
         assert not running.complaints
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_client_bears_what_a_later_release_may_send(name, raw, tmp_path):
+def test_a_client_bears_what_a_later_release_may_send(
+    name: str, raw: zmq.Socket[bytes], tmp_path: Path
+) -> None:
     topic, header = encode(event())
     fields = msgpack.unpackb(header)
     unlike = [
@@ -80,15 +96,15 @@ def test_a_client_bears_what_a_later_release_may_send(name, raw, tmp_path):
     newer = {**fields, "label": "new", "mood": {"deep": [1, b"\xff", None]}, "pts": 2**62}
     packed = [[topic, msgpack.packb(one)] for one in [*unlike, newer]]
     packed[-1].append(b"a payload")
-    with client(name, raw.last_endpoint.decode(), tmp_path) as running:
-        sends = [lambda parts=parts: raw.send_multipart(parts) for parts in packed]
+    with client(name, endpoint_of(raw), tmp_path) as running:
+        sends = [partial(raw.send_multipart, parts) for parts in packed]
         until(lambda: len(running.lines) > 5, *sends, process=running.process)
         assert set(running.lines) == {f"cam1 {TRACK} enter new 70%"}
         assert not running.complaints
 
 
 @pytest.mark.parametrize("name", PYTHON)
-def test_interrupt_ends_a_client_quietly(name, publisher, tmp_path):
+def test_interrupt_ends_a_client_quietly(name: str, publisher: Publisher, tmp_path: Path) -> None:
     with client(name, publisher.endpoint, tmp_path) as running:
         until(lambda: running.lines, lambda: publisher.send(event()), process=running.process)
         running.process.send_signal(signal.SIGINT)
@@ -97,11 +113,11 @@ def test_interrupt_ends_a_client_quietly(name, publisher, tmp_path):
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_client_is_short(name):
+def test_a_client_is_short(name: str) -> None:
     assert len((FOLDER / name).read_text("utf-8").splitlines()) < 25
 
 
-def test_the_lock_names_no_host_and_checks_every_package():
+def test_the_lock_names_no_host_and_checks_every_package() -> None:
     lock = json.loads((FOLDER / "package-lock.json").read_text("utf-8"))
     packages = {path: package for path, package in lock["packages"].items() if path}
     assert packages

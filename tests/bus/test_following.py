@@ -10,14 +10,9 @@ from emostream.shared.bus import Bus, Publisher, Receiver, Subscription
 from emostream.shared.counted_receiver import CountedReceiver
 from emostream.shared.gaps import Gaps
 from emostream.shared.inbox import FifoInbox
-from emostream.shared.messages import Frame, Message
-
-
-def frame(stream: str) -> Message:
-    header = Frame(
-        stream=stream, run="r", seq=0, t=0, pts=0, marks={}, width=1, height=1, encoding="bgr8"
-    )
-    return Message(header, b"\0\0\0")
+from emostream.shared.messages import Message
+from tests.builders import frame
+from tests.conftest import fail_with
 
 
 class Rig:
@@ -38,13 +33,13 @@ class Rig:
             self.inbox.put(message)
 
         subscription = Subscription([self.publisher.endpoint], [], 0)
-        self.receiver: Receiver = bus.receiver([subscription], deliver, pytest.fail)
+        self.receiver: Receiver = bus.receiver([subscription], deliver, fail_with)
         self.inlet = CountedReceiver(self.receiver, gaps)
 
     def send(self) -> Counter[str]:
         """Send one frame of each stream; return how many came of each within 50 ms."""
         for stream in "abc":
-            self.publisher.send(frame(stream))
+            self.publisher.send(frame(stream=stream))
         came: Counter[str] = Counter()
         while got := self.inbox.take(10, timeout=0.05):
             came.update(message.header.stream for message in got)

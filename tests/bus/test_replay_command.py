@@ -16,10 +16,10 @@ import zmq
 
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.bus import Bus, Receiver, Subscription
-from emostream.shared.errors import MessageError
-from emostream.shared.messages import Emotion, EmotionFace, Event, Message
+from emostream.shared.messages import Emotion, Event, Message
 from emostream.shared.wire import decode
-from tests.conftest import take_sigint
+from tests.builders import emotion, event, face
+from tests.conftest import fail_with, take_sigint
 
 ROOT = Path(__file__).parents[2]
 FRAMES = 3_000
@@ -34,19 +34,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two minutes of a face in 25 frames a second, and an event a second."""
     archive = ArchiveWriter(tmp_path_factory.mktemp("recording") / "emostream.db")
     for seq in range(FRAMES):
-        place = {"stream": "cam1", "run": "r", "seq": seq, "t": seq, "pts": seq * 40_000_000}
-        even = dict.fromkeys(map(str, range(8)), 0.125)
-        face = EmotionFace(7, (1, 2, 3, 4), even, even, "0", 0.125, 0.9)
+        place = {"t": seq, "pts": seq * 40_000_000}
         if seq % 25 == 0:
-            archive.add_event(
-                Event(**place, marks={}, kind="change", track=7, label="0", previous="1",
-                      confidence=0.125, since=0)
-            )  # fmt: skip
-        archive.add_emotion(
-            Emotion(
-                **place, marks={}, model=MODEL, faces=(face,), part=0, parts=1, degraded=False
-            )
-        )  # fmt: skip
+            archive.add_event(event(seq, "change", previous="anger", **place))
+        archive.add_emotion(emotion(seq, face(), model=MODEL, **place))
     archive.close()
     return archive.path
 
@@ -87,12 +78,8 @@ def line_with(process: "subprocess.Popen[str]", what: str) -> str:
     pytest.fail(f"the command ended without a line with {what!r}")
 
 
-def fail(error: MessageError) -> None:
-    raise error
-
-
 def listening(bus: Bus, endpoint: str, inbox: "queue.Queue[Message]") -> Receiver:
-    return bus.receiver([Subscription([endpoint], ["event/", "emotion/"], 0)], inbox.put, fail)
+    return bus.receiver([Subscription([endpoint], ["event/", "emotion/"], 0)], inbox.put, fail_with)
 
 
 def until_the_end(inbox: "queue.Queue[Message]") -> list[Message]:
@@ -188,6 +175,7 @@ def test_ctrl_c_ends_the_wait_for_what_was_sent_last(started: Start, endpoint: s
     process = started("--fast")
     line_with(process, "waiting")
     with program(endpoint) as taker:
+        assert process.stderr is not None
         while not select.select([process.stderr], [], [], 0)[0]:
             taken(taker)
         line_with(process, "replayed")

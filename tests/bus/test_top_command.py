@@ -14,11 +14,12 @@ from prometheus_client import CollectorRegistry
 from emostream.services.cli.top import command as top
 from emostream.shared import scraping
 from emostream.shared.health import Health
+from emostream.shared.metric_names import MetricName
 from emostream.shared.metrics import MetricsServer, StageMetrics
 
 
 @pytest.fixture
-def stage():
+def stage() -> Iterator[tuple[StageMetrics, str]]:
     """A stage's metrics and the address that answers for them."""
     registry = CollectorRegistry()
     metrics = StageMetrics("capture", registry)
@@ -41,17 +42,17 @@ def closed() -> str:
 
 
 class _WebPage(BaseHTTPRequestHandler):
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.send_response(404 if self.path == "/none" else 200)
         self.end_headers()
         self.wfile.write(b"<html>It works!</html>" if self.path == "/page" else b"\xff\xfe")
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         pass
 
 
 @contextmanager
-def web_server():
+def web_server() -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), _WebPage) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -62,13 +63,17 @@ def web_server():
             thread.join()
 
 
-def test_one_dead_host_delays_no_other(stage, hanging, closed):
+def test_one_dead_host_delays_no_other(
+    stage: tuple[StageMetrics, str], hanging: str, closed: str
+) -> None:
     urls = [f"http://{address}/metrics" for address in (hanging, hanging + "0", closed, stage[1])]
     scraper = scraping.Scraper(urls)
     started = time.monotonic()
     scraper.scrape()
     assert time.monotonic() - started < 3 * scraping.TIMEOUT
-    assert scraper.histories[urls[3]].last.total("emostream_frames_given_total") == 1
+    last = scraper.histories[urls[3]].last
+    assert last is not None
+    assert last.total(MetricName.FRAMES_GIVEN) == 1
     assert set(scraper.failures) == set(urls[:3])
     assert scraper.failures[urls[0]] == "timed out"
     assert scraper.failures[urls[2]] == "Connection refused"
@@ -79,17 +84,21 @@ def test_one_dead_host_delays_no_other(stage, hanging, closed):
     ("path", "said"),
     [("/none", "Not Found"), ("/page", "no page of metrics"), ("/bytes", "no page of metrics")],
 )
-def test_a_port_of_something_else_is_said(path, said):
+def test_a_port_of_something_else_is_said(path: str, said: str) -> None:
     with web_server() as address:
-        assert said in scraping.scrape(address + path)
+        answer = scraping.scrape(address + path)
+    assert isinstance(answer, str)
+    assert said in answer
 
 
-def test_a_proxy_of_the_environment_is_not_asked(stage, monkeypatch):
+def test_a_proxy_of_the_environment_is_not_asked(
+    stage: tuple[StageMetrics, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert isinstance(scraping.scrape(f"http://{stage[1]}/metrics"), scraping.Scrape)
 
 
-def options(*words):
+def options(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     top.add_options(parser)
     nowhere = [f"--set={stage}.metrics=127.0.0.1:{port}" for stage, port in NOWHERE.items()]
@@ -100,7 +109,9 @@ def options(*words):
 NOWHERE = {"capture": 2, "detector": 3, "classifier": 4, "recorder": 5, "display": 6}
 
 
-def test_without_a_terminal_one_plain_table_is_printed(stage, capsys):
+def test_without_a_terminal_one_plain_table_is_printed(
+    stage: tuple[StageMetrics, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert top.run(options("--metrics", stage[1])) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out
@@ -109,6 +120,6 @@ def test_without_a_terminal_one_plain_table_is_printed(stage, capsys):
     assert out.count("no answer from") == 5
 
 
-def test_when_nothing_answers_the_exit_code_says_so(capsys):
+def test_when_nothing_answers_the_exit_code_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert top.run(options("--once")) == 1
     assert capsys.readouterr().out.count("no answer from") == 5

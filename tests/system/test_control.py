@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.shared.config import load
+from tests.images import decoded
 from tests.system.conftest import DEFAULT, wait_until
 
 STREAM = "demo"
@@ -65,7 +66,7 @@ class Watched:
                     faces = json.loads(data[4 : 4 + length])["faces"]
                     if faces:
                         break
-        picture = cv2.imdecode(np.frombuffer(data[4 + length :], np.uint8), cv2.IMREAD_GRAYSCALE)
+        picture = decoded(data[4 + length :], cv2.IMREAD_GRAYSCALE)
         return max(_features(picture, face["box"]) for face in faces)
 
 

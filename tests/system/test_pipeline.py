@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import av
@@ -22,6 +23,7 @@ from emostream.shared.frame_counts import frame_counts
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.scraping import Scrape, scrape
+from tests.conftest import fail_with
 from tests.system.conftest import DEFAULT, wait_until
 
 
@@ -30,7 +32,7 @@ def listen(pipeline: Pipeline, topic: str, count: int, timeout: float = 30.0) ->
     inbox = FifoInbox()
     with Bus("test") as bus:
         receiver = bus.receiver(
-            [Subscription(pipeline.config.connect.emotion, [topic], 0)], inbox.put, pytest.fail
+            [Subscription(pipeline.config.connect.emotion, [topic], 0)], inbox.put, fail_with
         )
         deadline = time.monotonic() + timeout
         got: list[Message] = []
@@ -49,10 +51,24 @@ def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     return both / (a[2] * a[3] + b[2] * b[3] - both)
 
 
+def is_logged(pipeline: Pipeline, line: re.Pattern[str]) -> bool:
+    return line.search(pipeline.log.read_text("utf-8")) is not None
+
+
+def is_ready(pipeline: Pipeline, stage: str) -> bool:
+    return not pipeline.missing(stage)
+
+
+def runs_anew(pipeline: Pipeline, stage: str, before: psutil.Process) -> bool:
+    """Whether the stage has another process than before."""
+    now = pipeline.stage_processes().get(stage)
+    return now is not None and now != before
+
+
 def test_every_stage_says_that_it_is_ready_and_where_to_look(pipeline: Pipeline) -> None:
     for stage in STAGES:
         line = re.compile(rf"{stage}\.1 .*ready after [\d.]+ s")
-        wait_until(lambda line=line: line.search(pipeline.log.read_text("utf-8")), line.pattern)
+        wait_until(partial(is_logged, pipeline, line), line.pattern)
     log = pipeline.log.read_text("utf-8")
     for stage in STAGES:
         assert getattr(pipeline.config, stage).metrics in log
@@ -152,12 +168,10 @@ def test_a_killed_stage_comes_back_and_frames_flow_again(pipeline: Pipeline) -> 
         before = pipeline.stage_processes()[stage]
         before.kill()
         wait_until(
-            lambda stage=stage, before=before: (
-                (now := pipeline.stage_processes().get(stage)) is not None and now != before
-            ),
+            partial(runs_anew, pipeline, stage, before),
             f"{stage} to be started again",
         )
-        wait_until(lambda stage=stage: not pipeline.missing(stage), f"{stage} to be ready")
+        wait_until(partial(is_ready, pipeline, stage), f"{stage} to be ready")
         assert listen(pipeline, "emotion/demo/", 20)
 
 

@@ -23,8 +23,10 @@ from emostream.services.capture.demo.composites import load_composites
 from emostream.services.cli.processes.pipeline import ROOT
 from emostream.shared.bus import Bus, Publisher, Subscription
 from emostream.shared.inbox import FifoInbox
-from emostream.shared.messages import Emotion, Face, Faces, Message
-from tests.conftest import require_tool
+from emostream.shared.messages import Emotion, Face, Message
+from tests import builders
+from tests.builders import header_of
+from tests.conftest import fail_with, require_tool
 from tests.system.conftest import wait_until
 
 
@@ -88,7 +90,7 @@ def publisher(stack: ExitStack, bus: Bus) -> Publisher:
 
 def listen(stack: ExitStack, bus: Bus, endpoint: str, topic: str) -> FifoInbox:
     inbox = FifoInbox()
-    receiver = bus.receiver([Subscription([endpoint], [topic], 0)], inbox.put, pytest.fail)
+    receiver = bus.receiver([Subscription([endpoint], [topic], 0)], inbox.put, fail_with)
     stack.callback(receiver.close)
     return inbox
 
@@ -100,12 +102,8 @@ def free_endpoint() -> str:
 
 
 def faces_message(crops: np.ndarray, seq: int) -> Message:
-    faces = tuple(Face(track, (0.0, 0.0, 64.0, 64.0), 1.0, ()) for track in range(len(crops)))
-    header = Faces(
-        stream="s", run="r", seq=seq, t=0, pts=seq, marks={}, width=640, height=480, faces=faces,
-        crop=(64, 64), part=0, parts=1,
-    )  # fmt: skip
-    return Message(header, crops.tobytes())
+    found = tuple(Face(track, (0.0, 0.0, 64.0, 64.0), 1.0, ()) for track in range(len(crops)))
+    return Message(builders.faces(seq, *found), crops.tobytes())
 
 
 def test_training_and_serving_agree(stack: ExitStack, tmp_path: Path) -> None:
@@ -232,7 +230,7 @@ def test_the_pipeline_works_split_over_two_hosts(stack: ExitStack, tmp_path: Pat
 
     def faces_came() -> bool:
         got.extend(inbox.take(1, timeout=0.2))
-        return any(message.header.faces for message in got)
+        return any(header_of(message, Emotion).faces for message in got)
 
     wait_until(faces_came, "emotions from the other host", 90)
 

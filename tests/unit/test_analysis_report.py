@@ -2,13 +2,12 @@
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import unescape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -22,6 +21,7 @@ from emostream.services.cli.results.report.page import ReportFacts, require_jinj
 from emostream.services.cli.results.report.thumbnails import SIDE, pick_spans, square_crop
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.shared.errors import ConfigError, RecordingError, SourceError
+from tests.images import decoded
 from tests.recorded import box_of, record
 
 pytest.importorskip("jinja2", reason="needs the group `analyze`")
@@ -57,7 +57,7 @@ def words(html: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
 
 
-def gray(levels: Sequence[int], breaks: bool = False) -> Iterator[Picture]:
+def gray(levels: Sequence[int], breaks: bool = False) -> Pictures:
     """Pictures of one gray each; at the end the file may break off."""
     for seq, level in enumerate(levels):
         yield Picture(np.full((120, 400, 3), level, np.uint8), seq * 100_000_000)
@@ -67,8 +67,7 @@ def gray(levels: Sequence[int], breaks: bool = False) -> Iterator[Picture]:
 
 def images(html: str) -> list[np.ndarray]:
     codes = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', html)
-    buffers = (np.frombuffer(base64.b64decode(code), np.uint8) for code in codes)
-    return [cv2.imdecode(buffer, cv2.IMREAD_COLOR) for buffer in buffers]
+    return [decoded(base64.b64decode(code)) for code in codes]
 
 
 def test_the_summary_says_what_was_analysed(tmp_path: Path) -> None:
@@ -225,7 +224,7 @@ def test_the_pictures_are_those_of_their_moments(tmp_path: Path) -> None:
 def test_no_more_pictures_are_read_than_needed(tmp_path: Path) -> None:
     given = 0
 
-    def counted() -> Iterator[Picture]:
+    def counted() -> Pictures:
         nonlocal given
         for picture in gray([100] * 90):
             given += 1

@@ -26,7 +26,7 @@ def changed(picture: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_the_box_has_the_emotions_colour_and_the_picture_stays(label) -> None:
+def test_the_box_has_the_emotions_colour_and_the_picture_stays(label: str) -> None:
     picture = gray(640, 360)
     drawn = annotate(picture, [face((200, 150, 100, 120), label)])
     assert tuple(drawn[210, 200]) == bgr(COLORS[label])
@@ -54,7 +54,7 @@ def test_without_faces_it_is_a_writable_copy() -> None:
 
 
 @pytest.mark.parametrize("width,height", [(480, 270), (1280, 720), (720, 1280), (3840, 2160)])
-def test_label_is_readable_at_every_size(width, height) -> None:
+def test_label_is_readable_at_every_size(width: int, height: int) -> None:
     drawn = annotate(gray(width, height), [face((width * 0.4, height * 0.4, 60, 60))])
     strip = np.argwhere((drawn == bgr(COLORS["happiness"])).all(axis=2))
     rows = strip[(strip[:, 0] < height * 0.4 - 3)][:, 0]
@@ -73,7 +73,7 @@ def test_label_is_readable_at_every_size(width, height) -> None:
         pytest.param((-10, -10, 660, 380), id="around the picture"),
     ],
 )
-def test_the_label_stays_inside_the_picture(box) -> None:
+def test_the_label_stays_inside_the_picture(box: Box) -> None:
     drawn = annotate(gray(640, 360), [face(box)])
     filled = (drawn == bgr(COLORS["happiness"])).all(axis=2)
     letters = (drawn == 0).all(axis=2)
@@ -95,5 +95,5 @@ def test_the_label_stays_inside_the_picture(box) -> None:
     ],
 )
 @pytest.mark.parametrize("width,height", [(1, 1), (7, 3), (640, 360)])
-def test_odd_boxes_and_pictures_are_survived(box, width, height) -> None:
+def test_odd_boxes_and_pictures_are_survived(box: Box, width: int, height: int) -> None:
     assert annotate(gray(width, height), [face(box)]).shape == (height, width, 3)

@@ -6,10 +6,12 @@ import resource
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from av.container import InputContainer
 
 from emostream.services.capture.ffmpeg.video_file import describe_video, video_pictures
 from emostream.services.cli.results.video import annotated
@@ -18,8 +20,9 @@ from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.annotate import annotate
 from emostream.shared.errors import RecordingError, SourceError
-from emostream.shared.messages import Emotion, EmotionFace, Frame
-from tests.unit.videos import Clip, Sound, click, cut, flash
+from emostream.shared.messages import EmotionFace, Frame
+from tests.builders import emotion, frame, header_of
+from tests.unit.videos import Clip, Sound, click, cut, flash, key_times
 
 MS = 10**6
 FRAME = Fraction(1, 25)
@@ -33,25 +36,16 @@ def face(box: Box = MIDDLE, track: int = 7, confidence: float = 0.9) -> EmotionF
     return EmotionFace(ID | track, box, SHARES, SHARES, "happiness", confidence, 0.8)
 
 
-def database(path: Path, faces: Sequence[Sequence[EmotionFace]], frames: int | None = None) -> Path:
+def database(
+    path: Path, faces: Sequence[Sequence[EmotionFace] | None], frames: int | None = None
+) -> Path:
     """What an analysis records: frame n with faces[n]; the source gave `frames`, by default all."""
     archive = ArchiveWriter(path)
-    place = {"stream": "clip", "run": "r1", "t": 1, "marks": {}}
     for seq, found in enumerate(faces):
-        if found is None:
-            continue
-        archive.add_emotion(
-            Emotion(
-                **place, seq=seq, pts=0, model="m", faces=tuple(found), part=0, parts=1,
-                degraded=False,
-            )
-        )  # fmt: skip
+        if found is not None:
+            archive.add_emotion(emotion(seq, *found))
     count = len(faces) if frames is None else frames
-    archive.end_run(
-        Frame(
-            **place, seq=count, pts=0, width=64, height=48, encoding="bgr8", end=True, frames=count
-        )
-    )
+    archive.end_run(header_of(frame(count, end=True, frames=count), Frame))
     archive.close()
     return path
 
@@ -83,8 +77,14 @@ def changed(one: np.ndarray, other: np.ndarray) -> float:
     return float((np.abs(one.astype(int) - other).max(axis=2) > 60).mean())
 
 
-def clip(count: int, **keys: object) -> Clip:
+def clip(count: int, **keys: Any) -> Clip:
     return Clip(**{"grays": [100] * count, "size": (128, 96), "time_base": FRAME, **keys})
+
+
+def seconds(container: InputContainer) -> float:
+    """Return how long the file says that it is."""
+    assert container.duration is not None
+    return container.duration / 1e6
 
 
 @contextlib.contextmanager
@@ -126,14 +126,12 @@ def test_faces_bear_the_numbers_of_the_tables(tmp_path: Path) -> None:
     target = write(video, [[left], [right, left]])
     plain = np.full((360, 640, 3), 100, np.uint8)
     picture, numerals = shown(target)[1][1], np.s_[120:150, 78:105]
-    right_number, wrong_number = (
-        changed(
-            picture[numerals],
-            annotate(plain, [left], lambda _, of=number: f"#{of} happiness 90%")[numerals],
-        )
-        for number in (1, 2)
-    )
-    assert right_number < 0.7 * wrong_number
+
+    def difference(number: int) -> float:
+        drawn = annotate(plain, [left], lambda _: f"#{number} happiness 90%")
+        return changed(picture[numerals], drawn[numerals])
+
+    assert difference(1) < 0.7 * difference(2)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +167,7 @@ def test_the_sound_stays_in_step(
         assert container.streams.audio[0].codec_context.codec.canonical_name == codec
         # All of it is kept, also what comes after the last picture.
         end = sound.start + sound.seconds - start
-        assert container.duration / 1e6 == pytest.approx(max(end, 1.6), abs=0.08)
+        assert seconds(container) == pytest.approx(max(end, 1.6), abs=0.08)
 
 
 def test_sound_whose_channels_change_goes_on(tmp_path: Path) -> None:
@@ -183,9 +181,9 @@ def test_sound_whose_channels_change_goes_on(tmp_path: Path) -> None:
     target = write(video, [[]] * 50)
     with av.open(str(target)) as container:
         loud = [
-            float(frame.time)
+            frame.time
             for frame in container.decode(audio=0)
-            if np.abs(frame.to_ndarray()).max() > 0.3
+            if frame.time is not None and np.abs(frame.to_ndarray()).max() > 0.3
         ]
     assert loud[0] == pytest.approx(0.2, abs=0.05)
     assert loud[-1] == pytest.approx(1.5, abs=0.06)
@@ -218,8 +216,7 @@ def test_a_browser_can_start_and_seek_before_it_has_all(tmp_path: Path) -> None:
     with av.open(str(target)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
-        keys = [float(p.pts * p.time_base) for p in container.demux(stream) if p.is_keyframe]
-    assert keys == [0, 2]
+    assert key_times(target) == [0, 2]
 
 
 @pytest.mark.parametrize(
@@ -270,7 +267,8 @@ def test_of_a_file_that_breaks_off_what_is_readable(tmp_path: Path) -> None:
     cut(video, 0.5)
     with pytest.raises(SourceError):
         list(video_pictures(str(video), lambda line: None))
-    target = write(video, [[face()]] * 70, told=(told := []))
+    told: list[tuple[int, int]] = []
+    target = write(video, [[face()]] * 70, told=told)
     assert 40 <= len(told) < 70
     assert len(shown(target)) == len(told)
 
@@ -280,7 +278,7 @@ def test_an_analysis_that_was_not_finished_has_a_video_as_long(tmp_path: Path) -
     target = write(video, [[face()]] * 20, frames=50)
     assert len(shown(target)) == 20
     with av.open(str(target)) as container:
-        assert container.duration / 1e6 == pytest.approx(0.8, abs=0.08)
+        assert seconds(container) == pytest.approx(0.8, abs=0.08)
 
 
 def test_a_sample_of_the_pictures(tmp_path: Path) -> None:

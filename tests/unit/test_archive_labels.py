@@ -12,21 +12,17 @@ from emostream.services.recorder.archive.labels import MOST_LABELS
 from emostream.services.recorder.archive.schema import SCHEMA
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.errors import MessageError
-from emostream.shared.messages import Emotion, EmotionFace
+from emostream.shared.messages import EmotionFace
+from tests import builders
+from tests.builders import emotion
 
 SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 
 def face(*labels: str) -> EmotionFace:
     shares = {label: (1 + index) / 100 for index, label in enumerate(labels)}
-    return EmotionFace(1, (0, 0, 1, 1), shares, dict.fromkeys(labels, 0.5), labels[0], 0.5)
-
-
-def emotion(seq: int, *faces: EmotionFace) -> Emotion:
-    return Emotion(
-        stream="cam1", run="r1", seq=seq, t=1_000 + seq, pts=seq, marks={}, model="m", faces=faces,
-        part=0, parts=1, degraded=False,
-    )  # fmt: skip
+    smoothed = dict.fromkeys(labels, 0.5)
+    return builders.face(label=labels[0], probabilities=shares, smoothed=smoothed)
 
 
 def read(path: Path, query: str) -> list[tuple[Any, ...]]:

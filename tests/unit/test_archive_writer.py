@@ -15,28 +15,25 @@ from emostream.services.recorder.archive.schema import TABLES
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.errors import MessageError, RecordingError
 from emostream.shared.messages import Emotion, EmotionFace, Event
+from tests import builders
 
 
 def face(track: int = 7, label: str = "fear") -> EmotionFace:
     probabilities = {name: index / 28 for index, name in enumerate(LABELS)}
-    smoothed = dict.fromkeys(LABELS, 0.125)
-    return EmotionFace(track, (1.5, 2.0, 30.0, 40.0), probabilities, smoothed, label, 0.125)
+    smoothed, box = dict.fromkeys(LABELS, 0.125), (1.5, 2.0, 30.0, 40.0)
+    return builders.face(
+        track, label, box=box, probabilities=probabilities, smoothed=smoothed, confidence=0.125
+    )
 
 
 def emotion(seq: int, *faces: EmotionFace, **changes: Any) -> Emotion:
-    values = {
-        "stream": "cam1", "run": "r1", "seq": seq, "t": 1_000 + seq, "pts": seq * 40, "marks": {},
-        "model": "alexnet-fer", "faces": faces, "part": 0, "parts": 1, "degraded": False,
-    }  # fmt: skip
-    return Emotion(**{**values, **changes})
+    values = {"run": "r1", "t": 1_000 + seq, "pts": seq * 40, **changes}
+    return builders.emotion(seq, *faces, **values)
 
 
-def event(kind: Any = "change", **changes: Any) -> Event:
-    values = {
-        "stream": "cam1", "run": "r1", "seq": 3, "t": 1_003, "pts": 120, "marks": {}, "track": 7,
-        "label": "fear", "previous": "neutral", "confidence": 0.5, "since": 80,
-    }  # fmt: skip
-    return Event(kind=kind, **{**values, **changes})
+def event(kind: str = "change", **changes: Any) -> Event:
+    place = {"run": "r1", "t": 1_003, "pts": 120, "since": 80}
+    return builders.event(3, kind, **{**place, "previous": "neutral", **changes})
 
 
 @pytest.fixture

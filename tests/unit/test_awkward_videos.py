@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from emostream.services.capture.ffmpeg import video_file
+from emostream.services.capture.ffmpeg.container import open_container as open_real_container
 from emostream.services.capture.ffmpeg.video_file import describe_video, video_pictures
 from emostream.services.capture.picture import Picture
 from emostream.shared.errors import SourceError
@@ -255,11 +256,10 @@ def test_a_file_that_stops_being_readable(tmp_path: Path, monkeypatch: pytest.Mo
     # Stored as 0 2 1 4 3: the decoder holds one picture back.
     coding = {"x264-params": "bframes=1:b-adapt=0"}
     path = Clip(RISING, coding=coding).write(tmp_path / "a.mp4")
-    real = video_file.open_container
 
     @contextlib.contextmanager
     def open_container(*arguments: Any) -> Iterator[tuple[Any, Any]]:
-        with real(*arguments) as (container, stream):
+        with open_real_container(*arguments) as (container, stream):
             yield Failing(container), stream
 
     monkeypatch.setattr(video_file, "open_container", open_container)

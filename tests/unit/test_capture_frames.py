@@ -1,6 +1,7 @@
 """From pictures to messages, and the pace of files that go as fast as the pipeline takes them."""
 
 import time
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from emostream.services.capture.flow_control import ANSWER_TIMEOUT, FlowControl
 from emostream.services.capture.framer import Framer
 from emostream.services.capture.picture import Picture
-from emostream.shared.messages import Emotion, Frame, Message
+from emostream.shared.messages import Frame, Message
 from emostream.shared.pixels import image
 from emostream.shared.wire import decode, encode
+from tests.builders import Clock, emotion, header_of
 
 
 def picture(value: int = 7, pts: int = 5, shape: tuple[int, ...] = (4, 6, 3)) -> Picture:
@@ -18,8 +20,7 @@ def picture(value: int = 7, pts: int = 5, shape: tuple[int, ...] = (4, 6, 3)) ->
 
 
 def header(message: Message) -> Frame:
-    assert isinstance(message.header, Frame)
-    return message.header
+    return header_of(message, Frame)
 
 
 def test_each_stream_is_numbered_by_itself() -> None:
@@ -33,7 +34,9 @@ def test_another_start_is_another_run() -> None:
 
 
 @pytest.mark.parametrize(("encoding", "tolerance"), [("bgr8", 0), ("jpeg", 2)])
-def test_a_picture_arrives_as_it_was_taken(encoding: str, tolerance: int) -> None:
+def test_a_picture_arrives_as_it_was_taken(
+    encoding: Literal["bgr8", "jpeg"], tolerance: int
+) -> None:
     framer = Framer(encoding, 95)
     for shape in ((4, 6, 3), (1, 1, 3), (17, 3, 3)):
         sent = picture(shape=shape)
@@ -52,21 +55,8 @@ def test_the_end_says_how_many_frames_there_were() -> None:
     assert decode([bytes(part) for part in encode(framer.end("a"))]).payload is None
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def answer(seq: int, run: str = "r") -> Message:
-    return Message(
-        Emotion(
-            stream="a", run=run, seq=seq, t=0, pts=0, marks={}, model="m", faces=(), part=0,
-            parts=1, degraded=False,
-        )
-    )  # fmt: skip
+    return Message(emotion(seq, stream="a", run=run))
 
 
 def test_a_fast_file_waits_for_answers_once_its_window_is_full() -> None:
@@ -89,9 +79,9 @@ def test_a_file_goes_on_when_nobody_answers() -> None:
     flow_control = FlowControl("r", window=3, clock=clock)
     for seq in range(3):
         flow_control.record_published("a", seq)
-    clock.now = ANSWER_TIMEOUT - 0.1
+    clock.now += ANSWER_TIMEOUT - 0.1
     assert flow_control.must_wait("a")
-    clock.now = ANSWER_TIMEOUT
+    clock.now += 0.1
     assert not flow_control.must_wait("a")
     for seq in range(3, 6):
         flow_control.record_published("a", seq)

@@ -1,5 +1,7 @@
 """The personal baseline: resting faces come to read as neutral, expressions stay."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,9 @@ SMILE = (0.05, 0.9, 0.03, 0.02)
 PLAIN = (0.85, 0.05, 0.08, 0.02)
 
 
-def hold(baseline, row, seconds, start=0.0):
+def hold(
+    baseline: Baseline, row: Sequence[float], seconds: float, start: float = 0.0
+) -> tuple[np.ndarray, float]:
     """Show a row for a time; return what it is centred to at the end, and when that is."""
     frames = round(seconds * FPS)
     for frame in range(frames):
@@ -23,7 +27,7 @@ def hold(baseline, row, seconds, start=0.0):
     return centred, start + frames / FPS
 
 
-def test_a_resting_face_that_reads_sad_comes_to_read_neutral():
+def test_a_resting_face_that_reads_sad_comes_to_read_neutral() -> None:
     baseline = Baseline(NEUTRAL, 4)
     centred, _ = hold(baseline, GLOOMY, 30)
     assert centred.argmax() == NEUTRAL
@@ -31,20 +35,20 @@ def test_a_resting_face_that_reads_sad_comes_to_read_neutral():
     assert centred.sum() == pytest.approx(1)
 
 
-def test_the_first_frame_is_unchanged_and_the_first_seconds_nearly():
+def test_the_first_frame_is_unchanged_and_the_first_seconds_nearly() -> None:
     baseline = Baseline(NEUTRAL, 4)
     np.testing.assert_allclose(baseline.centre(np.array(GLOOMY), 7), GLOOMY, atol=1e-9)
     centred, _ = hold(baseline, GLOOMY, 2)
     assert centred.argmax() == SAD
 
 
-def test_a_face_that_reads_neutral_at_rest_keeps_its_probabilities():
+def test_a_face_that_reads_neutral_at_rest_keeps_its_probabilities() -> None:
     baseline = Baseline(NEUTRAL, 4)
     centred, _ = hold(baseline, PLAIN, 60)
     np.testing.assert_allclose(centred, PLAIN, atol=1e-9)
 
 
-def test_a_gloomy_face_can_still_smile_and_be_plainly_sad():
+def test_a_gloomy_face_can_still_smile_and_be_plainly_sad() -> None:
     baseline = Baseline(NEUTRAL, 4)
     _, now = hold(baseline, GLOOMY, 60)
     smiling = baseline.centre(np.array(SMILE), round(now * NS))
@@ -53,13 +57,13 @@ def test_a_gloomy_face_can_still_smile_and_be_plainly_sad():
     assert weeping.argmax() == SAD
 
 
-def test_who_smiles_all_the_time_goes_on_smiling():
+def test_who_smiles_all_the_time_goes_on_smiling() -> None:
     baseline = Baseline(NEUTRAL, 4)
     centred, _ = hold(baseline, SMILE, 600)
     np.testing.assert_allclose(centred, SMILE, atol=1e-9)
 
 
-def test_outbursts_count_for_their_length_alone():
+def test_outbursts_count_for_their_length_alone() -> None:
     """An angry frame in five, however angry it is short of being beyond doubt, is no rest."""
     baseline = Baseline(NEUTRAL, 4)
     now = 0.0
@@ -70,14 +74,14 @@ def test_outbursts_count_for_their_length_alone():
     assert centred.argmax() == NEUTRAL
 
 
-def test_no_discount_exceeds_the_most():
+def test_no_discount_exceeds_the_most() -> None:
     baseline = Baseline(NEUTRAL, 4)
     hold(baseline, (0.2, 0.0, 0.8, 0.0), 600)
     assert 0 <= baseline.discounts.min() <= baseline.discounts.max() <= MAX_DISCOUNT
     assert baseline.discounts[NEUTRAL] == 0
 
 
-def test_a_rest_that_brightens_is_followed():
+def test_a_rest_that_brightens_is_followed() -> None:
     baseline = Baseline(NEUTRAL, 4)
     _, now = hold(baseline, GLOOMY, 60)
     centred, _ = hold(baseline, PLAIN, 30, now)
@@ -85,7 +89,7 @@ def test_a_rest_that_brightens_is_followed():
 
 
 @pytest.mark.parametrize("fps", [5, 60])
-def test_it_depends_on_time_and_not_on_the_number_of_frames(fps):
+def test_it_depends_on_time_and_not_on_the_number_of_frames(fps: int) -> None:
     baseline = Baseline(NEUTRAL, 4)
     for frame in range(10 * fps + 1):
         baseline.centre(np.array(GLOOMY), round(frame / fps * NS))
@@ -93,7 +97,7 @@ def test_it_depends_on_time_and_not_on_the_number_of_frames(fps):
 
 
 @pytest.mark.parametrize("jump", [-1000, 1000])
-def test_gaps_and_a_clock_that_goes_back_count_for_little(jump):
+def test_gaps_and_a_clock_that_goes_back_count_for_little(jump: int) -> None:
     baseline = Baseline(NEUTRAL, 4)
     _, now = hold(baseline, GLOOMY, 2)
     before = baseline.discounts[SAD]
@@ -101,13 +105,13 @@ def test_gaps_and_a_clock_that_goes_back_count_for_little(jump):
     assert before <= baseline.discounts[SAD] <= before + RATE
 
 
-def test_probabilities_of_zero_are_survived():
+def test_probabilities_of_zero_are_survived() -> None:
     centred = Baseline(NEUTRAL, 3).centre(np.array([0.0, 1.0, 0.0], np.float32), 0)
     assert np.isfinite(centred).all()
     assert centred.argmax() == 1
 
 
-def test_a_model_without_neutral_is_one_clear_line():
+def test_a_model_without_neutral_is_one_clear_line() -> None:
     assert neutral_index(("happy", "Neutral"), "m") == 1
     with pytest.raises(ConfigError, match=r"classifier\.baseline.*model moods.*awake, asleep"):
         neutral_index(("awake", "asleep"), "moods")

@@ -3,16 +3,19 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
+from emostream.models import Classifier
 from emostream.services.classifier import model_reloader
 from emostream.services.classifier.model_reloader import ModelReloader
 from emostream.shared.errors import ConfigError, EmostreamError, WeightsError
 from emostream.shared.messages import Emotion, Event
+from tests.builders import header_of
 from tests.unit.test_classifier_stage import Bench, Model, faces
 
 SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -22,9 +25,12 @@ def test_with_the_same_labels_tracks_go_on_under_the_new_model() -> None:
     bench = Bench()
     bench(*[faces(seq, 7, label=1) for seq in range(50)])
     assert bench.stage.switch_model(Model(name="newer")) == []
-    answers = bench(*[faces(seq, 7, label=4) for seq in range(50, 53)])
-    assert [answer.model for answer in answers] == ["newer"] * 3, "no event, and the new name"
-    assert answers[0].faces[0].label == "happiness", "smoothing goes on"
+    emotions = [
+        header_of(message, Emotion)
+        for message in bench.stage([faces(seq, 7, label=4) for seq in range(50, 53)])
+    ]
+    assert [emotion.model for emotion in emotions] == ["newer"] * 3
+    assert emotions[0].faces[0].label == "happiness", "smoothing goes on"
     assert bench.metric("model_info", model="newer", sha256="0a1b", engine="fake") == 1
     assert bench.metric("model_info", model="toy", sha256="0a1b", engine="fake") is None
 
@@ -32,7 +38,8 @@ def test_with_the_same_labels_tracks_go_on_under_the_new_model() -> None:
 def test_with_other_labels_tracks_leave_and_enter_anew() -> None:
     bench = Bench()
     bench(faces(9, 7, label=1), faces(9, 8, label=2, stream="cam2"))
-    leaves = [message.header for message in bench.stage.switch_model(Model(SEVEN, "seven"))]
+    messages = bench.stage.switch_model(Model(SEVEN, "seven"))
+    leaves = [header_of(message, Event) for message in messages]
     assert [(e.kind, e.stream, e.track, e.label, e.seq) for e in leaves] == [
         ("leave", "cam1", 7, "happiness", 9), ("leave", "cam2", 8, "surprise", 9),
     ]  # fmt: skip
@@ -58,14 +65,14 @@ def test_a_model_that_takes_over_from_one_that_fails_answers() -> None:
 class Gloomy(Model):
     """Sees sadness in every face, and neutral close behind."""
 
-    def predict(self, crops):
+    def predict(self, crops: np.ndarray) -> np.ndarray:
         return np.tile(np.array([0.35, 0, 0.02, 0.55, 0.02, 0.02, 0.02, 0.02], np.float32),
                        (len(crops), 1))  # fmt: skip
 
 
 def own(bench: Bench, seq: int) -> dict[str, float]:
     """Return the frame's own probabilities of a face that is there all the time."""
-    (emotion,) = (a for a in bench(faces(seq, 7, label=3)) if isinstance(a, Emotion))
+    (emotion,) = bench.emotions(faces(seq, 7, label=3))
     return emotion.faces[0].probabilities
 
 
@@ -84,8 +91,16 @@ def test_a_model_that_a_baseline_cannot_use_changes_nothing() -> None:
     bench = Bench(baseline=True)
     with pytest.raises(ConfigError):
         bench.stage.switch_model(Model(("awake", "asleep"), "moods"))
-    _, emotion = bench(faces(1, 7))
+    (emotion,) = bench.emotions(faces(1, 7))
     assert emotion.model == "toy"
+
+
+class Loaded(Model):
+    """A model that came from a file."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(name=name)
+        self.files = [path]
 
 
 class File:
@@ -105,22 +120,26 @@ class File:
         new.write_text(text)
         new.replace(self.path)
 
-    def load(self):
+    def load(self) -> Classifier:
         self.loads += 1
         text = self.path.read_text()
         if text.startswith("bad"):
             raise WeightsError(f"{text} is no model")
-        model = Model(name=text)
-        model.files = [self.path]
-        return model
+        return cast(Classifier, Loaded(text, self.path))
 
     def _refused(self) -> None:
         self.refusals += 1
 
     def taken(self) -> str:
         """Wait for a model that takes over; return its name."""
-        models: list[Model] = []
-        wait_for(lambda: models.extend(filter(None, [self.reloader.take()])) or models)
+        models: list[Classifier] = []
+
+        def has_come() -> bool:
+            if model := self.reloader.take():
+                models.append(model)
+            return bool(models)
+
+        wait_for(has_come)
         return models[0].name
 
 
@@ -159,7 +178,9 @@ def test_its_checksum_beside_it_counts_too(file: File) -> None:
     assert file.taken() == "first"
 
 
-def test_a_bad_file_is_refused_once_and_said_in_one_line(file: File, caplog) -> None:
+def test_a_bad_file_is_refused_once_and_said_in_one_line(
+    file: File, caplog: pytest.LogCaptureFixture
+) -> None:
     file.write("bad")
     wait_for(lambda: file.refusals)
     file.write("second")
@@ -175,11 +196,16 @@ def test_it_is_loaded_when_asked_though_nothing_changed(file: File) -> None:
     assert file.taken() == "first"
 
 
-def test_a_file_that_was_deleted_is_waited_for(file: File, monkeypatch) -> None:
+def test_a_file_that_was_deleted_is_waited_for(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
     file.path.unlink()
     polls: list[int] = []
     states = model_reloader._states
-    monkeypatch.setattr(model_reloader, "_states", lambda files: polls.append(1) or states(files))
+
+    def counted(files: Iterable[Path]) -> object:
+        polls.append(1)
+        return states(files)
+
+    monkeypatch.setattr(model_reloader, "_states", counted)
     wait_for(lambda: len(polls) > 5)
     assert (file.loads, file.refusals) == (1, 0)
     file.write("second")
@@ -187,7 +213,7 @@ def test_a_file_that_was_deleted_is_waited_for(file: File, monkeypatch) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_thread_that_broke_down_is_said(file: File, monkeypatch) -> None:
+def test_a_thread_that_broke_down_is_said(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file.reloader, "_load", lambda: 1 / 0)
     file.requested.set()
     with pytest.raises(EmostreamError, match="broke down"):

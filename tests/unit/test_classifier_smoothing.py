@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ FRAME = NS // 25
 HAPPY, SAD, ANGRY = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
 
 
-def play(rules, rows, frame=FRAME):
+def play(
+    rules: SmoothingRules, rows: Sequence[Sequence[float]] | np.ndarray, frame: int = FRAME
+) -> tuple[list[int], ShownLabel]:
     """Return the label shown at each of the frames, and what showed it."""
     shown = ShownLabel(rules, np.array(rows[0]), 0)
     labels = [shown.label]
@@ -22,12 +25,12 @@ def play(rules, rows, frame=FRAME):
     return labels, shown
 
 
-def changes(labels):
+def changes(labels: list[int]) -> int:
     return sum(before != after for before, after in itertools.pairwise(labels))
 
 
 @pytest.mark.parametrize(("noise", "most"), [(0.05, 0), (0.2, 0), (0.4, 12)])
-def test_near_equal_classes_do_not_flicker(noise, most):
+def test_near_equal_classes_do_not_flicker(noise: float, most: int) -> None:
     """Over 80 s in which the frames' own label changes more than ten times a second."""
     generator = np.random.default_rng(1)
     rows = [[0.5 + d, 0.5 - d, 0.0] for d in generator.uniform(-noise, noise, 2000)]
@@ -37,7 +40,7 @@ def test_near_equal_classes_do_not_flicker(noise, most):
     assert changes(steady) <= most
 
 
-def test_a_single_wrong_frame_changes_nothing():
+def test_a_single_wrong_frame_changes_nothing() -> None:
     labels, shown = play(SmoothingRules(), [HAPPY] * 25 + [SAD] + [HAPPY] * 25)
     assert set(labels) == {0}
     assert shown.since == 0
@@ -53,7 +56,7 @@ def test_a_single_wrong_frame_changes_nothing():
         SmoothingRules(hold=0),
     ],
 )
-def test_a_true_change_is_shown_within_the_known_time(rules, rate):
+def test_a_true_change_is_shown_within_the_known_time(rules: SmoothingRules, rate: int) -> None:
     frame = NS // rate
     labels, shown = play(rules, [HAPPY] * 50 + [SAD] * 200, frame)
     seconds = (labels.index(1) - 49) / rate
@@ -64,7 +67,7 @@ def test_a_true_change_is_shown_within_the_known_time(rules, rate):
     assert shown.since / NS == pytest.approx((49 + 1) / rate + earliest - rules.hold, abs=1 / rate)
 
 
-def test_smoothing_depends_on_time_not_on_the_number_of_frames():
+def test_smoothing_depends_on_time_not_on_the_number_of_frames() -> None:
     slow, fast = (ShownLabel(SmoothingRules(), np.array(HAPPY), 0) for _ in range(2))
     slow.update(np.array(SAD), NS)
     for pts in [*sorted(np.random.default_rng(2).integers(1, NS, 30).tolist()), NS]:
@@ -74,26 +77,26 @@ def test_smoothing_depends_on_time_not_on_the_number_of_frames():
     np.testing.assert_allclose(fast.smoothed, expected, atol=1e-9)
 
 
-def test_without_smoothing_the_probabilities_are_the_frames_own():
+def test_without_smoothing_the_probabilities_are_the_frames_own() -> None:
     _, shown = play(SmoothingRules(smoothing=0), [HAPPY, SAD, [0.2, 0.3, 0.5]])
     np.testing.assert_allclose(shown.smoothed, [0.2, 0.3, 0.5])
 
 
-def test_smoothed_probabilities_stay_probabilities():
+def test_smoothed_probabilities_stay_probabilities() -> None:
     rows = np.random.default_rng(3).dirichlet([1, 1, 1], 5000).astype(np.float32)
     _, shown = play(SmoothingRules(), rows)
     assert shown.smoothed.sum() == pytest.approx(1, abs=1e-6)
     assert shown.confidence == shown.smoothed[shown.label]
 
 
-def test_rivals_that_take_turns_do_not_keep_a_label_that_is_gone():
+def test_rivals_that_take_turns_do_not_keep_a_label_that_is_gone() -> None:
     """The hold counts for each rival by itself, not only while it is the first of them."""
     turns = [[0.0, 0.55, 0.45], [0.0, 0.45, 0.55]]
     labels, _ = play(SmoothingRules(), [HAPPY] * 25 + turns * 100)
     assert labels[-1] != 0
 
 
-def test_a_lead_that_breaks_off_starts_its_hold_again():
+def test_a_lead_that_breaks_off_starts_its_hold_again() -> None:
     rules = SmoothingRules(smoothing=0)
     rows = [HAPPY, *[SAD] * 7, HAPPY, *[SAD] * 7, HAPPY]
     labels, _ = play(rules, rows)
@@ -101,14 +104,14 @@ def test_a_lead_that_breaks_off_starts_its_hold_again():
 
 
 @pytest.mark.parametrize("smoothing", [0, 0.5])
-def test_no_time_between_frames_holds_the_label(smoothing):
+def test_no_time_between_frames_holds_the_label(smoothing: float) -> None:
     shown = ShownLabel(SmoothingRules(smoothing=smoothing), np.array(HAPPY), 7)
     assert not any(shown.update(np.array(SAD), 7) for _ in range(1000))
     assert shown.label == 0
     assert np.isfinite(shown.smoothed).all()
 
 
-def test_pts_that_go_back_are_survived_and_the_label_still_follows():
+def test_pts_that_go_back_are_survived_and_the_label_still_follows() -> None:
     shown = ShownLabel(SmoothingRules(), np.array(HAPPY), 1000 * NS)
     for index in range(15):
         shown.update(np.array(SAD), 1000 * NS + index * FRAME)

@@ -1,5 +1,8 @@
 """The classifier's answers to `faces/` messages."""
 
+from collections.abc import Callable
+from typing import Any
+
 import msgpack
 import numpy as np
 import pytest
@@ -20,11 +23,11 @@ BROKEN = 255
 class Model:
     """Sees the label in a crop's brightness; fails on a batch with a `BROKEN` one."""
 
-    def __init__(self, labels=LABELS, name="toy"):
+    def __init__(self, labels: tuple[str, ...] = LABELS, name: str = "toy") -> None:
         self.name, self.labels, self.sha256, self.engine = name, labels, "0a1b", "fake"
-        self.batches = []
+        self.batches: list[tuple[int, ...]] = []
 
-    def predict(self, crops):
+    def predict(self, crops: np.ndarray) -> np.ndarray:
         assert crops.dtype == np.uint8
         self.batches.append(crops.shape)
         if (crops == BROKEN).any():
@@ -34,10 +37,27 @@ class Model:
         return rows
 
 
+class Wrong(Model):
+    """Answers with something else."""
+
+    def __init__(self, answer: Callable[[int], np.ndarray]) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def predict(self, crops: np.ndarray) -> np.ndarray:
+        return self.answer(len(crops))
+
+
 class Bench:
     """A stage with its model and its metrics."""
 
-    def __init__(self, max_batch=32, model=None, baseline=False, **rules):
+    def __init__(
+        self,
+        max_batch: int = 32,
+        model: Model | None = None,
+        baseline: bool = False,
+        **rules: float,
+    ) -> None:
         self.registry = CollectorRegistry()
         self.model = model or Model()
         self.stage = ClassifierStage(
@@ -45,21 +65,27 @@ class Bench:
             baseline=baseline,
         )  # fmt: skip
 
-    def __call__(self, *messages):
-        return [answer.header for answer in self.stage(messages)]
+    def __call__(self, *messages: Message) -> list[Emotion | Event]:
+        headers = [answer.header for answer in self.stage(messages)]
+        answers = [header for header in headers if isinstance(header, Emotion | Event)]
+        assert answers == headers, "a classifier gives nothing else"
+        return answers
 
-    def events(self, *messages):
+    def emotions(self, *messages: Message) -> list[Emotion]:
+        return [answer for answer in self(*messages) if isinstance(answer, Emotion)]
+
+    def events(self, *messages: Message) -> list[tuple[str, int, str, str]]:
         answers = self(*messages)
         return [(e.kind, e.track, e.label, e.previous) for e in answers if isinstance(e, Event)]
 
-    def metric(self, name, **labels):
+    def metric(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"emostream_{name}", labels)
 
 
-def faces(seq, *tracks, label=1, size=64, **fields):
+def faces(seq: int, *tracks: int, label: int = 1, size: int = 64, **fields: Any) -> Message:
     """Return the message of a frame with a face for each of `tracks`."""
     payload = b"".join(bytes([label]) * (size * size) for _ in tracks)
-    header = {
+    header: dict[str, Any] = {
         "stream": "cam1", "run": "r1", "seq": seq, "t": 10**18 + seq, "pts": seq * FRAME,
         "marks": {"detector": (1, 2)}, "width": 1280, "height": 720, "crop": (size, size),
         "part": 0, "parts": 1,
@@ -68,18 +94,18 @@ def faces(seq, *tracks, label=1, size=64, **fields):
     return Message(Faces(**(header | fields)), payload or None)
 
 
-def remembered(bench, part=0):
+def remembered(bench: Bench, part: int = 0) -> int:
     """Return how many tracks of a part the stage remembers, by the state that it hands on."""
     state = bench.stage.state(faces(0, part=part).header)
     return len(msgpack.unpackb(state)[1]) if state else 0
 
 
-def signal(seq, **fields):
+def signal(seq: int, **fields: Any) -> Message:
     """Return a probe or an end."""
     return faces(seq, **fields)
 
 
-def test_a_frame_is_answered_with_its_own_header_events_first():
+def test_a_frame_is_answered_with_its_own_header_events_first() -> None:
     bench = Bench()
     enter, emotion = bench(faces(5, 41, part=2, parts=4))
     assert isinstance(enter, Event)
@@ -97,15 +123,16 @@ def test_a_frame_is_answered_with_its_own_header_events_first():
     assert face.confidence == face.smoothed["happiness"] == pytest.approx(0.86)
 
 
-def test_answers_travel():
+def test_answers_travel() -> None:
     bench = Bench()
     for answer in bench.stage([faces(0, 1), signal(1, end=True, frames=1)]):
         assert decode(encode(answer)).header == answer.header
 
 
-def test_a_frame_without_faces_is_answered_without_the_model():
+def test_a_frame_without_faces_is_answered_without_the_model() -> None:
     bench = Bench()
     (emotion,) = bench(faces(0))
+    assert isinstance(emotion, Emotion)
     assert (emotion.faces, emotion.degraded) == ((), False)
     assert bench.model.batches == []
     assert bench() == []
@@ -114,12 +141,12 @@ def test_a_frame_without_faces_is_answered_without_the_model():
 @pytest.mark.parametrize(
     ("max_batch", "batches"), [(32, [5]), (5, [5]), (2, [2, 2, 1]), (1, [1, 1, 1, 1, 1])]
 )
-def test_faces_of_all_streams_share_batches(max_batch, batches):
+def test_faces_of_all_streams_share_batches(max_batch: int, batches: list[int]) -> None:
     bench = Bench(max_batch)
     messages = [
         faces(0, 1, 2, label=3), faces(9, stream="cam2"), faces(4, 5, 6, 7, label=2, stream="cam3"),
     ]  # fmt: skip
-    emotions = [answer for answer in bench(*messages) if isinstance(answer, Emotion)]
+    emotions = bench.emotions(*messages)
     assert [size for size, _, _ in bench.model.batches] == batches
     assert [(e.stream, e.seq) for e in emotions] == [("cam1", 0), ("cam2", 9), ("cam3", 4)]
     assert [[face.label for face in e.faces] for e in emotions] == [
@@ -127,17 +154,17 @@ def test_faces_of_all_streams_share_batches(max_batch, batches):
     ]  # fmt: skip
 
 
-def test_crops_of_two_sizes_go_in_batches_of_their_own():
+def test_crops_of_two_sizes_go_in_batches_of_their_own() -> None:
     bench = Bench()
-    answers = bench(
+    emotions = bench.emotions(
         faces(0, 1, label=1), faces(0, 2, label=2, size=48, stream="b"), faces(1, 1, label=1)
     )
     assert sorted(bench.model.batches) == [(1, 48, 48), (2, 64, 64)]
-    labels = [answer.faces[0].label for answer in answers if isinstance(answer, Emotion)]
+    labels = [emotion.faces[0].label for emotion in emotions]
     assert labels == ["happiness", "surprise", "happiness"]
 
 
-def test_a_change_says_what_was_before_and_since_when():
+def test_a_change_says_what_was_before_and_since_when() -> None:
     bench = Bench()
     stay = [faces(seq, 7, label=1) for seq in range(50)]
     turn = [faces(seq, 7, label=4) for seq in range(50, 100)]
@@ -151,7 +178,7 @@ def test_a_change_says_what_was_before_and_since_when():
     assert after.faces[0].confidence == change.confidence
 
 
-def test_a_track_leaves_once_when_it_was_absent_long_enough():
+def test_a_track_leaves_once_when_it_was_absent_long_enough() -> None:
     bench = Bench(leave_after=1.0)
     bench(faces(0, 7, 8, label=5))
     for seq in range(1, 25):
@@ -163,13 +190,13 @@ def test_a_track_leaves_once_when_it_was_absent_long_enough():
     assert bench.events(faces(100, 7, 8, label=5)) == [("enter", 7, "disgust", "")]
 
 
-def test_a_track_that_is_there_after_a_long_gap_of_frames_never_left():
+def test_a_track_that_is_there_after_a_long_gap_of_frames_never_left() -> None:
     bench = Bench()
     bench(faces(0, 7))
     assert bench.events(faces(250, 7)) == []
 
 
-def test_absence_is_judged_by_the_tracks_own_stream_and_part():
+def test_absence_is_judged_by_the_tracks_own_stream_and_part() -> None:
     bench = Bench()
     bench(faces(0, 8, part=0, parts=2), faces(0, 7, part=1, parts=2))
     others = [
@@ -181,18 +208,21 @@ def test_absence_is_judged_by_the_tracks_own_stream_and_part():
     assert bench.events(faces(99, part=1, parts=2)) == [("leave", 7, "happiness", "")]
 
 
-def test_a_new_run_lets_the_tracks_before_it_leave_under_the_old_run():
+def test_a_new_run_lets_the_tracks_before_it_leave_under_the_old_run() -> None:
     bench = Bench()
     bench(faces(9, 7))
     leave, enter, _ = bench(faces(0, 8, run="r2"))
+    assert isinstance(leave, Event)
+    assert isinstance(enter, Event)
     assert (leave.kind, leave.track, leave.run, leave.seq) == ("leave", 7, "r1", 9)
     assert (enter.kind, enter.track, enter.run, enter.seq) == ("enter", 8, "r2", 0)
 
 
-def test_an_end_lets_the_tracks_of_its_part_leave_and_is_passed_on():
+def test_an_end_lets_the_tracks_of_its_part_leave_and_is_passed_on() -> None:
     bench = Bench()
     bench(faces(9, 7, part=0, parts=2), faces(9, 8, part=1, parts=2))
     leave, end = bench(signal(10, end=True, frames=10, part=1, parts=2))
+    assert isinstance(leave, Event)
     assert (leave.kind, leave.track, leave.end) == ("leave", 8, False)
     assert isinstance(end, Emotion)
     assert (end.end, end.frames, end.seq, end.faces) == (True, 10, 10, ())
@@ -202,7 +232,7 @@ def test_an_end_lets_the_tracks_of_its_part_leave_and_is_passed_on():
     assert again.end
 
 
-def test_a_probe_is_passed_on_in_order_and_moves_nobody():
+def test_a_probe_is_passed_on_in_order_and_moves_nobody() -> None:
     bench = Bench()
     answers = bench(faces(0, 7), signal(0, probe=True, pid=77, base=3, pts=99 * NS), faces(1, 7))
     emotions = [answer for answer in answers if isinstance(answer, Emotion)]
@@ -212,7 +242,7 @@ def test_a_probe_is_passed_on_in_order_and_moves_nobody():
     assert len(answers) == 4
 
 
-def test_memory_is_flat():
+def test_memory_is_flat() -> None:
     bench = Bench()
     most = 0
     for seq in range(3000):
@@ -221,7 +251,7 @@ def test_memory_is_flat():
     assert most <= 26
 
 
-def test_pts_that_start_over_let_nobody_leave_early_or_never():
+def test_pts_that_start_over_let_nobody_leave_early_or_never() -> None:
     bench = Bench()
     bench(faces(1000, 7, 8))
     assert bench.events(faces(1001, 7, pts=0)) == []
@@ -229,7 +259,7 @@ def test_pts_that_start_over_let_nobody_leave_early_or_never():
     assert bench.events(*again) == [("leave", 8, "happiness", "")]
 
 
-def test_a_model_that_fails_degrades_its_frames_alone_and_is_said():
+def test_a_model_that_fails_degrades_its_frames_alone_and_is_said() -> None:
     bench = Bench(max_batch=2)
     bench(faces(0, 7, label=1))
     answers = bench(
@@ -247,7 +277,7 @@ def test_a_model_that_fails_degrades_its_frames_alone_and_is_said():
     assert bench.stage.failure == ""
 
 
-def test_a_model_that_fails_for_long_makes_nobody_leave():
+def test_a_model_that_fails_for_long_makes_nobody_leave() -> None:
     bench = Bench()
     bench(faces(0, 7))
     answers = bench(*[faces(seq, 7, 8, label=BROKEN) for seq in range(1, 100)])
@@ -258,21 +288,21 @@ def test_a_model_that_fails_for_long_makes_nobody_leave():
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda crops: np.full((len(crops), 8), np.nan, np.float32),
-        lambda crops: np.ones((len(crops), 7), np.float32),
-        lambda crops: np.ones((1, 8), np.float32),
+        lambda faces: np.full((faces, 8), np.nan, np.float32),
+        lambda faces: np.ones((faces, 7), np.float32),
+        lambda faces: np.ones((1, 8), np.float32),
     ],
     ids=["not finite", "another number of labels", "another number of faces"],
 )
-def test_what_is_no_answer_is_never_shown(wrong):
-    bench = Bench()
-    bench.model.predict = wrong
+def test_what_is_no_answer_is_never_shown(wrong: Callable[[int], np.ndarray]) -> None:
+    bench = Bench(model=Wrong(wrong))
     (emotion,) = bench(faces(0, 7, 8))
+    assert isinstance(emotion, Emotion)
     assert (emotion.degraded, emotion.faces) == (True, ())
     assert bench.stage.failure
 
 
-def test_metrics_say_what_went_out():
+def test_metrics_say_what_went_out() -> None:
     bench = Bench()
     bench(faces(0, 1, 2, 3, label=1), faces(0, label=1, stream="cam2"), faces(1, 1, 2, label=1))
     bench(signal(2, end=True, frames=2))

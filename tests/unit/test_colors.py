@@ -18,11 +18,11 @@ SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 
 @pytest.mark.parametrize("seen", [np.eye(3), PROTANOPIA, DEUTERANOPIA])
-def test_colours_differ_for_every_eye(seen) -> None:
+def test_colours_differ_for_every_eye(seen: np.ndarray | tuple[tuple[float, ...], ...]) -> None:
     def lab(color: str) -> np.ndarray:
         linear = (np.array(bgr(color)[::-1]) / 255) ** 2.2
         visible = (np.clip(np.asarray(seen) @ linear, 0, 1) ** (1 / 2.2)).astype(np.float32)
-        return cv2.cvtColor(visible.reshape(1, 1, 3), cv2.COLOR_RGB2LAB)[0, 0]
+        return np.asarray(cv2.cvtColor(visible.reshape(1, 1, 3), cv2.COLOR_RGB2LAB)[0, 0])
 
     for one, other in itertools.combinations((*COLORS.values(), *FURTHER), 2):
         assert np.linalg.norm(lab(one) - lab(other)) > 10, (one, other)
@@ -60,5 +60,5 @@ def test_another_process_gives_the_same_colours() -> None:
 
 
 @pytest.mark.parametrize("background,text", [("#f0e442", (0, 0, 0)), ("#0072b2", (255,) * 3)])
-def test_text_stands_out_from_its_background(background, text) -> None:
+def test_text_stands_out_from_its_background(background: str, text: tuple[int, int, int]) -> None:
     assert text_color(bgr(background)) == text

@@ -1,6 +1,7 @@
 """Faces to judge a model on, whatever they come as and whatever their classes are called."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,8 +62,8 @@ def test_an_archive_with_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["names", "label_names"])
 def test_an_archive_with_indices_of_its_own_names(tmp_path: Path, key: str) -> None:
     path = tmp_path / "faces.npz"
-    names = np.array(["sad", "happy"])
-    np.savez(path, images=IMAGES, labels=np.array([0, 1, 1, 0]), **{key: names})
+    named: dict[str, Any] = {key: np.array(["sad", "happy"])}
+    np.savez(path, images=IMAGES, labels=np.array([0, 1, 1, 0]), **named)
     assert datasets.load_dataset(path, "", LABELS).truths["labels"].tolist() == [3, 1, 1, 3]
 
 
@@ -86,7 +87,7 @@ def test_indices_without_names_are_the_model_s(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_archive_is_one_clear_error(
-    tmp_path: Path, arrays: dict[str, np.ndarray], says: str
+    tmp_path: Path, arrays: dict[str, Any], says: str
 ) -> None:
     np.savez(tmp_path / "faces.npz", **arrays)
     with pytest.raises(SourceError, match=says):

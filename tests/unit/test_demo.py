@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from cv2.data import haarcascades
 
 from emostream.models.average_faces import average_face, make_sheet
 from emostream.models.labels import LABELS
@@ -31,7 +32,7 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def haar() -> Finder:
-    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    cascade = cv2.CascadeClassifier(haarcascades + "haarcascade_frontalface_default.xml")
 
     def find(frame: np.ndarray) -> list[Box]:
         gray = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), None, fx=0.5, fy=0.5)
@@ -54,7 +55,8 @@ def yunet() -> Finder:
     def find(frame: np.ndarray) -> list[Box]:
         small = cv2.resize(frame, (320, 180), interpolation=cv2.INTER_AREA)
         found = detector.detect(small)[1]
-        return [] if found is None else (found[:, :4] * 4).tolist()
+        boxes: list[Box] = [] if found is None else (found[:, :4] * 4).tolist()
+        return boxes
 
     return find
 

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
@@ -19,20 +18,18 @@ from emostream.shared.blur import FaceBlur
 from emostream.shared.control import OnOff, StreamSwitch
 from emostream.shared.errors import MessageError
 from emostream.shared.join import Joined
-from emostream.shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
+from emostream.shared.messages import Control, Emotion, EmotionFace, Frame, Message
+from tests import builders
+from tests.builders import Clock, header_of
+from tests.images import decoded
 
 S = 10**9
 START = 1_700_000_000 * S
 TRACK = (1_700_000_000 << 20) + 7
 
 
-class Clock:
-    """A clock that the test turns, in s; `wall` tells the same in ns since the epoch."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+class WallClock(Clock):
+    """A clock that the test turns; `wall` gives the same time in ns since the epoch."""
 
     def wall(self) -> int:
         return START + int(self.now * S)
@@ -59,7 +56,7 @@ class Rig:
     """A stage with one screen, its state and its clock."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = WallClock()
         self.state = DisplayState(self.clock, self.clock.wall)
         self.registry = CollectorRegistry()
         self.screen = FakeSink()
@@ -93,8 +90,9 @@ def common(seq: int, stream: str = "cam1", t: int = 0, run: str = "r1") -> dict[
 
 
 def frame(seq: int, stream: str = "cam1", width: int = 32, height: int = 16) -> Message:
-    header = Frame(**common(seq, stream), width=width, height=height, encoding="bgr8")
-    return Message(header, bytes([seq % 256]) * (3 * width * height))
+    """Return a frame of the gray that is its number."""
+    message = builders.frame(width=width, height=height, **common(seq, stream))
+    return Message(message.header, bytes([seq % 256]) * (3 * width * height))
 
 
 def jpeg(seq: int, data: bytes, width: int = 32) -> Message:
@@ -103,25 +101,19 @@ def jpeg(seq: int, data: bytes, width: int = 32) -> Message:
 
 def face(label: str, confidence: float = 0.5, track: int = TRACK) -> EmotionFace:
     shares = {label: confidence}
-    return EmotionFace(track, (1.04, 2.0, 8.0, 9.0), shares, shares, label, confidence)
+    box = (1.04, 2.0, 8.0, 9.0)
+    return builders.face(track, label, box=box, smoothed=shares, confidence=confidence)
 
 
 def emotion(
     seq: int, label: str = "fear", stream: str = "cam1", t: int = 0, degraded: bool = False
 ) -> Message:
-    header = Emotion(
-        **common(seq, stream, t), model="m", faces=(face(label),), part=0, parts=1,
-        degraded=degraded,
-    )  # fmt: skip
-    return Message(header)
+    found = (face(label),)
+    return Message(builders.emotion(**common(seq, stream, t), faces=found, degraded=degraded))
 
 
-def event(seq: int, kind: Any = "change") -> Message:
-    header = Event(
-        **common(seq), kind=kind, track=TRACK, label="fear", previous="neutral", confidence=0.5,
-        since=0,
-    )  # fmt: skip
-    return Message(header)
+def event(seq: int, kind: str = "change") -> Message:
+    return Message(builders.event(kind=kind, track=TRACK, previous="neutral", **common(seq)))
 
 
 def test_results_are_shown_on_their_own_frame(rig: Rig) -> None:
@@ -174,11 +166,11 @@ def test_a_command_on_the_bus_is_obeyed_and_an_unknown_one_told(rig: Rig) -> Non
 
 def test_a_packet_carries_the_picture_and_its_results() -> None:
     message = frame(200)
-    joined = Joined(message, (emotion(200).header,), True)
+    joined = Joined(message, (header_of(emotion(200), Emotion),), True)
     data = picture_packet(joined, encoded(message, 90, results=joined.results))
     length = int.from_bytes(data[:4], "big")
     facts = json.loads(data[4 : 4 + length])
-    picture = cv2.imdecode(np.frombuffer(data[4 + length :], np.uint8), cv2.IMREAD_COLOR)
+    picture = decoded(data[4 + length :])
     assert picture.shape == (16, 32, 3)
     assert np.abs(picture.astype(int) - 200).max() <= 2
     assert {name: facts[name] for name in ("stream", "run", "seq", "width", "height")} == {
@@ -194,11 +186,7 @@ def test_a_packet_carries_the_picture_and_its_results() -> None:
 def test_a_jpeg_is_passed_on_as_it_is_and_a_large_picture_made_smaller() -> None:
     assert encoded(jpeg(0, b"as it is")) == b"as it is"
     large = encoded(frame(0, width=2 * LONG_SIDE, height=100))
-    assert cv2.imdecode(np.frombuffer(large, np.uint8), cv2.IMREAD_COLOR).shape == (
-        50,
-        LONG_SIDE,
-        3,
-    )
+    assert decoded(large).shape == (50, LONG_SIDE, 3)
     with pytest.raises(MessageError):
         encoded(jpeg(0, b"no jpeg", width=2 * LONG_SIDE))
 

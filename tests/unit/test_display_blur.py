@@ -11,6 +11,7 @@ from emostream.shared.blur import FaceBlur, blur_all, blur_boxes
 from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 from emostream.shared.messages import Box, Emotion, EmotionFace, Frame, Message
+from tests.images import decoded
 
 WIDTH, HEIGHT = 320, 180
 FRAME_NS = 40_000_000
@@ -162,7 +163,6 @@ def test_a_jpeg_is_not_passed_on_while_its_faces_are_to_be_blurred() -> None:
     blur.observe(one)
     assert encode_jpeg(one, 90, blur) == one.frame.payload
     switch.set("cam1", True)
-    jpeg = np.frombuffer(encode_jpeg(one, 90, blur), np.uint8)
-    picture = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    picture = decoded(encode_jpeg(one, 90, blur))
     assert is_blurred(picture, FACE)
     assert not is_blurred(picture, ELSEWHERE)

@@ -12,6 +12,7 @@ from emostream.services.display.web.access import Access, read_token
 from emostream.shared.control import COMMANDS, OnOff, StreamSwitch, parse_command
 from emostream.shared.errors import ConfigError, MessageError
 from emostream.shared.messages import Control
+from tests.builders import COMMON, Clock, header_of
 
 HERE = "127.0.0.1:8080"
 JSON = "application/json"
@@ -21,14 +22,14 @@ class Rig:
     """CommandHandler at a clock that the test turns."""
 
     def __init__(self, on: bool = False) -> None:
-        self.now = 100.0
+        self.clock = Clock()
         self.told: list[tuple[str, bool]] = []
         self.blur = StreamSwitch(on, lambda *what: self.told.append(what))
-        self.commands = CommandHandler(self.blur, lambda: 1_700_000_000 * 10**9, lambda: self.now)
+        self.commands = CommandHandler(self.blur, lambda: 1_700_000_000 * 10**9, self.clock)
 
     def said(self) -> list[tuple[str, str, Any]]:
         """Return (stream, command, on) of what goes to the bus."""
-        headers = [message.header for message in self.commands.take_messages()]
+        headers = [header_of(message, Control) for message in self.commands.take_messages()]
         return [(one.stream, one.command, one.arguments["on"]) for one in headers]
 
     def give(self, command: Any, on: bool, stream: str = "cam1") -> None:
@@ -41,26 +42,22 @@ def rig() -> Rig:
 
 
 def control(command: str, run: str = "other", **arguments: Any) -> Control:
-    return Control(
-        stream="cam1", run=run, seq=0, t=0, pts=0, marks={}, command=command, arguments=arguments
-    )
+    return Control(**{**COMMON, "run": run}, command=command, arguments=arguments)
 
 
 def test_a_command_goes_to_the_bus_once_under_its_stream(rig: Rig) -> None:
     rig.give("record", True, "door")
     (message,) = rig.commands.take_messages()
     assert message.topic == "control/door/"
-    assert parse_command(message.header) == ("record", True)
+    assert parse_command(header_of(message, Control)) == ("record", True)
     assert rig.said() == []
 
 
 def test_commands_are_counted_in_order(rig: Rig) -> None:
     for on in (True, False):
         rig.give("record", on)
-    assert [(m.header.seq, m.header.arguments["on"]) for m in rig.commands.take_messages()] == [
-        (0, True),
-        (1, False),
-    ]
+    headers = [header_of(message, Control) for message in rig.commands.take_messages()]
+    assert [(one.seq, one.arguments["on"]) for one in headers] == [(0, True), (1, False)]
 
 
 def test_the_display_obeys_its_own_blur_at_once(rig: Rig) -> None:
@@ -78,7 +75,7 @@ def test_what_comes_back_from_the_bus_is_older_than_what_was_said_since(rig: Rig
     (message,) = rig.commands.take_messages()
     rig.give("blur", True)
     rig.commands.take_messages()
-    rig.commands.apply(message.header)
+    rig.commands.apply(header_of(message, Control))
     assert rig.blur.is_on("cam1")
 
 
@@ -94,11 +91,11 @@ def test_that_a_stream_is_blurred_is_said_again_and_again_for_who_comes_later(ri
     rig.give("blur", True)
     rig.give("record", True)
     rig.said()
-    rig.now += REPEAT_INTERVAL_S
+    rig.clock.now += REPEAT_INTERVAL_S
     assert rig.said() == [("cam1", "blur", True)]
     assert rig.said() == []
     rig.give("blur", False)
-    rig.now += REPEAT_INTERVAL_S
+    rig.clock.now += REPEAT_INTERVAL_S
     assert rig.said() == [("cam1", "blur", False)]
 
 

@@ -10,13 +10,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from emostream.services.display.commands import CommandHandler
 from emostream.services.display.display_state import DisplayState
-from emostream.services.display.pipeline_status import (
-    Drop,
-    Loss,
-    PipelineStatus,
-    StageState,
-    pipeline_status,
-)
+from emostream.services.display.pipeline_status import PipelineStatus, pipeline_status
+from emostream.services.display.schema import Drop, Loss, StageState
 from emostream.services.display.status_poller import StatusPoller, metrics_urls
 from emostream.services.display.update_builder import UPDATE_INTERVAL_S, UpdateBuilder
 from emostream.services.display.web.openapi import document, document_page, type_name
@@ -24,22 +19,13 @@ from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.config import load
 from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
-from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Message
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.scraping import Scrape, Scraper, parse
+from tests.builders import emotion, event, face, frame
 
 URL = "http://127.0.0.1:{}/metrics"
 PORTS = {"capture": 1, "detector": 2, "classifier": 3, "recorder": 4, "display": 5}
 NAMED = {URL.format(port): stage for stage, port in PORTS.items()}
-
-
-def common(stream: str = "cam1", seq: int = 0) -> dict[str, Any]:
-    return {"stream": stream, "run": "r", "seq": seq, "t": 10**18, "pts": 0, "marks": {}}
-
-
-def frame(stream: str = "cam1", seq: int = 0) -> Message:
-    header = Frame(**common(stream, seq), width=64, height=48, encoding="bgr8")
-    return Message(header, bytes(64 * 48 * 3))
 
 
 class Process:
@@ -164,12 +150,10 @@ class UpdateRig:
         self.builder = UpdateBuilder(self.state, self.commands, self.poller, token)
 
     def answer(self, label: str, seq: int = 0) -> None:
-        face = EmotionFace(1, (1, 2, 30, 40), {label: 1.0}, {label: 1.0}, label, 1.0)
-        header = Emotion(
-            **common(seq=seq), model="m", faces=(face,), part=0, parts=1, degraded=False
-        )
+        header = emotion(seq, face(1, label, smoothed={label: 1.0}))
         self.state.add_results(header)
-        self.state.add_frame(Joined(frame(seq=seq), (header,), True))
+        picture = frame(seq, width=64, height=48)
+        self.state.add_frame(Joined(picture, (header,), True))
 
 
 @pytest.fixture
@@ -243,12 +227,7 @@ def test_a_new_label_is_sent_though_an_update_was_just_built(updates: UpdateRig)
 
 def test_events_are_read_from_where_a_client_stands(updates: UpdateRig) -> None:
     for seq in range(3):
-        updates.state.add_event(
-            Event(
-                **common(seq=seq), kind="enter", track=seq, label="fear", previous="",
-                confidence=0.5, since=0,
-            )
-        )  # fmt: skip
+        updates.state.add_event(event(seq, track=seq))
     revisions = [revision for revision, _ in updates.state.events(0)]
     assert [one.track for _, one in updates.state.events(revisions[0])] == [1, 2]
     assert updates.state.events(updates.state.revision) == []

@@ -15,13 +15,14 @@ from emostream.services.display.web.security import is_this_machine
 from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import ConfigError
 from emostream.shared.join import Joined
-from emostream.shared.messages import Frame, Message
+from tests.builders import Clock, frame
 
 
-class FakeViewers:
-    """An pool of one, who wants and lacks what the test says."""
+class FakeViewers(ViewerPool):
+    """A pool of one, who wants and lacks what the test says."""
 
     def __init__(self) -> None:
+        super().__init__(lambda stream: None, lambda viewers: None)
         self.offered: list[str] = []
         self.wanted = True
         self.lacking: set[str] = set()
@@ -41,12 +42,12 @@ class Rig:
     """A page sink at 10 frames/s at most."""
 
     def __init__(self) -> None:
-        self.now = 100.0
+        self.clock = Clock()
         self.viewers = FakeViewers()
         self.registry = CollectorRegistry()
         metrics = DisplayMetrics(self.registry)
         self.blur = StreamSwitch(False)
-        self.sink = PageSink(self.viewers, metrics, self.blur, 80, 10, lambda: self.now)
+        self.sink = PageSink(self.viewers, metrics, self.blur, 80, 10, self.clock)
 
     @property
     def encoded(self) -> float | None:
@@ -59,22 +60,19 @@ def rig() -> Rig:
 
 
 def joined(stream: str = "cam1") -> Joined:
-    header = Frame(
-        stream=stream, run="r", seq=0, t=0, pts=0, marks={}, width=2, height=2, encoding="bgr8"
-    )
-    return Joined(Message(header, bytes(12)), (), False)
+    return Joined(frame(stream=stream), (), False)
 
 
 def test_no_more_is_encoded_than_the_rate_allows(rig: Rig) -> None:
     for _ in range(100):
-        rig.now += 0.04
+        rig.clock.now += 0.04
         rig.sink.show(joined())
     assert 40 <= len(rig.viewers.offered) <= 40 + MAX_BURST
 
 
 def test_a_burst_of_late_results_loses_no_frame_below_the_rate(rig: Rig) -> None:
     for _ in range(20):
-        rig.now += 0.25
+        rig.clock.now += 0.25
         rig.sink.show(joined())
         rig.sink.show(joined())
     assert len(rig.viewers.offered) == 40

@@ -9,13 +9,14 @@ import pytest
 
 from emostream.models import ferplus, train
 from emostream.models.augment import Targets
+from emostream.models.checkpoint import TrainingState
 from emostream.models.distillation import blend_targets, teacher_targets
 from emostream.shared.errors import WeightsError
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def teacher(path: Path, classes: int, bias: Sequence[float]) -> Path:
+def teacher(path: Path, classes: int, bias: Sequence[float] | np.ndarray) -> Path:
     """Save a net that says the first class of a face bright on the left, else what `bias` says."""
     faces = keras.Input((None, None), dtype="uint8")
     x = keras.layers.Rescaling(1 / 255)(faces)
@@ -104,9 +105,7 @@ def test_a_training_learns_from_its_teachers(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train, "run_epoch", stop)
-    monkeypatch.setattr(
-        train, "initial_state", lambda recipe, init: train.TrainingState(None, None, [])
-    )
+    monkeypatch.setattr(train, "initial_state", lambda recipe, init: TrainingState(None, None, []))
     recipe = train.Recipe(batch=2, distillation=0.25)
     with pytest.raises(KeyboardInterrupt):
         train.train(faces, faces, recipe, tmp_path / "out", teachers=[path])

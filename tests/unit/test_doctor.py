@@ -2,16 +2,16 @@
 
 import errno
 import hashlib
-import io
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from rich.console import Console
 
 from emostream.services.cli.doctor import command, machine, models, packages, ports, sources
-from emostream.services.cli.doctor.finding import Status, good, problem, warning
+from emostream.services.cli.doctor.finding import Finding, Status, good, problem, warning
 from emostream.services.cli.doctor.machine import Desktop, Disk, Processor
 from emostream.services.cli.doctor.models import Gpu
 from emostream.services.cli.doctor.packages import Package
@@ -19,13 +19,14 @@ from emostream.services.cli.doctor.ports import Port
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.detector.weights import YUNET_SHA256
 from emostream.shared.config import Classifier, Config, Detector, Display, Recorder, Source, load
+from tests.terminal import printed
 
 ROOT = Path(__file__).parents[2]
 OK, WARNING, PROBLEM = Status.OK, Status.WARNING, Status.PROBLEM
 AVX = frozenset({"sse2", "avx", "avx2"})
 
 
-def judged(finding, status, found="", advice=""):
+def judged(finding: Finding, status: Status, found: str = "", advice: str = "") -> None:
     """Whether a finding is so bad, says this, and has this advice, where anything is to be done."""
     assert finding.status is status, finding
     assert found in finding.found
@@ -37,11 +38,11 @@ def judged(finding, status, found="", advice=""):
     ("version", "status"),
     [((3, 10, 9), PROBLEM), ((3, 11, 0), OK), ((3, 13, 5), OK), ((3, 14, 0), PROBLEM)],
 )
-def test_python(version, status):
+def test_python(version: tuple[int, int, int], status: Status) -> None:
     judged(machine.check_python(version), status, ".".join(map(str, version)))
 
 
-def test_the_versions_of_python_are_those_of_the_project():
+def test_the_versions_of_python_are_those_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     oldest, newest = machine.OLDEST, machine.NEWEST
     assert project["requires-python"] == f">=3.{oldest[1]},<3.{newest[1] + 1}"
@@ -59,7 +60,7 @@ def test_the_versions_of_python_are_those_of_the_project():
         (Processor(1.5, "x86_64", AVX), "litert", WARNING, "1.5 cores"),
     ],
 )
-def test_processor(processor, engine, status, found):
+def test_processor(processor: Processor, engine: str, status: Status, found: str) -> None:
     judged(machine.check_processor(processor, engine), status, found)
 
 
@@ -72,18 +73,18 @@ def test_processor(processor, engine, status, found):
         (0.2e9, ["classifier"], "litert", OK),
     ],
 )
-def test_memory(available, stages, engine, status):
+def test_memory(available: float, stages: Sequence[str], engine: str, status: Status) -> None:
     judged(machine.check_memory(int(available), list(stages), engine), status, "GB available")
 
 
 @pytest.mark.parametrize(
     ("now", "status"), [(2e9, OK), (1.9e9 - 3600, OK), (0.0, WARNING), (1.8e9, WARNING)]
 )
-def test_clock(now, status):
+def test_clock(now: float, status: Status) -> None:
     judged(machine.check_clock(now, written=1.9e9), status)
 
 
-def disk(free=50.0, stored=0.0, **changes):
+def disk(free: float = 50.0, stored: float = 0.0, **changes: Any) -> Disk:
     facts = {
         "folder": Path("/data/recordings"), "below": Path("/data"), "is_folder": True,
         "writable": True, "free": int(free * 1e9), "stored": int(stored * 1e9),
@@ -103,11 +104,11 @@ def disk(free=50.0, stored=0.0, **changes):
         (disk(is_folder=False), PROBLEM, "/data is no folder", "recorder.folder"),
     ],
 )
-def test_disk(facts, status, found, advice):
+def test_disk(facts: Disk, status: Status, found: str, advice: str) -> None:
     judged(machine.check_disk(facts, Recorder()), status, found, advice)
 
 
-def test_the_disk_is_looked_at_where_the_folder_will_be(tmp_path):
+def test_the_disk_is_looked_at_where_the_folder_will_be(tmp_path: Path) -> None:
     disk = machine.probe_disk(Recorder(folder=str(tmp_path / "a" / "b")))
     assert (disk.below, disk.is_folder, disk.writable, disk.stored) == (tmp_path, True, True, 0)
     (tmp_path / "a" / "b").mkdir(parents=True)
@@ -117,7 +118,7 @@ def test_the_disk_is_looked_at_where_the_folder_will_be(tmp_path):
     assert not machine.probe_disk(Recorder(folder=str(file / "c"))).is_folder
 
 
-def test_the_page_can_be_seen_from_another_machine_where_there_is_no_desktop():
+def test_the_page_can_be_seen_from_another_machine_where_there_is_no_desktop() -> None:
     (here,) = machine.check_desktop(Desktop(True, "firefox", ""), Display())
     judged(here, OK, "http://127.0.0.1:8080, in firefox")
     assert not here.advice
@@ -126,7 +127,7 @@ def test_the_page_can_be_seen_from_another_machine_where_there_is_no_desktop():
         judged(away, OK, "http://127.0.0.1:8080; there is no", "ssh -L 8080:127.0.0.1:8080")
 
 
-def test_a_window_needs_a_desktop_that_answers():
+def test_a_window_needs_a_desktop_that_answers() -> None:
     wanted = Display(window=True)
     _, window = machine.check_desktop(Desktop(False, "", "no desktop; start one"), wanted)
     judged(window, PROBLEM, "no desktop", "start one")
@@ -141,12 +142,12 @@ PACKAGES = [
 ]
 
 
-def test_packages_that_are_all_there():
+def test_packages_that_are_all_there() -> None:
     (finding,) = packages.check(PACKAGES)
     judged(finding, OK, "all 3 are there")
 
 
-def test_packages_that_are_not():
+def test_packages_that_are_not() -> None:
     missing = [Package("av", "capture", None, "18.1.0"), Package("uvicorn", "display", None, None)]
     (finding,) = packages.check([*PACKAGES[:2], *missing])
     judged(finding, PROBLEM, "missing: av, uvicorn", "pip install -e '.[capture,display]'")
@@ -154,7 +155,7 @@ def test_packages_that_are_not():
     judged(finding, PROBLEM, "missing: rich", "pip install -e '.'")
 
 
-def test_packages_in_other_versions():
+def test_packages_in_other_versions() -> None:
     (finding,) = packages.check([*PACKAGES, Package("rich", "", "14.0.0", "15.0.0")])
     judged(finding, WARNING, "rich 14.0.0 (tested: 15.0.0)", "make install")
 
@@ -166,12 +167,12 @@ def test_packages_in_other_versions():
         ("numpy", "the attempt ended the process (exit code -4)", "--force-reinstall numpy==2.5.0"),
     ],
 )
-def test_packages_that_cannot_be_imported(name, failure, advice):
+def test_packages_that_cannot_be_imported(name: str, failure: str, advice: str) -> None:
     (finding,) = packages.check([Package(name, "", "2.5.0", "2.5.0", failure)])
     judged(finding, PROBLEM, failure, advice)
 
 
-def test_what_is_looked_for_is_what_the_stages_need():
+def test_what_is_looked_for_is_what_the_stages_need() -> None:
     config = Config()
     assert packages.groups(config, list(STAGES), "classifier") == set(STAGES)
     assert packages.groups(config, ["classifier"], "keras") == {"keras"}
@@ -184,7 +185,9 @@ def test_what_is_looked_for_is_what_the_stages_need():
     assert all(package.pin for package in names.values())
 
 
-def test_modules_that_fail_and_modules_that_end_the_process(tmp_path, monkeypatch):
+def test_modules_that_fail_and_modules_that_end_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "bad_module.py").write_text("raise ImportError('libX.so: no\\nsuch file')")
     (tmp_path / "fatal_module.py").write_text("import os\nos._exit(4)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -196,13 +199,13 @@ def test_modules_that_fail_and_modules_that_end_the_process(tmp_path, monkeypatc
     }
 
 
-def test_the_shipped_model_is_found_and_whole():
+def test_the_shipped_model_is_found_and_whole() -> None:
     finding = models.check_model(models.probe_model(Classifier()))
     judged(finding, OK, "8 labels, sha256")
     assert "as expected" in finding.found
 
 
-def test_a_model_of_ones_own(tmp_path):
+def test_a_model_of_ones_own(tmp_path: Path) -> None:
     model = tmp_path / "own.tflite"
     missing = models.probe_model(Classifier(model=str(model)))
     judged(models.check_model(missing), PROBLEM, str(model))
@@ -221,7 +224,7 @@ def test_a_model_of_ones_own(tmp_path):
     judged(models.check_model(models.probe_model(Classifier(model=str(model)))), OK, digest[:12])
 
 
-def test_detectors(tmp_path):
+def test_detectors(tmp_path: Path) -> None:
     weights = tmp_path / "weights.onnx"
     for backend in ("blazeface", "haar"):
         judged(models.check_detector(Detector(backend=backend)), OK, backend)
@@ -251,11 +254,11 @@ CUDA = ("CUDAExecutionProvider", "CPUExecutionProvider")
         (Gpu(device=True), "litert", WARNING, "nvidia-smi is not", "--gpus all"),
     ],
 )
-def test_gpus(gpu, engine, status, found, advice):
+def test_gpus(gpu: Gpu, engine: str, status: Status, found: str, advice: str) -> None:
     judged(models.check_gpu(gpu, engine), status, found, advice)
 
 
-def test_the_ports_are_those_of_the_stages_that_run_here():
+def test_the_ports_are_those_of_the_stages_that_run_here() -> None:
     all_of_them = ports.addresses(Config(), list(STAGES))
     assert [number for _, _, number in all_of_them] == [
         *(5551, 9101, 5552, 9102, 5553, 9103, 5554, 9104, 5555, 9105, 8080)
@@ -271,7 +274,13 @@ def test_the_ports_are_those_of_the_stages_that_run_here():
     assert ports.addresses(other, ["capture", "detector"])[0] == ("detector.bind", "::1", 7)
 
 
-def port(failure=0, owner="", number=5551, host="127.0.0.1", setting="capture.bind"):
+def port(
+    failure: int = 0,
+    owner: str = "",
+    number: int = 5551,
+    host: str = "127.0.0.1",
+    setting: str = "capture.bind",
+) -> Port:
     return Port(setting, host, number, failure, owner)
 
 
@@ -285,25 +294,25 @@ def port(failure=0, owner="", number=5551, host="127.0.0.1", setting="capture.bi
         (port(errno.EINVAL), "Invalid argument", "capture.bind"),
     ],
 )
-def test_a_port_that_cannot_be_had(facts, found, advice):
+def test_a_port_that_cannot_be_had(facts: Port, found: str, advice: str) -> None:
     (finding,) = ports.check([facts, port(number=7)], [], "127.0.0.1:8080", insecure=True)
     assert finding.check == f"port {facts.number}"
     judged(finding, PROBLEM, found, advice)
 
 
-def test_ports_that_are_free():
+def test_ports_that_are_free() -> None:
     (finding,) = ports.check([port(number=9), port(number=7)], [], "x:1", insecure=False)
     judged(finding, OK, "free: 7, 9")
 
 
-def test_a_pipeline_that_runs_is_told_once():
+def test_a_pipeline_that_runs_is_told_once() -> None:
     taken = [port(errno.EADDRINUSE), port(errno.EADDRINUSE, number=8, setting="display.page")]
     found = ports.check(taken, ["capture"], "127.0.0.1:8080", insecure=False)
     judged(found[0], PROBLEM, "already runs here: capture", "http://127.0.0.1:8080")
     assert [finding.check for finding in found] == ["ports", "port 8"]
 
 
-def test_a_port_that_is_named_twice_or_open_to_others():
+def test_a_port_that_is_named_twice_or_open_to_others() -> None:
     twice = [port(), port(setting="capture.metrics")]
     (finding,) = ports.check(twice, [], "x:1", insecure=False)
     judged(finding, PROBLEM, "capture.bind and capture.metrics", "its own port")
@@ -312,11 +321,11 @@ def test_a_port_that_is_named_twice_or_open_to_others():
     assert ports.check([port(host="0.0.0.0")], [], "x:1", insecure=True)[0].status is OK
 
 
-def source(url):
+def source(url: object) -> Source:
     return Source(name="cam1", url=str(url))
 
 
-def test_sources_that_are_no_cameras(tmp_path):
+def test_sources_that_are_no_cameras(tmp_path: Path) -> None:
     film, empty, folder = tmp_path / "film.mp4", tmp_path / "empty.mp4", tmp_path / "pictures"
     film.write_bytes(b"film")
     empty.write_bytes(b"")
@@ -348,14 +357,8 @@ FOUND = [
 ]
 
 
-def text(renderable, width=80):
-    console = Console(file=io.StringIO(), width=width)
-    console.print(renderable)
-    return console.file.getvalue()
-
-
-def test_the_table_says_how_bad_it_is_in_words_and_what_to_do_below():
-    lines = [line.rstrip() for line in text(command.table(FOUND)).splitlines()]
+def test_the_table_says_how_bad_it_is_in_words_and_what_to_do_below() -> None:
+    lines = [line.rstrip() for line in printed(command.table(FOUND), width=80).splitlines()]
     assert lines == [
         "✓ OK       Python     3.12.1",
         "! warning  disk       1 GB free",
@@ -365,12 +368,12 @@ def test_the_table_says_how_bad_it_is_in_words_and_what_to_do_below():
     ]
 
 
-def test_the_verdict():
-    assert "1 problem to fix before `make run`; 1 warning" in text(command.verdict(FOUND))
-    assert "nothing stands in the way of `make run`" in text(command.verdict(FOUND[:1]))
+def test_the_verdict() -> None:
+    assert "1 problem to fix before `make run`; 1 warning" in printed(command.verdict(FOUND))
+    assert "nothing stands in the way of `make run`" in printed(command.verdict(FOUND[:1]))
 
 
-def test_json_for_programs():
+def test_json_for_programs() -> None:
     told = json.loads(command.as_json(FOUND))
     assert told["ready"] is False
     assert told["findings"][1] == {
@@ -379,6 +382,6 @@ def test_json_for_programs():
     assert json.loads(command.as_json(FOUND[:2]))["ready"] is True
 
 
-def test_a_model_that_cannot_be_told_does_not_stop_the_rest():
+def test_a_model_that_cannot_be_told_does_not_stop_the_rest() -> None:
     model = models.probe_model(Classifier(model="nope", engine="keras"))
     assert (model.engine, model.group, bool(model.failure)) == ("keras", "keras", True)

@@ -10,7 +10,9 @@ import pytest
 
 from emostream.services.cli.main import main
 from emostream.services.recorder.archive.writer import ArchiveWriter
-from emostream.shared.messages import Emotion, EmotionFace, Event
+from emostream.shared.messages import Emotion, EmotionFace
+from tests import builders
+from tests.builders import event
 
 LABELS = ("calm", "glad")
 DETECTOR = 1_700_000_000 << 20
@@ -18,22 +20,12 @@ DETECTOR = 1_700_000_000 << 20
 
 def face(track: int) -> EmotionFace:
     shares = dict.fromkeys(LABELS, 0.5)
-    return EmotionFace(DETECTOR + track, (1, 2, 3, 4), shares, shares, "calm", 0.5, 0.9)
+    return builders.face(DETECTOR + track, "calm", probabilities=shares, smoothed=shares)
 
 
 def emotion(seq: int, *faces: EmotionFace, **changes: Any) -> Emotion:
-    values = {
-        "stream": "cam1", "run": "r1", "seq": seq, "t": 1_000 + seq, "pts": seq * 40_000_000,
-        "marks": {}, "model": "m", "faces": faces, "part": 0, "parts": 1, "degraded": False,
-    }  # fmt: skip
-    return Emotion(**{**values, **changes})
-
-
-def enter() -> Event:
-    return Event(
-        stream="cam1", run="r2", seq=0, t=2_000, pts=0, marks={}, kind="enter",
-        track=DETECTOR + 3, label="calm", previous="", confidence=0.5, since=0,
-    )  # fmt: skip
+    values = {"run": "r1", "t": 1_000 + seq, "pts": seq * 40_000_000, **changes}
+    return builders.emotion(seq, *faces, **values)
 
 
 @pytest.fixture
@@ -47,7 +39,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     archive.add_emotion(emotion(0, face(3), run="r2", t=2_000))
     archive.add_emotion(emotion(1, run="r2", t=2_001, degraded=True))
     archive.add_emotion(emotion(0, stream="cam2", run="r3"))
-    archive.add_event(enter())
+    archive.add_event(event(run="r2", t=2_000, track=DETECTOR + 3, label="calm"))
     archive.close()
     return path
 

@@ -1,23 +1,15 @@
 """The inboxes: live work stays fresh and fair, everything else is kept."""
 
+from typing import Any
+
 from emostream.shared.inbox import PAUSE_TAIL_S, PAUSED_BACKLOG, FifoInbox, LiveInbox
-from emostream.shared.messages import Frame, Message
+from emostream.shared.messages import Message
+from tests import builders
+from tests.builders import Clock
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def frame(seq: int, stream: str = "a", **more: object) -> Message:
-    header = Frame(
-        stream=stream, run="r", seq=seq, t=0, pts=0, marks={}, width=1, height=1,
-        encoding="bgr8", **more,
-    )  # fmt: skip
-    return Message(header, b"\0\0\0" if header.is_data else None)
+def frame(seq: int, stream: str = "a", **fields: Any) -> Message:
+    return builders.frame(seq, stream=stream, **fields)
 
 
 class Drops(list[tuple[str, int, str]]):
@@ -77,9 +69,9 @@ def test_what_grew_old_gives_way_to_the_newest() -> None:
     drops, clock = Drops(), Clock()
     inbox = LiveInbox(drops, backlog=3, max_age=0.2, clock=clock)
     inbox.put(frame(0))
-    clock.now = 0.15
+    clock.now += 0.15
     inbox.put(frame(1))
-    clock.now = 0.3
+    clock.now += 0.15
     assert seqs(inbox.take(1, 0)) == [("a", 1)]
     assert drops == [("a", 0, "stale")]
 
@@ -88,7 +80,7 @@ def test_the_newest_is_worked_on_however_old_it_is() -> None:
     drops, clock = Drops(), Clock()
     inbox = LiveInbox(drops, max_age=0.2, clock=clock)
     inbox.put(frame(0))
-    clock.now = 60.0
+    clock.now += 60.0
     assert seqs(inbox.take(1, 0)) == [("a", 0)]
     assert drops == []
 

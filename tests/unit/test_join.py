@@ -1,24 +1,14 @@
 """The join of frames with their results."""
 
 from emostream.shared.join import StreamJoin
-from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
-
-
-def frame(seq: int, run: str = "r") -> Message:
-    header = Frame(
-        stream="a", run=run, seq=seq, t=0, pts=0, marks={}, width=1, height=1, encoding="bgr8"
-    )
-    return Message(header, b"\0\0\0")
+from emostream.shared.messages import Message
+from tests import builders
+from tests.builders import face, frame
 
 
 def emotion(seq: int, part: int = 0, parts: int = 1, run: str = "r") -> Message:
-    faces = (EmotionFace(part, (0, 0, 1, 1), {}, {}, "neutral", 1.0),)
-    return Message(
-        Emotion(
-            stream="a", run=run, seq=seq, t=0, pts=0, marks={}, model="m", faces=faces,
-            part=part, parts=parts, degraded=False,
-        )
-    )  # fmt: skip
+    """Return the results of one face in each part."""
+    return Message(builders.emotion(seq, face(part), part=part, parts=parts, run=run))
 
 
 def out(join: StreamJoin, now: float) -> list[tuple[int, bool, int]]:

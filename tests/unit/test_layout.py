@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -83,11 +83,12 @@ def test_a_service_imports_no_other() -> None:
     many = {"cli", "recognition"}
     for folder in (ROOT / "services").iterdir():
         if folder.is_dir() and folder.name not in many:
-            own = f"emostream.services.{folder.name}"
-            assert not wrong(
-                files(f"services/{folder.name}"),
-                lambda name, own=own: below(name, "emostream.services") and not below(name, own),
-            )
+            others = partial(is_of_another_service, f"emostream.services.{folder.name}")
+            assert not wrong(files(f"services/{folder.name}"), others)
+
+
+def is_of_another_service(own: str, name: str) -> bool:
+    return below(name, "emostream.services") and not below(name, own)
 
 
 def test_recognition_uses_the_detectors_compute_alone() -> None:

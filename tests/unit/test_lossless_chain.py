@@ -7,8 +7,10 @@ the sequence of each stage, and the recorder's stage and database.
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgpack
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -32,12 +34,11 @@ from emostream.shared.messages import (
     common_fields,
 )
 from emostream.shared.replay_sequence import ReplaySequence
+from tests.builders import frame, header_of
 
 FRAMES = 60
 STEP = 0.02
-BLANK = Frame(
-    stream="film", run="r1", seq=0, t=5, pts=0, marks={}, width=1, height=1, encoding="bgr8"
-)
+BLANK = header_of(frame(stream="film"), Frame)
 
 
 class Counting:
@@ -180,12 +181,12 @@ class Chain:
 
     def give(self) -> list[Message]:
         seq, self.given = self.given, self.given + 1
-        changes = {"seq": seq, "pts": seq * 40_000_000}
+        changes: dict[str, Any] = {"seq": seq, "pts": seq * 40_000_000}
         if seq == self.frames:
             changes |= {"end": True, "frames": seq}
         elif self.window.is_written("film", seq):
             return []
-        return self.window.add(Message(Frame(**{**common_fields(BLANK), **changes}, **SIZE)))
+        return self.window.add(Message(msgspec.structs.replace(BLANK, **changes)))
 
     def work(self, name: str, message: Message) -> None:
         match name:
@@ -214,9 +215,6 @@ class Chain:
                 for a in reader.recorded_frames(run)
             ]
             return rows + [(e.seq, e.kind, e.track_id) for e in reader.event_rows(run)]
-
-
-SIZE = {"width": 1, "height": 1, "encoding": "bgr8"}
 
 
 def _through(sequence: ReplaySequence, message: Message) -> list[Message]:

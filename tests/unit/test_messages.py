@@ -1,5 +1,7 @@
 """The wire format: what is sent is what is read, and what is broken is named."""
 
+from typing import Any
+
 import msgpack
 import pytest
 
@@ -17,7 +19,14 @@ from emostream.shared.messages import (
 )
 from emostream.shared.wire import decode, encode
 
-COMMON = {"stream": "cam1", "run": "r1", "seq": 7, "t": 10**18, "pts": 40_000_000, "marks": {}}
+COMMON: dict[str, Any] = {
+    "stream": "cam1",
+    "run": "r1",
+    "seq": 7,
+    "t": 10**18,
+    "pts": 40_000_000,
+    "marks": {},
+}
 LANDMARKS = ((1.0, 2.0), (3.0, 4.0), (5.0, 6.0), (7.0, 8.0))
 SHARES = {"neutral": 0.25, "happiness": 0.75}
 MESSAGES = {

@@ -13,8 +13,10 @@ from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.retention import Limits, Retention
 from emostream.shared.gaps import Gaps
-from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
+from emostream.shared.messages import Emotion
 from emostream.shared.metrics import StageMetrics
+from tests import builders
+from tests.builders import face, frame
 
 
 @pytest.fixture
@@ -22,24 +24,11 @@ def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
-def frame(sent: int) -> Message:
-    header = Frame(
-        stream="cam1", run="r", seq=sent, t=0, pts=0, marks={}, width=1, height=1,
-        encoding="bgr8", sent=sent,
-    )  # fmt: skip
-    return Message(header, b"\0\0\0")
-
-
 def emotion(*confidences: float) -> Emotion:
-    return Emotion(
-        stream="cam1", run="r", seq=0, t=0, pts=0, marks={}, model="m", part=0, parts=1,
-        degraded=False, faces=tuple(face(confidence) for confidence in confidences),
-    )  # fmt: skip
-
-
-def face(confidence: float) -> EmotionFace:
-    shares = {"fear": confidence, "anger": 1 - confidence}
-    return EmotionFace(1, (0, 0, 9, 9), shares, shares, "fear", confidence, 0.9)
+    """Return the results of faces that show fear, as surely as is said, or else anger."""
+    shares = [{"fear": confidence, "anger": 1 - confidence} for confidence in confidences]
+    faces = [face(smoothed=given, confidence=given["fear"]) for given in shares]
+    return builders.emotion(0, *faces)
 
 
 def test_what_may_go_wrong_with_a_stream_begins_at_0(registry: CollectorRegistry) -> None:
@@ -51,11 +40,11 @@ def test_what_may_go_wrong_with_a_stream_begins_at_0(registry: CollectorRegistry
         return registry.get_sample_value(f"emostream_frames_{name}_total", everywhere | labels)
 
     assert value("dropped", reason="backlog") is None
-    gaps.see(frame(0))
+    gaps.see(frame(sent=0))
     for reason in ("backlog", "stale", "late", "bad"):
         assert value("dropped", reason=reason) == 0
     assert value("lost", topic="frame") == 0
-    gaps.see(frame(3))
+    gaps.see(frame(sent=3))
     assert value("lost", topic="frame") == 2
 
 

@@ -151,7 +151,7 @@ def test_the_engine_chooses_among_the_files_of_a_path(folder: Path, tmp_path: Pa
 def test_an_engine_that_is_not_installed_says_what_to_install(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(WeightsError, match=r"onnxruntime.*pip install -e '\.\[onnxruntime\]'"):
         models.load(folder / "model.onnx")
 

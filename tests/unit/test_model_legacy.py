@@ -45,7 +45,7 @@ def modern(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def old(config: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the layers as Keras 2 wrote them, without the input."""
-    layers = config["config"]["layers"][1:]
+    layers: list[dict[str, Any]] = config["config"]["layers"][1:]
     for layer in layers:
         layer["config"]["dtype"] = "float32"
         for key, value in layer["config"].items():

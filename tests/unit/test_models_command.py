@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from emostream.models import engines, weights
+from emostream.models import weights
 from emostream.services.cli.main import main
 from emostream.services.cli.model_files import view as models_view
+from emostream.shared.errors import WeightsError
 
 # Keras saves, and TensorFlow converts, through interfaces that NumPy and they call outdated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -127,7 +128,7 @@ def test_auto_takes_the_first_file_whose_engine_is_installed(
 def test_an_export_without_its_package_says_what_to_install(
     shipped: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["models", "export", "toy", "--engine", "onnxruntime"]) == 3
     assert "pip install -e '.[keras]'" in capsys.readouterr().err
 
@@ -135,6 +136,6 @@ def test_an_export_without_its_package_says_what_to_install(
 def test_an_engine_without_its_file_says_how_to_make_it(
     shipped: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(weights.WeightsError) as caught:
+    with pytest.raises(WeightsError) as caught:
         weights.find("toy", "onnxruntime")
     assert "emostream models export toy --engine onnxruntime" in str(caught.value)

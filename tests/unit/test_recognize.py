@@ -7,9 +7,11 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import cv2
 import msgspec
@@ -17,6 +19,7 @@ import numpy as np
 import pytest
 
 from emostream import RecognizedFace, Recognizer, recognize
+from emostream.models import Classifier, load
 from emostream.models.labels import LABELS
 from emostream.services.capture.demo.composites import load_composites
 from emostream.services.capture.demo.scene import DemoScene, TrueFace
@@ -72,7 +75,7 @@ def test_the_package_has_no_other_names() -> None:
     import emostream
 
     with pytest.raises(AttributeError, match="'recognise'"):
-        _ = emostream.recognise  # type: ignore[attr-defined]
+        _ = emostream.recognise
 
 
 def test_faces_are_found_where_they_are_with_what_they_show(
@@ -258,9 +261,9 @@ def test_settings_that_cannot_be_are_refused_in_one_line(
 def test_many_pictures_are_taken_one_after_the_other(
     recognizer: Recognizer, demo: DemoScene
 ) -> None:
-    asked = []
+    asked: list[int] = []
 
-    def frames():  # type: ignore[no-untyped-def]
+    def frames() -> Iterator[np.ndarray]:
         for n in (0, 50, 100):
             asked.append(n)
             yield demo.frame(n)
@@ -285,10 +288,9 @@ def test_threads_share_a_recognizer_and_get_what_each_would_alone(
 def test_repeated_calls_load_once_also_from_many_threads(
     demo: DemoScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = []
-    load = recognition.load
+    loaded: list[object] = []
 
-    def counted(*arguments, **keywords):  # type: ignore[no-untyped-def]
+    def counted(*arguments: Any, **keywords: Any) -> Classifier:
         loaded.append(arguments)
         return load(*arguments, **keywords)
 
@@ -305,10 +307,9 @@ def test_repeated_calls_load_once_also_from_many_threads(
 def test_threads_may_each_make_their_own_and_take_turns(
     demo: DemoScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy, clashes = Lock(), []
-    load = recognition.load
+    busy, clashes = Lock(), list[bool]()
 
-    def alone(*arguments, **keywords):  # type: ignore[no-untyped-def]
+    def alone(*arguments: Any, **keywords: Any) -> Classifier:
         clashes.append(not busy.acquire(blocking=False))
         model = load(*arguments, **keywords)
         busy.release()

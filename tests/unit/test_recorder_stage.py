@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from emostream.models.labels import LABELS
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.encoding import best_encoder
 from emostream.services.recorder.metrics import RecorderMetrics
@@ -24,19 +23,12 @@ from emostream.shared.blur import FaceBlur
 from emostream.shared.colors import COLORS, bgr
 from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import MessageError
-from emostream.shared.messages import Control, Credit, Emotion, EmotionFace, Event, Frame, Message
+from emostream.shared.messages import Control, Credit, Emotion, Frame, Message
+from tests import builders
+from tests.builders import Clock, face
 
 WIDTH, HEIGHT = 320, 180
 ENCODER = best_encoder()
-
-
-class Clock:
-    """A clock that the test turns."""
-
-    now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Rig:
@@ -109,35 +101,28 @@ def common(seq: int, stream: str, run: str) -> dict[str, Any]:
 
 
 def frame(seq: int, stream: str = "cam1", run: str = "r1", width: int = WIDTH) -> Message:
-    header = Frame(**common(seq, stream, run), width=width, height=HEIGHT, encoding="bgr8")
-    return Message(header, bytes([90]) * (width * HEIGHT * 3))
+    gray = builders.frame(width=width, height=HEIGHT, **common(seq, stream, run))
+    return Message(gray.header, bytes([90]) * (width * HEIGHT * 3))
 
 
 def emotion(
     seq: int, stream: str = "cam1", run: str = "r1", part: int = 0, parts: int = 1
 ) -> Message:
-    even = dict.fromkeys(LABELS, 0.125)
-    face = EmotionFace(part + 1, (100, 60, 80, 80), even, even, "happiness", 0.9)
-    header = Emotion(
-        **common(seq, stream, run), model="m", faces=(face,), part=part, parts=parts, degraded=False
-    )
-    return Message(header)
+    found = (face(part + 1, "happiness", box=(100, 60, 80, 80)),)
+    place = common(seq, stream, run)
+    return Message(builders.emotion(**place, faces=found, part=part, parts=parts))
 
 
 def event(seq: int) -> Message:
-    header = Event(
-        **common(seq, "cam1", "r1"), kind="enter", track=1, label="fear", previous="",
-        confidence=0.5, since=0,
-    )  # fmt: skip
-    return Message(header)
+    return Message(builders.event(track=1, **common(seq, "cam1", "r1")))
 
 
 def end(kind: Any, frames: int, run: str = "r1", **fields: Any) -> Message:
     return Message(kind(**common(frames, "cam1", run), end=True, frames=frames, **fields))
 
 
-FRAME_END = {"width": WIDTH, "height": HEIGHT, "encoding": "bgr8"}
-EMOTION_END = {"model": "m", "faces": (), "part": 0, "parts": 1, "degraded": False}
+FRAME_END: dict[str, Any] = {"width": WIDTH, "height": HEIGHT, "encoding": "bgr8"}
+EMOTION_END: dict[str, Any] = {"model": "m", "faces": (), "part": 0, "parts": 1, "degraded": False}
 
 
 def pictures(path: Path) -> list[tuple[int, bool]]:
@@ -279,8 +264,7 @@ def test_broken_input_is_told_and_survived(rig: Rig) -> None:
 
 
 def test_a_stream_s_first_answer_may_be_one_that_cannot_be_stored(rig: Rig) -> None:
-    face = EmotionFace(2**63, (0, 0, 1, 1), {}, {}, "fear", 0.5)
-    fields = {**EMOTION_END, "faces": (face,)}
+    fields = {**EMOTION_END, "faces": (face(2**63),)}
     assert rig.give(Message(Emotion(**common(0, "cam1", "r1"), **fields))) == []
     assert [error.reason for error in rig.errors] == ["header"]
     assert rig.give(frame(1), emotion(1)) == [("cam1", 1)]

@@ -17,6 +17,7 @@ from emostream.services.recorder.stream_recording import StreamRecording
 from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.errors import RecordingError
 from emostream.shared.messages import Frame
+from tests.unit.videos import key_times
 
 MS = 10**6
 ENCODER = best_encoder()
@@ -94,9 +95,7 @@ def test_a_viewer_can_seek_every_two_seconds(tmp_path: Path) -> None:
     with VideoFile(path, 64, 48, ENCODER) as file:
         for n in range(60):
             file.write(picture(n), n * 100 * MS)
-    with av.open(path) as container:
-        keys = [packet.pts * packet.time_base for packet in container.demux() if packet.is_keyframe]
-    assert [float(key) for key in keys] == [0, 2, 4]
+    assert key_times(path) == [0, 2, 4]
 
 
 @pytest.mark.parametrize("encoder", [ENCODER, "mpeg4"])

@@ -8,7 +8,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -34,6 +34,8 @@ from emostream.shared.errors import ConfigError, EmostreamError, RecordingError
 from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Message
 from emostream.shared.pixels import image
 from emostream.shared.wire import decode, encode
+from tests import builders
+from tests.builders import Clock
 
 MS = 1_000_000
 T = 1_760_000_000 * 10**9
@@ -55,13 +57,13 @@ def face(track: int, seq: int, labels: tuple[str, ...]) -> EmotionFace:
 
 
 def emotion(seq: int, *tracks: int, labels: tuple[str, ...] = LABELS, **changes: Any) -> Message:
-    values = {"model": "m", "part": 0, "parts": 1, "degraded": False, **header(seq, **changes)}
-    return Message(Emotion(faces=tuple(face(track, seq, labels) for track in tracks), **values))
+    faces = tuple(face(track, seq, labels) for track in tracks)
+    return Message(builders.emotion(**header(seq, **changes), faces=faces))
 
 
-def event(seq: int, kind: Any, track: int, **changes: Any) -> Message:
-    values = {"label": "fear", "previous": "", "confidence": 0.5, "since": 40}
-    return Message(Event(kind=kind, track=track, **{**values, **header(seq, **changes)}))
+def event(seq: int, kind: str, track: int, **changes: Any) -> Message:
+    values = {"track": track, "since": 40, **header(seq, **changes)}
+    return Message(builders.event(kind=kind, **values))
 
 
 def end(frames: int, **changes: Any) -> Message:
@@ -238,21 +240,16 @@ def test_a_source_whose_clock_is_set_back_goes_on(tmp_path: Path) -> None:
     assert [at for _, _, at in times(record(tmp_path, *given))] == [0, 40, 40, 160, 160]
 
 
-class Clock:
+class LateClock(Clock):
     """A clock on which sleeping takes 3 ms longer than it should."""
 
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
     def sleep(self, seconds: float) -> None:
-        self.now += seconds + 0.003
+        super().sleep(seconds + 0.003)
 
 
 @pytest.mark.parametrize("speed", [1.0, 4.0, 0.5])
 def test_the_pace_does_not_drift(speed: float) -> None:
-    clock = Clock()
+    clock = LateClock()
     due = [(n * 40 * MS, n) for n in range(1_000)]
     given = [clock.now - 100.0 for _ in paced(due, speed, clock, clock.sleep)]
     late = [at - n * 0.04 / speed for n, at in enumerate(given)]
@@ -261,7 +258,7 @@ def test_the_pace_does_not_drift(speed: float) -> None:
 
 
 def test_after_a_long_hold_up_nothing_is_made_up_for() -> None:
-    clock = Clock()
+    clock = LateClock()
     given = []
     for _, n in paced([(n * 1_000 * MS, n) for n in range(4)], 1.0, clock, clock.sleep):
         given.append(round(clock.now - 100.0))
@@ -271,7 +268,11 @@ def test_after_a_long_hold_up_nothing_is_made_up_for() -> None:
 
 def test_as_quickly_as_it_goes_never_waits() -> None:
     due = [(n * 10**12, n) for n in range(10)]
-    assert list(paced(due, math.inf, sleep=pytest.fail)) == due
+
+    def sleep(seconds: float) -> NoReturn:
+        pytest.fail(f"waited for {seconds} s")
+
+    assert list(paced(due, math.inf, sleep=sleep)) == due
 
 
 @pytest.mark.parametrize(
@@ -436,7 +437,7 @@ def test_a_terminal_sees_how_far_it_is_and_a_log_what_was_sent(
 
 
 def test_what_was_sent_is_counted_by_kind() -> None:
-    clock = Clock()
+    clock = LateClock()
     sent = SentMessages(clock)
     for n in range(100):
         clock.now += 0.035

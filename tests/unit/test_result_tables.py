@@ -20,6 +20,7 @@ from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.errors import RecordingError
 from emostream.shared.messages import Emotion, EmotionFace, Event
+from tests import builders
 
 SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 FIXED = [
@@ -38,19 +39,14 @@ def face(track: int, label: str = "fear", labels: Sequence[str] = SEVEN) -> Emot
 
 
 def emotion(seq: int, *faces: EmotionFace, **changes: Any) -> Emotion:
-    values = {
-        "stream": "cam1", "run": "r1", "seq": seq, "t": 1_000 + seq, "pts": seq * SECOND // 25,
-        "marks": {}, "model": "m", "faces": faces, "part": 0, "parts": 1, "degraded": False,
-    }  # fmt: skip
-    return Emotion(**{**values, **changes})
+    values = {"run": "r1", "t": 1_000 + seq, "pts": seq * SECOND // 25, **changes}
+    return builders.emotion(seq, *faces, **values)
 
 
-def event(kind: Any, seq: int, track: int, **changes: Any) -> Event:
-    values = {
-        "stream": "cam1", "run": "r1", "t": 1_000 + seq, "pts": seq * SECOND // 25, "marks": {},
-        "label": "fear", "previous": "", "confidence": 0.75, "since": seq * SECOND // 25,
-    }  # fmt: skip
-    return Event(kind=kind, seq=seq, track=track, **{**values, **changes})
+def event(kind: str, seq: int, track: int, **changes: Any) -> Event:
+    pts = seq * SECOND // 25
+    values = {"run": "r1", "t": 1_000 + seq, "pts": pts, "since": pts, "confidence": 0.75}
+    return builders.event(seq, kind, track=track, **{**values, **changes})
 
 
 @pytest.fixture

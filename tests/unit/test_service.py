@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -10,33 +11,20 @@ from prometheus_client import CollectorRegistry
 from emostream.shared.errors import BusError
 from emostream.shared.gaps import Gaps
 from emostream.shared.health import BEAT_WITHIN, Health
-from emostream.shared.messages import Emotion, Frame, Message, stamped
+from emostream.shared.messages import Message, stamped
 from emostream.shared.metrics import MetricsServer, StageMetrics
+from tests import builders
+from tests.builders import Clock
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def frame(sent: int, stream: str = "a", **more: object) -> Message:
-    header = Frame(
-        stream=stream, run="r", seq=3 * sent, t=0, pts=0, marks={"capture": (1, 2)}, width=1,
-        height=1, encoding="bgr8", sent=sent, **more,
-    )  # fmt: skip
-    return Message(header, b"\0\0\0" if header.is_data else None)
+def frame(sent: int, stream: str = "a", **fields: Any) -> Message:
+    """Return a frame of a source that publishes every third."""
+    marks = {"capture": (1, 2)}
+    return builders.frame(3 * sent, stream=stream, sent=sent, marks=marks, **fields)
 
 
 def emotion(sent: int, part: int) -> Message:
-    return Message(
-        Emotion(
-            stream="a", run="r", seq=sent, t=0, pts=0, marks={}, model="m", faces=(), part=part,
-            parts=2, degraded=False, sent=sent,
-        )
-    )  # fmt: skip
+    return Message(builders.emotion(sent, stream="a", sent=sent, part=part, parts=2))
 
 
 @pytest.mark.parametrize(
@@ -105,9 +93,9 @@ def test_a_loop_that_stands_still_is_not_alive() -> None:
     clock = Clock()
     health = Health(silent_after=10, clock=clock)
     health.beat()
-    assert health.live
+    before = health.live
     clock.now += BEAT_WITHIN + 1
-    assert not health.live
+    assert (before, health.live) == (True, False)
     assert "loop" in health.missing()
 
 

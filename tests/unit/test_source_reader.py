@@ -4,6 +4,7 @@ import wave
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -16,27 +17,10 @@ from emostream.services.capture.picture import Picture, as_bgr
 from emostream.services.capture.source_reader import open_source
 from emostream.shared.config import Source
 from emostream.shared.errors import SourceError
+from tests.builders import WaitingClock
+from tests.unit.videos import cut, video_track
 
 Steps = Sequence[float]
-
-
-class FakeClock:
-    """A clock on which waiting takes no time; it remembers how long it was told to wait."""
-
-    def __init__(self) -> None:
-        self.time = 100.0
-        self.waits: list[float] = []
-
-    def now(self) -> float:
-        return self.time
-
-    def wait(self, seconds: float) -> bool:
-        self.waits.append(seconds)
-        self.time += max(0.0, seconds)
-        return False
-
-    def stop(self) -> None:
-        pass
 
 
 def video(
@@ -51,9 +35,7 @@ def video(
 ) -> Path:
     """Write a video whose n-th picture is of the n-th gray, at 25 a second or at `times`."""
     with av.open(str(path), "w", options=options or {}) as container:
-        stream = container.add_stream(codec, rate=25)
-        stream.width, stream.height = size
-        stream.pix_fmt = pixels
+        stream = video_track(container, codec, size, pixels)
         stream.codec_context.time_base = Fraction(1, 1000)
         for n, gray in enumerate(grays):
             frame = av.VideoFrame.from_ndarray(
@@ -66,15 +48,9 @@ def video(
     return path
 
 
-def pictures(url: Path | str, skipped: list[str] | None = None, **keys: object) -> list[Picture]:
+def pictures(url: Path | str, skipped: list[str] | None = None, **keys: Any) -> list[Picture]:
     settings = Source(**{"url": str(url), "pace": "fast", **keys})
-    return list(open_source(settings, ([] if skipped is None else skipped).append, FakeClock()))
-
-
-def cut(path: Path, share: float) -> Path:
-    data = path.read_bytes()
-    path.write_bytes(data[: int(len(data) * share)])
-    return path
+    return list(open_source(settings, ([] if skipped is None else skipped).append, WaitingClock()))
 
 
 def test_a_file_gives_its_pictures_with_their_own_times(tmp_path: Path) -> None:
@@ -119,8 +95,7 @@ def test_a_size_that_changes_midway(tmp_path: Path) -> None:
 def test_a_phone_video_is_turned_upright(tmp_path: Path) -> None:
     path = tmp_path / "phone.mp4"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream = video_track(container)
         scene = np.zeros((48, 64, 3), np.uint8)
         scene[:, :32] = 255
         container.mux(stream.encode(av.VideoFrame.from_ndarray(scene, format="bgr24")))
@@ -187,8 +162,7 @@ def test_a_file_that_breaks_off_gives_what_it_has_and_then_says_where(
 ) -> None:
     path = tmp_path / name
     with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream = video_track(container, codec)
         for scene in noise(100):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(scene, format="bgr24")))
         container.mux(stream.encode())
@@ -196,7 +170,7 @@ def test_a_file_that_breaks_off_gives_what_it_has_and_then_says_where(
     cut(path, 0.6)
     found = []
     with pytest.raises(SourceError, match=rf"{name}: breaks off at [12]\.\d\d s") as raised:
-        for picture in open_source(Source(url=str(path), pace="fast"), print, FakeClock()):
+        for picture in open_source(Source(url=str(path), pace="fast"), print, WaitingClock()):
             found.append(picture)
     assert 30 <= len(found) <= 80
     assert f"after {len(found)} pictures" in str(raised.value)
@@ -213,7 +187,7 @@ def test_a_folder_gives_its_images_in_natural_order(tmp_path: Path) -> None:
 
 
 def test_images_of_any_kind_come_as_bgr(tmp_path: Path) -> None:
-    kinds = {
+    kinds: dict[str, np.ndarray] = {
         "1.png": np.full((1, 1, 3), 255, np.uint8),
         "2.png": np.full((5, 7), 9, np.uint8),
         "3.png": np.full((5, 7, 4), 9, np.uint8),
@@ -272,7 +246,7 @@ def test_what_is_no_picture(array: np.ndarray) -> None:
 def test_a_file_at_its_own_pace_gives_each_picture_at_its_time(tmp_path: Path) -> None:
     times = [0.0, 0.04, 0.5, 2.0]
     path = video(tmp_path / "a.mkv", [0, 60, 120, 180], times=times)
-    clock = FakeClock()
+    clock = WaitingClock(100.0)
     given = [
         clock.now() - 100 for _ in open_source(Source(url=str(path), pace="real"), print, clock)
     ]
@@ -280,7 +254,7 @@ def test_a_file_at_its_own_pace_gives_each_picture_at_its_time(tmp_path: Path) -
 
 
 def test_a_hold_up_is_not_made_up_for_in_a_burst() -> None:
-    clock = FakeClock()
+    clock = WaitingClock(100.0)
     source = (Picture(np.zeros((1, 1, 3), np.uint8), n * 40_000_000) for n in range(10))
     given = []
     for n, _ in enumerate(paced(source, clock)):

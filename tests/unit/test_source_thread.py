@@ -16,31 +16,9 @@ from emostream.services.capture.source_set import SourceSet
 from emostream.services.capture.source_status import SourceState, SourceStatus
 from emostream.shared.config import Source
 from emostream.shared.errors import SourceError
+from tests.builders import WaitingClock
 
 LIMIT = 20.0
-
-
-class FakeClock:
-    """A clock that a test winds by hand, or that winds itself while somebody waits."""
-
-    def __init__(self, tries: int = 1_000_000) -> None:
-        self.time = 0.0
-        self.waits: list[float] = []
-        self.tries = tries
-        self.stopped = threading.Event()
-
-    def now(self) -> float:
-        return self.time
-
-    def wait(self, seconds: float) -> bool:
-        self.waits.append(seconds)
-        self.time += seconds
-        if len(self.waits) >= self.tries:
-            self.stopped.set()
-        return self.stopped.is_set()
-
-    def stop(self) -> None:
-        self.stopped.set()
 
 
 def picture(n: int) -> Picture:
@@ -50,7 +28,7 @@ def picture(n: int) -> Picture:
 
 def numbers(sources: SourceSet, count: int) -> list[int]:
     """Take `count` pictures and return what they say."""
-    taken = []
+    taken: list[int] = []
     while len(taken) < count:
         found = sources.take(LIMIT)
         if found is not None:
@@ -99,7 +77,7 @@ FAST = Source(name="clip", url="clip.mp4", pace="fast")
 def test_who_comes_late_gets_the_newest_pictures(settings: Source) -> None:
     given, hold = threading.Event(), threading.Event()
     reader = Script([*range(10), given.set, hold])
-    with SourceSet([settings], FakeClock(), reader) as sources:
+    with SourceSet([settings], WaitingClock(), reader) as sources:
         assert given.wait(LIMIT)
         assert numbers(sources, 2) == [8, 9]
         status = sources.statuses()[settings.name]
@@ -108,10 +86,10 @@ def test_who_comes_late_gets_the_newest_pictures(settings: Source) -> None:
 
 
 def test_a_fast_file_waits_for_its_taker_and_loses_nothing() -> None:
-    third, drawn = threading.Event(), []
-    steps = [step for n in range(10) for step in (partial(drawn.append, n), n)]
+    third, drawn = threading.Event(), list[int]()
+    steps: list[object] = [step for n in range(10) for step in (partial(drawn.append, n), n)]
     steps.insert(5, third.set)
-    with SourceSet([FAST], FakeClock(), Script(steps)) as sources:
+    with SourceSet([FAST], WaitingClock(), Script(steps)) as sources:
         assert third.wait(LIMIT)
         # Two wait, and the third is in the thread's hand.
         assert drawn == [0, 1, 2]
@@ -124,7 +102,7 @@ def test_a_fast_file_waits_for_its_taker_and_loses_nothing() -> None:
 
 
 def test_closing_frees_a_reader_that_waits_for_its_taker() -> None:
-    with SourceSet([FAST], FakeClock(), Script(list(range(10)))) as sources:
+    with SourceSet([FAST], WaitingClock(), Script(list(range(10)))) as sources:
         numbers(sources, 1)
     names = [thread.name for thread in threading.enumerate()]
     assert "source clip" not in names
@@ -149,7 +127,7 @@ def test_closing_is_not_taken_for_the_end_of_a_file(caplog: pytest.LogCaptureFix
 def test_sources_are_taken_in_turn() -> None:
     other = Source(name="other", url="other.mp4", pace="fast")
     with SourceSet(
-        [FAST, other], FakeClock(), lambda *_: (picture(n) for n in range(4))
+        [FAST, other], WaitingClock(), lambda *_: (picture(n) for n in range(4))
     ) as sources:
         taken = [found[0] for found in iter(partial(sources.take, LIMIT), None)]
     assert sorted(taken) == ["clip"] * 4 + ["other"] * 4
@@ -158,14 +136,14 @@ def test_sources_are_taken_in_turn() -> None:
 
 def test_a_loop_goes_on_with_rising_times() -> None:
     settings = Source(name="clip", url="clip.mp4", pace="fast", loop=True)
-    with SourceSet([settings], FakeClock(), Script([0, 1, 2], [0, 1, 2])) as sources:
+    with SourceSet([settings], WaitingClock(), Script([0, 1, 2], [0, 1, 2])) as sources:
         times = times_of(sources, 6)
     assert times == [n * 40_000_000 for n in range(6)]
 
 
 def test_a_file_that_breaks_off_ends_with_its_error(caplog: pytest.LogCaptureFixture) -> None:
     reader = Script([0, 1, SourceError("clip.mp4: breaks off")])
-    with SourceSet([FAST], FakeClock(), reader) as sources:
+    with SourceSet([FAST], WaitingClock(), reader) as sources:
         assert numbers(sources, 2) == [0, 1]
         status = until(sources, SourceState.ENDED)
         assert sources.finished
@@ -175,7 +153,7 @@ def test_a_file_that_breaks_off_ends_with_its_error(caplog: pytest.LogCaptureFix
 
 
 def test_a_lost_camera_is_tried_for_ever_with_longer_and_longer_waits() -> None:
-    clock = FakeClock(tries=12)
+    clock = WaitingClock(tries=12)
     with SourceSet([LIVE], clock, Script()) as sources:
         assert clock.stopped.wait(LIMIT)
         status = sources.statuses()["cam"]
@@ -191,12 +169,14 @@ def test_a_stream_that_ends_is_opened_again_and_its_times_go_on(
     caplog.set_level(logging.INFO)
     taken, hold = threading.Event(), threading.Event()
     script = Script([0, 1, taken], [0, 1, hold])
-    with SourceSet([LIVE], FakeClock(), script) as sources:
-        times = [times_of(sources, 2), taken.set(), times_of(sources, 2)]
+    with SourceSet([LIVE], WaitingClock(), script) as sources:
+        before = times_of(sources, 2)
+        taken.set()
+        after = times_of(sources, 2)
         status = sources.statuses()["cam"]
         hold.set()
     # Half a second of waiting lies between the two openings.
-    assert times == [[0, 40_000_000], None, [580_000_000, 620_000_000]]
+    assert (before, after) == ([0, 40_000_000], [580_000_000, 620_000_000])
     assert (status.state, status.error, status.reconnects) == (SourceState.OPEN, "", 1)
     assert caplog.messages[:2] == [
         "cam: camera:0: the stream ended; trying again in 0.5 s",
@@ -205,7 +185,7 @@ def test_a_stream_that_ends_is_opened_again_and_its_times_go_on(
 
 
 def test_a_reader_that_hangs_is_given_up_and_replaced() -> None:
-    clock, hang, hold = FakeClock(), threading.Event(), threading.Event()
+    clock, hang, hold = WaitingClock(), threading.Event(), threading.Event()
     with SourceSet([LIVE], clock, Script([1, hang, 2], [3, hold])) as sources:
         assert numbers(sources, 1) == [1]
         clock.time += 4.9
@@ -231,7 +211,7 @@ def newest_thread() -> threading.Thread:
 
 
 def test_no_more_than_three_hanging_threads_pile_up() -> None:
-    clock, hang = FakeClock(), threading.Event()
+    clock, hang = WaitingClock(), threading.Event()
     openings: list[int] = []
     script = Script(*([partial(openings.append, n), hang] for n in range(9)))
     with SourceSet([LIVE], clock, script) as sources:
@@ -244,7 +224,7 @@ def test_no_more_than_three_hanging_threads_pile_up() -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_reader_that_breaks_down_is_not_taken_for_an_open_source() -> None:
-    clock, hold = FakeClock(), threading.Event()
+    clock, hold = WaitingClock(), threading.Event()
     with SourceSet([LIVE], clock, Script([1, ZeroDivisionError()], [2, hold])) as sources:
         assert numbers(sources, 1) == [1]
         status = until(sources, SourceState.LOST)
@@ -265,7 +245,7 @@ def test_what_cannot_be_decoded_is_counted() -> None:
         given.set()
         assert hold.wait(LIMIT)
 
-    with SourceSet([LIVE], FakeClock(), reader) as sources:
+    with SourceSet([LIVE], WaitingClock(), reader) as sources:
         assert given.wait(LIMIT)
         assert sources.statuses()["cam"].skipped == 2
         hold.set()

@@ -1,41 +1,29 @@
 """What `emostream subscribe` prints, and when it ends."""
 
 import argparse
+from typing import Any
 
 import pytest
 
 from emostream.services.cli.subscribe import command as subscribe
 from emostream.shared.errors import BusError, ConfigError
 from emostream.shared.inbox import FifoInbox
-from emostream.shared.messages import Emotion, EmotionFace, Event, Message
+from emostream.shared.messages import EmotionFace, Event, Message
+from tests import builders
+from tests.builders import Clock, face, header_of
 
 TRACK = (1_760_000_000 << 20) | 7
-FACE = EmotionFace(
-    track=TRACK, box=(1.0, 2.0, 3.0, 4.0), probabilities={"sadness": 1.0},
-    smoothed={"sadness": 0.7, "fear": 0.3}, label="sadness", confidence=0.7,
-)  # fmt: skip
+T = 1_760_000_000_123_456_789
+FACE = face(TRACK, "sadness", confidence=0.7)
 
 
-def header(stream="cam1", **fields):
-    return {
-        "stream": stream, "run": "r", "seq": 3, "t": 1_760_000_000_123_456_789, "pts": 5,
-        "marks": {},
-    } | fields  # fmt: skip
+def event(kind: str = "enter", label: str = "happiness", previous: str = "") -> Message:
+    told = {"track": TRACK, "label": label, "previous": previous, "confidence": 0.714}
+    return Message(builders.event(3, kind, t=T, **told))
 
 
-def event(kind="enter", label="happiness", previous="", **fields):
-    return Message(
-        Event(
-            **header(**fields), kind=kind, track=TRACK, label=label, previous=previous,
-            confidence=0.714, since=0,
-        )
-    )  # fmt: skip
-
-
-def emotion(*faces, degraded=False, **fields):
-    return Message(
-        Emotion(**header(**fields), model="m", faces=faces, part=0, parts=1, degraded=degraded)
-    )
+def emotion(*faces: EmotionFace, **fields: Any) -> Message:
+    return Message(builders.emotion(3, *faces, t=T, **fields))
 
 
 @pytest.mark.parametrize(
@@ -50,13 +38,13 @@ def emotion(*faces, degraded=False, **fields):
         (emotion(degraded=True), "cam1 frame 3 the model fails"),
     ],
 )
-def test_a_line_reads_well(message, words):
+def test_a_line_reads_well(message: Message, words: str) -> None:
     time, *rest = subscribe.line(message).plain.split()
     assert rest == words.split()
     assert time.endswith(".123")
 
 
-def test_lines_stand_below_each_other():
+def test_lines_stand_below_each_other() -> None:
     lines = [
         subscribe.line(message).plain
         for message in (event("enter"), event("change", "contempt", "happiness"), event("leave"))
@@ -65,24 +53,14 @@ def test_lines_stand_below_each_other():
     assert len({line.index("#7") for line in lines}) == 1
 
 
-class Clock:
-    """Time that passes only while someone waits."""
-
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
 class Waits(FifoInbox):
     """An inbox in which messages come at given seconds, on a clock that is not real."""
 
-    def __init__(self, clock, arrivals):
+    def __init__(self, clock: Clock, arrivals: list[float]) -> None:
         super().__init__()
         self.clock, self.arrivals = clock, arrivals
 
-    def take(self, limit, timeout, linger=0.0):
+    def take(self, limit: int, timeout: float, linger: float = 0.0) -> list[Message]:
         assert timeout > 0
         self.clock.now += timeout
         due = [when for when in self.arrivals if 100.0 + when <= self.clock.now]
@@ -100,8 +78,10 @@ class Waits(FifoInbox):
         ([7.0, 31.5], 30.0, 1, 1),
     ],
 )
-def test_silence_is_explained_once(arrivals, timeout, hints, messages):
-    clock, said = Clock(), []
+def test_silence_is_explained_once(
+    arrivals: list[float], timeout: float, hints: int, messages: int
+) -> None:
+    clock, said = Clock(), list[float]()
     inbox = Waits(clock, arrivals)
     came = list(subscribe.listen(inbox, timeout, lambda: said.append(clock.now), clock))
     assert (len(said), len(came)) == (hints, messages)
@@ -109,29 +89,33 @@ def test_silence_is_explained_once(arrivals, timeout, hints, messages):
     assert said == [105.0] * hints
 
 
-def test_probes_and_ends_are_not_printed():
+def test_probes_and_ends_are_not_printed() -> None:
     inbox = FifoInbox()
     for message in (emotion(end=True, frames=3), emotion(probe=True, pid=1), event()):
         inbox.put(message)
     came = subscribe.listen(inbox, None, lambda: None)
-    assert next(came).header.kind == "enter"
+    assert header_of(next(came), Event).kind == "enter"
 
 
 @pytest.mark.parametrize(("count", "printed", "code"), [(None, 3, 0), (2, 2, 0), (9, 3, 1)])
-def test_the_exit_code_says_whether_enough_came(capsys, count, printed, code):
+def test_the_exit_code_says_whether_enough_came(
+    capsys: pytest.CaptureFixture[str], count: int | None, printed: int, code: int
+) -> None:
     messages = iter([event()] * 3)
     assert subscribe.print_all(messages, lambda _: "x", count) == code
     assert capsys.readouterr().out == "x\n" * printed
 
 
-def parsed(*words):
+def parsed(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     subscribe.add_options(parser)
     return parser.parse_args(words)
 
 
 @pytest.mark.parametrize("words", [("--count", "0"), ("--count", "x"), ("--timeout", "-1")])
-def test_numbers_below_one_are_refused(words, capsys):
+def test_numbers_below_one_are_refused(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
         parsed(*words)
     assert "invalid positive" in capsys.readouterr().err
@@ -144,7 +128,9 @@ def test_numbers_below_one_are_refused(words, capsys):
         (("--endpoint", "nonsense"), BusError, "nonsense"),
     ],
 )
-def test_bad_input_gets_a_clear_error(words, error, said):
+def test_bad_input_gets_a_clear_error(
+    words: tuple[str, ...], error: type[Exception], said: str
+) -> None:
     options = parsed(*words)
     with pytest.raises(error, match=said):
         subscribe.run(options)

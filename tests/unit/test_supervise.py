@@ -1,14 +1,7 @@
 """The supervisor's limit on restarts (its processes are tested with real ones)."""
 
 from emostream.services.cli.processes.restarts import FINAL, RESTARTS, WITHIN, RestartLimit
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.builders import Clock
 
 
 def test_five_restarts_in_a_minute_are_allowed_and_no_sixth() -> None:

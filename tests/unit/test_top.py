@@ -1,12 +1,12 @@
 """The arithmetic behind `emostream top`, and what its tables say."""
 
 import argparse
-import io
 import math
+from collections.abc import Sequence
+from typing import Self, cast
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
-from rich.console import Console
 
 from emostream.services.cli.top import command as top
 from emostream.services.cli.top.view import rows, view
@@ -15,12 +15,15 @@ from emostream.shared import histogram
 from emostream.shared.config import Config
 from emostream.shared.errors import ConfigError
 from emostream.shared.frame_counts import frame_counts
-from emostream.shared.messages import Faces, Message
+from emostream.shared.messages import Message
 from emostream.shared.metric_names import MetricName
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.scraping import History, Scrape, Scraper, parse
+from tests.builders import faces
+from tests.terminal import printed
 
 INF = math.inf
+MESSAGE = Message(faces())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,7 @@ INF = math.inf
         (0.75, {INF: 8, 4.0: 8, 2.0: 4, 1.0: 2}, 3.0),
     ],
 )
-def test_quantiles(q, buckets, expected):
+def test_quantiles(q: float, buckets: dict[float, float], expected: float | None) -> None:
     assert histogram.quantile(q, buckets) == (
         expected if expected is None else pytest.approx(expected)
     )
@@ -55,48 +58,39 @@ def test_quantiles(q, buckets, expected):
 class Stage:
     """A stage's real metrics, read at chosen times."""
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         self.name = name
         self.registry = CollectorRegistry()
         self.metrics = StageMetrics(name, self.registry)
         self.metrics.ready.set(1)
 
-    def give(self, count, latency=0.02, stream="cam1"):
+    def give(self, count: int, latency: float = 0.02, stream: str = "cam1") -> Self:
         for _ in range(count):
             self.metrics.taken(stream)
             self.metrics.given(stream, latency)
         return self
 
-    def drop(self, count, reason="backlog"):
+    def drop(self, count: int, reason: str = "backlog") -> Self:
         for _ in range(count):
-            self.metrics.dropped(message(), reason)
+            self.metrics.dropped(MESSAGE, reason)
         return self
 
-    def lose(self, count):
-        self.metrics.lost(message(), count)
+    def lose(self, count: int) -> Self:
+        self.metrics.lost(MESSAGE, count)
         return self
 
-    def read(self, when=0.0):
+    def read(self, when: float = 0.0) -> Scrape:
         return Scrape(when, parse(generate_latest(self.registry).decode()))
 
 
-def message():
-    return Message(
-        Faces(
-            stream="cam1", run="r", seq=1, t=1, pts=1, marks={}, width=1, height=1, faces=(),
-            crop=(64, 64), part=0, parts=1,
-        )
-    )  # fmt: skip
-
-
-def history(*scrapes, window=10.0):
+def history(*scrapes: Scrape, window: float = 10.0) -> History:
     filled = History(window)
     for scrape in scrapes:
         filled.add(scrape)
     return filled
 
 
-GIVEN = "emostream_frames_given_total"
+GIVEN = MetricName.FRAMES_GIVEN
 
 
 @pytest.mark.parametrize(
@@ -112,13 +106,13 @@ GIVEN = "emostream_frames_given_total"
         ([(0, 900), (1, 925), (2, 10), (3, 40)], 30),
     ],
 )
-def test_rates(readings, rate):
+def test_rates(readings: list[tuple[float, float]], rate: float | None) -> None:
     labels = frozenset({("stage", "detector"), ("stream", "cam1")})
     scrapes = [Scrape(when, {GIVEN: {labels: value}}) for when, value in readings]
     assert history(*scrapes).rate(GIVEN, stage="detector", stream="cam1") == rate
 
 
-def test_a_stream_that_is_new_counts_from_nothing():
+def test_a_stream_that_is_new_counts_from_nothing() -> None:
     detector = Stage("detector").give(10)
     first = detector.read(0)
     past = history(first, detector.give(30, stream="cam2").read(1))
@@ -126,7 +120,7 @@ def test_a_stream_that_is_new_counts_from_nothing():
     assert past.rate(GIVEN, stage="detector", stream="cam1") == 0
 
 
-def test_a_gauge_that_falls_is_no_new_process():
+def test_a_gauge_that_falls_is_no_new_process() -> None:
     detector = Stage("detector")
     detector.metrics.queue_depth.set(3)
     first = detector.read(0)
@@ -135,7 +129,7 @@ def test_a_gauge_that_falls_is_no_new_process():
     assert history(first, detector.give(7).read(1)).seconds == 1
 
 
-def test_a_row_tells_of_the_last_seconds():
+def test_a_row_tells_of_the_last_seconds() -> None:
     classifier = Stage("classifier").give(1000, latency=3.0).drop(2).drop(1, "stale").lose(4)
     first = classifier.read(0)
     classifier.give(90, latency=0.0275).give(10, latency=0.09)
@@ -143,18 +137,21 @@ def test_a_row_tells_of_the_last_seconds():
     assert (row.stream, row.frames, row.lost) == ("cam1", 25, 4)
     assert row.dropped == {"backlog": 2, "stale": 1}
     p50, p95, p99 = row.latency
+    assert p50 is not None
+    assert p95 is not None
+    assert p99 is not None
     assert 0.025 < p50 < 0.03
     assert 0.08 < p95 < p99 <= 0.1
     assert row.faces is None
 
 
-def test_a_row_without_a_past_has_no_rates():
+def test_a_row_without_a_past_has_no_rates() -> None:
     (row,) = rows(history(Stage("detector").give(5).read()), "detector")
     assert (row.frames, row.faces, row.latency) == (None, None, (None, None, None))
     assert list(rows(History(), "detector")) == []
 
 
-def test_the_emotion_path_adds_up():
+def test_the_emotion_path_adds_up() -> None:
     scrapes = [
         Stage("capture").give(1000).read(),
         Stage("detector").give(960).drop(20).drop(5, "stale").read(),
@@ -172,7 +169,7 @@ def test_the_emotion_path_adds_up():
     assert counts.in_flight == 1000 - 950 - 28 - 4
 
 
-def test_the_pixel_path_is_counted_by_itself():
+def test_the_pixel_path_is_counted_by_itself() -> None:
     scrapes = [
         Stage("capture").give(100).give(40, stream="cam2").read(),
         Stage("display").give(90).drop(8, "late").read(),
@@ -182,7 +179,7 @@ def test_the_pixel_path_is_counted_by_itself():
     assert (second.stream, second.captured, second.in_flight) == ("cam2", 40, 40)
 
 
-def test_a_recorder_without_video_reads_no_pixels():
+def test_a_recorder_without_video_reads_no_pixels() -> None:
     capture, recorder = Stage("capture").give(100), Stage("recorder").give(7)
     # A recorder that starts does not have its own metrics yet.
     assert frame_counts([capture.read(), recorder.read()]) == []
@@ -194,7 +191,7 @@ def test_a_recorder_without_video_reads_no_pixels():
     assert (counts.path, counts.in_flight) == ("pixels to recorder", 93)
 
 
-def test_two_processes_of_a_stage_count_together():
+def test_two_processes_of_a_stage_count_together() -> None:
     scrapes = [
         Stage("capture").give(100).read(),
         Stage("detector").give(100).read(),
@@ -205,7 +202,7 @@ def test_two_processes_of_a_stage_count_together():
     assert (counts.answered, counts.in_flight) == (99, 1)
 
 
-def test_a_sum_without_all_its_stages_is_not_shown():
+def test_a_sum_without_all_its_stages_is_not_shown() -> None:
     assert frame_counts([Stage("capture").give(9).read(), Stage("detector").give(9).read()]) == []
     assert frame_counts([]) == []
 
@@ -219,44 +216,39 @@ def test_a_sum_without_all_its_stages_is_not_shown():
         ("emostream_ready{", "no page of metrics"),
     ],
 )
-def test_a_page_of_something_else_is_refused(page, said):
+def test_a_page_of_something_else_is_refused(page: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         parse(page)
 
 
-def test_another_version_s_page_is_refused():
+def test_another_version_s_page_is_refused() -> None:
     page = generate_latest(Stage("detector").registry).decode()
     other = "\n".join(line for line in page.splitlines() if "emostream_frames_lost" not in line)
     with pytest.raises(ValueError, match="it has no emostream_frames_lost_total"):
         parse(other)
 
 
-def test_a_metric_without_a_sample_counts_0_and_an_unknown_one_is_an_error():
+def test_a_metric_without_a_sample_counts_0_and_an_unknown_one_is_an_error() -> None:
     page = Stage("detector").read()
     assert page.total(MetricName.FRAMES_LOST) == 0
     assert page.values(MetricName.FRAMES_LOST, "topic") == set()
     assert page.observed(MetricName.STAGE_SECONDS, stage="detector") == 0
+    unknown = cast(MetricName, "emostream_no_such")
     for ask in (page.total, page.observed, lambda name: page.values(name, "stage")):
         with pytest.raises(KeyError, match="emostream_no_such"):
-            ask("emostream_no_such")
+            ask(unknown)
     with pytest.raises(ValueError, match="emostream_no_such"):
-        page.has("emostream_no_such")
+        page.has(unknown)
 
 
-def test_what_only_another_stage_has_is_asked_for_first():
+def test_what_only_another_stage_has_is_asked_for_first() -> None:
     page = Stage("detector").read()
     assert not page.has(MetricName.RECORDER_RECORDING)
     with pytest.raises(KeyError):
         page.total(MetricName.RECORDER_RECORDING)
 
 
-def text(renderable, width=150):
-    console = Console(file=io.StringIO(), width=width)
-    console.print(renderable)
-    return console.file.getvalue()
-
-
-def scraper_of(*stages, dead=()):
+def scraper_of(*stages: Stage, dead: Sequence[str] = ()) -> Scraper:
     scraper = Scraper([])
     for stage in stages:
         first = stage.read(0)
@@ -267,16 +259,16 @@ def scraper_of(*stages, dead=()):
     return scraper
 
 
-def line(shown, start):
+def line(shown: str, start: str) -> list[str]:
     return next(line for line in shown.splitlines() if line.strip().startswith(start)).split()
 
 
-def test_the_view_names_every_stage_and_stream():
+def test_the_view_names_every_stage_and_stream() -> None:
     capture, detector = Stage("capture"), Stage("detector").drop(3).give(1, stream="cam2")
     detector.metrics.queue_depth.set(2)
     detector.metrics.bad("msgpack")
     scraper = scraper_of(capture, detector)
-    shown = text(view({"capture": "capture", "detector": "detector"}, scraper))
+    shown = printed(view({"capture": "capture", "detector": "detector"}, scraper))
     assert line(shown, "capture")[:4] == ["capture", "ready", "cam1", "25.0"]
     cells = line(shown, "detector")
     assert cells[:4] == ["detector", "ready", "cam1", "25.0"]
@@ -285,36 +277,36 @@ def test_the_view_names_every_stage_and_stream():
     assert line(shown, "cam2")[:2] == ["cam2", "0.0"]
 
 
-def test_a_stage_that_does_not_answer_is_shown_as_such():
+def test_a_stage_that_does_not_answer_is_shown_as_such() -> None:
     scraper = scraper_of(Stage("capture"), dead=["detector"])
-    shown = text(view({"capture": "capture", "detector": "detector"}, scraper))
+    shown = printed(view({"capture": "capture", "detector": "detector"}, scraper))
     assert line(shown, "detector")[:3] == ["detector", "no", "answer"]
     assert "detector: no answer from detector: Connection refused" in shown
     assert "25.0" in shown
 
 
-def test_a_stage_that_is_not_ready_is_shown_as_such():
+def test_a_stage_that_is_not_ready_is_shown_as_such() -> None:
     display = Stage("display")
     display.metrics.ready.set(0)
-    shown = text(view({"display": "display"}, scraper_of(display)))
+    shown = printed(view({"display": "display"}, scraper_of(display)))
     assert line(shown, "display")[:3] == ["display", "not", "ready"]
 
 
-def test_the_view_shows_the_sums_and_says_when_they_cannot_hold():
+def test_the_view_shows_the_sums_and_says_when_they_cannot_hold() -> None:
     stages = Stage("capture"), Stage("detector").drop(2), Stage("classifier")
     named = {stage.name: stage.name for stage in stages}
-    shown = text(view(named, scraper_of(*stages)))
+    shown = printed(view(named, scraper_of(*stages)))
     assert line(shown, "emotions")[:7] == ["emotions", "cam1", "50", "50", "2", "0", "-2"]
     assert "do not add up" not in shown
     stages[1].drop(50)
-    assert "do not add up" in text(view(named, scraper_of(*stages)))
+    assert "do not add up" in printed(view(named, scraper_of(*stages)))
 
 
-def test_the_view_fits_a_narrow_terminal():
+def test_the_view_fits_a_narrow_terminal() -> None:
     stages = Stage("capture"), Stage("detector").drop(2).drop(3, "stale"), Stage("classifier")
     stages[0].metrics.ready.set(0)
     named = {stage.name: stage.name for stage in stages}
-    shown = text(view(named, scraper_of(*stages)), width=80)
+    shown = printed(view(named, scraper_of(*stages)), width=80)
     assert line(shown, "classifier")[:4] == ["classifier", "ready", "cam1", "25.0"]
     assert line(shown, "emotions")[-1] == "-5"
     assert "…" not in shown
@@ -330,19 +322,19 @@ def test_the_view_fits_a_narrow_terminal():
         ("127.0.0.1:9103", "http://127.0.0.1:9103/metrics", "classifier"),
     ],
 )
-def test_further_processes_can_be_named(other, url, name):
+def test_further_processes_can_be_named(other: str, url: str, name: str) -> None:
     named = top.named_urls(Config(), [other])
     assert list(named.values())[:5] == ["capture", "detector", "classifier", "recorder", "display"]
     assert named[url] == name
 
 
 @pytest.mark.parametrize("other", ["file:///etc/passwd", "gpu", "ftp://gpu:1/x", ""])
-def test_what_is_no_url_is_refused(other):
+def test_what_is_no_url_is_refused(other: str) -> None:
     with pytest.raises(ConfigError, match="--metrics"):
         top.named_urls(Config(), [other])
 
 
-def test_options():
+def test_options() -> None:
     parser = argparse.ArgumentParser()
     top.add_options(parser)
     options = parser.parse_args(["--metrics", "a:1", "--metrics", "b:2", "--once"])

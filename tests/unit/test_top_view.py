@@ -1,24 +1,28 @@
 """What `emostream top` says of why a stage is not ready, and of why frames are missing."""
 
-import io
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
-from rich.console import Console
 
 from emostream.services.cli.top.view import unready, view
-from emostream.shared.messages import Faces, Message
+from emostream.shared.messages import Message
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.scraping import Scrape, Scraper, parse
+from tests.builders import faces
+from tests.terminal import printed
 
-FACES = Message(
-    Faces(
-        stream="cam1", run="r", seq=1, t=1, pts=1, marks={}, width=1, height=1, faces=(),
-        crop=(64, 64), part=0, parts=1,
-    )
-)  # fmt: skip
+FACES = Message(faces())
 
 
-def stage(scraper, name, given, *, ready=True, dropped=(), lost=0):
+def stage(
+    scraper: Scraper,
+    name: str,
+    given: int,
+    *,
+    ready: bool = True,
+    dropped: Sequence[str] = (),
+    lost: int = 0,
+) -> None:
     """Let the scraper have read a stage's metrics."""
     registry = CollectorRegistry()
     metrics = StageMetrics(name, registry)
@@ -32,13 +36,12 @@ def stage(scraper, name, given, *, ready=True, dropped=(), lost=0):
     scraper.histories[name].add(Scrape(0.0, parse(generate_latest(registry).decode())))
 
 
-def shown(scraper, lacks=None):
-    console = Console(file=io.StringIO(), width=150)
-    console.print(view({name: name for name in scraper.histories}, scraper, lacks or {}))
-    return console.file.getvalue()
+def shown(scraper: Scraper, lacks: Mapping[str, str] | None = None) -> str:
+    named = {name: name for name in scraper.histories}
+    return printed(view(named, scraper, lacks or {}))
 
 
-def test_a_stage_that_is_not_ready_says_what_it_lacks():
+def test_a_stage_that_is_not_ready_says_what_it_lacks() -> None:
     scraper = Scraper(["capture", "detector", "classifier"])
     stage(scraper, "capture", 5, ready=False)
     stage(scraper, "detector", 5)
@@ -49,7 +52,7 @@ def test_a_stage_that_is_not_ready_says_what_it_lacks():
     assert "capture:" not in shown(scraper, {"capture": ""})
 
 
-def test_the_sum_says_where_frames_were_dropped_and_why():
+def test_the_sum_says_where_frames_were_dropped_and_why() -> None:
     scraper = Scraper(["capture", "detector", "classifier"])
     stage(scraper, "capture", 10)
     stage(scraper, "detector", 6, dropped=["backlog", "backlog", "stale"])
@@ -60,7 +63,7 @@ def test_the_sum_says_where_frames_were_dropped_and_why():
     ) in shown(scraper)
 
 
-def test_nothing_is_said_where_nothing_is_missing():
+def test_nothing_is_said_where_nothing_is_missing() -> None:
     scraper = Scraper(["capture", "detector", "classifier"])
     for name in scraper.histories:
         stage(scraper, name, 10)

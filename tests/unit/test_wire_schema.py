@@ -3,8 +3,9 @@
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import msgpack
 import pytest
@@ -31,12 +32,16 @@ from emostream.shared.config import Lossless
 from emostream.shared.messages import KINDS, Control, Credit, Message, stamped
 from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.wire import encode
+from tests.builders import COMMON
+from tests.conftest import fail_with
 
+# A message's kind and its header as a program without emostream reads it.
+Told: TypeAlias = tuple[str, dict[str, Any]]
 FRAMES = 12
 SIZE = (640, 360)
 
 
-def as_json(value):
+def as_json(value: object) -> Any:
     """Return what msgpack gave in the form that JSON has for it: bytes as base64."""
     match value:
         case bytes():
@@ -49,13 +54,12 @@ def as_json(value):
             return value
 
 
-def header_of(message: Message):
-    """Return a message's kind and its header as a program without emostream reads it."""
+def told(message: Message) -> Told:
     topic, header, *_ = encode(message)
     return bytes(topic).decode().partition("/")[0], as_json(msgpack.unpackb(bytes(header)))
 
 
-def check(kind, header):
+def check(kind: str, header: Mapping[str, Any]) -> None:
     read = json.loads((schema.FOLDER / f"{kind}.json").read_text("utf-8"))
     Draft202012Validator(read).validate(header)
 
@@ -79,7 +83,7 @@ class Run:
         }
         self.archive = ArchiveWriter(folder / "emostream.db")
         self.recorder = LosslessRecorder(
-            self.archive, RecorderMetrics(CollectorRegistry()), pytest.fail
+            self.archive, RecorderMetrics(CollectorRegistry()), fail_with
         )
         self.framer = Framer("bgr8", 90)
         self.window = CreditWindow(
@@ -123,22 +127,21 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
+def said(tmp_path_factory: pytest.TempPathFactory) -> list[Told]:
     """The kind and the header of all that a run says, and of a control message."""
     messages = Run(tmp_path_factory.mktemp("run")).go()
-    common = {"stream": "film", "run": "r", "seq": 0, "t": 1, "pts": 0, "marks": {}}
-    messages.append(Message(Control(**common, command="blur", arguments={"on": True})))
-    return [header_of(message) for message in messages]
+    messages.append(Message(Control(**COMMON, command="blur", arguments={"on": True})))
+    return [told(message) for message in messages]
 
 
-def test_the_schemas_are_those_of_the_code():
+def test_the_schemas_are_those_of_the_code() -> None:
     written = {path.stem: path.read_text("utf-8") for path in schema.FOLDER.glob("*.json")}
     made = {name: schema.text(name) for name in KINDS}
     assert written == made, "write them anew with: python -m docs.schemas.generate"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_schema_is_one_and_describes_every_key(kind):
+def test_a_schema_is_one_and_describes_every_key(kind: str) -> None:
     made = schema.schema(kind)
     Draft202012Validator.check_schema(made)
     for part in (made, *made.get("$defs", {}).values()):
@@ -146,19 +149,19 @@ def test_a_schema_is_one_and_describes_every_key(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_page_and_the_schema_name_the_same_keys(kind):
-    told = schema.meanings(schema.COMMON) | schema.meanings(f"`{kind}/`")
-    assert set(schema.schema(kind)["properties"]) == set(told)
+def test_the_page_and_the_schema_name_the_same_keys(kind: str) -> None:
+    meanings = schema.meanings(schema.COMMON) | schema.meanings(f"`{kind}/`")
+    assert set(schema.schema(kind)["properties"]) == set(meanings)
     for part, described in schema.schema(kind).get("$defs", {}).items():
         assert set(described["properties"]) == set(schema.meanings(f"`{part}` in `{kind}/`"))
 
 
-def test_all_that_a_run_says_follows_its_schema(said):
+def test_all_that_a_run_says_follows_its_schema(said: list[Told]) -> None:
     for kind, header in said:
         check(kind, header)
 
 
-def test_the_run_said_everything(said):
+def test_the_run_said_everything(said: list[Told]) -> None:
     seen = {kind: [header for name, header in said if name == kind] for kind in KINDS}
     assert all(seen.values())
     for kind in ("frame", "faces", "emotion"):
@@ -170,7 +173,7 @@ def test_the_run_said_everything(said):
     assert any(header["faces"] for header in seen["emotion"] if "end" not in header)
 
 
-def first(said, kind):
+def first(said: list[Told], kind: str) -> dict[str, Any]:
     return next(header for name, header in said if name == kind and not {"probe"} & header.keys())
 
 
@@ -193,13 +196,13 @@ def first(said, kind):
         ("control", {"arguments": []}),
     ],
 )
-def test_a_wrong_message_does_not(said, kind, change):
+def test_a_wrong_message_does_not(said: list[Told], kind: str, change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         check(kind, first(said, kind) | change)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_key_may_be_missing_and_others_may_come(said, kind):
+def test_no_key_may_be_missing_and_others_may_come(said: list[Told], kind: str) -> None:
     header = first(said, kind)
     check(kind, header | {"exposure": 3})
     for key in ("v", "stream", "marks"):

@@ -61,9 +61,7 @@ class Clip:
     def write(self, path: Path, form: str | None = None) -> Path:
         """Write the file in the format of its name, or in `form`."""
         with av.open(str(path), "w", format=form, options=dict(self.container)) as container:
-            stream = container.add_stream(self.codec, rate=25, options=dict(self.coding))
-            assert isinstance(stream, VideoStream)
-            (stream.width, stream.height), stream.pix_fmt = self.size, self.layout
+            stream = video_track(container, self.codec, self.size, self.layout, self.coding)
             stream.codec_context.time_base = self.time_base
             stream.codec_context.sample_aspect_ratio = self.pixel_aspect
             if self.turn or self.mirrored:
@@ -90,10 +88,23 @@ class Clip:
         picture = np.full(shape, self.grays[n], np.uint8)
         if self.noise:
             dice = np.random.default_rng(n)
-            picture = np.uint8(
-                (1 - self.noise) * picture + self.noise * dice.integers(0, 256, shape)
-            )
+            noisy = (1 - self.noise) * picture + self.noise * dice.integers(0, 256, shape)
+            return noisy.astype(np.uint8)
         return picture
+
+
+def video_track(
+    container: OutputContainer,
+    codec: str = "libx264",
+    size: tuple[int, int] = (64, 48),
+    layout: str = "yuv420p",
+    coding: Mapping[str, str] | None = None,
+) -> VideoStream:
+    """Return a new video track of 25 pictures a second."""
+    track = container.add_stream(codec, rate=25, options=dict(coding or {}))
+    assert isinstance(track, VideoStream)
+    (track.width, track.height), track.pix_fmt = size, layout
+    return track
 
 
 def _track(container: OutputContainer, sound: Sound) -> AudioStream:
@@ -149,6 +160,15 @@ def click(path: Path) -> float:
             if loud.any() and frame.pts is not None and frame.time_base is not None:
                 return float(frame.pts * frame.time_base) + int(loud.argmax()) / frame.sample_rate
     raise AssertionError(f"no click in {path}")
+
+
+def key_times(path: Path) -> list[float]:
+    """Return the times of the pictures at which a player may begin, in s of the file's clock."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.is_keyframe]
+        return [
+            float(packet.pts * packet.time_base) for packet in packets if packet.pts is not None
+        ]
 
 
 def flash(path: Path) -> float:
