@@ -8,6 +8,9 @@ from typing import NoReturn
 
 import pytest
 
+# Tests of one group run one after the other in one process, so that no two fight for the resource
+# that they are timed on: ports and threads, whole pipelines, a browser.
+GROUPS = {"bus": "sockets", "system": "processes", "browser": "browser"}
 # Whole pipelines and a browser take seconds each.
 SLOW = ("system", "browser")
 TESTS = Path(__file__).parent
@@ -16,19 +19,13 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow by where it is; what is heavy is slow too."""
+    """Mark what is slow, and give each test its group; the others go by module."""
     for item in items:
         folder, *_ = item.path.relative_to(TESTS).parts
         if folder in SLOW or item.get_closest_marker("heavy"):
             item.add_marker(pytest.mark.slow)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Spread the tests over the processes of pytest-xdist by group."""
-    from tests.scheduling import GroupScheduling
-
-    return GroupScheduling(config, log)
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(GROUPS.get(folder, item.path.stem)))
 
 
 def take_sigint() -> None:
