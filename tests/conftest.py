@@ -8,9 +8,9 @@ from typing import NoReturn
 
 import pytest
 
-# Tests of one group run one after the other in one process, so that no two fight for the resource
-# that they are timed on: ports and threads, whole pipelines, a browser.
-GROUPS = {"bus": "sockets", "system": "processes", "browser": "browser"}
+# Sockets, whole pipelines and a browser are timed, so they run one after the other in one process:
+# no two of them fight for the processor.
+TIMED = ("bus", "system", "browser")
 # Whole pipelines and a browser take seconds each.
 SLOW = ("system", "browser")
 TESTS = Path(__file__).parent
@@ -25,7 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if folder in SLOW or item.get_closest_marker("heavy"):
             item.add_marker(pytest.mark.slow)
         if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(GROUPS.get(folder, item.path.stem)))
+            group = "timed" if folder in TIMED else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def take_sigint() -> None:
