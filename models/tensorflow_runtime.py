@@ -90,7 +90,7 @@ def without_litert_notice() -> Iterator[None]:
 
 
 def _memory_file() -> IO[bytes]:
-    if sys.platform == "linux":
+    if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("stderr"), "w+b")  # needs no folder to write to
     return tempfile.TemporaryFile()
 

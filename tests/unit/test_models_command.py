@@ -127,9 +127,9 @@ def test_auto_takes_the_first_file_whose_engine_is_installed(
 def test_an_export_without_its_package_says_what_to_install(
     shipped: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
-    assert main(["models", "export", "toy", "--engine", "onnxruntime"]) == 3
-    assert "pip install -e '.[keras]'" in capsys.readouterr().err
+    monkeypatch.setattr(engines.optional_groups.importlib.util, "find_spec", lambda name: None)
+    assert main(["models", "export", "toy", "--engine", "onnxruntime"]) == 2
+    assert "pip install 'emostream[keras]'" in capsys.readouterr().err
 
 
 def test_an_engine_without_its_file_says_how_to_make_it(
