@@ -6,14 +6,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from emostream.services.cli.doctor.finding import Finding, good, problem, warning
 from emostream.shared.config import Config
 from emostream.shared.optional_groups import canonical_name, install_command, requirements
+from emostream.shared.shipped_files import ROOT
 
-PINS: Final = Path(__file__).parents[3] / "requirements.lock"
+PINS: Final = ROOT / "requirements.lock"
 # What has a part of its own in machine code, which may not suit the machine, and does not take
 # seconds to import as TensorFlow does.
 NATIVE: Final = {
@@ -101,7 +101,9 @@ def check(packages: Sequence[Package]) -> list[Finding]:
         names = ", ".join(f"{p.name} {p.version} (tested: {p.pin})" for p in other)
         advice = "make install brings the versions that were tested"
         found.append(warning("packages", f"other versions: {names}", advice))
-    return found or [good("packages", f"all {len(packages)} are there, in the tested versions")]
+    # An installed wheel brings no lock, so nothing was compared.
+    tested = ", in the tested versions" if any(package.pin for package in packages) else ""
+    return found or [good("packages", f"all {len(packages)} are there{tested}")]
 
 
 def _broken(package: Package) -> Finding:
@@ -141,7 +143,7 @@ def _import(modules: Sequence[str]) -> dict[str, str]:
     """Import the modules in another process; return why each could not be, "" where it could."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _TRIAL, *modules],
+            [sys.executable, "-P", "-c", _TRIAL, *modules],
             capture_output=True,
             text=True,
             timeout=IMPORT_WITHIN_S,
