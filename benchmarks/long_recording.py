@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from emostream.services.capture.demo.scene import DemoScene
+from emostream.services.cli.processes.child_process import arguments_of
 from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.progress import ProgressBar
 
@@ -37,7 +38,7 @@ def stage_memory(process: psutil.Process) -> dict[str, float]:
     found = {}
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in process.children():
-            found[child.cmdline()[3]] = child.memory_info().rss / 1e6
+            found[arguments_of(child.cmdline())[0]] = child.memory_info().rss / 1e6
     return found
 
 

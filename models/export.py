@@ -1,7 +1,6 @@
 """Exports of a Keras model to LiteRT and ONNX, each checked against the model that it came from."""
 
 import contextlib
-import importlib.util
 import io
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from emostream.models.engines import keras as keras_engine
 from emostream.models.float16 import to_float16
 from emostream.models.spec import ModelSpec, spec_for, spec_path
 from emostream.shared.errors import ModelError
+from emostream.shared.optional_groups import require
 from emostream.shared.pixels import Image
 
 # By engine, the default first; each with the suffix that the file's name gets.
@@ -27,7 +27,6 @@ PRECISIONS: Final = {
 }
 MAX_DIFFERENCE: Final = 1e-3  # the largest difference of a probability, of all exports but int8
 OPSET: Final = 18
-PACKAGES: Final = ("tf2onnx", "onnx")
 
 OnStep = Callable[[str], None]
 
@@ -143,12 +142,7 @@ def _to_litert(model: Any, precision: str) -> bytes:
 
 
 def _to_onnx(model: Any, part: Path) -> None:
-    absent = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
-    if absent:
-        raise ModelError(
-            f"the export to ONNX needs the Python package {absent[0]}:"
-            " install it with pip install -e '.[export]'"
-        )
+    require("the export to ONNX", "export", "tf2onnx", "onnx")
     import tensorflow
     import tf2onnx
 

@@ -12,10 +12,11 @@ from emostream.models.engines import Engine, Shape
 from emostream.models.labels import LABELS
 from emostream.shared.errors import WeightsError
 from emostream.shared.fields import Positive
+from emostream.shared.shipped_files import CONFIGS
 
 Label = Annotated[str, Meta(pattern=r"^\S(.*\S)?$")]
 Pixels = Annotated[int, Meta(ge=1, le=4096)]
-ORIGINAL_SPEC: Final = Path(__file__).parents[1] / "configs" / "models" / "original.toml"
+ORIGINAL_SPEC: Final = CONFIGS / "models" / "original.toml"
 
 
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

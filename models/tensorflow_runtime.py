@@ -4,9 +4,12 @@ import contextlib
 import functools
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
-from threading import Lock, current_thread, main_thread
+from pathlib import Path
+from threading import Event, Lock, RLock, current_thread, main_thread
 from types import ModuleType
+from typing import IO
 
 from emostream.shared.errors import ModelError
 
@@ -14,7 +17,12 @@ SETTINGS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # else the first process takes the whole GPU
 }
+# LiteRT writes it to file descriptor 2 once in a process, when its first model is made ready.
+LITERT_NOTICE = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
 _starting = Lock()
+# Two threads that redirect it at a time would restore each other's files.
+_redirecting = RLock()
+_noticed = Event()
 
 
 def import_tensorflow() -> ModuleType:
@@ -58,13 +66,59 @@ def muted_stderr() -> Iterator[None]:
     if current_thread() is not main_thread():
         yield
         return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
+    with Path(os.devnull).open("wb") as nowhere, _stderr_to(nowhere):
         yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def without_litert_notice() -> Iterator[None]:
+    """Drop LiteRT's start-up notice from stderr, on any thread.
+
+    What else is written to stderr meanwhile follows at the end. Once the notice has come, this does
+    nothing.
+    """
+    with _redirecting:
+        if not _noticed.is_set():
+            with _memory_file() as written:
+                try:
+                    with _stderr_to(written):
+                        yield
+                finally:
+                    _pass_on(written)
+            return
+    yield
+
+
+def _memory_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")  # needs no folder to write to
+    return tempfile.TemporaryFile()
+
+
+def _pass_on(written: IO[bytes]) -> None:
+    """Write to stderr what the file holds, without the notice."""
+    written.seek(0)
+    content = written.read()
+    if LITERT_NOTICE in content:
+        _noticed.set()
+    if rest := content.replace(LITERT_NOTICE, b""):
+        os.write(2, rest)
+
+
+@contextlib.contextmanager
+def _stderr_to(file: IO[bytes]) -> Iterator[None]:
+    """Let file descriptor 2 be `file`; where the process was started without one, do nothing."""
+    with _redirecting:
+        try:
+            kept = os.dup(2)
+        except OSError:
+            yield
+            return
+        if sys.stderr:
+            sys.stderr.flush()
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

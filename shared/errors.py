@@ -4,6 +4,7 @@ With exit codes 2 to 4 starting again would not help, so the supervisor does not
 
 EmostreamError            exit 1
 ├── ConfigError           exit 2: configuration, command line, a refused bind
+│   └── MissingPackageError  a package of an optional group is not installed
 ├── BusError              exit 3: an address in use or malformed
 ├── MessageError          a message that breaks the wire format
 ├── SourceError           a camera, file or URL that gives no pictures
@@ -24,6 +25,10 @@ class ConfigError(EmostreamError):
     """The configuration or the command line cannot be used."""
 
     exit_code = 2
+
+
+class MissingPackageError(ConfigError, ImportError):
+    """A package is not installed; the message says which optional group brings it."""
 
 
 class BusError(EmostreamError):

@@ -14,10 +14,10 @@ import msgspec
 import psutil
 
 from emostream.services.cli.analysis.run_file import RunFile, StageUse
-from emostream.services.cli.processes.pipeline import ROOT
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.errors import EmostreamError
+from emostream.shared.shipped_files import ROOT
 
 # Looking at all processes takes some ms, which those that are measured lack.
 LOOK_EVERY = 1.0

@@ -1,7 +1,6 @@
 """The engines that run models: one module each, imported only when that engine serves."""
 
 import importlib
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
@@ -9,6 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from emostream.shared import optional_groups
 from emostream.shared.errors import WeightsError
 
 Shape: TypeAlias = tuple[int | None, ...]
@@ -63,13 +63,13 @@ def engine_info(name: str) -> EngineInfo:
 
 def is_installed(name: str) -> bool:
     """Return whether the packages of an engine are installed, without importing them."""
-    return all(importlib.util.find_spec(package) for package in engine_info(name).packages)
+    return all(map(optional_groups.is_installed, engine_info(name).packages))
 
 
 def load_engine(path: Path, intra_op: int | None, inter_op: int) -> Engine:
     """Load the model in a file into the engine that its suffix names.
 
-    WeightsError where a package is missing or the file is no such model.
+    MissingPackageError where a package is missing, WeightsError where the file is no such model.
     """
     name = SUFFIXES[path.suffix]
     require_engine(name)
@@ -80,10 +80,6 @@ def load_engine(path: Path, intra_op: int | None, inter_op: int) -> Engine:
 
 
 def require_engine(name: str) -> None:
-    """Raise WeightsError, which says what to install, where a package of the engine is missing."""
+    """Raise MissingPackageError, which names the group, where an engine's package is missing."""
     info = engine_info(name)
-    if not is_installed(name):
-        raise WeightsError(
-            f"the engine {name} needs the Python package {info.packages[-1].replace('_', '-')}:"
-            f" install it with pip install -e '.[{info.group}]'"
-        )
+    optional_groups.require(f"the engine {name}", info.group, *info.packages)

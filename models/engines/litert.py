@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from emostream.models.engines import Sizes
-from emostream.models.tensorflow_runtime import muted_stderr
+from emostream.models.tensorflow_runtime import without_litert_notice
 from emostream.shared.errors import WeightsError
 
 
@@ -41,9 +41,10 @@ class LiteRTEngine:
         """Return float32 (N, outputs)."""
         index = self._input["index"]
         if batch.shape != self._ready:
-            # The first time, XNNPACK says that it is there.
-            notices, self._ready = muted_stderr() if self._ready is None else nullcontext(), ()
-            with notices:
+            # The notice comes when the delegate is made: when a model is first made ready.
+            notice = without_litert_notice() if self._ready is None else nullcontext()
+            self._ready = ()
+            with notice:
                 self._interpreter.resize_tensor_input(index, batch.shape, strict=True)
                 self._interpreter.allocate_tensors()
             self._ready = batch.shape
@@ -55,7 +56,9 @@ class LiteRTEngine:
 def load_engine(path: Path, intra_op: int | None, inter_op: int) -> LiteRTEngine:
     """Load a model; `intra_op` are the threads of XNNPACK, `inter_op` has no meaning here."""
     try:
-        return LiteRTEngine(Interpreter(str(path), num_threads=intra_op))
+        with without_litert_notice():
+            interpreter = Interpreter(str(path), num_threads=intra_op)
+        return LiteRTEngine(interpreter)
     except (ValueError, RuntimeError, OSError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise WeightsError(f"{path} is no readable TFLite model: {reason}") from error

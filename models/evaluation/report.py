@@ -1,7 +1,6 @@
 """The report of an evaluation: one page of HTML that needs nothing else, and the same as JSON."""
 
 import base64
-import importlib.util
 import json
 import math
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,7 @@ from emostream.models.evaluation.domain_gap import DomainGap
 from emostream.models.evaluation.evaluator import Evaluation
 from emostream.models.evaluation.learning_curves import LearningCurves
 from emostream.models.evaluation.robustness import Robustness
-from emostream.shared.errors import ConfigError
+from emostream.shared.optional_groups import require
 
 TEMPLATE: Final = Path(__file__).with_name("report.html")
 ENLARGED: Final = 96  # pixels that a mistake's picture has at least
@@ -74,13 +73,8 @@ def _without_nan(value: Any) -> Any:
 
 
 def require_packages() -> None:
-    """Raise ConfigError, which says what to install, where a package for the page is missing."""
-    for package in ("jinja2", "matplotlib"):
-        if importlib.util.find_spec(package) is None:
-            raise ConfigError(
-                f"the report needs the Python package {package}:"
-                " install it with pip install -e '.[evaluate]'"
-            )
+    """Raise MissingPackageError, which names the group, where a package for it is missing."""
+    require("the report", "evaluate", "jinja2", "matplotlib")
 
 
 def to_html(report: Report) -> str:

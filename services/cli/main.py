@@ -7,55 +7,38 @@ import sys
 from collections.abc import Sequence
 
 import emostream
+from emostream.services.cli.commands import COMMANDS
 from emostream.services.cli.options import add_config_options, count
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import load
 from emostream.shared.errors import EmostreamError
+from emostream.shared.optional_groups import naming_the_group
 
 # What a shell says of a program that Ctrl-C ended.
 INTERRUPTED = 130
-# The commands beside the stages: the package of each below services.cli, and what it does. The
-# package's module `command` is imported when it is called: no command needs another's packages.
-COMMANDS = {
-    "supervise": ("supervise", "starts a stage, and starts it again when it dies"),
-    "analyze": (
-        "analysis",
-        "turns videos and photos into tables, a report and annotated video; loses no frame",
-    ),
-    "export": ("export", "makes tables of recorded sessions: CSV and Parquet, a folder a stream"),
-    "replay": ("replay", "publishes a recorded session on the bus again, for demos and tests"),
-    "subscribe": (
-        "subscribe",
-        "prints events as they come: a face enters, changes its emotion, leaves",
-    ),
-    "top": ("top", "shows rates, latency and losses of each stage, each second; Ctrl-C ends it"),
-    "doctor": (
-        "doctor",
-        "checks this machine before the first run, and says what to do about what is missing",
-    ),
-    "bench": (
-        "bench",
-        "measures the pipeline on this machine: drops, latency, memory, time to ready",
-    ),
-    "train": ("training", "trains a classifier; `--resume` goes on where it was cut off"),
-    "evaluate": ("evaluation", "judges a model: a table here, a page of HTML and JSON in files"),
-    "models": ("model_files", "lists, describes, verifies, exports and fetches models"),
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser(words[:1]).parse_args(words)
-    _log_to_stderr(options.log_level)
+    _log_to_stderr("info")
     try:
-        code: int = options.run(options)
+        with naming_the_group(f"emostream {' '.join(words[:1])}", _group(words)):
+            options = _parser(words[:1]).parse_args(words)
+            _log_to_stderr(options.log_level)
+            code: int = options.run(options)
     except EmostreamError as error:
         logging.getLogger("emostream").error("%s", error)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
+
+
+def _group(words: Sequence[str]) -> str:
+    """Return the optional group that the command which `words` begin with needs, "" for none."""
+    name = words[0] if words else ""
+    return COMMANDS[name].group if name in COMMANDS else name if name in STAGES else ""
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -70,11 +53,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         stage_parser = commands.add_parser(stage, help=purpose, description=purpose)
         _add_stage_options(stage_parser)
         stage_parser.set_defaults(run=_run_stage, stage=stage)
-    for name, (package, purpose) in COMMANDS.items():
-        command = commands.add_parser(name, help=purpose, description=purpose)
+    for name, command in COMMANDS.items():
+        options = commands.add_parser(name, help=command.purpose, description=command.purpose)
         if name in words:
-            module = importlib.import_module(f"emostream.services.cli.{package}.command")
-            module.add_options(command)
+            module = importlib.import_module(f"emostream.services.cli.{command.package}.command")
+            module.add_options(options)
     return parser
 
 

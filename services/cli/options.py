@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from emostream.shared.shipped_files import config_names, find_config
+
 
 def add_config_options(
     parser: argparse.ArgumentParser,
@@ -19,10 +21,11 @@ def add_config_options(
     changes = argparse.SUPPRESS if default == argparse.SUPPRESS else []
     parser.add_argument(
         "--config",
-        type=Path,
+        type=find_config,
         default=default,
         metavar="FILE",
-        help=f"TOML file (default: {shown})",
+        help=f"TOML file, or the name of one that ships: {', '.join(config_names())}"
+        f" (default: {shown})",
     )
     parser.add_argument(
         "--set",

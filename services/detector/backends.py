@@ -8,6 +8,7 @@ from emostream.services.detector.detection import FaceDetector
 from emostream.services.detector.haar import Haar
 from emostream.services.detector.weights import yunet_path
 from emostream.services.detector.yunet import YuNet
+from emostream.shared.optional_groups import naming_the_group
 
 Backend: TypeAlias = Literal["blazeface", "yunet", "haar"]
 
@@ -46,13 +47,15 @@ def create(
     `score` is by default that of `DEFAULTS`, `threads` are those of blazeface, `weights` the file
     of blazeface or yunet instead of the usual one, and `long_side` that of yunet's frame.
     `square` is for single pictures, where time does not press: see `BlazeFace`.
-    Raises WeightsError where the weights are missing or cannot be read.
+    Raises WeightsError where the weights are missing or cannot be read, MissingPackageError where
+    blazeface's packages are.
     """
     least = KEEP_SHARE * (DEFAULTS[backend].score if score is None else score)
     match backend:
         case "blazeface":
             # Only whoever runs it pays for LiteRT.
-            from emostream.services.detector.blazeface import BlazeFace
+            with naming_the_group("the detector blazeface", "detector"):
+                from emostream.services.detector.blazeface import BlazeFace
 
             return BlazeFace(score=least, threads=threads, weights=weights, square=square)
         case "yunet":

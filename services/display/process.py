@@ -24,6 +24,7 @@ from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import EmostreamError
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Frame, Message
+from emostream.shared.optional_groups import require
 from emostream.shared.service import Service
 
 # Pictures that may wait while one is encoded: fresh ones are worth more.
@@ -35,6 +36,8 @@ log = logging.getLogger("emostream")
 def run(config: Config, instance: int) -> None:
     """Show all streams on the page until told to stop."""
     settings = config.display
+    # Only a browser's first request would find these missing.
+    require("emostream display", "display", "plotly", "websockets")
     cv2.setNumThreads(1)
     host, _, port = settings.page.rpartition(":")
     check_exposure(host, f"display.page {settings.page}", "display", insecure=config.insecure)

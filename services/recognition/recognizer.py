@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models import engines, load
+from emostream.models import load
 from emostream.models.alignment import align
 from emostream.models.tensorflow_runtime import muted_stderr
 from emostream.services.detector import backends
@@ -73,17 +73,14 @@ class Recognizer:
         `weights` is the detector's file instead of the usual one, `score` the lowest of a face to
         report, and `tiles` the parts searched beside the whole picture; by default what suits the
         detector and the picture's size. `threads` are those of detector and model, by default one
-        and what the engine takes. WeightsError where files or packages are missing, ConfigError
-        for settings that cannot be.
+        and what the engine takes. WeightsError where files are missing, MissingPackageError (an
+        ImportError) where packages are, ConfigError for settings that cannot be.
         """
         _check(detector, score, tiles)
-        if detector == "blazeface":
-            engines.require_engine("litert")
         self.detector = detector
         self.score = backends.DEFAULTS[detector].score if score is None else score
         self.tiles = tiles
         with _building, muted_stderr():
-            self.model = load(model, engine=engine, intra_op=threads)
             self._finder = backends.create(
                 detector,
                 score=score,
@@ -92,6 +89,7 @@ class Recognizer:
                 long_side=LONG_SIDE,
                 square=True,
             )
+            self.model = load(model, engine=engine, intra_op=threads)
         self._lock = Lock()
 
     def __call__(self, image: Source, channels: Channels | None = None) -> list[RecognizedFace]:

@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from emostream.services.capture.demo.scene import DemoScene, TrueFace
-from emostream.services.cli.processes.pipeline import ROOT, Pipeline
+from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.shared.config import load
+from emostream.shared.shipped_files import ROOT
 from tests.browser.seen import keep, seen, wait_for_picture_after
 
 SLOW = 60_000

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from emostream.services.cli.processes.pipeline import ROOT, Pipeline
+from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.shared.config import load
+from emostream.shared.shipped_files import ROOT
 
 DEFAULT = ROOT / "configs" / "default.toml"
 

@@ -4,8 +4,9 @@ import json
 import subprocess
 import sys
 
-from emostream.services.cli.processes.pipeline import ROOT, Pipeline
+from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.cli.processes.stages import STAGES
+from emostream.shared.shipped_files import ROOT
 
 
 def test_a_pipeline_that_runs_is_recognised_and_nothing_else_is_wrong(pipeline: Pipeline) -> None:

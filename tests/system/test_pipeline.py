@@ -15,7 +15,7 @@ import pytest
 import zmq
 
 from emostream.services.capture.demo.scene import DemoScene
-from emostream.services.cli.processes.pipeline import ROOT, Pipeline
+from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.bus import Bus, Subscription
 from emostream.shared.config import load
@@ -23,6 +23,7 @@ from emostream.shared.frame_counts import frame_counts
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.shipped_files import ROOT
 from tests.conftest import fail_with
 from tests.system.conftest import DEFAULT, wait_until
 

@@ -20,10 +20,10 @@ import zmq
 from emostream.models import LABELS
 from emostream.models.weights import find
 from emostream.services.capture.demo.composites import load_composites
-from emostream.services.cli.processes.pipeline import ROOT
 from emostream.shared.bus import Bus, Publisher, Subscription
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Face, Message
+from emostream.shared.shipped_files import ROOT
 from tests import builders
 from tests.builders import header_of
 from tests.conftest import fail_with, require_tool

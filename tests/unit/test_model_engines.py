@@ -17,7 +17,7 @@ from emostream.models.synthetic_faces import synthetic_faces
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage
-from emostream.shared.errors import WeightsError
+from emostream.shared.errors import MissingPackageError, WeightsError
 from emostream.shared.messages import Emotion, Face, Faces, Message
 
 # Keras saves, and TensorFlow converts, through interfaces that NumPy and they call outdated.
@@ -152,7 +152,9 @@ def test_an_engine_that_is_not_installed_says_what_to_install(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(WeightsError, match=r"onnxruntime.*pip install -e '\.\[onnxruntime\]'"):
+    with pytest.raises(
+        MissingPackageError, match=r"engine onnxruntime.*'emostream\[onnxruntime\]'"
+    ):
         models.load(folder / "model.onnx")
 
 

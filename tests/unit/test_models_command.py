@@ -129,8 +129,8 @@ def test_an_export_without_its_package_says_what_to_install(
     shipped: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert main(["models", "export", "toy", "--engine", "onnxruntime"]) == 3
-    assert "pip install -e '.[keras]'" in capsys.readouterr().err
+    assert main(["models", "export", "toy", "--engine", "onnxruntime"]) == 2
+    assert "pip install 'emostream[keras]'" in capsys.readouterr().err
 
 
 def test_an_engine_without_its_file_says_how_to_make_it(

@@ -9,14 +9,14 @@ from emostream.services.cli.analysis.recording_config import sample_rate
 from emostream.services.cli.analysis.reporter import reporter
 from emostream.services.cli.analysis.video_job import AnalyzeOptions, VideoJob
 from emostream.services.cli.options import add_config_options
-from emostream.services.cli.processes.pipeline import ROOT
 from emostream.services.cli.results.report.page import require_jinja2
 from emostream.services.cli.results.tables.files import require_formats
 from emostream.shared.config import load
 from emostream.shared.errors import ConfigError
+from emostream.shared.shipped_files import CONFIGS
 
 OUT = Path("analysis")
-CONFIG = ROOT / "configs" / "analyze.toml"
+CONFIG = CONFIGS / "analyze.toml"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on with analyses in DIR that did not end"
     )
-    add_config_options(parser, CONFIG, shown="configs/analyze.toml")
+    add_config_options(parser, CONFIG, shown="analyze")
     parser.add_argument("--json", action="store_true", help="print JSON lines, for programs")
     parser.set_defaults(run=run)
 

@@ -21,17 +21,18 @@ from rich.console import Console
 from rich.table import Table
 
 from emostream.services.cli.options import add_config_options, positive
-from emostream.services.cli.processes.pipeline import ROOT, Pipeline
+from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.bus import Bus, Subscription
 from emostream.shared.config import load
 from emostream.shared.errors import ConfigError, EmostreamError
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.progress import ProgressBar
+from emostream.shared.shipped_files import CONFIGS, ROOT
 
 MEGABYTE = 1e6
 LIVE: Final = {
-    "config": Path("configs/default.toml"),
+    "config": CONFIGS / "default.toml",
     "set": [],
     "seconds": 60.0,
     "runs": 5,
@@ -71,7 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_live_options(parser: argparse.ArgumentParser) -> None:
-    add_config_options(parser, SUPPRESS, shown=str(LIVE["config"]))
+    add_config_options(parser, SUPPRESS, shown="default")
     length = f"length of a run (default: {LIVE['seconds']:g})"
     parser.add_argument("--seconds", type=positive(float), help=length)
     parser.add_argument("--runs", type=positive(int), help=f"default: {LIVE['runs']}")

@@ -6,13 +6,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from emostream.services.cli.doctor.finding import Finding, good, problem, warning
 from emostream.shared.config import Config
+from emostream.shared.optional_groups import canonical_name, install_command, requirements
+from emostream.shared.shipped_files import ROOT
 
-PINS: Final = Path(__file__).parents[3] / "requirements.lock"
+PINS: Final = ROOT / "requirements.lock"
 # What has a part of its own in machine code, which may not suit the machine, and does not take
 # seconds to import as TensorFlow does.
 NATIVE: Final = {
@@ -38,7 +39,6 @@ for name in sys.argv[1:]:
     print(name, failure, sep=chr(9), flush=True)
 """
 _PIN: Final = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
-_REQUIREMENT: Final = re.compile(r"([\w.-]+)[^;]*(?:; extra == \"([\w-]+)\")?")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,11 @@ def probe(wanted: set[str]) -> list[Package]:
     pins = _pins()
     return [
         Package(
-            name, group, versions[name], pins.get(_plain(name)), tried.get(NATIVE.get(name, ""), "")
+            name,
+            group,
+            versions[name],
+            pins.get(canonical_name(name)),
+            tried.get(NATIVE.get(name, ""), ""),
         )
         for name, group in required.items()
     ]
@@ -90,14 +94,16 @@ def check(packages: Sequence[Package]) -> list[Finding]:
     found = [_broken(package) for package in packages if package.failure]
     if missing:
         names = ", ".join(package.name for package in missing)
-        groups = ",".join(sorted({package.group for package in missing} - {""}))
-        advice = f"make install, or pip install -e '.{f'[{groups}]' if groups else ''}'"
+        groups = sorted({package.group for package in missing} - {""})
+        advice = f"{install_command(*groups)}, or make install in the checkout"
         found.append(problem("packages", f"missing: {names}", advice))
     if other := [p for p in packages if p.version and p.pin and p.version != p.pin]:
         names = ", ".join(f"{p.name} {p.version} (tested: {p.pin})" for p in other)
         advice = "make install brings the versions that were tested"
         found.append(warning("packages", f"other versions: {names}", advice))
-    return found or [good("packages", f"all {len(packages)} are there, in the tested versions")]
+    # An installed wheel brings no lock, so nothing was compared.
+    tested = ", in the tested versions" if any(package.pin for package in packages) else ""
+    return found or [good("packages", f"all {len(packages)} are there{tested}")]
 
 
 def _broken(package: Package) -> Finding:
@@ -111,11 +117,9 @@ def _broken(package: Package) -> Finding:
 def _required(wanted: set[str]) -> dict[str, str]:
     """Return the packages of no group and of the wanted groups, each with the first that has it."""
     required: dict[str, str] = {}
-    for line in importlib.metadata.requires("emostream") or ():
-        if match := _REQUIREMENT.fullmatch(line):
-            name, group = match.groups(default="")
-            if group in wanted | {""}:
-                required.setdefault(name, group)
+    for name, group, _ in requirements():
+        if group in wanted | {""}:
+            required.setdefault(name, group)
     return required
 
 
@@ -130,18 +134,16 @@ def _pins() -> dict[str, str]:
     """Return the tested versions; none where they were not brought along."""
     if not PINS.is_file():
         return {}
-    return {_plain(name): version for name, version in _PIN.findall(PINS.read_text("utf-8"))}
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower().strip()
+    return {
+        canonical_name(name): version for name, version in _PIN.findall(PINS.read_text("utf-8"))
+    }
 
 
 def _import(modules: Sequence[str]) -> dict[str, str]:
     """Import the modules in another process; return why each could not be, "" where it could."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _TRIAL, *modules],
+            [sys.executable, "-P", "-c", _TRIAL, *modules],
             capture_output=True,
             text=True,
             timeout=IMPORT_WITHIN_S,

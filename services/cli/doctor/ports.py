@@ -14,6 +14,7 @@ from typing import Final
 import psutil
 
 from emostream.services.cli.doctor.finding import Finding, good, problem
+from emostream.services.cli.processes.child_process import arguments_of
 from emostream.shared.addresses import TCP, is_loopback
 from emostream.shared.config import Config
 
@@ -111,8 +112,8 @@ def program(pid: int) -> str:
         name = process.name()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return f"pid {pid}"
-    if words[1:3] == ["-m", "emostream"]:
-        name = " ".join(["emostream", *words[3:4]])
+    if arguments := arguments_of(words):
+        name = f"emostream {arguments[0]}"
     return f"{name} (pid {pid})"
 
 

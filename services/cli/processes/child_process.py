@@ -14,12 +14,23 @@ from emostream.shared import address_file, parent_process
 # Ctrl-C ends everything within 5 s, so a stage has this long before it is killed.
 GRACE: Final = 3.5
 
+# -P: what lies in the working folder is no module, whatever it is called (queue.py).
+PROGRAM: Final = (sys.executable, "-P", "-m", "emostream")
+
 Process: TypeAlias = "subprocess.Popen[bytes]"
 
 
 def stage_command(stage: str, *arguments: str) -> list[str]:
     """Return the command that runs a stage."""
-    return [sys.executable, "-m", "emostream", stage, *arguments]
+    return [*PROGRAM, stage, *arguments]
+
+
+def arguments_of(command_line: Sequence[str]) -> list[str]:
+    """Return the arguments of a process that runs `emostream`, the stage first; [] for others."""
+    words = list(command_line[1:])
+    if words[:1] == ["-P"]:
+        words.pop(0)
+    return words[2:] if words[:2] == ["-m", "emostream"] else []
 
 
 def start(

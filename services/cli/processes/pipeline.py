@@ -16,13 +16,13 @@ from typing import IO, Self
 import msgspec
 import psutil
 
-from emostream.services.cli.processes.child_process import Process, stop
+from emostream.services.cli.processes.child_process import Process, arguments_of, stop
 from emostream.services.cli.processes.config_file import write_config
+from emostream.services.cli.processes.procfile import FILE, procfile
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import Config
 from emostream.shared.errors import EmostreamError
 
-ROOT = Path(__file__).parents[3]
 STOP_WITHIN = 6.0
 
 
@@ -52,7 +52,7 @@ def with_private_addresses(config: Config, folder: Path) -> Config:
 
 
 class Pipeline:
-    """Runs the Procfile with honcho, as a user does, and ends it when the context is left.
+    """Runs a Procfile with honcho, as a user does, and ends it when the context is left.
 
     Its output goes to `folder/log.txt`.
     """
@@ -62,6 +62,7 @@ class Pipeline:
         self.log = folder / "log.txt"
         self._file = folder / "config.toml"
         write_config(self.config, self._file)
+        (folder / FILE).write_text(procfile(str(self._file)), "utf-8")
         self._output: IO[bytes] | None = None
         self._honcho: Process | None = None
 
@@ -69,8 +70,7 @@ class Pipeline:
         binaries = Path(sys.executable).parent
         self._output = self.log.open("wb")
         self._honcho = subprocess.Popen(
-            [str(binaries / "honcho"), "start", "--no-colour"],
-            cwd=ROOT,
+            [str(binaries / "honcho"), "start", "--no-colour", "-d", str(self._file.parent)],
             env={
                 **os.environ,
                 "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -114,9 +114,8 @@ class Pipeline:
         found: dict[str, psutil.Process] = {}
         for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
-                words = process.cmdline()
-                if words[1:3] == ["-m", "emostream"]:
-                    found[words[3]] = process
+                if arguments := arguments_of(process.cmdline()):
+                    found[arguments[0]] = process
         return found
 
     def metrics_url(self, stage: str) -> str:

@@ -1,6 +1,5 @@
 """The report of an analysis: one page of HTML that needs nothing else and opens offline."""
 
-import importlib.util
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +22,8 @@ from emostream.services.cli.results.report.overview import label_styles, report_
 from emostream.services.cli.results.video.annotated import ANNOTATED_VIDEO
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
-from emostream.shared.errors import ConfigError, RecordingError
+from emostream.shared.errors import RecordingError
+from emostream.shared.optional_groups import require
 
 REPORT: Final = "report.html"
 MOST_EVENTS: Final = 4000
@@ -50,12 +50,8 @@ class ReportFacts:
 
 
 def require_jinja2() -> None:
-    """Raise ConfigError, which says what to install, where a package for the page is missing."""
-    if importlib.util.find_spec("jinja2") is None:
-        raise ConfigError(
-            "the report needs the Python package jinja2:"
-            " install it with pip install -e '.[analyze]'"
-        )
+    """Raise MissingPackageError, which names the group, where the page's package is missing."""
+    require("the report", "analyze", "jinja2")
 
 
 def write_report(

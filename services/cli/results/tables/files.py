@@ -2,13 +2,13 @@
 
 import contextlib
 import csv
-import importlib.util
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from emostream.services.cli.results.tables.columns import NS, Column, Kind, Row
-from emostream.shared.errors import ConfigError, RecordingError
+from emostream.shared.errors import RecordingError
+from emostream.shared.optional_groups import require
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -165,8 +165,6 @@ def _file(
 
 
 def require_formats(formats: Collection[str]) -> None:
-    """Raise ConfigError where a format needs a package that is not installed."""
-    if "parquet" in formats and importlib.util.find_spec("pyarrow") is None:
-        raise ConfigError(
-            "Parquet needs pyarrow: pip install -e '.[analyze]', or ask for CSV alone"
-        )
+    """Raise MissingPackageError where a format needs a package that is not installed."""
+    if "parquet" in formats:
+        require("Parquet", "analyze", "pyarrow")

@@ -1,0 +1,201 @@
+"""Without an optional group, each command says in one line which one to install."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emostream.models.engines import ENGINES
+from emostream.services.cli.commands import COMMANDS
+from emostream.services.cli.processes.stages import STAGES
+from emostream.shared import optional_groups
+from emostream.shared.errors import MissingPackageError
+from emostream.shared.optional_groups import (
+    canonical_name,
+    naming_the_group,
+    packages_of,
+    require,
+)
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+GROUPS = {name: lines for name, lines in PROJECT["optional-dependencies"].items() if name != "dev"}
+# Imported under another name than their package's, or brought by another package of the group.
+OTHER_NAMES = {"cv2": "opencv-python", "zmq": "pyzmq", "h5py": "keras", "markupsafe": "jinja2"}
+ONE_LINE = re.compile(
+    r'error: (.+) needs the optional group "([\w-]+)", for [\w-]+: pip install .+'
+)
+ANY_PORTS = "".join(
+    f'[{stage}]\nbind = "tcp://127.0.0.1:*"\nmetrics = "127.0.0.1:0"\n' for stage in STAGES
+)
+# Prints [words, exit code, stderr] of each command line, with the modules of argv[1] hidden.
+HIDDEN = """
+import contextlib, importlib.abc, io, json, sys
+
+hidden = sys.argv[1].split(",")
+
+class Hide(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in hidden:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Hide())
+from emostream.services.cli.main import main
+
+for words in json.loads(sys.argv[2]):
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            code = main(words)
+        except SystemExit as stop:
+            code = stop.code or 0
+    print(json.dumps([words, code, said.getvalue()]))
+"""
+
+
+def own_packages(group: str) -> set[str]:
+    """Return the packages that pyproject.toml lists for a group, without other groups."""
+    names = (re.match(r"[\w.-]+", line) for line in GROUPS[group])
+    return {canonical_name(name[0]) for name in names if name} - {"emostream"}
+
+
+def run_hidden(
+    packages: set[str], lines: list[list[str]], folder: Path
+) -> Iterator[tuple[str, int, str]]:
+    modules = ",".join(package.replace("-", "_") for package in packages)
+    done = subprocess.run(
+        [sys.executable, "-c", HIDDEN, modules, json.dumps(lines)],
+        capture_output=True, text=True, cwd=folder, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for row in done.stdout.splitlines():
+        words, code, said = json.loads(row)
+        yield " ".join(words), code, said
+
+
+BRINGING = [group for group in GROUPS if own_packages(group)]
+EVERYTHING = set.union(*map(own_packages, BRINGING))
+
+
+def test_each_command_and_engine_names_a_group_that_pyproject_has() -> None:
+    assert {command.group for command in COMMANDS.values()} - {""} <= GROUPS.keys()
+    assert STAGES.keys() <= GROUPS.keys()
+    for info in ENGINES.values():
+        assert set(map(canonical_name, info.packages)) <= packages_of(info.group)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_brings_what_pyproject_says(group: str) -> None:
+    included = re.findall(r"emostream\[([\w,]+)\]", " ".join(GROUPS[group]))
+    names = [name for text in included for name in text.split(",")]
+    assert packages_of(group) == own_packages(group).union(*map(packages_of, names))
+
+
+def test_each_import_goes_by_the_name_of_its_package() -> None:
+    own = set(sys.stdlib_module_names) | {"emostream"}
+    known = EVERYTHING | packages_of("") | OTHER_NAMES.keys()
+    folders = ("emostream", "services", "shared", "models")
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if isinstance(node, ast.Import):
+                names = [name.name for name in node.names]
+            tops = {name.partition(".")[0] for name in names} - own
+            assert not {name for name in tops if canonical_name(name) not in known}, path
+
+
+@pytest.mark.parametrize("group", [*BRINGING, "all"])
+def test_every_help_comes_or_names_the_group(group: str, tmp_path: Path) -> None:
+    packages = own_packages(group) or EVERYTHING
+    lines = [["--help"], *([name, "--help"] for name in [*STAGES, *COMMANDS])]
+    results = list(run_hidden(packages, lines, tmp_path))
+    assert len(results) == len(lines)
+    assert results[0][1:] == (0, "")
+    for line, code, said in results:
+        if code == 0:
+            assert said == "", line
+            continue
+        match = ONE_LINE.fullmatch(said.rstrip("\n"))
+        assert match, said
+        assert (code, match[1]) == (2, f"emostream {line.partition(' ')[0]}")
+        assert packages & packages_of(match[2])
+
+
+CALLS = {
+    "capture": {"capture": "capture", "recorder": "recorder", "replay x.db": "recorder"},
+    "detector": {"detector": "detector", "classifier --set classifier.engine=litert": "classifier"},
+    "onnxruntime": {"classifier --set classifier.model=x.onnx": "onnxruntime"},
+    "keras": {"classifier --set classifier.engine=keras": "keras", "train": "train"},
+    "export": {"models export alexnet-fer --engine onnxruntime --out x.onnx": "export"},
+    "display": {"display": "display", "analyze x.mp4": "analyze"},
+    "analyze": {"analyze x.mp4": "analyze", "export": "analyze", "bench": "bench"},
+    "evaluate": {"evaluate": "evaluate"},
+    "all": {"analyze x.mp4": "analyze", "bench": "bench", "supervise --help": ""},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", CALLS)
+def test_every_call_names_the_group(group: str, tmp_path: Path) -> None:
+    packages = own_packages(group) or EVERYTHING
+    (tmp_path / "x.onnx").touch()
+    (tmp_path / "ports.toml").write_text(ANY_PORTS)
+    lines = [
+        [*line.split(), *(["--config", "ports.toml"] if line.split()[0] in STAGES else [])]
+        for line in CALLS[group]
+    ]
+    results = list(run_hidden(packages, lines, tmp_path))
+    for named, (_, code, said) in zip(CALLS[group].values(), results, strict=True):
+        if not named:
+            assert (code, said) == (0, "")
+            continue
+        # Progress may come before.
+        match = ONE_LINE.fullmatch(said.rstrip("\n").splitlines()[-1])
+        assert match, said
+        assert (code, match[2]) == (2, named)
+
+
+def test_the_library_says_which_group_too(tmp_path: Path) -> None:
+    code = """
+import sys
+sys.modules.update(dict.fromkeys(sys.argv[1].split(",")))
+import numpy as np
+from emostream import Recognizer, load, recognize
+for call in (load, Recognizer, lambda: recognize(np.zeros((9, 9), np.uint8), "gray")):
+    try:
+        call()
+    except ImportError as error:
+        print(error)
+"""
+    modules = ",".join(package.replace("-", "_") for package in EVERYTHING)
+    done = subprocess.run(
+        [sys.executable, "-c", code, modules],
+        capture_output=True, text=True, cwd=tmp_path, check=True,
+    )  # fmt: skip
+    said = done.stdout.splitlines()
+    assert [re.findall(r'"(\w+)"', line) for line in said] == [["classifier"], *[["detector"]] * 2]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import no_such_module", "import av.no_such_module", "from av import no_such_name"],
+)
+def test_a_bug_is_not_disguised(statement: str) -> None:
+    with pytest.raises(ImportError) as caught, naming_the_group("it", "capture"):
+        exec(statement)
+    assert not isinstance(caught.value, MissingPackageError)
+
+
+def test_a_package_beyond_the_group_is_named_with_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optional_groups, "is_installed", lambda module: False)
+    with pytest.raises(MissingPackageError, match='it needs the optional group "train"'):
+        with naming_the_group("it", "capture"):
+            raise ModuleNotFoundError(name="scipy.special")
+    with pytest.raises(MissingPackageError, match="for sse-starlette"):
+        require("it", "display", "sse_starlette")
