@@ -1,7 +1,6 @@
 """Calibration and the adjustment for rare labels: by hand, and folded into the weights."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,9 @@ from emostream.models.labels import FER2013
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-@pytest.fixture(autouse=True)
-def tiny() -> Iterator[None]:
-    size = alexnet.Architecture(16, (4, 4, 4, 4, 4), (3, 3, 3, 3, 3), 1, "same", 2, (16, 16))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(alexnet.ARCHITECTURES, "tiny", size)
-        yield
-
-
 @pytest.fixture
-def net() -> Any:
-    return alexnet.build("tiny")
+def net(tiny: str) -> Any:
+    return alexnet.build(tiny)
 
 
 @pytest.fixture

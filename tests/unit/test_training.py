@@ -1,7 +1,6 @@
 """Training: seeded augmentation, a resumable run, a bar that also suits a log."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,47 +8,19 @@ import keras
 import numpy as np
 import pytest
 
-from emostream.models import alexnet, augment, checkpoint, ferplus, tensorflow_runtime, train
+from emostream.models import augment, checkpoint, ferplus, tensorflow_runtime, train
 from emostream.models.batches import VIEW_SHARE, batches, choose_views, prefetched, targets
-from emostream.models.checkpoint import TrainingState
 from emostream.services.cli import main as cli
 from emostream.shared.errors import ModelError, SourceError, WeightsError
+from tests.unit.conftest import Trained
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-RECIPE = train.Recipe(
-    arch="tiny", epochs=4, batch=8, peak_rate=4e-3, dropout=0.1, smoothing=0.8, dtype="float32"
-)
 
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny() -> Iterator[None]:
-    size = alexnet.Architecture(16, (4, 4, 4, 4, 4), (3, 3, 3, 3, 3), 1, "same", 2, (16, 16))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(alexnet.ARCHITECTURES, "tiny", size)
-        yield
-
-
-@pytest.fixture(scope="module")
-def faces() -> ferplus.FerFaces:
-    """Faces that are bright above are happy, those that are bright on one side sad."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 80, (64, 48, 48), np.uint8)
-    images[::2, :24] += 150
-    images[1::2, :, :24] += 150
-    votes = np.zeros((64, 10), np.uint8)
-    votes[::2, 1] = votes[1::2, 3] = 10
-    fer2013 = np.where(votes[:, 1] > 0, 3, 4).astype(np.uint8)
-    return ferplus.FerFaces(images, votes, fer2013)
-
-
-@pytest.fixture(scope="module")
-def uncut(
-    tiny: None, faces: ferplus.FerFaces, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, TrainingState]:
-    out = tmp_path_factory.mktemp("uncut")
-    return out, train.train(faces, faces, RECIPE, out)
+@pytest.fixture
+def faces(two_kinds: ferplus.FerFaces) -> ferplus.FerFaces:
+    return two_kinds
 
 
 @pytest.mark.parametrize("step", [augment.augment, augment.relight, augment.erase])
@@ -123,18 +94,16 @@ def test_a_share_of_the_faces_is_shown_as_another_view(faces: ferplus.FerFaces) 
     assert (choose_views(faces, rng) == faces.images).all()
 
 
+@pytest.mark.slow
 def test_a_resumed_training_equals_an_uncut_one(
-    faces: ferplus.FerFaces,
-    uncut: tuple[Path, TrainingState],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    faces: ferplus.FerFaces, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    recipe, _, whole = trained
     with monkeypatch.context() as patch:
         patch.setattr(train, "score_held_out", scores_that_stop_after(2))
         with pytest.raises(KeyboardInterrupt):
-            train.train(faces, faces, RECIPE, tmp_path)
-    resumed = train.train(faces, faces, RECIPE, tmp_path, resume=True)
-    _, whole = uncut
+            train.train(faces, faces, recipe, tmp_path)
+    resumed = train.train(faces, faces, recipe, tmp_path, resume=True)
     assert [row.epoch for row in resumed.rows] == [1, 2, 3, 4]
     assert resumed.rows[-1].loss == pytest.approx(whole.rows[-1].loss, rel=1e-5)
     for left, right in zip(resumed.average.weights, whole.average.weights, strict=True):
@@ -154,42 +123,44 @@ def scores_that_stop_after(epochs: int) -> object:
     return score
 
 
-def test_a_training_learns_and_keeps_its_curves(uncut: tuple[Path, TrainingState]) -> None:
-    out, state = uncut
+@pytest.mark.slow
+def test_a_training_learns_and_keeps_its_curves(trained: Trained) -> None:
+    _, out, state = trained
     assert state.rows[-1].loss < 0.9 * state.rows[0].loss
     assert checkpoint.load_history(out / "epoch-004" / checkpoint.HISTORY) == state.rows
     assert checkpoint.folders(out) == [out / "epoch-004"]
 
 
 def test_the_rate_rises_and_falls_to_almost_nothing() -> None:
-    rates = [train.learning_rate(RECIPE, share) for share in np.linspace(0, 1, 101)]
-    assert max(rates) == pytest.approx(RECIPE.peak_rate)
-    assert rates.index(max(rates)) == round(100 * RECIPE.rise)
-    assert rates[0] == pytest.approx(0.04 * RECIPE.peak_rate)
-    assert rates[-1] == pytest.approx(1e-3 * RECIPE.peak_rate)
+    recipe = train.Recipe(peak_rate=4e-3)
+    rates = [train.learning_rate(recipe, share) for share in np.linspace(0, 1, 101)]
+    assert max(rates) == pytest.approx(recipe.peak_rate)
+    assert rates.index(max(rates)) == round(100 * recipe.rise)
+    assert rates[0] == pytest.approx(0.04 * recipe.peak_rate)
+    assert rates[-1] == pytest.approx(1e-3 * recipe.peak_rate)
 
 
-def test_a_training_starts_from_another_ones_weights(
-    uncut: tuple[Path, TrainingState], faces: ferplus.FerFaces, tmp_path: Path
-) -> None:
-    out, trained = uncut
-    fresh = train.initial_state(RECIPE, out / "epoch-004" / checkpoint.AVERAGE)
-    for left, right in zip(fresh.model.weights, trained.average.weights, strict=True):
+@pytest.mark.slow
+def test_a_training_starts_from_another_ones_weights(trained: Trained, tmp_path: Path) -> None:
+    recipe, out, state = trained
+    fresh = train.initial_state(recipe, out / "epoch-004" / checkpoint.AVERAGE)
+    for left, right in zip(fresh.model.weights, state.average.weights, strict=True):
         if "seed" not in right.path:
             assert np.array(left) == pytest.approx(np.array(right))
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="other")])
     other.save(tmp_path / "other.keras")
     with pytest.raises(WeightsError, match="no layer in common"):
-        train.initial_state(RECIPE, tmp_path / "other.keras")
+        train.initial_state(recipe, tmp_path / "other.keras")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed", [{"optimizer": "sgd", "peak_rate": 0.1}, {"labels": "majority"}]
 )
 def test_the_other_optimizer_and_the_other_labels_learn_too(
-    changed: dict[str, Any], faces: ferplus.FerFaces, tmp_path: Path
+    changed: dict[str, Any], faces: ferplus.FerFaces, trained: Trained, tmp_path: Path
 ) -> None:
-    state = train.train(faces, faces, dataclasses.replace(RECIPE, **changed), tmp_path)
+    state = train.train(faces, faces, dataclasses.replace(trained.recipe, **changed), tmp_path)
     assert state.rows[-1].loss < 0.9 * state.rows[0].loss
 
 
@@ -201,9 +172,11 @@ def test_a_majority_is_one_label_and_soft_labels_are_shares() -> None:
     assert not targets(two, "majority")["ferplus"][1].any()  # no face, says the majority
 
 
-def test_too_few_faces_are_one_clear_error(faces: ferplus.FerFaces, tmp_path: Path) -> None:
+def test_too_few_faces_are_one_clear_error(
+    tiny: str, faces: ferplus.FerFaces, tmp_path: Path
+) -> None:
     with pytest.raises(ModelError, match="batch of 8"):
-        train.train(faces[:5], faces, RECIPE, tmp_path)
+        train.train(faces[:5], faces, train.Recipe(arch=tiny, batch=8), tmp_path)
 
 
 def test_the_command_says_where_faces_are_missing(
