@@ -8,6 +8,8 @@ from emostream.shared.errors import ConfigError
 ROOT: Final = Path(__file__).parents[1]
 CONFIGS: Final = ROOT / "configs"
 SETTINGS_PAGE: Final = ROOT / "docs" / "configuration.md"
+# The configuration that `emostream init` writes into a folder.
+FOLDER_CONFIG: Final = "emostream.toml"
 
 
 def config_names() -> list[str]:

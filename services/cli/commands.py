@@ -18,6 +18,9 @@ class Command:
 
 
 COMMANDS = {
+    "init": Command(
+        "init", "writes a Procfile and a commented configuration, so that `honcho start` works"
+    ),
     "supervise": Command("supervise", "starts a stage, and starts it again when it dies"),
     "analyze": Command(
         "analysis",

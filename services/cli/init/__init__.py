@@ -1,0 +1,1 @@
+"""`emostream init`: writes a Procfile and a commented configuration into a folder."""

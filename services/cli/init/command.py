@@ -1,0 +1,86 @@
+"""`emostream init [DIR]`: writes a Procfile and a configuration, so that `honcho start` works."""
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from emostream.services.cli.init.config_text import config_text
+from emostream.services.cli.init.questions import Choices, ask_all, ask_on_terminal, list_cameras
+from emostream.services.cli.processes import procfile
+from emostream.services.cli.processes.stages import STAGES
+from emostream.shared.config import Config
+from emostream.shared.errors import ConfigError
+from emostream.shared.shipped_files import FOLDER_CONFIG
+
+PROGRAMS: Final = Path(sys.executable).parent
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="where (default: here)"
+    )
+    parser.add_argument("--defaults", action="store_true", help="ask nothing on a terminal either")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask where there is a terminal, write both files, and say how to start."""
+    folder: Path = options.folder
+    _check_absent(folder)
+    choices = Choices()
+    if sys.stdin.isatty() and sys.stdout.isatty() and not options.defaults:
+        try:
+            choices = ask_all(ask_on_terminal, list_cameras())
+        except EOFError as error:
+            raise ConfigError("a question was not answered: nothing was written") from error
+    _write(folder, _files(choices))
+    enter = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
+    print(f"wrote {folder / procfile.FILE} and {folder / FOLDER_CONFIG}")
+    print(f"start it: {enter}{_program('honcho')} start")
+    if choices.page:
+        print(f"the page will be on http://{Config().display.page}")
+    return 0
+
+
+def _files(choices: Choices) -> dict[str, str]:
+    """Return the content of each file by its name."""
+    left_out = {"display": not choices.page, "recorder": not choices.record}
+    stages = [stage for stage in STAGES if not left_out.get(stage)]
+    changes = {"recorder.video": True} if choices.video else {}
+    return {
+        FOLDER_CONFIG: config_text(choices.source, changes),
+        procfile.FILE: procfile.procfile(FOLDER_CONFIG, stages, _program("emostream")),
+    }
+
+
+def _program(name: str) -> str:
+    """Return how a shell finds a program of this environment: by its name, or by its path."""
+    ours = PROGRAMS / name
+    found = shutil.which(name)
+    is_found = found is not None and ours.exists() and Path(found).samefile(ours)
+    return name if is_found or not ours.exists() else shlex.quote(str(ours))
+
+
+def _check_absent(folder: Path) -> None:
+    """Raise ConfigError where one of the files exists."""
+    for name in (procfile.FILE, FOLDER_CONFIG):
+        if os.path.lexists(folder / name):
+            raise ConfigError(
+                f"{folder / name} exists: nothing was written; remove it, or name another folder"
+            )
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for name, content in files.items():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / name).open("x", encoding="utf-8") as file:
+                file.write(content)
+        except OSError as error:
+            raise ConfigError(f"{folder / name} cannot be written: {error.strerror}") from error

@@ -1,0 +1,55 @@
+"""A configuration with every key: those that differ from the default, and the others commented."""
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from emostream.services.cli.init.settings_page import key_defaults, key_meanings
+from emostream.services.cli.toml_text import toml_value
+from emostream.shared.config import Config, Section, Source
+
+WIDTH: Final = 100
+HEADER: Final = """\
+# Written by `emostream init`. Every key is here with its default behind a "#": to change one, take
+# the "#" away and write another value. `emostream config --explain` shows what is in effect, and
+# where each value comes from.
+"""
+
+
+def config_text(source: Source, changes: Mapping[str, Any]) -> str:
+    """Return a TOML file with one source, in which `changes` are the keys that are set, by path."""
+    meanings = key_meanings()
+    lines = [HEADER, *_pairs(Config(), "", meanings, changes)]
+    for name, section in _sections(Config()).items():
+        lines += ["", f"# {(section.__doc__ or '').strip()}", f"[{name}]"]
+        lines += _pairs(section, f"{name}.", meanings, changes)
+        if name == "capture":
+            chosen = {"sources.name": source.name, "sources.url": source.url}
+            lines += ["", "# One such table for each source.", "[[capture.sources]]"]
+            lines += _pairs(Source(), "sources.", meanings, chosen)
+    return "\n".join(lines) + "\n"
+
+
+def _sections(config: Config) -> dict[str, Section]:
+    values = msgspec.structs.asdict(config)
+    return {name: value for name, value in values.items() if isinstance(value, Section)}
+
+
+def _pairs(
+    section: Section, prefix: str, meanings: Mapping[str, str], changes: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield what each key means, and the key; behind "#" where it has its default."""
+    for name, default in msgspec.structs.asdict(section).items():
+        key = f"{prefix}{name}"
+        if key not in meanings:
+            continue  # a section, or the sources, which have their own table
+        meaning = meanings[key]
+        if default is None:  # TOML has no value for that
+            meaning = f"{name} (default: {key_defaults()[key]}): {meaning}"
+        yield from textwrap.wrap(meaning, WIDTH, initial_indent="# ", subsequent_indent="# ")
+        if key in changes:
+            yield f"{name} = {toml_value(changes[key])}"
+        elif default is not None:
+            yield f"#{name} = {toml_value(default)}"

@@ -1,0 +1,26 @@
+"""Values as TOML writes them."""
+
+import json
+from typing import Any
+
+import msgspec
+
+
+def toml_value(value: Any) -> str:
+    """Return a text, number, truth value, list, or table of such (or a struct) on one line."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            # A basic string of TOML is one of JSON, but for DEL, which TOML wants escaped.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case int() | float():
+            return repr(value)
+        case list() | tuple():
+            return f"[{', '.join(map(toml_value, value))}]"
+        case msgspec.Struct():
+            return toml_value(msgspec.structs.asdict(value))
+        case dict():
+            pairs = (f"{key} = {toml_value(item)}" for key, item in value.items())
+            return f"{{ {', '.join(pairs)} }}"
+    raise TypeError(f"TOML has no {type(value).__name__}")
