@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -21,7 +22,7 @@ PORT = re.compile(r"(?<=127\.0\.0\.1:)\d+")
 def on_free_ports(text: str, folder: Path) -> str:
     """Take the "#" away before each address in the configuration, and give it a free port."""
     free = with_private_addresses(Config(), folder)
-    ports = {}
+    ports: dict[str, str] = {}
     for stage in STAGES:
         for key in ("bind", "metrics", "page"):
             usual, other = (getattr(getattr(each, stage), key, "") for each in (Config(), free))
@@ -62,7 +63,7 @@ def test_honcho_starts_what_init_wrote(tmp_path: Path) -> None:
     try:
         for stage in STAGES:
             address = getattr(config, stage).metrics
-            wait_until(lambda address=address: answers(address, "/readyz"), f"{stage} to be ready")
+            wait_until(partial(answers, address, "/readyz"), f"{stage} to be ready")
         assert answers(config.display.page, "/")
         assert (folder / "recordings" / "emostream.db").is_file()
         below = psutil.Process(shell.pid).children(recursive=True)

@@ -21,7 +21,7 @@ from emostream.services.cli.processes.stages import STAGES
 from emostream.services.cli.toml_text import toml_value
 from emostream.shared.config import Config, Section, Source, load
 
-CAMERA = Camera("/dev/video2", "A camera", "driver")
+CAMERA = Camera("/dev/video2", "A camera")
 
 
 def uncommented(text: str) -> str:
