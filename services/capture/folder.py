@@ -2,36 +2,45 @@
 
 import re
 from pathlib import Path
+from typing import Final
 
-import cv2
-
-from emostream.services.capture.picture import OnSkip, Picture, Pictures, as_bgr
+from emostream.services.capture.picture import OnSkip, Picture, Pictures
 from emostream.shared.errors import SourceError
+from emostream.shared.still_image import decode_still, read_still
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+IMAGE_SUFFIXES: Final = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".heic", ".heif", ".hif", ".avif"),
+}
 
 
 def folder_pictures(folder: Path, fps: float, on_skip: OnSkip) -> Pictures:
     """The images of a folder in natural order (2 before 10), as if taken at `fps`.
 
-    Raises SourceError where none can be read; `on_skip` is called for each that cannot.
+    Images are known by the suffixes of their names. Raises SourceError where none can be read;
+    `on_skip` is called with a line for each that cannot.
     """
-    paths = sorted(
-        (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES),
-        key=lambda path: natural_order(path.name),
-    )
+    paths = sorted(_images(folder), key=lambda path: natural_order(path.name))
     if not paths:
         raise SourceError(f"{folder}: no pictures in it ({', '.join(sorted(IMAGE_SUFFIXES))})")
     count = 0
     for path in paths:
-        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if pixels is None:
-            on_skip(f"{path}: no readable picture, left out")
+        try:
+            pixels = decode_still(read_still(path), str(path))
+        except SourceError as error:
+            on_skip(f"{error}; left out")
             continue
-        yield Picture(as_bgr(pixels), round(count * 1e9 / fps))
+        yield Picture(pixels, round(count * 1e9 / fps))
         count += 1
     if not count:
         raise SourceError(f"{folder}: none of its {len(paths)} pictures can be read")
+
+
+def _images(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    except OSError as error:
+        raise SourceError(f"{folder}: cannot be read: {error.strerror}") from error
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:

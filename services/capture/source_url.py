@@ -1,14 +1,19 @@
 """What a source's URL says: its kind, a name for its stream, and how to show it without secrets."""
 
+import hashlib
+import os
 import re
+import unicodedata
 from enum import Enum, auto
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from emostream.shared.errors import SourceError
+from emostream.shared.user_path import is_folder, path_text, user_path
 
 NETWORK_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "tcp", "udp")
 MAX_NAME_LENGTH = 64
+DIGEST_LENGTH = 8
 
 
 class SourceKind(Enum):
@@ -38,7 +43,7 @@ def source_kind(url: str) -> SourceKind:
     if has_scheme and scheme.lower() != "file":
         known = ", ".join(NETWORK_SCHEMES)
         raise SourceError(f"{redact(url)}: unknown scheme; write one of {known}, or a path")
-    return SourceKind.FOLDER if local_path(url).is_dir() else SourceKind.FILE
+    return SourceKind.FOLDER if is_folder(local_path(url)) else SourceKind.FILE
 
 
 def camera_device(url: str) -> int | str:
@@ -48,10 +53,18 @@ def camera_device(url: str) -> int | str:
 
 
 def local_path(url: str) -> Path:
-    """Return the path that a file's or folder's URL names; `~` is the home folder."""
+    """Return the path that a file's or folder's URL names: see `user_path`."""
     if url.lower().startswith("file://"):
-        return Path(unquote(urlsplit(url).path))
-    return Path(url).expanduser()
+        return Path(unquote(urlsplit(url).path, errors="surrogateescape"))
+    return user_path(url)
+
+
+def path_url(path: Path) -> str:
+    """Return the URL of a whole path: the path itself, or `file://` where its bytes are no UTF-8.
+
+    A configuration holds text alone.
+    """
+    return str(path) if path_text(path) == str(path) else path.as_uri()
 
 
 def redact(url: str) -> str:
@@ -70,7 +83,11 @@ def scrub(text: str, url: str) -> str:
 
 
 def stream_name(url: str) -> str:
-    """Return a name for the stream that matches [a-z0-9_-]{1,64}: `camera0`, `interview`."""
+    """Return a name for the stream that matches [a-z0-9_-]{1,64}: `camera0`, `interview`.
+
+    It is the same each time. Where letters are lost a digest of the whole name follows, so that
+    `面试一` and `面试二` differ; names that differ in case or marks alone (`a b`, `a-b`) do not.
+    """
     match source_kind(url):
         case SourceKind.DEMO:
             name = "demo"
@@ -82,8 +99,22 @@ def stream_name(url: str) -> str:
         case _:
             path = local_path(url)
             name = path.stem or path.resolve().name
-    slug = re.sub(r"[^a-z0-9_]+", "-", name.lower())[:MAX_NAME_LENGTH].strip("-")
-    return slug or "source"
+    slug = re.sub(r"[^a-z0-9_]+", "-", _without_accents(name).lower()).strip("-")
+    if slug and name.isascii() and len(name) <= MAX_NAME_LENGTH:
+        return slug
+    return distinct_name(slug, unicodedata.normalize("NFC", name))
+
+
+def distinct_name(name: str, whole: str) -> str:
+    """Return the stream's name with a short digest of `whole`, of which it lost something."""
+    digest = hashlib.sha256(os.fsencode(whole)).hexdigest()[:DIGEST_LENGTH]
+    kept = name[: MAX_NAME_LENGTH - DIGEST_LENGTH - 1].strip("-") or "source"
+    return f"{kept}-{digest}"
+
+
+def _without_accents(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
 def _secrets(url: str) -> set[str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from emostream.shared.errors import SourceError
 from emostream.shared.pixels import Image
+from emostream.shared.still_image import decode_still, read_still
 
 Channels: TypeAlias = Literal["bgr", "rgb", "gray", "bgra", "rgba"]
 
@@ -30,7 +31,7 @@ def as_picture(image: str | Path | NDArray[Any], channels: Channels | None) -> I
     if channels is not None:
         raise SourceError(f"{image}: a file knows its channels, so leave `channels` out")
     path = Path(image)
-    return decode(read(path), path)
+    return decode_still(read_still(path), str(path))
 
 
 def from_array(array: NDArray[Any], channels: str | None) -> Image:
@@ -58,26 +59,3 @@ def from_array(array: NDArray[Any], channels: str | None) -> Image:
         raise SourceError(f"the array has shape {array.shape}, that is no pixels")
     whole = np.ascontiguousarray(array)
     return whole if channels == "bgr" else np.asarray(cv2.cvtColor(whole, TO_BGR[channels]))
-
-
-def read(path: Path) -> bytes:
-    """Return the bytes of a picture's file; SourceError where it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def decode(data: bytes, path: Path) -> Image:
-    """Return the picture in the bytes of a file, turned upright as its EXIF data says.
-
-    uint8 (H, W, 3) in BGR order, without alpha, of the first picture where there are several.
-    SourceError, which names `path`, where OpenCV cannot read it, also where its end is missing.
-    """
-    try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error as error:
-        raise SourceError(f"{path}: the picture is too large, or damaged") from error
-    if picture is None:
-        raise SourceError(f"{path}: no picture that can be read (JPEG, PNG, WebP, BMP or TIFF)")
-    return np.asarray(picture, np.uint8)

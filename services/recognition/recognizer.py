@@ -95,7 +95,7 @@ class Recognizer:
     def __call__(self, image: Source, channels: Channels | None = None) -> list[RecognizedFace]:
         """Return the faces of a picture, the one that was found most surely first.
 
-        `image` is the path of a file, which is turned upright as its EXIF data says, or uint8
+        `image` is the path of a file, which is turned upright as its metadata says, or uint8
         (H, W), (H, W, 3) or (H, W, 4) with its `channels` named; alpha is ignored. SourceError for
         what is no such picture, ModelError where the model fails.
         """

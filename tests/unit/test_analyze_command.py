@@ -9,47 +9,19 @@ import pytest
 from emostream.services.capture.pace import sampled
 from emostream.services.capture.picture import Picture, Pictures
 from emostream.services.cli import main as cli
-from emostream.services.cli.analysis import inputs, recording_config
+from emostream.services.cli.analysis import recording_config
 from emostream.services.cli.analysis.command import CONFIG
 from emostream.services.cli.analysis.reporter import reporter
 from emostream.services.cli.analysis.run_file import RunFile, StageUse
 from emostream.services.cli.processes.config_file import write_config
 from emostream.shared.config import load
-from emostream.shared.errors import ConfigError, RecordingError, SourceError
+from emostream.shared.errors import ConfigError, RecordingError
 
 
 def touch(folder: Path, *names: str) -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"x")
-
-
-def test_files_folders_and_patterns_name_videos_and_photos(tmp_path: Path) -> None:
-    touch(tmp_path, "a/take10.mp4", "a/take2.MOV", "a/face.jpg", "a/notes.txt", "b1/x.mkv")
-    touch(tmp_path, "b2/y.webm", "odd.dat")
-    words = [str(tmp_path / word) for word in ("a", "b*", "odd.dat", "a/take2.MOV")]
-    found = inputs.find(words)
-    assert [path.name for path in found.videos] == [
-        *("take2.MOV", "take10.mp4", "x.mkv", "y.webm", "odd.dat")
-    ]
-    assert [path.name for path in found.photos] == ["face.jpg"]
-
-
-@pytest.mark.parametrize(
-    ("word", "reason"), [("none.mp4", "no such file or folder"), ("empty", "no videos and no")]
-)
-def test_a_word_that_names_nothing_is_refused(tmp_path: Path, word: str, reason: str) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(SourceError, match=reason):
-        inputs.find([str(tmp_path / word)])
-
-
-@pytest.mark.parametrize(
-    ("name", "stream"),
-    [("Interview 3.mp4", "interview-3"), ("été.mov", "t"), ("___.avi", "___"), ("é.mov", "source")],
-)
-def test_a_stream_is_named_after_its_file(name: str, stream: str) -> None:
-    assert inputs.stream_of(Path("/films") / name) == stream
 
 
 @pytest.mark.parametrize(

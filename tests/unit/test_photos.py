@@ -181,7 +181,7 @@ def test_the_summary_has_what_is_needed_to_do_it_again(summary: PhotoSummary, al
     tree = json.loads(json.dumps(asdict(summary)))
     assert (tree["faces"], tree["empty"]) == (15, 1)
     assert tree["unreadable"] == {
-        "broken.jpg": "no picture that can be read (JPEG, PNG, WebP, BMP or TIFF)"
+        "broken.jpg": "no picture that can be read: its JPEG is damaged or cut off"
     }
     assert tree["files"] == ["photos.csv", "photos.parquet", "photos.html"]
     assert [one["photo"] for one in tree["photos"]][-1] == "wall.bmp"

@@ -207,7 +207,10 @@ def test_an_unreadable_image_is_told_of_and_left_out(tmp_path: Path) -> None:
     (tmp_path / "2.png").write_bytes(b"no picture")
     skipped: list[str] = []
     assert len(pictures(tmp_path, skipped)) == 2
-    assert skipped == [f"{tmp_path / '2.png'}: no readable picture, left out"]
+    assert skipped == [
+        f"{tmp_path / '2.png'}: no picture that can be read (JPEG, PNG, WebP, BMP, TIFF, HEIC or"
+        " AVIF); left out"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import pytest
 from emostream.services.capture.source_url import (
     SourceKind,
     camera_device,
+    local_path,
+    path_url,
     redact,
     scrub,
     source_kind,
@@ -86,10 +88,41 @@ def test_an_error_text_loses_the_secrets(text: str) -> None:
         ("/videos/Interview No. 3 (final).MP4", "interview-no-3-final"),
         ("rtsp://me:secret@10.0.0.5:554/s1?token=abcd", "10-0-0-5-554-s1"),
         ("rtsp://me:se/cret@cam/s1", "cam-s1"),
-        ("/videos/" + "x" * 99 + ".mp4", "x" * 64),
-        ("日本.mp4", "source"),
+        ("/videos/" + "x" * 64 + ".mp4", "x" * 64),
+        ("/videos/" + "x" * 99 + ".mp4", "x" * 55 + "-d0621fdd"),
+        ("日本.mp4", "source-cf2abf0c"),
     ],
 )
 def test_the_name_of_a_stream(url: str, name: str) -> None:
     assert stream_name(url) == name
     assert re.fullmatch(r"[a-z0-9_-]{1,64}", name)
+
+
+def test_names_that_lose_letters_stay_distinct() -> None:
+    names = ["面试一", "面试二", "😀", "😁", "é", "e", "è", "ё", "!", "x" * 70, "x" * 71, "a\udce9"]
+    streams = [stream_name(f"/films/{name}.mp4") for name in names]
+    assert len(set(streams)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9_-]{1,64}", stream) for stream in streams)
+    assert streams[5] == "e" and streams[4].startswith("e-")
+    # macOS writes letters and accents apart.
+    assert stream_name("/films/é.mp4") == stream_name("/films/é.mov")
+
+
+@pytest.mark.parametrize("url", ["~$scan.mp4", "~nobody-of-this-name/a.mp4", "~"])
+def test_a_tilde_is_the_home_folder_unless_a_file_is_called_so(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert local_path(url) == (Path("/home/me") if url == "~" else Path(url))
+    assert local_path("~/a.mp4") == Path("/home/me/a.mp4")
+    Path("~").mkdir()
+    Path("~/a.mp4").touch()
+    assert local_path("~/a.mp4") == Path("~/a.mp4")
+
+
+def test_a_path_that_is_no_text_comes_back_from_its_url() -> None:
+    path = Path("/films/caf\udce9 %41.mp4")
+    assert path_url(path).isascii()
+    assert local_path(path_url(path)) == path
+    assert path_url(Path("/films/é %41.mp4")) == "/films/é %41.mp4"

@@ -15,6 +15,7 @@ from emostream.services.capture.ffmpeg.decoder import VideoDecoder
 from emostream.services.capture.picture import OnSkip, Pictures
 from emostream.services.capture.source_url import local_path
 from emostream.shared.errors import SourceError
+from emostream.shared.user_path import path_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def describe_video(path: Path) -> VideoDescription:
     Raises SourceError where the file cannot be opened or no picture in it can be read.
     """
     with _open_file(path) as (container, stream):
-        decoder = VideoDecoder(container, stream, str(path), lambda line: None)
+        decoder = VideoDecoder(container, stream, path_text(path), lambda line: None)
         first = next(iter(decoder), None)
         if first is None:
             decoder.check_complete()
@@ -73,7 +74,7 @@ def video_pictures(url: str, on_skip: OnSkip) -> Pictures:
     """
     path = local_path(url)
     with _open_file(path) as (container, stream):
-        decoder = VideoDecoder(container, stream, str(path), on_skip)
+        decoder = VideoDecoder(container, stream, path_text(path), on_skip)
         try:
             yield from decoder
         except av.FFmpegError as error:
@@ -90,7 +91,9 @@ def _open_file(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if path.is_file() and not path.stat().st_size:
         raise SourceError(f"{path}: the file is empty")
     # `file:` keeps FFmpeg from taking a colon in the path for a protocol.
-    with open_container(f"file:{path}", str(path), None, {"protocol_whitelist": "file"}) as found:
+    with open_container(
+        f"file:{path}", path_text(path), None, {"protocol_whitelist": "file"}
+    ) as found:
         yield found
 
 

@@ -1,58 +1,197 @@
-"""What is to be analysed: the videos and photos that files, folders and patterns name."""
+"""What is to be analyzed: the videos and photos that files, folders and patterns name."""
 
 import glob
-from collections.abc import Iterator, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from emostream.services.capture.folder import IMAGE_SUFFIXES, natural_order
-from emostream.services.capture.source_url import stream_name
+from emostream.services.capture.folder import natural_order
+from emostream.services.capture.source_url import distinct_name, stream_name
+from emostream.services.cli.analysis.media_kind import MediaKind, media_kind
 from emostream.shared.errors import SourceError
+from emostream.shared.user_path import is_folder, path_exists, user_path
 
-VIDEOS: Final = {
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"),
-    *(".wmv", ".flv", ".3gp", ".ogv", ".gif", ".mxf"),
-}
-PHOTOS: Final = {*IMAGE_SUFFIXES, ".tif", ".tiff"}
+FOLDER = "folder"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file or folder that is not analyzed, and why.
+
+    `kind` is its suffix in lower case, "" where it has none, or FOLDER.
+    """
+
+    path: Path
+    kind: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The videos and the photos, each once, in the order in which they were named."""
+    """The videos and the photos, each once, in the order in which they were named.
+
+    `refused` are files that were named and are neither, `skipped` what lies beside the videos and
+    photos in folders and is neither.
+    """
 
     videos: tuple[Path, ...]
     photos: tuple[Path, ...]
+    refused: tuple[Skipped, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
 
-def find(words: Sequence[str]) -> Inputs:
+def find(words: Sequence[str], *, recursive: bool = False, results: Path | None = None) -> Inputs:
     """Return what the words of a command line name: files, folders, patterns such as `day*/`.
 
-    Of a folder it takes the videos and photos in it, in natural order (2 before 10). SourceError
-    for a word that names nothing.
+    Of a folder it takes the videos and photos in it, in natural order (2 before 10), and with
+    `recursive` those in its subfolders after them; not hidden ones, links, or the folder `results`.
+    One rule says what is a video or a photo, `media_kind`, whether it is named or found.
+    SourceError for a word that names nothing.
     """
-    paths = list(dict.fromkeys(path for word in words for path in _of(word)))
-    photos = tuple(path for path in paths if path.suffix.lower() in PHOTOS)
-    return Inputs(tuple(path for path in paths if path not in set(photos)), photos)
-
-
-def _of(word: str) -> Iterator[Path]:
-    path = Path(word).expanduser()
-    if path.is_dir():
-        found = [each for each in path.iterdir() if each.suffix.lower() in VIDEOS | PHOTOS]
-        if not found:
-            raise SourceError(f"{path}: no videos and no photos in this folder")
-        yield from sorted(found, key=lambda each: natural_order(each.name))
-    elif path.exists():
-        yield path
-    # Path.glob takes no pattern that begins at the root.
-    elif matches := sorted(glob.glob(str(path), recursive=True), key=natural_order):  # noqa: PTH207
-        for match in matches:
-            yield from _of(match)
-    else:
-        raise SourceError(f"{path}: no such file or folder")
+    search = _Search(recursive, results)
+    for word in words:
+        search.word(word)
+    return search.found()
 
 
 def stream_of(path: Path) -> str:
     """Return the stream's name: the stem in lower case, other characters as `-`."""
     return stream_name(str(path.absolute()))
+
+
+def stream_names(videos: Sequence[Path]) -> dict[Path, str]:
+    """Return the name of each video's stream, no two the same.
+
+    The first of those that would share one keeps it; the others get a digest of their path from
+    the folder that holds all.
+    """
+    top = os.path.commonpath([path.absolute().parent for path in videos]) if videos else ""
+    names: dict[str, Path] = {}
+    for path in videos:
+        name = stream_of(path)
+        if name in names:
+            name = distinct_name(name, str(path.absolute().relative_to(top)))
+        names[name] = path
+    return {path: name for name, path in names.items()}
+
+
+def count_kinds(skipped: Iterable[Skipped]) -> dict[str, int]:
+    """Return how many of each kind were skipped, the most frequent first."""
+    count = Counter(one.kind for one in skipped)
+    return dict(sorted(count.items(), key=lambda item: (-item[1], item[0])))
+
+
+def skipped_line(skipped: Iterable[Skipped], *, recursive: bool) -> str:
+    """Return how many files of which suffix were skipped, and how many folders, in one line."""
+    count = count_kinds(skipped)
+    folders = count.pop(FOLDER, 0)
+    parts = [f"{number} {kind or 'without a suffix'}" for kind, number in count.items()]
+    if folders:
+        hint = "" if recursive else " (--recursive takes them too)"
+        parts.append(f"{folders} folder{'s' if folders != 1 else ''}{hint}")
+    return f"skipped {', '.join(parts)}"
+
+
+class _Search:
+    """Collects what words name."""
+
+    def __init__(self, recursive: bool, results: Path | None) -> None:
+        self._recursive = recursive
+        self._results = results.resolve() if results else None
+        self._found: dict[Path, tuple[Path, MediaKind]] = {}
+        self._refused: dict[Path, Skipped] = {}
+        self._skipped: dict[Path, Skipped] = {}
+
+    def found(self) -> Inputs:
+        """Return all that was collected."""
+        of = {
+            kind: tuple(path for path, its in self._found.values() if its is kind)
+            for kind in MediaKind
+        }
+        return Inputs(
+            of[MediaKind.VIDEO],
+            of[MediaKind.PHOTO],
+            tuple(self._refused.values()),
+            # What is found in a folder may have been named too.
+            tuple(one for path, one in self._skipped.items() if path not in self._refused),
+        )
+
+    def word(self, word: str) -> None:
+        """Collect what a word names."""
+        path = user_path(word)
+        if is_folder(path):
+            self._named_folder(path)
+        elif path_exists(path):
+            self._file(path, self._refused)
+        # Path.glob takes no pattern that begins at the root.
+        elif matches := glob.glob(str(path), recursive=True):  # noqa: PTH207
+            for match in map(Path, sorted(matches, key=natural_order)):
+                if is_folder(match):
+                    self._named_folder(match)
+                else:
+                    self._file(match, self._skipped)
+        else:
+            raise SourceError(f"{path}: {_missing(path)}")
+
+    def _named_folder(self, folder: Path) -> None:
+        skipped = len(self._skipped)
+        if not self._folder(folder):
+            passed = list(self._skipped.values())[skipped:]
+            what = f" ({skipped_line(passed, recursive=self._recursive)})" if passed else ""
+            raise SourceError(f"{folder}: no videos and no photos in this folder{what}")
+
+    def _folder(self, folder: Path) -> int:
+        """Collect what a folder holds; return the number of videos and photos."""
+        try:
+            paths = sorted(folder.iterdir(), key=lambda path: natural_order(path.name))
+        except OSError as error:
+            self._skip(folder, FOLDER, f"cannot be read: {error.strerror}")
+            return 0
+        folders = {path for path in paths if is_folder(path)}
+        count = sum(self._file(path, self._skipped) for path in paths if path not in folders)
+        for path in (path for path in paths if path in folders):
+            if reason := self._reason_to_skip(path):
+                self._skip(path, FOLDER, reason)
+            else:
+                count += self._folder(path)
+        return count
+
+    def _reason_to_skip(self, folder: Path) -> str:
+        if not self._recursive:
+            return "a folder in a folder, without --recursive"
+        if folder.is_symlink():
+            return "a link to a folder"
+        if folder.name.startswith("."):
+            return "a hidden folder"
+        if folder.resolve() == self._results:
+            return "the folder of results"
+        return ""
+
+    def _file(self, path: Path, neither: dict[Path, Skipped]) -> bool:
+        """Collect a file, in `neither` if it is no video and no photo; return whether it is one."""
+        # Not what a link leads to: two links to a file are two.
+        place = path.parent.resolve() / path.name
+        try:
+            if place not in self._found:
+                self._found[place] = path, media_kind(path)
+        except SourceError as error:
+            neither[path] = Skipped(path, path.suffix.lower(), str(error))
+            return False
+        return True
+
+    def _skip(self, path: Path, kind: str, reason: str) -> None:
+        self._skipped[path] = Skipped(path, kind, reason)
+
+
+def _missing(path: Path) -> str:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return "no such file or folder"
+    except OSError as error:
+        return error.strerror or str(error)
+    except ValueError as error:
+        return str(error)
+    return "no such file or folder"

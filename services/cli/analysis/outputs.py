@@ -14,6 +14,7 @@ from emostream.services.cli.results.video.annotated import ANNOTATED_VIDEO, writ
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.errors import SourceError
+from emostream.shared.user_path import path_text
 
 
 def write_results(
@@ -29,7 +30,7 @@ def write_results(
         run = next((run for run in reader.runs() if run.id == record.run), None)
         if run is None:
             return [NAME, DATABASE]
-        name = recording.name
+        name = path_text(recording.name)
         reporter.start(name, "tables", run.recorded)
         summary = write_tables(reader, [run], folder, tell=reporter.update)
         record.frames_analysed, record.frames_degraded = summary.frames, summary.degraded

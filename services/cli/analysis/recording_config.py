@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from emostream.services.capture.source_url import path_url
 from emostream.services.cli.analysis.inputs import stream_of
 from emostream.shared.config import Config, Connect, Source
 from emostream.shared.errors import ConfigError
@@ -13,13 +14,21 @@ ANY_PORT = "127.0.0.1:0"
 FASTEST = 1000.0
 
 
-def for_recording(config: Config, video: Path, folder: Path, run: str, sample: float) -> Config:
+def for_recording(
+    config: Config, video: Path, folder: Path, run: str, sample: float, stream: str = ""
+) -> Config:
     """Return the configuration that brings every frame of `video` into a database in `folder`.
 
-    Addresses are left as they are: see `with_sockets`. `sample` is in pictures a second, 0 for all.
+    Addresses are left as they are: see `with_sockets`. `sample` is in pictures a second, 0 for all;
+    `stream` is the name of the video's stream, by default made from its own.
     """
     replace = msgspec.structs.replace
-    source = Source(name=stream_of(video), url=str(video.absolute()), pace="fast", sample=sample)
+    source = Source(
+        name=stream or stream_of(video),
+        url=path_url(video.absolute()),
+        pace="fast",
+        sample=sample,
+    )
     return replace(
         config,
         delivery="lossless",

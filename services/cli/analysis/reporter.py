@@ -14,6 +14,9 @@ INTERVAL: Final = 1.0  # seconds between two JSON lines
 class Reporter(Protocol):
     """Shows one recording after the other."""
 
+    def note(self, line: str, facts: dict[str, Any]) -> None:
+        """Show what is said of the inputs as a whole: `line` for people, `facts` for programs."""
+
     def start(self, name: str, work: str, total: int | None) -> None:
         """Begin a piece of work on a recording; `total` is its number of frames, if known."""
 
@@ -40,6 +43,10 @@ class BarReporter:
     def __init__(self) -> None:
         self._bar: ProgressBar | None = None
 
+    def note(self, line: str, facts: dict[str, Any]) -> None:
+        """Print the line."""
+        print(line)
+
     def start(self, name: str, work: str, total: int | None) -> None:
         """Begin a bar."""
         self.close()
@@ -63,12 +70,19 @@ class BarReporter:
 
 
 class JsonReporter:
-    """A JSON object a line on stdout: `progress` each second, `end` for each recording."""
+    """A JSON object a line on stdout: `progress` each second, `end` for each recording.
+
+    Before them comes `skipped`, where something was.
+    """
 
     def __init__(self) -> None:
         self._name = self._work = ""
         self._total: int | None = None
         self._shown = float("-inf")
+
+    def note(self, line: str, facts: dict[str, Any]) -> None:
+        """Print `skipped`."""
+        self._print("skipped", "", facts)
 
     def start(self, name: str, work: str, total: int | None) -> None:
         """Remember what the next lines are about."""

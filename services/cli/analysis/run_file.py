@@ -14,7 +14,10 @@ from emostream.shared.config import Config
 from emostream.shared.errors import RecordingError
 
 NAME: Final = "run.json"
-PACKAGES: Final = ("av", "ai-edge-litert", "msgpack", "numpy", "opencv-python", "pyzmq")
+PACKAGES: Final = (
+    *("av", "ai-edge-litert", "msgpack", "numpy", "opencv-python"),
+    *("pillow", "pillow-heif", "pyzmq"),
+)
 
 # complete: every frame; broken: the file breaks off, what is readable was analysed; partial: a
 # stage could not go on; interrupted: by the user; running: still, or the machine went down.

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from emostream.services.capture.ffmpeg.video_file import VideoDescription, describe_video
 from emostream.services.cli.analysis import recording_config, run_file
-from emostream.services.cli.analysis.inputs import stream_of
 from emostream.services.cli.analysis.outputs import write_results
 from emostream.services.cli.analysis.reporter import Reporter
 from emostream.services.cli.analysis.run_file import RunFile
@@ -18,6 +17,7 @@ from emostream.services.cli.processes.config_file import as_table
 from emostream.services.cli.results.folder import fresh_folder
 from emostream.shared.config import Config
 from emostream.shared.errors import ConfigError, RecordingError, SourceError
+from emostream.shared.user_path import path_text
 
 BROKEN, UNREADABLE, STOPPED = 3, 1, 4
 INPUT_FACTS: Final = ("width", "height", "frames", "duration_s", "rate", "codec", "has_audio")
@@ -35,12 +35,17 @@ class AnalyzeOptions:
 
 
 class VideoJob:
-    """Analyzes one video as `config` and `options` say, and shows that to `reporter`."""
+    """Analyzes one video as `config` and `options` say, and shows that to `reporter`.
+
+    `stream` is the name of its stream, where no earlier analysis is resumed.
+    """
 
     def __init__(
-        self, path: Path, config: Config, options: AnalyzeOptions, reporter: Reporter
+        self, path: Path, stream: str, config: Config, options: AnalyzeOptions, reporter: Reporter
     ) -> None:
         self._path = path
+        self._name = path_text(path.name)
+        self._stream = stream
         self._config = config
         self._options = options
         self._reporter = reporter
@@ -52,16 +57,16 @@ class VideoJob:
             video = describe_video(path)
         except SourceError as error:
             facts = {"status": "unreadable", "message": str(error)}
-            self._reporter.end(path.name, f"error: {error}", facts)
+            self._reporter.end(self._name, f"error: {error}", facts)
             return UNREADABLE
         folder, record = self._begin(video)
         if record.status in ("complete", "broken"):
             self._end(folder, record, "whole already")
             return EXIT_CODES[record.status]
         record.write(folder)
-        self._reporter.start(path.name, "frames", _expected_frames(video, options.sample))
+        self._reporter.start(self._name, "frames", _expected_frames(video, options.sample))
         config = recording_config.for_recording(
-            self._config, path, folder, record.run, record.sample
+            self._config, path, folder, record.run, record.sample, record.stream
         )
         try:
             run_stages(config, record, folder, self._reporter.update)
@@ -90,10 +95,10 @@ class VideoJob:
                     f"{folder / run_file.NAME} has that"
                 )
             return folder, record
-        folder = fresh_folder(self._options.out, path.stem or path.name)
+        folder = fresh_folder(self._options.out, path_text(path.stem or path.name))
         return folder, RunFile(
             run=f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}",
-            stream=stream_of(path),
+            stream=self._stream,
             input=facts,
             model=run_file.model_facts(self._config),
             config=config,
@@ -109,7 +114,7 @@ class VideoJob:
                 record = RunFile.read(folder)
             except RecordingError:
                 continue
-            is_ours = record.input["path"] == str(self._path.absolute())
+            is_ours = record.input["path"] == path_text(self._path.absolute())
             if is_ours and (newest is None or record.started >= newest[1].started):
                 newest = folder, record
         return newest
@@ -117,8 +122,8 @@ class VideoJob:
     def _end(self, folder: Path, record: RunFile, note: str) -> None:
         line = f"{record.frames_analysed} frames, {record.tracks} faces -> {folder} ({note})"
         if record.message:
-            line = f"{line}\n{self._path.name}: {record.status}: {record.message}"
-        self._reporter.end(self._path.name, line, {"folder": str(folder), **asdict(record)})
+            line = f"{line}\n{self._name}: {record.status}: {record.message}"
+        self._reporter.end(self._name, line, {"folder": str(folder), **asdict(record)})
 
 
 def _expected_frames(video: VideoDescription, sample: float) -> int | None:
@@ -131,8 +136,8 @@ def _input_facts(path: Path, video: VideoDescription) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
-        "path": str(path.absolute()),
-        "name": path.name,
+        "path": path_text(path.absolute()),
+        "name": path_text(path.name),
         "bytes": path.stat().st_size,
         "sha256": digest,
         **{name: getattr(video, name) for name in INPUT_FACTS},

@@ -24,6 +24,8 @@ NATIVE: Final = {
     "numpy": "numpy",
     "onnxruntime": "onnxruntime",
     "opencv-python": "cv2",
+    "pillow": "PIL.Image",
+    "pillow-heif": "pillow_heif",
     "pyzmq": "zmq",
 }
 IMPORT_WITHIN_S: Final = 30

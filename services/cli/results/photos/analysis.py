@@ -15,10 +15,10 @@ from emostream.services.cli.results.photos.copies import write_copy
 from emostream.services.cli.results.photos.page import PAGE, PhotoCard, photo_card, write_page
 from emostream.services.cli.results.tables.columns import FACE, Column, Kind, Row
 from emostream.services.cli.results.tables.files import FORMATS, table
-from emostream.services.recognition.images import decode, read
 from emostream.services.recognition.recognizer import RecognizedFace, Recognizer
 from emostream.shared.errors import SourceError
 from emostream.shared.pixels import Image
+from emostream.shared.still_image import decode_still, read_still
 
 Tell: TypeAlias = Callable[[int, int], None]
 
@@ -124,10 +124,10 @@ def _text(name: str | Path) -> str:
 def _look(
     name: str, path: Path, recognizer: Recognizer
 ) -> tuple[Photo, Image, list[RecognizedFace]]:
-    data = read(path)
+    data = read_still(path)
     # The error says it in one line; OpenCV's decoders would add theirs.
     with muted_stderr():
-        picture = decode(data, path)
+        picture = decode_still(data, str(path))
     found = recognizer(picture, "bgr")
     height, width = picture.shape[:2]
     photo = Photo(name, hashlib.sha256(data).hexdigest(), width, height, len(found))

@@ -1,5 +1,7 @@
 """Copies of photos with the faces drawn on them."""
 
+import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,7 @@ FOLDER: Final = "annotated"
 LOSSLESS: Final = (".png", ".bmp", ".tif", ".tiff")
 NAMES: Final = {".png": (".png",), ".jpg": (".jpg", ".jpeg")}
 QUALITY: Final = (cv2.IMWRITE_JPEG_QUALITY, 92)
+MAX_NAME_BYTES: Final = 255  # on all file systems in use
 MOST_OF_JPEG: Final = 65_500  # pixels of a side, by OpenCV
 
 
@@ -23,11 +26,12 @@ def write_copy(folder: Path, name: str, picture: Image, faces: Sequence[Recogniz
     """Write a photo with its faces drawn as `annotated/<name>`; return the path from `folder`.
 
     It is a PNG where the photo came without loss, else a JPEG; where the name says otherwise, the
-    suffix is added to it. RecordingError where it cannot be written.
+    suffix is added to it. A name that gets too long or is taken by then ends in a digest.
+    RecordingError where it cannot be written.
     """
     suffix = Path(name).suffix.lower()
     form = ".png" if suffix in LOSSLESS or max(picture.shape) > MOST_OF_JPEG else ".jpg"
-    copy = f"{FOLDER}/{name}{'' if suffix in NAMES[form] else form}"
+    copy = f"{FOLDER}/{_copy_name(folder / FOLDER, name, '' if suffix in NAMES[form] else form)}"
     drawn = annotate(picture, [_drawable(number, face) for number, face in enumerate(faces, 1)])
     _, code = cv2.imencode(form, drawn, QUALITY if form == ".jpg" else ())
     try:
@@ -36,6 +40,19 @@ def write_copy(folder: Path, name: str, picture: Image, faces: Sequence[Recogniz
     except OSError as error:
         raise RecordingError(f"{folder / copy} cannot be written: {error.strerror}") from error
     return copy
+
+
+def _copy_name(folder: Path, name: str, added: str) -> str:
+    path = Path(name)
+    if (
+        len(os.fsencode(path.name + added)) <= MAX_NAME_BYTES
+        and not (folder / (name + added)).exists()
+    ):
+        return name + added
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    ending = f"-{digest}{added or path.suffix}"
+    kept = os.fsencode(path.stem)[: MAX_NAME_BYTES - len(ending)].decode("utf-8", "ignore")
+    return str(path.with_name(kept + ending))
 
 
 def _drawable(number: int, face: RecognizedFace) -> EmotionFace:

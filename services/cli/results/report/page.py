@@ -24,6 +24,7 @@ from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
 from emostream.shared.errors import RecordingError
 from emostream.shared.optional_groups import require
+from emostream.shared.user_path import path_text
 
 REPORT: Final = "report.html"
 MOST_EVENTS: Final = 4000
@@ -135,7 +136,7 @@ def _of_video(folder: Path, video: Path | None) -> dict[str, str]:
     if video is None or not video.is_file():
         return {"video": "", "video_name": ""}
     path = os.path.relpath(video.resolve(), folder.resolve())
-    return {"video": quote(path), "video_name": video.name}
+    return {"video": quote(os.fsencode(path)), "video_name": path_text(video.name)}
 
 
 def _html(page: dict[str, Any]) -> str:

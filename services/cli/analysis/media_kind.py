@@ -1,0 +1,112 @@
+"""Whether a file is a video or a photo: by its name where that says so, else by its content."""
+
+import re
+import stat
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final
+
+from emostream.services.capture.ffmpeg.video_file import describe_video
+from emostream.services.capture.folder import IMAGE_SUFFIXES
+from emostream.shared.errors import SourceError
+from emostream.shared.picture_header import PictureFormat, picture_format
+from emostream.shared.user_path import path_text
+
+# Not .ts and .mts, which programs in TypeScript have too: their content decides.
+VIDEO_SUFFIXES: Final = {
+    *(".mp4", ".m4v", ".mov", ".qt", ".mkv", ".mk3d", ".webm", ".avi", ".divx", ".wmv", ".asf"),
+    *(".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".m2p", ".vob", ".m2ts", ".m2t", ".flv", ".f4v"),
+    *(".3gp", ".3g2", ".ogv", ".ogm", ".gif", ".mxf", ".ivf", ".rm", ".rmvb", ".dv", ".mjpg"),
+    *(".mjpeg", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".m3u8"),
+}
+HEIF: Final = (PictureFormat.HEIF, PictureFormat.AVIF)
+# macOS keeps what other file systems have no room for in files `._name` beside the real ones.
+APPLE_DOUBLE: Final = b"\0\x05\x16\x07"
+CANON_RAW: Final = b"ftypcrx "
+# How the containers of video begin. FFmpeg would take any of its formats, but it also takes one
+# program library in some thousands for a video, and 20 ms to find that a file is none.
+VIDEO_SIGNATURES: Final = b"|".join(
+    (
+        rb".{4}(ftyp|moov|mdat|free|skip|wide|pnot)",  # MP4, QuickTime, 3GP
+        rb"\x1a\x45\xdf\xa3",  # Matroska, WebM
+        rb"RIFF.{4}(AVI |CDXA)",
+        rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF, WMV
+        rb"FLV\x01|OggS|DKIF|\.RMF|YUV4MPEG2|GIF8[79]a|nut/multimedia",
+        rb"\0\0\x01[\xba\xb3]|\0\0(\0)?\x01[\x09\x67\x27\x40\x46]",  # MPEG, H.264, H.265
+        rb"(.{4})?(\x47.{187}|\x47.{191}|\x47.{203}){4}",  # MPEG-TS in its three packet sizes
+        rb"\x06\x0e\x2b\x34\x02\x05",  # MXF
+        rb"\x1f\x07\0",  # DV
+    )
+)
+PROBED_BYTES: Final = 4096
+TEXT_CONTROLS: Final = frozenset(b"\t\n\r\f\x1b")
+
+
+class MediaKind(Enum):
+    """What a file is analyzed as."""
+
+    VIDEO = auto()
+    PHOTO = auto()
+
+
+def media_kind(path: Path) -> MediaKind:
+    """Return what the file is, whether it was named or found in a folder.
+
+    SourceError, with a reason that does not repeat the path, where it is neither. A name that says
+    video or photo is believed, so that a damaged file is reported and not passed over.
+    """
+    named = _kind_of_name(path)
+    try:
+        head = _head(path)
+    except OSError as error:
+        if named:
+            return named
+        raise SourceError(f"cannot be read: {error.strerror}") from error
+    form = picture_format(head)
+    if head.startswith(APPLE_DOUBLE):
+        raise SourceError("what macOS notes of another file")
+    # FFmpeg takes the tiles of such a picture for videos, whatever it is called.
+    if form in HEIF:
+        return MediaKind.PHOTO
+    return named or _kind_of_content(path, head, form)
+
+
+def _kind_of_name(path: Path) -> MediaKind | None:
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return MediaKind.PHOTO
+    return MediaKind.VIDEO if suffix in VIDEO_SUFFIXES else None
+
+
+def _kind_of_content(path: Path, head: bytes, form: PictureFormat | None) -> MediaKind:
+    if not head:
+        raise SourceError("the file is empty")
+    if (form is PictureFormat.TIFF and path.suffix) or CANON_RAW in head[:16]:
+        # The first picture in them is often a thumbnail.
+        raise SourceError("a camera's raw picture: export it as JPEG or HEIC")
+    if form is not None and form is not PictureFormat.GIF:
+        return MediaKind.PHOTO
+    if re.match(VIDEO_SIGNATURES, head, re.DOTALL) is None:
+        raise SourceError("a text file" if is_text(head) else "neither a video nor a photo")
+    # Sound comes in the same containers.
+    try:
+        describe_video(path)
+    except SourceError as error:
+        raise SourceError(str(error).removeprefix(f"{path_text(path)}: ")) from error
+    return MediaKind.VIDEO
+
+
+def is_text(head: bytes) -> bool:
+    """Return whether the first bytes of a file are text, in UTF-8, UTF-16 or an 8-bit code."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
+        return True
+    return not any(byte < 32 and byte not in TEXT_CONTROLS for byte in head)
+
+
+def _head(path: Path) -> bytes:
+    """Return the first bytes of the file; SourceError where it is none, OSError as it comes."""
+    # Reading a pipe or a device may never end.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise SourceError("no file, but a folder, a pipe or a device")
+    with path.open("rb") as file:
+        return file.read(PROBED_BYTES)

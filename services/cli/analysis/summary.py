@@ -1,0 +1,129 @@
+"""The summary of a run of `analyze`: each input, how it ended, and where its results are."""
+
+import contextlib
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from emostream.services.cli.analysis.inputs import Inputs, Skipped
+from emostream.services.cli.analysis.reporter import Reporter
+from emostream.services.cli.results.photos.analysis import photo_names
+from emostream.shared.errors import RecordingError
+from emostream.shared.user_path import path_text
+
+NAME: Final = "summary"
+
+
+@dataclass
+class InputResult:
+    """How an input ended.
+
+    `input` is its whole path; `kind` is `video`, `photo`, or of what is neither its suffix or
+    `folder`. `status` is that of a video's `run.json`; `complete` or `unreadable` of a photo;
+    `skipped`; or `not analyzed` where the run ended before. `folder` is that of its results, beside
+    the summary, and `message` says what is wrong with it.
+    """
+
+    input: str
+    kind: str
+    status: str = "not analyzed"
+    folder: str = ""
+    message: str = ""
+
+
+class Summary(Reporter):
+    """A reporter that hands everything on, and writes a summary after each input that ended.
+
+    A run of one input, with nothing skipped, has none: the `run.json` of that input says it all.
+    """
+
+    def __init__(self, found: Inputs, out: Path, shown: Reporter) -> None:
+        self._shown, self._out = shown, out
+        self._results = {
+            **{path: _result(path, "video") for path in found.videos},
+            **{path: _result(path, "photo") for path in found.photos},
+            **{one.path: _left_out(one, "unreadable") for one in found.refused},
+            **{one.path: _left_out(one, "skipped") for one in found.skipped},
+        }
+        self._now: tuple[Path, ...] = ()
+        self._stem = ""
+
+    @contextlib.contextmanager
+    def about(self, *paths: Path) -> Iterator[None]:
+        """Take what is reported meanwhile to be about these inputs: a video, or all photos."""
+        self._now = paths
+        for path in paths:
+            self._results[path].status = "interrupted"
+        try:
+            yield
+        finally:
+            if self._stem:
+                self._write()
+
+    def start(self, name: str, work: str, total: int | None) -> None:
+        """Hand it on."""
+        self._shown.start(name, work, total)
+
+    def update(self, frames: int) -> None:
+        """Hand it on."""
+        self._shown.update(frames)
+
+    def note(self, line: str, facts: dict[str, Any]) -> None:
+        """Hand it on."""
+        self._shown.note(line, facts)
+
+    def end(self, name: str, line: str, facts: dict[str, Any]) -> None:
+        """Hand it on, and write how it ended."""
+        self._shown.end(name, line, facts)
+        unreadable = facts.get("unreadable", {})
+        for photo, path in photo_names(self._now).items():
+            result = self._results[path]
+            result.status = facts.get("status", "complete")
+            result.message = facts.get("message", "")
+            result.folder = path_text(Path(facts.get("folder", "")).name)
+            if photo in unreadable:
+                result.status, result.message = "unreadable", unreadable[photo]
+        if len(self._results) > 1:
+            self._write()
+
+    def _write(self) -> None:
+        try:
+            self._stem = self._stem or _fresh_stem(self._out)
+            rows = [asdict(result) for result in self._results.values()]
+            tree = {"count": Counter(row["status"] for row in rows), "inputs": rows}
+            text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+            (self._out / f"{self._stem}.json").write_text(text, "utf-8")
+            with (self._out / f"{self._stem}.csv").open("w", encoding="utf-8", newline="") as file:
+                table = csv.DictWriter(file, [field.name for field in fields(InputResult)])
+                table.writeheader()
+                table.writerows(rows)
+        except OSError as error:
+            raise RecordingError(
+                f"{self._out}: the summary cannot be written: {error.strerror}"
+            ) from error
+
+
+def _result(path: Path, kind: str) -> InputResult:
+    return InputResult(path_text(path.absolute()), kind)
+
+
+def _left_out(one: Skipped, status: str) -> InputResult:
+    return InputResult(path_text(one.path.absolute()), one.kind, status, message=one.reason)
+
+
+def _fresh_stem(out: Path) -> str:
+    """Make a file `summary.json`, or `summary-2.json` and so on; return its name without suffix."""
+    out.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        stem = NAME if number == 1 else f"{NAME}-{number}"
+        try:
+            (out / f"{stem}.json").open("x").close()
+        except FileExistsError:
+            number += 1
+        else:
+            return stem
