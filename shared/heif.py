@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from emostream.shared.errors import SourceError
+from emostream.shared.optional_groups import install_command
 from emostream.shared.picture_header import PictureFormat, check_size
 from emostream.shared.pixels import Image
 
@@ -29,7 +30,7 @@ def decode_heif(data: bytes, form: PictureFormat, name: str) -> Image:
         return decode(data, name)
     except ImportError as error:
         raise SourceError(
-            f"{name}: {form} pictures need pillow-heif: install it with pip install -e '.[capture]'"
+            f"{name}: {form} pictures need pillow-heif: {install_command('capture')}"
         ) from error
     except (RuntimeError, ValueError, SyntaxError, OSError, MemoryError) as error:
         reason = " ".join(str(error).split()) or "damaged"

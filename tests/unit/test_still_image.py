@@ -255,7 +255,9 @@ def test_without_pillow_heif_the_group_is_named(
 
     data = coded(picture, "HEIF")
     monkeypatch.setattr(heif, "_heic", missing)
-    with pytest.raises(SourceError, match=r"^x: HEIF pictures need pillow-heif: .*\[capture\]"):
+    with pytest.raises(
+        SourceError, match=r"^x: HEIF pictures need pillow-heif: pip install .*\[capture\]"
+    ):
         decode_still(data, "x")
 
 
