@@ -93,6 +93,19 @@ def test_a_word_that_names_nothing_is_refused(tmp_path: Path, word: str, reason:
         inputs.find([str(tmp_path / word)])
 
 
+def test_a_folder_that_may_not_be_read_says_so(tmp_path: Path) -> None:
+    touch(tmp_path, "locked/a.mp4", "b.mp4")
+    (tmp_path / "locked").chmod(0)
+    if os.access(tmp_path / "locked", os.R_OK):
+        pytest.skip("this user may read everything")
+    with pytest.raises(SourceError, match=r"locked: cannot be read: Permission denied$"):
+        inputs.find([str(tmp_path / "locked")])
+    with pytest.raises(SourceError, match=r"a\.mp4: Permission denied$"):
+        inputs.find([str(tmp_path / "locked" / "a.mp4")])
+    found = inputs.find([str(tmp_path)], recursive=True)
+    assert [one.reason for one in found.skipped] == ["cannot be read: Permission denied"]
+
+
 def test_subfolders_are_taken_when_asked_and_counted_when_not(tmp_path: Path) -> None:
     touch(tmp_path, "z.mp4", "a/2.mp4", "a/10.mp4", "a/b/1.jpg", ".trash/x.mp4")
     touch(tmp_path, "results/old/annotated.mp4", "a/notes.txt")

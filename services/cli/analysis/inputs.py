@@ -137,6 +137,10 @@ class _Search:
 
     def _named_folder(self, folder: Path) -> None:
         skipped = len(self._skipped)
+        try:
+            next(folder.iterdir(), None)
+        except OSError as error:
+            raise SourceError(f"{folder}: cannot be read: {error.strerror}") from error
         if not self._folder(folder):
             passed = list(self._skipped.values())[skipped:]
             what = f" ({skipped_line(passed, recursive=self._recursive)})" if passed else ""
