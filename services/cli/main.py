@@ -11,11 +11,8 @@ from emostream.services.cli.commands import COMMANDS
 from emostream.services.cli.options import add_config_options, count
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import load
-from emostream.shared.errors import EmostreamError
+from emostream.shared.errors import EmostreamError, ExitCode
 from emostream.shared.optional_groups import naming_the_group
-
-# What a shell says of a program that Ctrl-C ended.
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger("emostream").error("%s", error)
         return error.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     return code
 
 
@@ -90,11 +87,11 @@ def _run_stage(options: argparse.Namespace) -> int:
     config = load(options.config, settings)
     if options.check_config:
         print(f"{options.config or 'defaults'}: good")
-        return 0
+        return ExitCode.OK
     # Imported here, so that one stage does not pay for another's libraries.
     module = importlib.import_module(f"emostream.services.{options.stage}.process")
     module.run(config, options.instance)
-    return 0
+    return ExitCode.OK
 
 
 def _log_to_stderr(level: str) -> None:

@@ -20,6 +20,7 @@ from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.recorder.archive.progress import frames_written
 from emostream.services.recorder.video_file import VideoFile
+from emostream.shared.errors import ExitCode
 from tests.conftest import take_sigint
 from tests.system.conftest import wait_until
 
@@ -238,7 +239,7 @@ def test_a_film_that_breaks_off_is_analysed_as_far_as_it_goes(
     code = analysis.end()
     result = analysis.result
     assert 0 < result["frames_analysed"] == result["frames_read"] < FRAMES
-    assert (code, result["status"]) == (3, "broken")
+    assert (code, result["status"]) == (ExitCode.INCOMPLETE, "broken")
     assert "breaks off at" in result["message"]
 
 

@@ -12,11 +12,13 @@ from emostream.services.cli.options import add_config_options
 from emostream.services.cli.results.report.page import require_jinja2
 from emostream.services.cli.results.tables.files import require_formats
 from emostream.shared.config import load
-from emostream.shared.errors import ConfigError
+from emostream.shared.errors import ConfigError, ExitCode
 from emostream.shared.shipped_files import CONFIGS
 
 OUT = Path("analysis")
 CONFIG = CONFIGS / "analyze.toml"
+# What an analysis of several recordings ends with: that of the last one in this list.
+BY_SEVERITY = (ExitCode.OK, ExitCode.FAILURE, ExitCode.INCOMPLETE, ExitCode.STOPPED)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +48,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Analyze what the options name, one after the other.
 
-    Returns 0, or the highest exit code of a recording: 3 where one breaks off, 1 where nothing of
-    it can be read, 4 where a stage could not go on.
+    Returns the gravest exit code of a recording: STOPPED where a stage could not go on, INCOMPLETE
+    where one breaks off, FAILURE where nothing of it can be read.
     """
     require_formats(("csv", "parquet"))
     require_jinja2()
@@ -57,10 +59,10 @@ def run(options: argparse.Namespace) -> int:
     if options.resume and found.photos:
         raise ConfigError("--resume: photos are analyzed in one go; name videos")
     asked = AnalyzeOptions(options.out, rate, video=not options.no_video, resume=options.resume)
-    codes = [0]
+    codes = [ExitCode.OK]
     with reporter(as_json=options.json) as shown:
         for video in found.videos:
             codes.append(VideoJob(video, config, asked, shown).run())
         if found.photos:
             codes.append(run_photo_job(found.photos, config, options.out, shown))
-    return max(codes)
+    return max(codes, key=BY_SEVERITY.index)

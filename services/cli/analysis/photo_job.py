@@ -8,20 +8,20 @@ from typing import Final
 
 from emostream.services.cli.analysis.reporter import Reporter
 from emostream.services.cli.analysis.run_file import NAME, versions
-from emostream.services.cli.analysis.video_job import BROKEN, UNREADABLE
 from emostream.services.cli.processes.config_file import as_table
 from emostream.services.cli.results.folder import fresh_folder
 from emostream.services.cli.results.photos.analysis import analyze_photos
 from emostream.services.recognition.recognizer import Recognizer
 from emostream.shared.config import Config
+from emostream.shared.errors import ExitCode
 
 FOLDER: Final = "photos"
 
 
-def run_photo_job(paths: Sequence[Path], config: Config, out: Path, reporter: Reporter) -> int:
+def run_photo_job(paths: Sequence[Path], config: Config, out: Path, reporter: Reporter) -> ExitCode:
     """Analyze photos into `out/photos`, show that to `reporter`, and return the exit code.
 
-    3 where some of them cannot be read, 1 where none can.
+    INCOMPLETE where some of them cannot be read, FAILURE where none can.
     """
     recognizer = _recognizer(config)
     folder = fresh_folder(out, FOLDER)
@@ -35,8 +35,8 @@ def run_photo_job(paths: Sequence[Path], config: Config, out: Path, reporter: Re
         line += f" ({len(found.unreadable)} cannot be read)"
     reporter.end(FOLDER, line, facts)
     if not found.unreadable:
-        return 0
-    return BROKEN if found.photos else UNREADABLE
+        return ExitCode.OK
+    return ExitCode.INCOMPLETE if found.photos else ExitCode.FAILURE
 
 
 def _recognizer(config: Config) -> Recognizer:

@@ -17,11 +17,14 @@ from emostream.services.cli.analysis.stage_run import run_stages
 from emostream.services.cli.processes.config_file import as_table
 from emostream.services.cli.results.folder import fresh_folder
 from emostream.shared.config import Config
-from emostream.shared.errors import ConfigError, RecordingError, SourceError
+from emostream.shared.errors import ConfigError, ExitCode, RecordingError, SourceError
 
-BROKEN, UNREADABLE, STOPPED = 3, 1, 4
 INPUT_FACTS: Final = ("width", "height", "frames", "duration_s", "rate", "codec", "has_audio")
-EXIT_CODES: Final = {"complete": 0, "broken": BROKEN, "partial": STOPPED}
+EXIT_CODES: Final = {
+    "complete": ExitCode.OK,
+    "broken": ExitCode.INCOMPLETE,
+    "partial": ExitCode.STOPPED,
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class VideoJob:
         self._options = options
         self._reporter = reporter
 
-    def run(self) -> int:
+    def run(self) -> ExitCode:
         """Analyze the video; return the exit code for it."""
         path, options = self._path, self._options
         try:
@@ -53,7 +56,7 @@ class VideoJob:
         except SourceError as error:
             facts = {"status": "unreadable", "message": str(error)}
             self._reporter.end(path.name, f"error: {error}", facts)
-            return UNREADABLE
+            return ExitCode.FAILURE
         folder, record = self._begin(video)
         if record.status in ("complete", "broken"):
             self._end(folder, record, "whole already")
@@ -72,7 +75,7 @@ class VideoJob:
         rate = record.frames_analysed / max(record.seconds, 1e-9)
         self._end(folder, record, f"{rate:.1f} frames/s")
         if record.status == "broken" and not record.frames_analysed:
-            return UNREADABLE
+            return ExitCode.FAILURE
         return EXIT_CODES[record.status]
 
     def _begin(self, video: VideoDescription) -> tuple[Path, RunFile]:

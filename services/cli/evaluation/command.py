@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from emostream.services.cli.options import positive
-from emostream.shared.errors import RecordingError
+from emostream.shared.errors import ExitCode, RecordingError
 
 FER = Path("../shared/data/fer")
 STDOUT = Path("-")
@@ -96,11 +96,11 @@ def run(options: argparse.Namespace) -> int:
     _write(page, to_html(report))
     if data == STDOUT:
         print(to_json(report))
-        return 0
+        return ExitCode.OK
     _write(data, to_json(report))
     show(report)
     print(f"{page}\n{data}")
-    return 0
+    return ExitCode.OK
 
 
 def _write(path: Path, text: str) -> None:
