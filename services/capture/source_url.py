@@ -1,4 +1,4 @@
-"""What a source's URL says: its kind, a name for its stream, and how to show it without secrets."""
+"""What a source's URL says: its kind, and a name for its stream."""
 
 import re
 from enum import Enum, auto
@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from emostream.shared.errors import SourceError
+from emostream.shared.source_urls import NETWORK_SCHEMES, redact
 
-NETWORK_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "tcp", "udp")
 MAX_NAME_LENGTH = 64
 
 
@@ -54,21 +54,6 @@ def local_path(url: str) -> Path:
     return Path(url).expanduser()
 
 
-def redact(url: str) -> str:
-    """Return the URL as it may be shown: without user, password and the values of its query."""
-    # Up to the last @, since passwords are often written with / or @ unescaped.
-    shown = re.sub(r"://.*@", "://***@", url, flags=re.DOTALL)
-    return re.sub(r"([?&][^=&#]*=)[^&#]*", r"\1***", shown)
-
-
-def scrub(text: str, url: str) -> str:
-    """Return the text without the secrets of the URL, which a library's error may repeat."""
-    text = text.replace(url, redact(url))
-    for secret in sorted(_secrets(url), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
-
-
 def stream_name(url: str) -> str:
     """Return a name for the stream that matches [a-z0-9_-]{1,64}: `camera0`, `interview`."""
     match source_kind(url):
@@ -84,12 +69,3 @@ def stream_name(url: str) -> str:
             name = path.stem or path.resolve().name
     slug = re.sub(r"[^a-z0-9_]+", "-", name.lower())[:MAX_NAME_LENGTH].strip("-")
     return slug or "source"
-
-
-def _secrets(url: str) -> set[str]:
-    if "://" not in url:
-        return set()
-    user, has_user, _ = url.partition("://")[2].rpartition("@")
-    found = {user, *user.split(":", 1)[1:]} if has_user else set()
-    found |= {value for value in re.findall(r"[?&][^=&#]*=([^&#]*)", url) if len(value) >= 4}
-    return {form for secret in found if secret for form in (secret, unquote(secret))}

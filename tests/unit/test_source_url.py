@@ -8,12 +8,11 @@ import pytest
 from emostream.services.capture.source_url import (
     SourceKind,
     camera_device,
-    redact,
-    scrub,
     source_kind,
     stream_name,
 )
 from emostream.shared.errors import SourceError
+from emostream.shared.source_urls import redact, scrub
 
 
 @pytest.mark.parametrize(

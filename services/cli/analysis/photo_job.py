@@ -13,6 +13,7 @@ from emostream.services.cli.results.folder import fresh_folder
 from emostream.services.cli.results.photos.analysis import analyze_photos
 from emostream.services.recognition.recognizer import Recognizer
 from emostream.shared.config import Config
+from emostream.shared.config.secrets import without_secrets
 from emostream.shared.errors import ExitCode
 
 FOLDER: Final = "photos"
@@ -27,7 +28,7 @@ def run_photo_job(paths: Sequence[Path], config: Config, out: Path, reporter: Re
     folder = fresh_folder(out, FOLDER)
     reporter.start(FOLDER, "photos", len(paths))
     found = analyze_photos(paths, folder, recognizer, tell=lambda done, _: reporter.update(done))
-    facts = {**asdict(found), "config": as_table(config), "versions": versions()}
+    facts = {**asdict(found), "config": as_table(without_secrets(config)), "versions": versions()}
     text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
     (folder / NAME).write_text(text, "utf-8")
     line = f"{len(found.photos)} photos, {found.faces} faces -> {folder}"

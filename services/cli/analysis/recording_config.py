@@ -8,6 +8,7 @@ import msgspec
 from emostream.services.cli.analysis.inputs import stream_of
 from emostream.shared.config import Config, Connect, Source
 from emostream.shared.errors import ConfigError
+from emostream.shared.source_urls import escape
 
 ANY_PORT = "127.0.0.1:0"
 FASTEST = 1000.0
@@ -19,7 +20,8 @@ def for_recording(config: Config, video: Path, folder: Path, run: str, sample: f
     Addresses are left as they are: see `with_sockets`. `sample` is in pictures a second, 0 for all.
     """
     replace = msgspec.structs.replace
-    source = Source(name=stream_of(video), url=str(video.absolute()), pace="fast", sample=sample)
+    url = escape(str(video.absolute()))
+    source = Source(name=stream_of(video), url=url, pace="fast", sample=sample)
     return replace(
         config,
         delivery="lossless",

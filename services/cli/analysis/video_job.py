@@ -17,6 +17,7 @@ from emostream.services.cli.analysis.stage_run import run_stages
 from emostream.services.cli.processes.config_file import as_table
 from emostream.services.cli.results.folder import fresh_folder
 from emostream.shared.config import Config
+from emostream.shared.config.secrets import without_secrets
 from emostream.shared.errors import ConfigError, ExitCode, RecordingError, SourceError
 
 INPUT_FACTS: Final = ("width", "height", "frames", "duration_s", "rate", "codec", "has_audio")
@@ -82,7 +83,7 @@ class VideoJob:
         """Return the folder and the run file of the analysis: new ones, or those to resume."""
         path, sample = self._path, self._options.sample
         facts = _input_facts(path, video)
-        config = as_table(self._config)
+        config = as_table(without_secrets(self._config))
         if self._options.resume and (found := self._newest()):
             folder, record = found
             if record.input["sha256"] != facts["sha256"]:

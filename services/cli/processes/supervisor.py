@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import signal
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from emostream.shared.terminal import Terminal
 
 PAUSE = 0.5
 POLL = 0.1
-log = logging.getLogger("emostream")
+log = logging.getLogger("emostream.supervise")
 
 
 class Supervisor:
@@ -51,6 +52,7 @@ class Supervisor:
             time.sleep(PAUSE)
 
     def _run_once(self) -> int:
+        log.debug("starting %s", shlex.join(self._command))
         process = start(self._command)
         try:
             while process.poll() is None and not self._stopping:
