@@ -23,7 +23,7 @@ from emostream.models.evaluation.scores import (
 from emostream.models.ferplus import FerFaces
 from emostream.models.labels import FER2013, LABELS
 from emostream.models.spec import spec_path
-from emostream.shared.errors import EmostreamError
+from emostream.shared.errors import EmostreamError, ExitCode
 
 MODEL_NAMES: Final = {"ferplus": "alexnet-fer", "fer2013": "alexnet-fer2013"}
 HEAD_LABELS: Final = {"ferplus": LABELS, "fer2013": FER2013}
@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EmostreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    return 0
+    return ExitCode.OK
 
 
 def _normalized(powers: NDArray[Any]) -> Probabilities:

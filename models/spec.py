@@ -1,7 +1,6 @@
 """A model's specification: the TOML beside its file, which says what goes in and comes out."""
 
 import contextlib
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -10,9 +9,10 @@ from msgspec import Meta
 
 from emostream.models.engines import Engine, Shape
 from emostream.models.labels import LABELS
-from emostream.shared.errors import WeightsError
+from emostream.shared.errors import ConfigError, WeightsError
 from emostream.shared.fields import Positive
 from emostream.shared.shipped_files import CONFIGS
+from emostream.shared.toml_file import parse_toml, read_text
 
 Label = Annotated[str, Meta(pattern=r"^\S(.*\S)?$")]
 Pixels = Annotated[int, Meta(ge=1, le=4096)]
@@ -72,11 +72,9 @@ def spec_path(path: Path) -> Path:
 def load_spec(path: Path) -> ModelSpec:
     """Return what a TOML file says; WeightsError, which names file and key, where it is wrong."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), ModelSpec)
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise WeightsError(f"{path}: is no TOML: {error}") from error
+        return msgspec.convert(parse_toml(read_text(path), path), ModelSpec)
+    except ConfigError as error:
+        raise WeightsError(str(error)) from error
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
         key = where.strip(".`")

@@ -1,30 +1,49 @@
-"""The errors that a user can cause, each with one line that says what to do.
+"""The exit codes, and the errors that a user can cause, each with one line that says what to do.
 
-With exit codes 2 to 4 starting again would not help, so the supervisor does not.
-
-EmostreamError            exit 1
-├── ConfigError           exit 2: configuration, command line, a refused bind
+EmostreamError            FAILURE
+├── ConfigError           USAGE: configuration, command line, a refused bind
 │   └── MissingPackageError  a package of an optional group is not installed
-├── BusError              exit 3: an address in use or malformed
+├── BusError              UNAVAILABLE: an address in use or malformed
 ├── MessageError          a message that breaks the wire format
 ├── SourceError           a camera, file or URL that gives no pictures
 ├── ModelError            faces of a wrong shape or type, a model that does not load
-│   └── WeightsError      exit 3: weights that are missing or corrupt
+│   └── WeightsError      UNAVAILABLE: weights that are missing or corrupt
 ├── RecordingError        a recording that cannot be written or read
-└── DeliveryError         exit 4: lossless delivery came to a stop
+└── DeliveryError         STOPPED: lossless delivery came to a stop
 """
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the exit code of every command means; docs/operations.md has the same table."""
+
+    OK = 0
+    """Done, or stopped because somebody asked for that."""
+    FAILURE = 1
+    """It failed, or did not find what it was asked for; the output says why."""
+    USAGE = 2
+    """The command line or the configuration cannot be used with what is installed."""
+    UNAVAILABLE = 3
+    """What it needs to start is not there: a free address, or whole weights of a model."""
+    STOPPED = 4
+    """Lossless delivery came to a stop; what was written until then is kept."""
+    INCOMPLETE = 5
+    """A part of the input cannot be read; the results of the rest are written."""
+    INTERRUPTED = 130
+    """Ctrl-C ended it, as a shell says of any program."""
 
 
 class EmostreamError(Exception):
     """Base of every error with a message meant for the user."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILURE
 
 
 class ConfigError(EmostreamError):
     """The configuration or the command line cannot be used."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class MissingPackageError(ConfigError, ImportError):
@@ -34,7 +53,7 @@ class MissingPackageError(ConfigError, ImportError):
 class BusError(EmostreamError):
     """A socket cannot be opened."""
 
-    exit_code = 3
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class MessageError(EmostreamError):
@@ -56,7 +75,7 @@ class ModelError(EmostreamError):
 class WeightsError(ModelError):
     """Weights are missing, or their sha256 is not the one expected."""
 
-    exit_code = 3
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class RecordingError(EmostreamError):
@@ -66,4 +85,4 @@ class RecordingError(EmostreamError):
 class DeliveryError(EmostreamError):
     """Lossless delivery came to a stop: a stage hangs, or is gone for good."""
 
-    exit_code = 4
+    exit_code = ExitCode.STOPPED

@@ -6,6 +6,8 @@ import threading
 import time
 from typing import Final
 
+from emostream.shared.errors import ExitCode
+
 VARIABLE: Final = "EMOSTREAM_SUPERVISOR"
 POLL: Final = 0.5
 GRACE: Final = 3.0
@@ -25,6 +27,6 @@ def exit_with_parent() -> None:
             time.sleep(POLL)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(GRACE)
-        os._exit(1)
+        os._exit(ExitCode.FAILURE)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

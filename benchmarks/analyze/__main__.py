@@ -4,7 +4,7 @@ import logging
 import sys
 
 from benchmarks.analyze.command import parser, run
-from emostream.shared.errors import EmostreamError
+from emostream.shared.errors import EmostreamError, ExitCode
 
 try:
     sys.exit(run(parser().parse_args()))
@@ -12,4 +12,4 @@ except EmostreamError as error:
     logging.getLogger("emostream").error("error: %s", error)
     sys.exit(error.exit_code)
 except KeyboardInterrupt:
-    sys.exit(130)
+    sys.exit(ExitCode.INTERRUPTED)

@@ -13,9 +13,11 @@ from emostream.services.capture.picture import Picture
 from emostream.services.capture.pts import MonotonicPts
 from emostream.services.capture.source_reader import SourceReader, open_source
 from emostream.services.capture.source_status import SourceState, SourceStatus
-from emostream.services.capture.source_url import redact, source_kind
+from emostream.services.capture.source_url import source_kind
 from emostream.shared import config
+from emostream.shared.config.secrets import resolve
 from emostream.shared.errors import SourceError
+from emostream.shared.source_urls import hide, redact
 
 QUEUE_SIZE = 2
 OPEN_DEADLINE = OPEN_TIMEOUT + 5.0  # finding out what a stream holds comes on top of connecting
@@ -28,7 +30,8 @@ log = logging.getLogger("emostream")
 class SourceThread:
     """One source, its thread and the queue of its pictures.
 
-    `changed` guards all of it, and is notified of every change.
+    `changed` guards all of it, and is notified of every change. Raises ConfigError where a variable
+    or file that holds the source's password is missing.
     """
 
     def __init__(
@@ -39,8 +42,9 @@ class SourceThread:
         reader: SourceReader = open_source,
     ) -> None:
         self.name = settings.name
-        self._settings, self._clock, self._reader = settings, clock, reader
-        self._live, self._display_url = source_kind(settings.url).live, redact(settings.url)
+        self._settings, self._secrets = resolve(settings)
+        self._clock, self._reader = clock, reader
+        self._live, self._display_url = source_kind(self._settings.url).live, redact(settings.url)
         # A file at its own pace is treated as live input: it does not wait for the pipeline.
         self._blocks = settings.pace == "fast" and not self._live
         self._changed = changed
@@ -157,7 +161,7 @@ class SourceThread:
                     if not self._enqueue(picture, generation):
                         break
         except SourceError as error:
-            return str(error)
+            return hide(str(error), self._secrets)
         return ""
 
     def _enqueue(self, picture: Picture, generation: int) -> bool:
@@ -216,7 +220,8 @@ class SourceThread:
     def _count_skip(self, reason: str) -> None:
         with self._changed:
             self._skipped += 1
-            self._log_warning("skipped" if self._live else reason, reason)
+            shown = hide(reason, self._secrets)
+            self._log_warning("skipped" if self._live else shown, shown)
 
     def _log_warning(self, key: str, line: str) -> None:
         """Log the line, and a line of the same key once a minute at most."""

@@ -1,4 +1,4 @@
-"""What a source's URL says: its kind, a name for its stream, and how to show it without secrets."""
+"""What a source's URL says: its kind, and a name for its stream."""
 
 import hashlib
 import os
@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from emostream.shared.errors import SourceError
+from emostream.shared.source_urls import NETWORK_SCHEMES, redact
 from emostream.shared.user_path import is_folder, path_text, user_path
 
-NETWORK_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "tcp", "udp")
 MAX_NAME_LENGTH = 64
 DIGEST_LENGTH = 8
 
@@ -67,21 +67,6 @@ def path_url(path: Path) -> str:
     return str(path) if path_text(path) == str(path) else path.as_uri()
 
 
-def redact(url: str) -> str:
-    """Return the URL as it may be shown: without user, password and the values of its query."""
-    # Up to the last @, since passwords are often written with / or @ unescaped.
-    shown = re.sub(r"://.*@", "://***@", url, flags=re.DOTALL)
-    return re.sub(r"([?&][^=&#]*=)[^&#]*", r"\1***", shown)
-
-
-def scrub(text: str, url: str) -> str:
-    """Return the text without the secrets of the URL, which a library's error may repeat."""
-    text = text.replace(url, redact(url))
-    for secret in sorted(_secrets(url), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
-
-
 def stream_name(url: str) -> str:
     """Return a name for the stream that matches [a-z0-9_-]{1,64}: `camera0`, `interview`.
 
@@ -115,12 +100,3 @@ def distinct_name(name: str, whole: str) -> str:
 def _without_accents(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text)
     return "".join(character for character in decomposed if not unicodedata.combining(character))
-
-
-def _secrets(url: str) -> set[str]:
-    if "://" not in url:
-        return set()
-    user, has_user, _ = url.partition("://")[2].rpartition("@")
-    found = {user, *user.split(":", 1)[1:]} if has_user else set()
-    found |= {value for value in re.findall(r"[?&][^=&#]*=([^&#]*)", url) if len(value) >= 4}
-    return {form for secret in found if secret for form in (secret, unquote(secret))}

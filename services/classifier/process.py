@@ -15,6 +15,7 @@ from emostream.services.classifier.stage import ClassifierStage
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
 from emostream.shared.config import Classifier as Settings
 from emostream.shared.config import Config
+from emostream.shared.errors import ExitCode
 from emostream.shared.inbox import FifoInbox, LiveInbox
 from emostream.shared.messages import Faces, Message
 from emostream.shared.replay_sequence import ReplaySequence
@@ -56,7 +57,7 @@ def run(config: Config, instance: int) -> None:
             step = functools.partial(_answer_live, service, stage, reloader, metrics)
             service.run(inbox, step, publisher, settings.max_batch, settings.max_wait_ms / 1000)
     # Everything of ours is closed; TensorFlow's own teardown would take seconds more.
-    os._exit(0)
+    os._exit(ExitCode.OK)
 
 
 def _answer_all(

@@ -1,6 +1,7 @@
 """The `emostream` command."""
 
 import argparse
+import functools
 import importlib
 import logging
 import sys
@@ -8,31 +9,45 @@ from collections.abc import Sequence
 
 import emostream
 from emostream.services.cli.commands import COMMANDS
+from emostream.services.cli.log_options import add_log_options, take_log_options
 from emostream.services.cli.options import add_config_options, count
+from emostream.services.cli.processes.shared_report import report_once
+from emostream.services.cli.processes.stage_checks import check_stage
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import load
-from emostream.shared.errors import EmostreamError
+from emostream.shared.config.secrets import warn_of_readable_secrets
+from emostream.shared.errors import ConfigError, EmostreamError, ExitCode
+from emostream.shared.logs import log_to_stderr
 from emostream.shared.optional_groups import naming_the_group
-
-# What a shell says of a program that Ctrl-C ended.
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    _log_to_stderr("info")
+    log_options, words = take_log_options(sys.argv[1:] if arguments is None else arguments)
+    stage = _stage(words)
+    log_to_stderr(log_options.log_level, log_options.log_format, stage)
     try:
         with naming_the_group(f"emostream {' '.join(words[:1])}", _group(words)):
             options = _parser(words[:1]).parse_args(words)
-            _log_to_stderr(options.log_level)
+            vars(options).update(vars(log_options))
             code: int = options.run(options)
+    except ConfigError as error:
+        # Stages that share a wrong configuration find the same.
+        report = functools.partial(_report, error)
+        report_once(report) if stage else report()
+        return error.exit_code
     except EmostreamError as error:
-        logging.getLogger("emostream").error("%s", error)
+        _report(error)
         return error.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     return code
+
+
+def _stage(words: Sequence[str]) -> str:
+    """Return the stage that the words start, alone or supervised; "" for another command."""
+    name = next((word for word in words if word != "supervise"), "")
+    return name if name in STAGES else ""
 
 
 def _group(words: Sequence[str]) -> str:
@@ -47,17 +62,18 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         prog="emostream", description="Real-time facial emotion recognition as a pipeline."
     )
     parser.add_argument("--version", action=_Version)
-    parser.set_defaults(log_level="info")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for stage, purpose in STAGES.items():
         stage_parser = commands.add_parser(stage, help=purpose, description=purpose)
         _add_stage_options(stage_parser)
+        add_log_options(stage_parser)
         stage_parser.set_defaults(run=_run_stage, stage=stage)
     for name, command in COMMANDS.items():
         options = commands.add_parser(name, help=command.purpose, description=command.purpose)
         if name in words:
             module = importlib.import_module(f"emostream.services.cli.{command.package}.command")
             module.add_options(options)
+            add_log_options(options)
     return parser
 
 
@@ -80,38 +96,25 @@ def _add_stage_options(parser: argparse.ArgumentParser) -> None:
         "--instance", type=count, default=0, metavar="N", help="add 100 x N to each port it binds"
     )
     parser.add_argument("--window", action="store_true", help="open the desktop window (display)")
-    parser.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), default="info"
-    )
 
 
 def _run_stage(options: argparse.Namespace) -> int:
     settings = [*options.set, *(["display.window=true"] if options.window else [])]
     config = load(options.config, settings)
+    if options.stage == "capture":
+        warn_of_readable_secrets(config, options.config)
     if options.check_config:
+        check_stage(options.stage, config, options.instance)
         print(f"{options.config or 'defaults'}: good")
-        return 0
+        return ExitCode.OK
     # Imported here, so that one stage does not pay for another's libraries.
     module = importlib.import_module(f"emostream.services.{options.stage}.process")
     module.run(config, options.instance)
-    return 0
+    return ExitCode.OK
 
 
-def _log_to_stderr(level: str) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Plain())
-    logger = logging.getLogger("emostream")
-    logger.handlers[:] = [handler]
-    logger.setLevel(level.upper())
-    logger.propagate = False
-
-
-class _Plain(logging.Formatter):
-    """The message alone, with the level before it where something is wrong."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return f"{record.levelname.lower()}: {text}" if record.levelno > logging.INFO else text
+def _report(error: EmostreamError) -> None:
+    logging.getLogger("emostream").error("%s", error)
 
 
 if __name__ == "__main__":

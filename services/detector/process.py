@@ -1,6 +1,5 @@
 """The detector's process."""
 
-import functools
 import os
 import time
 from pathlib import Path
@@ -8,11 +7,13 @@ from pathlib import Path
 import cv2
 
 from emostream.services.detector.backends import DEFAULTS, create
+from emostream.services.detector.detection import FaceDetector
 from emostream.services.detector.stage import DetectorStage
 from emostream.services.detector.tiling import Tiling
 from emostream.services.detector.tracking import track_ids
 from emostream.shared.bus import LIVE_HWM, Subscription
 from emostream.shared.config import Config
+from emostream.shared.config import Detector as Settings
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Frame
 from emostream.shared.replay_sequence import ReplaySequence
@@ -29,18 +30,10 @@ def run(config: Config, instance: int) -> None:
     cv2.setNumThreads(settings.threads)
     with Service("detector", config, settings.metrics, Frame, instance) as service:
         publisher = service.publisher(settings.bind, LIVE_HWM)
-        new_detector = functools.partial(
-            create,
-            settings.backend,
-            score=settings.score,
-            threads=settings.threads,
-            weights=Path(settings.weights) if settings.weights else None,
-            long_side=settings.long_side,
-        )
         helpers = min(os.cpu_count() or 1, MAX_HELPERS)
         defaults = DEFAULTS[settings.backend]
         stage = DetectorStage(
-            new_detector(),
+            new_detector(settings),
             track_ids(time.time()),
             tiling=Tiling(
                 defaults.tiles if settings.tiles is None else settings.tiles, settings.tile_every
@@ -49,7 +42,7 @@ def run(config: Config, instance: int) -> None:
             leave_after=settings.leave_after,
             shards=settings.shards,
             # Live, a frame is searched when it comes; of a recording many wait for this stage.
-            helpers=[new_detector() for _ in range(helpers)] if service.is_lossless else (),
+            helpers=[new_detector(settings) for _ in range(helpers)] if service.is_lossless else (),
         )
         inbox = FifoInbox() if service.is_lossless else service.live_inbox()
         service.receive([Subscription(config.connect.frame, ["frame/"], LIVE_HWM)], inbox)
@@ -62,3 +55,14 @@ def run(config: Config, instance: int) -> None:
             lambda messages: [answer for message in messages for answer in stage(message)],
             publisher,
         )
+
+
+def new_detector(settings: Settings) -> FaceDetector:
+    """Return a detector as the configuration has it; WeightsError where it lacks its weights."""
+    return create(
+        settings.backend,
+        score=settings.score,
+        threads=settings.threads,
+        weights=Path(settings.weights) if settings.weights else None,
+        long_side=settings.long_side,
+    )

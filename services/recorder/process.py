@@ -10,6 +10,7 @@ from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.encoding import best_encoder
 from emostream.services.recorder.lossless import LosslessRecorder
 from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.services.recorder.private_files import make_folder
 from emostream.services.recorder.retention import DAY_S, Limits, Retention
 from emostream.services.recorder.stage import RecorderStage
 from emostream.services.recorder.stream_recording import MAX_FILE_BYTES, StreamRecording
@@ -98,7 +99,7 @@ def _folder(settings: Recorder) -> Path:
     """Return the folder of the recordings, made where it is missing."""
     folder = Path(settings.folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise RecordingError(
             f"recorder.folder {folder} cannot be made: {error.strerror}; name another place"

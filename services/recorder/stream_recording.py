@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from emostream.services.recorder.archive.video_files import unused_path
+from emostream.services.recorder.private_files import make_folder
 from emostream.services.recorder.video_file import VideoFile, writing_video
 from emostream.shared.messages import Frame
 from emostream.shared.pixels import Image
@@ -61,6 +62,6 @@ class StreamRecording:
 
     def _next_file(self, header: Frame) -> VideoFile:
         with writing_video(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             path = unused_path(self._folder, header.run, header.t)
         return VideoFile(path, header.width, header.height, self._encoder)

@@ -12,6 +12,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from emostream.services.recorder.encoding import ENCODERS, VideoTrack
+from emostream.services.recorder.private_files import make_file
 from emostream.shared.errors import RecordingError
 from emostream.shared.pixels import Image
 
@@ -31,6 +32,7 @@ class VideoFile:
         self.bytes = 0
         self._open = True
         with writing_video(path):
+            make_file(path)
             self._container = av.open(path, "w", format="mp4", options=CONTAINER)
             self._track = VideoTrack(self._container, width, height, encoder, ENCODERS[encoder])
 

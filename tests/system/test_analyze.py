@@ -20,6 +20,7 @@ from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.recorder.archive.progress import frames_written
 from emostream.services.recorder.video_file import VideoFile
+from emostream.shared.errors import ExitCode
 from tests.conftest import take_sigint
 from tests.system.conftest import wait_until
 
@@ -173,6 +174,8 @@ def test_an_analysis_that_was_stopped_goes_on_where_it_was(
     analysis.wait_for(20)
     analysis.process.send_signal(signal.SIGINT)
     assert analysis.end() == 130
+    assert analysis.result["frames_kept"] >= 20
+    assert f"analyze --resume --out {analysis.out} --no-video --json" in analysis.stderr
     assert json.loads(next(analysis.out.glob("*/run.json")).read_text())["status"] == "interrupted"
     cut = analysis.written()
     assert 20 <= cut < FRAMES
@@ -183,6 +186,33 @@ def test_an_analysis_that_was_stopped_goes_on_where_it_was(
     again = analyze(clip, "--no-video", "--resume")
     assert again.end() == 0
     assert again.result["folder"] == resumed.result["folder"]
+
+
+def test_everything_in_a_folder_that_did_not_end_goes_on_by_itself(
+    clip: Path, undisturbed: Path, analyze: Callable[..., Analysis], tmp_path: Path
+) -> None:
+    film, lost = tmp_path / "film.mp4", tmp_path / "lost.mp4"
+    for path in (film, lost):
+        path.write_bytes(clip.read_bytes())
+    out = tmp_path / "out"
+    settings = ("--set", "classifier.smoothing=0.3", "--no-video")
+    for path, frames in ((film, 20), (lost, 40)):
+        analysis = analyze(path, *settings, out=out)
+        analysis.wait_for(frames)
+        analysis.process.send_signal(signal.SIGINT)
+        assert analysis.end() == 130
+    lost.unlink()
+    resumed = analyze("--resume", "--no-video", out=out)
+    assert resumed.end() == ExitCode.FAILURE
+    ends = {line["name"]: line for line in map(json.loads, resumed.stdout.splitlines())}
+    assert "no such file" in ends["lost.mp4"]["message"]
+    assert ends["film.mp4"]["frames_analysed"] == FRAMES
+    assert ends["film.mp4"]["config"]["classifier"]["smoothing"] == 0.3
+    assert (out / "film" / "observations.csv").read_text().count("\n") == 1 + 3 * FRAMES
+    (out / "lost").rename(tmp_path / "elsewhere")
+    again = analyze("--resume", out=out)
+    assert again.end() == 0
+    assert "nothing to go on with" in again.stderr
 
 
 def test_analyze_that_is_killed_leaves_no_process_and_can_go_on(
@@ -238,7 +268,7 @@ def test_a_film_that_breaks_off_is_analysed_as_far_as_it_goes(
     code = analysis.end()
     result = analysis.result
     assert 0 < result["frames_analysed"] == result["frames_read"] < FRAMES
-    assert (code, result["status"]) == (3, "broken")
+    assert (code, result["status"]) == (ExitCode.INCOMPLETE, "broken")
     assert "breaks off at" in result["message"]
 
 

@@ -1,5 +1,8 @@
 """The documentation names every setting, metric, topic and message field, and no others."""
 
+import ast
+import inspect
+import itertools
 import re
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.display.metrics import DisplayMetrics
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared import config, messages
+from emostream.shared.errors import ExitCode
 from emostream.shared.metrics import StageMetrics
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -97,3 +101,23 @@ def test_every_file_that_the_architecture_names_is_there() -> None:
         # Topics end in a slash as folders do, but have no folder.
         if name.rstrip("/") not in messages.KINDS and "<" not in name:
             assert list(DOCS.parent.glob(name.rstrip("/"))), name
+
+
+def meanings() -> dict[int, tuple[str, str]]:
+    """Return the name of each exit code with the docstring below it."""
+    (enum,) = ast.parse(inspect.getsource(ExitCode)).body
+    assert isinstance(enum, ast.ClassDef)
+    found = {}
+    for member, docstring in itertools.pairwise(enum.body):
+        if isinstance(member, ast.Assign) and isinstance(docstring, ast.Expr):
+            (target,) = member.targets
+            assert isinstance(target, ast.Name)
+            found[int(ExitCode[target.id])] = (target.id, ast.literal_eval(docstring.value))
+    return found
+
+
+def test_every_exit_code_stands_in_the_documentation_with_its_meaning() -> None:
+    row = r"^\| `(\d+)` \| `(\w+)` \| (.+?) \|$"
+    table = re.findall(row, section("operations.md", "Exit codes"), re.MULTILINE)
+    assert {int(code): (name, meaning) for code, name, meaning in table} == meanings()
+    assert meanings().keys() == set(ExitCode)

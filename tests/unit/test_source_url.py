@@ -10,12 +10,11 @@ from emostream.services.capture.source_url import (
     camera_device,
     local_path,
     path_url,
-    redact,
-    scrub,
     source_kind,
     stream_name,
 )
 from emostream.shared.errors import SourceError
+from emostream.shared.source_urls import redact, scrub
 
 
 @pytest.mark.parametrize(

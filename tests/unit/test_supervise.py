@@ -1,6 +1,7 @@
 """The supervisor's limit on restarts (its processes are tested with real ones)."""
 
 from emostream.services.cli.processes.restarts import FINAL, RESTARTS, WITHIN, RestartLimit
+from emostream.shared.errors import ExitCode
 from tests.builders import Clock
 
 
@@ -21,3 +22,7 @@ def test_what_a_restart_cannot_fix_is_not_restarted_and_counts_for_nothing() -> 
     limit = RestartLimit(Clock())
     assert not any(limit.allows(code) for code in FINAL for _ in range(RESTARTS + 1))
     assert limit.allows(-9)
+
+
+def test_a_restart_helps_only_after_a_failure_or_a_signal() -> None:
+    assert set(FINAL) == {ExitCode.USAGE, ExitCode.UNAVAILABLE, ExitCode.STOPPED}

@@ -9,8 +9,8 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from emostream.services.capture.source_url import scrub
 from emostream.shared.errors import SourceError
+from emostream.shared.source_urls import scrub
 
 
 @contextlib.contextmanager

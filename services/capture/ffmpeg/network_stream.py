@@ -5,7 +5,7 @@ from emostream.services.capture.ffmpeg.container import open_container
 from emostream.services.capture.ffmpeg.decoder import VideoDecoder
 from emostream.services.capture.pace import paced
 from emostream.services.capture.picture import OnSkip, Picture, Pictures
-from emostream.services.capture.source_url import redact
+from emostream.shared.source_urls import redact
 
 OPEN_TIMEOUT = 10.0  # seconds
 # Formats that carry no timestamps: FFmpeg would invent them at 25 a second.

@@ -1,32 +1,40 @@
 """`emostream analyze`: turns recordings into tables, a report and video, and loses no frame."""
 
 import argparse
-from collections.abc import Iterator
+import logging
+import sys
 from pathlib import Path
 
 from emostream.services.cli.analysis import inputs
-from emostream.services.cli.analysis.inputs import Inputs, stream_names
+from emostream.services.cli.analysis.inputs import Skipped, stream_names
 from emostream.services.cli.analysis.photo_job import run_photo_job
 from emostream.services.cli.analysis.recording_config import sample_rate
-from emostream.services.cli.analysis.reporter import reporter
+from emostream.services.cli.analysis.reporter import Reporter, reporter
+from emostream.services.cli.analysis.resume import analyses_in, resume_command
 from emostream.services.cli.analysis.summary import Summary
-from emostream.services.cli.analysis.video_job import UNREADABLE, AnalyzeOptions, VideoJob
+from emostream.services.cli.analysis.video_job import AnalyzeOptions, VideoJob
 from emostream.services.cli.options import add_config_options
 from emostream.services.cli.results.report.page import require_jinja2
 from emostream.services.cli.results.tables.files import require_formats
-from emostream.shared.config import Config, load
-from emostream.shared.errors import ConfigError
+from emostream.shared.config import load
+from emostream.shared.errors import ConfigError, ExitCode, RecordingError
 from emostream.shared.shipped_files import CONFIGS
 from emostream.shared.user_path import path_text
 
 OUT = Path("analysis")
 CONFIG = CONFIGS / "analyze.toml"
+# What an analysis of several recordings ends with: that of the last one in this list.
+BY_SEVERITY = (ExitCode.OK, ExitCode.FAILURE, ExitCode.INCOMPLETE, ExitCode.STOPPED)
+log = logging.getLogger("emostream")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument(
-        "inputs", nargs="+", metavar="VIDEO", help="video or photo files, folders, or patterns"
+        "inputs",
+        nargs="*",
+        metavar="VIDEO",
+        help="video or photo files, folders, or patterns; with --resume it may be left out",
     )
     parser.add_argument(
         "--out",
@@ -43,46 +51,94 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on with analyses in DIR that did not end"
     )
-    add_config_options(parser, CONFIG, shown="analyze")
+    add_config_options(parser, shown="analyze")
     parser.add_argument("--json", action="store_true", help="print JSON lines, for programs")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Analyze what the options name, one after the other.
+    """Analyze what the options name, one after the other, or go on with what did not end.
 
-    Returns 0, or the highest exit code of a recording: 3 where one breaks off, 1 where nothing of
-    it can be read, 4 where a stage could not go on.
+    Returns the gravest exit code of a recording: STOPPED where a stage could not go on, INCOMPLETE
+    where one breaks off, FAILURE where nothing of it can be read.
     """
     require_formats(("csv", "parquet"))
     require_jinja2()
-    config = load(options.config, options.set)
+    with reporter(as_json=options.json) as shown:
+        if options.inputs:
+            return _analyze(options, shown)
+        if options.resume:
+            return _resume_all(options, shown)
+    raise ConfigError("name a VIDEO, a folder or a pattern, or --resume what did not end in --out")
+
+
+def _analyze(options: argparse.Namespace, shown: Reporter) -> ExitCode:
+    config = load(options.config or CONFIG, options.set)
     rate = sample_rate(options.sample) if options.sample else 0.0
     found = inputs.find(options.inputs, recursive=options.recursive, results=options.out)
-    if options.resume and found.photos:
+    if options.resume and not found.videos:
         raise ConfigError("--resume: photos are analyzed in one go; name videos")
     asked = AnalyzeOptions(options.out, rate, video=not options.no_video, resume=options.resume)
-    with reporter(as_json=options.json) as shown:
-        if found.skipped:
-            line = inputs.skipped_line(found.skipped, recursive=options.recursive)
-            shown.note(line, {"skipped": inputs.count_kinds(found.skipped)})
-        return max(_codes(found, config, asked, Summary(found, options.out, shown)), default=0)
-
-
-def _codes(found: Inputs, config: Config, asked: AnalyzeOptions, summary: Summary) -> Iterator[int]:
-    """Analyze each input; yield the exit code of each video, and one for all photos."""
-    for one in found.refused:
-        with summary.about(one.path):
-            message = f"{path_text(one.path)}: {one.reason}"
-            facts = {"status": "unreadable", "message": message}
-            summary.end(path_text(one.path.name), f"error: {message}", facts)
-        yield UNREADABLE
+    if found.skipped:
+        line = inputs.skipped_line(found.skipped, recursive=options.recursive)
+        shown.note(line, {"skipped": inputs.count_kinds(found.skipped)})
+    summary = Summary(found, options.out, shown)
     streams = stream_names(found.videos)
-    for video in found.videos:
-        with summary.about(video):
-            code = VideoJob(video, streams[video], config, asked, summary).run()
-        yield code
-    if found.photos:
-        with summary.about(*found.photos):
-            code = run_photo_job(found.photos, config, asked.out, summary)
-        yield code
+    jobs = [VideoJob(video, streams[video], config, asked, summary) for video in found.videos]
+    codes = [ExitCode.OK, *(_refuse(one, summary) for one in found.refused)]
+    try:
+        for video, job in zip(found.videos, jobs, strict=True):
+            with summary.about(video):
+                codes.append(job.run())
+        if found.photos:
+            with summary.about(*found.photos):
+                codes.append(run_photo_job(found.photos, config, options.out, summary))
+    except KeyboardInterrupt:
+        # The folder of results knows only of what was begun.
+        all_begun = all(job.has_begun for job in jobs) and not found.photos
+        _show_resume(resume_command(options, resume=bool(jobs), with_inputs=not all_begun), shown)
+        raise
+    return max(codes, key=BY_SEVERITY.index)
+
+
+def _refuse(one: Skipped, summary: Summary) -> ExitCode:
+    """Report an input that was named and cannot be analyzed."""
+    with summary.about(one.path):
+        message = f"{path_text(one.path)}: {one.reason}"
+        facts = {"status": "unreadable", "message": message}
+        summary.end(path_text(one.path.name), f"error: {message}", facts)
+    return ExitCode.FAILURE
+
+
+def _resume_all(options: argparse.Namespace, shown: Reporter) -> ExitCode:
+    """Go on with each analysis in the folder of results, as its run file says."""
+    if options.config or options.set or options.sample:
+        raise ConfigError(
+            "--resume without a VIDEO takes --config, --set and --sample from the run files: "
+            "leave them out"
+        )
+    unfinished = [each for each in analyses_in(options.out) if not each.is_whole]
+    if not unfinished:
+        log.info("nothing to go on with in %s", options.out)
+    codes = [ExitCode.OK]
+    for analysis in unfinished:
+        record = analysis.record
+        asked = AnalyzeOptions(options.out, record.sample, video=not options.no_video, resume=True)
+        try:
+            job = VideoJob(
+                analysis.input, record.stream, analysis.config, asked, shown, resumed=analysis
+            )
+            codes.append(job.run())
+        except (ConfigError, RecordingError) as error:
+            facts = {"folder": str(analysis.folder), "status": "refused", "message": str(error)}
+            shown.end(path_text(analysis.input.name), f"error: {error}", facts)
+            codes.append(ExitCode.FAILURE)
+        except KeyboardInterrupt:
+            _show_resume(resume_command(options, resume=True, with_inputs=False), shown)
+            raise
+    return max(codes, key=BY_SEVERITY.index)
+
+
+def _show_resume(command: str, shown: Reporter) -> None:
+    shown.close()
+    print(f"go on with: {command}", file=sys.stderr)

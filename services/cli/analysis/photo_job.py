@@ -8,26 +8,27 @@ from typing import Final
 
 from emostream.services.cli.analysis.reporter import Reporter
 from emostream.services.cli.analysis.run_file import NAME, versions
-from emostream.services.cli.analysis.video_job import BROKEN, UNREADABLE
 from emostream.services.cli.processes.config_file import as_table
 from emostream.services.cli.results.folder import fresh_folder
 from emostream.services.cli.results.photos.analysis import analyze_photos
 from emostream.services.recognition.recognizer import Recognizer
 from emostream.shared.config import Config
+from emostream.shared.config.secrets import without_secrets
+from emostream.shared.errors import ExitCode
 
 FOLDER: Final = "photos"
 
 
-def run_photo_job(paths: Sequence[Path], config: Config, out: Path, reporter: Reporter) -> int:
+def run_photo_job(paths: Sequence[Path], config: Config, out: Path, reporter: Reporter) -> ExitCode:
     """Analyze photos into `out/photos`, show that to `reporter`, and return the exit code.
 
-    3 where some of them cannot be read, 1 where none can.
+    INCOMPLETE where some of them cannot be read, FAILURE where none can.
     """
     recognizer = _recognizer(config)
     folder = fresh_folder(out, FOLDER)
     reporter.start(FOLDER, "photos", len(paths))
     found = analyze_photos(paths, folder, recognizer, tell=lambda done, _: reporter.update(done))
-    facts = {**asdict(found), "config": as_table(config), "versions": versions()}
+    facts = {**asdict(found), "config": as_table(without_secrets(config)), "versions": versions()}
     text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
     (folder / NAME).write_text(text, "utf-8")
     line = f"{len(found.photos)} photos, {found.faces} faces -> {folder}"
@@ -35,8 +36,8 @@ def run_photo_job(paths: Sequence[Path], config: Config, out: Path, reporter: Re
         line += f" ({len(found.unreadable)} cannot be read)"
     reporter.end(FOLDER, line, facts)
     if not found.unreadable:
-        return 0
-    return BROKEN if found.photos else UNREADABLE
+        return ExitCode.OK
+    return ExitCode.INCOMPLETE if found.photos else ExitCode.FAILURE
 
 
 def _recognizer(config: Config) -> Recognizer:

@@ -9,6 +9,7 @@ from emostream.services.capture.source_url import path_url
 from emostream.services.cli.analysis.inputs import stream_of
 from emostream.shared.config import Config, Connect, Source
 from emostream.shared.errors import ConfigError
+from emostream.shared.source_urls import escape
 
 ANY_PORT = "127.0.0.1:0"
 FASTEST = 1000.0
@@ -25,7 +26,7 @@ def for_recording(
     replace = msgspec.structs.replace
     source = Source(
         name=stream or stream_of(video),
-        url=path_url(video.absolute()),
+        url=escape(path_url(video.absolute())),
         pace="fast",
         sample=sample,
     )

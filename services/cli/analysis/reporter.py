@@ -26,6 +26,9 @@ class Reporter(Protocol):
     def end(self, name: str, line: str, facts: dict[str, Any]) -> None:
         """Show how a recording ended: `line` for people, `facts` for programs."""
 
+    def close(self) -> None:
+        """Leave what is shown as it is."""
+
 
 @contextlib.contextmanager
 def reporter(*, as_json: bool) -> Iterator[Reporter]:

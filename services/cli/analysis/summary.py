@@ -90,6 +90,10 @@ class Summary(Reporter):
         if len(self._results) > 1:
             self._write()
 
+    def close(self) -> None:
+        """Hand it on."""
+        self._shown.close()
+
     def _write(self) -> None:
         try:
             self._stem = self._stem or _fresh_stem(self._out)

@@ -11,17 +11,24 @@ from emostream.services.capture.ffmpeg.video_file import VideoDescription, descr
 from emostream.services.cli.analysis import recording_config, run_file
 from emostream.services.cli.analysis.outputs import write_results
 from emostream.services.cli.analysis.reporter import Reporter
+from emostream.services.cli.analysis.resume import WHOLE, Analysis, analyses_in, claimed
 from emostream.services.cli.analysis.run_file import RunFile
 from emostream.services.cli.analysis.stage_run import run_stages
 from emostream.services.cli.processes.config_file import as_table
 from emostream.services.cli.results.folder import fresh_folder
+from emostream.services.recorder.archive.progress import frames_written
+from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.config import Config
-from emostream.shared.errors import ConfigError, RecordingError, SourceError
+from emostream.shared.config.secrets import without_secrets
+from emostream.shared.errors import ConfigError, ExitCode, SourceError
 from emostream.shared.user_path import path_text
 
-BROKEN, UNREADABLE, STOPPED = 3, 1, 4
 INPUT_FACTS: Final = ("width", "height", "frames", "duration_s", "rate", "codec", "has_audio")
-EXIT_CODES: Final = {"complete": 0, "broken": BROKEN, "partial": STOPPED}
+EXIT_CODES: Final = {
+    "complete": ExitCode.OK,
+    "broken": ExitCode.INCOMPLETE,
+    "partial": ExitCode.STOPPED,
+}
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,19 @@ class AnalyzeOptions:
 class VideoJob:
     """Analyzes one video as `config` and `options` say, and shows that to `reporter`.
 
-    `stream` is the name of its stream, where no earlier analysis is resumed.
+    `stream` is the name of its stream, where no earlier analysis is resumed. `resumed` is the
+    analysis to go on with; without, `options` decide whether there is one.
     """
 
     def __init__(
-        self, path: Path, stream: str, config: Config, options: AnalyzeOptions, reporter: Reporter
+        self,
+        path: Path,
+        stream: str,
+        config: Config,
+        options: AnalyzeOptions,
+        reporter: Reporter,
+        *,
+        resumed: Analysis | None = None,
     ) -> None:
         self._path = path
         self._name = path_text(path.name)
@@ -49,75 +64,97 @@ class VideoJob:
         self._config = config
         self._options = options
         self._reporter = reporter
+        self._resumed = resumed
+        self.has_begun = False
 
-    def run(self) -> int:
-        """Analyze the video; return the exit code for it."""
-        path, options = self._path, self._options
+    def run(self) -> ExitCode:
+        """Analyze the video; return the exit code for it.
+
+        KeyboardInterrupt goes on to the caller, after what is kept was shown.
+        """
+        path = self._path
         try:
             video = describe_video(path)
         except SourceError as error:
             facts = {"status": "unreadable", "message": str(error)}
             self._reporter.end(self._name, f"error: {error}", facts)
-            return UNREADABLE
-        folder, record = self._begin(video)
-        if record.status in ("complete", "broken"):
+            return ExitCode.FAILURE
+        analysis = self._begin(video)
+        self.has_begun = True
+        folder, record = analysis.folder, analysis.record
+        if analysis.is_whole:
             self._end(folder, record, "whole already")
             return EXIT_CODES[record.status]
-        record.write(folder)
-        self._reporter.start(self._name, "frames", _expected_frames(video, options.sample))
-        config = recording_config.for_recording(
-            self._config, path, folder, record.run, record.sample, record.stream
-        )
+        expected = _expected_frames(video, record.sample)
         try:
-            run_stages(config, record, folder, self._reporter.update)
-        finally:
-            record.write(folder)
-        record.files = write_results(path, folder, record, self._reporter, video=options.video)
-        record.write(folder)
+            with claimed(folder):
+                self._analyze(folder, record, expected)
+        except KeyboardInterrupt:
+            self._show_kept(folder, record, expected)
+            raise
         rate = record.frames_analysed / max(record.seconds, 1e-9)
         self._end(folder, record, f"{rate:.1f} frames/s")
         if record.status == "broken" and not record.frames_analysed:
-            return UNREADABLE
+            return ExitCode.FAILURE
         return EXIT_CODES[record.status]
 
-    def _begin(self, video: VideoDescription) -> tuple[Path, RunFile]:
-        """Return the folder and the run file of the analysis: new ones, or those to resume."""
+    def _analyze(self, folder: Path, record: RunFile, expected: int | None) -> None:
+        """Run the stages, unless only the files of results are missing, and write those."""
+        record.write(folder)
+        if record.status not in WHOLE:
+            self._reporter.start(self._name, "frames", expected)
+            config = recording_config.for_recording(
+                self._config, self._path, folder, record.run, record.sample, record.stream
+            )
+            try:
+                run_stages(config, record, folder, self._reporter.update)
+            finally:
+                record.write(folder)
+        record.files = write_results(
+            self._path, folder, record, self._reporter, video=self._options.video
+        )
+        record.write(folder)
+
+    def _begin(self, video: VideoDescription) -> Analysis:
+        """Return the analysis: a new one, or the one to resume."""
         path, sample = self._path, self._options.sample
         facts = _input_facts(path, video)
-        config = as_table(self._config)
-        if self._options.resume and (found := self._newest()):
-            folder, record = found
+        config = without_secrets(self._config)
+        if found := self._resumed or (self._newest() if self._options.resume else None):
+            folder, record = found.folder, found.record
             if record.input["sha256"] != facts["sha256"]:
                 raise ConfigError(f"--resume: {path} is not the file that {folder} began with")
-            if (record.config, record.sample) != (config, sample):
+            if (found.config, record.sample) != (config, sample):
                 raise ConfigError(
                     f"--resume: the configuration is not the one that {folder} began with; "
-                    f"{folder / run_file.NAME} has that"
+                    f"leave out the VIDEO to take that from {folder / run_file.NAME}"
                 )
-            return folder, record
+            return found
         folder = fresh_folder(self._options.out, path_text(path.stem or path.name))
-        return folder, RunFile(
+        record = RunFile(
             run=f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}",
             stream=self._stream,
             input=facts,
             model=run_file.model_facts(self._config),
-            config=config,
+            config=as_table(config),
             sample=sample,
             versions=run_file.versions(),
         )
+        return Analysis(folder, record)
 
-    def _newest(self) -> tuple[Path, RunFile] | None:
+    def _newest(self) -> Analysis | None:
         """Return the newest analysis of the file in the folder of results."""
-        newest: tuple[Path, RunFile] | None = None
-        for folder in self._options.out.glob("*/"):
-            try:
-                record = RunFile.read(folder)
-            except RecordingError:
-                continue
-            is_ours = record.input["path"] == path_text(self._path.absolute())
-            if is_ours and (newest is None or record.started >= newest[1].started):
-                newest = folder, record
-        return newest
+        found = analyses_in(self._options.out)
+        path = path_text(self._path.absolute())
+        ours = (each for each in found if each.record.input["path"] == path)
+        return max(ours, key=lambda each: each.record.started, default=None)
+
+    def _show_kept(self, folder: Path, record: RunFile, expected: int | None) -> None:
+        kept = frames_written(folder / DATABASE)
+        of = f" of about {expected}" if expected and record.status not in WHOLE else ""
+        line = f"interrupted: {kept}{of} frames are kept -> {folder}"
+        facts = {"folder": str(folder), **asdict(record), "status": "interrupted"}
+        self._reporter.end(self._name, line, {**facts, "frames_kept": kept})
 
     def _end(self, folder: Path, record: RunFile, note: str) -> None:
         line = f"{record.frames_analysed} frames, {record.tracks} faces -> {folder} ({note})"

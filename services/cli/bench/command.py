@@ -25,7 +25,7 @@ from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.bus import Bus, Subscription
 from emostream.shared.config import load
-from emostream.shared.errors import ConfigError, EmostreamError
+from emostream.shared.errors import ConfigError, EmostreamError, ExitCode
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.progress import ProgressBar
 from emostream.shared.shipped_files import CONFIGS, ROOT
@@ -95,7 +95,9 @@ def _run_analyze(parser: argparse.ArgumentParser, options: argparse.Namespace) -
             "clone the repository, run `make install` there, and call it from there"
         )
     command = [sys.executable, "-m", "benchmarks.analyze", *options.words]
-    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
+    code = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
+    # A negative one is the signal that ended it.
+    return code if code >= 0 else ExitCode.FAILURE
 
 
 def run(options: argparse.Namespace) -> int:
@@ -109,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps([asdict(result) for result in results], indent=2))
     else:
         Console().print(_table(results))
-    return 0
+    return ExitCode.OK
 
 
 def measure(options: argparse.Namespace) -> Result:

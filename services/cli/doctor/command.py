@@ -19,6 +19,7 @@ from emostream.services.cli.doctor.finding import Finding, Status, problem
 from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import Config, load
+from emostream.shared.errors import ExitCode
 
 Check: TypeAlias = Callable[[], Sequence[Finding]]
 MARKS: Final = {
@@ -46,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what was found; return 1 where a problem would stop `make run`."""
+    """Print what was found; return FAILURE where a problem would stop `make run`."""
     config = load(options.config, options.set)
     stages = [stage for stage in STAGES if stage in (options.stages or STAGES)]
     found = examine(config, stages)
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         console.print(table(found))
         console.print()
         console.print(verdict(found))
-    return 1 if _count(found, Status.PROBLEM) else 0
+    return ExitCode.FAILURE if _count(found, Status.PROBLEM) else ExitCode.OK
 
 
 def examine(config: Config, stages: Sequence[str]) -> list[Finding]:

@@ -1,5 +1,6 @@
 """Whether the configured sources of pictures are there, and which cameras the machine has."""
 
+import dataclasses
 import errno
 import os
 import socket
@@ -14,14 +15,15 @@ from emostream.services.capture.source_url import (
     SourceKind,
     camera_device,
     local_path,
-    redact,
     source_kind,
 )
 from emostream.services.cli.doctor.finding import Finding, good, problem, warning
 from emostream.services.cli.doctor.ports import program
 from emostream.services.cli.doctor.v4l2 import Camera, Format, Size, cameras
 from emostream.shared.config import Source
-from emostream.shared.errors import SourceError
+from emostream.shared.config.secrets import resolve
+from emostream.shared.errors import ConfigError, SourceError
+from emostream.shared.source_urls import hide, redact
 
 REACH_WITHIN_S: Final = 1.0
 DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
@@ -49,14 +51,20 @@ def findings(sources: Sequence[Source]) -> list[Finding]:
     """Check the machine's cameras and at each source."""
     listed = cameras() if sys.platform == "linux" else None
     found = check_cameras(listed) if listed is not None else [_other_system()]
-    for source in sources:
-        if _is_camera(source):
-            path = camera_path(source)
-            busy = any(camera.busy and camera.path == path for camera in listed or ())
-            found.append(check_camera(source, listed, users(path) if busy else ()))
-        else:
-            found.append(check_source(probe(source)))
-    return found
+    return [*found, *(_source_finding(source, listed) for source in sources)]
+
+
+def _source_finding(source: Source, listed: Sequence[Camera] | None) -> Finding:
+    try:
+        opened, secrets = resolve(source)
+    except ConfigError as error:
+        return problem(f"source {source.name}", str(error), "set it where the pipeline is started")
+    if _is_camera(opened):
+        path = camera_path(opened)
+        busy = any(camera.busy and camera.path == path for camera in listed or ())
+        return check_camera(opened, listed, users(path) if busy else ())
+    finding = check_source(probe(opened))
+    return dataclasses.replace(finding, found=hide(finding.found, secrets))
 
 
 def camera_path(source: Source) -> str:
@@ -238,8 +246,6 @@ def _probe_file(source: Source) -> SourceProbe:
             empty = not file.read(1)
     except OSError as error:
         return SourceProbe(source, failure=error.strerror or str(error))
-    return (
-        SourceProbe(source, failure="the file is empty")
-        if empty
-        else SourceProbe(source, "can be read")
-    )
+    if empty:
+        return SourceProbe(source, failure="the file is empty")
+    return SourceProbe(source, "can be read")

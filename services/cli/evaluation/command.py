@@ -5,12 +5,14 @@ import shlex
 from pathlib import Path
 
 from emostream.services.cli.options import positive
-from emostream.shared.errors import RecordingError
+from emostream.shared.errors import ExitCode, RecordingError
 
 FER = Path("../shared/data/fer")
 STDOUT = Path("-")
 MOST_TILES = 32
 BACKENDS = ("blazeface", "yunet", "haar")
+# Of the parsed options: what does not decide the figures.
+NO_SETTINGS = ("run", "command", "log_level", "log_format")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +75,7 @@ def _command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> st
     """Return the command line that repeats the evaluation."""
     words = ["emostream", "evaluate"]
     for name, value in vars(options).items():
-        if name in ("run", "command", "log_level") or value == parser.get_default(name):
+        if name in NO_SETTINGS or value == parser.get_default(name):
             continue
         words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
     return shlex.join(words)
@@ -96,11 +98,11 @@ def run(options: argparse.Namespace) -> int:
     _write(page, to_html(report))
     if data == STDOUT:
         print(to_json(report))
-        return 0
+        return ExitCode.OK
     _write(data, to_json(report))
     show(report)
     print(f"{page}\n{data}")
-    return 0
+    return ExitCode.OK
 
 
 def _write(path: Path, text: str) -> None:

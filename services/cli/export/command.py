@@ -13,7 +13,7 @@ from emostream.services.cli.results.tables.recording import TableSummary, write_
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
 from emostream.services.recorder.archive.schema import DATABASE
-from emostream.shared.errors import ConfigError, RecordingError
+from emostream.shared.errors import ConfigError, ExitCode, RecordingError
 from emostream.shared.fields import STREAM_PATTERN
 from emostream.shared.progress import ProgressBar
 
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
                 print(_line(summary))
     if options.json:
         print(json.dumps([dataclasses.asdict(summary) for summary in summaries], indent=2))
-    return 0
+    return ExitCode.OK
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from emostream.models.ferplus import FOLDER
 from emostream.services.cli.model_files import export as models_export
 from emostream.services.cli.model_files import view as models_view
 from emostream.services.detector.weights import YUNET_SHA256, YUNET_URL, fetch_yunet
+from emostream.shared.errors import ExitCode
 from emostream.shared.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -63,13 +64,13 @@ def _add_fetch(actions: "Actions") -> None:
 def run_list(options: argparse.Namespace) -> int:
     """Print the table of the shipped models."""
     Console().print(models_view.table())
-    return 0
+    return ExitCode.OK
 
 
 def run_info(options: argparse.Namespace) -> int:
     """Print what is known of a model without loading it."""
     Console(soft_wrap=True).print(models_view.description(options.name))
-    return 0
+    return ExitCode.OK
 
 
 def run_verify(options: argparse.Namespace) -> int:
@@ -79,7 +80,7 @@ def run_verify(options: argparse.Namespace) -> int:
             weights.verify(path)
             known = path.name in weights.checksums(path)
             print(f"{path}: {'good' if known else 'no sha256 is known of it'}")
-    return 0
+    return ExitCode.OK
 
 
 def run_fetch(options: argparse.Namespace) -> int:
@@ -87,4 +88,4 @@ def run_fetch(options: argparse.Namespace) -> int:
     with ProgressBar(options.name, unit="bytes") as bar:
         path = fetch_yunet(url=options.url, sha256=options.sha256, progress=bar.update)
     print(path)
-    return 0
+    return ExitCode.OK

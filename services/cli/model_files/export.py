@@ -7,7 +7,7 @@ from pathlib import Path
 from emostream.models import engines, ferplus, weights
 from emostream.models.export import export
 from emostream.models.synthetic_faces import synthetic_faces
-from emostream.shared.errors import SourceError
+from emostream.shared.errors import ExitCode, SourceError
 from emostream.shared.pixels import Image
 
 FACES = 500
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
         f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, largest difference of a probability"
         f" {done.difference:.2g}, same label for {done.same:.1%} of {FACES} faces"
     )
-    return 0
+    return ExitCode.OK
 
 
 def faces(folder: Path) -> Image:

@@ -5,11 +5,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from emostream.shared.errors import ExitCode
+
 RESTARTS: Final = 5
 WITHIN: Final = 60.0
-# Exit codes that a restart cannot fix: a configuration that is wrong, an address in use or weights
-# that are missing, delivery that stopped (see shared/errors.py).
-FINAL: Final = (2, 3, 4)
+# A restart does not help after these.
+FINAL: Final = (ExitCode.USAGE, ExitCode.UNAVAILABLE, ExitCode.STOPPED)
 
 
 class RestartLimit:

@@ -10,6 +10,7 @@ from emostream.services.cli.processes.child_process import Process, stage_comman
 from emostream.services.cli.processes.restarts import RestartLimit
 from emostream.shared.address_file import Addresses, read_addresses
 from emostream.shared.errors import DeliveryError
+from emostream.shared.logs import message_of
 
 START_ORDER: Final = ("recorder", "classifier", "detector", "capture")
 
@@ -67,7 +68,7 @@ class StageGroup:
     def _last_line(self, stage: str) -> str:
         log = (self._folder / f"{stage}.log").read_text("utf-8", "replace")
         lines = log.strip().splitlines()
-        return lines[-1].removeprefix("error: ") if lines else "it printed nothing"
+        return message_of(lines[-1]) if lines else "it printed nothing"
 
     def _address_file(self, stage: str) -> Path:
         return self._folder / f"{stage}.json"

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import signal
 import time
 from collections.abc import Sequence
@@ -10,11 +11,12 @@ import psutil
 
 from emostream.services.cli.processes.child_process import GRACE, Process, start, stop
 from emostream.services.cli.processes.restarts import FINAL, RESTARTS, WITHIN, RestartLimit
+from emostream.shared.errors import ExitCode
 from emostream.shared.terminal import Terminal
 
 PAUSE = 0.5
 POLL = 0.1
-log = logging.getLogger("emostream")
+log = logging.getLogger("emostream.supervise")
 
 
 class Supervisor:
@@ -34,22 +36,23 @@ class Supervisor:
         signal.signal(signal.SIGHUP, self._hang_up)
 
     def run(self) -> int:
-        """Return the exit code: 0 when told to stop, otherwise the command's last."""
+        """Return the exit code: OK when told to stop, otherwise the command's last."""
         limit = RestartLimit()
         while True:
             code = self._run_once()
-            if self._stopping or code == 0:
-                return 0
+            if self._stopping or code == ExitCode.OK:
+                return ExitCode.OK
             reason = f"signal {-code}" if code < 0 else f"exit code {code}"
             if not limit.allows(code):
                 if code not in FINAL:
                     times = RESTARTS + 1
                     log.error("died with %s, %d times in %g s: giving up", reason, times, WITHIN)
-                return code if code > 0 else 1
+                return code if code > 0 else ExitCode.FAILURE
             log.warning("died with %s: starting it again", reason)
             time.sleep(PAUSE)
 
     def _run_once(self) -> int:
+        log.debug("starting %s", shlex.join(self._command))
         process = start(self._command)
         try:
             while process.poll() is None and not self._stopping:

@@ -21,6 +21,7 @@ from emostream.services.cli.replay.steps import step_messages
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, BlockingPublisher, Bus, Publisher
 from emostream.shared.config import Config, load
+from emostream.shared.errors import ExitCode
 from emostream.shared.messages import Frame, Message
 from emostream.shared.progress import ProgressBar
 
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         while True:
             replay(selection, send, options.speed)
             if not options.loop:
-                return 0
+                return ExitCode.OK
 
 
 def replay(selection: Selection, send: Callable[[Message], None], speed: float) -> None:

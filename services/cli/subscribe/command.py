@@ -16,7 +16,7 @@ from rich.text import Text
 
 from emostream.services.cli.options import positive
 from emostream.shared.bus import Bus, Subscription
-from emostream.shared.errors import ConfigError, MessageError
+from emostream.shared.errors import ConfigError, ExitCode, MessageError
 from emostream.shared.fields import STREAM_PATTERN
 from emostream.shared.inbox import FifoInbox, Inbox
 from emostream.shared.messages import Emotion, EmotionFace, Event, Message
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         with closing(bus.receiver([subscription], inbox.put, _warn_once())):
             messages = listen(inbox, options.timeout, lambda: _hint(endpoints, options))
             return print_all(messages, format_line, options.count)
-    return 0
+    return ExitCode.OK
 
 
 def listen(
@@ -97,17 +97,17 @@ def listen(
 
 def print_all(
     messages: Iterator[Message], format_line: Callable[[Message], str], count: int | None
-) -> int:
-    """Print a line a message, flushed; return 0, or 1 where fewer than `count` came."""
+) -> ExitCode:
+    """Print a line a message, flushed; return OK, or FAILURE where fewer than `count` came."""
     for number, message in enumerate(messages, 1):
         try:
             print(format_line(message), flush=True)
         except BrokenPipeError:
             _discard_stdout()
-            return 0
+            return ExitCode.OK
         if number == count:
-            return 0
-    return 1 if count else 0
+            return ExitCode.OK
+    return ExitCode.FAILURE if count else ExitCode.OK
 
 
 def line(message: Message) -> Text:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from emostream.services.cli.log_options import log_words
 from emostream.services.cli.processes.child_process import stage_command
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.cli.processes.supervisor import Supervisor
@@ -16,4 +17,5 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `emostream STAGE ARGUMENTS` and return the exit code for it."""
-    return Supervisor(stage_command(options.stage, *options.arguments)).run()
+    command = stage_command(options.stage, *options.arguments, *log_words(options))
+    return Supervisor(command).run()

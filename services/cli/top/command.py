@@ -11,7 +11,7 @@ from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.cli.top.view import unready, view
 from emostream.shared.config import Config, load
-from emostream.shared.errors import ConfigError
+from emostream.shared.errors import ConfigError, ExitCode
 from emostream.shared.scraping import Scraper, missing
 
 INTERVAL = 1.0
@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Show the table until interrupted; once and plain where there is no terminal.
 
-    Returns 1 where no process answered at the end.
+    Returns FAILURE where no process answered at the end.
     """
     named = named_urls(load(options.config, options.set), options.metrics)
     scraper = Scraper(list(named))
@@ -47,8 +47,8 @@ def run(options: argparse.Namespace) -> int:
         else:
             _show(named, scraper)
     except KeyboardInterrupt:
-        return 0
-    return 0 if scraper.answering() else 1
+        return ExitCode.OK
+    return ExitCode.OK if scraper.answering() else ExitCode.FAILURE
 
 
 def named_urls(config: Config, others: list[str]) -> dict[str, str]:

@@ -5,6 +5,8 @@ import dataclasses
 import os
 from pathlib import Path
 
+from emostream.shared.errors import ExitCode
+
 ARCHITECTURES = ("alexnet-fer", "alexnet-64", "alexnet-227")
 
 
@@ -83,4 +85,4 @@ def run(options: argparse.Namespace) -> int:
         teachers=options.teachers,
     )
     print(f"trained: {out}; `python -m emostream.models.calibrate` makes models to serve from it")
-    return 0
+    return ExitCode.OK

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from emostream.shared.errors import ConfigError
+from emostream.shared.secret_file import read_secret
 
 
 class Refusal(NamedTuple):
@@ -63,14 +63,4 @@ def read_token(path: str) -> str:
 
     Raises ConfigError where the file cannot be read or holds nothing.
     """
-    if not path:
-        return ""
-    try:
-        token = Path(path).read_text("utf-8").strip()
-    except OSError as error:
-        raise ConfigError(f"display.token_file: {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"display.token_file: {path} is no text in UTF-8") from error
-    if not token:
-        raise ConfigError(f"display.token_file: {path} is empty; write a token into it")
-    return token
+    return read_secret(Path(path), "display.token_file") if path else ""

@@ -12,6 +12,7 @@ import msgpack
 from emostream.services.recorder.archive.database import BUSY_TIMEOUT
 from emostream.services.recorder.archive.labels import LabelColumns, insert_observation
 from emostream.services.recorder.archive.schema import SCHEMA, SCHEMA_VERSION, UPGRADE
+from emostream.services.recorder.private_files import make_file, make_folder
 from emostream.shared.errors import MessageError, RecordingError
 from emostream.shared.messages import Emotion, EmotionFace, Event, Header
 
@@ -57,7 +58,8 @@ class ArchiveWriter:
         self._batches: dict[str, list[Row]] = {}
         self._run: dict[str, str] = {}
         with _translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
+            make_file(path)
             self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
             with contextlib.ExitStack() as on_error:
                 on_error.callback(self._connection.close)

@@ -1,0 +1,113 @@
+"""Going on with analyses that did not end: which those are, and the command for it."""
+
+import argparse
+import contextlib
+import fcntl
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from emostream.services.capture.folder import natural_order
+from emostream.services.cli.analysis.run_file import RunFile
+from emostream.services.cli.log_options import log_words
+from emostream.shared.config import Config
+from emostream.shared.errors import ConfigError, RecordingError
+
+WHOLE: Final = ("complete", "broken")
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An analysis that was begun: its folder of results and its run file."""
+
+    folder: Path
+    record: RunFile
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is nothing left to do: every frame was analyzed, every file written."""
+        return self.record.status in WHOLE and bool(self.record.files)
+
+    @property
+    def input(self) -> Path:
+        """The recording."""
+        return Path(self.record.input["path"])
+
+    @property
+    def config(self) -> Config:
+        """What it began with; RecordingError where this release has no such configuration."""
+        try:
+            return msgspec.convert(self.record.config, Config)
+        except msgspec.ValidationError as error:
+            raise RecordingError(
+                f"{self.folder}: began with a configuration that cannot be used now: {error}"
+            ) from error
+
+
+def analyses_in(out: Path) -> list[Analysis]:
+    """Return all analyses of recordings in a folder of results, in natural order of their names."""
+    found = []
+    for folder in sorted(out.glob("*/"), key=lambda path: natural_order(path.name)):
+        with contextlib.suppress(RecordingError):  # a folder of something else
+            found.append(Analysis(folder, RunFile.read(folder)))
+    return found
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep other analyses out of the folder; ConfigError where one is at work in it."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise ConfigError(f"{folder}: another emostream analyze is at work on it") from error
+    except OSError:
+        pass  # a file system without locks
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def resume_command(options: argparse.Namespace, *, resume: bool, with_inputs: bool) -> str:
+    """Return the command line that goes on with what the options asked for.
+
+    Without the inputs it takes everything from the run files in the folder of results; without
+    `resume` it begins anew.
+    """
+    words = [*_program(), "analyze", *(["--resume"] if resume else [])]
+    if with_inputs:
+        words += options.inputs
+    words += ["--out", str(options.out)]
+    if with_inputs:
+        words += _settings(options)
+    words += ["--recursive"] if with_inputs and options.recursive else []
+    words += ["--no-video"] if options.no_video else []
+    words += ["--json"] if options.json else []
+    return shlex.join([*words, *log_words(options)])
+
+
+def _settings(options: argparse.Namespace) -> list[str]:
+    """Return the words of what a run file has otherwise."""
+    words = ["--sample", options.sample] if options.sample else []
+    if options.config is not None:
+        words += ["--config", str(options.config)]
+    for setting in options.set:
+        words += ["--set", setting]
+    return words
+
+
+def _program() -> list[str]:
+    """Return the words that start this program, as short as the shell allows."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return [sys.executable, "-m", "emostream"]
+    return [called.name] if shutil.which(called.name) else [str(called)]

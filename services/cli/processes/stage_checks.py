@@ -1,0 +1,74 @@
+"""What a stage would refuse at its start, found without starting it: for `--check-config`."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from emostream.shared.addresses import TCP, check_exposure, shifted_port
+from emostream.shared.config import Config
+from emostream.shared.config.secrets import resolve
+from emostream.shared.errors import RecordingError
+
+
+def check_stage(stage: str, config: Config, instance: int) -> None:
+    """Check the addresses that the stage binds, and the files and variables that it needs.
+
+    Whether a port is free is another question, which `emostream doctor` answers. Raises the error
+    that the start would end with.
+    """
+    settings = getattr(config, stage)
+    for key in ("bind", "metrics", "page"):
+        address = getattr(settings, key, "")
+        # Neither a Unix socket nor a key that this stage lacks is such an address.
+        if match := TCP.fullmatch(address if "://" in address else f"tcp://{address}"):
+            shown = f"{stage}.{key} {address}"
+            check_exposure(match["host"], shown, stage, insecure=config.insecure)
+            if match["port"] != "*":
+                shifted_port(int(match["port"]), instance)
+    CHECKS[stage](config)
+
+
+def _check_capture(config: Config) -> None:
+    # Imported here and below, so that one stage's check needs no other's packages.
+    from emostream.services.capture.source_url import source_kind
+
+    for source in config.capture.sources:
+        opened, _ = resolve(source)
+        source_kind(opened.url)
+
+
+def _check_detector(config: Config) -> None:
+    from emostream.services.detector.process import new_detector
+
+    new_detector(config.detector)
+
+
+def _check_classifier(config: Config) -> None:
+    from emostream.services.classifier.process import open_model
+
+    open_model(config.classifier)
+
+
+def _check_recorder(config: Config) -> None:
+    folder = Path(config.recorder.folder).absolute()
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if not there.is_dir():
+        raise RecordingError(f"recorder.folder {folder} cannot be made: {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise RecordingError(f"recorder.folder {folder}: this user may not write in {there}")
+
+
+def _check_display(config: Config) -> None:
+    from emostream.services.display.web.access import read_token
+
+    read_token(config.display.token_file)
+
+
+CHECKS: Final[dict[str, Callable[[Config], None]]] = {
+    "capture": _check_capture,
+    "detector": _check_detector,
+    "classifier": _check_classifier,
+    "recorder": _check_recorder,
+    "display": _check_display,
+}

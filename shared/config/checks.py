@@ -1,0 +1,134 @@
+"""What of a configuration the start would refuse, though each key is fine by itself."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from emostream.shared.addresses import LAST_PORT, TCP
+from emostream.shared.config.invalid_key import InvalidKey, dotted
+from emostream.shared.config.schema import Config, Source
+from emostream.shared.errors import ConfigError
+from emostream.shared.source_urls import (
+    NETWORK_SCHEMES,
+    check_variables,
+    has_variables,
+    redact,
+    with_password,
+)
+from emostream.shared.toml_positions import KeyPath
+
+# The keys of a stage that name an address it binds.
+BOUND: Final = ("bind", "metrics", "page")
+# What a Unix socket's address holds, less its final zero.
+LONGEST_IPC_PATH: Final = 107
+# Chosen by the system when they are bound.
+FREE_PORTS: Final = ("0", "*")
+ANY_HOST: Final = ("*", "0.0.0.0", "::")
+HOST: Final = re.compile(r"\*|\[[0-9A-Fa-f:.%\w]+\]|[\w.-]+|[0-9A-Fa-f:]+")
+
+
+def check(config: Config) -> None:
+    """Raise InvalidKey for the first thing that no start could use."""
+    _check_sources(config.capture.sources)
+    _check_addresses(config)
+    if config.delivery == "lossless":
+        _check_lossless(config)
+    if config.classifier.shard >= config.classifier.of:
+        raise InvalidKey(("classifier", "shard"), "must be below classifier.of (it counts from 0)")
+
+
+def _check_sources(sources: tuple[Source, ...]) -> None:
+    names: set[str] = set()
+    for number, source in enumerate(sources):
+        path = ("capture", "sources", number)
+        if source.name in names:
+            raise InvalidKey((*path, "name"), f"two sources are named {source.name}")
+        names.add(source.name)
+        try:
+            _check_url(source)
+        except ConfigError as error:
+            raise InvalidKey((*path, "url"), str(error)) from error
+
+
+def _check_url(source: Source) -> None:
+    url = source.url
+    check_variables(url)
+    scheme, has_scheme, _ = url.partition("://")
+    known = scheme.lower() in NETWORK_SCHEMES
+    if has_scheme and not (known or scheme.lower() == "file" or has_variables(scheme)):
+        schemes = ", ".join(NETWORK_SCHEMES)
+        raise ConfigError(f"{redact(url)}: unknown scheme; write one of {schemes}, or a path")
+    if source.password_file and not has_variables(url):
+        with_password(url, "-")
+
+
+def _check_addresses(config: Config) -> None:
+    """Check each address, and that no two that are bound share a port of a host."""
+    bound: defaultdict[str, list[tuple[KeyPath, str]]] = defaultdict(list)
+    for path, address in _bound_addresses(config):
+        host, port = _host_and_port(path, address)
+        for setting, other in bound[port] if port not in FREE_PORTS else ():
+            if host == other or host in ANY_HOST or other in ANY_HOST:
+                reason = f"{address} has the port of {dotted(setting)} too; give each its own"
+                raise InvalidKey(path, reason, setting)
+        bound[port].append((path, host))
+    for path, address in _connected_addresses(config):
+        host, port = _host_and_port(path, address)
+        if host in ANY_HOST or port in FREE_PORTS:
+            raise InvalidKey(path, f"{address} names no host and port to connect to")
+
+
+def _bound_addresses(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    for section in msgspec.structs.fields(Config):
+        settings = getattr(config, section.name)
+        for key in BOUND:
+            if hasattr(settings, key):
+                yield (section.name, key), getattr(settings, key)
+
+
+def _connected_addresses(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    for topic, addresses in msgspec.structs.asdict(config.connect).items():
+        for number, address in enumerate(addresses):
+            yield ("connect", topic, number), address
+    for number, address in enumerate(config.display.watch):
+        yield ("display", "watch", number), address
+
+
+def _host_and_port(path: KeyPath, address: str) -> tuple[str, str]:
+    """Return the host and the port of an address; of a Unix socket, "" and its path."""
+    if address.startswith("ipc://"):
+        if len(os.fsencode(address.removeprefix("ipc://"))) > LONGEST_IPC_PATH:
+            raise InvalidKey(path, f"{address} is longer than {LONGEST_IPC_PATH} bytes")
+        return "", address
+    match = TCP.fullmatch(address if "://" in address else f"tcp://{address}")
+    if match is None or not HOST.fullmatch(match["host"]):
+        raise InvalidKey(path, f"{address} is no address; write host:port")
+    if match["port"] != "*" and int(match["port"]) > LAST_PORT:
+        raise InvalidKey(path, f"{address} is beyond the last port, {LAST_PORT}")
+    return match["host"].strip("[]"), match["port"]
+
+
+def _check_lossless(config: Config) -> None:
+    if not config.lossless.credit_from:
+        raise InvalidKey(
+            ("lossless", "credit_from"),
+            "name who confirms what was written, "
+            'credit_from = ["recorder"]; without that nothing bounds what is on its way',
+        )
+    if config.recorder.video:
+        raise InvalidKey(
+            ("recorder", "video"),
+            "lossless delivery keeps rows alone; set it to false "
+            "(emostream analyze makes the video afterwards)",
+        )
+    for source in config.capture.sources:
+        if source.pace != "fast" or source.loop:
+            raise InvalidKey(
+                ("capture", "sources"),
+                f"{source.name} cannot wait for the other stages; lossless "
+                'delivery needs a file or folder at pace = "fast", without loop',
+            )

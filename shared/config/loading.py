@@ -1,0 +1,118 @@
+"""Reads the configuration, and says of what is wrong where it was written."""
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from emostream.shared.config.checks import check
+from emostream.shared.config.invalid_key import InvalidKey
+from emostream.shared.config.schema import Config
+from emostream.shared.config.wrong_values import invalid_key
+from emostream.shared.errors import ConfigError
+from emostream.shared.source_urls import has_literal_password, redact
+from emostream.shared.toml_file import TOO_DEEP, parse_toml, read_text
+from emostream.shared.toml_positions import KeyPath, key_lines
+
+LONGEST_SHOWN = 120
+PASSWORD_ADVICE = (
+    "every user of this machine can see a password on a command line; write ${NAME} in its place "
+    "and set that variable, or name a password_file"
+)
+
+
+def load(path: Path | None, settings: Sequence[str] = ()) -> Config:
+    """Return the configuration of the file (the defaults without one), changed by `settings`.
+
+    Each setting is `key.path=value`, the value written as in TOML; a bare word is a string.
+    Raises ConfigError, which names the path of what is wrong, and the line of the file.
+    """
+    text = "" if path is None else read_text(path)
+    tree = {} if path is None else parse_toml(text, path)
+    changed = {_change(tree, setting): _shown(setting) for setting in settings}
+    try:
+        return _checked(tree)
+    except RecursionError as error:
+        raise ConfigError(f"{path or 'configuration'}: {TOO_DEEP}") from error
+    except InvalidKey as error:
+        where, origin = path or "configuration", _setting(changed, error)
+        if origin:
+            raise ConfigError(f"{where}: {error} (--set {origin})") from error
+        raise ConfigError(f"{where}: {_line(text, error)}{error}") from error
+
+
+def _checked(tree: dict[str, Any]) -> Config:
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise invalid_key(error, tree) from error
+    check(config)
+    return config
+
+
+def _setting(changed: dict[KeyPath, str], error: InvalidKey) -> str:
+    """Return the setting that the error comes from, if it is one."""
+    found = (
+        setting
+        for path in (error.path, *error.others)
+        for key, setting in changed.items()
+        if path[: len(key)] == key
+    )
+    return next(found, "")
+
+
+def _line(text: str, error: InvalidKey) -> str:
+    """Return `line 7: `, of the key or of what it stands in; empty where nothing is written."""
+    lines = key_lines(text)
+    exact = (path for path in (error.path, *error.others) if path in lines)
+    above = (error.path[:length] for length in range(len(error.path), 0, -1))
+    line = next((lines[path] for path in (*exact, *above) if path in lines), None)
+    return f"line {line}: " if line else ""
+
+
+def _change(tree: dict[str, Any], setting: str) -> KeyPath:
+    """Change the tree by a setting; return the path of the key."""
+    shown = _shown(setting)
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {shown}: write key=value, for example detector.backend=haar")
+    *tables, last = key.strip().split(".")
+    for name in tables:
+        tree = tree.setdefault(name, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {shown}: {name} is no table")
+    tree[last] = _value(text.strip(), shown)
+    return (*tables, last)
+
+
+def _shown(setting: str) -> str:
+    """Return the setting on one line, short and without secrets."""
+    line = " ".join(redact(setting).split())
+    return line if len(line) <= LONGEST_SHOWN else f"{line[:LONGEST_SHOWN]}..."
+
+
+def _value(text: str, shown: str) -> object:
+    try:
+        value: object = tomllib.loads(f"value = {text}")["value"]
+    except RecursionError as error:
+        raise ConfigError(f"--set {shown}: {TOO_DEEP}") from error
+    except ValueError:
+        value = text
+    if any(has_literal_password(each) for each in _texts(value)):
+        raise ConfigError(f"--set {shown}: {PASSWORD_ADVICE}")
+    return value
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield every text in a value, however deep."""
+    left = [value]
+    while left:
+        match left.pop():
+            case str() as text:
+                yield text
+            case list() as items:
+                left += items
+            case dict() as table:
+                left += table.values()

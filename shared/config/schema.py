@@ -1,0 +1,156 @@
+"""The keys of the configuration, their types, ranges and defaults; each default works."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from emostream.shared.fields import Count, StreamName
+
+# Upper bounds are far beyond what makes sense, and within what sockets, threads and OpenCV take.
+DAY_S, YEAR_S = 86_400, 366 * 86_400
+Seconds = Annotated[float, Meta(gt=0, le=DAY_S)]
+Milliseconds = Annotated[float, Meta(gt=0, le=1000 * DAY_S)]
+# Of the source's own time: a recording may have been taken over weeks.
+Pts = Annotated[float, Meta(ge=0, le=YEAR_S)]
+PositivePts = Annotated[float, Meta(gt=0, le=YEAR_S)]
+Rate = Annotated[float, Meta(ge=0, le=1000)]
+Side = Annotated[int, Meta(ge=0, le=16_384)]
+Few = Annotated[int, Meta(ge=1, le=1024)]
+Quality = Annotated[int, Meta(ge=1, le=100)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+Endpoint = Annotated[str, Meta(pattern=r"^(tcp://.+:(\d+|\*)|ipc://.+)$")]
+Endpoints = Annotated[tuple[Endpoint, ...], Meta(min_length=1)]
+Address = Annotated[str, Meta(pattern=r"^.+:\d+$")]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file; a key that it does not know is refused."""
+
+
+class Connect(Section, frozen=True):
+    """Where subscribers find each topic: the endpoints that its publishers bind."""
+
+    frame: Endpoints = ("tcp://127.0.0.1:5551",)
+    faces: Endpoints = ("tcp://127.0.0.1:5552",)
+    emotion: Endpoints = ("tcp://127.0.0.1:5553",)
+    credit: Endpoints = ("tcp://127.0.0.1:5554",)
+    control: Endpoints = ("tcp://127.0.0.1:5555",)
+
+
+class Live(Section, frozen=True):
+    """How work inputs are thinned when a stage cannot keep up."""
+
+    backlog: Few = 3
+    max_age_ms: Milliseconds = 200.0
+    join_ms: Milliseconds = 500.0
+    silent_after: Seconds = 10.0
+
+
+class Lossless(Section, frozen=True):
+    """How files go through the stages without loss; nothing is thinned."""
+
+    credit_from: tuple[Literal["recorder"], ...] = ()
+    window: Few = 16
+    stall_timeout: Seconds = 30.0
+
+
+class Source(Section, frozen=True):
+    """One source of pictures; `${NAME}` in its URL stands for a variable of the environment."""
+
+    name: StreamName = "demo"
+    url: Annotated[str, Meta(min_length=1)] = "demo"
+    password_file: str = ""
+    pace: Literal["real", "fast"] = "real"
+    loop: bool = False
+    fps: Rate = 0.0
+    width: Side = 0
+    height: Side = 0
+    sample: Rate = 0.0
+    freeze_after: Seconds = 5.0
+
+
+class Capture(Section, frozen=True):
+    """The capture process."""
+
+    bind: Endpoint = "tcp://127.0.0.1:5551"
+    metrics: Address = "127.0.0.1:9101"
+    run: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{0,64}$")] = ""
+    sources: Annotated[tuple[Source, ...], Meta(min_length=1)] = (Source(),)
+    encoding: Literal["bgr8", "jpeg"] = "bgr8"
+    jpeg_quality: Quality = 90
+
+
+class Detector(Section, frozen=True):
+    """The detector process."""
+
+    bind: Endpoint = "tcp://127.0.0.1:5552"
+    metrics: Address = "127.0.0.1:9102"
+    backend: Literal["blazeface", "yunet", "haar"] = "blazeface"
+    weights: str = ""
+    score: Probability | None = None
+    tiles: Annotated[int, Meta(ge=0, le=1024)] | None = None
+    tile_every: Annotated[int, Meta(ge=1, le=1_000_000)] = 5
+    long_side: Annotated[int, Meta(ge=1, le=16_384)] = 320
+    threads: Few = 1
+    shards: Few = 1
+    leave_after: PositivePts = 1.0
+
+
+class Classifier(Section, frozen=True):
+    """The classifier process."""
+
+    bind: Endpoint = "tcp://127.0.0.1:5553"
+    metrics: Address = "127.0.0.1:9103"
+    model: str = "alexnet-fer"
+    engine: Literal["auto", "keras", "litert", "onnxruntime"] = "auto"
+    threads: Few = 1
+    max_batch: Annotated[int, Meta(ge=1, le=32)] = 32
+    max_wait_ms: Annotated[float, Meta(ge=0, le=60_000)] = 2.0
+    shard: Count = 0
+    of: Few = 1
+    smoothing: Pts = 0.5
+    hysteresis: Probability = 0.1
+    hold: Pts = 0.3
+    leave_after: PositivePts = 1.0
+    baseline: bool = False
+
+
+class Recorder(Section, frozen=True):
+    """The recorder process."""
+
+    bind: Endpoint = "tcp://127.0.0.1:5554"
+    metrics: Address = "127.0.0.1:9104"
+    folder: str = "recordings"
+    video: bool = False
+    max_gb: Annotated[float, Meta(gt=0, le=1_000_000)] = 2.0
+    max_days: Annotated[float, Meta(gt=0, le=36_600)] = 30.0
+
+
+class Display(Section, frozen=True):
+    """The display process."""
+
+    bind: Endpoint = "tcp://127.0.0.1:5555"
+    metrics: Address = "127.0.0.1:9105"
+    page: Address = "127.0.0.1:8080"
+    token_file: str = ""
+    watch: tuple[Address, ...] = ()
+    window: bool = False
+    jpeg_quality: Quality = 80
+    max_fps: Annotated[float, Meta(gt=0, le=1000)] = 30.0
+
+
+class Config(Section, frozen=True):
+    """The whole configuration."""
+
+    insecure: bool = False
+    delivery: Literal["live", "lossless"] = "live"
+    blur: bool = False
+    connect: Connect = field(default_factory=Connect)
+    live: Live = field(default_factory=Live)
+    lossless: Lossless = field(default_factory=Lossless)
+    capture: Capture = field(default_factory=Capture)
+    detector: Detector = field(default_factory=Detector)
+    classifier: Classifier = field(default_factory=Classifier)
+    recorder: Recorder = field(default_factory=Recorder)
+    display: Display = field(default_factory=Display)

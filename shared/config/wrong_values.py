@@ -1,0 +1,76 @@
+"""Turns msgspec's errors into what a user can act on: the key, what it may be, what was meant."""
+
+import difflib
+import re
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from emostream.shared.config.invalid_key import InvalidKey
+from emostream.shared.config.schema import Config, Section, Source
+from emostream.shared.toml_positions import KeyPath
+
+UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+PATH_PART = re.compile(r"\.([^.\[]+)|\[(\d+)]")
+
+
+def invalid_key(error: msgspec.ValidationError, tree: dict[str, Any]) -> InvalidKey:
+    """Return the error for what msgspec found wrong in the tree."""
+    message, _, place = str(error).partition(" - at `$")
+    path = tuple(name or int(index) for name, index in PATH_PART.findall(place.rstrip("`")))
+    if unknown := UNKNOWN.fullmatch(message):
+        # msgspec names the table; the key in it is what was written.
+        return _UnknownKey(path, unknown[1], message)
+    choices = _choices(path) if message.startswith("Invalid enum value") else ()
+    hint = f"; write one of {', '.join(map(str, choices))}" if choices else ""
+    return InvalidKey(path, f"{message}{hint}")
+
+
+class _UnknownKey(InvalidKey):
+    """A key that no section of that name has; it is shown with its section, and found itself."""
+
+    def __init__(self, section: KeyPath, name: str, message: str) -> None:
+        meant = _meant(section, name)
+        hint = f"; did you mean `{meant}`?" if meant else ""
+        super().__init__((*section, name), f"{message}{hint}")
+        self._section = section
+
+    def __str__(self) -> str:
+        return str(InvalidKey(self._section, self.reason))
+
+
+def _meant(section: KeyPath, name: str) -> str:
+    """Return the key that looks most like the name: of its own section, or of another one."""
+    own = [field.name for field in msgspec.structs.fields(_section_at(section))]
+    if close := difflib.get_close_matches(name.lower().replace("-", "_"), own, n=1):
+        return close[0]
+    return next((path for path in _paths(Config) if path.endswith(f".{name}")), "")
+
+
+def _section_at(path: KeyPath) -> type[Section]:
+    section: Any = Config
+    for name in path:
+        if isinstance(name, str):
+            section = Source if name == "sources" else typing.get_type_hints(section)[name]
+    return typing.cast("type[Section]", section)
+
+
+def _paths(section: type[Section], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted path of every key and section."""
+    for field in msgspec.structs.fields(section):
+        path = f"{prefix}{field.name}"
+        yield path
+        if isinstance(field.type, type) and issubclass(field.type, Section):
+            yield from _paths(field.type, f"{path}.")
+        elif field.name == "sources":
+            yield from _paths(Source, f"{path}.")
+
+
+def _choices(path: KeyPath) -> tuple[Any, ...]:
+    """Return the values that the key at this path may have, where it has a list of them."""
+    *section, name = (part for part in path if isinstance(part, str))
+    kind = typing.get_type_hints(_section_at(tuple(section)))[name]
+    choices = typing.get_args(kind)
+    return typing.get_args(choices[0]) if Ellipsis in choices else choices

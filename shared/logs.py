@@ -1,0 +1,93 @@
+"""How the log is written to stderr: as text for people, or a JSON object a line for programs."""
+
+import json
+import logging
+import os
+import re
+import sys
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final, Literal, TypeAlias
+
+LogFormat: TypeAlias = Literal["text", "json"]
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+FORMATS: Final = ("text", "json")
+# Honcho names the process here, and puts a time before each of its lines.
+HONCHO_PROCESS: Final = "HONCHO_PROCESS_NAME"
+LINE_START: Final = re.compile(r"(\d{4}-\d\d-\d\dT\S+ )?((debug|warning|error|critical): )?")
+
+
+def log_to_stderr(level: str, style: LogFormat = "text", stage: str = "") -> None:
+    """Write the log from `level` on to stderr.
+
+    `stage` names a process that runs for long: its lines begin with the time, unless honcho adds
+    that. In JSON, each line has the time, and exceptions that nobody catches are lines too.
+    """
+    handler = _StderrHandler()
+    has_time = bool(stage) and HONCHO_PROCESS not in os.environ
+    handler.setFormatter(JsonLines(stage) if style == "json" else TextLines(has_time=has_time))
+    logger = logging.getLogger("emostream")
+    logger.setLevel(level.upper())
+    # What libraries log goes the same way, once.
+    root = logging.getLogger()
+    root.handlers = [each for each in root.handlers if not isinstance(each, _StderrHandler)]
+    root.addHandler(handler)
+    if style == "json":
+        logging.captureWarnings(True)
+        sys.excepthook = _log_exception
+
+
+def message_of(line: str) -> str:
+    """Return the message in a line of text, without time and level."""
+    return LINE_START.sub("", line, count=1)
+
+
+class TextLines(logging.Formatter):
+    """The message, after the level where that is not info, and the time where that is wanted."""
+
+    def __init__(self, *, has_time: bool) -> None:
+        super().__init__()
+        self._has_time = has_time
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and a traceback below it."""
+        time = f"{_time(record)} " if self._has_time else ""
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        return f"{time}{level}{super().format(record)}"
+
+
+class JsonLines(logging.Formatter):
+    """An object with `time`, `level`, `logger`, `message`, and `stage` and `exception` if any."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__()
+        self._stage = stage
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the object on one line."""
+        fields: dict[str, Any] = {"time": _time(record), "level": record.levelname.lower()}
+        if self._stage:
+            fields["stage"] = self._stage
+        fields |= {"logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False)
+
+
+class _StderrHandler(logging.StreamHandler[Any]):
+    """The handler of this module, to be told from others."""
+
+
+def _time(record: logging.LogRecord) -> str:
+    """Return the record's time in UTC, to the millisecond: 2026-01-31T12:34:56.789Z."""
+    time = datetime.fromtimestamp(record.created, UTC)
+    return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03d}Z"
+
+
+def _log_exception(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    logging.getLogger("emostream").critical(
+        "unexpected %s", kind.__name__, exc_info=(kind, error, traceback)
+    )

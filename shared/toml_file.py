@@ -1,0 +1,54 @@
+"""Reads TOML files, and recognizes what is another format."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from emostream.shared.errors import ConfigError
+
+YAML_SUFFIXES: Final = (".yaml", ".yml")
+# A line that YAML knows and TOML does not: `---`, `%YAML`, `key:`, `key: value`, `- item`.
+YAML_LINE: Final = re.compile(r"(---.*|%YAML.*|[\w.\"'-]+:(\s.*)?|-\s.*)")
+JSON_START: Final = re.compile(r"\{|\[\s*[\[{]")
+YAML_ADVICE: Final = (
+    "is YAML, and emostream reads TOML: write [section] for `section:` and key = value for "
+    "`key: value`, with text in quotes"
+)
+JSON_ADVICE: Final = (
+    'is JSON, and emostream reads TOML: write [section] for {"section": ...} and key = value'
+)
+TOO_DEEP: Final = "is nested too deeply"
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file; ConfigError where it cannot be read."""
+    try:
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no text in UTF-8") from error
+
+
+def parse_toml(text: str, path: Path) -> dict[str, Any]:
+    """Return what a TOML document holds; ConfigError, which names `path`, where it is none."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: {TOO_DEEP}") from error
+    except ValueError as error:  # TOMLDecodeError is one, and a number of too many digits another
+        raise ConfigError(
+            f"{path}: {_other_format(text, path) or f'is no TOML: {error}'}"
+        ) from error
+
+
+def _other_format(text: str, path: Path) -> str:
+    """Return what is wrong with a file of another format; empty where it is none of those."""
+    lines = (line.strip() for line in text.splitlines())
+    first = next((line for line in lines if line and not line.startswith("#")), "")
+    if path.suffix.lower() in YAML_SUFFIXES or YAML_LINE.fullmatch(first):
+        return YAML_ADVICE
+    if path.suffix.lower() == ".json" or JSON_START.match(first):
+        return JSON_ADVICE
+    return ""

@@ -1,0 +1,145 @@
+"""Going on with analyses: what did not end, and the command that Ctrl-C prints."""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emostream.services.cli import main as cli
+from emostream.services.cli.analysis import command
+from emostream.services.cli.analysis.resume import (
+    Analysis,
+    analyses_in,
+    claimed,
+    resume_command,
+)
+from emostream.services.cli.analysis.run_file import RunFile, Status
+from emostream.services.cli.processes.config_file import as_table
+from emostream.shared.config import load
+from emostream.shared.errors import ConfigError, ExitCode
+
+
+def options(*words: str) -> argparse.Namespace:
+    """Return the parsed words of `emostream analyze`, with the options for the log."""
+    parser = argparse.ArgumentParser()
+    command.add_options(parser)
+    parsed = parser.parse_args(words)
+    parsed.log_level, parsed.log_format = "info", "text"
+    return parsed
+
+
+def begun(folder: Path, status: Status, *files: str, **fields: Any) -> None:
+    """Write the run file of an analysis that was begun."""
+    folder.mkdir(parents=True)
+    film = {"path": str(folder.parent / f"{folder.name}.mp4"), "sha256": ""}
+    config = as_table(load(command.CONFIG))
+    record = RunFile("r", "film", film, {}, config, status=status, files=list(files), **fields)
+    record.write(folder)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["my film.mp4", "--out", "o u t"],
+        ["a", "day*/*.mov", "--sample", "5/s", "--config", "c 1.toml", "--set", "x.y='a b'"],
+        ["$HOME;rm", "--no-video", "--json"],
+    ],
+)
+def test_the_command_asks_for_the_same(words: list[str]) -> None:
+    asked = options(*words)
+    line = resume_command(asked, resume=True, with_inputs=True)
+    called = shlex.split(line)
+    again = options(*called[called.index("analyze") + 1 :])
+    assert again.resume
+    again.resume = False
+    assert again == asked
+
+
+def test_without_inputs_the_folder_says_all_but_what_no_run_file_holds() -> None:
+    asked = options("f.mp4", "--out", "o", "--no-video", "--set", "a=1", "--sample", "1/s")
+    line = resume_command(asked, resume=True, with_inputs=False)
+    assert line.endswith(" analyze --resume --out o --no-video")
+
+
+def test_what_did_not_end_is_found(tmp_path: Path) -> None:
+    begun(tmp_path / "whole", "complete", "run.json")
+    begun(tmp_path / "broken", "broken", "run.json")
+    begun(tmp_path / "stopped2", "interrupted")
+    begun(tmp_path / "stopped10", "running")
+    begun(tmp_path / "partial", "partial", "run.json")
+    begun(tmp_path / "tables", "complete")  # interrupted when only the files were missing
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "run.json").write_text('{"photos": []}')
+    unfinished = [each.folder.name for each in analyses_in(tmp_path) if not each.is_whole]
+    assert unfinished == ["partial", "stopped2", "stopped10", "tables"]
+
+
+def test_an_analysis_that_is_at_work_is_left_alone(tmp_path: Path) -> None:
+    with claimed(tmp_path):
+        with pytest.raises(ConfigError, match="at work on it"):
+            with claimed(tmp_path):
+                pytest.fail("two at once")
+    with claimed(tmp_path):
+        pass
+
+
+class Interrupted:
+    """A job that begins its first video and then is interrupted."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.has_begun = False
+
+    def run(self) -> ExitCode:
+        """Be interrupted."""
+        self.has_begun = True
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("names", "inputs"), [(["a.mp4"], ""), (["a.mp4", "b.mp4"], "{0}/a.mp4 {0}/b.mp4 ")]
+)
+def test_an_interrupt_says_which_command_goes_on(
+    names: list[str],
+    inputs: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(command, "VideoJob", Interrupted)
+    words = [str(tmp_path / name) for name in names]
+    for word in words:
+        Path(word).write_bytes(b"x")
+    code = cli.main(["analyze", *words, "--out", str(tmp_path / "out")])
+    assert code == ExitCode.INTERRUPTED
+    said = capsys.readouterr().err
+    assert said.startswith("go on with: ")
+    assert said.endswith(f" analyze --resume {inputs.format(tmp_path)}--out {tmp_path}/out\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "name a VIDEO"),
+        (["--out", "x"], "name a VIDEO"),
+        (["--resume", "--set", "a=1"], "from the run files"),
+        (["--resume", "--sample", "5/s"], "from the run files"),
+    ],
+)
+def test_what_to_analyze_must_be_said(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["analyze", *words]) == ExitCode.USAGE
+    assert said in capsys.readouterr().err
+
+
+def test_a_configuration_that_is_none_any_more_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun(tmp_path / "old", "interrupted")
+    analysis = Analysis(tmp_path / "old", RunFile.read(tmp_path / "old"))
+    analysis.record.config["detector"]["gone"] = 1
+    analysis.record.write(tmp_path / "old")
+    assert cli.main(["analyze", "--resume", "--out", str(tmp_path)]) == ExitCode.FAILURE
+    assert "began with a configuration that cannot be used now" in capsys.readouterr().out

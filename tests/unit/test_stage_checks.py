@@ -1,0 +1,46 @@
+"""`--check-config` refuses what the stage's start would refuse, with the same exit code."""
+
+from pathlib import Path
+
+import pytest
+
+from emostream.services.cli.main import main
+from emostream.shared.errors import ExitCode
+
+
+@pytest.mark.parametrize(
+    ("stage", "setting", "code", "said"),
+    [
+        ("capture", "capture.bind=tcp://0.0.0.0:5999", ExitCode.USAGE, "insecure = true"),
+        ("display", "display.page=0.0.0.0:8999", ExitCode.USAGE, "insecure = true"),
+        ("display", "display.token_file={}/none", ExitCode.USAGE, "display.token_file"),
+        ("detector", "detector.weights={}/none.tflite", ExitCode.UNAVAILABLE, "none.tflite"),
+        ("classifier", "classifier.model={}/none.onnx", ExitCode.UNAVAILABLE, "none.onnx"),
+        ("classifier", "classifier.model=no-such", ExitCode.UNAVAILABLE, "no model no-such"),
+        ("recorder", "recorder.folder={}/file/below", ExitCode.FAILURE, "recorder.folder"),
+    ],
+)
+def test_what_the_stage_needs_is_looked_for(
+    stage: str,
+    setting: str,
+    code: ExitCode,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").touch()
+    words = [stage, "--check-config", "--set", setting.format(tmp_path)]
+    assert main(words) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_an_instance_that_has_no_port_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["capture", "--check-config", "--instance", "700"]) == ExitCode.USAGE
+    assert "is no port" in capsys.readouterr().err
+
+
+def test_what_only_another_stage_needs_is_not_looked_for() -> None:
+    words = ["recorder", "--check-config", "--set", "classifier.model=no-such"]
+    assert main(words) == ExitCode.OK
