@@ -11,6 +11,12 @@ import pytest
 # Sockets, whole pipelines and a browser are timed, so they run one after the other in one process:
 # no two of them fight for the processor.
 TIMED = ("bus", "system", "browser")
+# TensorFlow takes seconds and 0.4 GB to load, so one process does it for all.
+TENSORFLOW = (
+    *("test_calibration", "test_distillation", "test_training"),
+    *("test_model_alexnet", "test_model_classifier", "test_model_engines", "test_model_export"),
+    *("test_model_legacy", "test_models_command", "test_original_loop"),
+)
 # Whole pipelines and a browser take seconds each.
 SLOW = ("system", "browser")
 TESTS = Path(__file__).parent
@@ -25,8 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if folder in SLOW or item.get_closest_marker("heavy"):
             item.add_marker(pytest.mark.slow)
         if not item.get_closest_marker("xdist_group"):
-            group = "timed" if folder in TIMED else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(group))
+            item.add_marker(pytest.mark.xdist_group(_group(folder, item.path.stem)))
+
+
+def _group(folder: str, module: str) -> str:
+    if folder in TIMED:
+        return "timed"
+    return "tensorflow" if module in TENSORFLOW else module
 
 
 def take_sigint() -> None:

@@ -108,15 +108,15 @@ def test_the_keyboard_alone_opens_leaves_and_steps_through_the_streams(
 
 def test_the_page_fits_a_phone(page: Page, two: Feed) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    wide = "document.documentElement.scrollWidth"
+    fits = "document.documentElement.scrollWidth <= 390"
     open_page(page, two, boxes=6)
-    assert page.evaluate(wide) <= 390
+    page.wait_for_function(fits)
     keep(page, "phone-tiles")
     page.get_by_role("button", name="Open garden").click()
     expect(page.locator("#timeline")).to_have_attribute("data-rows", "3", timeout=AWAY)
-    assert page.evaluate(wide) <= 390
+    page.wait_for_function(fits)
     keep(page, "phone")
     page.get_by_role("button", name="View").click()
     expect(page.locator("#panel")).to_be_visible()
-    assert page.evaluate(wide) <= 390
+    page.wait_for_function(fits)
     keep(page, "phone-view", full=False)

@@ -1,5 +1,6 @@
 """The whole pipeline as a user starts it."""
 
+import math
 import re
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.scraping import Scrape, scrape
 from emostream.shared.shipped_files import ROOT
+from tests.builders import header_of
 from tests.conftest import fail_with
 from tests.system.conftest import DEFAULT, wait_until
 
@@ -82,18 +84,23 @@ def test_the_faces_of_the_demo_are_found_where_they_are_and_named_as_they_look(
     pipeline: Pipeline,
 ) -> None:
     demo = DemoScene()
-    found, true = 0, 0
     right: Counter[bool] = Counter()
-    for message in listen(pipeline, "emotion/demo/", 100):
-        assert isinstance(message.header, Emotion)
-        for face in demo.truth(message.header.seq):
-            true += 1
-            seen = [one for one in message.header.faces if overlap(one.box, face.box) > 0.5]
-            found += len(seen) == 1
-            if seen and face.label is not None and max(face.mix.values()) == 1:
-                best = max(seen[0].probabilities, key=lambda label: seen[0].probabilities[label])
-                right[best == face.label] += 1
-    assert found / true > 0.97
+
+    def nearly_all_are_found() -> bool:
+        found, true = 0, 0
+        for message in listen(pipeline, "emotion/demo/", 100):
+            header = header_of(message, Emotion)
+            for face in demo.truth(header.seq):
+                true += 1
+                seen = [one for one in header.faces if overlap(one.box, face.box) > 0.5]
+                found += len(seen) == 1
+                if seen and face.label is not None and max(face.mix.values()) == 1:
+                    shares = seen[0].probabilities
+                    right[max(shares, key=shares.__getitem__) == face.label] += 1
+        return found / true > 0.97
+
+    # A busy machine drops frames, and a face that was lost meanwhile is found again a little later.
+    wait_until(nearly_all_are_found, "97% of the faces to be found")
     assert right[True] / right.total() > 0.6
 
 
@@ -155,13 +162,15 @@ def test_junk_on_the_bus_is_counted_and_survived(pipeline: Pipeline) -> None:
 
 
 def test_the_metrics_tell_what_happened_to_each_frame(pipeline: Pipeline) -> None:
+    began = time.monotonic()
     scrapes = [scrape(f"{pipeline.metrics_url(stage)}/metrics") for stage in STAGES]
+    meanwhile = math.ceil(25 * (time.monotonic() - began))
     sums = frame_counts([one for one in scrapes if isinstance(one, Scrape)])
     assert {one.path for one in sums} == {"emotions", "pixels to recorder", "pixels to display"}
     for one in sums:
         assert one.captured > 50
         # The five processes are not asked at the same instant.
-        assert -5 <= one.in_flight <= 30, one
+        assert -5 - meanwhile <= one.in_flight <= 30 + meanwhile, one
 
 
 def test_a_killed_stage_comes_back_and_frames_flow_again(pipeline: Pipeline) -> None:
