@@ -20,6 +20,7 @@ from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import Config, load
 from emostream.shared.errors import ExitCode
+from emostream.shared.shipped_files import ROOT
 
 Check: TypeAlias = Callable[[], Sequence[Finding]]
 MARKS: Final = {
@@ -27,13 +28,15 @@ MARKS: Final = {
     Status.WARNING: Text("! warning", "yellow"),
     Status.PROBLEM: Text("✗ problem", "bold red"),
 }
+# An installed wheel has no Makefile.
+START: Final = "`make run`" if (ROOT / "Makefile").is_file() else "`honcho start`"
 # Where there is no terminal to fit.
 PLAIN_WIDTH: Final = 120
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.description = f"{parser.description}. Exit code 1: something would stop `make run`."
+    parser.description = f"{parser.description}. Exit code 1: something would stop {START}."
     parser.add_argument(
         "stages",
         nargs="*",
@@ -47,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what was found; return FAILURE where a problem would stop `make run`."""
+    """Print what was found; return FAILURE where a problem would stop the start."""
     config = load(options.config, options.set)
     stages = [stage for stage in STAGES if stage in (options.stages or STAGES)]
     found = examine(config, stages)
@@ -88,8 +91,8 @@ def verdict(found: Sequence[Finding]) -> Text:
     problems, warnings = _count(found, Status.PROBLEM), _count(found, Status.WARNING)
     more = f"; {_counted(warnings, 'warning')}" if warnings else ""
     if problems:
-        return Text(f"{_counted(problems, 'problem')} to fix before `make run`{more}", "bold red")
-    return Text(f"nothing stands in the way of `make run`{more}", "bold green")
+        return Text(f"{_counted(problems, 'problem')} to fix before {START}{more}", "bold red")
+    return Text(f"nothing stands in the way of {START}{more}", "bold green")
 
 
 def as_json(found: Sequence[Finding]) -> str:

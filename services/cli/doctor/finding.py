@@ -5,7 +5,7 @@ from enum import Enum
 
 
 class Status(Enum):
-    """How bad it is; a problem stops `make run` or leaves it without pictures."""
+    """How bad it is; a problem stops the start or leaves it without pictures."""
 
     OK = "OK"
     WARNING = "warning"
