@@ -100,7 +100,8 @@ def test_each_command_and_engine_names_a_group_that_pyproject_has() -> None:
 def test_a_group_brings_what_pyproject_says(group: str) -> None:
     included = re.findall(r"emostream\[([\w,]+)\]", " ".join(GROUPS[group]))
     names = [name for text in included for name in text.split(",")]
-    assert packages_of(group) == own_packages(group).union(*map(packages_of, names))
+    wanted = own_packages(group).union(*map(packages_of, names))
+    assert packages_of(group) == wanted, "pyproject.toml is newer than the install: make install"
 
 
 def test_each_import_goes_by_the_name_of_its_package() -> None:
