@@ -22,6 +22,10 @@ COMMANDS = {
         "init", "writes a Procfile and a commented configuration, so that `honcho start` works"
     ),
     "supervise": Command("supervise", "starts a stage, and starts it again when it dies"),
+    "config": Command(
+        "configuration",
+        "prints the configuration that is in effect, and with --explain where each value is from",
+    ),
     "analyze": Command(
         "analysis",
         "turns videos and photos into tables, a report and annotated video; loses no frame",

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,29 @@ PASSWORD_ADVICE = (
 )
 
 
+@dataclass(frozen=True)
+class Written:
+    """What was written of a configuration, before its check.
+
+    `text` is the file's, `tree` what it holds with all settings, and `changed` has the setting of
+    each key that one changed, as it may be shown.
+    """
+
+    text: str
+    tree: dict[str, Any]
+    changed: dict[KeyPath, str]
+
+
 def load(path: Path | None, settings: Sequence[str] = ()) -> Config:
     """Return the configuration of the file (the defaults without one), changed by `settings`.
 
     Each setting is `key.path=value`, the value written as in TOML; a bare word is a string.
     Raises ConfigError, which names the path of what is wrong, and the line of the file.
     """
-    text = "" if path is None else read_text(path)
-    tree = {} if path is None else parse_toml(text, path)
-    changed = {_change(tree, setting): _shown(setting) for setting in settings}
+    written = read(path, settings)
+    text, changed = written.text, written.changed
     try:
-        return _checked(tree)
+        return _checked(written.tree)
     except RecursionError as error:
         raise ConfigError(f"{path or 'configuration'}: {TOO_DEEP}") from error
     except InvalidKey as error:
@@ -41,6 +54,16 @@ def load(path: Path | None, settings: Sequence[str] = ()) -> Config:
         if origin:
             raise ConfigError(f"{where}: {error} (--set {origin})") from error
         raise ConfigError(f"{where}: {_line(text, error)}{error}") from error
+
+
+def read(path: Path | None, settings: Sequence[str] = ()) -> Written:
+    """Return what the file and the settings say, unchecked.
+
+    Raises ConfigError where the file is no TOML, or a setting is none.
+    """
+    text = "" if path is None else read_text(path)
+    tree = {} if path is None else parse_toml(text, path)
+    return Written(text, tree, {_change(tree, setting): _shown(setting) for setting in settings})
 
 
 def _checked(tree: dict[str, Any]) -> Config:

@@ -106,7 +106,7 @@ def test_it_holds_what_is_tracked_and_nothing_else(wheel: Path) -> None:
 
 def test_configurations_go_by_name(environment: Path, elsewhere: Path) -> None:
     for name in config_names():
-        said = run(environment, "capture", "--config", name, "--check-config")
+        said = run(environment, "recorder", "--config", name, "--check-config")
         assert re.fullmatch(rf"{environment.parent}/lib/.+/configs/{name}.toml: good\n", said)
 
 

@@ -35,7 +35,7 @@ OTHER_NAMES = {
     "markupsafe": "jinja2",
 }
 ONE_LINE = re.compile(
-    r'error: (.+) needs the optional group "([\w-]+)", for [\w-]+: pip install .+'
+    r'(?:[\d-]+T\S+ )?error: (.+) needs the optional group "([\w-]+)", for [\w-]+: pip install .+'
 )
 ANY_PORTS = "".join(
     f'[{stage}]\nbind = "tcp://127.0.0.1:*"\nmetrics = "127.0.0.1:0"\n' for stage in STAGES

@@ -1,0 +1,1 @@
+"""`emostream config`: shows the configuration that is in effect."""
