@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Literal, TypeAlias
 
+from emostream.shared.errors import EmostreamError, ExitCode
+
 LogFormat: TypeAlias = Literal["text", "json"]
 
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -16,6 +18,10 @@ FORMATS: Final = ("text", "json")
 # Honcho names the process here, and puts a time before each of its lines.
 HONCHO_PROCESS: Final = "HONCHO_PROCESS_NAME"
 LINE_START: Final = re.compile(r"(\d{4}-\d\d-\d\dT\S+ )?((debug|warning|error|critical): )?")
+
+# A record's attribute: its line of text has no time.
+TIMELESS: Final = "timeless"
+log = logging.getLogger("emostream")
 
 
 def log_to_stderr(level: str, style: LogFormat = "text", stage: str = "") -> None:
@@ -27,15 +33,25 @@ def log_to_stderr(level: str, style: LogFormat = "text", stage: str = "") -> Non
     handler = _StderrHandler()
     has_time = bool(stage) and HONCHO_PROCESS not in os.environ
     handler.setFormatter(JsonLines(stage) if style == "json" else TextLines(has_time=has_time))
-    logger = logging.getLogger("emostream")
-    logger.setLevel(level.upper())
-    # What libraries log goes the same way, once.
-    root = logging.getLogger()
-    root.handlers = [each for each in root.handlers if not isinstance(each, _StderrHandler)]
-    root.addHandler(handler)
+    log.setLevel(level.upper())
+    log.handlers[:] = [handler]
+    log.propagate = False
     if style == "json":
+        # What libraries log, and what nobody catches, must be objects as well.
+        root = logging.getLogger()
+        root.handlers = [each for each in root.handlers if not isinstance(each, _StderrHandler)]
+        root.addHandler(handler)
         logging.captureWarnings(True)
         sys.excepthook = _log_exception
+
+
+def log_end(error: EmostreamError) -> None:
+    """Write the line with which an error ends the process.
+
+    One that refuses the start answers whoever starts it now, so it needs no time.
+    """
+    refuses_start = error.exit_code in (ExitCode.USAGE, ExitCode.UNAVAILABLE)
+    log.error("%s", error, extra={TIMELESS: refuses_start})
 
 
 def message_of(line: str) -> str:
@@ -52,7 +68,8 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and a traceback below it."""
-        time = f"{_time(record)} " if self._has_time else ""
+        has_time = self._has_time and not getattr(record, TIMELESS, False)
+        time = f"{_time(record)} " if has_time else ""
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         return f"{time}{level}{super().format(record)}"
 
@@ -88,6 +105,4 @@ def _time(record: logging.LogRecord) -> str:
 def _log_exception(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    logging.getLogger("emostream").critical(
-        "unexpected %s", kind.__name__, exc_info=(kind, error, traceback)
-    )
+    log.critical("unexpected %s", kind.__name__, exc_info=(kind, error, traceback))

@@ -3,7 +3,6 @@
 import argparse
 import functools
 import importlib
-import logging
 import sys
 from collections.abc import Sequence
 
@@ -17,7 +16,7 @@ from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import load
 from emostream.shared.config.secrets import warn_of_readable_secrets
 from emostream.shared.errors import ConfigError, EmostreamError, ExitCode
-from emostream.shared.logs import log_to_stderr
+from emostream.shared.logs import log_end, log_to_stderr
 from emostream.shared.optional_groups import naming_the_group
 
 
@@ -33,11 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code: int = options.run(options)
     except ConfigError as error:
         # Stages that share a wrong configuration find the same.
-        report = functools.partial(_report, error)
+        report = functools.partial(log_end, error)
         report_once(report) if stage else report()
         return error.exit_code
     except EmostreamError as error:
-        _report(error)
+        log_end(error)
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -111,10 +110,6 @@ def _run_stage(options: argparse.Namespace) -> int:
     module = importlib.import_module(f"emostream.services.{options.stage}.process")
     module.run(config, options.instance)
     return ExitCode.OK
-
-
-def _report(error: EmostreamError) -> None:
-    logging.getLogger("emostream").error("%s", error)
 
 
 if __name__ == "__main__":

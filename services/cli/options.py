@@ -1,6 +1,7 @@
 """The options that several commands take, and their types."""
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,13 +46,21 @@ def count(text: str) -> int:
 
 
 def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
-    """Return a type for argparse that takes only numbers above 0."""
+    """Return a type for argparse that takes only finite numbers above 0."""
 
     def number(text: str) -> float:
         value = kind(text)
-        if not value > 0:
+        if not 0 < value < math.inf:
             raise ValueError
         return value
 
     number.__name__ = f"positive {kind.__name__}"
+    return number
+
+
+def not_negative(text: str) -> float:
+    """Return a finite number from 0 on; a type for argparse."""
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise ValueError
     return number

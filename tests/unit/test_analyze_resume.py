@@ -43,7 +43,7 @@ def begun(folder: Path, status: Status, *files: str, **fields: Any) -> None:
     "words",
     [
         ["my film.mp4", "--out", "o u t"],
-        ["a", "day*/*.mov", "--sample", "5/s", "--config", "c 1.toml", "--set", "x.y='a b'"],
+        ["a", "day*/*.mov", "--sample", "5/s", "--config", "webcam", "--set", "x.y='a b'"],
         ["$HOME;rm", "--no-video", "--json"],
     ],
 )

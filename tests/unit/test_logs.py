@@ -10,8 +10,8 @@ import pytest
 
 from emostream.services.cli.log_options import log_words, take_log_options
 from emostream.services.cli.main import main
-from emostream.shared.errors import ExitCode
-from emostream.shared.logs import HONCHO_PROCESS, log_to_stderr, message_of
+from emostream.shared.errors import ConfigError, ExitCode, RecordingError
+from emostream.shared.logs import HONCHO_PROCESS, log_end, log_to_stderr, message_of
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
@@ -40,6 +40,17 @@ def test_a_stages_lines_begin_with_the_time_and_the_level(
     assert re.fullmatch(f"{TIME} a info", info)
     assert re.fullmatch(f"{TIME} warning: a warning", warning)
     assert re.fullmatch(f"{TIME} error: a error", error)
+
+
+def test_the_line_that_refuses_a_start_has_no_time_and_one_of_a_later_end_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log_to_stderr("info", "text", "capture")
+    log_end(ConfigError("wrong"))
+    log_end(RecordingError("full"))
+    refused, ended = lines(capsys)
+    assert refused == "error: wrong"
+    assert re.fullmatch(f"{TIME} error: full", ended)
 
 
 def test_honcho_adds_the_time_itself(

@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from emostream.services.cli.options import add_config_options, positive
+from emostream.services.cli.options import add_config_options, not_negative, positive
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.bus import Bus, Subscription
@@ -77,7 +77,7 @@ def _add_live_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=positive(float), help=length)
     parser.add_argument("--runs", type=positive(int), help=f"default: {LIVE['runs']}")
     wait = f"seconds before measuring (default: {LIVE['warm_up']:g})"
-    parser.add_argument("--warm-up", type=float, help=wait)
+    parser.add_argument("--warm-up", type=not_negative, help=wait)
     parser.add_argument("--json", action="store_true", help="print all runs as JSON")
 
 

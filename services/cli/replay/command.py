@@ -28,6 +28,8 @@ from emostream.shared.progress import ProgressBar
 # Subscribers that run already are back within this time: they try once in 1.1 s at least.
 SETTLE: Final = 1.2
 NS: Final = 10**9
+# Options that share a destination need the same default: argparse takes the first one's.
+RECORDED_PACE: Final = 1.0
 log = logging.getLogger("emostream")
 
 
@@ -43,12 +45,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--as", dest="name", default="", metavar="NAME", help="publish the one stream as NAME")
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(
-        "--fast", dest="speed", action="store_const", const=math.inf,
+        "--fast", dest="speed", action="store_const", const=math.inf, default=RECORDED_PACE,
         help="as quickly as subscribers take it",
     )  # fmt: skip
     pace.add_argument(
-        "--speed", type=positive(float), default=1.0, metavar="X", help="X times the recorded pace"
-    )
+        "--speed", type=positive(float), default=RECORDED_PACE, metavar="X",
+        help="X times the recorded pace",
+    )  # fmt: skip
     add("--loop", action="store_true", help="again and again, each time as a new run")
     add(
         "--wait", type=count, default=1, metavar="N",

@@ -5,6 +5,7 @@ import dataclasses
 import os
 from pathlib import Path
 
+from emostream.services.cli.options import not_negative, positive
 from emostream.shared.errors import ExitCode
 
 ARCHITECTURES = ("alexnet-fer", "alexnet-64", "alexnet-227")
@@ -13,9 +14,13 @@ ARCHITECTURES = ("alexnet-fer", "alexnet-64", "alexnet-227")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--arch", choices=ARCHITECTURES, default=ARCHITECTURES[0])
-    parser.add_argument("--epochs", type=int, help="passes over the faces (default: the recipe's)")
-    parser.add_argument("--batch", type=int, help="faces in a step")
-    parser.add_argument("--rate", type=float, dest="peak_rate", help="highest learning rate")
+    parser.add_argument(
+        "--epochs", type=positive(int), help="passes over the faces (default: the recipe's)"
+    )
+    parser.add_argument("--batch", type=positive(int), help="faces in a step")
+    parser.add_argument(
+        "--rate", type=positive(float), dest="peak_rate", help="highest learning rate"
+    )
     parser.add_argument("--optimizer", choices=("adamw", "sgd"), help="sgd is Nesterov's, at 0.9")
     parser.add_argument(
         "--labels",
@@ -23,11 +28,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="learn FER+'s shares of the votes, or the winner alone",
     )
     parser.add_argument(
-        "--fer2013", type=float, metavar="WEIGHT", help="of FER2013's labels; FER+ has weight 1"
+        "--fer2013",
+        type=not_negative,
+        metavar="WEIGHT",
+        help="of FER2013's labels; FER+ has weight 1",
     )
     parser.add_argument(
         "--smoothing",
-        type=float,
+        type=not_negative,
         help="of the moving average, a step; less for a short training (default 0.999)",
     )
     parser.add_argument("--seed", type=int, help="decides all that is drawn at random")
@@ -52,8 +60,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/ARCH")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    parser.add_argument("--subset", type=int, metavar="N", help="use the first N faces alone")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--subset", type=positive(int), metavar="N", help="use the first N faces alone"
+    )
+    parser.add_argument("--threads", type=positive(int), default=os.cpu_count() or 1)
     parser.set_defaults(run=run)
 
 

@@ -1,0 +1,78 @@
+"""The options of every command: no two quarrel about a default, and bad numbers are refused."""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+
+from emostream.services.cli.commands import COMMANDS
+from emostream.services.cli.main import _parser, main
+from emostream.services.cli.processes.stages import STAGES
+from emostream.shared.errors import ExitCode
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield a parser and those of its subcommands."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from parsers(below)
+
+
+def command_parsers(name: str) -> Iterator[argparse.ArgumentParser]:
+    for parser in parsers(_parser([name])):
+        if parser.prog.startswith(f"emostream {name}"):
+            yield parser
+
+
+@pytest.mark.parametrize("name", [*STAGES, *COMMANDS])
+def test_options_that_share_a_destination_have_the_same_default(name: str) -> None:
+    for parser in command_parsers(name):
+        defaults = defaultdict(list)
+        for action in parser._actions:
+            if action.default != argparse.SUPPRESS:
+                defaults[action.dest].append(action.default)
+        shared = {dest: values for dest, values in defaults.items() if len(values) > 1}
+        for dest, values in shared.items():
+            assert all(value == values[0] for value in values), (parser.prog, dest, values)
+
+
+@pytest.mark.parametrize("name", [*STAGES, *COMMANDS])
+def test_every_default_is_what_its_option_would_give(name: str) -> None:
+    for parser in command_parsers(name):
+        for action in parser._actions:
+            unset = action.default in (None, argparse.SUPPRESS) or isinstance(action.default, str)
+            if unset or action.nargs is not None or not callable(action.type):
+                continue
+            if isinstance(action, argparse._StoreAction) and not isinstance(action.default, tuple):
+                given = action.type(str(action.default))
+                assert (type(given), given) == (type(action.default), action.default), action
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["replay", "x.db", "--speed", "0"],
+        ["replay", "x.db", "--speed", "nan"],
+        ["replay", "x.db", "--speed", "inf"],
+        ["replay", "x.db", "--wait", "-1"],
+        ["replay", "x.db", "--fast", "--speed", "2"],
+        ["subscribe", "--timeout", "inf"],
+        ["subscribe", "--count", "0"],
+        ["bench", "--warm-up", "-1"],
+        ["bench", "--seconds", "nan"],
+        ["train", "--epochs", "0"],
+        ["train", "--rate", "inf"],
+        ["train", "--threads", "-2"],
+        ["capture", "--instance", "-1"],
+    ],
+)
+def test_a_number_out_of_range_is_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == ExitCode.USAGE
+    assert "Traceback" not in capsys.readouterr().err
