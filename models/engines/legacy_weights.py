@@ -1,0 +1,86 @@
+"""Weights of an .h5 file that Keras 2 saved, put into a model of Keras 3."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from emostream.models.engines.legacy_nodes import layer_name
+from emostream.shared.errors import WeightsError
+
+# The state of Keras 2's random numbers, and how many pictures a Normalization has seen.
+WITHOUT_USE: Final = ("StateVar",)
+
+
+def load_weights(model: Any, file: h5py.File) -> None:
+    """Set the variables of a model to what an .h5 file of Keras 2 has.
+
+    A layer of the model has a group of its own, in which the weights of nested models come one
+    after the other. WeightsError where they do not fit.
+    """
+    groups = file.get("model_weights", file)
+    for name in _names(groups, "layer_names"):
+        values = list(_values(groups[name]))
+        if values:
+            _assign(name, _variables(model.get_layer(layer_name(name))), values)
+
+
+def finalize(model: Any) -> None:
+    """Let each Normalization in a model compute what it needs of the mean and variance it got."""
+    for layer in getattr(model, "layers", None) or [model]:
+        if layer is not model and hasattr(layer, "layers"):
+            finalize(layer)
+        elif hasattr(layer, "layer"):
+            finalize(layer.layer)
+        elif hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+
+
+def _assign(name: str, variables: list[Any], values: list[NDArray[Any]]) -> None:
+    needed, given = ([item.shape for item in items] for items in (variables, values))
+    if [tuple(shape) for shape in needed] != given:
+        raise WeightsError(
+            f"the weights of its layer {name!r} do not fit: {len(given)} arrays, not {len(needed)},"
+            " or arrays of other shapes"
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _variables(layer: Any) -> list[Any]:
+    trained, fixed = _split(layer)
+    return trained + fixed
+
+
+def _split(layer: Any) -> tuple[list[Any], list[Any]]:
+    """Return the trainable variables and the others, in Keras 2's order.
+
+    In a model that is not trainable as a whole, layers that are come first all the same.
+    """
+    if not hasattr(layer, "layers"):
+        return layer.trainable_weights, layer.non_trainable_weights
+    trained: list[Any] = []
+    fixed: list[Any] = []
+    for inner in layer.layers:
+        inner_trained, inner_fixed = _split(inner)
+        trained += inner_trained
+        fixed += inner_fixed
+    return (trained, fixed) if layer.trainable else ([], trained + fixed)
+
+
+def _values(group: h5py.Group) -> Iterator[NDArray[Any]]:
+    for name in _names(group, "weight_names"):
+        if name.rpartition("/")[2].partition(":")[0] not in WITHOUT_USE:
+            yield np.asarray(group[name])
+
+
+def _names(group: h5py.Group, key: str) -> Iterator[str]:
+    """Give the names in an attribute, which a long list is split over: key0, key1 and so on."""
+    parts = [key] if key in group.attrs else []
+    while f"{key}{len(parts)}" in group.attrs:
+        parts.append(f"{key}{len(parts)}")
+    for part in parts:
+        for name in group.attrs[part]:
+            yield name.decode() if isinstance(name, bytes) else str(name)
