@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from emostream.shared.fields import AtLeastOne, Count, StreamName
+from emostream.shared.fields import AtLeastOne, Count, Positive, StreamName
 
 Buffer: TypeAlias = bytes | memoryview
 Point: TypeAlias = tuple[float, float]
@@ -48,11 +48,16 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Frame(Header, frozen=True, kw_only=True, omit_defaults=True):
-    """A picture; the payload is its pixels."""
+    """A picture; the payload is its pixels.
+
+    `pixel_aspect` is a pixel's width by its height, `recorded` whether the source is no live one.
+    """
 
     width: AtLeastOne
     height: AtLeastOne
     encoding: Literal["bgr8", "jpeg"]
+    pixel_aspect: Positive = 1.0
+    recorded: bool = False
 
 
 class Face(msgspec.Struct, frozen=True):
@@ -68,7 +73,10 @@ class Face(msgspec.Struct, frozen=True):
 
 
 class Faces(Header, frozen=True, kw_only=True, omit_defaults=True):
-    """The faces of a frame; the payload is N x h x w uint8 crops, aligned and contiguous."""
+    """The faces of a frame; the payload is N x h x w uint8 crops, aligned and contiguous.
+
+    `recorded` is that of the frame.
+    """
 
     width: AtLeastOne
     height: AtLeastOne
@@ -76,6 +84,7 @@ class Faces(Header, frozen=True, kw_only=True, omit_defaults=True):
     crop: tuple[AtLeastOne, AtLeastOne]
     part: Count
     parts: AtLeastOne
+    recorded: bool = False
 
 
 class EmotionFace(msgspec.Struct, frozen=True):

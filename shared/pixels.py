@@ -9,6 +9,8 @@ from emostream.shared.messages import Faces, Frame, Message
 
 Image = NDArray[np.uint8]
 
+MAX_STRETCHED = 2**24  # pixels
+
 
 def image(message: Message) -> Image:
     """Return the picture of a `frame/` message, uint8 (height, width, 3) in BGR order.
@@ -26,6 +28,23 @@ def image(message: Message) -> Image:
     if picture is None or picture.shape[:2] != (header.height, header.width):
         raise MessageError("payload", "a JPEG that cannot be decoded")
     return np.asarray(picture, np.uint8)
+
+
+def square_pixels(picture: Image, aspect: float) -> Image:
+    """Return a picture whose pixels are `aspect` times as wide as high with square ones.
+
+    It is stretched in the direction in which it has fewer pixels; or shrunk in the other one, where
+    that would make it larger than MAX_STRETCHED.
+    """
+    height, width = picture.shape[:2]
+    if width * height * max(aspect, 1 / aspect) > MAX_STRETCHED:
+        size = (width, height / aspect) if aspect > 1 else (width * aspect, height)
+    else:
+        size = (width * aspect, height) if aspect > 1 else (width, height / aspect)
+    across, down = max(1, round(size[0])), max(1, round(size[1]))
+    if (across, down) == (width, height):
+        return picture
+    return np.asarray(cv2.resize(picture, (across, down), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def crops(message: Message) -> Image:

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections import defaultdict
+from collections.abc import Container
 from typing import Literal
 
 import cv2
@@ -16,13 +17,20 @@ class Framer:
     """Makes the `frame/` messages of one start of the capture.
 
     `run` names this start, by default as no other; `encoding` is `bgr8`, or `jpeg` of the given
-    quality.
+    quality; `recorded` are the streams whose source is no live one.
     """
 
-    def __init__(self, encoding: Literal["bgr8", "jpeg"], jpeg_quality: int, run: str = "") -> None:
+    def __init__(
+        self,
+        encoding: Literal["bgr8", "jpeg"],
+        jpeg_quality: int,
+        run: str = "",
+        recorded: Container[str] = (),
+    ) -> None:
         self.run = run or f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"
         self._encoding = encoding
         self._parameters = (cv2.IMWRITE_JPEG_QUALITY, jpeg_quality)
+        self._recorded = recorded
         self._sizes: dict[str, tuple[int, int]] = {}
         self._pts: dict[str, int] = {}
         self._counts: defaultdict[str, int] = defaultdict(int)
@@ -40,6 +48,8 @@ class Framer:
             width=width,
             height=height,
             encoding=self._encoding,
+            pixel_aspect=float(picture.pixel_aspect),
+            recorded=stream in self._recorded,
         )
         self._counts[stream] += 1
         self._sizes[stream] = (width, height)

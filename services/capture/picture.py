@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import cv2
@@ -17,12 +18,14 @@ class Picture:
     """One picture of a source.
 
     `pixels` is uint8 (height, width, 3) in BGR order, contiguous and nobody else's; `pts` its time
-    in the source in ns, 0 for the first; `t` the time at which it was taken, ns since the epoch.
+    in the source in ns, 0 for the first; `t` the time at which it was taken, ns since the epoch;
+    `pixel_aspect` a pixel's width by its height.
     """
 
     pixels: Image
     pts: int
     t: int = 0
+    pixel_aspect: Fraction = Fraction(1)
 
 
 Pictures: TypeAlias = Generator[Picture, None, None]

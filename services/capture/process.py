@@ -1,7 +1,7 @@
 """The capture's process."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import cv2
 
@@ -12,9 +12,10 @@ from emostream.services.capture.metrics import SourceCollector
 from emostream.services.capture.picture import Picture
 from emostream.services.capture.source_set import SourceSet
 from emostream.services.capture.source_status import SourceState, SourceStatus
+from emostream.services.capture.source_url import recorded_streams
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
 from emostream.shared.config import Config
-from emostream.shared.messages import Frame, stamped
+from emostream.shared.messages import Frame, Message, stamped
 from emostream.shared.service import TAKE_TIMEOUT, Service
 
 # Seconds; how often flow control is asked while it holds back a stream.
@@ -31,7 +32,8 @@ def run(config: Config, instance: int) -> None:
         if config.delivery == "lossless":
             deliver_all(config, service, publisher)
             return
-        framer = Framer(settings.encoding, settings.jpeg_quality)
+        recorded = recorded_streams(settings.sources)
+        framer = Framer(settings.encoding, settings.jpeg_quality, recorded=recorded)
         flow_control = FlowControl(framer.run, config.live.backlog)
         if fast:
             answers = Subscription(
@@ -40,7 +42,7 @@ def run(config: Config, instance: int) -> None:
             service.listen([answers], flow_control.record_answer)
         with SourceSet(settings.sources) as sources:
             service.registry.register(SourceCollector(sources.statuses))
-            ended: set[str] = set()
+            ends = StreamEnds(framer)
             while not service.stop.is_set():
                 statuses = sources.statuses()
                 _report_health(service, statuses)
@@ -52,9 +54,8 @@ def run(config: Config, instance: int) -> None:
                 elif sources.finished:
                     # Nothing more will come, so `take` waits no longer.
                     service.stop.wait(TAKE_TIMEOUT)
-                for name in _finished_streams(statuses, framer) - ended:
-                    publisher.send(stamped(framer.end(name), service.name, time.time_ns()))
-                    ended.add(name)
+                _publish_ends(service, publisher, ends.due(statuses))
+            _publish_ends(service, publisher, ends.lost(sources.statuses()))
 
 
 def _publish(
@@ -75,11 +76,32 @@ def _report_health(service: Service, statuses: Mapping[str, SourceStatus]) -> No
     service.check_health()
 
 
-def _finished_streams(statuses: Mapping[str, SourceStatus], framer: Framer) -> set[str]:
-    """Return the streams that ended and whose pictures were all published."""
-    return {
-        name
-        for name, status in statuses.items()
-        if status.state is SourceState.ENDED
-        and framer.count(name) >= status.pictures - status.dropped
-    }
+def _publish_ends(service: Service, publisher: Publisher, ends: Iterable[Message]) -> None:
+    for end in ends:
+        publisher.send(stamped(end, service.name, time.time_ns()))
+
+
+class StreamEnds:
+    """Makes the message that ends each stream, once, with the reason where it broke off."""
+
+    def __init__(self, framer: Framer) -> None:
+        self._framer = framer
+        self._ended: set[str] = set()
+
+    def due(self, statuses: Mapping[str, SourceStatus]) -> Iterator[Message]:
+        """Yield the ends of the streams whose source ended and whose pictures are all published."""
+        for name, status in statuses.items():
+            all_published = self._framer.count(name) >= status.pictures - status.dropped
+            if status.state is SourceState.ENDED and all_published:
+                yield from self._end(name, status.error)
+
+    def lost(self, statuses: Mapping[str, SourceStatus]) -> Iterator[Message]:
+        """Yield the ends of the streams whose source is lost when the capture stops."""
+        for name, status in statuses.items():
+            if status.state is SourceState.LOST and self._framer.count(name):
+                yield from self._end(name, status.error)
+
+    def _end(self, name: str, error: str) -> Iterator[Message]:
+        if name not in self._ended:
+            self._ended.add(name)
+            yield self._framer.end(name, error)

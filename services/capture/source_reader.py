@@ -37,7 +37,7 @@ def open_source(settings: Source, on_skip: OnSkip, clock: Clock) -> Pictures:
             fps = settings.fps or DEFAULT_FPS
             pictures = folder_pictures(local_path(settings.url), fps, on_skip)
         case SourceKind.FILE:
-            pictures = sampled(video_pictures(settings.url, on_skip), settings.sample)
+            pictures = sampled(video_pictures(settings.url, on_skip, clock.wait), settings.sample)
     return paced(pictures, clock) if settings.pace == "real" else pictures
 
 

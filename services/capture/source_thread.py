@@ -5,15 +5,16 @@ import logging
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 
 from emostream.services.capture.backoff import Backoff
 from emostream.services.capture.clock import Clock
 from emostream.services.capture.ffmpeg.network_stream import OPEN_TIMEOUT
 from emostream.services.capture.picture import Picture
-from emostream.services.capture.pts import MonotonicPts
+from emostream.services.capture.pts import MonotonicPts, RecordingPts, SourcePts
 from emostream.services.capture.source_reader import SourceReader, open_source
 from emostream.services.capture.source_status import SourceState, SourceStatus
-from emostream.services.capture.source_url import source_kind
+from emostream.services.capture.source_url import awaited, source_kind
 from emostream.shared import config
 from emostream.shared.config.secrets import resolve
 from emostream.shared.errors import SourceError
@@ -49,7 +50,8 @@ class SourceThread:
         self._blocks = settings.pace == "fast" and not self._live
         self._changed = changed
         self._queue: deque[Picture] = deque()
-        self._pts, self._backoff = MonotonicPts(), Backoff()
+        self._pts: SourcePts = MonotonicPts() if self._live else RecordingPts()
+        self._backoff = Backoff()
         self._state, self._error = SourceState.OPENING, ""
         self._pictures = self._dropped = self._skipped = self._reconnects = 0
         self._opening_at = self._last_picture = self._opened_at = clock.now()
@@ -180,7 +182,7 @@ class SourceThread:
                 self._queue.popleft()
                 self._dropped += 1
             pts = self._pts.next(picture.pts)
-            self._queue.append(Picture(picture.pixels, pts, time.time_ns()))
+            self._queue.append(replace(picture, pts=pts, t=time.time_ns()))
             self._changed.notify_all()
             return True
 
@@ -190,18 +192,21 @@ class SourceThread:
 
     def _mark_open(self, now: float) -> None:
         if self._live and self._pictures:
-            self._pts.advance(now - self._last_picture)
+            self._pts.reopen(now - self._last_picture)
             log.info("%s: pictures again after %.1f s", self.name, now - self._last_picture)
         self._opened_at = now
         self._state, self._error = SourceState.OPEN, ""
 
     def _mark_opening(self, generation: int) -> None:
         with self._changed:
+            if self._pictures and not self._live:
+                self._pts.reopen(0.0)
             # Where a loop starts again, the source stays ready.
             loops = self._settings.loop and self._state is SourceState.OPEN
             if generation == self._generation and not loops:
                 self._reconnects += self._state is SourceState.LOST
                 self._state, self._opening_at = SourceState.OPENING, self._clock.now()
+                self._error = self._error or awaited(self._settings.url)
 
     def _mark_lost(self, reason: str) -> float:
         """Note that a live source is lost; return the seconds after which to try again."""

@@ -3,11 +3,14 @@
 import hashlib
 import os
 import re
+import socket
 import unicodedata
+from collections.abc import Sequence
 from enum import Enum, auto
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from emostream.shared.config import Source
 from emostream.shared.errors import SourceError
 from emostream.shared.source_urls import NETWORK_SCHEMES, redact
 from emostream.shared.user_path import is_folder, path_text, user_path
@@ -30,6 +33,11 @@ class SourceKind(Enum):
         """Whether pictures come at their own time: such a source is reopened forever."""
         return self in (SourceKind.CAMERA, SourceKind.NETWORK)
 
+    @property
+    def recorded(self) -> bool:
+        """Whether pictures were taken before: a pause between two is one of the recording."""
+        return self in (SourceKind.FILE, SourceKind.FOLDER)
+
 
 def source_kind(url: str) -> SourceKind:
     """Return the kind of source that the URL names; SourceError for a scheme that is not known."""
@@ -44,6 +52,11 @@ def source_kind(url: str) -> SourceKind:
         known = ", ".join(NETWORK_SCHEMES)
         raise SourceError(f"{redact(url)}: unknown scheme; write one of {known}, or a path")
     return SourceKind.FOLDER if is_folder(local_path(url)) else SourceKind.FILE
+
+
+def recorded_streams(sources: Sequence[Source]) -> set[str]:
+    """Return the names of the streams whose source is a recording."""
+    return {source.name for source in sources if source_kind(source.url).recorded}
 
 
 def camera_device(url: str) -> int | str:
@@ -65,6 +78,27 @@ def path_url(path: Path) -> str:
     A configuration holds text alone.
     """
     return str(path) if path_text(path) == str(path) else path.as_uri()
+
+
+def awaited(url: str) -> str:
+    """Return what a source that is being opened waits for; "" where that takes no time."""
+    match source_kind(url):
+        case SourceKind.FILE if local_path(url).is_fifo():
+            return f"waiting for a program to write into the named pipe {local_path(url)}"
+        case SourceKind.NETWORK:
+            return f"waiting for an answer from {redact(url)}"
+        case _:
+            return ""
+
+
+def unresolved_host(url: str) -> str:
+    """Return the host name in a network URL if it does not resolve, otherwise ""."""
+    host = urlsplit(redact(url)).hostname or ""
+    try:
+        socket.getaddrinfo(host, None)
+    except (socket.gaierror, UnicodeError):
+        return host
+    return ""
 
 
 def stream_name(url: str) -> str:

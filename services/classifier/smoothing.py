@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 NS = 1_000_000_000
+# A frame may come so much too late, ns; further back, the source's clock was set back.
+OUT_OF_ORDER = NS // 2
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,11 @@ class ShownLabel:
         """Take the probabilities (C,) of the frame at `pts`; return whether the label changed.
 
         `label` is the index of the shown one, `since` the pts at which it came ahead. A pts below
-        the last one, as where a file starts over, counts as no time passed.
+        the last one, as of a frame out of order or where a file starts over, counts as no time
+        passed.
         """
         elapsed = pts - self._pts
-        if elapsed < 0:
+        if elapsed < -OUT_OF_ORDER:
             self._ahead = {}
         self._pts = pts
         weight = self._weight(max(elapsed, 0))

@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from emostream.services.classifier.baseline import Baseline
 from emostream.services.classifier.smoothing import NS, ShownLabel, SmoothingRules
+from emostream.shared.absence import AbsenceClock
 from emostream.shared.messages import EmotionFace, Event, Face, Faces, common_fields
 
 
 @dataclass(slots=True)
 class _Track:
+    """A track as shown: last `seen` at that pts, which was `present` on the clock of absence."""
+
     shown: ShownLabel
     seen: int
+    present: int
 
 
 class PartTracks:
@@ -36,6 +40,9 @@ class PartTracks:
         self._neutral = neutral
         self._baselines: dict[int, Baseline] = {}
         self._tracks: dict[int, _Track] = {}
+        self._leave_after = round(rules.leave_after * NS)
+        self._absence = AbsenceClock(self._leave_after)
+        self._now = 0
         self._header = first
 
     @property
@@ -47,7 +54,7 @@ class PartTracks:
         self, header: Faces, probabilities: NDArray[np.floating]
     ) -> tuple[list[Event], list[EmotionFace]]:
         """Take a frame's faces with their probabilities (N, C); return its events and emotions."""
-        self._header = header
+        self._begin_frame(header)
         events: list[Event] = []
         emotions: list[EmotionFace] = []
         for face, given in zip(header.faces, probabilities, strict=True):
@@ -58,10 +65,10 @@ class PartTracks:
 
     def update_unclassified(self, header: Faces) -> list[Event]:
         """Take a frame whose faces could not be classified: who is there stays as they were."""
-        self._header = header
+        self._begin_frame(header)
         for face in header.faces:
             if track := self._tracks.get(face.track):
-                track.seen = header.pts
+                track.seen, track.present = header.pts, self._now
         return self._leave_absent()
 
     def forget_baselines(self) -> None:
@@ -74,26 +81,31 @@ class PartTracks:
 
     def state(self) -> bytes:
         """Return all that it goes on from, exactly: the last frame, the tracks, the baselines."""
-        tracks = [(number, t.seen, t.shown.state()) for number, t in self._tracks.items()]
+        tracks = [(n, t.seen, t.present, t.shown.state()) for n, t in self._tracks.items()]
         baselines = [(number, known.state()) for number, known in self._baselines.items()]
         at = (self._header.seq, self._header.t, self._header.pts)
-        state: bytes = msgpack.packb((at, tracks, baselines))
+        state: bytes = msgpack.packb((at, tracks, baselines, self._absence.state()))
         return state
 
     def restore(self, state: bytes) -> None:
         """Go on from there."""
-        (seq, t, pts), tracks, baselines = msgpack.unpackb(state)
+        (seq, t, pts), tracks, baselines, clock = msgpack.unpackb(state)
+        self._absence.restore(clock)
         self._header = msgspec.structs.replace(
             self._header, seq=seq, t=t, pts=pts, probe=False, pid=0, base=0, states={}
         )
-        for number, seen, shown in tracks:
+        for number, seen, present, shown in tracks:
             known = ShownLabel(self._rules, np.zeros(len(self._labels)), seen)
             known.restore(shown)
-            self._tracks[number] = _Track(known, seen)
+            self._tracks[number] = _Track(known, seen, present)
         for number, learnt in baselines:
             assert self._neutral is not None
             self._baselines[number] = Baseline(self._neutral, len(self._labels))
             self._baselines[number].restore(learnt)
+
+    def _begin_frame(self, header: Faces) -> None:
+        self._header = header
+        self._now = self._absence.advance(header.pts, recorded=header.recorded)
 
     def _centred(self, number: int, given: NDArray[np.floating]) -> NDArray[np.floating]:
         if self._neutral is None:
@@ -105,21 +117,21 @@ class PartTracks:
         pts = self._header.pts
         track = self._tracks.get(number)
         if track is None:
-            self._tracks[number] = _Track(ShownLabel(self._rules, probabilities, pts), pts)
+            shown = ShownLabel(self._rules, probabilities, pts)
+            self._tracks[number] = _Track(shown, pts, self._now)
             return [self._event("enter", number)]
-        track.seen = pts
+        track.seen, track.present = pts, self._now
         previous = self._labels[track.shown.label]
         if track.shown.update(probabilities, pts):
             return [self._event("change", number, previous)]
         return []
 
     def _leave_absent(self) -> list[Event]:
-        pts = self._header.pts
-        for track in self._tracks.values():
-            # Where the source's clock was set back, absence counts from there.
-            track.seen = min(track.seen, pts)
-        longest = self._rules.leave_after * NS
-        absent = [n for n, track in self._tracks.items() if pts - track.seen >= longest]
+        absent = [
+            number
+            for number, track in self._tracks.items()
+            if self._now - track.present >= self._leave_after
+        ]
         return [self._forget(number) for number in absent]
 
     def _forget(self, number: int) -> Event:

@@ -8,11 +8,11 @@ from typing import Final, TypeAlias
 
 from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.services.detector.tiling import Tiling, merge, search
-from emostream.shared.messages import Box, Message
-from emostream.shared.pixels import Image, image
+from emostream.shared.messages import Box, Frame, Message
+from emostream.shared.pixels import Image, image, square_pixels
 
 Key: TypeAlias = tuple[str, str, int, int]
-# A picture as decoded, and its faces, the best score first.
+# A picture as decoded, with square pixels, and its faces, the best score first.
 Result: TypeAlias = tuple[Image, list[Detection]]
 
 MAX_PENDING: Final = 32
@@ -48,7 +48,8 @@ class FrameSearch:
     def result(self, message: Message, index: int) -> Result:
         """Return the picture of frame number `index` of its stream, and its faces.
 
-        Raises MessageError for a picture that cannot be decoded.
+        The picture has square pixels, and the faces are in pixels of that. Raises MessageError for
+        one that cannot be decoded.
         """
         pending = self._pending.pop(_key(message, index), None)
         return pending.result() if pending else self._search(self._detector, message, index)
@@ -68,7 +69,9 @@ class FrameSearch:
             self._helpers.put(helper)
 
     def _search(self, detector: FaceDetector, message: Message, index: int) -> Result:
-        frame = image(message)
+        header = message.header
+        assert isinstance(header, Frame)
+        frame = square_pixels(image(message), header.pixel_aspect)
         tiles = self._tiling.tiles(frame, index)
         return frame, merge([*detector.detect(frame), *search(detector, frame, tiles)])
 

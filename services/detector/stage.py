@@ -65,9 +65,9 @@ class DetectorStage:
         stream = self._stream(header)
         frame, found = self._search.result(message, stream.frames)
         stream.frames += 1
-        missing = stream.tracker.missing(found, header.pts)
+        missing = stream.tracker.missing(found, header.pts, recorded=header.recorded)
         found = self._search.add_missing(frame, found, missing)
-        tracked = stream.tracker.update(found, header.pts)
+        tracked = stream.tracker.update(found, header.pts, recorded=header.recorded)
         return [self._answer(header, frame, shard, tracked) for shard in range(self._shards)]
 
     def look_ahead(self, messages: Sequence[Message]) -> None:
@@ -107,10 +107,13 @@ class DetectorStage:
     def _answer(
         self, header: Frame, frame: Image, shard: int, tracked: Sequence[tuple[int, Detection]]
     ) -> Message:
-        """Return the message with the faces whose track falls to `shard`."""
+        """Return the message with the faces whose track falls to `shard`.
+
+        `frame` is the picture with square pixels, in which the faces were found.
+        """
         mine = [(track, found) for track, found in tracked if track % self._shards == shard]
         crops = align(frame, [found for _, found in mine])
-        faces = tuple(Face(track, found.box, found.score, found.landmarks) for track, found in mine)
+        faces = tuple(_face(track, found, frame, header) for track, found in mine)
         return self._message(header, shard, faces, np.ascontiguousarray(crops).tobytes())
 
     def _message(
@@ -124,5 +127,18 @@ class DetectorStage:
             crop=(CROP, CROP),
             part=shard,
             parts=self._shards,
+            recorded=header.recorded,
         )
         return Message(answer, crops, shard)
+
+
+def _face(track: int, found: Detection, frame: Image, header: Frame) -> Face:
+    """Return the face in pixels of the frame as stored; it was found where these are square."""
+    across, down = header.width / frame.shape[1], header.height / frame.shape[0]
+    x, y, width, height = found.box
+    return Face(
+        track,
+        (across * x, down * y, across * width, down * height),
+        found.score,
+        tuple((across * x, down * y) for x, y in found.landmarks),
+    )

@@ -9,6 +9,7 @@ import numpy as np
 
 from emostream.services.detector.assignment import assign
 from emostream.services.detector.detection import Detection, Floats, areas, as_boxes, pairwise_iou
+from emostream.shared.absence import AbsenceClock
 from emostream.shared.messages import Box
 
 NANOSECONDS = 1_000_000_000
@@ -37,12 +38,16 @@ def track_ids(start: float) -> Iterator[int]:
 
 @dataclass(slots=True)
 class Track:
-    """A face over time: `centre` (x, y), `size` (width, height), `velocity` in pixels/s."""
+    """A face over time: `centre` (x, y), `size` (width, height), `velocity` in pixels/s.
+
+    It was last found at `seen` (pts), which was `present` on the clock of absence, both in ns.
+    """
 
     id: int
     centre: Floats
     size: Floats
     seen: int
+    present: int
     velocity: Floats = field(default_factory=lambda: np.zeros(2))
     is_new: bool = True
 
@@ -82,23 +87,32 @@ class Tracker:
         """Start without tracks; `ids` gives each new one its id.
 
         A face needs `score` to begin a track, any score will do to go on with one. A track that
-        is absent for longer than `leave_after` seconds has left, and its id with it.
+        is absent for longer than `leave_after` seconds of frames has left, and its id with it.
         """
         self._ids = ids
         self._score = score
         self._leave_after = round(leave_after * NANOSECONDS)
+        self._absence = AbsenceClock(self._leave_after)
         self._tracks: list[Track] = []
 
-    def missing(self, detections: Sequence[Detection], pts: int) -> list[Box]:
+    def missing(
+        self, detections: Sequence[Detection], pts: int, *, recorded: bool = False
+    ) -> list[Box]:
         """Return where faces seen a moment ago should be at `pts`, if none is detected there."""
-        recent = [track for track in self._tracks if pts - track.seen <= EXPECTED_FOR * NANOSECONDS]
+        recent = self._present(self._absence.at(pts, recorded=recorded), EXPECTED_FOR * NANOSECONDS)
         boxes = [track.box_at(pts) for track in recent]
         found = {row for row, _ in self._pairs(boxes, detections)}
         return [box for row, box in enumerate(boxes) if row not in found]
 
-    def update(self, detections: Sequence[Detection], pts: int) -> list[tuple[int, Detection]]:
-        """Return the detections that belong to a track, old or new, each with the track's id."""
-        self._tracks = [track for track in self._tracks if pts - track.seen <= self._leave_after]
+    def update(
+        self, detections: Sequence[Detection], pts: int, *, recorded: bool = False
+    ) -> list[tuple[int, Detection]]:
+        """Return the detections that belong to a track, old or new, each with the track's id.
+
+        In a `recorded` stream a pause between two frames, however long, ends no track.
+        """
+        now = self._absence.advance(pts, recorded=recorded)
+        self._tracks = self._present(now, self._leave_after)
         pairs = self._pairs([track.box_at(pts) for track in self._tracks], detections)
         owners = {column: self._tracks[row] for row, column in pairs}
         tracked = []
@@ -106,30 +120,43 @@ class Tracker:
             track = owners.get(column)
             if track is not None:
                 track.update(detection.box, pts)
+                track.present = now
             elif detection.score >= self._score:
-                track = self._begin(detection.box, pts)
+                track = self._begin(detection.box, pts, now)
             else:
                 continue
             tracked.append((track.id, detection))
         return tracked
 
-    def state(self) -> list[tuple[object, ...]]:
-        """Return the tracks as plain numbers, exactly."""
-        return [
-            (t.id, *t.centre.tolist(), *t.size.tolist(), *t.velocity.tolist(), t.seen, t.is_new)
+    def state(self) -> tuple[object, ...]:
+        """Return its clock and the tracks as plain numbers, exactly."""
+        tracks = [
+            (
+                *(t.id, *t.centre.tolist(), *t.size.tolist(), *t.velocity.tolist()),
+                *(t.seen, t.present, t.is_new),
+            )
             for t in self._tracks
         ]
+        return self._absence.state(), tracks
 
-    def restore(self, state: Sequence[Sequence[Any]]) -> None:
-        """Take the tracks of `state` instead of its own."""
+    def restore(self, state: Sequence[Any]) -> None:
+        """Take the clock and the tracks of `state` instead of its own."""
+        clock, tracks = state
+        self._absence.restore(clock)
         self._tracks = [
-            Track(id, np.array(row[:2]), np.array(row[2:4]), seen, np.array(row[4:]), is_new)
-            for id, *row, seen, is_new in state
+            Track(
+                id, np.array(row[:2]), np.array(row[2:4]), seen, present, np.array(row[4:]), is_new
+            )
+            for id, *row, seen, present, is_new in tracks
         ]
 
-    def _begin(self, box: Box, pts: int) -> Track:
+    def _present(self, now: int, longest: float) -> list[Track]:
+        """The tracks that are absent for no longer than `longest` ns."""
+        return [track for track in self._tracks if now - track.present <= longest]
+
+    def _begin(self, box: Box, pts: int, now: int) -> Track:
         size = np.array(box[2:])
-        track = Track(next(self._ids), np.array(box[:2]) + size / 2, size, pts)
+        track = Track(next(self._ids), np.array(box[:2]) + size / 2, size, pts, now)
         self._tracks.append(track)
         return track
 

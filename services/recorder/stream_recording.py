@@ -1,5 +1,6 @@
 """One stream's recorded video: files of a limited length, each with one run and one size."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +18,8 @@ MAX_FILE_BYTES: Final = 200_000_000
 class StreamRecording:
     """Writes one stream's pictures into files `<UTC time>-<run>-<n>.mp4` in `folder`.
 
-    A new file begins with a new run, another size, a pts that jumps back by a second or more, and
-    when the file has `max_bytes` or spans 10 minutes.
+    A new file begins with a new run, another size or pixel aspect, a pts that jumps back by a
+    second or more, and when the file has `max_bytes` or spans 10 minutes.
     """
 
     def __init__(self, folder: Path, encoder: str, max_bytes: int = MAX_FILE_BYTES) -> None:
@@ -54,7 +55,7 @@ class StreamRecording:
         assert first is not None
         assert self._file is not None
         return (
-            (first.run, first.width, first.height) == (header.run, header.width, header.height)
+            _form(first) == _form(header)
             and header.pts > self._pts - JUMP_BACK_NS
             and header.pts - first.pts < MAX_FILE_NS
             and self._file.bytes < self._max_bytes
@@ -64,4 +65,9 @@ class StreamRecording:
         with writing_video(self._folder):
             make_folder(self._folder)
             path = unused_path(self._folder, header.run, header.t)
-        return VideoFile(path, header.width, header.height, self._encoder)
+        aspect = Fraction(header.pixel_aspect).limit_denominator(1000)
+        return VideoFile(path, header.width, header.height, self._encoder, aspect=aspect)
+
+
+def _form(header: Frame) -> tuple[str, int, int, float]:
+    return header.run, header.width, header.height, header.pixel_aspect

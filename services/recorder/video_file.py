@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -11,7 +12,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from emostream.services.recorder.encoding import ENCODERS, VideoTrack
+from emostream.services.recorder.encoding import ENCODERS, SQUARE, VideoTrack
 from emostream.services.recorder.private_files import make_file
 from emostream.shared.errors import RecordingError
 from emostream.shared.pixels import Image
@@ -24,17 +25,28 @@ class VideoFile:
     """Writes pictures of one size into an MP4 file.
 
     Odd sizes are padded to even ones, which 4:2:0 needs. A process that is killed leaves a file
-    that plays up to the last frame but one. Raises RecordingError where the file cannot be written.
+    that plays up to the last frame but one. `aspect` is a pixel's width by its height. Raises
+    RecordingError where the file cannot be written.
     """
 
-    def __init__(self, path: Path, width: int, height: int, encoder: str = "libx264") -> None:
+    def __init__(
+        self,
+        path: Path,
+        width: int,
+        height: int,
+        encoder: str = "libx264",
+        *,
+        aspect: Fraction = SQUARE,
+    ) -> None:
         self.path = path
         self.bytes = 0
         self._open = True
         with writing_video(path):
             make_file(path)
             self._container = av.open(path, "w", format="mp4", options=CONTAINER)
-            self._track = VideoTrack(self._container, width, height, encoder, ENCODERS[encoder])
+            self._track = VideoTrack(
+                self._container, width, height, encoder, ENCODERS[encoder], aspect=aspect
+            )
 
     def __enter__(self) -> Self:
         return self

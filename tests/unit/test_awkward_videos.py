@@ -414,3 +414,38 @@ def test_what_a_file_does_not_tell_is_none(tmp_path: Path) -> None:
     assert not found.has_audio
     live = describe_video(Clip(RISING, container={"live": "1"}).write(tmp_path / "a.mkv"))
     assert (live.frames, live.duration_s) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("form", "codec", "sound"),
+    [
+        ("wmv", "wmv2", "mp3"),
+        ("asf", "mpeg4", "mp3"),
+        ("mkv", "libx264", "aac"),
+        ("flv", "flv1", "aac"),
+        ("avi", "mpeg4", "mp3"),
+        ("mp4", "libx264", "aac"),
+        ("mov", "libx264", "aac"),
+        ("mpg", "mpeg2video", "mp2"),
+        ("ts", "libx264", "aac"),
+        ("nut", "mpeg4", "mp3"),
+    ],
+)
+@pytest.mark.parametrize("seconds", [8.0, 0.5])
+def test_a_whole_file_whose_sound_has_another_length(
+    tmp_path: Path, form: str, codec: str, sound: str, seconds: float
+) -> None:
+    track = Sound(sound, seconds=seconds, click=0.2, layout="stereo")
+    clip = Clip([128] * 50, codec=codec, time_base=FRAME, noise=0.2, sound=track)
+    path = clip.write(tmp_path / f"a.{form}", "asf" if form == "wmv" else None)
+    assert len(pictures(path)) == 50
+
+
+@pytest.mark.parametrize("codec", ["wmv2", "mpeg4"])
+@pytest.mark.parametrize("seconds", [2.0, 4.0, 8.0])
+def test_a_windows_media_file_that_is_cut_off(tmp_path: Path, codec: str, seconds: float) -> None:
+    track = Sound("mp3", seconds=seconds)
+    clip = Clip(NOISE.grays, noise=1.0, codec=codec, time_base=FRAME, sound=track)
+    found, error = broken(cut(clip.write(tmp_path / "a.wmv", "asf"), 0.5))
+    assert 10 <= len(found) <= 90
+    assert f"after {len(found)} pictures; the rest is missing or damaged" in error

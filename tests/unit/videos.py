@@ -179,3 +179,23 @@ def flash(path: Path) -> float:
             if bright and frame.pts is not None and frame.time_base is not None:
                 return float(frame.pts * frame.time_base)
     raise AssertionError(f"no flash in {path}")
+
+
+def retimed(clip: Clip, path: Path, milliseconds: Sequence[int]) -> Path:
+    """Write the clip as Matroska of single JPEGs that are to be shown at any times, in ms.
+
+    The n-th must be n or later, since FFmpeg writes no file whose times of decoding go back.
+    """
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        assert isinstance(stream, VideoStream)
+        (stream.width, stream.height), stream.pix_fmt = clip.size, "yuvj420p"
+        stream.codec_context.time_base = FRAME
+        encoded = [
+            packet for n in range(len(clip.grays)) for packet in stream.encode(clip.frame(n))
+        ]
+        for n, (packet, time) in enumerate(zip(encoded, milliseconds, strict=True)):
+            packet.time_base = Fraction(1, 1000)
+            packet.dts, packet.pts, packet.duration = n, time, 40
+            container.mux(packet)
+    return path

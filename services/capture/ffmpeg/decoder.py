@@ -9,7 +9,10 @@ from av.stream import Stream
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from emostream.services.capture.ffmpeg.hdr import ToneMapper, is_hdr
+from emostream.services.capture.ffmpeg.joined_clock import JoinedClock
 from emostream.services.capture.ffmpeg.orientation import Orientation
+from emostream.services.capture.ffmpeg.pixel_aspect import PixelAspect
 from emostream.services.capture.picture import OnSkip, Picture, Pictures
 from emostream.shared.errors import SourceError
 from emostream.shared.pixels import Image
@@ -19,22 +22,31 @@ from emostream.shared.pixels import Image
 TOLERATED_FRAMES, TOLERATED_SHARE, TOLERATED_SECONDS = 3, 0.02, 0.5
 DEFAULT_RATE = 25
 NO_TIMESTAMPS = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS
+# Formats in which each stream says how long it is by itself.
+LENGTHS_OF_TRACKS = {"mov", "avi"}
 
 
 class VideoDecoder:
     """Iterates over the pictures of an open file or stream, which messages call `display_name`.
 
-    `on_skip` is called with a line for each picture that cannot be decoded. FFmpeg's errors while
-    reading come out as they are, after the pictures read before.
+    `on_skip` is called with a line for each picture that cannot be decoded. `length` is that of the
+    whole in s, where it is known better than by FFmpeg. FFmpeg's errors while reading come out as
+    they are, after the pictures read before.
     """
 
     def __init__(
-        self, container: InputContainer, stream: VideoStream, display_name: str, on_skip: OnSkip
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        display_name: str,
+        on_skip: OnSkip,
+        length: float = 0.0,
     ) -> None:
-        self._container, self._stream = container, stream
+        self._container, self._stream, self._length = container, stream, length
         self._display_name, self._on_skip = display_name, on_skip
-        self._reformatter, self._orientation = VideoReformatter(), Orientation()
-        self._times = FrameTimes(container, stream)
+        self._reformatter, self._tone_mapper = VideoReformatter(), ToneMapper()
+        self._orientation, self._aspect = Orientation(), PixelAspect(stream)
+        self._clock, self._times = JoinedClock(container, stream), FrameTimes(container, stream)
         self._damage = False
         self._end = 0
 
@@ -51,7 +63,7 @@ class VideoDecoder:
     def __iter__(self) -> Pictures:
         try:
             # Of all streams, since only the end of all shows whether the file is complete.
-            for packet in self._container.demux():
+            for packet in self._clock.joined(self._container.demux()):
                 self._end = max(self._end, _end(packet))
                 if packet.stream.index == self._stream.index:
                     yield from self._decoded(packet)
@@ -95,18 +107,23 @@ class VideoDecoder:
         if packet is not None and packet.size:
             self._damage = False
         for frame in frames:
-            yield Picture(self._pixels(frame), self._times.next(frame))
+            pixels = self._pixels(frame)
+            aspect = self._aspect.current(turned=self._orientation.turned)
+            yield Picture(pixels, self._times.next(frame), pixel_aspect=aspect)
 
     def _pixels(self, frame: av.VideoFrame) -> Image:
-        bgr = self._reformatter.reformat(frame, format="bgr24")
+        if is_hdr(frame):
+            bgr = self._tone_mapper.apply(frame)
+        else:
+            bgr = self._reformatter.reformat(frame, format="bgr24")
         return self._orientation.apply(bgr.to_ndarray(), frame)
 
     def _lengths(self) -> tuple[float, float]:
         """The seconds that the file says it holds, 0 where it does not, and those that came."""
         stream, times = self._stream, self._times
-        if times.untimed:
+        if times.untimed or self._clock.restarts:
             return 0.0, times.seconds
-        if stream.duration and stream.time_base:
+        if stream.duration and stream.time_base and times.in_tracks:
             length = float(stream.duration * stream.time_base)
             if times.in_avi:
                 # FFmpeg makes it shorter where the file was cut off.
@@ -114,9 +131,11 @@ class VideoDecoder:
             # The first pictures may be missing, as those after a cut that have no key frame.
             ahead = max(0, times.start - times.declared_start) / 1e9
             return length, times.seconds + ahead
-        # Some count the length of the whole from 0, others from the first moment.
+        # The length of the whole, which may be that of the sound. Some count it from 0, others from
+        # the first moment.
         whole, start = self._container.duration or 0, self._container.start_time or 0
-        return whole / av.time_base, self._end / 1e9 - min(0, start) / av.time_base
+        length = self._length or whole / av.time_base
+        return length, self._end / 1e9 - min(0, start) / av.time_base
 
 
 class FrameTimes:
@@ -131,6 +150,8 @@ class FrameTimes:
         self.untimed = bool(container.format.flags & NO_TIMESTAMPS)
         # AVI has times in the order of decoding alone.
         self.in_avi = container.format.name == "avi"
+        # Elsewhere the length of the pictures may be that of another stream.
+        self.in_tracks = not LENGTHS_OF_TRACKS.isdisjoint(container.format.name.split(","))
         self._as_decoded = self.in_avi and stream.codec_context.has_b_frames
         self.rate = stream.guessed_rate if self.untimed else stream.average_rate
         self.count = self.start = 0

@@ -1,10 +1,18 @@
 """Reads streams from the network: RTSP, HTTP and what else FFmpeg takes."""
 
+import contextlib
+from collections.abc import Iterator
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
 from emostream.services.capture.clock import Clock
 from emostream.services.capture.ffmpeg.container import open_container
 from emostream.services.capture.ffmpeg.decoder import VideoDecoder
 from emostream.services.capture.pace import paced
 from emostream.services.capture.picture import OnSkip, Picture, Pictures
+from emostream.services.capture.source_url import unresolved_host
+from emostream.shared.errors import SourceError
 from emostream.shared.source_urls import redact
 
 OPEN_TIMEOUT = 10.0  # seconds
@@ -20,13 +28,34 @@ def network_pictures(url: str, timeout: float, on_skip: OnSkip, clock: Clock) ->
     opened or read.
     """
     options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
-    with open_container(url, redact(url), (OPEN_TIMEOUT, timeout), options) as (container, stream):
-        pictures = iter(VideoDecoder(container, stream, redact(url), on_skip))
+    with _opened(url, timeout, options) as (container, stream):
+        decoder = VideoDecoder(container, stream, redact(url), on_skip)
+        pictures = iter(decoder)
         if not UNTIMED_FORMATS.isdisjoint(container.format.name.split(",")):
             start = clock.now()
             for picture in pictures:
                 yield Picture(picture.pixels, round((clock.now() - start) * 1e9))
         elif container.duration:
             yield from paced(pictures, clock)
+            decoder.check_complete()
         else:
             yield from pictures
+
+
+@contextlib.contextmanager
+def _opened(
+    url: str, timeout: float, options: dict[str, str]
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open the URL; where its host name is what is wrong, the error says so."""
+    is_open = False
+    try:
+        with open_container(url, redact(url), (OPEN_TIMEOUT, timeout), options) as found:
+            is_open = True
+            yield found
+    except SourceError as error:
+        # FFmpeg calls that an error of input and output.
+        if is_open or not (host := unresolved_host(url)):
+            raise
+        raise SourceError(
+            f"{redact(url)}: waiting for the host name {host} to resolve (DNS knows no such host)"
+        ) from error

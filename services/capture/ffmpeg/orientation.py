@@ -25,6 +25,12 @@ class Orientation:
         self._seen: object = None
         self._matrix = QUARTER_TURNS[0]
 
+    @property
+    def turned(self) -> bool:
+        """Whether width and height of the last picture changed places."""
+        a, b, c, d = self._matrix
+        return abs(b) + abs(c) > abs(a) + abs(d)
+
     def apply(self, pixels: Any, frame: av.VideoFrame) -> Image:
         """Return the frame's pixels as they are to be displayed, contiguous."""
         now = (frame.rotation, frame.width, frame.height)
@@ -33,7 +39,7 @@ class Orientation:
         if now != self._seen:
             self._seen, self._matrix = now, _matrix(frame)
         a, b, c, d = self._matrix
-        if abs(b) + abs(c) > abs(a) + abs(d):
+        if self.turned:
             pixels, a, d = cv2.transpose(pixels), c, b
         if a < 0 or d < 0:
             pixels = cv2.flip(pixels, -1 if a < 0 and d < 0 else int(a < 0))

@@ -1,21 +1,32 @@
 """Describes and reads video files."""
 
 import contextlib
-from collections.abc import Iterator
+import os
+import select
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, Final, TypeAlias
 
 import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from emostream.services.capture.ffmpeg.asf import asf_length
 from emostream.services.capture.ffmpeg.container import describe_error, open_container
-from emostream.services.capture.ffmpeg.decoder import VideoDecoder
+from emostream.services.capture.ffmpeg.decoder import FrameTimes, VideoDecoder
+from emostream.services.capture.ffmpeg.joined_clock import JoinedClock
+from emostream.services.capture.ffmpeg.video_streams import SkippedStream, skipped_videos
 from emostream.services.capture.picture import OnSkip, Pictures
 from emostream.services.capture.source_url import local_path
 from emostream.shared.errors import SourceError
 from emostream.shared.user_path import path_text
+
+Wait: TypeAlias = Callable[[float], Any]
+
+PIPE_INTERVAL: Final = 0.1  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +36,7 @@ class VideoDescription:
     `width` and `height` are those of its first picture as it is given, turned upright. `frames` is
     an estimate; it, `duration_s` and `rate` (pictures a second, on average) are None where the file
     does not say. `pixel_aspect` is a pixel's width by its height. `start` is the time of the first
-    picture on the clock that the file's sound runs on too, in ns.
+    picture on the clock that the file's sound runs on too, in ns. `skipped` are its other videos.
     """
 
     width: int
@@ -37,13 +48,19 @@ class VideoDescription:
     has_audio: bool
     pixel_aspect: Fraction
     start: int
+    skipped: tuple[SkippedStream, ...]
 
 
 def describe_video(path: Path) -> VideoDescription:
     """Describe what the video file holds; only its first picture is decoded.
 
-    Raises SourceError where the file cannot be opened or no picture in it can be read.
+    Raises SourceError where the file cannot be opened or no picture in it can be read, and for a
+    named pipe, whose beginning could not be read again.
     """
+    if path.is_fifo():
+        raise SourceError(
+            f"{path_text(path)}: a named pipe can be read only once; save it to a file first"
+        )
     with _open_file(path) as (container, stream):
         decoder = VideoDecoder(container, stream, path_text(path), lambda line: None)
         first = next(iter(decoder), None)
@@ -60,21 +77,43 @@ def describe_video(path: Path) -> VideoDescription:
             rate=float(rate) if rate else None,
             codec=stream.codec_context.codec.canonical_name,
             has_audio=bool(container.streams.audio),
-            pixel_aspect=_pixel_aspect(stream, turned=(width, height) != _size(stream)),
+            pixel_aspect=first.pixel_aspect,
             start=decoder.start,
+            skipped=skipped_videos(container, stream),
         )
 
 
-def video_pictures(url: str, on_skip: OnSkip) -> Pictures:
+def clock_restarts(path: Path) -> list[float]:
+    """Return where the file's clock starts again, in s after its first picture.
+
+    Only the files of some formats have to be read for that (see JoinedClock). SourceError where it
+    cannot be opened; where it breaks off, those before that.
+    """
+    with _open_file(path) as (container, stream):
+        clock = JoinedClock(container, stream)
+        if not clock.may_restart:
+            return []
+        times = FrameTimes(container, stream)
+        with contextlib.suppress(av.FFmpegError):
+            for _ in clock.joined(container.demux(stream)):
+                pass
+        return [restart - times.declared_start / 1e9 for restart in clock.restarts]
+
+
+def video_pictures(url: str, on_skip: OnSkip, wait: Wait = time.sleep) -> Pictures:
     """Read a video file to its end.
 
-    `on_skip` is called with a line for each picture that cannot be decoded. Raises SourceError
-    where the file cannot be opened, holds no picture, or breaks off early: then after the pictures
-    that could be read, and with the place. It gives the same pictures each time.
+    A named pipe is read once something is written into it; `wait` waits for that, so many seconds
+    at a time, until it returns True. `on_skip` is called with a line for each picture that cannot
+    be decoded. Raises SourceError where the file cannot be opened, holds no picture, or breaks off
+    early: then after the pictures that could be read, and with the place. It gives the same
+    pictures each time.
     """
     path = local_path(url)
-    with _open_file(path) as (container, stream):
-        decoder = VideoDecoder(container, stream, path_text(path), on_skip)
+    with _open_pipe(path, wait) if path.is_fifo() else _open_file(path) as (container, stream):
+        is_asf = container.format.name == "asf" and path.is_file()
+        length = asf_length(path) if is_asf else 0.0
+        decoder = VideoDecoder(container, stream, path_text(path), on_skip, length)
         try:
             yield from decoder
         except av.FFmpegError as error:
@@ -97,6 +136,24 @@ def _open_file(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield found
 
 
+@contextlib.contextmanager
+def _open_pipe(path: Path, wait: Wait) -> Iterator[tuple[InputContainer, VideoStream]]:
+    # FFmpeg would hang in opening it until another program does.
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        events = select.poll()
+        events.register(pipe, select.POLLIN)
+        while not any(event & select.POLLIN for _, event in events.poll(0)):
+            if wait(PIPE_INTERVAL):
+                raise SourceError(f"{path_text(path)}: nothing was written into this named pipe")
+        os.set_blocking(pipe, True)
+        options = {"protocol_whitelist": "pipe"}
+        with open_container(f"pipe:{pipe}", path_text(path), None, options) as found:
+            yield found
+    finally:
+        os.close(pipe)
+
+
 def _duration(container: InputContainer, stream: VideoStream) -> float | None:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
@@ -106,12 +163,3 @@ def _duration(container: InputContainer, stream: VideoStream) -> float | None:
 def _frames(counted: int, by_rate: int) -> int | None:
     # An edit list leaves out pictures that the file counts; the length follows it.
     return by_rate if 0 < by_rate + 1 < counted else counted or by_rate or None
-
-
-def _size(stream: VideoStream) -> tuple[int, int]:
-    return stream.codec_context.width, stream.codec_context.height
-
-
-def _pixel_aspect(stream: VideoStream, turned: bool) -> Fraction:
-    aspect = stream.sample_aspect_ratio or Fraction(1)
-    return 1 / aspect if turned else aspect

@@ -9,6 +9,7 @@ from emostream.services.capture.metrics import SourceCollector
 from emostream.services.capture.picture import Picture
 from emostream.services.capture.source_set import SourceSet
 from emostream.services.capture.source_status import SourceState
+from emostream.services.capture.source_url import recorded_streams
 from emostream.shared.bus import RESULTS_HWM, Publisher, Subscription
 from emostream.shared.config import Config
 from emostream.shared.inbox import FifoInbox
@@ -25,7 +26,8 @@ def deliver_all(config: Config, service: Service, publisher: Publisher) -> None:
     stage behind hangs or is gone.
     """
     settings = config.capture
-    framer = Framer(settings.encoding, settings.jpeg_quality, settings.run)
+    recorded = recorded_streams(settings.sources)
+    framer = Framer(settings.encoding, settings.jpeg_quality, settings.run, recorded)
     templates = [framer.template(source.name) for source in settings.sources]
     window = CreditWindow(templates, config.lossless)
     credits = FifoInbox()

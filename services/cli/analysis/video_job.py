@@ -7,7 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from emostream.services.capture.ffmpeg.video_file import VideoDescription, describe_video
+from emostream.services.capture.ffmpeg.video_file import (
+    VideoDescription,
+    clock_restarts,
+    describe_video,
+)
 from emostream.services.cli.analysis import recording_config, run_file
 from emostream.services.cli.analysis.outputs import write_results
 from emostream.services.cli.analysis.reporter import Reporter
@@ -178,4 +182,8 @@ def _input_facts(path: Path, video: VideoDescription) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "sha256": digest,
         **{name: getattr(video, name) for name in INPUT_FACTS},
+        "pixel_aspect": str(video.pixel_aspect),
+        "start_s": video.start / 1e9,
+        "skipped_streams": [asdict(stream) for stream in video.skipped],
+        "clock_restarts_s": clock_restarts(path),
     }

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from emostream.services.capture.ffmpeg.video_file import video_pictures
 from emostream.services.capture.picture import Picture, Pictures
-from emostream.services.capture.pts import MonotonicPts
 from emostream.services.cli.replay.steps import ReplayStep
 from emostream.services.recorder.archive.rows import FrameRow, Run
 from emostream.services.recorder.archive.video_files import VideoFileName
@@ -66,6 +65,16 @@ class RunPictures:
         self._pictures.close()
 
 
+class AnalyzedPictures(RunPictures):
+    """The pictures of a file that was analyzed, to be asked for in the order of its frames."""
+
+    def at(self, pts: int) -> Image | None:
+        """Return the next picture of that time, and forget those before; times may go back."""
+        same = (one for one in self._pictures if abs(one.pts - pts) <= TOLERANCE_NS)
+        found = next(same, None)
+        return None if found is None else found.pixels
+
+
 def with_pictures(
     due: Iterator[tuple[int, ReplayStep]], open_pictures: Callable[[Run], RunPictures]
 ) -> Iterator[tuple[int, PicturedStep]]:
@@ -98,11 +107,8 @@ def frame_message(pictured: PicturedStep, stream: str, run: str, t: int) -> Mess
 
 
 def analyzed_pictures(path: Path) -> RunPictures:
-    """Return the pictures of the file that was analysed, at the times that capture gave them."""
-    timeline = MonotonicPts()
-    return RunPictures(
-        Picture(picture.pixels, timeline.next(picture.pts)) for picture in _readable(path)
-    )
+    """Return the pictures of the file that was analyzed."""
+    return AnalyzedPictures(_readable(path))
 
 
 def recorded_pictures(paths: Sequence[Path], frames: Iterable[FrameRow]) -> RunPictures:

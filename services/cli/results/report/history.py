@@ -82,7 +82,7 @@ class FaceHistory:
         self.shown[one.label] = self.shown.get(one.label, 0) + duration
         end, last = start + duration, self.spans[-1] if self.spans else None
         if last is not None and last.label == one.label and start - last.end <= GAP_NS:
-            last.end = end
+            last.end = max(last.end, end)
         else:
             self.spans.append(LabelSpan(self.number, one.label, start, end, one.seq, one.box))
         if not self.points or self.points[-1].interval != interval:
@@ -113,9 +113,9 @@ class RunHistory:
         """Add a frame, which stands for `duration` ns, with its faces."""
         if not self.frames:
             self.first = frame.row.pts
-        start = frame.row.pts - self.first
-        # A single picture has no length, but an axis needs some.
-        self.length = max(1, start + duration)
+        # The times of a file may go back; a single picture has no length, but an axis needs some.
+        start = max(0, frame.row.pts - self.first)
+        self.length = max(self.length, start + duration)
         interval = self.frames // self.thinned
         since = self.intervals.pop()[0] if interval < len(self.intervals) else start
         self.intervals.append((since, self.length))

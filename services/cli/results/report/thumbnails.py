@@ -14,7 +14,7 @@ from emostream.services.cli.results.page_text import data_url
 from emostream.services.cli.results.report.history import LabelSpan
 from emostream.shared.errors import SourceError
 from emostream.shared.messages import Box
-from emostream.shared.pixels import Image
+from emostream.shared.pixels import Image, square_pixels
 
 SIDE: Final = 112  # pixels: twice what the page shows, for dense screens
 SURROUND: Final = 1.3  # how much of the picture is shown, in sides of the face
@@ -47,10 +47,19 @@ def thumbnails(
     with contextlib.closing(pictures), contextlib.suppress(SourceError):
         for seq, picture in enumerate(pictures if wanted else ()):
             for span in wanted.pop(seq, ()):
-                found[span.face, seq] = data_url(square_crop(picture.pixels, span.box))
+                found[span.face, seq] = data_url(_face(picture, span.box))
             if not wanted:
                 break
     return found
+
+
+def _face(picture: Picture, box: Box) -> Image:
+    """Cut out the face at `box`, in pixels of the picture as stored, as it is displayed."""
+    shown = square_pixels(picture.pixels, float(picture.pixel_aspect))
+    down = shown.shape[0] / picture.pixels.shape[0]
+    across = shown.shape[1] / picture.pixels.shape[1]
+    x, y, width, height = box
+    return square_crop(shown, (across * x, down * y, across * width, down * height))
 
 
 def square_crop(image: Image, box: Box) -> Image:

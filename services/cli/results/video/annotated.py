@@ -4,6 +4,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from math import nan
 from pathlib import Path
@@ -21,7 +22,6 @@ from emostream.services.capture.ffmpeg.video_file import (
 )
 from emostream.services.capture.pace import sampled
 from emostream.services.capture.picture import Picture, Pictures
-from emostream.services.capture.pts import MonotonicPts
 from emostream.services.cli.results.video.soundtrack import Soundtrack, soundtrack
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import ObservationRow, Run
@@ -62,8 +62,8 @@ def write_annotated(
             contextlib.closing(pictures),
             _annotated_video(part, target, video, description) as output,
         ):
-            for image, pts in _drawn(islice(pictures, total), reader, run):
-                output.add(image, pts)
+            for picture in _drawn(islice(pictures, total), reader, run):
+                output.add(picture)
                 done += 1
                 tell(done, total)
             output.finish(whole=run.frames == total)
@@ -84,14 +84,14 @@ class _AnnotatedVideo:
         what: VideoDescription,
     ) -> None:
         self._container, self._video, self._sound = container, video, sound
-        self._size = (what.width, what.height)
+        self._what = what
         self._pts = 0
 
-    def add(self, image: Image, pts: int) -> None:
+    def add(self, picture: Picture) -> None:
         """Add a picture of any size, and the sound before it."""
-        self._pts = pts
-        self._container.mux(self._video.encode(_fitted(image, *self._size), pts))
-        self._sound.write(pts)
+        self._pts = picture.pts
+        self._container.mux(self._video.encode(_fitted(picture, self._what), picture.pts))
+        self._sound.write(picture.pts)
 
     def finish(self, whole: bool) -> None:
         """Add what the encoders hold back; and, of a whole video, the sound after its pictures."""
@@ -135,11 +135,8 @@ def _ahead(pictures: Pictures) -> Pictures:
             yield picture
 
 
-def _drawn(
-    pictures: Iterator[Picture], reader: ArchiveReader, run: Run
-) -> Iterator[tuple[Image, int]]:
-    """Picture after picture with its faces, and its pts as the capture gives it."""
-    timeline = MonotonicPts()
+def _drawn(pictures: Iterator[Picture], reader: ArchiveReader, run: Run) -> Iterator[Picture]:
+    """Picture after picture with its faces."""
     recorded = reader.recorded_frames(run)
     frame = next(recorded, None)
     for seq, picture in enumerate(pictures):
@@ -147,7 +144,7 @@ def _drawn(
         if frame is not None and frame.row.seq == seq:
             faces = [_face(face, reader.labels) for face in frame.faces]
             frame = next(recorded, None)
-        yield annotate(picture.pixels, faces, _text), timeline.next(picture.pts)
+        yield replace(picture, pixels=annotate(picture.pixels, faces, _text))
 
 
 def _face(row: ObservationRow, labels: tuple[str, ...]) -> EmotionFace:
@@ -163,9 +160,12 @@ def _text(face: EmotionFace) -> str:
     return f"#{face.track} {label_and_confidence(face)}"
 
 
-def _fitted(image: Image, width: int, height: int) -> Image:
-    """The whole picture in the middle of one of that size, on black where it has another shape."""
-    down, across = image.shape[:2]
+def _fitted(picture: Picture, what: VideoDescription) -> Image:
+    """The whole picture in the middle of one of the video, on black where it has another shape."""
+    image, width, height = picture.pixels, what.width, what.height
+    # Its width in pixels of the video.
+    across = float(image.shape[1] * picture.pixel_aspect / what.pixel_aspect)
+    down = image.shape[0]
     if (across, down) == (width, height):
         return image
     scale = min(width / across, height / down)

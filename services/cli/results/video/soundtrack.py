@@ -4,15 +4,16 @@ import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import av
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
-from emostream.services.capture.ffmpeg.container import can_decode
+from emostream.services.capture.ffmpeg.joined_clock import JoinedClock
+from emostream.services.capture.ffmpeg.video_streams import can_decode, main_video
 
 Packets: TypeAlias = "Iterator[Packet[AudioStream]]"
 
@@ -56,7 +57,7 @@ def soundtrack(source: Path, target: OutputContainer, start: int) -> Iterator[So
         if not isinstance(stream, AudioStream) or not can_decode(stream):
             yield Soundtrack(iter(()), target)
             return
-        packets = _demuxed(container.demux(stream))
+        packets = _demuxed(container, stream, str(source))
         if _is_copied(stream):
             packets = _copied(packets, target.add_stream_from_template(stream), start)
         else:
@@ -70,10 +71,15 @@ def _is_copied(stream: AudioStream) -> bool:
     return lowest is not None and context.sample_rate >= lowest
 
 
-def _demuxed(packets: Packets) -> Packets:
+def _demuxed(container: InputContainer, stream: AudioStream, name: str) -> Packets:
+    """The packets of the sound, shifted as the pictures are where the file's clock starts again."""
+    video = main_video(container, name)
+    packets = JoinedClock(container, video).joined(container.demux(video, stream))
     # Where the file breaks off, its sound does too.
     with contextlib.suppress(av.FFmpegError):
-        yield from packets
+        for packet in packets:
+            if packet.stream.index == stream.index:
+                yield cast("Packet[AudioStream]", packet)
 
 
 def _copied(packets: Packets, track: AudioStream, start: int) -> Packets:
