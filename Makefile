@@ -37,6 +37,8 @@ $(STAMP): pyproject.toml requirements.lock
 		{ echo "emostream needs Python 3.11 to 3.13; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --require-hashes --requirement requirements.lock
+	@# What an earlier version left there would be read instead of what is installed.
+	@rm -rf emostream.egg-info
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
