@@ -10,6 +10,8 @@ from typing import Final
 from emostream.shared.errors import MissingPackageError
 
 _REQUIREMENT: Final = re.compile(r'([\w.-]+)(?:\[([\w,-]+)\])?[^;]*(?:; extra == "([\w-]+)")?')
+# Modules whose package has another name, or is brought along by that package of a group.
+_OTHER_NAMES: Final = {"PIL": "pillow", "h5py": "keras", "markupsafe": "jinja2"}
 
 
 def requirements() -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -36,8 +38,13 @@ def packages_of(group: str) -> set[str]:
     return packages
 
 
+def package_of(module: str) -> str:
+    """Return the package of an optional group that brings a module at the top level."""
+    return canonical_name(_OTHER_NAMES.get(module, module))
+
+
 def canonical_name(package: str) -> str:
-    """Return a package's name as indexes spell it; that of a module of ours names its package."""
+    """Return a package's name as indexes spell it."""
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
@@ -64,7 +71,7 @@ def require(what: str, group: str, *modules: str) -> None:
 def missing_package(what: str, group: str, module: str) -> MissingPackageError:
     """Return the error that says in one line that `what` needs the group, for that module."""
     return MissingPackageError(
-        f'{what} needs the optional group "{group}", for {canonical_name(module)}:'
+        f'{what} needs the optional group "{group}", for {package_of(module)}:'
         f" {install_command(group)}"
     )
 
@@ -91,5 +98,5 @@ def naming_the_group(what: str, group: str) -> Iterator[None]:
 def _group_with(module: str, first: str) -> str:
     """Return the group that brings a module, `first` before the others; "" for none."""
     groups = [first, *(group for _, group, _ in requirements() if group not in ("", "dev"))]
-    package = canonical_name(module)
+    package = package_of(module)
     return next((group for group in groups if package in packages_of(group)), "")

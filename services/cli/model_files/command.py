@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from emostream.models import weights
+from emostream.models import engines, weights
 from emostream.models.ferplus import FOLDER
-from emostream.services.cli.model_files import export as models_export
 from emostream.services.cli.model_files import view as models_view
 from emostream.services.detector.weights import YUNET_SHA256, YUNET_URL, fetch_yunet
 from emostream.shared.errors import ExitCode
@@ -48,7 +47,7 @@ def _add_export(actions: "Actions") -> None:
     export.add_argument(
         "--data", type=Path, default=FOLDER, help="faces to compare on (default: %(default)s)"
     )
-    export.set_defaults(run=models_export.run)
+    export.set_defaults(run=run_export)
 
 
 def _add_fetch(actions: "Actions") -> None:
@@ -81,6 +80,15 @@ def run_verify(options: argparse.Namespace) -> int:
             known = path.name in weights.checksums(path)
             print(f"{path}: {'good' if known else 'no sha256 is known of it'}")
     return ExitCode.OK
+
+
+def run_export(options: argparse.Namespace) -> int:
+    """Write the model for another engine."""
+    # Imported here, so that the other actions need no package of the engine keras.
+    engines.require_engine("keras")
+    from emostream.services.cli.model_files import export
+
+    return export.run(options)
 
 
 def run_fetch(options: argparse.Namespace) -> int:

@@ -15,7 +15,6 @@ FACES = 500
 
 def run(options: argparse.Namespace) -> int:
     """Export, and print the file, its size and its agreement with the Keras model."""
-    engines.require_engine("keras")
     engines.require_engine(options.engine)
     source = weights.find(options.name, "keras")
     done = export(
