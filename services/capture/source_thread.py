@@ -207,6 +207,8 @@ class SourceThread:
                 self._reconnects += self._state is SourceState.LOST
                 self._state, self._opening_at = SourceState.OPENING, self._clock.now()
                 self._error = self._error or awaited(self._settings.url)
+                if self._error and not self._live:
+                    log.info("%s: %s", self.name, self._error)
 
     def _mark_lost(self, reason: str) -> float:
         """Note that a live source is lost; return the seconds after which to try again."""

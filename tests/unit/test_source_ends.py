@@ -1,5 +1,6 @@
 """How a source ends: with the reason where it broke off, and waiting for what it needs."""
 
+import logging
 import os
 import threading
 import time
@@ -72,7 +73,10 @@ def until(what: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_named_pipe_says_that_it_waits_and_then_plays(tmp_path: Path) -> None:
+def test_a_named_pipe_says_that_it_waits_and_then_plays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     video = Clip([9] * 30, time_base=FRAME).write(tmp_path / "a.ts")
@@ -80,7 +84,9 @@ def test_a_named_pipe_says_that_it_waits_and_then_plays(tmp_path: Path) -> None:
     with SourceSet([source], SystemClock()) as sources:
         until(lambda: bool(sources.statuses()["pipe"].error))
         text = str(sources.statuses()["pipe"])
-        assert text == f"opening: waiting for a program to write into the named pipe {pipe}"
+        waiting = f"waiting for a program to write into the named pipe {pipe}"
+        assert text == f"opening: {waiting}"
+        assert caplog.messages == [f"pipe: {waiting}"]
         writer = threading.Thread(target=pipe.write_bytes, args=(video.read_bytes(),))
         writer.start()
         taken = [one[1].pts for one in iter(lambda: sources.take(20.0), None)]
