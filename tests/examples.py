@@ -14,6 +14,11 @@ from tests.conftest import require_tool, take_sigint
 
 FOLDER = Path(__file__).parents[1] / "docs" / "examples"
 CLIENTS = ("subscribe.py", "subscribe_async.py", "subscribe.mjs")
+# The clients as a test runs them: npm fetches the packages of the one for Node.
+RUNNING = [
+    pytest.param(name, marks=pytest.mark.heavy) if name.endswith(".mjs") else name
+    for name in CLIENTS
+]
 OLDEST_NODE = 18
 INSTALL_WITHIN_S = 90
 

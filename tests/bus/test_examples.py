@@ -16,7 +16,7 @@ from emostream.shared.bus import Publisher
 from emostream.shared.messages import Message
 from emostream.shared.wire import encode
 from tests import builders
-from tests.examples import CLIENTS, FOLDER, client
+from tests.examples import CLIENTS, FOLDER, RUNNING, client
 
 TRACK = (1_760_000_000 << 20) | 7
 PYTHON = [name for name in CLIENTS if name.endswith(".py")]
@@ -60,7 +60,7 @@ def endpoint_of(socket: zmq.Socket[bytes]) -> str:
     return endpoint.rstrip(b"\0").decode()
 
 
-@pytest.mark.parametrize("name", CLIENTS)
+@pytest.mark.parametrize("name", RUNNING)
 def test_a_client_prints_what_happens_to_each_face(
     name: str, publisher: Publisher, tmp_path: Path
 ) -> None:
@@ -82,7 +82,7 @@ def test_a_client_prints_what_happens_to_each_face(
         assert not running.complaints
 
 
-@pytest.mark.parametrize("name", CLIENTS)
+@pytest.mark.parametrize("name", RUNNING)
 def test_a_client_bears_what_a_later_release_may_send(
     name: str, raw: zmq.Socket[bytes], tmp_path: Path
 ) -> None:

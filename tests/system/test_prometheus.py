@@ -22,7 +22,7 @@ from tests.conftest import require_tool
 from tests.monitoring import PROMETHEUS, dashboards, metrics, queries, rules
 from tests.system.conftest import wait_until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(400)]
 WITHIN = 90.0
 # The shipped files, hurried: so a minute's alert takes seconds.
 HURRY = ((r"_interval: \w+", "_interval: 1s"), (r"interval: 2m", "interval: 1s"))

@@ -201,6 +201,7 @@ def test_what_a_user_can_get_wrong_is_one_line(
     assert stage.text().count("\n") == 1
 
 
+@pytest.mark.heavy
 def test_the_pipeline_works_split_over_two_hosts(stack: ExitStack, tmp_path: Path) -> None:
     """configs/remote-gpu.toml as it ships: the classifier on 127.0.0.2."""
     require_tool("ip")

@@ -77,6 +77,7 @@ def test_what_was_trained_in_mixed_precision_is_saved_to_compute_in_float32(
     assert given == pytest.approx(np.array(net(FACES)), abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "precision", "name", "share"),
     [
