@@ -1,17 +1,13 @@
 """Without an optional group, each command says in one line which one to install."""
 
 import ast
-import importlib.metadata
-import json
 import re
 import subprocess
 import sys
-import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 from emostream.models.engines import ENGINES
 from emostream.services.cli.commands import COMMANDS
@@ -19,16 +15,22 @@ from emostream.services.cli.processes.stages import STAGES
 from emostream.shared import optional_groups
 from emostream.shared.errors import MissingPackageError
 from emostream.shared.optional_groups import (
-    canonical_name,
     naming_the_group,
     package_of,
     packages_of,
     require,
 )
+from tests.hidden_packages import (
+    BRINGING,
+    EVERYTHING,
+    GROUPS,
+    hidden_modules,
+    hidden_without,
+    own_packages,
+    run_hidden,
+)
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-GROUPS = {name: lines for name, lines in PROJECT["optional-dependencies"].items() if name != "dev"}
 # A stage's line begins with the time.
 ONE_LINE = re.compile(
     r'(?:[\d-]+T\S+ )?error: (.+) needs the optional group "([\w-]+)", for [\w-]+: pip install .+'
@@ -36,93 +38,6 @@ ONE_LINE = re.compile(
 ANY_PORTS = "".join(
     f'[{stage}]\nbind = "tcp://127.0.0.1:*"\nmetrics = "127.0.0.1:0"\n' for stage in STAGES
 )
-# Prints [words, exit code, stderr] of each command line, with the modules of argv[1] hidden.
-HIDDEN = """
-import contextlib, importlib.abc, io, json, sys
-
-hidden = sys.argv[1].split(",")
-
-class Hide(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in hidden:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Hide())
-from emostream.services.cli.main import main
-
-for words in json.loads(sys.argv[2]):
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        try:
-            code = main(words)
-        except SystemExit as stop:
-            code = stop.code or 0
-    print(json.dumps([words, code, said.getvalue()]))
-"""
-
-
-def own_packages(group: str) -> set[str]:
-    """Return the packages that pyproject.toml lists for a group, without other groups."""
-    names = (re.match(r"[\w.-]+", line) for line in GROUPS[group])
-    return {canonical_name(name[0]) for name in names if name} - {"emostream"}
-
-
-def closure(packages: Iterable[str]) -> set[str]:
-    """Return the packages with all that they require here, by what is installed."""
-    found, left = set[str](), [Requirement(name) for name in packages]
-    while left:
-        wanted = left.pop()
-        name = canonical_name(wanted.name)
-        if name in found:
-            continue
-        found.add(name)
-        try:
-            lines = importlib.metadata.requires(name) or ()
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        extras = wanted.extras or {""}
-        left += [
-            required
-            for required in map(Requirement, lines)
-            if not required.marker or any(required.marker.evaluate({"extra": x}) for x in extras)
-        ]
-    return found
-
-
-def hidden_modules(visible: set[str], without: set[str] | None = None) -> set[str]:
-    """Return the modules that are not there where only `visible` and what they require is.
-
-    Those of the packages `without` are missing even if another package requires them.
-    """
-    kept = closure(visible | packages_of("")) - (without or set())
-    return {
-        module
-        for module, owners in importlib.metadata.packages_distributions().items()
-        if module != "emostream" and not kept & set(map(canonical_name, owners))
-    }
-
-
-def hidden_without(group: str) -> set[str]:
-    """Return the modules that are not there without a group; without any for "all"."""
-    own = own_packages(group) or EVERYTHING
-    return hidden_modules(EVERYTHING - own, own)
-
-
-def run_hidden(
-    modules: set[str], lines: list[list[str]], folder: Path
-) -> Iterator[tuple[str, int, str]]:
-    done = subprocess.run(
-        [sys.executable, "-c", HIDDEN, ",".join(modules), json.dumps(lines)],
-        capture_output=True, text=True, cwd=folder, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    for row in done.stdout.splitlines():
-        words, code, said = json.loads(row)
-        yield " ".join(words), code, said
-
-
-BRINGING = [group for group in GROUPS if own_packages(group)]
-EVERYTHING = set.union(*map(own_packages, BRINGING))
 
 
 def test_each_command_and_engine_names_a_group_that_pyproject_has() -> None:
