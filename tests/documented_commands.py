@@ -8,8 +8,8 @@ from tests.conftest import TESTS
 
 ROOT: Final = TESTS.parent
 PROGRAMS: Final = (
-    *("emostream", "make", "honcho", "python", "pip", "curl", "docker", "cp", "mv", "pkill"),
-    *("prometheus", "promtool"),
+    *("emostream", "make", "honcho", "python", "pip", "curl", "docker", "cp", "mv", "cd"),
+    *("pkill", "prometheus", "promtool"),
 )
 FENCED: Final = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 SHELLS: Final = ("sh", "bash", "console", "shell")
@@ -32,6 +32,7 @@ NOT_RUN: Final = {
     "emostream models fetch yunet": "downloads",
     'make run ARGS="--set classifier.model=../original/model.h5"': "needs the original's model",
     "make run CONFIG=configs/webcam.toml*": "needs a camera",
+    "EMOSTREAM_CONFIG=webcam *": "needs a camera",
     "make install": "makes the environment that the tests run in",
     "make test*": "runs this test",
     "make check": "takes minutes; the checks run beside the tests",
@@ -50,11 +51,13 @@ MENTIONS: Final = (
 )
 # What runs until it is interrupted.
 ENDLESS: Final = (
-    *("make run", 'make run ARGS="--log-format json"', "honcho start*"),
+    *("make run", 'make run ARGS="--log-format json"', "honcho start*", "cd * && honcho start"),
     "make run ARGS=\"--set capture.sources=[{name='film',url='film.mp4',loop=true}]\"",
     *("emostream capture", "emostream display", "emostream subscribe", "emostream subscribe --*"),
     *("emostream replay * --loop", "curl -N *", "python subscribe*.py", "prometheus *"),
 )
+# The line above a line, which that needs.
+BEFORE: Final = {"cd cameras && *": "emostream init cameras"}
 # What a command needs beside it to end, or to find anything.
 BESIDE: Final = {
     "emostream replay *": "emostream subscribe",
@@ -63,11 +66,12 @@ BESIDE: Final = {
 }
 # Those that need no socket and end at once.
 QUICK: Final = (
+    *("emostream init *", "emostream config", "emostream config *"),
     *("emostream models list", "emostream models info *", "emostream models verify"),
     *("emostream export*", "cp *", "emostream analyze --resume --out *", "promtool *"),
 )
 # Commands whose exit code says what they found of this machine.
-MAY_FAIL: Final = (".venv/bin/emostream doctor", "emostream doctor")
+MAY_FAIL: Final = (".venv/bin/emostream doctor", "emostream doctor*")
 
 
 def command_lines() -> dict[str, str]:
@@ -89,6 +93,11 @@ def lines_of(text: str) -> list[str]:
     fenced = (COMMENT.sub("", line).strip() for line in joined.splitlines())
     inline = (match.replace("\\|", "|") for match in INLINE.findall(FENCED.sub("", text)))
     return [" ".join(line.split()) for line in (*fenced, *inline) if line]
+
+
+def before(line: str) -> str:
+    """Return the line that must be run before this one, "" for none."""
+    return next((BEFORE[pattern] for pattern in BEFORE if matches(line, (pattern,))), "")
 
 
 def beside(line: str) -> str:

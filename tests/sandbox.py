@@ -71,6 +71,7 @@ def run_line(
     return subprocess.run(
         words,
         cwd=folder,
+        stdin=subprocess.DEVNULL,
         env={**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,

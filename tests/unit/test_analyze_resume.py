@@ -45,6 +45,7 @@ def begun(folder: Path, status: Status, *files: str, **fields: Any) -> None:
         ["my film.mp4", "--out", "o u t"],
         ["a", "day*/*.mov", "--sample", "5/s", "--config", "webcam", "--set", "x.y='a b'"],
         ["$HOME;rm", "--no-video", "--json"],
+        ["--recursive", "--", "-clip.mp4", "b.mp4"],
     ],
 )
 def test_the_command_asks_for_the_same(words: list[str]) -> None:
@@ -98,7 +99,7 @@ class Interrupted:
 
 
 @pytest.mark.parametrize(
-    ("names", "inputs"), [(["a.mp4"], ""), (["a.mp4", "b.mp4"], "{0}/a.mp4 {0}/b.mp4 ")]
+    ("names", "inputs"), [(["a.mp4"], ""), (["a.mp4", "b.mp4"], " {0}/a.mp4 {0}/b.mp4")]
 )
 def test_an_interrupt_says_which_command_goes_on(
     names: list[str],
@@ -115,7 +116,7 @@ def test_an_interrupt_says_which_command_goes_on(
     assert code == ExitCode.INTERRUPTED
     said = capsys.readouterr().err
     assert said.startswith("go on with: ")
-    assert said.endswith(f" analyze --resume {inputs.format(tmp_path)}--out {tmp_path}/out\n")
+    assert said.endswith(f" analyze --resume --out {tmp_path}/out{inputs.format(tmp_path)}\n")
 
 
 @pytest.mark.parametrize(

@@ -84,15 +84,17 @@ def resume_command(options: argparse.Namespace, *, resume: bool, with_inputs: bo
     `resume` it begins anew.
     """
     words = [*_program(), "analyze", *(["--resume"] if resume else [])]
-    if with_inputs:
-        words += options.inputs
     words += ["--out", str(options.out)]
     if with_inputs:
         words += _settings(options)
     words += ["--recursive"] if with_inputs and options.recursive else []
     words += ["--no-video"] if options.no_video else []
     words += ["--json"] if options.json else []
-    return shlex.join([*words, *log_words(options)])
+    words += log_words(options)
+    if with_inputs:
+        words += ["--"] if any(name.startswith("-") for name in options.inputs) else []
+        words += options.inputs
+    return shlex.join(words)
 
 
 def _settings(options: argparse.Namespace) -> list[str]:
