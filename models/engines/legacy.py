@@ -86,7 +86,7 @@ def _plain(value: Config) -> Any:
 
 def _graph(config: Config) -> Config:
     """Convert the configuration of a functional model."""
-    kept = {key: config[key] for key in ("name", "trainable") if key in config}
+    kept: Config = {key: config[key] for key in ("name", "trainable") if key in config}
     return {**kept, **connect([keras3_config(layer) for layer in config["layers"]], config)}
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emostream import models
 from emostream.models import export
-from emostream.models.engines import Shape, load_engine
+from emostream.models.engines import Shape, Sizes, load_engine
 from emostream.models.spec import load_spec
 from emostream.models.spec_template import spec_template
 from emostream.models.synthetic_faces import synthetic_faces
@@ -67,7 +67,9 @@ def test_a_template_says_what_the_file_says_and_loads_once_filled_in(
 class Toy:
     """An engine that answers each face with the same rows."""
 
-    name, sizes, failures = "toy", (), (RuntimeError,)
+    name = "toy"
+    sizes: Sizes = ()
+    failures: tuple[type[Exception], ...] = (RuntimeError,)
 
     def __init__(self, shape: Shape, row: Any, dtype: type = np.float32) -> None:
         self.shape, self.row, self.dtype = shape, np.array(row, np.float32), np.dtype(dtype)
