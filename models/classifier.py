@@ -12,7 +12,14 @@ from emostream.models.alignment import CROP
 from emostream.models.engines import Engine
 from emostream.models.face_arrays import group_by_size, to_bgr, to_gray
 from emostream.models.preprocessing import preprocess
-from emostream.models.spec import ALEXNET, ModelSpec, check_engine, spec_for, spec_path
+from emostream.models.spec import (
+    ALEXNET,
+    ModelSpec,
+    are_probabilities,
+    check_engine,
+    spec_for,
+    spec_path,
+)
 from emostream.shared.errors import ModelError, WeightsError
 from emostream.shared.pixels import Image
 
@@ -74,7 +81,7 @@ class Classifier:
             row = self.predict(np.arange(CROP * CROP, dtype=np.uint8).reshape(1, CROP, CROP))
         except ModelError as error:
             raise WeightsError(str(error)) from error
-        if (row < -0.01).any() or abs(row.sum() - 1) > 0.02 or not np.isfinite(row).all():
+        if not are_probabilities(row):
             raise WeightsError(
                 f"model {self.name} gives {np.round(row[0], 2)}, which are no probabilities:"
                 ' if they are logits, write output = "logits" in its TOML'
@@ -97,7 +104,10 @@ class Classifier:
             reason = str(error).strip().partition("\n")[0]
             raise ModelError(f"model {self.name} failed: {reason}") from error
         if rows.shape != (size, len(self.labels)):
-            raise ModelError(f"model {self.name} gives {rows.shape}, not {len(self.labels)} a face")
+            raise ModelError(
+                f"model {self.name} gives {rows.shape}, not {len(self.labels)} a face"
+                " as its TOML has labels"
+            )
         rows = rows[: len(ready)]
         return _softmax(rows) if self.spec.output == "logits" else rows
 

@@ -1,29 +1,32 @@
 """A model's specification: the TOML beside its file, which says what goes in and comes out."""
 
 import contextlib
+import shlex
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
+import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from emostream.models.engines import Engine, Shape
 from emostream.models.labels import LABELS
 from emostream.shared.errors import ConfigError, WeightsError
 from emostream.shared.fields import Positive
-from emostream.shared.shipped_files import CONFIGS
 from emostream.shared.toml_file import parse_toml, read_text
 
 Label = Annotated[str, Meta(pattern=r"^\S(.*\S)?$")]
 Pixels = Annotated[int, Meta(ge=1, le=4096)]
-ORIGINAL_SPEC: Final = CONFIGS / "models" / "original.toml"
+Scaling = Literal["model", "0..1", "-1..1", "standardise", "mean-std"]
+SCALINGS: Final[tuple[str, ...]] = get_args(Scaling)
 
 
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model takes and gives; docs/models.md explains each key."""
 
     labels: Annotated[tuple[Label, ...], Meta(min_length=2)]
-    scaling: Literal["model", "0..1", "-1..1", "standardise", "mean-std"]
+    scaling: Scaling
     size: tuple[Pixels, Pixels] | None = None
     channels: Literal[1, 3] = 1
     colour: Literal["rgb", "bgr"] = "rgb"
@@ -78,21 +81,37 @@ def load_spec(path: Path) -> ModelSpec:
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
         key = where.strip(".`")
-        raise WeightsError(f"{path}: {f'{key}: ' if key else ''}{message}") from error
+        choices = f": write one of {', '.join(SCALINGS)}" if key == "scaling" else ""
+        raise WeightsError(f"{path}: {f'{key}: ' if key else ''}{message}{choices}") from error
 
 
 def spec_for(path: Path, engine: Engine) -> ModelSpec:
-    """Return what the TOML beside a model says; WeightsError, with what to write, without one."""
-    if not spec_path(path).is_file():
-        raise missing_spec(path, engine)
-    return load_spec(spec_path(path))
+    """Return what the TOML beside a model says; WeightsError, with what to write, without one.
+
+    An empty TOML counts as none: a shell leaves one where the command that was to fill it failed.
+    """
+    file = spec_path(path)
+    if file.is_file() and file.stat().st_size:
+        return load_spec(file)
+    outputs = "" if engine.outputs is None else f" and gives {engine.outputs} outputs"
+    raise WeightsError(
+        f"no {file.name} beside {path}, which takes {format_shape(engine.shape)}{outputs}:"
+        f" write one with {template_command(path)} and fill it in"
+    )
+
+
+def template_command(path: Path) -> str:
+    """Return the command line that writes the TOML of a model, to be filled in."""
+    file, toml = (shlex.quote(str(each)) for each in (path, spec_path(path)))
+    return f"emostream models info {file} --template > {toml}"
 
 
 def check_engine(spec: ModelSpec, engine: Engine, path: Path) -> None:
     """Compare what the TOML says with the model; WeightsError where they differ."""
     if engine.outputs not in (None, len(spec.labels)):
         raise WeightsError(
-            f"{path} has {engine.outputs} outputs, its TOML {len(spec.labels)} labels"
+            f"{path} has {engine.outputs} outputs, its TOML {len(spec.labels)} labels:"
+            f" name {engine.outputs} in {spec_path(path).name}, in the order of the outputs"
         )
     same = len(engine.shape) == len(spec.shape) and all(
         expected == actual or actual is None or (expected is None and axis == 0)
@@ -105,29 +124,12 @@ def check_engine(spec: ModelSpec, engine: Engine, path: Path) -> None:
         )
 
 
-def missing_spec(path: Path, engine: Engine) -> WeightsError:
-    """Return the error for a model without a TOML, with what to write for this model."""
-    expected, outputs = spec_path(path), engine.outputs or "N"
-    if engine.shape[1:] == (48, 48, 1) and outputs == 7:
-        return WeightsError(
-            f"no {expected.name} beside {path}: for the original repository's model,"
-            f" cp {ORIGINAL_SPEC} {expected}"
-        )
-    keys = ", ".join(f"{key} = {value}" for key, value in guess_keys(engine.shape).items())
-    return WeightsError(
-        f"no {expected.name} beside {path}: write one, a key a line, like"
-        f' labels = ["angry", ...] ({outputs} of them), scaling = "0..1", {keys}'
-        " (docs/models.md explains the keys)"
+def are_probabilities(rows: NDArray[np.float32]) -> bool:
+    """Say whether each row (N, outputs) holds probabilities: none negative, the sum 1."""
+    sums = rows.sum(axis=1)
+    return bool(
+        np.isfinite(rows).all() and (rows >= -0.01).all() and (np.abs(sums - 1) <= 0.02).all()
     )
-
-
-def guess_keys(shape: Shape) -> dict[str, Any]:
-    """Return the keys, written as in TOML, that follow from the shape of a model's input."""
-    layout = "nhw" if len(shape) == 3 else "nchw" if shape[1] in (1, 3) else "nhwc"
-    channels = {"nhw": 1, "nhwc": shape[-1], "nchw": shape[1]}[layout]
-    size = shape[2:] if layout == "nchw" else shape[1:3]
-    keys: dict[str, Any] = {"channels": channels or 1, "layout": f'"{layout}"'}
-    return keys if None in size else {"size": list(size), **keys}
 
 
 def format_shape(shape: Shape) -> str:

@@ -177,7 +177,7 @@ def half_precision() -> Any:
     return net(build)
 
 
-class Backbone(keras.Model):  # type: ignore[misc,name-defined]
+class Backbone(tf.keras.Model):  # type: ignore[misc]
     """A functional model under a name of its own."""
 
 

@@ -12,13 +12,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from emostream import models
-from emostream.models import engines, export, spec
+from emostream.models import engines, export
 from emostream.models.synthetic_faces import synthetic_faces
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage
 from emostream.shared.errors import MissingPackageError, WeightsError
 from emostream.shared.messages import Emotion, Face, Faces, Message
+from emostream.shared.shipped_files import CONFIGS
 
 # Keras saves, and TensorFlow converts, through interfaces that NumPy and they call outdated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -61,7 +62,7 @@ def original_net() -> Any:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    shutil.copy(spec.ORIGINAL_SPEC, folder / "model.toml")
+    shutil.copy(CONFIGS / "models" / "original.toml", folder / "model.toml")
     net = original_net()
     net.save(folder / "model.h5")
     net.save(folder / "model.keras")
@@ -177,14 +178,23 @@ def test_a_model_without_its_toml_says_what_to_write(
     folder: Path, tmp_path: Path, name: str
 ) -> None:
     shutil.copy(folder / name, tmp_path)
-    with pytest.raises(WeightsError, match=r"cp .*original\.toml .*model\.toml"):
+    with pytest.raises(WeightsError) as caught:
         models.load(tmp_path / name)
+    path, toml = tmp_path / name, tmp_path / "model.toml"
+    assert str(caught.value) == (
+        f"no model.toml beside {path}, which takes 48 x 48 x 1 and gives 7 outputs:"
+        f" write one with emostream models info {path} --template > {toml} and fill it in"
+    )
 
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"surprise"]', '"surprise", "contempt"]', "7 outputs, its TOML 8 labels"),
+        (
+            '"surprise"]',
+            '"surprise", "contempt"]',
+            "7 outputs, its TOML 8 labels: name 7 in model.toml",
+        ),
         ("[48, 48]", "[64, 48]", "48 x 48 x 1, its TOML says 64 x 48 x 1"),
         ("channels = 1", "channels = 3", "its TOML says 48 x 48 x 3"),
         ('"nhwc"', '"nchw"', "its TOML says 1 x 48 x 48"),

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from emostream import models
-from emostream.models import spec
 from emostream.models.engines import keras as keras_engine
 from emostream.models.engines import legacy_layers, legacy_nodes
 from emostream.models.synthetic_faces import synthetic_faces
 from emostream.shared.errors import WeightsError
+from emostream.shared.shipped_files import CONFIGS
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -42,7 +42,7 @@ def modern(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     path = tmp_path_factory.mktemp("legacy") / "model.h5"
     net.save(path)
-    shutil.copy(spec.ORIGINAL_SPEC, path.with_suffix(".toml"))
+    shutil.copy(CONFIGS / "models" / "original.toml", path.with_suffix(".toml"))
     return path
 
 

@@ -1,5 +1,7 @@
 """`emostream models`: list, info, verify and export."""
 
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from emostream.models import weights
 from emostream.services.cli.main import main
 from emostream.services.cli.model_files import view as models_view
-from emostream.shared.errors import WeightsError
+from emostream.shared.errors import ExitCode, WeightsError
 
 # Keras saves, and TensorFlow converts, through interfaces that NumPy and they call outdated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -72,8 +74,60 @@ def test_info_of_the_shipped_model_names_its_parameters_and_card() -> None:
     count = models_view.parameters(path)
     assert count is not None
     assert count > 3_000_000
-    shown = models_view.description("alexnet-fer")
+    shown, failure = models_view.description("alexnet-fer")
+    assert failure is None
     assert "card" in list(shown.columns[0].cells)
+
+
+def test_info_says_whether_a_model_loads(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "info", "toy"]) == 0
+    assert re.search("^loads +yes *$", capsys.readouterr().out, re.MULTILINE)
+    toml = shipped / "toy.toml"
+    toml.write_text(toml.read_text("utf-8").replace('"bright"', '"gray", "bright"'), "utf-8")
+    assert main(["models", "info", "toy"]) == ExitCode.UNAVAILABLE
+    given = capsys.readouterr()
+    assert re.search("^loads +no *$", given.out, re.MULTILINE)
+    assert "parameters" in given.out
+    assert "toy.keras has 2 outputs, its TOML 3 labels: name 2 in toy.toml" in given.err
+    assert given.err.count("\n") == 1
+
+
+def test_list_and_verify_say_that_a_whole_file_does_not_load(
+    shipped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shipped / "toy.toml").write_text('labels = ["a", "b"]\nscaling = ""\n', "utf-8")
+    assert main(["models", "list"]) == 0
+    assert "does not load" in capsys.readouterr().out
+    assert main(["models", "verify", "toy"]) == ExitCode.UNAVAILABLE
+    assert "scaling: Invalid enum value '': write one of" in capsys.readouterr().err
+
+
+def test_a_file_whose_engine_is_missing_is_compared_alone(
+    shipped: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["models", "verify", "toy"]) == 0
+    assert "toy.keras: good; not loaded: the engine keras needs" in capsys.readouterr().out
+    assert main(["models", "list"]) == 0
+    assert "whole, not loaded: the engine keras" in capsys.readouterr().out
+    assert main(["models", "info", "toy"]) == ExitCode.USAGE
+
+
+def test_the_template_of_the_command_makes_a_model_load_once_it_is_filled_in(
+    shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "my model.keras"
+    shutil.copy(shipped / "toy.keras", path)
+    path.with_suffix(".toml").touch()  # as the shell does before the command runs
+    assert main(["models", "info", str(path)]) == ExitCode.UNAVAILABLE
+    command = capsys.readouterr().err.partition("write one with ")[2].rpartition(" and ")[0]
+    *words, arrow, toml = shlex.split(command)
+    assert (words[0], arrow, toml) == ("emostream", ">", str(path.with_suffix(".toml")))
+    assert main(words[1:]) == 0
+    text = capsys.readouterr().out
+    path.with_suffix(".toml").write_text(text.replace("label_0", "dark"), "utf-8")
+    assert main(["models", "info", str(path)]) == 0
+    assert "dark, label_1" in capsys.readouterr().out
 
 
 def test_verify_compares_every_file(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from emostream.models import engines, weights
+from emostream.models import engines, load, weights
 from emostream.models.ferplus import FOLDER
 from emostream.services.cli.model_files import view as models_view
 from emostream.services.detector.weights import YUNET_SHA256, YUNET_URL, fetch_yunet
-from emostream.shared.errors import ExitCode
+from emostream.shared.errors import ExitCode, MissingPackageError
 from emostream.shared.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -26,8 +26,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     listed.set_defaults(run=run_list)
     info = actions.add_parser("info", help="what a model is, takes and gives")
     info.add_argument("name", help="a model's name or the path of its file")
+    info.add_argument(
+        "--template", action="store_true", help="print a TOML to fill in for the model instead"
+    )
     info.set_defaults(run=run_info)
-    verify = actions.add_parser("verify", help="compare files with their sha256")
+    verify = actions.add_parser("verify", help="compare files with their sha256 and load them")
     verify.add_argument("name", nargs="?", help="a name or a file (default: all models)")
     verify.set_defaults(run=run_verify)
     _add_export(actions)
@@ -62,23 +65,33 @@ def _add_fetch(actions: "Actions") -> None:
 
 def run_list(options: argparse.Namespace) -> int:
     """Print the table of the shipped models."""
-    Console().print(models_view.table())
+    Console(markup=False).print(models_view.table())
     return ExitCode.OK
 
 
 def run_info(options: argparse.Namespace) -> int:
-    """Print what is known of a model without loading it."""
-    Console(soft_wrap=True).print(models_view.description(options.name))
+    """Print what is known of a model, or a TOML for it; raise what loading it raises."""
+    if options.template:
+        print(models_view.template(options.name), end="")
+        return ExitCode.OK
+    table, failure = models_view.description(options.name)
+    Console(soft_wrap=True, markup=False).print(table)
+    if failure is not None:
+        raise failure
     return ExitCode.OK
 
 
 def run_verify(options: argparse.Namespace) -> int:
-    """Compare each file with its sha256; WeightsError at the first that differs."""
+    """Compare each file with its sha256 and load it; WeightsError at the first that is wrong."""
     for name in [options.name] if options.name else weights.names():
         for path in weights.files(name).values() or [weights.find(name)]:
             weights.verify(path)
-            known = path.name in weights.checksums(path)
-            print(f"{path}: {'good' if known else 'no sha256 is known of it'}")
+            state = "good" if path.name in weights.checksums(path) else "no sha256 is known of it"
+            try:
+                load(path)
+            except MissingPackageError as error:
+                state += f"; not loaded: {error}"
+            print(f"{path}: {state}")
     return ExitCode.OK
 
 

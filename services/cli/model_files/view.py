@@ -1,15 +1,17 @@
-"""What `emostream models list` and `info` show; no model is loaded for it."""
+"""What `emostream models list` and `info` show, and whether a model loads."""
 
+import contextlib
 import io
 import zipfile
 from pathlib import Path
 
 from rich.table import Table
 
-from emostream.models import engines, weights
+from emostream.models import engines, load, weights
 from emostream.models import spec as specs
 from emostream.models.spec import ModelSpec
-from emostream.shared.errors import WeightsError
+from emostream.models.spec_template import spec_template
+from emostream.shared.errors import EmostreamError, MissingPackageError, ModelError, WeightsError
 
 UNKNOWN = "-"
 SCALINGS = {
@@ -22,42 +24,79 @@ SCALINGS = {
 
 
 def table() -> Table:
-    """Return the shipped models, a row each."""
-    shown = Table("name", "engines", "labels", "MB", "sha256")
+    """Return the shipped models, a row each; the file that serves is loaded for its state."""
+    shown = Table("name", "engines", "labels", "MB", "state")
     for name in weights.names():
         files = weights.files(name)
         sizes = ", ".join(f"{path.stat().st_size / 1e6:.1f}" for path in files.values())
-        file = specs.spec_path(weights.FOLDER / name)
-        labels = str(len(specs.load_spec(file).labels)) if file.is_file() else UNKNOWN
-        good = all(map(_good, files.values()))
-        shown.add_row(name, ", ".join(files), labels, sizes, "good" if good else "wrong")
+        labels, state = _state(name, files)
+        shown.add_row(name, ", ".join(files), labels, sizes, state)
     return shown
 
 
-def description(name: str) -> Table:
-    """Return what is known of a model, a row a property; WeightsError where there is none."""
+def _state(name: str, files: dict[str, Path]) -> tuple[str, str]:
+    """Return the number of a model's labels, and whether it is whole and loads."""
+    if not all(map(_is_whole, files.values())):
+        return UNKNOWN, "wrong sha256"
+    try:
+        return str(len(load(name).labels)), "good"
+    except MissingPackageError as error:
+        return UNKNOWN, f"whole, not loaded: {error}"
+    except ModelError as error:
+        return UNKNOWN, f"does not load: {error}"
+
+
+def description(name: str) -> tuple[Table, EmostreamError | None]:
+    """Return what is known of a model, a row a property, and why it does not load.
+
+    WeightsError where there is no such file, or its sha256 is another.
+    """
     path = weights.find(name)
-    files = weights.files(path.stem, path.parent)
-    spec = specs.load_spec(specs.spec_path(path))
+    failure: EmostreamError | None = None
+    try:
+        load(path)
+    except (ModelError, MissingPackageError) as error:
+        failure = error
     shown = Table.grid(padding=(0, 2))
     shown.add_row("name", path.stem)
-    shown.add_row("labels", ", ".join(spec.labels))
-    shown.add_row("takes", faces(spec))
-    shown.add_row("gives", spec.output)
-    count = parameters(files.get("keras"))
-    shown.add_row("parameters", UNKNOWN if count is None else f"{count:,}")
+    shown.add_row("loads", "yes" if failure is None else "no")
+    _add_spec(shown, path)
+    _add_files(shown, path)
+    return shown, failure
+
+
+def template(name: str) -> str:
+    """Return the TOML to fill in for a model; WeightsError where none would make it serve."""
+    path = weights.find(name)
+    return spec_template(path, engines.load_engine(path, None, 1))
+
+
+def _add_spec(shown: Table, path: Path) -> None:
+    """Add what the TOML says, where it can be read."""
+    file = specs.spec_path(path)
+    with contextlib.suppress(WeightsError):  # which is why it does not load
+        spec = specs.load_spec(file)
+        shown.add_row("labels", ", ".join(spec.labels))
+        shown.add_row("takes", faces(spec))
+        shown.add_row("gives", spec.output)
+        shown.add_row("TOML", str(file))
+        card = path.parent / spec.card
+        if card.is_file():
+            shown.add_row("card", str(card.resolve()))
+
+
+def _add_files(shown: Table, path: Path) -> None:
+    """Add the model's files, and what can be read of them without an engine."""
+    files = weights.files(path.stem, path.parent)
+    with contextlib.suppress(WeightsError):  # a file of Keras that is broken
+        count = parameters(files.get("keras"))
+        shown.add_row("parameters", UNKNOWN if count is None else f"{count:,}")
     default = engines.SUFFIXES[path.suffix]
-    shown.add_row(
-        "engine", f"{default}{'' if engines.is_installed(default) else ' (not installed)'}"
-    )
+    missing = "" if engines.is_installed(default) else " (not installed)"
+    shown.add_row("engine", f"{default}{missing}")
     for engine, file in files.items():
         shown.add_row(f"file, {engine}", f"{file} ({file.stat().st_size / 1e6:.1f} MB)")
         shown.add_row("sha256", weights.sha256(file))
-    shown.add_row("TOML", str(specs.spec_path(path)))
-    card = path.parent / spec.card
-    if card.is_file():
-        shown.add_row("card", str(card.resolve()))
-    return shown
 
 
 def faces(spec: ModelSpec) -> str:
@@ -68,7 +107,7 @@ def faces(spec: ModelSpec) -> str:
 
 
 def parameters(path: Path | None) -> int | None:
-    """Count the numbers in a Keras file, without Keras; None where that cannot be spec."""
+    """Count the numbers in a Keras file, without Keras; None where that cannot be known."""
     try:
         import h5py
     except ImportError:
@@ -95,5 +134,5 @@ def parameters(path: Path | None) -> int | None:
     return sum(sizes)
 
 
-def _good(path: Path) -> bool:
+def _is_whole(path: Path) -> bool:
     return weights.checksums(path).get(path.name) == weights.sha256(path)

@@ -1,0 +1,104 @@
+"""A TOML to fill in for a model that has none: what its file says, and room for the rest."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emostream.models.alignment import CROP
+from emostream.models.engines import Engine, Shape
+from emostream.models.spec import are_probabilities, format_shape
+from emostream.shared.errors import WeightsError
+
+FACES: Final = 2  # of noise, for a model that takes any number
+
+HEADER: Final = """\
+# What {name} takes and gives, as far as its file says: fill in {missing}.
+# docs/models.md explains the keys.
+"""
+LABELS: Final = """
+# What its {count} outputs are called, in their order.
+labels = [
+{labels}
+]
+"""
+SCALING: Final = """
+# What it wants of pixels:
+#   "0..1"         0 to 1
+#   "-1..1"        -1 to 1
+#   "standardise"  mean 0 and deviation 1 in each face
+#   "mean-std"     0 to 1, less `mean`, divided by `std`: add these keys, with a number a channel
+#   "model"        0 to 255: the model scales them itself
+scaling = ""
+"""
+SCALED_BY_MODEL: Final = """
+# It takes bytes, so it scales them itself.
+scaling = "model"
+"""
+OUTPUTS: Final = {
+    "probabilities": "its rows sum to 1",
+    "logits": "its rows do not sum to 1, so they are put through softmax",
+}
+
+
+def spec_template(path: Path, engine: Engine) -> str:
+    """Return the TOML for the model in a file, with placeholders for what the file does not say.
+
+    The model answers once, for faces of noise. WeightsError where no TOML would make it serve:
+    it takes no pictures, or gives no row of numbers for each.
+    """
+    layout, channels, size = _input(path, engine.shape)
+    rows = _answer(path, engine, layout, channels, size)
+    count = rows.shape[1]
+    labels = "\n".join(f'    "label_{number}",' for number in range(count))
+    takes_bytes = np.issubdtype(engine.dtype, np.integer)
+    text = HEADER.format(name=path.name, missing="labels" if takes_bytes else "labels and scaling")
+    text += LABELS.format(count=count, labels=labels)
+    text += (SCALED_BY_MODEL if takes_bytes else SCALING) + "\n"
+    if None not in size:
+        text += f"size = {list(size)}  # height, width\n"
+    text += f"channels = {channels}\n"
+    if channels == 3:
+        text += 'colour = "rgb"  # or "bgr": the file does not say\n'
+    output = "probabilities" if are_probabilities(rows) else "logits"
+    return text + f'layout = "{layout}"\noutput = "{output}"  # {OUTPUTS[output]}\n'
+
+
+def _input(path: Path, shape: Shape) -> tuple[str, int, Shape]:
+    """Return layout, channels and (height, width) of a model's input."""
+    layout = "nhw" if len(shape) == 3 else "nchw" if shape[1:2] in ((1,), (3,)) else "nhwc"
+    if len(shape) == 4 and shape[-1] in (1, 3):
+        layout = "nhwc"
+    channels = 1 if layout == "nhw" else shape[1 if layout == "nchw" else -1] or 1
+    if len(shape) not in (3, 4) or channels not in (1, 3):
+        raise WeightsError(
+            f"{path} takes {format_shape(shape)}, which is no picture of a face in gray or color"
+        )
+    return layout, channels, shape[2:4] if layout == "nchw" else shape[1:3]
+
+
+def _answer(
+    path: Path, engine: Engine, layout: str, channels: int, size: Shape
+) -> NDArray[np.float32]:
+    """Return what a model gives for faces of noise, float32 (N, outputs)."""
+    height, width = (side or CROP for side in size)
+    shape = {
+        "nhw": (height, width),
+        "nhwc": (height, width, channels),
+        "nchw": (channels, height, width),
+    }[layout]
+    faces: NDArray[Any] = np.random.default_rng(0).random((engine.shape[0] or FACES, *shape))
+    if np.issubdtype(engine.dtype, np.integer):
+        faces = faces * 255
+    try:
+        rows = engine(faces.astype(engine.dtype))
+    except engine.failures as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise WeightsError(f"{path} does not run: {reason}") from error
+    if rows.ndim != 2 or len(rows) != len(faces) or rows.shape[1] < 2:
+        raise WeightsError(
+            f"{path} gives {format_shape(rows.shape)} for a face, where a model has"
+            " a number for each of two labels or more"
+        )
+    return rows
