@@ -28,7 +28,7 @@ NOT_RUN: Final = {
     "python -m emostream.models.calibrate *": "needs a net that was trained for hours",
     "emostream evaluate*": "takes minutes, and needs the training faces or other ones with labels",
     "emostream models export alexnet-fer *": "replaces a shipped model's file; takes minutes",
-    "emostream models info mine.onnx": "needs a model of one's own",
+    "emostream models info mine.onnx*": "needs a model of one's own",
     "emostream models fetch yunet": "downloads",
     'make run ARGS="--set classifier.model=../original/model.h5"': "needs the original's model",
     "make run CONFIG=configs/webcam.toml*": "needs a camera",
