@@ -119,7 +119,7 @@ CALLS = {
         "bench": "bench",
         "models list": "",
         "models verify": "",
-        "models info alexnet-fer": "",
+        "models info alexnet-fer": "classifier",
         "models export alexnet-fer --engine litert": "keras",
         "config --explain": "",
         "init": "",
