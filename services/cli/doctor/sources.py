@@ -11,12 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from emostream.services.capture.source_url import (
-    SourceKind,
-    camera_device,
-    local_path,
-    source_kind,
-)
+from emostream.services.capture.source_url import SourceKind, camera_device, local_path, source_kind
 from emostream.services.cli.doctor.finding import Finding, good, problem, warning
 from emostream.services.cli.doctor.ports import program
 from emostream.services.cli.doctor.v4l2 import Camera, Format, Size, cameras

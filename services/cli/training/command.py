@@ -40,6 +40,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, help="decides all that is drawn at random")
     parser.add_argument("--dtype", help='Keras policy, e.g. "float32"')
+    _add_file_options(parser)
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument(
+        "--subset", type=positive(int), metavar="N", help="use the first N faces alone"
+    )
+    parser.add_argument("--threads", type=positive(int), default=os.cpu_count() or 1)
+    parser.set_defaults(run=run)
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is read and written."""
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="where the faces are")
     parser.add_argument(
         "--aligned",
@@ -59,12 +70,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="learn from the mean of these .keras files too (distillation)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/ARCH")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    parser.add_argument(
-        "--subset", type=positive(int), metavar="N", help="use the first N faces alone"
-    )
-    parser.add_argument("--threads", type=positive(int), default=os.cpu_count() or 1)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
