@@ -24,7 +24,7 @@ labels = [
 ]
 """
 SCALING: Final = """
-# What it wants of pixels:
+# The pixel values that it wants:
 #   "0..1"         0 to 1
 #   "-1..1"        -1 to 1
 #   "standardise"  mean 0 and deviation 1 in each face

@@ -122,7 +122,7 @@ def functions() -> Any:
 
 def gates() -> Any:
     def build(x: Any) -> Any:
-        x = layers.Conv2D(6, 3)(x)
+        x = layers.Conv2D(6, 3)(layers.Rescaling(1 / 255)(x))
         gate = layers.Conv2D(6, 1, activation="hard_sigmoid")(
             layers.GlobalAveragePooling2D(keepdims=True)(x)
         )

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import shutil
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from emostream.models import weights as shipped
 from emostream.services.cli.doctor import command, machine, models, packages, ports, sources
 from emostream.services.cli.doctor.finding import Finding, Status, good, problem, warning
 from emostream.services.cli.doctor.machine import Desktop, Disk, Processor
@@ -210,16 +212,24 @@ def test_a_model_of_ones_own(tmp_path: Path) -> None:
     missing = models.probe_model(Classifier(model=str(model)))
     judged(models.check_model(missing), PROBLEM, str(model))
     model.write_bytes(b"model")
+    broken = models.probe_model(Classifier(model=str(model)))
+    judged(models.check_model(broken), PROBLEM, "own.tflite is no readable TFLite model")
+    shutil.copy(shipped.FOLDER / "alexnet-fer-int8.tflite", model)
     told = models.probe_model(Classifier(model=str(model)))
     judged(models.check_model(told), PROBLEM, "own.toml", "docs/models.md")
-    model.with_suffix(".toml").write_text('labels = ["a", "b"]\nscaling = "0..1"')
+    toml = 'labels = ["a", "b"]\nscaling = "model"\nlayout = "nhw"\n'
+    model.with_suffix(".toml").write_text(toml)
+    other = models.probe_model(Classifier(model=str(model)))
+    judged(models.check_model(other), PROBLEM, "8 outputs, its TOML 2 labels")
+    eight = ", ".join(f'"{label}"' for label in "abcdefgh")
+    model.with_suffix(".toml").write_text(toml.replace('"a", "b"', eight))
     finding = models.check_model(models.probe_model(Classifier(model=str(model))))
-    judged(finding, OK, "2 labels")
+    judged(finding, OK, "8 labels")
     assert "not known" in finding.found
     model.with_suffix(".sha256").write_text(f"{'0' * 64}  own.tflite\n")
     corrupt = models.probe_model(Classifier(model=str(model)))
     judged(models.check_model(corrupt), PROBLEM, "is corrupt")
-    digest = hashlib.sha256(b"model").hexdigest()
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
     model.with_suffix(".sha256").write_text(f"{digest}  own.tflite\n")
     judged(models.check_model(models.probe_model(Classifier(model=str(model)))), OK, digest[:12])
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from emostream.models import spec, weights
-from emostream.models.engines import ENGINES, SUFFIXES
+from emostream.models import load, spec, weights
+from emostream.models.engines import ENGINES, SUFFIXES, is_installed
 from emostream.services.cli.doctor.finding import Finding, good, problem, warning
 from emostream.services.detector.weights import YUNET_SHA256, yunet_path
 from emostream.shared.config import Classifier, Detector
-from emostream.shared.errors import WeightsError
+from emostream.shared.errors import ModelError
 
 SMI: Final = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
 SMI_WITHIN_S: Final = 3
@@ -56,21 +56,25 @@ class Gpu:
 
 
 def probe_model(settings: Classifier) -> Model:
-    """Find the model's file and compare its sha256; no engine is started."""
+    """Find the model's file, compare its sha256, and load it where its engine is installed."""
     engine: str = settings.engine if settings.engine != "auto" else "litert"
     try:
         path = weights.find(settings.model, settings.engine)
         engine = SUFFIXES[path.suffix]
+        if is_installed(engine):
+            labels = load(settings.model, settings.engine).labels
+        else:
+            labels = spec.load_spec(spec.spec_path(path)).labels
         return Model(
             settings.model,
             engine,
             path=path,
             bytes=path.stat().st_size,
             sha256=weights.sha256(path),
-            labels=len(spec.load_spec(spec.spec_path(path)).labels),
+            labels=len(labels),
             known=path.name in weights.checksums(path),
         )
-    except WeightsError as error:
+    except ModelError as error:
         return Model(settings.model, engine, str(error))
 
 
