@@ -71,6 +71,7 @@ def test_a_command_that_is_mentioned_is_there(
         assert option in help_text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", documented.to_run(quick=True))
 def test_a_quick_command_works_as_it_is_written(line: str, tmp_path: Path) -> None:
     for tool in ("jq", "promtool"):

@@ -158,6 +158,7 @@ def shown_labels(pictures: Iterable[Image]) -> list[list[str]]:
     return found
 
 
+@pytest.mark.slow
 @needs_x265
 @pytest.mark.slow
 @pytest.mark.parametrize("white", [100, 203])
