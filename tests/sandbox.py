@@ -4,6 +4,7 @@ import functools
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +16,8 @@ from tests.documented_commands import ROOT
 
 FRAMES: Final = 20
 STEP_NS: Final = 40_000_000
-# What a recording writes, not the checkout has.
-OWN: Final = {"recordings", "analysis", "export", "results", "runs", "prometheus-data"}
+# What a recording writes, not the checkout has; and its environment, which may be elsewhere.
+OWN: Final = {".venv", "recordings", "analysis", "export", "results", "runs", "prometheus-data"}
 # Streams and runs that the documentation picks out.
 RECORDED: Final = {
     "recordings/emostream.db": [("cam1", "199a3c5b7d1-9f2e"), ("cam2", "19f2c-1a2b")],
@@ -38,6 +39,7 @@ def make_sandbox(folder: Path) -> Path:
     for path in ROOT.iterdir():
         if path.name not in OWN:
             (work / path.name).symlink_to(path)
+    (work / ".venv").symlink_to(sys.prefix)
     (folder / "original").mkdir()
     for name in ("subscribe.py", "subscribe_async.py"):
         (work / name).symlink_to(ROOT / "docs" / "examples" / name)
@@ -67,7 +69,7 @@ def run_line(
     words = ["bash", "-c", script, str(seconds or ""), line]
     if has_network():
         words = [*NETWORK, ISOLATED, "sh", *words]
-    bin_folder = str(ROOT / ".venv" / "bin")
+    bin_folder = str(Path(sys.prefix) / "bin")
     return subprocess.run(
         words,
         cwd=folder,
