@@ -123,6 +123,9 @@ class Receiver:
                 self._resubscribe()
                 for socket, _ in poller.poll(_POLL_MS):
                     self._receive(socket)
+        except zmq.ContextTerminated:
+            # The process ends without `close`: a second Ctrl-C interrupted it.
+            pass
         finally:
             for socket in self._sockets:
                 socket.close()

@@ -153,3 +153,11 @@ def test_a_slow_stage_works_on_fresh_frames_and_every_frame_is_accounted_for() -
     # What was sent before the subscriber had joined never arrived; from then on nothing is missing.
     assert everything == list(range(everything[0], 150))
     assert taken == sorted(taken)
+
+
+def test_a_receiver_ends_quietly_when_the_bus_closes_first() -> None:
+    inbox = FifoInbox()
+    with Bus("test") as bus:
+        receiver = bus.receiver([Subscription(["tcp://127.0.0.1:9"], ["a"], 0)], inbox.put, ignore)
+    receiver.close()
+    assert not receiver.alive
