@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emostream.models import ferplus
 from emostream.models.augment import Targets, augment, mixup
-from emostream.models.ferplus import FerFaces
+from emostream.models.ferplus import FerFaces, Floats
 from emostream.models.labels import FER2013, LABELS
 from emostream.shared.pixels import Image
 
@@ -35,16 +36,47 @@ def targets(faces: FerFaces, labels: Literal["soft", "majority"] = "soft") -> Ta
     }
 
 
+def draw_probabilities(votes: Floats, balance: float) -> NDArray[np.float64]:
+    """Return how often each face is drawn: its labels' shares to the power of -`balance`.
+
+    `votes` are the labels' shares for each face (N, classes); rows of zeros have no label and are
+    drawn as often as the mean face. At 0 all faces are drawn equally often, at 0.5 a label with a
+    hundredth of the faces ten times as often as one that all have (Mahajan et al. 2018), at 1 all
+    labels equally often.
+    """
+    shares = votes.sum(axis=0) / votes.sum()
+    often = votes @ np.where(shares > 0, np.maximum(shares, 1e-9) ** -balance, 0)
+    labeled = votes.sum(axis=1) > 0
+    often = np.where(labeled, often, often[labeled].mean()).astype(np.float64)
+    return np.asarray(often / often.sum())
+
+
+def label_shares(votes: Floats, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the labels' shares among faces that are drawn with these probabilities."""
+    sums = drawn @ votes
+    return np.asarray(sums / sums.sum(), np.float64)
+
+
 def batches(
-    faces: FerFaces, wanted: Targets, size: int, alpha: float, seed: tuple[int, int]
+    faces: FerFaces,
+    wanted: Targets,
+    size: int,
+    alpha: float,
+    seed: tuple[int, int],
+    drawn: NDArray[np.float64] | None = None,
 ) -> Iterator[tuple[Image, Targets]]:
     """Give the batches of one epoch with the wanted rows of their faces.
 
-    `seed` alone decides them, `alpha` is that of mixup.
+    `seed` alone decides them, `alpha` is that of mixup. Each face comes once, or, with `drawn`, as
+    often as these probabilities (N) say.
 
     OpenCV and numpy let go of the interpreter while they work, so the net hardly waits.
     """
-    order = np.random.default_rng(seed).permutation(len(faces))
+    random = np.random.default_rng(seed)
+    if drawn is None:
+        order = random.permutation(len(faces))
+    else:
+        order = random.choice(len(faces), len(faces), p=drawn)
 
     def batch(number: int) -> tuple[Image, Targets]:
         rng = np.random.default_rng((*seed, number))

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from emostream.models import alexnet, checkpoint, ferplus
 from emostream.models.augment import Targets
-from emostream.models.batches import batches, targets
+from emostream.models.batches import batches, draw_probabilities, targets
 from emostream.models.checkpoint import EpochRow, TrainingState
 from emostream.models.distillation import blend_targets, teacher_targets
 from emostream.models.ferplus import FerFaces
@@ -34,6 +35,7 @@ class Recipe:
     labels: Literal["soft", "majority"] = "soft"  # of FER+: the shares of the votes, or the winner
     dropout: float = 0.2
     mixup: float = 0.0
+    balance: float = 0.5  # rare labels are drawn more often: see `batches.draw_probabilities`
     distillation: float = 0.6  # share of the teachers in what is learnt, where there are any
     fer2013: float = 0.3  # weight of the FER2013 head's loss; that of the FER+ head is 1
     smoothing: float = 0.999  # of the moving average, a step
@@ -64,6 +66,7 @@ def train(
         )
     keras.utils.set_random_seed(recipe.seed)
     wanted = targets(training, recipe.labels)
+    drawn = draw_probabilities(wanted["ferplus"], recipe.balance) if recipe.balance else None
     if teachers:
         wanted = blend_targets(
             wanted, teacher_targets(teachers, training.images), recipe.distillation
@@ -71,7 +74,7 @@ def train(
     state = (checkpoint.load_latest(out) if resume else None) or initial_state(recipe, init)
     while state.epochs < recipe.epochs:
         started = time.monotonic()
-        loss = run_epoch(state, training, wanted, recipe)
+        loss = run_epoch(state, training, wanted, drawn, recipe)
         score = score_held_out(state.average, held_out)
         state.rows.append(EpochRow(state.epochs + 1, loss, *score, time.monotonic() - started))
         checkpoint.save(state, out)
@@ -127,15 +130,21 @@ def learning_rate(recipe: Recipe, progress: float) -> float:
     return recipe.peak_rate * max(1e-3, (1 + math.cos(math.pi * falling)) / 2)
 
 
-def run_epoch(state: TrainingState, training: FerFaces, wanted: Targets, recipe: Recipe) -> float:
-    """Take one pass over the faces, return the mean loss."""
+def run_epoch(
+    state: TrainingState,
+    training: FerFaces,
+    wanted: Targets,
+    drawn: NDArray[np.float64] | None,
+    recipe: Recipe,
+) -> float:
+    """Take as many faces as there are, return the mean loss."""
     losses: list[float] = []
     steps = len(training) // recipe.batch
     optimizer = state.model.optimizer
     seed_dropout(state, recipe)
     seed = (recipe.seed, state.epochs)
     with ProgressBar(f"epoch {state.epochs + 1}/{recipe.epochs}", steps, "steps") as bar:
-        for faces, rows in batches(training, wanted, recipe.batch, recipe.mixup, seed):
+        for faces, rows in batches(training, wanted, recipe.batch, recipe.mixup, seed, drawn):
             done = (state.epochs + len(losses) / steps) / recipe.epochs
             optimizer.learning_rate.assign(learning_rate(recipe, done))
             logs = state.model.train_on_batch(faces, rows, return_dict=True)

@@ -11,6 +11,8 @@ import pytest
 # Sockets, whole pipelines and a browser are timed, so they run one after the other in one process:
 # no two of them fight for the processor.
 TIMED = ("bus", "system", "browser")
+# These are not timed: each has a network of its own, or none, and mostly waits.
+SIDE_BY_SIDE = ("test_documented_commands", "test_wheel")
 # TensorFlow takes seconds and 0.4 GB to load, so one process does it for all.
 TENSORFLOW = (
     *("test_calibration", "test_distillation", "test_training"),
@@ -31,11 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if folder in SLOW or item.get_closest_marker("heavy"):
             item.add_marker(pytest.mark.slow)
         if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(_group(folder, item.path.stem)))
+            item.add_marker(pytest.mark.xdist_group(_group(folder, item.path.stem, item.name)))
 
 
-def _group(folder: str, module: str) -> str:
-    if folder in TIMED:
+def _group(folder: str, module: str, name: str) -> str:
+    if module == "test_documented_commands":
+        return name
+    if folder in TIMED and module not in SIDE_BY_SIDE:
         return "timed"
     return "tensorflow" if module in TENSORFLOW else module
 

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from emostream.models import augment, checkpoint, ferplus, tensorflow_runtime, train
-from emostream.models.batches import VIEW_SHARE, batches, choose_views, prefetched, targets
+from emostream.models.batches import (
+    VIEW_SHARE,
+    batches,
+    choose_views,
+    draw_probabilities,
+    label_shares,
+    prefetched,
+    targets,
+)
 from emostream.services.cli import main as cli
 from emostream.shared.errors import ModelError, SourceError, WeightsError
 from tests.unit.conftest import Trained
@@ -193,3 +201,22 @@ def test_views_that_do_not_fit_are_one_clear_error(faces: ferplus.FerFaces, tmp_
     for name, reason in (("few", r"holds uint8 \(5, 48, 48\)"), ("none", "no .npz file")):
         with pytest.raises(SourceError, match=reason):
             ferplus.with_views(faces, [tmp_path / f"{name}.npz"])
+
+
+def test_rare_labels_are_drawn_more_often(faces: ferplus.FerFaces) -> None:
+    votes = np.repeat(np.eye(3, dtype=np.float32), (90, 9, 1), axis=0)
+    shares = [label_shares(votes, draw_probabilities(votes, balance)) for balance in (0, 0.5, 1)]
+    assert shares[0] == pytest.approx([0.9, 0.09, 0.01])
+    assert shares[1] == pytest.approx(np.sqrt([0.9, 0.09, 0.01]) / np.sqrt([0.9, 0.09, 0.01]).sum())
+    assert shares[2] == pytest.approx(np.full(3, 1 / 3))
+    drawn = np.zeros(len(faces))
+    drawn[[3, 5]] = 0.5
+    wanted = {"row": np.arange(len(faces), dtype=np.float32)[:, None]}
+    rows = [rows["row"] for _, rows in batches(faces, wanted, 8, 0, (0, 1), drawn)]
+    assert set(np.concatenate(rows)[:, 0]) == {3, 5}
+
+
+def test_a_face_without_a_label_is_drawn_as_the_mean_face() -> None:
+    votes = np.array([[1, 0], [1, 0], [0, 1], [0, 0]], np.float32)
+    drawn = draw_probabilities(votes, 1)
+    assert drawn[3] == pytest.approx(drawn[:3].mean())

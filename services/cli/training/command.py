@@ -34,6 +34,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="of FER2013's labels; FER+ has weight 1",
     )
     parser.add_argument(
+        "--balance",
+        type=not_negative,
+        metavar="POWER",
+        help="draw rare labels more often: 0 each face once, 1 all labels alike (default 0.5)",
+    )
+    parser.add_argument(
+        "--distillation",
+        type=not_negative,
+        metavar="SHARE",
+        help="of the teachers in what is learned, from 0 to 1 (default 0.6)",
+    )
+    parser.add_argument(
         "--smoothing",
         type=not_negative,
         help="of the moving average, a step; less for a short training (default 0.999)",
