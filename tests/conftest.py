@@ -8,11 +8,11 @@ from typing import NoReturn
 
 import pytest
 
-# Sockets, whole pipelines and a browser are timed, so they run one after the other in one process:
-# no two of them fight for the processor.
-TIMED = ("bus", "system", "browser")
+# Whole pipelines are timed, so they run one after the other in one process: no two of them fight
+# for the processor.
+TIMED = ("system", "test_live")
 # These are not timed: each has a network of its own, or none, and mostly waits.
-SIDE_BY_SIDE = ("test_documented_commands", "test_wheel")
+WAITING = ("test_documented_commands", "test_wheel")
 # TensorFlow takes seconds and 0.4 GB to load, so one process does it for all.
 TENSORFLOW = (
     *("test_calibration", "test_distillation", "test_training"),
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _group(folder: str, module: str, name: str) -> str:
     if module == "test_documented_commands":
         return name
-    if folder in TIMED and module not in SIDE_BY_SIDE:
+    if module not in WAITING and (folder in TIMED or module in TIMED):
         return "timed"
     return "tensorflow" if module in TENSORFLOW else module
 
