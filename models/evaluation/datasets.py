@@ -2,9 +2,10 @@
 
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import cv2
@@ -20,6 +21,9 @@ from emostream.shared.label_synonyms import canonical_label
 
 Labels: TypeAlias = NDArray[np.intp]
 Images: TypeAlias = NDArray[np.uint8] | list[NDArray[np.uint8]]
+# A data set's own words for its classes, each with the label that it means.
+ClassMap: TypeAlias = Mapping[str, str]
+NO_MAP: Final[ClassMap] = MappingProxyType({})
 
 IMAGE_SUFFIXES: Final = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".pgm"}
 
@@ -61,16 +65,19 @@ class Dataset:
         )
 
 
-def load_dataset(path: Path, split: str, labels: Sequence[str]) -> Dataset:
+def load_dataset(
+    path: Path, split: str, labels: Sequence[str], classes: ClassMap = NO_MAP
+) -> Dataset:
     """Read the faces at `path` for a model with `labels`.
 
-    A folder with the FER sheets gives the split asked for. SourceError where there is nothing to
-    evaluate the model on.
+    A folder with the FER sheets gives the split asked for. `classes` says what label each of the
+    other data sets' words means, where their own words do not. SourceError where there is nothing
+    to evaluate the model on, or no face has a word of `classes`.
     """
     if path.suffix == ".npz" and path.is_file():
-        return from_npz(path, labels)
+        return from_npz(path, labels, classes)
     if path.is_dir() and not (path / "labels.npz").exists() and any(_pictures(path)):
-        return from_folder(path, labels)
+        return from_folder(path, labels, classes)
     if not (path / "labels.npz").exists():
         raise SourceError(
             f"no faces in {path}: give a folder with the FER sheets, a folder with a folder of"
@@ -104,7 +111,7 @@ def from_fer(faces: ferplus.FerFaces, labels: Sequence[str], source: str = "FER2
     )
 
 
-def from_npz(path: Path, labels: Sequence[str]) -> Dataset:
+def from_npz(path: Path, labels: Sequence[str], classes: ClassMap = NO_MAP) -> Dataset:
     """Read arrays `images`, uint8 (N, H, W[, 3]), and `labels`: names, or indices of `names`.
 
     Without an array `names` (or `label_names`) indices are those of the model's labels.
@@ -123,7 +130,7 @@ def from_npz(path: Path, labels: Sequence[str]) -> Dataset:
             " give uint8 (N, H, W) or (N, H, W, 3), and one label a picture"
         )
     names = arrays.get("names", arrays.get("label_names", np.array(labels))).astype(str).tolist()
-    return _labeled(str(path), images, _class_names(path, given, names), labels)
+    return _labeled(str(path), images, _class_names(path, given, names), labels, classes)
 
 
 def resized(dataset: Dataset, side: int) -> Dataset:
@@ -151,7 +158,7 @@ def _class_names(path: Path, given: NDArray[Any], names: Sequence[str]) -> list[
     return [names[int(index)] for index in given]
 
 
-def from_folder(path: Path, labels: Sequence[str]) -> Dataset:
+def from_folder(path: Path, labels: Sequence[str], classes: ClassMap = NO_MAP) -> Dataset:
     """Read the pictures in the class folders of `path`; a folder's name is their label."""
     files = sorted(_pictures(path))
     pictures = []
@@ -160,7 +167,7 @@ def from_folder(path: Path, labels: Sequence[str]) -> Dataset:
         if picture is None:
             raise SourceError(f"{file} is no picture that can be read: fix or remove it")
         pictures.append(np.asarray(picture, np.uint8))
-    return _labeled(str(path), pictures, [file.parent.name for file in files], labels)
+    return _labeled(str(path), pictures, [file.parent.name for file in files], labels, classes)
 
 
 def _pictures(folder: Path) -> Iterable[Path]:
@@ -171,8 +178,14 @@ def _pictures(folder: Path) -> Iterable[Path]:
     )
 
 
-def _labeled(source: str, images: Images, words: Sequence[str], labels: Sequence[str]) -> Dataset:
+def _labeled(
+    source: str, images: Images, words: Sequence[str], labels: Sequence[str], classes: ClassMap
+) -> Dataset:
     """Return the faces whose class the model knows."""
+    if missing := sorted(classes.keys() - set(words)):
+        has = ", ".join(sorted(set(words)))
+        raise SourceError(f"--map {missing[0]}=...: {source} has no such class; it has {has}")
+    words = [classes.get(word, word) for word in words]
     truth = _label_indices(words, labels)
     whole = Dataset(source, images, {"labels": truth}, None, _unknown(words, labels))
     return _require_labels(whole).subset(np.flatnonzero(truth >= 0))

@@ -1,5 +1,6 @@
 """`emostream evaluate`: what it prints and writes, and how it fails."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -54,6 +55,39 @@ def archive(tmp_path: Path) -> Path:
     names = np.array(["dark"] * 3 + ["bright"] * 3 + ["odd"])
     np.savez(path, images=images, labels=names)
     return path
+
+
+def test_a_data_set_with_other_words_is_mapped(
+    fake: dict[str, object], archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(archive), "--map", "odd=bright", "--json", "-"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["facts"]["faces"] == 7
+    assert "--map odd=bright" in report["facts"]["command"]
+    assert str(archive) in report["facts"]["command"]
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "says"),
+    [
+        ("odd=glaring", 2, "--map odd=glaring: the model has no such label, but dark, bright"),
+        ("even=dark", 1, "has no such class; it has bright, dark, odd"),
+        ("odd", 2, "'odd' is not like AN=anger,NE=neutral"),
+    ],
+)
+def test_a_wrong_map_is_named(
+    given: str,
+    code: int,
+    says: str,
+    fake: dict[str, object],
+    archive: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    try:
+        assert main(["evaluate", str(archive), "--map", given]) == code
+    except SystemExit as error:
+        assert error.code == code
+    assert says in capsys.readouterr().err
 
 
 def test_tables_page_and_json(
@@ -194,8 +228,7 @@ def test_the_shipped_model_on_real_faces(
 
 @needs_data
 def test_unseen_leaves_out_copies_of_training_faces() -> None:
-    class Options:
-        unseen, split, data, faces, side, seed = True, "PublicTest", FER, None, None, 0
-
-    dataset = evaluate_run.choose_dataset(Options(), LABELS)  # type: ignore[arg-type]
+    given = {"unseen": True, "split": "PublicTest", "data": FER, "map": {}}
+    options = argparse.Namespace(**given, faces=None, side=None, seed=0)
+    dataset = evaluate_run.choose_dataset(options, LABELS)
     assert len(dataset) == 3579 - 279

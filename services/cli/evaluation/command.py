@@ -20,12 +20,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="alexnet-fer", metavar="NAME|FILE")
     engines = ("auto", "keras", "litert", "onnxruntime")
     parser.add_argument("--engine", choices=engines, default="auto")
+    what = "the FER sheets, an .npz file, or a folder with a folder of pictures for each class"
+    parser.add_argument("faces_at", nargs="?", type=Path, metavar="FOLDER|FILE", help=what)
     parser.add_argument(
-        "--data",
-        type=Path,
-        default=FER,
-        metavar="FOLDER|FILE",
-        help="the FER sheets, an .npz file, or a folder with a folder of pictures a class",
+        "--data", type=Path, default=FER, metavar="FOLDER|FILE", help=f"the same: {what}"
+    )
+    parser.add_argument(
+        "--map",
+        type=_class_map,
+        default={},
+        metavar="CLASS=LABEL,...",
+        help="what the data set's own words for its classes mean, e.g. AN=anger,NE=neutral",
     )
     parser.add_argument("--split", choices=("Training", "PublicTest"), default="PublicTest")
     parser.add_argument(
@@ -64,6 +69,13 @@ def _add_scene_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--long-side", type=positive(int), default=640, help="of yunet's frame")
 
 
+def _class_map(text: str) -> dict[str, str]:
+    pairs = [pair.split("=") for pair in text.split(",")]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like AN=anger,NE=neutral")
+    return {word.strip(): label.strip() for word, label in pairs}
+
+
 def _share(text: str) -> float:
     value = float(text)
     if not 0 < value <= 1:
@@ -77,7 +89,11 @@ def _command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> st
     for name, value in vars(options).items():
         if name in NO_SETTINGS or value == parser.get_default(name):
             continue
-        words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
+        words.append(f"--{name.replace('_', '-')}")
+        if isinstance(value, dict):
+            words.append(",".join(f"{key}={word}" for key, word in value.items()))
+        elif value is not True:
+            words.append(str(value))
     return shlex.join(words)
 
 
@@ -90,6 +106,8 @@ def run(options: argparse.Namespace) -> int:
     from emostream.services.cli.evaluation.view import show
 
     require_packages()
+    if options.faces_at:
+        options.data, options.faces_at = options.faces_at, None
     classifier = load(options.model, engine=options.engine, intra_op=options.threads)
     report = measure(options, classifier, choose_dataset(options, classifier.labels))
     folder = Path("runs/evaluation") / classifier.name

@@ -19,20 +19,31 @@ from emostream.models.evaluation.scenes import SceneStyle
 from emostream.services.cli.evaluation.scenes import DEFAULTS, SceneSearch, detect_in_scenes
 from emostream.services.cli.model_files.view import parameters
 from emostream.services.detector.backends import create
+from emostream.shared.errors import ConfigError
+from emostream.shared.label_synonyms import canonical_label
 from emostream.shared.progress import ProgressBar
 
 CORRUPTED_FACES = 600  # faces that are drawn for each kind of corrupted scene
 
 
 def choose_dataset(options: argparse.Namespace, labels: tuple[str, ...]) -> Dataset:
-    """Return the labeled faces that the options ask for; SourceError where there are none."""
+    """Return the labeled faces that the options ask for; SourceError where there are none.
+
+    ConfigError where `--map` gives a label that the model does not have.
+    """
+    known = {canonical_label(label) for label in labels}
+    for word, label in options.map.items():
+        if canonical_label(label) not in known:
+            raise ConfigError(
+                f"--map {word}={label}: the model has no such label, but {', '.join(labels)}"
+            )
     if options.unseen:
         faces = ferplus.load_faces(options.split, options.data)
         faces = faces[~ferplus.duplicates(faces, ferplus.load_faces("Training", options.data))]
         source = f"FER2013 {options.split} without copies of Training, {options.data}"
         dataset = datasets.from_fer(faces, labels, source)
     else:
-        dataset = datasets.load_dataset(options.data, options.split, labels)
+        dataset = datasets.load_dataset(options.data, options.split, labels, options.map)
     if options.faces and options.faces < len(dataset):
         order = np.random.default_rng(options.seed).permutation(len(dataset))
         dataset = dataset.subset(np.sort(order[: options.faces]))
