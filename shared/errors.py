@@ -9,6 +9,7 @@ EmostreamError            FAILURE
 ├── ModelError            faces of a wrong shape or type, a model that does not load
 │   └── WeightsError      UNAVAILABLE: weights that are missing or corrupt
 ├── RecordingError        a recording that cannot be written or read
+│   └── IncompleteRecordingError  INCOMPLETE: rows that were lost at the end
 └── DeliveryError         STOPPED: lossless delivery came to a stop
 """
 
@@ -29,7 +30,7 @@ class ExitCode(IntEnum):
     STOPPED = 4
     """Lossless delivery came to a stop; what was written until then is kept."""
     INCOMPLETE = 5
-    """A part of the input cannot be read; the results of the rest are written."""
+    """A part of the input cannot be read, or of a recording not written; the rest is written."""
     INTERRUPTED = 130
     """Ctrl-C ended it, as a shell says of any program."""
 
@@ -80,6 +81,12 @@ class WeightsError(ModelError):
 
 class RecordingError(EmostreamError):
     """A recording cannot be written or read."""
+
+
+class IncompleteRecordingError(RecordingError):
+    """A recording ended without rows that could not be written."""
+
+    exit_code = ExitCode.INCOMPLETE
 
 
 class DeliveryError(EmostreamError):

@@ -1,5 +1,7 @@
 """Lossless recording: every frame's answers written once and in order, and confirmed."""
 
+import contextlib
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,9 +9,11 @@ from typing import Final
 
 import msgspec
 
+from emostream.services.recorder.archive.faults import Fault, WriteError
 from emostream.services.recorder.archive.writer import ArchiveWriter
+from emostream.services.recorder.fault_status import ROWS, FaultStatus
 from emostream.services.recorder.metrics import RecorderMetrics
-from emostream.shared.errors import MessageError
+from emostream.shared.errors import DeliveryError, MessageError
 from emostream.shared.messages import Credit, Emotion, Event, Message, common_fields
 
 CONSUMER: Final = "recorder"
@@ -41,34 +45,48 @@ class LosslessRecorder:
 
     A frame is written when the answers of all its parts are there. What comes again and was
     written is ignored, also after a restart: the database says how far it came. `bad` is called
-    with the error of what cannot be stored. Raises RecordingError where nothing can be written.
+    with the error of what cannot be stored. A lock of another program is waited for, up to
+    `patience` s on the steady `clock`, and nothing is confirmed meanwhile. Raises WriteError where
+    nothing can be written.
     """
 
     topics = ("emotion/", "event/")
 
     def __init__(
-        self, archive: ArchiveWriter, metrics: RecorderMetrics, bad: Callable[[MessageError], None]
+        self,
+        archive: ArchiveWriter,
+        metrics: RecorderMetrics,
+        faults: FaultStatus,
+        bad: Callable[[MessageError], None],
+        patience: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._archive = archive
         self._metrics = metrics
+        self._faults = faults
         self._bad = bad
+        self._patience = patience
+        self._clock = clock
+        self._locked_since: float | None = None
+        self._credits: dict[str, Credit] = {}
         self._runs: dict[str, _RunState] = {}
         self._events: defaultdict[str, list[Event]] = defaultdict(list)
 
     def __call__(self, messages: Sequence[Message]) -> list[Message]:
         """Record the messages; return `credit/` for what was written, and answers to probes."""
-        credits: dict[str, Credit] = {}
         for message in messages:
             header = message.header
             try:
                 if isinstance(header, Event):
                     self._events[header.stream].append(header)
                 elif isinstance(header, Emotion) and (credit := self._take(header)):
-                    pid = max(credit.pid, credits.get(header.stream, credit).pid)
-                    credits[header.stream] = msgspec.structs.replace(credit, pid=pid)
+                    pid = max(credit.pid, self._credits.get(header.stream, credit).pid)
+                    self._credits[header.stream] = msgspec.structs.replace(credit, pid=pid)
             except MessageError as error:
                 self._bad(error)
-        self._commit()
+        if not self._commit():
+            return []
+        credits, self._credits = self._credits, {}
         return [Message(credit) for credit in credits.values()]
 
     def _take(self, header: Emotion) -> Credit | None:
@@ -95,23 +113,38 @@ class LosslessRecorder:
         for header, events in answers:
             for event in events:
                 self._archive.add_event(event)
-            self._metrics.rows.labels("events").inc(len(events))
+                self._metrics.count_rows(event)
             states |= header.states
             if header.end:
                 run.ended = True
                 continue
             self._archive.add_emotion(header)
-            self._metrics.count_answer(header)
+            self._metrics.count_rows(header)
             run.written = header.seq
         run.header, run.states = answers[0][0], states
         if run.ended:
             self._archive.end_run(run.header)
         self._archive.keep_states(run.header, run.written, states)
 
-    def _commit(self) -> None:
-        if self._archive.pending:
+    def _commit(self) -> bool:
+        """Commit what waits; return whether all is written, False while the database is locked."""
+        if not self._archive.pending:
+            if self._credits:
+                self._archive.check()
+            return True
+        try:
             with self._metrics.commit_seconds.time():
                 self._archive.commit()
+        except WriteError as error:
+            now = self._clock()
+            self._locked_since = now if self._locked_since is None else self._locked_since
+            if error.fault is not Fault.LOCKED or now - self._locked_since > self._patience:
+                raise
+            self._faults.begin(ROWS, error, "the analysis waits for it")
+            return False
+        self._locked_since = None
+        self._faults.end(ROWS, "rows are written again")
+        return True
 
     def _run(self, header: Emotion) -> _RunState:
         run = self._runs.get(header.stream)
@@ -143,3 +176,12 @@ def _credit(run: _RunState, pid: int = 0) -> Credit:
         "end": run.ended, "frames": run.written + 1 if run.ended else 0,
     }  # fmt: skip
     return Credit(**fields, consumer=CONSUMER)
+
+
+@contextlib.contextmanager
+def stopping_delivery() -> Iterator[None]:
+    """Turn a WriteError into DeliveryError: no restart helps, and nothing may be left out."""
+    try:
+        yield
+    except WriteError as error:
+        raise DeliveryError(str(error)) from error

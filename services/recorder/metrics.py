@@ -1,9 +1,12 @@
 """The recorder's own metrics."""
 
+from collections.abc import Set
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from emostream.services.recorder.archive.faults import Fault
 from emostream.shared.join import Joined
-from emostream.shared.messages import Emotion
+from emostream.shared.messages import Emotion, Event
 from emostream.shared.metric_names import MetricName
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -16,6 +19,21 @@ class RecorderMetrics:
         self.rows = Counter(
             MetricName.RECORDER_ROWS, "Rows written, by table", ("table",), registry=registry
         )
+        self._rows_dropped = Counter(
+            "emostream_recorder_rows_dropped",
+            "Rows that could not be written in time, by table and by what stood in the way",
+            ("table", "reason"),
+            registry=registry,
+        )
+        self.waiting_rows = Gauge(
+            "emostream_recorder_waiting_rows", "Rows that wait to be written", registry=registry
+        )
+        self._fault = Gauge(
+            "emostream_recorder_fault",
+            "1 while something cannot be written, by what stands in the way",
+            ("reason",),
+            registry=registry,
+        )
         self.commit_seconds = Histogram(
             "emostream_recorder_commit_seconds",
             "Time that a commit of the rows takes",
@@ -26,6 +44,12 @@ class RecorderMetrics:
             "emostream_recorder_video_frames",
             "Frames written to video, by the results that came for them in time",
             ("stream", "results"),
+            registry=registry,
+        )
+        self._video_frames_dropped = Counter(
+            "emostream_recorder_video_frames_dropped",
+            "Frames that could not be written to video, by what stood in the way",
+            ("stream", "reason"),
             registry=registry,
         )
         self.deleted = Counter(
@@ -61,15 +85,28 @@ class RecorderMetrics:
             self.rows.labels(table)
         for kind in ("video", "database"):
             self.stored.labels(kind)
+        self.tell_faults(set())
 
-    def count_answer(self, header: Emotion) -> None:
-        """Count the rows of an answer."""
-        self.rows.labels("frames").inc()
-        self.rows.labels("observations").inc(len(header.faces))
+    def count_rows(self, result: Emotion | Event) -> None:
+        """Count the rows of a result that were written."""
+        _count(self.rows, result)
+
+    def count_dropped_rows(self, result: Emotion | Event, reason: str) -> None:
+        """Count the rows of a result that were not written."""
+        _count(self._rows_dropped, result, reason)
+
+    def tell_faults(self, faults: Set[Fault]) -> None:
+        """Note what keeps something from being written."""
+        for fault in Fault:
+            self._fault.labels(fault).set(fault in faults)
 
     def count_video(self, joined: Joined) -> None:
         """Count a frame that was written to video."""
         self._video_frames.labels(joined.frame.header.stream, joined.completeness).inc()
+
+    def count_dropped_video(self, joined: Joined, reason: str) -> None:
+        """Count a frame that could not be written to video."""
+        self._video_frames_dropped.labels(joined.frame.header.stream, reason).inc()
 
     def tell_recording(self, stream: str, on: bool) -> None:
         """Note whether the stream's video is kept."""
@@ -78,3 +115,11 @@ class RecorderMetrics:
     def tell_blurred(self, stream: str, on: bool) -> None:
         """Note whether faces are blurred in the stream's video."""
         self._blurred.labels(stream).set(on)
+
+
+def _count(rows: Counter, result: Emotion | Event, *labels: str) -> None:
+    if isinstance(result, Event):
+        rows.labels("events", *labels).inc()
+    elif result.is_data:
+        rows.labels("frames", *labels).inc()
+        rows.labels("observations", *labels).inc(len(result.faces))

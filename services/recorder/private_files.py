@@ -13,9 +13,15 @@ def make_folder(path: Path) -> None:
     path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
 
-def make_file(path: Path) -> None:
-    """Make an empty file; one that is there keeps its content and its permissions.
+def open_file(path: Path) -> int:
+    """Open the file to read and write, made where it is missing; return its descriptor.
 
-    SQLite gives the files that it makes beside a database the database's own permissions.
+    One that is there keeps its content and its permissions. SQLite gives the files that it makes
+    beside a database the database's own permissions.
     """
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, FILE_MODE))
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+
+
+def make_file(path: Path) -> None:
+    """Make an empty file; one that is there keeps its content and its permissions."""
+    os.close(open_file(path))

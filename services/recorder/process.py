@@ -1,25 +1,31 @@
 """The recorder's process."""
 
 import contextlib
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+from prometheus_client import CollectorRegistry
 
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.services.recorder.archive.writer import ArchiveWriter
+from emostream.services.recorder.buffered_archive import BufferedArchive
 from emostream.services.recorder.encoding import best_encoder
-from emostream.services.recorder.lossless import LosslessRecorder
+from emostream.services.recorder.fault_status import FaultStatus
+from emostream.services.recorder.lossless import LosslessRecorder, stopping_delivery
 from emostream.services.recorder.metrics import RecorderMetrics
-from emostream.services.recorder.private_files import make_folder
 from emostream.services.recorder.retention import DAY_S, Limits, Retention
+from emostream.services.recorder.row_buffer import RowBuffer
 from emostream.services.recorder.stage import RecorderStage
 from emostream.services.recorder.stream_recording import MAX_FILE_BYTES, StreamRecording
 from emostream.services.recorder.video_recorder import VideoRecorder
 from emostream.shared.blur import FaceBlur
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
-from emostream.shared.config import Config, Recorder
+from emostream.shared.config import Config
 from emostream.shared.control import StreamSwitch
-from emostream.shared.errors import RecordingError
+from emostream.shared.errors import MessageError
+from emostream.shared.health import Health
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Frame, Message
 from emostream.shared.service import Service
@@ -27,6 +33,8 @@ from emostream.shared.service import Service
 # Pictures that may wait while a file is opened or the disk is slow: about a second of 720p video.
 MOST_PICTURES = 30
 TAKE_AT_MOST = 8
+# The share of lossless.stall_timeout that a lossless recorder waits for another program's lock.
+PATIENCE = 2 / 3
 
 
 def run(config: Config, instance: int) -> None:
@@ -38,7 +46,9 @@ def run(config: Config, instance: int) -> None:
     cv2.setNumThreads(1)
     with (
         Service("recorder", config, settings.metrics, Frame, instance) as service,
-        contextlib.closing(_stage(config, service)) as stage,
+        contextlib.closing(
+            live_stage(config, service.registry, service.health, service.bad_message)
+        ) as stage,
     ):
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         inbox = FifoInbox(service.metrics.dropped, MOST_PICTURES)
@@ -63,22 +73,39 @@ def run(config: Config, instance: int) -> None:
 def _record_all(config: Config, instance: int) -> None:
     """Record every answer and confirm it. Only the rows are kept, and all of them."""
     settings = config.recorder
+    # Less than what capture waits, so that the reason is what the run ends with.
+    patience = config.lossless.stall_timeout * PATIENCE
     with (
+        stopping_delivery(),
         Service("recorder", config, settings.metrics, Emotion, instance) as service,
-        contextlib.closing(ArchiveWriter(_folder(settings) / DATABASE)) as archive,
+        contextlib.ExitStack() as stack,
     ):
+        archive = ArchiveWriter(Path(settings.folder) / DATABASE, open_timeout=patience)
+        # What is not committed was not confirmed, so it comes again.
+        stack.callback(archive.abandon)
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         inbox = FifoInbox()
-        stage = LosslessRecorder(archive, RecorderMetrics(service.registry), service.bad_message)
+        metrics = RecorderMetrics(service.registry)
+        faults = FaultStatus(service.health, metrics)
+        stage = LosslessRecorder(archive, metrics, faults, service.bad_message, patience)
         service.receive([Subscription(config.connect.emotion, stage.topics, RESULTS_HWM)], inbox)
         service.run(inbox, stage, publisher, limit=TAKE_AT_MOST)
 
 
-def _stage(config: Config, service: Service) -> RecorderStage:
+def live_stage(
+    config: Config,
+    registry: CollectorRegistry,
+    health: Health,
+    bad: Callable[[MessageError], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> RecorderStage:
+    """Return the stage of a live recorder as the configuration has it; `clock` is steady, in s."""
     settings = config.recorder
-    folder = _folder(settings)
-    archive = ArchiveWriter(folder / DATABASE)
-    metrics = RecorderMetrics(service.registry)
+    folder = Path(settings.folder)
+    metrics = RecorderMetrics(registry)
+    faults = FaultStatus(health, metrics, clock)
+    buffer = RowBuffer(settings.buffer_s)
+    archive = BufferedArchive(folder / DATABASE, buffer, faults, metrics, bad, clock)
     limits = Limits(settings.max_gb * 1e9, settings.max_days * DAY_S)
     encoder = best_encoder()
     # Only finished files can be deleted, so one must not take most of the room.
@@ -88,20 +115,9 @@ def _stage(config: Config, service: Service) -> RecorderStage:
         StreamSwitch(settings.video, metrics.tell_recording),
         FaceBlur(StreamSwitch(config.blur, metrics.tell_blurred)),
         metrics,
-        service.bad_message,
+        faults,
+        bad,
         wait=config.live.join_ms / 1000,
     )
-    retention = Retention(folder, archive, limits, metrics)
-    return RecorderStage(archive, video, retention, metrics, service.bad_message)
-
-
-def _folder(settings: Recorder) -> Path:
-    """Return the folder of the recordings, made where it is missing."""
-    folder = Path(settings.folder)
-    try:
-        make_folder(folder)
-    except OSError as error:
-        raise RecordingError(
-            f"recorder.folder {folder} cannot be made: {error.strerror}; name another place"
-        ) from error
-    return folder
+    retention = Retention(folder, limits, metrics, faults)
+    return RecorderStage(archive, video, retention, bad, clock)

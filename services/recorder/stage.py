@@ -1,13 +1,12 @@
 """The recorder's stage: from frames, results and commands to rows, annotated video and credit."""
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Final
 
-from emostream.services.recorder.archive.writer import ArchiveWriter, check_numbers
+from emostream.services.recorder.archive.writer import check_numbers
+from emostream.services.recorder.buffered_archive import BufferedArchive
 from emostream.services.recorder.lossless import CONSUMER
-from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.retention import Retention
 from emostream.services.recorder.video_recorder import VideoRecorder
 from emostream.shared.control import RECORD, parse_command
@@ -31,16 +30,15 @@ class RecorderStage:
     """Records every observation and event, and video of the streams that `video` records.
 
     Results are recorded however late they come. `bad` is called with the error of what cannot be
-    decoded, stored or obeyed. Times are s on the steady `clock`. Raises RecordingError where
-    nothing can be written.
+    decoded, stored or obeyed. Times are s on the steady `clock`. While nothing can be written, it
+    goes on all the same: recording is not essential to seeing.
     """
 
     def __init__(
         self,
-        archive: ArchiveWriter,
+        archive: BufferedArchive,
         video: VideoRecorder,
         retention: Retention,
-        metrics: RecorderMetrics,
         bad: Callable[[MessageError], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -48,10 +46,10 @@ class RecorderStage:
         self._video = video
         self._retention = retention
         self._retention_due = float("-inf")
-        self._metrics = metrics
         self._bad = bad
         self._clock = clock
-        self._answers: dict[str, _Answers] = {}
+        self._taken: dict[str, _Answers] = {}
+        self._written: dict[str, _Answers] = {}
         self._credited: dict[str, tuple[str, int]] = {}
 
     @property
@@ -72,19 +70,23 @@ class RecorderStage:
     def idle(self, now: float) -> list[Message]:
         """Do what is due: write frames whose wait is over, commit, delete what is too old."""
         self._video.write_due(now)
-        if self._archive.due:
-            with self._metrics.commit_seconds.time():
-                self._archive.commit()
+        for result in self._archive.write_due():
+            if isinstance(result, Emotion) and result.is_data:
+                self._written.setdefault(result.stream, _Answers()).add(result)
         if now >= self._retention_due:
-            done = self._retention.enforce(self._video.busy)
-            self._retention_due = now + (RETENTION_EVERY if done else RETENTION_AGAIN)
-        return [] if self._archive.pending else list(self._credits())
+            self._enforce_limits(now)
+        return list(self._credits())
 
     def close(self) -> None:
-        """Write what still waits and finish all files."""
-        with contextlib.ExitStack() as files:
-            files.callback(self._archive.close)
-            self._video.close()
+        """Write what still waits and finish all files; IncompleteRecordingError for lost rows."""
+        self._video.close()
+        self._archive.close()
+
+    def _enforce_limits(self, now: float) -> None:
+        done = True
+        with self._archive.noting_faults():
+            done = self._retention.enforce(self._archive.writer, self._video.busy)
+        self._retention_due = now + (RETENTION_EVERY if done else RETENTION_AGAIN)
 
     def _take(self, message: Message, now: float) -> None:
         header = message.header
@@ -95,14 +97,13 @@ class RecorderStage:
             case Frame() if header.end:
                 self._video.end(header.stream)
             case Emotion() if header.end:
-                self._archive.end_run(header)
+                self._archive.add(header)
             case Emotion() if header.is_data:
                 self._video.add_stream(header.stream)
                 self._add_answer(header)
                 self._video.add(message, now)
             case Event() if header.is_data:
-                self._archive.add_event(header)
-                self._metrics.rows.labels("events").inc()
+                self._archive.add(header)
             case Frame() if header.is_data:
                 self._video.add_stream(header.stream)
                 self._video.add(message, now)
@@ -115,15 +116,13 @@ class RecorderStage:
             self._video.blur(header.stream, on)
 
     def _add_answer(self, header: Emotion) -> None:
-        answers = self._answers.setdefault(header.stream, _Answers())
-        if answers.has(header):
-            return
-        self._archive.add_emotion(header)
-        answers.add(header)
-        self._metrics.count_answer(header)
+        taken = self._taken.setdefault(header.stream, _Answers())
+        if not taken.has(header):
+            taken.add(header)
+            self._archive.add(header)
 
     def _credits(self) -> Iterator[Message]:
-        for stream, answers in self._answers.items():
+        for stream, answers in self._written.items():
             consumed = answers.consumed
             if self._video.is_recording(stream):
                 consumed = _lower(consumed, self._video.written(stream))

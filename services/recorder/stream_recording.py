@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
+from emostream.services.recorder.archive.faults import WriteError
 from emostream.services.recorder.archive.video_files import unused_path
 from emostream.services.recorder.private_files import make_folder
 from emostream.services.recorder.video_file import VideoFile, writing_video
@@ -19,7 +20,7 @@ class StreamRecording:
     """Writes one stream's pictures into files `<UTC time>-<run>-<n>.mp4` in `folder`.
 
     A new file begins with a new run, another size or pixel aspect, a pts that jumps back by a
-    second or more, and when the file has `max_bytes` or spans 10 minutes.
+    second or more, when the file has `max_bytes` or spans 10 minutes, and after a WriteError.
     """
 
     def __init__(self, folder: Path, encoder: str, max_bytes: int = MAX_FILE_BYTES) -> None:
@@ -36,12 +37,19 @@ class StreamRecording:
         return self._file.path if self._file else None
 
     def write(self, header: Frame, image: Image) -> None:
-        """Add the picture of the frame, uint8 (height, width, 3) BGR."""
+        """Add the picture of the frame, uint8 (height, width, 3) BGR.
+
+        Raises WriteError where it cannot be written; the file ends before the last picture then.
+        """
         if self._file is None or not self._continues(header):
             self.close()
             self._file = self._next_file(header)
             self._first = header
-        self._file.write(image, header.pts)
+        try:
+            self._file.write(image, header.pts)
+        except WriteError:
+            self._file = None  # it has closed itself
+            raise
         self._pts = header.pts
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """A video file with the real timestamps of its frames, which plays even after a kill."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -12,9 +13,10 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from emostream.services.recorder.archive.faults import WriteError, file_fault
 from emostream.services.recorder.encoding import ENCODERS, SQUARE, VideoTrack
+from emostream.services.recorder.mp4_boxes import cut_incomplete
 from emostream.services.recorder.private_files import make_file
-from emostream.shared.errors import RecordingError
 from emostream.shared.pixels import Image
 
 # Each frame reaches the disk as a fragment when the next one comes; closing makes it a plain MP4.
@@ -26,7 +28,8 @@ class VideoFile:
 
     Odd sizes are padded to even ones, which 4:2:0 needs. A process that is killed leaves a file
     that plays up to the last frame but one. `aspect` is a pixel's width by its height. Raises
-    RecordingError where the file cannot be written.
+    WriteError where the file cannot be written, or is not at its path any more: it is closed then,
+    plays up to the last frame but one, and is deleted where it has none.
     """
 
     def __init__(
@@ -41,12 +44,15 @@ class VideoFile:
         self.path = path
         self.bytes = 0
         self._open = True
-        with writing_video(path):
+        with writing_video(path), contextlib.ExitStack() as on_error:
             make_file(path)
+            on_error.callback(path.unlink, missing_ok=True)
+            self._inode = path.stat().st_ino
             self._container = av.open(path, "w", format="mp4", options=CONTAINER)
             self._track = VideoTrack(
                 self._container, width, height, encoder, ENCODERS[encoder], aspect=aspect
             )
+            on_error.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -64,19 +70,40 @@ class VideoFile:
 
         A pts that is not later than the last one is moved behind it by 1/60000 s.
         """
-        with writing_video(self.path):
+        with writing_video(self.path), self._closed_on_error():
+            if not self._is_at_path:
+                raise FileNotFoundError(errno.ENOENT, "it was deleted or replaced")
             self._mux(self._track.encode(image, pts))
 
     def close(self) -> None:
         """Finish the file; a second call does nothing."""
         if not self._open:
             return
+        with writing_video(self.path), self._closed_on_error():
+            self._mux(self._track.flush())
+            self._container.close()
         self._open = False
-        with writing_video(self.path):
-            try:
-                self._mux(self._track.flush())
-            finally:
+
+    @contextlib.contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except (FFmpegError, OSError):
+            self._open = False
+            # What is still to be written fails for the same reason.
+            with contextlib.suppress(FFmpegError, OSError):
                 self._container.close()
+            with contextlib.suppress(OSError):
+                if self._is_at_path:
+                    cut_incomplete(self.path)
+            raise
+
+    @property
+    def _is_at_path(self) -> bool:
+        try:
+            return self.path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
 
     def _mux(self, packets: "list[Packet[VideoStream]]") -> None:
         for packet in packets:
@@ -86,12 +113,9 @@ class VideoFile:
 
 @contextlib.contextmanager
 def writing_video(path: Path) -> Iterator[None]:
-    """Turn the errors of FFmpeg and of the disk into RecordingError, with the way out."""
+    """Turn the errors of FFmpeg and of the disk into WriteError."""
     try:
         yield
     except (FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise RecordingError(
-            f"cannot write {path}: {reason}. Make room or allow writing there, set recorder.folder "
-            "to another place, or set recorder.video = false"
-        ) from error
+        fault = file_fault(error.errno, path)
+        raise WriteError(fault, str(path), error.strerror or error) from error

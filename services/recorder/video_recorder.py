@@ -1,21 +1,23 @@
 """The video of all recorded streams: their frames with the results drawn on them."""
 
-import contextlib
 import math
 from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from emostream.services.recorder.archive.faults import Fault, WriteError
+from emostream.services.recorder.fault_status import FaultStatus
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.stream_recording import StreamRecording
 from emostream.shared.annotate import annotate
 from emostream.shared.blur import FaceBlur
 from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import MessageError
-from emostream.shared.join import StreamJoin
+from emostream.shared.join import Joined, StreamJoin
 from emostream.shared.messages import Frame, Header, Message
 
 CLOSE_AFTER: Final = 30.0
+RETRY_AFTER: Final = 2.0
 
 MakeRecording: TypeAlias = Callable[[str], StreamRecording]
 
@@ -25,7 +27,8 @@ class VideoRecorder:
 
     `make` gives a stream's recording, `recorded` says which streams have one. Frames wait up to
     `wait` s for their results. `bad` is called with the error of a picture that cannot be decoded.
-    Times are s on a steady clock. Raises RecordingError where nothing can be written.
+    Times are s on a steady clock. Where a stream's file cannot be written it is closed, the frames
+    that are missing are counted, and a new one is tried after `RETRY_AFTER` s.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class VideoRecorder:
         recorded: StreamSwitch,
         blur: FaceBlur,
         metrics: RecorderMetrics,
+        faults: FaultStatus,
         bad: Callable[[MessageError], None],
         wait: float = 0.5,
     ) -> None:
@@ -41,6 +45,7 @@ class VideoRecorder:
         self._recorded = recorded
         self._blur = blur
         self._metrics = metrics
+        self._faults = faults
         self._bad = bad
         self._wait = wait
         self._pending: dict[str, _PendingVideo] = {}
@@ -74,7 +79,8 @@ class VideoRecorder:
         pending = None if on else self._pending.pop(stream, None)
         if pending is not None:
             self._write(pending, math.inf)
-            pending.recording.close()
+            self._close(pending, math.inf)
+            self._faults.end(_part(stream), "no video of it is wanted any more")
 
     def blur(self, stream: str, on: bool) -> None:
         """Blur the stream's faces from the next frame on, or show them."""
@@ -86,7 +92,8 @@ class VideoRecorder:
         if not self.is_recording(stream):
             return
         if stream not in self._pending:
-            self._pending[stream] = _PendingVideo(StreamJoin(self._wait), self._make(stream), now)
+            join, recording = StreamJoin(self._wait), self._make(stream)
+            self._pending[stream] = _PendingVideo(stream, join, recording, now)
         self._pending[stream].add(message, now)
 
     def end(self, stream: str) -> None:
@@ -103,36 +110,81 @@ class VideoRecorder:
         """Write the frames whose wait is over, and finish the files of streams that are over."""
         for pending in self._pending.values():
             self._write(pending, now)
-            pending.close_if_over(now)
+            if pending.is_over(now):
+                self._close(pending, now)
+                pending.fault = None
+                self._faults.end(_part(pending.stream), "its stream is over")
 
     def close(self) -> None:
         """Write what still waits and finish all files."""
-        with contextlib.ExitStack() as files:
-            for pending in self._pending.values():
-                files.callback(pending.recording.close)
-            for pending in self._pending.values():
-                self._write(pending, math.inf)
+        for pending in self._pending.values():
+            self._write(pending, math.inf)
+            self._close(pending, math.inf)
 
     def _write(self, pending: "_PendingVideo", now: float) -> None:
         for joined in pending.join.ready(now):
-            header = pending.written = joined.frame.header
-            assert isinstance(header, Frame)
             self._blur.observe(joined)
+            if pending.fault and now <= pending.retry_at:
+                self._metrics.count_dropped_video(joined, pending.fault)
+                continue
             try:
-                pending.recording.write(header, annotate(self._blur.picture(joined), joined.faces))
+                self._write_frame(pending, joined)
+            except WriteError as error:
+                self._begin_fault(pending, error, now)
+                self._metrics.count_dropped_video(joined, error.fault)
             except MessageError as error:
+                pending.written = joined.frame.header
                 self._bad(error)
-            else:
-                self._metrics.count_video(joined)
+
+    def _write_frame(self, pending: "_PendingVideo", joined: Joined) -> None:
+        header = joined.frame.header
+        assert isinstance(header, Frame)
+        picture = annotate(self._blur.picture(joined), joined.faces)
+        pending.recording.write(header, picture)
+        # A frame reaches the disk when the next one comes.
+        self._count_last(pending)
+        pending.last, pending.written = joined, header
+        if pending.fault:
+            pending.fault = None
+            self._faults.end(_part(header.stream), "its video goes on in a new file")
+
+    def _close(self, pending: "_PendingVideo", now: float) -> None:
+        try:
+            pending.recording.close()
+        except WriteError as error:
+            self._begin_fault(pending, error, now)
+        self._count_last(pending)
+
+    def _begin_fault(self, pending: "_PendingVideo", error: WriteError, now: float) -> None:
+        pending.fault, pending.retry_at = error.fault, now + RETRY_AFTER
+        if pending.last:
+            self._metrics.count_dropped_video(pending.last, error.fault)
+            pending.last = None
+        self._faults.begin(_part(pending.stream), error, f"no video of {pending.stream} is kept")
+
+    def _count_last(self, pending: "_PendingVideo") -> None:
+        if pending.last:
+            self._metrics.count_video(pending.last)
+            pending.last = None
 
 
 class _PendingVideo:
-    """One stream's frames on their way to video."""
+    """One stream's frames on their way to video.
 
-    def __init__(self, join: StreamJoin, recording: StreamRecording, now: float) -> None:
+    `last` is the last frame that was written, until it is sure to be on the disk. While there is a
+    `fault`, nothing is written before `retry_at`.
+    """
+
+    def __init__(
+        self, stream: str, join: StreamJoin, recording: StreamRecording, now: float
+    ) -> None:
+        self.stream = stream
         self.join = join
         self.recording = recording
+        self.last: Joined | None = None
         self.written: Header | None = None
+        self.fault: Fault | None = None
+        self.retry_at = now
         self.ended = False
         self._fed = now
 
@@ -143,7 +195,10 @@ class _PendingVideo:
             self.ended = False
             self._fed = now
 
-    def close_if_over(self, now: float) -> None:
-        """Finish the file after the last frame of a run, and when no frame came for long."""
-        if (self.ended and not len(self.join)) or now - self._fed > CLOSE_AFTER:
-            self.recording.close()
+    def is_over(self, now: float) -> bool:
+        """Whether the last frame of a run was written, or no frame came for long."""
+        return (self.ended and not len(self.join)) or now - self._fed > CLOSE_AFTER
+
+
+def _part(stream: str) -> str:
+    return f"video of {stream}"

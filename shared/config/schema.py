@@ -125,6 +125,7 @@ class Recorder(Section, frozen=True):
     video: bool = False
     max_gb: Annotated[float, Meta(gt=0, le=1_000_000)] = 2.0
     max_days: Annotated[float, Meta(gt=0, le=36_600)] = 30.0
+    buffer_s: Annotated[float, Meta(ge=0, le=3600)] = 120.0
 
 
 class Display(Section, frozen=True):

@@ -12,13 +12,10 @@ from typing import Any
 import msgpack
 import msgspec
 import pytest
-from prometheus_client import CollectorRegistry
 
 from emostream.services.capture.lossless.credit_window import CreditWindow
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.writer import ArchiveWriter
-from emostream.services.recorder.lossless import LosslessRecorder
-from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.config import Lossless
 from emostream.shared.errors import DeliveryError
 from emostream.shared.messages import (
@@ -35,6 +32,7 @@ from emostream.shared.messages import (
 )
 from emostream.shared.replay_sequence import ReplaySequence
 from tests.builders import frame, header_of
+from tests.recorders import lossless_recorder
 
 FRAMES = 60
 STEP = 0.02
@@ -132,9 +130,8 @@ class Chain:
                     ReplaySequence("classifier", stage_c, self.noted("c", stage_c), 4)
                 )
         else:
-            metrics = RecorderMetrics(CollectorRegistry())
             self.archive = ArchiveWriter(self.folder / "emostream.db")
-            self.recorder = LosslessRecorder(self.archive, metrics, self.refuse)
+            self.recorder = lossless_recorder(self.archive, self.refuse)
         if name in self.alive:
             self.alive[name] = True
 

@@ -17,6 +17,7 @@ from emostream.shared.messages import Emotion
 from emostream.shared.metrics import StageMetrics
 from tests import builders
 from tests.builders import face, frame
+from tests.recorders import fault_status
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_the_disk_of_the_recordings_is_looked_at(
 
     metrics = RecorderMetrics(registry)
     assert value("limit") is None
-    Retention(tmp_path, archive, Limits(2e9, 1e9), metrics).enforce(set())
+    Retention(tmp_path, Limits(2e9, 1e9), metrics, fault_status(metrics)).enforce(archive, set())
     assert value("limit") == 2e9
     free = value("free")
     assert free is not None

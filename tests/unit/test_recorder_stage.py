@@ -1,6 +1,5 @@
 """The recorder's stage: what a user finds in the folder after messages went in."""
 
-import math
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,25 +9,14 @@ import av
 import cv2
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
 
-from emostream.services.recorder.archive.writer import ArchiveWriter
-from emostream.services.recorder.encoding import best_encoder
-from emostream.services.recorder.metrics import RecorderMetrics
-from emostream.services.recorder.retention import Limits, Retention
-from emostream.services.recorder.stage import RecorderStage
-from emostream.services.recorder.stream_recording import StreamRecording
-from emostream.services.recorder.video_recorder import VideoRecorder
-from emostream.shared.blur import FaceBlur
 from emostream.shared.colors import COLORS, bgr
-from emostream.shared.control import StreamSwitch
-from emostream.shared.errors import MessageError
 from emostream.shared.messages import Control, Credit, Emotion, Frame, Message
 from tests import builders
 from tests.builders import Clock, face
+from tests.recorders import LiveRecorder
 
 WIDTH, HEIGHT = 320, 180
-ENCODER = best_encoder()
 
 
 class Rig:
@@ -37,22 +25,8 @@ class Rig:
     def __init__(self, folder: Path, video: bool) -> None:
         self.folder = folder
         self.clock = Clock()
-        self.registry = CollectorRegistry()
-        self.errors: list[MessageError] = []
-        self.archive = ArchiveWriter(folder / "emostream.db", 0.5, self.clock)
-        metrics = RecorderMetrics(self.registry)
-        keeper = Retention(folder, self.archive, Limits(math.inf, math.inf), metrics)
-        recorder = VideoRecorder(
-            lambda stream: StreamRecording(folder / stream, ENCODER),
-            StreamSwitch(video, metrics.tell_recording),
-            FaceBlur(StreamSwitch(False, metrics.tell_blurred)),
-            metrics,
-            self.errors.append,
-            0.5,
-        )
-        self.stage = RecorderStage(
-            self.archive, recorder, keeper, metrics, self.errors.append, self.clock
-        )
+        recorder = LiveRecorder(folder, self.clock, video=video)
+        self.stage, self.errors, self.registry = recorder.stage, recorder.errors, recorder.registry
 
     def give(self, *messages: Message) -> list[tuple[str, int]]:
         """Let the stage take the messages; return (stream, seq) of its credits."""

@@ -6,13 +6,13 @@ import logging
 import math
 import sqlite3
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
 
 from emostream.services.cli.analysis.run_file import RunFile
 from emostream.services.cli.replay.command import add_options, replay
@@ -20,22 +20,17 @@ from emostream.services.cli.replay.schedule import LONGEST_PAUSE, duration, pace
 from emostream.services.cli.replay.selection import Selection, select
 from emostream.services.cli.replay.sent import SentMessages
 from emostream.services.recorder.archive.reader import ArchiveReader
-from emostream.services.recorder.archive.writer import ArchiveWriter
+from emostream.services.recorder.archive.schema import DATABASE
 from emostream.services.recorder.encoding import best_encoder
-from emostream.services.recorder.metrics import RecorderMetrics
-from emostream.services.recorder.retention import Limits, Retention
-from emostream.services.recorder.stage import RecorderStage
 from emostream.services.recorder.stream_recording import StreamRecording
 from emostream.services.recorder.video_file import VideoFile
-from emostream.services.recorder.video_recorder import VideoRecorder
-from emostream.shared.blur import FaceBlur
-from emostream.shared.control import StreamSwitch
-from emostream.shared.errors import ConfigError, EmostreamError, RecordingError
+from emostream.shared.errors import ConfigError, RecordingError
 from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Message
 from emostream.shared.pixels import image
 from emostream.shared.wire import decode, encode
 from tests import builders
 from tests.builders import Clock
+from tests.recorders import LiveRecorder
 
 MS = 1_000_000
 T = 1_760_000_000 * 10**9
@@ -73,22 +68,11 @@ def end(frames: int, **changes: Any) -> Message:
 def record(folder: Path, *messages: Message) -> Path:
     """Return the database that a recorder makes of the messages, as they come from the bus."""
     folder.mkdir(parents=True, exist_ok=True)
-    metrics = RecorderMetrics(CollectorRegistry())
-    archive = ArchiveWriter(folder / "emostream.db")
-    keeper = Retention(folder, archive, Limits(math.inf, math.inf), metrics)
-    errors: list[EmostreamError] = []
-    video = VideoRecorder(
-        lambda stream: StreamRecording(folder / stream, best_encoder()),
-        StreamSwitch(False, metrics.tell_recording),
-        FaceBlur(StreamSwitch(False, metrics.tell_blurred)),
-        metrics,
-        errors.append,
-    )
-    stage = RecorderStage(archive, video, keeper, metrics, errors.append)
-    stage([decode(encode(message)) for message in messages])
-    stage.close()
-    assert not errors
-    return archive.path
+    recorder = LiveRecorder(folder, time.monotonic)
+    recorder.stage([decode(encode(message)) for message in messages])
+    recorder.stage.close()
+    assert not recorder.errors
+    return folder / DATABASE
 
 
 def rows(path: Path, table: str, order: str = "stream, run, seq") -> list[dict[str, Any]]:

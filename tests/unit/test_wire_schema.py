@@ -26,14 +26,13 @@ from emostream.services.detector.stage import DetectorStage
 from emostream.services.detector.tiling import Tiling
 from emostream.services.detector.tracking import track_ids
 from emostream.services.recorder.archive.writer import ArchiveWriter
-from emostream.services.recorder.lossless import LosslessRecorder
-from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.config import Lossless
 from emostream.shared.messages import KINDS, Control, Credit, Message, stamped
 from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.wire import encode
 from tests.builders import COMMON
 from tests.conftest import fail_with
+from tests.recorders import lossless_recorder
 
 # A message's kind and its header as a program without emostream reads it.
 Told: TypeAlias = tuple[str, dict[str, Any]]
@@ -82,9 +81,7 @@ class Run:
             ),
         }
         self.archive = ArchiveWriter(folder / "emostream.db")
-        self.recorder = LosslessRecorder(
-            self.archive, RecorderMetrics(CollectorRegistry()), fail_with
-        )
+        self.recorder = lossless_recorder(self.archive, fail_with)
         self.framer = Framer("bgr8", 90)
         self.window = CreditWindow(
             [self.framer.template("film")], Lossless(credit_from=("recorder",))

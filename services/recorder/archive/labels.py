@@ -50,9 +50,12 @@ class LabelColumns:
         return {self._column(kind, label): value for label, value in probabilities.items()}
 
     def add_new(self, connection: sqlite3.Connection) -> None:
-        """Add the columns noted since the last time; call it in the transaction of their rows."""
+        """Add the columns noted since `confirm_new`; call it in the transaction of their rows."""
         for column in self._new:
             connection.execute(f"ALTER TABLE observations ADD COLUMN {quoted(column)} REAL")
+
+    def confirm_new(self) -> None:
+        """Note that the transaction of the new columns was committed."""
         self._new = []
 
     def _column(self, kind: Kind, label: str) -> str:

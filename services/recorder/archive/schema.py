@@ -1,6 +1,10 @@
 """The tables of the recorder's database, without the columns that come with a model's labels."""
 
+import sqlite3
+from pathlib import Path
 from typing import Final
+
+from emostream.services.recorder.archive.faults import Fault, WriteError
 
 # Version 1 had the columns of FER+'s eight labels alone; version 2 lacked what UPGRADE adds.
 SCHEMA_VERSION: Final = 3
@@ -55,3 +59,30 @@ FIXED: Final = (
     *("stream", "run", "seq", "t", "pts", "track", "x", "y", "width", "height"),
     *("score", "label", "confidence"),
 )
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables of a new database, or bring those of an earlier release up to date.
+
+    Raises WriteError for another program's, or a later release's, and SQLite's errors as they are.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if version == 0 and tables == 0:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        script = f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+        connection.executescript(script)
+    elif version in (1, 2):
+        script = f"BEGIN; {UPGRADE} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+        connection.executescript(script)
+    elif version != SCHEMA_VERSION:
+        raise WriteError(
+            Fault.OTHER,
+            f"the database {path}",
+            f"it has version {version} of the tables, not {SCHEMA_VERSION}, so it is another "
+            "program's, or another release's",
+        )
+    connection.execute("PRAGMA journal_mode = WAL")
+    # With WAL this risks no damage, only the last commits, and only when the power fails.
+    connection.execute("PRAGMA synchronous = NORMAL")

@@ -9,40 +9,39 @@ from typing import Final, TypeAlias
 
 import msgpack
 
-from emostream.services.recorder.archive.database import BUSY_TIMEOUT
+from emostream.services.recorder.archive.database_file import DatabaseFile
+from emostream.services.recorder.archive.faults import writing_database
 from emostream.services.recorder.archive.labels import LabelColumns, insert_observation
-from emostream.services.recorder.archive.schema import SCHEMA, SCHEMA_VERSION, UPGRADE
-from emostream.services.recorder.private_files import make_file, make_folder
-from emostream.shared.errors import MessageError, RecordingError
+from emostream.services.recorder.archive.schema import prepare
+from emostream.services.recorder.archive.statements import (
+    ADD_EVENT,
+    ADD_FRAME,
+    ADD_RUN,
+    END_RUN,
+    FRAMES_RANGE,
+    GET_END,
+    GET_STATES,
+    KEEP_STATES,
+    PRUNE,
+    SAMPLE_TIMES,
+)
+from emostream.shared.errors import MessageError
 from emostream.shared.messages import Emotion, EmotionFace, Event, Header
 
 Row: TypeAlias = tuple[str | int | float | bytes | None, ...]
 States: TypeAlias = dict[str, bytes]
 
 LARGEST: Final = 2**63 - 1
-
-ADD_RUN: Final = "INSERT INTO runs (stream, run, began) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-END_RUN: Final = "UPDATE runs SET frames = ?, error = ? WHERE stream = ? AND run = ?"
-KEEP_STATES: Final = "INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)"
-GET_STATES: Final = "SELECT seq, states FROM states WHERE stream = ? AND run = ?"
-GET_END: Final = "SELECT frames FROM runs WHERE stream = ? AND run = ?"
-ADD_FRAME: Final = """
-INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?)
-ON CONFLICT DO UPDATE SET faces = faces + excluded.faces, answered = answered + 1,
-    degraded = max(degraded, excluded.degraded)
-"""
-ADD_EVENT: Final = f"INSERT INTO events VALUES ({', '.join('?' * 11)})"
-PRUNE: Final = """
-DELETE FROM {table} WHERE rowid IN (
-    SELECT rowid FROM (SELECT rowid, t FROM {table} ORDER BY rowid LIMIT ?) WHERE t < ?)
-"""
+# How long a write waits for another program's lock, s: the caller has more to do than to wait.
+BUSY_TIMEOUT: Final = 0.1
 
 
 class ArchiveWriter:
     """The rows of all streams, batched; a commit is due `commit_every` s after the last one.
 
     Other programs may read at any time. A process that is killed loses only what was not committed.
-    Raises RecordingError where the file cannot be opened or written. One process writes at a time.
+    Opening waits `open_timeout` s for another program's lock. Raises WriteError where the file
+    cannot be opened or written, or is not at its path any more. One process writes at a time.
     """
 
     def __init__(
@@ -50,6 +49,8 @@ class ArchiveWriter:
         path: Path,
         commit_every: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        open_timeout: float = BUSY_TIMEOUT,
     ) -> None:
         self.path = path
         self._clock = clock
@@ -57,14 +58,16 @@ class ArchiveWriter:
         self._committed = float("-inf")
         self._batches: dict[str, list[Row]] = {}
         self._run: dict[str, str] = {}
-        with _translated(path):
-            make_folder(path.parent)
-            make_file(path)
-            self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
-            with contextlib.ExitStack() as on_error:
-                on_error.callback(self._connection.close)
-                self._prepare()
-                on_error.pop_all()
+        with writing_database(path), contextlib.ExitStack() as opened:
+            self._file = DatabaseFile(path)
+            opened.callback(self._file.close)
+            self._connection = sqlite3.connect(path, timeout=open_timeout, isolation_level=None)
+            opened.callback(self._connection.close)
+            prepare(self._connection, path)
+            self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_TIMEOUT)}")
+            self._columns = LabelColumns(self._connection)
+            self._file.note_log()
+            self._opened = opened.pop_all()
 
     @property
     def pending(self) -> bool:
@@ -80,7 +83,7 @@ class ArchiveWriter:
     def bytes(self) -> int:
         """The size of the database, without its log of a few MB."""
         query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-        with _translated(self.path):
+        with writing_database(self.path):
             size: int = self._connection.execute(query).fetchone()[0]
         return size
 
@@ -116,7 +119,7 @@ class ArchiveWriter:
 
         With it, whether the run's end was recorded, and the states kept there.
         """
-        with _translated(self.path):
+        with writing_database(self.path):
             state = self._connection.execute(GET_STATES, (stream, run)).fetchone()
             end = self._connection.execute(GET_END, (stream, run)).fetchone()
         seq, packed = state or (-1, msgpack.packb({}))
@@ -130,20 +133,43 @@ class ArchiveWriter:
         self._batch(END_RUN, (header.frames, header.error or None, header.stream, header.run))
 
     def commit(self) -> None:
-        """Write the rows that wait."""
+        """Write the rows that wait; where that fails, none is written, and all of them wait on."""
         self._committed = self._clock()
-        batches, self._batches = self._batches, {}
-        if not batches:
+        if not self._batches:
             return
-        with _translated(self.path), self._transaction():
-            self._columns.add_new(self._connection)
-            for statement, rows in batches.items():
-                self._connection.executemany(statement, rows)
+        with writing_database(self.path):
+            self._file.check()
+            with self._transaction():
+                self._columns.add_new(self._connection)
+                for statement, rows in self._batches.items():
+                    self._connection.executemany(statement, rows)
+            # What was deleted meanwhile must not count as written.
+            self._file.check()
+        self._columns.confirm_new()
+        self._batches = {}
+
+    def check(self) -> None:
+        """Raise WriteError where what was committed is not at the path any more."""
+        with writing_database(self.path):
+            self._file.check()
+
+    def sample_times(self, count: int) -> list[int]:
+        """Return the times (t) of up to `count` frames, spread evenly from the first to the last.
+
+        The last is among them; there are none where there is no frame.
+        """
+        with writing_database(self.path):
+            first, last = self._connection.execute(FRAMES_RANGE).fetchone()
+            if first is None:
+                return []
+            step = max(1, (last - first) // count)
+            rows = self._connection.execute(SAMPLE_TIMES, (last, step, count, first))
+            return [t for (t,) in rows]
 
     def age_limit(self, rows: int) -> int | None:
         """Return the t that the oldest `rows` frames are older than; None when there are none."""
         query = "SELECT max(t) + 1 FROM (SELECT t FROM frames ORDER BY rowid LIMIT ?)"
-        with _translated(self.path):
+        with writing_database(self.path):
             limit: int | None = self._connection.execute(query, (rows,)).fetchone()[0]
         return limit
 
@@ -153,7 +179,7 @@ class ArchiveWriter:
         Returns how many. It deletes the oldest `limit` at most, so that the caller is not held up.
         """
         query = PRUNE.format(table=table)
-        with _translated(self.path):
+        with writing_database(self.path):
             with self._transaction():
                 count = self._connection.execute(query, (limit, before)).rowcount
             if count:
@@ -163,30 +189,15 @@ class ArchiveWriter:
 
     def close(self) -> None:
         """Commit and close; a second call does nothing."""
-        with contextlib.closing(self._connection):
+        try:
             self.commit()
+        finally:
+            self.abandon()
 
-    def _prepare(self) -> None:
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if version == 0 and tables == 0:
-            self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            script = f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            self._connection.executescript(script)
-        elif version in (1, 2):
-            script = f"BEGIN; {UPGRADE} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            self._connection.executescript(script)
-        elif version != SCHEMA_VERSION:
-            raise RecordingError(
-                f"{self.path} has version {version} of the tables, not {SCHEMA_VERSION}: it is "
-                "another program's, or another release's. Move it away, or set recorder.folder to "
-                "another place"
-            )
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        # With WAL this risks no damage, only the last commits, and only when the power fails.
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._columns = LabelColumns(self._connection)
+    def abandon(self) -> None:
+        """Close without the rows that wait."""
+        self._batches = {}
+        self._opened.close()
 
     def _observation(self, face: EmotionFace) -> tuple[str, Row]:
         """Return the statement for the labels that the face has, and its values."""
@@ -208,10 +219,12 @@ class ArchiveWriter:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._connection.execute("COMMIT")
         except sqlite3.Error:
-            self._connection.rollback()
+            # Some errors have rolled it back already.
+            if self._connection.in_transaction:
+                self._connection.rollback()
             raise
-        self._connection.execute("COMMIT")
 
 
 def _frame_columns(header: Header) -> Row:
@@ -222,14 +235,3 @@ def check_numbers(header: Header, *numbers: int) -> None:
     """Raise MessageError where the header or one of the numbers does not fit SQLite's 64 bits."""
     if any(abs(number) > LARGEST for number in (header.seq, header.t, header.pts, *numbers)):
         raise MessageError("header", "a number beyond 63 bits")
-
-
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise RecordingError(
-            f"cannot use the database {path}: {error}. Make room or allow writing there; where it "
-            "is damaged or no database, move it away; or set recorder.folder to another place"
-        ) from error

@@ -1,0 +1,61 @@
+"""The file that a writer has open, and whether it is still the one at its path."""
+
+import os
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from emostream.services.recorder.archive.faults import Fault, WriteError
+from emostream.services.recorder.private_files import make_folder, open_file
+
+# The disk and the number of a file there; None where there is no file.
+Identity: TypeAlias = tuple[int, int] | None
+MAGIC: Final = b"SQLite format 3\0"
+
+
+class DatabaseFile:
+    """A database's file, made where it is missing, and open beside SQLite's own descriptors.
+
+    SQLite goes on writing to files that were deleted or replaced, so what it wrote may be gone.
+    Close this after the connection: a process that closes a file loses all its locks on it, those
+    of SQLite too. Raises OSError where the file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._log_path = path.with_name(f"{path.name}-wal")
+        make_folder(path.parent)
+        self._descriptor = open_file(path)
+        self._file: Identity = _identity(os.fstat(self._descriptor))
+        self._log: Identity = None
+
+    def note_log(self) -> None:
+        """Remember the write-ahead log, which SQLite has opened by now where it keeps one."""
+        self._log = _identity_at(self._log_path)
+
+    def check(self) -> None:
+        """Raise WriteError where a file at the path is not the open one, or was overwritten."""
+        found = _identity_at(self._path), _identity_at(self._log_path)
+        if found != (self._file, self._log):
+            reason = "its files were replaced by others" if all(found) else "its files are gone"
+            raise WriteError(Fault.DELETED, self._shown, reason)
+        if os.pread(self._descriptor, len(MAGIC), 0) != MAGIC:
+            raise WriteError(Fault.DAMAGED, self._shown, "something else was written over it")
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    @property
+    def _shown(self) -> str:
+        return f"the database {self._path}"
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_dev, status.st_ino
+
+
+def _identity_at(path: Path) -> Identity:
+    try:
+        return _identity(path.stat())
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,168 @@
+"""The rows of a live recording: they wait in memory while the database cannot be written."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from emostream.services.recorder.archive.faults import Fault, WriteError
+from emostream.services.recorder.archive.set_aside import set_aside
+from emostream.services.recorder.archive.writer import ArchiveWriter
+from emostream.services.recorder.fault_status import ROWS, FaultStatus
+from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.services.recorder.row_buffer import Result, RowBuffer, row_count
+from emostream.shared.errors import IncompleteRecordingError, MessageError
+from emostream.shared.messages import Event
+
+COMMIT_EVERY_S: Final = 0.5
+# Long enough that whoever looks once a second sees a fault that the next try heals.
+RETRY_AFTER_S: Final = 2.0
+# What is written at once, so that a full buffer does not hold up the pictures.
+ROWS_AT_ONCE: Final = 2_000
+# Each waits for a lock for a moment, and a process has 3.5 s to end.
+TRIES_AT_END: Final = 10
+BACKLOG: Final = "backlog"
+log = logging.getLogger("emostream")
+
+
+class BufferedArchive:
+    """Writes results to the database at `path` as soon as that is possible.
+
+    Until then they wait in `buffer`. A database that is gone or damaged gives way to a new one; a
+    damaged one is kept under another name. `bad` is called with the error of a result that cannot
+    be stored. `clock` is steady, in s.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        buffer: RowBuffer,
+        faults: FaultStatus,
+        metrics: RecorderMetrics,
+        bad: Callable[[MessageError], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._buffer = buffer
+        self._faults = faults
+        self._metrics = metrics
+        self._bad = bad
+        self._clock = clock
+        self._writer: ArchiveWriter | None = None
+        self._error: WriteError | None = None
+        self._dropped = 0
+        self._due = float("-inf")
+        with self.noting_faults():
+            self._writer = ArchiveWriter(path)
+
+    @property
+    def writer(self) -> ArchiveWriter | None:
+        """The open database; None while it cannot be written."""
+        return self._writer
+
+    def add(self, result: Result) -> None:
+        """Add a result, to be written when it is time to."""
+        self._drop(self._buffer.add(result, self._clock()))
+        self._metrics.waiting_rows.set(self._buffer.rows)
+
+    def write_due(self) -> list[Result]:
+        """Write what waits if it is time to; return what was written."""
+        if not self._buffer or self._clock() < self._due:
+            return []
+        written = self._write()
+        if self._error:
+            self._drop(self._buffer.expire(self._clock()))
+            self._tell(self._error)
+        elif written and not self._buffer:
+            self._due = self._clock() + COMMIT_EVERY_S
+        self._metrics.waiting_rows.set(self._buffer.rows)
+        return written or []
+
+    @contextlib.contextmanager
+    def noting_faults(self) -> Iterator[None]:
+        """Note a WriteError of the database instead of raising it; what waits is tried again."""
+        try:
+            yield
+        except WriteError as error:
+            self._close()
+            self._error = error
+            self._due = self._clock() + RETRY_AFTER_S
+            self._tell(error)
+            if error.fault is Fault.DAMAGED:
+                self._replace()
+
+    def close(self) -> None:
+        """Write what still waits; IncompleteRecordingError where that cannot be done."""
+        for _ in range(TRIES_AT_END):
+            while self._buffer and self._write() is not None:
+                pass
+        self._close()
+        if lost := self._buffer.rows:
+            self._drop(self._buffer.clear())
+            raise IncompleteRecordingError(f"{lost:,} rows are lost: {self._error}")
+
+    def _write(self) -> list[Result] | None:
+        """Write the oldest results in one transaction; return those, None where that failed."""
+        taken = list(self._buffer.oldest(ROWS_AT_ONCE))
+        written: list[Result] | None = None
+        with self.noting_faults():
+            self._writer = writer = self._writer or ArchiveWriter(self._path)
+            refused = dict(_refused(writer, taken))
+            with self._metrics.commit_seconds.time():
+                writer.commit()
+            self._buffer.remove(len(taken))
+            self._tell_recovery()
+            for error in refused.values():
+                self._bad(error)
+            written = [result for number, result in enumerate(taken) if number not in refused]
+            for result in written:
+                self._metrics.count_rows(result)
+        return written
+
+    def _drop(self, results: Iterable[Result]) -> None:
+        reason = self._error.fault if self._error else BACKLOG
+        for result in results:
+            self._metrics.count_dropped_rows(result, reason)
+            self._dropped += row_count(result)
+
+    def _tell(self, error: WriteError) -> None:
+        dropped = f", {self._dropped:,} were dropped" if self._dropped else ""
+        waiting = f"{self._buffer.rows:,} rows wait in memory"
+        self._faults.begin(ROWS, error, waiting + dropped)
+
+    def _tell_recovery(self) -> None:
+        if self._error:
+            dropped = f"; {self._dropped:,} were dropped" if self._dropped else ""
+            self._faults.end(ROWS, f"rows are written again{dropped}")
+            self._error, self._dropped = None, 0
+
+    def _replace(self) -> None:
+        """Keep the damaged database under another name, so that a new one begins."""
+        try:
+            kept = set_aside(self._path)
+        except OSError:
+            return  # tried again when the database is
+        log.warning("the damaged database is now %s, and a new one begins", kept)
+
+    def _close(self) -> None:
+        if self._writer:
+            self._writer.abandon()
+        self._writer = None
+
+
+def _refused(
+    writer: ArchiveWriter, results: Iterable[Result]
+) -> Iterator[tuple[int, MessageError]]:
+    """Add the results to the writer; yield the place and the error of those that it refuses."""
+    for number, result in enumerate(results):
+        try:
+            if isinstance(result, Event):
+                writer.add_event(result)
+            elif result.end:
+                writer.end_run(result)
+            else:
+                writer.add_emotion(result)
+        except MessageError as error:
+            yield number, error

@@ -1,0 +1,74 @@
+"""Results that wait in memory until the database takes them."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from emostream.shared.messages import Emotion, Event
+
+Result: TypeAlias = Emotion | Event
+
+# About 1.3 kB each with eight labels, so 130 MB at most, however many streams and faces there are.
+MOST_ROWS: Final = 100_000
+
+
+def row_count(result: Result) -> int:
+    """Return how many rows of `frames`, `observations` and `events` the result makes."""
+    if isinstance(result, Event):
+        return 1
+    return 0 if result.end else 1 + len(result.faces)
+
+
+class RowBuffer:
+    """Results in the order of their arrival: of the last `seconds`, `most_rows` rows at most.
+
+    Times are s on a steady clock. `rows` is how many rows the results make.
+    """
+
+    def __init__(self, seconds: float, most_rows: int = MOST_ROWS) -> None:
+        self._seconds = seconds
+        self._most_rows = most_rows
+        self._waiting: deque[tuple[float, Result]] = deque()
+        self.rows = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, result: Result, now: float) -> list[Result]:
+        """Add a result; return the oldest ones, which gave way because there are too many rows."""
+        self._waiting.append((now, result))
+        self.rows += row_count(result)
+        dropped = []
+        while self.rows > self._most_rows:
+            dropped.append(self._pop())
+        return dropped
+
+    def oldest(self, rows: int) -> Iterator[Result]:
+        """Yield the oldest results that make up to `rows` rows, but one at least."""
+        total = 0
+        for _, result in self._waiting:
+            total += row_count(result)
+            if total > rows and total > row_count(result):
+                return
+            yield result
+
+    def remove(self, count: int) -> None:
+        """Remove the oldest `count` results, which are written."""
+        for _ in range(count):
+            self._pop()
+
+    def expire(self, now: float) -> list[Result]:
+        """Remove and return the results that waited for too long."""
+        dropped = []
+        while self._waiting and now - self._waiting[0][0] > self._seconds:
+            dropped.append(self._pop())
+        return dropped
+
+    def clear(self) -> list[Result]:
+        """Remove and return all results."""
+        return [self._pop() for _ in range(len(self._waiting))]
+
+    def _pop(self) -> Result:
+        _, result = self._waiting.popleft()
+        self.rows -= row_count(result)
+        return result
