@@ -1,13 +1,12 @@
 """The analysis of the photos among the inputs: one folder of results for all of them."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from emostream.services.cli.analysis.reporter import Reporter
-from emostream.services.cli.analysis.run_file import NAME, versions
+from emostream.services.cli.analysis.run_file import NAME, versions, write_json
 from emostream.services.cli.processes.config_file import as_table
 from emostream.services.cli.results.folder import fresh_folder
 from emostream.services.cli.results.photos.analysis import analyze_photos
@@ -29,8 +28,7 @@ def run_photo_job(paths: Sequence[Path], config: Config, out: Path, reporter: Re
     reporter.start(FOLDER, "photos", len(paths))
     found = analyze_photos(paths, folder, recognizer, tell=lambda done, _: reporter.update(done))
     facts = {**asdict(found), "config": as_table(without_secrets(config)), "versions": versions()}
-    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-    (folder / NAME).write_text(text, "utf-8")
+    write_json(folder / NAME, facts)
     line = f"{len(found.photos)} photos, {found.faces} faces -> {folder}"
     if found.unreadable:
         line += f" ({len(found.unreadable)} cannot be read)"

@@ -60,10 +60,8 @@ class RunFile:
     files: list[str] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
-        """Write it into the folder, in one step."""
-        part = folder / f".{NAME}"
-        part.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", "utf-8")
-        part.replace(folder / NAME)
+        """Write it into the folder, in one step; RecordingError where that cannot be done."""
+        write_json(folder / NAME, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -74,6 +72,21 @@ class RunFile:
             return cls(**fields, stages=stages)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise RecordingError(f"{folder / NAME}: no record of an analysis") from error
+
+
+def write_json(path: Path, tree: dict[str, Any]) -> None:
+    """Write the tree as JSON, in one step; RecordingError where that cannot be done."""
+    part = path.with_name(f".{path.name}")
+    try:
+        try:
+            part.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise RecordingError(
+            f"cannot write {path}: {error.strerror}. Make room or allow writing there"
+        ) from error
 
 
 def model_facts(config: Config) -> dict[str, str]:

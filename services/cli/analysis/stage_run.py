@@ -1,5 +1,6 @@
 """Running the stages on one recording until every frame of it is written."""
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -70,7 +71,9 @@ def _note_use(record: RunFile, stages: StageGroup) -> None:
 
 
 def _keep_logs(private: Path, folder: Path) -> None:
-    for stage in START_ORDER:
-        log = private / f"{stage}.log"
-        if log.exists() and log.stat().st_size:
-            shutil.copyfile(log, folder / log.name)
+    # The folder may be what the stages could not write to; why is in the record's message.
+    with contextlib.suppress(OSError):
+        for stage in START_ORDER:
+            log = private / f"{stage}.log"
+            if log.exists() and log.stat().st_size:
+                shutil.copyfile(log, folder / log.name)

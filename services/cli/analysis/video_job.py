@@ -24,7 +24,7 @@ from emostream.services.recorder.archive.progress import frames_written
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.config import Config
 from emostream.shared.config.secrets import without_secrets
-from emostream.shared.errors import ConfigError, ExitCode, SourceError
+from emostream.shared.errors import ConfigError, ExitCode, RecordingError, SourceError
 from emostream.shared.user_path import path_text
 
 INPUT_FACTS: Final = ("width", "height", "frames", "duration_s", "rate", "codec", "has_audio")
@@ -96,6 +96,12 @@ class VideoJob:
         except KeyboardInterrupt:
             self._show_kept(folder, record, expected)
             raise
+        except RecordingError:
+            # Where the stages could not go on for want of a place to write, results cannot either:
+            # what stopped the stages is the reason to show.
+            if record.status != "partial":
+                raise
+            record.frames_analysed = frames_written(folder / DATABASE)
         rate = record.frames_analysed / max(record.seconds, 1e-9)
         self._end(folder, record, f"{rate:.1f} frames/s")
         if record.status == "broken" and not record.frames_analysed:

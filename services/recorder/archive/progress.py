@@ -32,8 +32,9 @@ def run_end(database: Path, run: str) -> RunEnd | None:
 
 
 def _first_row(database: Path, query: str, *values: str) -> tuple[Any, ...] | None:
-    # While the recorder starts, there may be no file or no table yet.
-    with contextlib.suppress(RecordingError, sqlite3.OperationalError):
+    # While the recorder starts, there may be no file or no table yet; of one that is damaged it
+    # says so itself.
+    with contextlib.suppress(RecordingError, sqlite3.DatabaseError):
         with contextlib.closing(open_database(database)) as connection:
             row: tuple[Any, ...] | None = connection.execute(query, values).fetchone()
             return row
