@@ -1,11 +1,8 @@
 """The metrics that every stage has, and the HTTP port that answers for them and for its health."""
 
 import json
-import socketserver
-import threading
-from collections.abc import Callable, Iterable
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeAlias
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,8 +13,10 @@ from prometheus_client import (
     make_wsgi_app,
 )
 
-from emostream.shared.errors import BusError
+from emostream.shared.allowed_hosts import AllowedHosts
 from emostream.shared.health import Health
+from emostream.shared.http_connections import HttpLimits
+from emostream.shared.http_server import HttpServer
 from emostream.shared.messages import Emotion, Faces, Message
 from emostream.shared.metric_names import MetricName
 
@@ -30,7 +29,12 @@ SECONDS = (
 # Why a frame that arrived is not worked on; docs/metrics.md says what each means.
 REASONS = ("backlog", "stale", "late", "bad")
 
-StartResponse = Callable[..., Any]
+# A scraper or two, a supervisor, a display, and somebody with curl.
+LIMITS: Final = HttpLimits(connections=64)
+
+Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+# Status, headers and body.
+Response: TypeAlias = tuple[int, list[tuple[str, str]], bytes]
 
 
 class StageMetrics:
@@ -106,59 +110,76 @@ class StageMetrics:
         self._bad.labels(self._stage, reason).inc()
 
 
-class _Server(socketserver.ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: a scrape each second is no news."""
-
-
 class MetricsServer:
-    """Serves /metrics, /livez and /readyz on a thread of its own.
+    """Serves /metrics, /livez and /readyz on a thread of its own, until it is closed.
 
-    Raises BusError where the address cannot be bound.
+    It answers those who name this machine, or one of the `allowed_hosts`. Raises BusError where the
+    address cannot be bound.
     """
 
     def __init__(
-        self, who: str, host: str, port: int, registry: CollectorRegistry, health: Health
+        self,
+        who: str,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        health: Health,
+        allowed_hosts: Sequence[str] = (),
     ) -> None:
         self._metrics = make_wsgi_app(registry)
         self._health = health
-        try:
-            self._server = make_server(
-                host, port, self._answer, server_class=_Server, handler_class=_Quiet
-            )
-        except OSError as error:
-            raise BusError(
-                f"{who} cannot serve its metrics on {host}:{port}: {error.strerror}. Stop the "
-                f"program that has the port (another emostream?), or set {who}.metrics to another"
-            ) from error
-        self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+        self._hosts = AllowedHosts(allowed_hosts, local_names=True)
+        self._server = HttpServer(who, "metrics", (host, port), self._answer, LIMITS)
+        self.port = self._server.port
+        self._server.__enter__()
 
     def close(self) -> None:
         """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__()
 
-    def _answer(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        match environ.get("PATH_INFO"):
+    async def _answer(self, scope: dict[str, Any], _: object, send: Send) -> None:
+        """Answer a request, as an ASGI application."""
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        status, lines, body = self._response(scope, headers)
+        encoded = [(name.encode(), value.encode()) for name, value in lines]
+        encoded.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": status, "headers": encoded})
+        await send({"type": "http.response.body", "body": body})
+
+    def _response(self, scope: dict[str, Any], headers: dict[bytes, str]) -> Response:
+        if headers.get(b"host", "") not in self._hosts:
+            return _text(403, "not a name of this machine: add it to allowed_hosts\n")
+        match scope["path"]:
             case "/livez":
-                return _json(start, self._health.live, {"live": self._health.live})
+                return _json(self._health.live, {"live": self._health.live})
             case "/readyz":
                 missing = self._health.missing()
-                return _json(start, not missing, {"ready": not missing, "missing": missing})
+                return _json(not missing, {"ready": not missing, "missing": missing})
             case "/metrics" | "/":
-                answer: Iterable[bytes] = self._metrics(environ, start)
-                return answer
+                return self._page(scope, headers)
             case _:
                 # A probe with a misspelled path must not be healthy forever.
-                start("404 Not Found", [("Content-Type", "text/plain")])
-                return [b"/metrics, /livez or /readyz\n"]
+                return _text(404, "/metrics, /livez or /readyz\n")
+
+    def _page(self, scope: dict[str, Any], headers: dict[bytes, str]) -> Response:
+        """Return the page of metrics; which it is depends on what the client accepts."""
+        environ = {
+            "REQUEST_METHOD": scope["method"],
+            "PATH_INFO": scope["path"],
+            "QUERY_STRING": scope["query_string"].decode("latin-1"),
+            "HTTP_ACCEPT": headers.get(b"accept", ""),
+            "HTTP_ACCEPT_ENCODING": headers.get(b"accept-encoding", ""),
+        }
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+        body = b"".join(self._metrics(environ, lambda *start: started.append(start)))
+        ((status, lines),) = started
+        return int(status.split()[0]), lines, body
 
 
-def _json(start: StartResponse, good: bool, body: dict[str, Any]) -> Iterable[bytes]:
-    start("200 OK" if good else "503 Unavailable", [("Content-Type", "application/json")])
-    return [json.dumps(body).encode() + b"\n"]
+def _json(good: bool, body: dict[str, Any]) -> Response:
+    kind = [("Content-Type", "application/json")]
+    return 200 if good else 503, kind, json.dumps(body).encode() + b"\n"
+
+
+def _text(status: int, text: str) -> Response:
+    return status, [("Content-Type", "text/plain")], text.encode()

@@ -23,6 +23,7 @@ from emostream.shared.health import Health
 from emostream.shared.inbox import Inbox, LiveInbox
 from emostream.shared.messages import AnyHeader, Message, stamped
 from emostream.shared.metrics import MetricsServer, StageMetrics
+from emostream.shared.open_files import raise_open_files_limit
 from emostream.shared.parent_process import exit_with_parent
 from emostream.shared.readiness import ReadinessLog
 from emostream.shared.replay_sequence import ReplaySequence
@@ -72,7 +73,14 @@ class Service:
             signal.signal(number, lambda *_: self.stop.set())
         signal.signal(signal.SIGHUP, self._hang_up)
         exit_with_parent()
-        server = MetricsServer(self.name, *self._metrics_address, self.registry, self.health)
+        raise_open_files_limit()
+        server = MetricsServer(
+            self.name,
+            *self._metrics_address,
+            self.registry,
+            self.health,
+            self.config.allowed_hosts,
+        )
         self._stack.callback(server.close)
         self._stack.enter_context(self.bus)
         self.metrics_url = f"http://{self._metrics_address[0]}:{server.port}/metrics"

@@ -63,8 +63,9 @@ def run(config: Config, instance: int) -> None:
             metrics_urls(config, service.metrics_url), lambda: viewers.has_viewers
         )
         stack.enter_context(poller)
-        site = application(viewers, display_state, commands, poller, access, service.stop)
-        server = PageServer("display", host, shifted_port(int(port), instance), site)
+        site = application(viewers, display_state, commands, poller, access, service.stop, config)
+        page_port = shifted_port(int(port), instance)
+        server = PageServer("display", host, page_port, site, settings.max_viewers)
         stack.enter_context(server)
         # Event streams end with this when the stage ends by itself.
         stack.callback(service.stop.set)

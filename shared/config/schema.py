@@ -22,6 +22,7 @@ Probability = Annotated[float, Meta(ge=0, le=1)]
 Endpoint = Annotated[str, Meta(pattern=r"^(tcp://.+:(\d+|\*)|ipc://.+)$")]
 Endpoints = Annotated[tuple[Endpoint, ...], Meta(min_length=1)]
 Address = Annotated[str, Meta(pattern=r"^.+:\d+$")]
+HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,253}$")]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,6 +137,7 @@ class Display(Section, frozen=True):
     page: Address = "127.0.0.1:8080"
     token_file: str = ""
     watch: tuple[Address, ...] = ()
+    max_viewers: Few = 100
     window: bool = False
     jpeg_quality: Quality = 80
     max_fps: Annotated[float, Meta(gt=0, le=1000)] = 30.0
@@ -145,6 +147,7 @@ class Config(Section, frozen=True):
     """The whole configuration."""
 
     insecure: bool = False
+    allowed_hosts: tuple[HostName, ...] = ()
     delivery: Literal["live", "lossless"] = "live"
     blur: bool = False
     connect: Connect = field(default_factory=Connect)

@@ -14,8 +14,9 @@ from emostream.services.display.display_state import DisplayState
 from emostream.services.display.status_poller import StatusPoller
 from emostream.services.display.viewers import ViewerPool
 from emostream.services.display.web.access import Access
-from emostream.services.display.web.app import application
+from emostream.services.display.web.app import DEFAULTS, application
 from emostream.services.display.web.server import PageServer
+from emostream.shared.config import Config
 from emostream.shared.control import StreamSwitch
 from emostream.shared.messages import Emotion
 from tests import builders
@@ -31,14 +32,16 @@ def emotion(*labels: str) -> Emotion:
 class Site:
     """A server with its pool and state; `stages` maps the URLs of metrics to stages."""
 
-    def __init__(self, access: Access, stages: Mapping[str, str]) -> None:
+    def __init__(self, access: Access, stages: Mapping[str, str], config: Config) -> None:
         self.pool = ViewerPool(lambda stream: None, self._count)
         self.viewers = 0
         self.state = DisplayState()
         self.commands = CommandHandler(StreamSwitch(False))
         self.poller = StatusPoller(stages, lambda: self.pool.has_viewers)
         self.stop = threading.Event()
-        site = application(self.pool, self.state, self.commands, self.poller, access, self.stop)
+        site = application(
+            self.pool, self.state, self.commands, self.poller, access, self.stop, config
+        )
         self.server = PageServer("display", "127.0.0.1", 0, site)
 
     def _count(self, viewers: int) -> None:
@@ -68,10 +71,12 @@ class Site:
 
 @contextmanager
 def serving(
-    access: Access | None = None, stages: Mapping[str, str] | None = None
+    access: Access | None = None,
+    stages: Mapping[str, str] | None = None,
+    config: Config = DEFAULTS,
 ) -> Iterator[Site]:
     """Serve while the context lasts, on a free port."""
-    site = Site(access or Access(), stages or {})
+    site = Site(access or Access(), stages or {}, config)
     with site.server, site.poller:
         yield site
         site.stop.set()

@@ -11,7 +11,7 @@ from emostream.services.display.desktop_window import DesktopWindow
 from emostream.services.display.metrics import DisplayMetrics
 from emostream.services.display.page_sink import MAX_BURST, PageSink
 from emostream.services.display.viewers import MAX_IN_FLIGHT, ViewerConnection, ViewerPool
-from emostream.services.display.web.security import is_this_machine
+from emostream.shared.allowed_hosts import AllowedHosts
 from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import ConfigError
 from emostream.shared.join import Joined
@@ -199,7 +199,7 @@ def test_each_stream_has_its_own_slot() -> None:
     ],
 )
 def test_only_names_that_nobody_can_forge_are_answered(host: str, trusted: bool) -> None:
-    assert is_this_machine(host) is trusted
+    assert (host in AllowedHosts()) is trusted
 
 
 def test_a_window_without_a_desktop_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

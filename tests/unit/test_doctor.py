@@ -182,7 +182,7 @@ def test_what_is_looked_for_is_what_the_stages_need() -> None:
     assert packages.groups(haar, ["capture", "detector"], "classifier") == {"capture"}
     names = {package.name: package for package in packages.probe({"capture"})}
     assert {"av", "pyzmq", "opencv-python"} <= names.keys()
-    assert not {"keras", "uvicorn", "pytest"} & names.keys()
+    assert not {"keras", "starlette", "pytest"} & names.keys()
     assert not any(package.failure for package in names.values())
     assert all(package.pin for package in names.values())
 

@@ -4,6 +4,7 @@
 // server sends a picture only while few are on their way, so each must be confirmed.
 
 const RETRY_MS = 1000;
+const RETRY_FULL_MS = 10000;
 const decoder = new TextDecoder();
 
 export class Connection {
@@ -11,7 +12,7 @@ export class Connection {
   #retry = 0;
   #owed = new Map();
 
-  // `handlers`: opened(), closed(), picture(facts, jpeg: Uint8Array), update(update), and
+  // `handlers`: opened(), closed(), full() (others watch already, as many as may), picture(facts, jpeg: Uint8Array), update(update), and
   // isWatched(stream): whether the stream's pictures are wanted now.
   constructor(handlers) {
     this.handlers = handlers;
@@ -55,8 +56,10 @@ export class Connection {
   #open() {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}/live`);
+    let wasOpen = false;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
+      wasOpen = true;
       this.#owed.clear();
       this.handlers.opened();
     };
@@ -65,10 +68,23 @@ export class Connection {
       this.#socket = null;
       if (document.hidden) return;
       this.handlers.closed();
-      clearTimeout(this.#retry);
-      this.#retry = setTimeout(() => this.#connectIfVisible(), RETRY_MS);
+      this.#retryAfter(RETRY_MS);
+      if (!wasOpen) this.#findReason();
     };
     this.#socket = socket;
+  }
+
+  #retryAfter(delay) {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#connectIfVisible(), delay);
+  }
+
+  // A browser does not say why a WebSocket was refused; a plain request for it does.
+  async #findReason() {
+    const answer = await fetch("live").catch(() => null);
+    if (answer?.status !== 503 || this.#socket || document.hidden) return;
+    this.handlers.full();
+    this.#retryAfter(RETRY_FULL_MS);
   }
 
   #receive(data) {

@@ -86,6 +86,10 @@ const connection = new Connection({
     for (const tile of grid.tiles.values()) tile.markLost();
   },
 
+  full() {
+    showConnection("too many viewers, trying again", false);
+  },
+
   picture(facts, jpeg) {
     grid.tileOf(facts.stream).show(facts, jpeg);
   },

@@ -1,10 +1,11 @@
 """What programs ask for over HTTP: commands, the state, and the description of both."""
 
 import asyncio
+import contextlib
 from typing import Final
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
@@ -53,9 +54,10 @@ class Api:
         return _json(self._updates.state())
 
     async def _control(self, request: Request) -> Response:
-        if refusal := self._access.refusal(request.headers):
-            headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else None
-            return _json(Problem(refusal.error), refusal.status, headers)
+        client = request.client.host if request.client else ""
+        if refusal := self._access.refusal(request.headers, client):
+            await asyncio.sleep(refusal.delay_s)
+            return _json(Problem(refusal.error), refusal.status, dict(refusal.headers))
         body = await _body(request)
         if len(body) > MAX_BYTES:
             return _json(Problem(f"no command is longer than {MAX_BYTES} bytes"), 400)
@@ -70,12 +72,16 @@ class Api:
 
 
 async def _body(request: Request) -> bytes:
-    """Return the body, or the beginning of one that is longer than any command."""
+    """Return the body, or the beginning of one that is longer than any command.
+
+    Of a client that went away, what came.
+    """
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            break
+    with contextlib.suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                break
     return body
 
 

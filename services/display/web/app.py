@@ -1,11 +1,13 @@
 """The page's routes: its files, its settings, the chart library, and a WebSocket a viewer."""
 
 import asyncio
+import contextlib
 import functools
 import gzip
 import importlib.metadata
 import importlib.resources
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +15,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -28,8 +30,14 @@ from emostream.services.display.web.access import Access
 from emostream.services.display.web.api import Api
 from emostream.services.display.web.event_stream import event_stream_endpoint
 from emostream.services.display.web.security import SecurityMiddleware
+from emostream.services.display.web.viewer_limit import ViewerLimitMiddleware
+from emostream.shared.allowed_hosts import AllowedHosts
+from emostream.shared.config import Config
 
 PAGE: Final = Path(__file__).parents[1] / "page"
+DEFAULTS: Final = Config()
+# What waits in memory for each client of a large file.
+CHUNK_BYTES: Final = 64 * 1024
 
 
 class DrawnPicture(msgspec.Struct, forbid_unknown_fields=True):
@@ -45,17 +53,22 @@ def application(
     poller: StatusPoller,
     access: Access,
     stop: threading.Event,
+    config: Config = DEFAULTS,
 ) -> Starlette:
-    """Return the application that sends the viewers the display's state, until `stop` is set."""
+    """Return the application that sends the viewers the display's state, until `stop` is set.
+
+    Of `config`, it goes by who may watch: `allowed_hosts` and `display.max_viewers`.
+    """
     updates = UpdateBuilder(display_state, commands, poller, access.needs_token)
 
     async def live(socket: WebSocket) -> None:
-        await socket.accept()
-        with viewers.connect() as viewer:
-            async with asyncio.TaskGroup() as tasks:
-                sending = tasks.create_task(_send(socket, viewer, display_state, updates))
-                await _listen(socket, viewer)
-                sending.cancel()
+        with contextlib.suppress(WebSocketDisconnect):
+            await socket.accept()
+            with viewers.connect() as viewer:
+                async with asyncio.TaskGroup() as tasks:
+                    sending = tasks.create_task(_send(socket, viewer, display_state, updates))
+                    await _listen(socket, viewer)
+                    sending.cancel()
 
     return Starlette(
         routes=[
@@ -66,7 +79,10 @@ def application(
             WebSocketRoute("/live", live),
             Mount("/", StaticFiles(directory=PAGE, html=True)),
         ],
-        middleware=[Middleware(SecurityMiddleware)],
+        middleware=[
+            Middleware(SecurityMiddleware, AllowedHosts(config.allowed_hosts)),
+            Middleware(ViewerLimitMiddleware, config.display.max_viewers),
+        ],
     )
 
 
@@ -111,15 +127,25 @@ def _charts(request: Request) -> Response:
     headers = {"ETag": etag, "Vary": "Accept-Encoding"}
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    packed = _packed_charts()
     if "gzip" not in request.headers.get("accept-encoding", ""):
-        return Response(gzip.decompress(packed), headers=headers, media_type="text/javascript")
-    headers["Content-Encoding"] = "gzip"
-    return Response(packed, headers=headers, media_type="text/javascript")
+        return FileResponse(_charts_file(), headers=headers, media_type="text/javascript")
+    packed = _packed_charts()
+    headers |= {"Content-Encoding": "gzip", "Content-Length": str(len(packed))}
+    return StreamingResponse(_chunks(packed), headers=headers, media_type="text/javascript")
+
+
+async def _chunks(content: bytes) -> AsyncIterator[bytes]:
+    """Yield the content in parts, so that a client that reads slowly has no copy of the whole."""
+    for start in range(0, len(content), CHUNK_BYTES):
+        yield content[start : start + CHUNK_BYTES]
 
 
 @functools.cache
 def _packed_charts() -> bytes:
-    """Return plotly.js, which the package plotly carries; packed, 1.4 MB instead of 4.8."""
-    script = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
-    return gzip.compress(script.read_bytes(), 6)
+    """Return plotly.js packed: 1.4 MB instead of 4.8."""
+    return gzip.compress(_charts_file().read_bytes(), 6)
+
+
+def _charts_file() -> Path:
+    """Return the path of plotly.js, which the package plotly carries."""
+    return Path(str(importlib.resources.files("plotly"))) / "package_data" / "plotly.min.js"

@@ -142,7 +142,8 @@ _EVENTS: Final = {
         "200": {
             "description": "The events, without end.",
             "content": {"text/event-stream": {"schema": {"$ref": f"{REFERENCE}FaceEvent"}}},
-        }
+        },
+        "503": {"description": "As many watch as may; `Retry-After` says when to try again."},
     },
 }
 _CONTROL: Final = {
@@ -170,11 +171,12 @@ _CONTROL: Final = {
             "content": {"application/json": {"schema": {"type": "object"}}},
         },
         "400": _answer("The command is not understood, or there is no such stream.", "Problem"),
-        "401": _answer("The token is missing or wrong.", "Problem"),
+        "401": _answer("The token is missing, or wrong; that answer takes a second.", "Problem"),
         "403": _answer(
             "Another origin or content type; or other hosts reach the page and no token is set.",
             "Problem",
         ),
+        "429": _answer("Too many wrong tokens came from this address.", "Problem"),
     },
 }
 _DOCUMENT: Final = {

@@ -1,74 +1,53 @@
-"""The page's web server, on a thread of its own."""
+"""The page's web server, and the WebSocket of one viewer as it stands on the wire."""
 
-import asyncio
-import socket
-import threading
-from typing import Self
+from typing import Final
 
-import uvicorn
 from starlette.types import ASGIApp
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
-from emostream.shared.errors import BusError
+from emostream.shared.http_connections import HttpLimits
+from emostream.shared.http_server import HttpServer
 
-STOP_WITHIN_S = 2.0
+# Beside the viewers: a page that is opened takes six for a moment, a program one.
+OTHER_CONNECTIONS: Final = 128
+# A viewer's messages are short; in one of many empty parts only their number would grow.
+MAX_FRAGMENTS: Final = 16
 
 
-class PageServer:
-    """Serves an application on `host:port` while its context lasts; port 0 is any free one.
+class PageServer(HttpServer):
+    """Serves the page to `max_viewers` while its context lasts; port 0 is any free one.
 
     Raises BusError where the address cannot be bound.
     """
 
-    def __init__(self, who: str, host: str, port: int, application: ASGIApp) -> None:
-        self._socket = _bind(who, host.strip("[]"), port)
-        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                application,
-                ws="websockets-sansio",
-                # JPEGs do not shrink any more, and to try it costs more than all else here.
-                ws_per_message_deflate=False,
-                ws_max_size=65536,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join(STOP_WITHIN_S)
-        self._socket.close()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it still serves."""
-        return self._thread.is_alive()
-
-    def _serve(self) -> None:
-        # Off the main thread uvicorn leaves the signals alone.
-        asyncio.run(self._server.serve(sockets=[self._socket]))
+    def __init__(
+        self, who: str, host: str, port: int, application: ASGIApp, max_viewers: int = 100
+    ) -> None:
+        limits = HttpLimits(max_viewers + OTHER_CONNECTIONS)
+        super().__init__(who, "page", (host, port), application, limits, ViewerProtocol)
 
 
-def _bind(who: str, host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        # From here on a browser may come; it is answered as soon as the thread runs.
-        bound.listen()
-    except OSError as error:
-        bound.close()
-        raise BusError(
-            f"{who} cannot serve its page on {host}:{port}: {error.strerror}. Stop the program "
-            f"that has the port (another emostream?), or set {who}.page to another"
-        ) from error
-    return bound
+class ViewerProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket of uvicorn on which a client cannot make anything grow."""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send what the application says."""
+        await super().send(message)
+        # Else uvicorn logs a viewer that was refused as a mistake of the application.
+        self.handshake_complete |= self.close_sent
+
+    def handle_ping(self) -> None:
+        """Answer a ping, unless the client takes nothing of what it is sent."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Take a further part of a message, or disconnect one that sends too many."""
+        if len(self.frames) < MAX_FRAGMENTS:
+            super().handle_cont(event)
+        else:
+            self.transport.abort()

@@ -1,0 +1,41 @@
+"""The bound on those who watch at the same time."""
+
+from typing import Final
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+# What a viewer holds open: the page's WebSocket, and a program's event stream.
+WATCHED_PATHS: Final = ("/live", "/events")
+RETRY_AFTER_S: Final = 10
+
+
+class ViewerLimitMiddleware:
+    """Lets so many watch at a time, and answers further ones with 503 and when to try again."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+        self._watching = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse a viewer too many."""
+        if scope["path"] not in WATCHED_PATHS:
+            await self._app(scope, receive, send)
+            return
+        if self._watching >= self._limit:
+            await _refusal(self._limit)(scope, receive, send)
+            return
+        self._watching += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._watching -= 1
+
+
+def _refusal(limit: int) -> PlainTextResponse:
+    return PlainTextResponse(
+        f"{limit} watch already, as many as display.max_viewers allows; try again later.\n",
+        status_code=503,
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )

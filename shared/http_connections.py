@@ -1,0 +1,176 @@
+"""HTTP connections that no client can hold for long: their number, their time, what they send."""
+
+import asyncio
+import errno
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+log = logging.getLogger("emostream.http")
+
+# What a client may still send after it was answered: enough that it reads the answer before it
+# finds the connection closed.
+DISCARDED_BYTES: Final = 256 * 1024
+LINGER_S: Final = 1.0
+OUT_OF_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+LOG_INTERVAL_S: Final = 60.0
+BUSY: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
+    b"Content-Type: text/plain\r\n\r\ntoo many connections; try again later\n"
+)
+
+
+@dataclass(frozen=True)
+class HttpLimits:
+    """What one server allows.
+
+    `connections` at a time; a whole request within `request_s` seconds of its connection or of the
+    answer before; no more than `stall_s` seconds without taking any of an answer.
+    """
+
+    connections: int
+    request_s: float = 10.0
+    stall_s: float = 30.0
+
+
+class GuardedConnection(H11Protocol):
+    """A connection of uvicorn that is closed when its client is slow or sends too much.
+
+    Where there are too many, the one that has waited longest for its client gives way to a new one;
+    where all are being answered, the new one is refused with 503.
+    """
+
+    def __init__(self, limits: HttpLimits, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limits = limits
+        self._waits_since = self.loop.time()
+        self._discarded = 0
+        self.is_ending = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection, if need be in the place of an idle one; or refuse it."""
+        super().connection_made(transport)
+        ending, active = _by_ending(self.connections)
+        if len(ending) > self._limits.connections:
+            min(ending, key=GuardedConnection.waited_since).transport.abort()
+        if len(active) > self._limits.connections:
+            waiting = [each for each in active if each.waits_for_client and each is not self]
+            if waiting:
+                min(waiting, key=GuardedConnection.waited_since).transport.abort()
+            else:
+                transport.write(BUSY)
+                self._end()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sends; of one that was answered already, a little."""
+        if not self.is_ending:
+            super().data_received(data)
+            return
+        self._discarded += len(data)
+        if self._discarded > DISCARDED_BYTES:
+            self.transport.abort()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request; but end where the client still sends the body of this one."""
+        self._waits_since = self.loop.time()
+        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+            self._end()
+        else:
+            super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; where an answer is under way already, only close."""
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:
+            self.transport.abort()
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether it is the client's turn: its request is not complete, or none has begun."""
+        return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+
+    def waited_since(self) -> float:
+        """When it last became the client's turn, in s of the loop's clock."""
+        return self._waits_since
+
+    def close_if_late(self, now: float) -> None:
+        """Close the connection where the client had its time for a whole request."""
+        if self.waits_for_client and now - self._waits_since > self._limits.request_s:
+            self.transport.abort()
+
+    def _end(self) -> None:
+        # To close with something unread would reset the connection, and with it the answer.
+        self.is_ending = True
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
+
+
+class StalledWrites:
+    """Finds the connections whose client takes nothing of what it is sent, viewers among them."""
+
+    def __init__(self, stall_s: float) -> None:
+        self._stall_s = stall_s
+        # Of each connection with something to send: how much at the last look, and since when
+        # it did not become less.
+        self._left: dict[asyncio.Transport, tuple[int, float]] = {}
+
+    def abort(self, transports: Iterable[asyncio.Transport], now: float) -> None:
+        """Abort each that made no progress for `stall_s` seconds; to be called every second."""
+        left: dict[asyncio.Transport, tuple[int, float]] = {}
+        for transport in transports:
+            if size := transport.get_write_buffer_size():
+                before, since = self._left.get(transport, (size, now))
+                left[transport] = (size, now if size < before else since)
+                if now - left[transport][1] > self._stall_s:
+                    transport.abort()
+        self._left = left
+
+
+class RepeatFilter(logging.Filter):
+    """Lets the same message through once a minute, whatever it is filled in with.
+
+    `clock` gives seconds that never run backwards.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._logged: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message was not logged within the last minute."""
+        now, message = self._clock(), str(record.msg)
+        self._logged = {m: at for m, at in self._logged.items() if now - at < LOG_INTERVAL_S}
+        if message in self._logged:
+            return False
+        self._logged[message] = now
+        return True
+
+
+def log_loop_error(context: dict[str, Any]) -> None:
+    """Log what went wrong in an event loop; where there are no files left, in one line."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in OUT_OF_RESOURCES:
+        log.warning("no new HTTP connection can be taken: %s", error.strerror)
+    else:
+        log.error("HTTP: %s", context["message"], exc_info=error)
+
+
+def _by_ending(connections: Iterable[Any]) -> tuple[list[GuardedConnection], list[Any]]:
+    """Return the connections that are being closed, and all others, viewers among them."""
+    ending: list[GuardedConnection] = []
+    active: list[Any] = []
+    for each in connections:
+        is_ending = isinstance(each, GuardedConnection) and (
+            each.is_ending or each.transport.is_closing()
+        )
+        (ending if is_ending else active).append(each)
+    return ending, active

@@ -1,0 +1,132 @@
+"""An HTTP server on a thread of its own, for the metrics of each stage and for the page."""
+
+import asyncio
+import functools
+import logging
+import socket
+import threading
+from typing import Any, Final, Self
+
+import uvicorn
+
+from emostream.shared.errors import BusError
+from emostream.shared.http_connections import (
+    GuardedConnection,
+    HttpLimits,
+    RepeatFilter,
+    StalledWrites,
+    log,
+    log_loop_error,
+)
+from emostream.shared.open_files import open_files_limit
+
+STOP_WITHIN_S: Final = 2.0
+# Connections that wait to be accepted; beyond, a client tries again only after a second.
+BACKLOG: Final = 1024
+# Browsers send each server of this machine the cookies of all.
+HEADER_BYTES: Final = 32 * 1024
+_repeats = RepeatFilter()
+
+
+class HttpServer:
+    """Serves an ASGI application while its context lasts; port 0 is any free one.
+
+    `who` and `what` name its setting, `who.what`, in errors. `websocket` is the protocol class of
+    uvicorn for WebSockets; None takes none. Raises BusError where the address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        who: str,
+        what: str,
+        address: tuple[str, int],
+        application: Any,
+        limits: HttpLimits,
+        websocket: type[asyncio.Protocol] | None = None,
+    ) -> None:
+        self._what = what
+        self._socket = _listening(who, what, *address)
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://{address[0]}:{self.port}"
+        # Files are needed for other things too.
+        limit = max(1, min(limits.connections, open_files_limit() // 2))
+        limits = HttpLimits(limit, limits.request_s, limits.stall_s)
+        self._stalled = StalledWrites(limits.stall_s)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                application,
+                interface="asgi3",
+                http=functools.partial(GuardedConnection, limits),  # type: ignore[arg-type]
+                h11_max_incomplete_event_size=HEADER_BYTES,
+                ws=websocket or "none",
+                # JPEGs do not shrink any more, and to try it costs more than all else here.
+                ws_per_message_deflate=False,
+                ws_max_size=1024,
+                callback_notify=self._sweep,
+                timeout_notify=1,
+                backlog=BACKLOG,
+                # Whoever is on this machine could claim to be any client.
+                proxy_headers=False,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        for logger in (log, logging.getLogger("uvicorn.error")):
+            logger.addFilter(_repeats)
+        self._thread = threading.Thread(target=self._serve, name=what, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(STOP_WITHIN_S)
+        self._socket.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still serves."""
+        return self._thread.is_alive()
+
+    def _serve(self) -> None:
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._log_error)
+        # Off the main thread uvicorn leaves the signals alone.
+        await self._server.serve(sockets=[self._socket])
+
+    def _log_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # While it stops, asyncio may still try to accept on the closed socket.
+        if not self._server.should_exit:
+            log_loop_error(context)
+
+    async def _sweep(self) -> None:
+        now = asyncio.get_running_loop().time()
+        connections = list(self._server.server_state.connections)
+        for connection in connections:
+            if isinstance(connection, GuardedConnection):
+                connection.close_if_late(now)
+        self._stalled.abort([connection.transport for connection in connections], now)
+
+
+def _listening(who: str, what: str, host: str, port: int) -> socket.socket:
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        # From here on a client may come; it is answered as soon as the thread runs.
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise BusError(
+            f"{who} cannot serve its {what} on {host}:{port}: {error.strerror}. Stop the program "
+            f"that has the port (another emostream?), or set {who}.{what} to another"
+        ) from error
+    return bound
