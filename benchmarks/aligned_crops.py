@@ -19,7 +19,7 @@ from emostream.models.alignment import align
 from emostream.models.evaluation.domain_gap import MAX_DISTANCE, center_distances
 from emostream.models.evaluation.scenes import background, paste
 from emostream.models.ferplus import FOLDER, SIDE, load_faces
-from emostream.services.detector.backends import Backend, create
+from emostream.services.detector.backends import CHOICES, Choice, create
 from emostream.services.detector.detection import FaceDetector, as_boxes
 from emostream.shared.pixels import Image
 from emostream.shared.progress import ProgressBar
@@ -64,13 +64,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cut the training faces out as the pipeline does.")
     parser.add_argument("--data", type=Path, default=FOLDER)
     parser.add_argument("--out", type=Path, default=Path("runs/aligned-0.npz"))
-    parser.add_argument("--backend", choices=("blazeface", "yunet", "haar"), default="blazeface")
+    parser.add_argument("--backend", choices=CHOICES, default="auto")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faces", type=int, help="only the first N faces")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     random = np.random.default_rng(arguments.seed)
-    backend: Backend = arguments.backend
+    backend: Choice = arguments.backend
     detector = create(backend)
     faces = load_faces("Training", arguments.data).images[: arguments.faces]
     crops = faces.copy()

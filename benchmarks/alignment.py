@@ -91,7 +91,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--faces", type=int, default=2000)
     parser.add_argument("--model", default="alexnet-fer", help="a name or a .keras file")
-    parser.add_argument("--yunet", type=Path, default="models/yunet_n_320_320.onnx")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     random = np.random.default_rng(0)
@@ -103,8 +102,7 @@ def main() -> None:
     model = load(arguments.model)
     backends: tuple[Backend, ...] = ("blazeface", "yunet", "haar")
     for backend in backends:
-        weights = arguments.data / arguments.yunet if backend == "yunet" else None
-        detector = create(backend, weights=weights)
+        detector = create(backend)
         measure_template(backend, detector, faces)
         measure_crops(backend, detector, tests, model)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.detector_data import clear_faces, load_clips
 from emostream.models.evaluation.scenes import Scene, draw_scenes
-from emostream.services.detector.backends import DEFAULTS, Backend, create
+from emostream.services.detector.backends import CHOICES, create, select
 from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.services.detector.stage import DetectorStage
 from emostream.services.detector.tiling import Tiling, search_whole
@@ -126,16 +126,17 @@ def main() -> None:
     """Measure the detector that the command line names."""
     parser = argparse.ArgumentParser(description="Measure the face detectors.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--backend", choices=("blazeface", "yunet", "haar"), default="blazeface")
+    parser.add_argument("--backend", choices=CHOICES, default="auto")
     parser.add_argument("--weights", type=Path, help="weights instead of the usual ones")
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--score", type=float, help="lowest score that begins a track")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    backend: Backend = arguments.backend
-    score = DEFAULTS[backend].score if arguments.score is None else arguments.score
-    detector = create(backend, score=score, weights=arguments.weights)
-    report(backend, detector, arguments.data, arguments.scenes, score)
+    chosen = select(arguments.backend, arguments.weights)
+    score = chosen.defaults.score if arguments.score is None else arguments.score
+    detector = create(chosen, score=score)
+    print(chosen)
+    report(chosen.backend, detector, arguments.data, arguments.scenes, score)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from emostream.models.evaluation.evaluator import predict_all
 from emostream.models.evaluation.scenes import draw_scenes
 from emostream.models.evaluation.scores import accuracy_loss_interval
 from emostream.models.ferplus import FOLDER, load_faces, protocol_b
-from emostream.services.detector.backends import DEFAULTS, create
+from emostream.services.detector.backends import create, select
 from emostream.services.detector.detection import Detection, FaceDetector, as_boxes
 from emostream.services.detector.tiling import Region, region_around, search, tiles
 from emostream.shared.pixels import Image
@@ -82,7 +82,7 @@ class Crops:
     seconds: float = 0.0
 
 
-def crop_faces(detector: FaceDetector, faces: Image, count: int) -> Crops:
+def crop_faces(detector: FaceDetector, faces: Image, count: int, score: float) -> Crops:
     """Draw the faces into scenes, find them, and crop each by every source of landmarks."""
     cut, drawn = Crops(), 0
     with ProgressBar("drawing", len(faces), "faces") as bar:
@@ -91,7 +91,7 @@ def crop_faces(detector: FaceDetector, faces: Image, count: int) -> Crops:
             for index, square in zip(scene.indices, scene.faces.tolist(), strict=True):
                 seen = near_square(found, square)
                 best = max((one for one, _ in seen), key=lambda one: one.score, default=None)
-                if best is None or best.score < DEFAULTS["blazeface"].score:
+                if best is None or best.score < score:
                     continue
                 cut.indices.append(int(index))
                 started = time.thread_time()
@@ -123,7 +123,8 @@ def main() -> None:
     model = load(arguments.model)
     faces = load_faces("PublicTest", arguments.data)
     faces = faces[protocol_b(faces.votes) >= 0][: arguments.faces]
-    cut = crop_faces(create("blazeface"), faces.images, arguments.tiles)
+    chosen = select()
+    cut = crop_faces(create(chosen), faces.images, arguments.tiles, chosen.defaults.score)
     labels = protocol_b(faces.votes[cut.indices])
     bare = predict_all(model, faces.images[cut.indices]).argmax(axis=1) == labels
     print(f"{len(labels)} of {len(faces)} faces found; bare {100 * bare.mean():.1f}%")

@@ -25,8 +25,8 @@ from emostream.models import LABELS, Classifier, ferplus, load
 from emostream.models.evaluation.scenes import SceneStyle
 from emostream.services.classifier.baseline import Baseline, neutral_index
 from emostream.services.classifier.smoothing import NS
-from emostream.services.cli.evaluation.scenes import DEFAULTS, SceneSearch, detect_in_scenes
-from emostream.services.detector.backends import create
+from emostream.services.cli.evaluation.scenes import SceneSearch, detect_in_scenes
+from emostream.services.detector.backends import create, select
 from emostream.shared.label_synonyms import canonical_label
 from emostream.shared.progress import ProgressBar
 
@@ -172,8 +172,9 @@ def crop_from_scenes(
     faces: NDArray[np.uint8], true: NDArray[np.intp], seed: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
     """Draw each face into a scene; return crops (N, 64, 64) of those found, and their labels."""
-    usual = DEFAULTS["blazeface"]
-    search = SceneSearch(create("blazeface"), usual.tiles, usual.score)
+    chosen = select()
+    usual = chosen.defaults
+    search = SceneSearch(create(chosen), usual.tiles, usual.score)
     with ProgressBar("scenes", unit="faces") as bar:
         found = detect_in_scenes(faces, search, SceneStyle(), seed, bar.update)
     return found.aligned, true[found.indices]

@@ -7,22 +7,26 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from packaging.requirements import Requirement
+
 from emostream.shared.errors import MissingPackageError
 
-_REQUIREMENT: Final = re.compile(r'([\w.-]+)(?:\[([\w,-]+)\])?[^;]*(?:; extra == "([\w-]+)")?')
 # Modules whose package has another name, or is brought along by that package of a group.
 _OTHER_NAMES: Final = {"PIL": "pillow", "h5py": "keras", "markupsafe": "jinja2"}
 
 
 def requirements() -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield each requirement of emostream: its package, the group that has it ("" for none).
+    """Yield each requirement of emostream on this system: its package, and the group that has it.
 
-    The last is which groups of that package it asks for.
+    The group is "" for none. The last is which groups of that package it asks for.
     """
+    groups = importlib.metadata.metadata("emostream").get_all("Provides-Extra") or []
     for line in importlib.metadata.requires("emostream") or ():
-        if match := _REQUIREMENT.fullmatch(line):
-            package, extras, group = match.groups(default="")
-            yield package, group, tuple(filter(None, extras.split(",")))
+        required = Requirement(line)
+        for group in ("", *groups):
+            if not required.marker or required.marker.evaluate({"extra": group}):
+                yield required.name, group, tuple(sorted(required.extras))
+                break
 
 
 def packages_of(group: str) -> set[str]:

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import re
 import subprocess
 import sys
 import tomllib
@@ -43,8 +42,13 @@ for words in json.loads(sys.argv[2]):
 
 def own_packages(group: str) -> set[str]:
     """Return the packages that pyproject.toml lists for a group, without other groups."""
-    names = (re.match(r"[\w.-]+", line) for line in GROUPS[group])
-    return {canonical_name(name[0]) for name in names if name} - {"emostream"}
+    return {canonical_name(one.name) for one in requirements_of(group)} - {"emostream"}
+
+
+def requirements_of(group: str) -> list[Requirement]:
+    """Return what pyproject.toml lists for a group and needs on this system."""
+    required = map(Requirement, GROUPS[group])
+    return [one for one in required if not one.marker or one.marker.evaluate()]
 
 
 def closure(packages: Iterable[str]) -> set[str]:

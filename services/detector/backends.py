@@ -1,19 +1,29 @@
 """Which detector to run, by its name in the configuration, and the settings that suit each."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, assert_never
+from typing import Final, Literal, TypeAlias, assert_never
 
 from emostream.services.detector.detection import FaceDetector
 from emostream.services.detector.haar import Haar
-from emostream.services.detector.weights import yunet_path
-from emostream.services.detector.yunet import YuNet
-from emostream.shared.optional_groups import naming_the_group
+from emostream.services.detector.weights import Weights
+from emostream.services.detector.yunet_weights import find_yunet
+from emostream.shared.errors import MissingPackageError, WeightsError
+from emostream.shared.optional_groups import (
+    install_command,
+    is_installed,
+    missing_package,
+    naming_the_group,
+)
 
-Backend: TypeAlias = Literal["blazeface", "yunet", "haar"]
+Backend: TypeAlias = Literal["yunet", "blazeface", "haar"]
+Choice: TypeAlias = Literal["auto", "yunet", "blazeface", "haar"]
 
 # A face that is being followed may score this much of what a new one must.
-KEEP_SHARE = 0.7
+KEEP_SHARE: Final = 0.7
+FETCH: Final = "emostream models fetch yunet"
+log = logging.getLogger("emostream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,40 +37,125 @@ class Defaults:
 # By `python -m benchmarks.detectors`: the lowest scores without a false face in the clips, and
 # tiles where small faces are missed without them and the time for them can be spared.
 DEFAULTS: dict[Backend, Defaults] = {
+    "yunet": Defaults(score=0.5, tiles=2),
     "blazeface": Defaults(score=0.5, tiles=2),
-    "yunet": Defaults(score=0.7, tiles=0),
     "haar": Defaults(score=0.0, tiles=0),
 }
+CHOICES: Final[tuple[Choice, ...]] = ("auto", *DEFAULTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The detector that runs, and its weights; haar's come with OpenCV."""
+
+    backend: Backend
+    weights: Weights | None = None
+
+    @property
+    def defaults(self) -> Defaults:
+        """The settings that suit it."""
+        return DEFAULTS[self.backend]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the metrics say of it."""
+        weights = self.weights
+        origin, sha256 = (weights.origin, weights.sha256) if weights else ("OpenCV", "")
+        return {"backend": self.backend, "weights": origin, "sha256": sha256}
+
+    def __str__(self) -> str:
+        """Return the detector and its weights in a few words."""
+        if self.weights is None:
+            return f"{self.backend}, with OpenCV's cascade"
+        return (
+            f"{self.backend}, weights of {self.weights.origin}, sha256 {self.weights.sha256[:12]}"
+        )
+
+
+def select(backend: Choice = "auto", weights: Path | None = None) -> Selection:
+    """Return the detector to run, with its weights read.
+
+    `auto` is yunet where its weights are there, and else blazeface, which is said in one line;
+    with a file of `weights`, what its name ends in decides (.tflite is blazeface's). Raises
+    WeightsError where weights are missing or cannot be read, MissingPackageError where packages
+    are; with `auto`, where neither detector can run.
+    """
+    match backend:
+        case "auto":
+            return _best(weights)
+        case "yunet":
+            return Selection("yunet", find_yunet(weights))
+        case "blazeface":
+            return Selection("blazeface", _blazeface_weights(weights))
+        case "haar":
+            return Selection("haar")
+        case _:
+            assert_never(backend)
 
 
 def create(
-    backend: Backend,
+    backend: Choice | Selection = "auto",
     *,
     score: float | None = None,
     threads: int = 1,
     weights: Path | None = None,
-    long_side: int = 320,
+    long_side: int = 640,
     square: bool = False,
 ) -> FaceDetector:
     """Return the detector, ready to run; it reports faces from `KEEP_SHARE` x `score` on.
 
-    `score` is by default that of `DEFAULTS`, `threads` are those of blazeface, `weights` the file
-    of blazeface or yunet instead of the usual one, and `long_side` that of yunet's frame.
-    `square` is for single pictures, where time does not press: see `BlazeFace`.
-    Raises WeightsError where the weights are missing or cannot be read, MissingPackageError where
-    blazeface's packages are.
+    `backend` is one that was selected, or else `weights` is the file of yunet or blazeface instead
+    of the usual one. `score` is by default that of `DEFAULTS`, `threads` are those of the net, and
+    `long_side` that of yunet's frame. `square` is for single pictures, where time does not press:
+    see `BlazeFace`. Raises what `select` raises.
     """
-    least = KEEP_SHARE * (DEFAULTS[backend].score if score is None else score)
-    match backend:
-        case "blazeface":
-            # Only whoever runs it pays for LiteRT.
-            with naming_the_group("the detector blazeface", "detector"):
-                from emostream.services.detector.blazeface import BlazeFace
+    chosen = backend if isinstance(backend, Selection) else select(backend, weights)
+    least = KEEP_SHARE * (chosen.defaults.score if score is None else score)
+    if chosen.weights is None:
+        return Haar(score=least)
+    # Only whoever runs it pays for the engine.
+    if chosen.backend == "yunet":
+        with naming_the_group("the detector yunet", "detector"):
+            from emostream.services.detector.yunet import YuNet
 
-            return BlazeFace(score=least, threads=threads, weights=weights, square=square)
-        case "yunet":
-            return YuNet(weights or yunet_path(), score=least, long_side=long_side)
-        case "haar":
-            return Haar(score=least)
-        case _:
-            assert_never(backend)
+        return YuNet(chosen.weights, score=least, long_side=long_side, threads=threads)
+    with naming_the_group("the detector blazeface", "blazeface"):
+        from emostream.services.detector.blazeface import BlazeFace
+
+    return BlazeFace(score=least, threads=threads, weights=chosen.weights.path, square=square)
+
+
+def _best(weights: Path | None) -> Selection:
+    if weights is not None:
+        return select("blazeface" if weights.suffix == ".tflite" else "yunet", weights)
+    if not is_installed("onnxruntime"):
+        return _blazeface(missing_package("YuNet", "detector", "onnxruntime"))
+    try:
+        return Selection("yunet", find_yunet())
+    except WeightsError as missing:
+        return _blazeface(missing)
+
+
+def _blazeface(missing: WeightsError | MissingPackageError) -> Selection:
+    """Return blazeface in place of yunet, for which something is missing."""
+    try:
+        found = Selection("blazeface", _blazeface_weights(None))
+    except MissingPackageError as error:
+        if isinstance(missing, MissingPackageError):
+            raise missing from error
+        raise WeightsError(
+            f"no face detector can run: {missing}, or {install_command('blazeface')}"
+        ) from error
+    log.warning("faces are found by BlazeFace, which misses more than YuNet: %s", missing)
+    return found
+
+
+def _blazeface_weights(path: Path | None) -> Weights:
+    with naming_the_group("the detector blazeface", "blazeface"):
+        from emostream.services.detector.blazeface import PACKAGE, find_weights
+
+    file = path or find_weights()
+    try:
+        return Weights(str(path) if path else PACKAGE, file.read_bytes(), file)
+    except OSError as error:
+        raise WeightsError(f"no BlazeFace weights at {file}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""BlazeFace, full range and sparse: the default face detector, run with LiteRT.
+"""BlazeFace, full range and sparse: the face detector where there is no YuNet, run with LiteRT.
 
 Anchors, decoding and weighted suppression follow MediaPipe's graph `face_detection_full_range`:
 a picture of 192 x 192, a grid of 48 x 48 with one anchor a cell, four numbers for the box and
@@ -7,7 +7,6 @@ carries; the package itself is not imported, since it would load TensorFlow.
 """
 
 import importlib.metadata
-import os
 from pathlib import Path
 
 import cv2
@@ -18,6 +17,8 @@ from numpy.typing import NDArray
 
 from emostream.models.tensorflow_runtime import without_litert_notice
 from emostream.services.detector.detection import Detection, Floats, pairwise_iou, suppress
+from emostream.services.detector.resampling import halved
+from emostream.services.detector.weights import packaged_file
 from emostream.shared.errors import WeightsError
 from emostream.shared.optional_groups import missing_package
 from emostream.shared.pixels import Image
@@ -110,14 +111,13 @@ def find_weights() -> Path:
     MissingPackageError where the package is not installed, WeightsError where its file is missing.
     """
     try:
-        files = importlib.metadata.files(PACKAGE) or []
+        importlib.metadata.version(PACKAGE)
     except importlib.metadata.PackageNotFoundError as error:
-        raise missing_package("the detector blazeface", "detector", PACKAGE) from error
-    for file in files:
-        path = Path(os.fspath(file.locate()))
-        if path.name == FILE and path.is_file():
-            return path
-    raise WeightsError(f"{FILE} is missing: reinstall the Python package {PACKAGE} 0.6.0")
+        raise missing_package("the detector blazeface", "blazeface", PACKAGE) from error
+    path = packaged_file(PACKAGE, FILE)
+    if path is None:
+        raise WeightsError(f"{FILE} is missing: reinstall the Python package {PACKAGE} 0.6.0")
+    return path
 
 
 def _resized(content: bytes, size: tuple[int, int]) -> bytes:
@@ -165,15 +165,6 @@ def letterbox(small: Image, square: bool) -> tuple[NDArray[np.float32], tuple[in
     np.multiply(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.float32(1 / 127.5), out=inside)
     inside -= 1
     return picture, (left, top)
-
-
-def halved(frame: Image, side: int) -> Image:
-    """Halve `frame` while its longer side stays at least 2 x `side`."""
-    # Halving is exact and quick; bilinear sampling of less than 2:1 then aliases little.
-    while max(frame.shape[:2]) >= 2 * side and min(frame.shape[:2]) > 1:
-        size = (frame.shape[1] // 2, frame.shape[0] // 2)
-        frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return frame
 
 
 def decode(raw: NDArray[np.float32], cells: NDArray[np.intp], columns: int) -> Floats:

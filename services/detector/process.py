@@ -1,13 +1,15 @@
 """The detector's process."""
 
+import logging
 import os
 import time
 from pathlib import Path
 
 import cv2
 
-from emostream.services.detector.backends import DEFAULTS, create
+from emostream.services.detector.backends import Selection, create, select
 from emostream.services.detector.detection import FaceDetector
+from emostream.services.detector.metrics import DetectorMetrics
 from emostream.services.detector.stage import DetectorStage
 from emostream.services.detector.tiling import Tiling
 from emostream.services.detector.tracking import track_ids
@@ -21,6 +23,7 @@ from emostream.shared.service import Service
 
 # Beyond that a recording is not decoded as quickly as its frames are searched.
 MAX_HELPERS = 4
+log = logging.getLogger("emostream")
 
 
 def run(config: Config, instance: int) -> None:
@@ -31,9 +34,12 @@ def run(config: Config, instance: int) -> None:
     with Service("detector", config, settings.metrics, Frame, instance) as service:
         publisher = service.publisher(settings.bind, LIVE_HWM)
         helpers = min(os.cpu_count() or 1, MAX_HELPERS)
-        defaults = DEFAULTS[settings.backend]
+        chosen = selected(settings)
+        DetectorMetrics(service.registry).set_detector(chosen)
+        log.info("faces are found by %s", chosen)
+        defaults = chosen.defaults
         stage = DetectorStage(
-            new_detector(settings),
+            new_detector(settings, chosen),
             track_ids(time.time()),
             tiling=Tiling(
                 defaults.tiles if settings.tiles is None else settings.tiles, settings.tile_every
@@ -42,7 +48,7 @@ def run(config: Config, instance: int) -> None:
             leave_after=settings.leave_after,
             shards=settings.shards,
             # Live, a frame is searched when it comes; of a recording many wait for this stage.
-            helpers=[new_detector(settings) for _ in range(helpers)] if service.is_lossless else (),
+            helpers=[new_detector(settings, chosen) for _ in range(helpers * service.is_lossless)],
         )
         inbox = FifoInbox() if service.is_lossless else service.live_inbox()
         service.receive([Subscription(config.connect.frame, ["frame/"], LIVE_HWM)], inbox)
@@ -57,12 +63,13 @@ def run(config: Config, instance: int) -> None:
         )
 
 
-def new_detector(settings: Settings) -> FaceDetector:
-    """Return a detector as the configuration has it; WeightsError where it lacks its weights."""
+def selected(settings: Settings) -> Selection:
+    """Return the detector that the configuration asks for; WeightsError without its weights."""
+    return select(settings.backend, Path(settings.weights) if settings.weights else None)
+
+
+def new_detector(settings: Settings, chosen: Selection) -> FaceDetector:
+    """Return a detector as the configuration has it; WeightsError for weights of something else."""
     return create(
-        settings.backend,
-        score=settings.score,
-        threads=settings.threads,
-        weights=Path(settings.weights) if settings.weights else None,
-        long_side=settings.long_side,
+        chosen, score=settings.score, threads=settings.threads, long_side=settings.long_side
     )

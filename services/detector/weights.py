@@ -1,9 +1,11 @@
-"""YuNet's weights: where they are kept, and fetching them once with a known sha256."""
+"""Detectors' weights: where they are kept, and fetching YuNet's once with a known sha256."""
 
 import hashlib
+import importlib.metadata
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -22,10 +24,39 @@ CHUNK = 1 << 16
 Progress = Callable[[int, int | None], None]
 
 
-def yunet_path() -> Path:
-    """Return where fetched YuNet weights are kept: the user's cache folder."""
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A detector's weights: what they are in a few words, the file's content and its path."""
+
+    origin: str
+    content: bytes
+    path: Path
+
+    @property
+    def sha256(self) -> str:
+        """The content's sha256."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def cache_folder() -> Path:
+    """Return the folder of emostream in the user's cache."""
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(cache) / "emostream" / YUNET_FILE
+    return Path(cache) / "emostream"
+
+
+def yunet_path() -> Path:
+    """Return where fetched YuNet weights are kept."""
+    return cache_folder() / YUNET_FILE
+
+
+def packaged_file(package: str, name: str) -> Path | None:
+    """Return a file of an installed package, by its name; None where it is not there."""
+    try:
+        files = importlib.metadata.files(package) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    paths = (Path(os.fspath(file.locate())) for file in files)
+    return next((path for path in paths if path.name == name and path.is_file()), None)
 
 
 def fetch_yunet(

@@ -1,64 +1,128 @@
-"""YuNet: a small face detector that OpenCV runs, for those who fetch its weights."""
+"""YuNet: a small face detector, run with ONNX Runtime (Wu, Peng and Yu 2023).
 
-from pathlib import Path
+Decoding and suppression are those of OpenCV's `FaceDetectorYN`, so that boxes are the same.
+"""
+
+from typing import Final
 
 import cv2
 import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
 
+from emostream.models.engines.onnxruntime import FAILURES
 from emostream.services.detector.detection import Detection, Floats
+from emostream.services.detector.onnx_file import with_free_size
+from emostream.services.detector.resampling import halved
+from emostream.services.detector.weights import Weights
 from emostream.shared.errors import WeightsError
 from emostream.shared.pixels import Image
 
-SAME_FACE = 0.3
-MAX_FACES = 5000
-# On a strip of 32 pixels or less OpenCV's run of the network gives numbers beyond all measure.
-MIN_SIDE = 64
+SAME_FACE: Final = 0.3
+MAX_FACES: Final = 5000
+STRIDES: Final = (8, 16, 32)
+STEP: Final = 32  # the input's sides are multiples of what the net's coarsest layer sees
+HEADS: Final = ("cls", "obj", "bbox", "kps")
+OUTPUTS: Final = [f"{head}_{stride}" for stride in STRIDES for head in HEADS]
 
 
 class YuNet:
     """Finds faces from about ten pixels on, at the size to which the frame is brought."""
 
-    def __init__(self, weights: Path, *, score: float = 0.5, long_side: int = 320):
-        """Load the ONNX file `weights`; frames are shrunk until their longer side is `long_side`.
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        score: float = 0.5,
+        long_side: int = 640,
+        threads: int = 1,
+    ):
+        """Load an ONNX file; frames are shrunk until their longer side is `long_side` pixels.
 
-        Raises WeightsError where the file is missing or no model that OpenCV can read.
+        `score` is the lowest to report, `threads` those of ONNX Runtime. Raises WeightsError for
+        what is no YuNet.
         """
-        if not weights.is_file():
-            raise WeightsError(
-                f"no YuNet weights at {weights}: run `emostream models fetch yunet`,"
-                " or set `detector.weights` to where they are"
-            )
+        self._score = score
         self._long_side = long_side
-        try:
-            self._model = cv2.FaceDetectorYN.create(
-                str(weights), "", (long_side, long_side), score, SAME_FACE, MAX_FACES
-            )
-        except cv2.error as error:
-            raise WeightsError(
-                f"{weights} is no YuNet model that OpenCV can read: fetch it again with"
-                " `emostream models fetch yunet`, or set `detector.weights` to another"
-            ) from error
+        self._session = _session(weights, threads)
+        self._input = self._session.get_inputs()[0].name
 
     def detect(self, frame: Image) -> list[Detection]:
         """Return the faces in `frame`, uint8 (H, W, 3) in BGR order; the best score comes first."""
-        height, width = frame.shape[:2]
-        scale = min(1.0, self._long_side / max(height, width))
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        if scale < 1:
-            frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-        right, below = (max(0, MIN_SIDE - side) for side in size)
-        frame = np.asarray(cv2.copyMakeBorder(frame, 0, below, 0, right, cv2.BORDER_CONSTANT))
-        self._model.setInputSize((size[0] + right, size[1] + below))
-        _, rows = self._model.detect(frame)
-        ratio = np.array([width / size[0], height / size[1]])
-        # OpenCV's types hide that there is no array where there is no face.
-        table = np.asarray(rows if np.ndim(rows) == 2 else np.empty((0, 15)), np.float64)
-        found = [_detection(row, ratio) for row in table]
-        return sorted(found, key=lambda one: -one.score)
+        small = shrunk(frame, self._long_side)
+        picture = padded(small)
+        rows = _decode(
+            self._session.run(OUTPUTS, {self._input: picture}), picture.shape[3], self._score
+        )
+        ratio = np.array(frame.shape[1::-1]) / np.array(small.shape[1::-1])
+        return [_detection(row, ratio) for row in rows[_distinct(rows, self._score)]]
+
+
+def shrunk(frame: Image, long_side: int) -> Image:
+    """Return the frame with its longer side at most `long_side` pixels."""
+    height, width = frame.shape[:2]
+    scale = long_side / max(height, width)
+    if scale >= 1:
+        return frame
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(halved(frame, long_side), size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(small, np.uint8)
+
+
+def padded(small: Image) -> NDArray[np.float32]:
+    """Return a picture as the net's input, float32 (1, 3, H, W), with black to the next STEP."""
+    height, width = (-(-side // STEP) * STEP for side in small.shape[:2])
+    picture = np.zeros((1, 3, height, width), np.float32)
+    picture[0, :, : small.shape[0], : small.shape[1]] = small.transpose(2, 0, 1)
+    return picture
+
+
+def _session(weights: Weights, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Threads that spin while they wait take the cores from the other stages.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            with_free_size(weights.content), options, providers=["CPUExecutionProvider"]
+        )
+    except FAILURES as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise WeightsError(f"{weights.path} is no readable ONNX model: {reason}") from error
+    if missing := set(OUTPUTS) - {output.name for output in session.get_outputs()}:
+        raise WeightsError(f"{weights.path} is no YuNet: it has no output {min(missing)}")
+    return session
+
+
+def _decode(outputs: list[NDArray[np.float32]], width: int, score: float) -> Floats:
+    """Return a row for each cell that may be a face: x, y, w, h, five points, and the score."""
+    rows = []
+    for level, stride in enumerate(STRIDES):
+        face, fit, box, points = (values[0] for values in outputs[4 * level : 4 * level + 4])
+        scores = np.sqrt(np.clip(face[:, 0], 0, 1) * np.clip(fit[:, 0], 0, 1))
+        cells = np.flatnonzero(scores >= score)
+        corner = np.stack([cells % (width // stride), cells // (width // stride)], axis=1)
+        center = (corner + box[cells, :2]) * stride
+        size = np.exp(box[cells, 2:]) * stride
+        places = (corner[:, None] + points[cells].reshape(-1, 5, 2)) * stride
+        columns = (center - size / 2, size, places.reshape(-1, 10), scores[cells, None])
+        rows.append(np.concatenate(columns, axis=1, dtype=np.float64))
+    return np.concatenate(rows)
+
+
+def _distinct(rows: Floats, score: float) -> list[int]:
+    """Return the best row of each face, the best score first."""
+    if not len(rows):
+        return []
+    # OpenCV, too, compares whole pixels.
+    boxes = rows[:, :4].astype(int).tolist()
+    kept = cv2.dnn.NMSBoxes(boxes, rows[:, 14].tolist(), score, SAME_FACE, top_k=MAX_FACES)
+    return [int(place) for place in kept]
 
 
 def _detection(row: Floats, ratio: Floats) -> Detection:
-    """Read one of YuNet's rows: the box, five points and the score."""
+    """Read a row: the box, five points and the score."""
     points = row[:14].reshape(7, 2) * ratio
     right_eye, left_eye, nose, right_corner, left_corner = points[2:]
     landmarks = np.stack([right_eye, left_eye, nose, (right_corner + left_corner) / 2])

@@ -22,7 +22,6 @@ from emostream.shared.messages import Box, Point
 
 Source: TypeAlias = str | Path | NDArray[Any]
 
-LONG_SIDE: Final = 640  # to which YuNet shrinks a picture, where time does not press
 KEPT: Final = 4  # recognizers that `recognize` keeps loaded
 
 
@@ -53,8 +52,9 @@ class Recognizer:
 
     Several threads may share one: each call gives what it would give alone. They take turns at
     detector and model, and only read and convert pictures side by side; for more, give each thread
-    its own. `model` is the classifier, with its `name`, `labels`, `engine` and `sha256`; `score`
-    and `tiles` are as given, the detector's usual score and None where they were not.
+    its own. `model` is the classifier, with its `name`, `labels`, `engine` and `sha256`; `detector`
+    is the one that runs; `score` and `tiles` are as given, the detector's usual score and None
+    where they were not.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Recognizer:
         model: str | Path = "alexnet-fer",
         *,
         engine: str = "auto",
-        detector: backends.Backend = "blazeface",
+        detector: backends.Choice = "auto",
         weights: Path | None = None,
         score: float | None = None,
         tiles: int | None = None,
@@ -77,18 +77,12 @@ class Recognizer:
         ImportError) where packages are, ConfigError for settings that cannot be.
         """
         _check(detector, score, tiles)
-        self.detector = detector
-        self.score = backends.DEFAULTS[detector].score if score is None else score
         self.tiles = tiles
+        chosen = backends.select(detector, weights)
+        self.detector = chosen.backend
+        self.score = chosen.defaults.score if score is None else score
         with _building, muted_stderr():
-            self._finder = backends.create(
-                detector,
-                score=score,
-                threads=threads or 1,
-                weights=weights,
-                long_side=LONG_SIDE,
-                square=True,
-            )
+            self._finder = backends.create(chosen, score=score, threads=threads or 1, square=True)
             self.model = load(model, engine=engine, intra_op=threads)
         self._lock = Lock()
 
@@ -130,7 +124,7 @@ def recognize(
     channels: Channels | None = None,
     *,
     model: str | Path = "alexnet-fer",
-    detector: backends.Backend = "blazeface",
+    detector: backends.Choice = "auto",
 ) -> list[RecognizedFace]:
     """Return the faces of a picture, the one that was found most surely first.
 
@@ -151,13 +145,13 @@ _building = Lock()
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _recognizer(model: str, detector: backends.Backend) -> Recognizer:
+def _recognizer(model: str, detector: backends.Choice) -> Recognizer:
     return Recognizer(model, detector=detector)
 
 
 def _check(detector: str, score: float | None, tiles: int | None) -> None:
-    if detector not in backends.DEFAULTS:
-        raise ConfigError(f"no detector {detector!r}: choose {', '.join(backends.DEFAULTS)}")
+    if detector not in backends.CHOICES:
+        raise ConfigError(f"no detector {detector!r}: choose {', '.join(backends.CHOICES)}")
     if score is not None and not 0 < score <= 1:
         raise ConfigError(f"score is {score}: give a number above 0 and up to 1")
     if tiles is not None and tiles < 0:

@@ -87,12 +87,12 @@ class Detector(Section, frozen=True):
 
     bind: Endpoint = "tcp://127.0.0.1:5552"
     metrics: Address = "127.0.0.1:9102"
-    backend: Literal["blazeface", "yunet", "haar"] = "blazeface"
+    backend: Literal["auto", "yunet", "blazeface", "haar"] = "auto"
     weights: str = ""
     score: Probability | None = None
     tiles: Annotated[int, Meta(ge=0, le=1024)] | None = None
     tile_every: Annotated[int, Meta(ge=1, le=1_000_000)] = 5
-    long_side: Annotated[int, Meta(ge=1, le=16_384)] = 320
+    long_side: Annotated[int, Meta(ge=1, le=16_384)] = 640
     threads: Few = 1
     shards: Few = 1
     leave_after: PositivePts = 1.0

@@ -72,7 +72,7 @@ def test_without_a_file_the_defaults_are_used() -> None:
         ("detector.threads=many", "detector.threads"),
         (
             "detector.backend=dlib",
-            "detector.backend: Invalid enum value 'dlib'; write one of blaze",
+            "detector.backend: Invalid enum value 'dlib'; write one of auto",
         ),
         ("capture.sources=[{pace='slow'}]", "write one of real, fast"),
         ("capture.sources=[{name='A B'}]", "capture.sources[0].name"),

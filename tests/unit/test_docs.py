@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from emostream.services.capture.metrics import SourceCollector
 from emostream.services.classifier.metrics import ClassifierMetrics
+from emostream.services.detector.metrics import DetectorMetrics
 from emostream.services.display.metrics import DisplayMetrics
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared import config, messages
@@ -81,6 +82,7 @@ def test_every_metric_stands_in_the_documentation_and_no_other() -> None:
     registry = CollectorRegistry()
     StageMetrics("stage", registry)
     ClassifierMetrics(registry)
+    DetectorMetrics(registry)
     RecorderMetrics(registry)
     DisplayMetrics(registry)
     registry.register(SourceCollector(dict))

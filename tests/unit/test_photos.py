@@ -177,7 +177,9 @@ def test_a_page_of_many_photos_has_the_first_and_says_so(
     assert "<h1>1,005 photos</h1>" in page and "the first 1,000 photos" in page
 
 
-def test_the_summary_has_what_is_needed_to_do_it_again(summary: PhotoSummary, album: Path) -> None:
+def test_the_summary_has_what_is_needed_to_do_it_again(
+    summary: PhotoSummary, album: Path, recognizer: Recognizer
+) -> None:
     tree = json.loads(json.dumps(asdict(summary)))
     assert (tree["faces"], tree["empty"]) == (15, 1)
     assert tree["unreadable"] == {
@@ -193,7 +195,7 @@ def test_the_summary_has_what_is_needed_to_do_it_again(summary: PhotoSummary, al
         "faces": 3,
     }
     assert tree["model"]["name"] == "alexnet-fer" and len(tree["model"]["sha256"]) == 64
-    assert (tree["detector"], tree["score"], tree["tiles"]) == ("blazeface", 0.5, None)
+    assert (tree["detector"], tree["score"], tree["tiles"]) == (recognizer.detector, 0.5, None)
     assert tree["labels"] == list(LABELS)
 
 

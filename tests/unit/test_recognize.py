@@ -212,8 +212,8 @@ def test_a_picture_without_a_face_gives_none(
 
 
 def test_small_faces_of_a_large_picture_are_found(recognizer: Recognizer, demo: DemoScene) -> None:
-    small = cv2.resize(demo.frame(0), None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
-    picture = np.full((720, 1280, 3), 60, np.uint8)
+    small = cv2.resize(demo.frame(0), None, fx=0.18, fy=0.18, interpolation=cv2.INTER_AREA)
+    picture = np.full((1440, 2560, 3), 60, np.uint8)
     picture[400 : 400 + small.shape[0], 700 : 700 + small.shape[1]] = small
     assert len(recognizer(picture, "bgr")) == 3
     assert len(Recognizer(tiles=0)(picture, "bgr")) < 3
@@ -242,7 +242,11 @@ def test_settings_decide(demo: DemoScene) -> None:
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"detector": "mtcnn"}, ConfigError, "no detector 'mtcnn': choose blazeface, yunet, haar"),
+        (
+            {"detector": "mtcnn"},
+            ConfigError,
+            "no detector 'mtcnn': choose auto, yunet, blaze",
+        ),
         ({"score": 0}, ConfigError, "above 0"),
         ({"tiles": -1}, ConfigError, "0 or more"),
         ({"model": "resnet"}, WeightsError, "no model resnet"),
@@ -299,7 +303,7 @@ def test_repeated_calls_load_once_also_from_many_threads(
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda _: recognize(demo.frame(0), channels="bgr"), range(4)))
     assert len(loaded) == 1
-    assert results[0] == recognize(demo.frame(0), "bgr", model="alexnet-fer", detector="blazeface")
+    assert results[0] == recognize(demo.frame(0), "bgr", model="alexnet-fer", detector="auto")
     assert len(loaded) == 1
     assert len(results[0]) == 3
 

@@ -10,9 +10,9 @@ from typing import Final
 from emostream.models import load, spec, weights
 from emostream.models.engines import ENGINES, SUFFIXES, is_installed
 from emostream.services.cli.doctor.finding import Finding, good, problem, warning
-from emostream.services.detector.weights import YUNET_SHA256, yunet_path
+from emostream.services.detector.backends import FETCH, Choice, Selection, select
 from emostream.shared.config import Classifier, Detector
-from emostream.shared.errors import ModelError
+from emostream.shared.errors import MissingPackageError, ModelError, WeightsError
 
 SMI: Final = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
 SMI_WITHIN_S: Final = 3
@@ -91,24 +91,20 @@ def check_model(model: Model) -> Finding:
 
 
 def check_detector(
-    settings: Detector,
-    usual: Callable[[], Path] = yunet_path,
-    sha256: Callable[[Path], str] = weights.sha256,
+    settings: Detector, select: Callable[[Choice, Path | None], Selection] = select
 ) -> Finding:
-    """Judge the detector's weights; `usual` is where YuNet's are kept once they were fetched."""
-    name, path = settings.backend, Path(settings.weights)
-    if settings.weights and name != "haar":
-        if not path.is_file():
-            return problem("detector", f"no weights at {path}", "fix detector.weights")
-        return good("detector", f"{name} with {path}")
-    if name != "yunet":
-        return good("detector", f"{name}; its weights came with its package")
-    fetch = "emostream models fetch yunet, or set detector.backend=blazeface"
-    if not usual().is_file():
-        return problem("detector", "the weights of yunet were not fetched yet", fetch)
-    if sha256(usual()) != YUNET_SHA256:
-        return problem("detector", f"{usual()} is corrupt (its sha256 is another)", fetch)
-    return good("detector", f"yunet; its weights were fetched, sha256 {YUNET_SHA256[:12]}")
+    """Judge the detector and its weights, which `select` finds."""
+    try:
+        chosen = select(settings.backend, Path(settings.weights) if settings.weights else None)
+    except WeightsError as error:
+        return problem(
+            "detector", str(error), "docs/configuration.md says what each detector needs"
+        )
+    except MissingPackageError as error:
+        return problem("detector", str(error), "or set detector.backend=auto")
+    if settings.backend == "auto" and chosen.backend == "blazeface":
+        return warning("detector", str(chosen), f"YuNet finds more faces: {FETCH}")
+    return good("detector", str(chosen))
 
 
 def probe_gpu() -> Gpu:

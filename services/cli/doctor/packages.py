@@ -10,7 +10,7 @@ from typing import Final
 
 from emostream.services.cli.doctor.finding import Finding, good, problem, warning
 from emostream.shared.config import Config
-from emostream.shared.optional_groups import canonical_name, install_command, requirements
+from emostream.shared.optional_groups import canonical_name, install_command, packages_of
 from emostream.shared.shipped_files import ROOT
 
 PINS: Final = ROOT / "requirements.lock"
@@ -28,6 +28,7 @@ NATIVE: Final = {
     "pillow-heif": "pillow_heif",
     "pyzmq": "zmq",
 }
+DETECTOR_GROUPS: Final[dict[str, list[str]]] = {"blazeface": ["blazeface"], "haar": []}
 IMPORT_WITHIN_S: Final = 30
 # In a process of its own: what does not suit the processor ends it.
 _TRIAL: Final = """
@@ -66,7 +67,7 @@ def findings(config: Config, stages: Sequence[str], engine_group: str) -> list[F
 def groups(config: Config, stages: Sequence[str], engine_group: str) -> set[str]:
     """Return the optional groups that the stages need."""
     own = {
-        "detector": ["detector"] if config.detector.backend == "blazeface" else [],
+        "detector": DETECTOR_GROUPS.get(config.detector.backend, ["detector"]),
         "classifier": [engine_group],
     }
     return {group for stage in stages for group in own.get(stage, [stage])}
@@ -119,8 +120,8 @@ def _broken(package: Package) -> Finding:
 def _required(wanted: set[str]) -> dict[str, str]:
     """Return the packages of no group and of the wanted groups, each with the first that has it."""
     required: dict[str, str] = {}
-    for name, group, _ in requirements():
-        if group in wanted | {""}:
+    for group in ("", *sorted(wanted)):
+        for name in sorted(packages_of(group)):
             required.setdefault(name, group)
     return required
 

@@ -10,7 +10,7 @@ from emostream.shared.errors import ExitCode, RecordingError
 FER = Path("../shared/data/fer")
 STDOUT = Path("-")
 MOST_TILES = 32
-BACKENDS = ("blazeface", "yunet", "haar")
+BACKENDS = ("auto", "yunet", "blazeface", "haar")
 # Of the parsed options: what does not decide the figures.
 NO_SETTINGS = ("run", "command", "log_level", "log_format")
 
@@ -56,7 +56,7 @@ def _add_scene_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--scenes", action="store_true", help="draw the faces into scenes and find them there"
     )
-    group.add_argument("--backend", choices=BACKENDS, default="blazeface")
+    group.add_argument("--backend", choices=BACKENDS, default="auto")
     group.add_argument("--weights", type=Path, metavar="FILE", help="of the detector")
     group.add_argument(
         "--tiles",

