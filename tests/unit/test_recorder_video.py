@@ -197,14 +197,23 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("encoder", [ENCODER, "mpeg4"])
 def test_a_full_disk_is_one_clear_error(tmp_path: Path, encoder: str, small_disk: None) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
-    file = VideoFile(tmp_path / "video.mp4", 320, 240, encoder)
+    noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+    file = VideoFile(tmp_path / "video.mp4", 160, 120, encoder)
     with pytest.raises(RecordingError, match=r"cannot write .*video\.mp4: File too large"):
         for n in range(100):
             file.write(np.roll(noise, n, 1), n * 40 * MS)
     file.close()
     # It is closed, and without the fragment that did not fit.
-    assert len(shown(tmp_path / "video.mp4")) == n - 1
+    assert len(shown(tmp_path / "video.mp4")) == n - 1 > 0
+
+
+def test_a_file_without_a_whole_picture_is_deleted(tmp_path: Path, small_disk: None) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+    file = VideoFile(tmp_path / "video.mp4", 640, 480, "mpeg4")
+    with pytest.raises(RecordingError, match="File too large"):
+        for n in range(3):
+            file.write(noise, n * 40 * MS)
+    assert files(tmp_path) == [] and not (tmp_path / "video.mp4").exists()
 
 
 def test_a_missing_encoder_falls_back_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
