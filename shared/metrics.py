@@ -67,6 +67,8 @@ class StageMetrics:
         self.seconds = seconds(MetricName.STAGE_SECONDS, text, "stage").labels(stage)
         self.queue_depth = gauge(MetricName.QUEUE_DEPTH, "Messages that wait")
         self.ready = gauge(MetricName.READY, "1 when the stage is ready")
+        text = "1 while the stage is down: its supervisor answers until it tries it again"
+        self.down = gauge(MetricName.DOWN, text)
 
     def taken(self, stream: str) -> None:
         """Count a frame that the stage takes."""
@@ -146,7 +148,8 @@ class MetricsServer:
     def _answer(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         match environ.get("PATH_INFO"):
             case "/livez":
-                return _json(start, self._health.live, {"live": self._health.live})
+                liveness = self._health.liveness()
+                return _json(start, liveness["live"], liveness)
             case "/readyz":
                 missing = self._health.missing()
                 return _json(start, not missing, {"ready": not missing, "missing": missing})
