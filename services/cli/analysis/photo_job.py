@@ -15,6 +15,7 @@ from emostream.services.recognition.recognizer import Recognizer
 from emostream.shared.config import Config
 from emostream.shared.config.secrets import without_secrets
 from emostream.shared.errors import ExitCode
+from emostream.shared.plural import counted
 
 FOLDER: Final = "photos"
 
@@ -31,7 +32,7 @@ def run_photo_job(paths: Sequence[Path], config: Config, out: Path, reporter: Re
     facts = {**asdict(found), "config": as_table(without_secrets(config)), "versions": versions()}
     text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
     (folder / NAME).write_text(text, "utf-8")
-    line = f"{len(found.photos)} photos, {found.faces} faces -> {folder}"
+    line = f"{counted(len(found.photos), 'photo')}, {counted(found.faces, 'face')} -> {folder}"
     if found.unreadable:
         line += f" ({len(found.unreadable)} cannot be read)"
     reporter.end(FOLDER, line, facts)
