@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from emostream.shared.errors import ConfigError
+from emostream.shared.whole_file import read_whole
 
 VARIABLE: Final = "EMOSTREAM_ADDRESS_FILE"
 
@@ -36,8 +37,15 @@ def write_addresses(addresses: Addresses) -> None:
 
 
 def read_addresses(path: Path) -> Addresses | None:
-    """Return what a process wrote; None while it has not."""
+    """Return what a process wrote; None while it has not.
+
+    Raises ConfigError where something else is in the file.
+    """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Addresses)
+        return msgspec.json.decode(read_whole(path), type=Addresses)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: no addresses of a process: {error}") from error

@@ -3,14 +3,24 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 BEAT_WITHIN = 10.0
+
+
+@dataclass(slots=True)
+class _Unanswered:
+    """The frames of a stream that came since its last progress: the first and the last, in s."""
+
+    since: float
+    last: float
 
 
 class Health:
     """The conditions that a stage must meet to be ready, each with the reason while it does not.
 
-    `silent_after` is the seconds without input after which a stage that had input is not ready.
+    `silent_after` is the seconds without input after which a stage that had input is not ready, as
+    are those in which a stream's frames came and the stage made no progress with it.
     """
 
     def __init__(self, silent_after: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -20,6 +30,7 @@ class Health:
         self._input: float | None = None
         self._needs_input = False
         self._missing: dict[str, str] = {}
+        self._unanswered: dict[str, _Unanswered] = {}
         self._lock = threading.Lock()
 
     @property
@@ -39,6 +50,17 @@ class Health:
         """Note that input came."""
         self._input = self._clock()
 
+    def mark_arrival(self, stream: str) -> None:
+        """Note that a frame of the stream came, or its results, whatever becomes of it."""
+        now = self._clock()
+        with self._lock:
+            self._unanswered.setdefault(stream, _Unanswered(now, now)).last = now
+
+    def mark_progress(self, stream: str) -> None:
+        """Note that the stage has done its work on a frame of the stream, or need not any more."""
+        with self._lock:
+            self._unanswered.pop(stream, None)
+
     def set_missing(self, name: str, reason: str) -> None:
         """Note that the condition `name` is not met, and why."""
         with self._lock:
@@ -52,7 +74,7 @@ class Health:
     def missing(self) -> dict[str, str]:
         """Return the conditions that are not met with their reasons; empty when ready."""
         with self._lock:
-            missing = dict(self._missing)
+            missing = self._missing | self._stuck()
         if self._beat is None:
             missing["loop"] = "it starts"
         elif not self.live:
@@ -63,3 +85,13 @@ class Health:
             elif (silent := self._clock() - self._input) > self._silent_after:
                 missing["input"] = f"no input for {silent:.0f} s"
         return missing
+
+    def _stuck(self) -> dict[str, str]:
+        """Return the streams that send and make no progress; the lock is held."""
+        now = self._clock()
+        return {
+            f"stream {stream}": f"{stream}: frames come, and nothing of them is done for"
+            f" {now - frames.since:.0f} s"
+            for stream, frames in self._unanswered.items()
+            if now - frames.since > self._silent_after >= now - frames.last
+        }
