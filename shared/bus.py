@@ -56,10 +56,11 @@ class Publisher:
 
     def send(self, message: Message) -> None:
         """Send the message. A large payload is not copied, so it must never be written again."""
-        self._take_subscriptions()
+        self.take_subscriptions()
         self._socket.send_multipart(encode(self._sent.counted(message)), copy=False)
 
-    def _take_subscriptions(self) -> None:
+    def take_subscriptions(self) -> None:
+        """Take in what subscribers ask for; to be called now and then while nothing is sent."""
         while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
             part = self._socket.recv(copy=False)
             # It begins with 1 where somebody subscribes; one connection may do so to many topics.
@@ -87,7 +88,7 @@ class BlockingPublisher(Publisher):
     def subscribers(self, quiet: float) -> int:
         """Return how many have subscribed so far, as soon as none does for `quiet` seconds."""
         while self._socket.poll(round(1000 * quiet)):
-            self._take_subscriptions()
+            self.take_subscriptions()
         return len(self._subscribers)
 
     def _note_subscriber(self, descriptor: int) -> None:

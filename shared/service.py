@@ -61,7 +61,7 @@ class Service:
         self._primary = primary
         self.bad_message = BadMessages(self.metrics)
         self._receivers: list[Receiver] = []
-        self._endpoints: list[str] = []
+        self._publishers: list[Publisher] = []
         self._stack = contextlib.ExitStack()
         host, _, port = metrics.rpartition(":")
         check_exposure(host, f"{name}.metrics {metrics}", name, insecure=config.insecure)
@@ -99,8 +99,10 @@ class Service:
         """Return a publisher that is closed with the service; lossless, its queue has no bound."""
         publisher = self.bus.publisher(endpoint, self._hwm(hwm))
         self._stack.callback(publisher.close)
-        self._endpoints.append(publisher.endpoint)
-        write_addresses(Addresses(self.metrics_url, tuple(self._endpoints)))
+        self._publishers.append(publisher)
+        write_addresses(
+            Addresses(self.metrics_url, tuple(each.endpoint for each in self._publishers))
+        )
         return publisher
 
     @property
@@ -208,6 +210,8 @@ class Service:
             self._hung_up = False
             (self.stop if self._terminal.is_closed else self.reload).set()
         self.health.beat()
+        for publisher in self._publishers:
+            publisher.take_subscriptions()
         for stream in self.intake.gone():
             for forget in self._forget:
                 forget(stream)

@@ -45,7 +45,7 @@ def header(seq: int, stream: str = "cam1", run: str = "r1", **changes: Any) -> d
 
 
 def face(track: int, seq: int, labels: tuple[str, ...]) -> EmotionFace:
-    probabilities = {name: (seq + n) / 70 for n, name in enumerate(labels)}
+    probabilities = {name: (seq + n) / 700 for n, name in enumerate(labels)}
     smoothed = {name: track / (9 + n) for n, name in enumerate(labels)}
     box = (1.5 * track, 2.0, 30.25, 40.0)
     return EmotionFace(track, box, probabilities, smoothed, labels[seq % len(labels)], 0.3, 0.875)
