@@ -12,6 +12,7 @@ import numpy as np
 
 from emostream.models.engines import ENGINES, SUFFIXES, engine_info, is_installed
 from emostream.shared.errors import WeightsError
+from emostream.shared.whole_file import read_whole
 
 FOLDER: Final = Path(__file__).parent / "weights"
 
@@ -65,11 +66,20 @@ def checksum_file(path: Path) -> Path:
 
 
 def checksums(path: Path) -> dict[str, str]:
-    """Return the expected sha256 by file name, of a model and those that differ in the suffix."""
+    """Return the expected sha256 by file name, of a model and those that differ in the suffix.
+
+    WeightsError where they cannot be read.
+    """
     listing = checksum_file(path)
     if not listing.is_file():
         return {}
-    lines = (line.split() for line in listing.read_text("utf-8").splitlines())
+    try:
+        text = read_whole(listing).decode("utf-8")
+    except OSError as error:
+        raise WeightsError(f"{listing}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"{listing}: is no text in UTF-8") from error
+    lines = (line.split() for line in text.splitlines())
     return {words[1].lstrip("*"): words[0] for words in lines if len(words) == 2}
 
 

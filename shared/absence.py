@@ -4,6 +4,9 @@ from typing import Final
 
 # A longer step of a live stream than this many of the step before is a stop.
 STOP_FACTOR: Final = 3
+# No more of a stop counts, ns, beside the absence that ends a track: the clock stays small whatever
+# times a stream has.
+LONGEST_STOP: Final = 60 * 10**9
 
 
 class AbsenceClock:
@@ -27,7 +30,7 @@ class AbsenceClock:
             return self._now
         step = pts - self._pts
         if not recorded and step > STOP_FACTOR * self._step:
-            return self._now + step
+            return self._now + min(step, LONGEST_STOP + 2 * self._most)
         return self._now + min(step, self._most)
 
     def advance(self, pts: int, *, recorded: bool) -> int:

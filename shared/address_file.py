@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from emostream.shared.errors import ConfigError, EmostreamError
+from emostream.shared.whole_file import read_whole
 
 VARIABLE: Final = "EMOSTREAM_ADDRESS_FILE"
 WRONG_PLACE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
@@ -53,6 +54,6 @@ def write_addresses(addresses: Addresses) -> None:
 def read_addresses(path: Path) -> Addresses | None:
     """Return what a process wrote; None while it has not, or while that cannot be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Addresses)
-    except (OSError, msgspec.DecodeError):
+        return msgspec.json.decode(read_whole(path), type=Addresses)
+    except (OSError, ConfigError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

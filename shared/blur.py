@@ -92,6 +92,11 @@ class FaceBlur:
                 track: (t, box) for track, (t, box) in seen.boxes.items() if header.t - t <= HOLD_NS
             }
 
+    def forget(self, stream: str) -> None:
+        """Forget where the stream's faces were."""
+        self._streams.pop(stream, None)
+        self.switch.forget(stream)
+
     def picture(self, joined: Joined) -> Image:
         """Return the picture of the stream's newest frame, blurred if that is switched on.
 

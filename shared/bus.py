@@ -1,18 +1,18 @@
-"""The bus: ZeroMQ PUB and SUB sockets that carry messages."""
+"""The bus: ZeroMQ XPUB and SUB sockets that carry messages."""
 
 import contextlib
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import msgspec
 import zmq
 
 from emostream.shared.addresses import TCP, check_exposure, shifted
 from emostream.shared.errors import BusError, MessageError
-from emostream.shared.messages import Message, frame_part
+from emostream.shared.gaps import SentCounts
+from emostream.shared.messages import Message
+from emostream.shared.subscription_limit import SubscriptionLimit
 from emostream.shared.wire import decode, encode
 
 # What a publisher still sends when it closes, in ms; a subscriber has nothing to send.
@@ -26,6 +26,13 @@ RECONNECT_INTERVAL_MAX = 1000
 LIVE_HWM = 4
 # Results are small and read in full.
 RESULTS_HWM = 1000
+# What a publisher takes from its subscribers: a topic, or what opens an encrypted connection. The
+# queue is short, so that who floods it is cut off before the flood is taken in.
+MAX_SUBSCRIPTION_BYTES = 1024
+SUBSCRIPTIONS_HWM = 16
+MAX_MESSAGE_BYTES = 256_000_000
+# What encryption and framing add to a part of a message.
+OVERHEAD_BYTES = 1024
 _POLL_MS = 100
 
 
@@ -39,26 +46,32 @@ class Subscription:
 
 
 class Publisher:
-    """A PUB socket bound to an endpoint. Never blocks: what a queue cannot hold is lost there."""
+    """An XPUB socket bound to an endpoint. Never blocks: what a queue cannot hold is lost there."""
 
     def __init__(self, socket: "zmq.Socket[bytes]") -> None:
         self._socket = socket
-        self._sent: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self._sent = SentCounts()
+        self._limit = SubscriptionLimit()
         self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def send(self, message: Message) -> None:
         """Send the message. A large payload is not copied, so it must never be written again."""
-        self._socket.send_multipart(encode(self._counted(message)), copy=False)
+        self.take_subscriptions()
+        self._socket.send_multipart(encode(self._sent.counted(message)), copy=False)
 
-    def _counted(self, message: Message) -> Message:
-        """Return the message with the number of frames sent before on its topic and part."""
-        part = frame_part(message.header)
-        if part is None:
-            return message
-        sent = self._sent[message.topic, part]
-        self._sent[message.topic, part] += 1
-        header = msgspec.structs.replace(message.header, sent=sent)
-        return Message(header, message.payload, message.shard)
+    def take_subscriptions(self) -> None:
+        """Take in what subscribers ask for; to be called now and then while nothing is sent."""
+        while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
+            part = self._socket.recv(copy=False)
+            # It begins with 1 where somebody subscribes; one connection may do so to many topics.
+            if part.bytes.startswith(b"\1"):
+                with contextlib.suppress(zmq.ZMQError):  # the connection has ended
+                    descriptor = int(part.get(zmq.SRCFD))
+                    if self._limit.add(descriptor, len(part.bytes)):
+                        self._note_subscriber(descriptor)
+
+    def _note_subscriber(self, descriptor: int) -> None:
+        """Note that a connection has subscribed; only who waits for subscribers needs that."""
 
     def close(self, linger: int | None = None) -> None:
         """Close; what was sent goes out for `linger` ms (None: 2 s, if blocking all of it)."""
@@ -75,11 +88,11 @@ class BlockingPublisher(Publisher):
     def subscribers(self, quiet: float) -> int:
         """Return how many have subscribed so far, as soon as none does for `quiet` seconds."""
         while self._socket.poll(round(1000 * quiet)):
-            part = self._socket.recv(copy=False)
-            # It begins with 1 where somebody subscribes; one connection may do so to many topics.
-            if part.bytes.startswith(b"\1"):
-                self._subscribers.add(int(part.get(zmq.SRCFD)))
+            self.take_subscriptions()
         return len(self._subscribers)
+
+    def _note_subscriber(self, descriptor: int) -> None:
+        self._subscribers.add(descriptor)
 
 
 class Receiver:
@@ -144,22 +157,29 @@ class Receiver:
         # The view keeps its frame alive, so pixels are not copied.
         parts = [memoryview(frame.buffer) for frame in socket.recv_multipart(copy=False)]
         try:
-            message = decode(parts)
+            self._deliver(decode(parts))
         except MessageError as error:
             self._bad(error)
-        else:
-            self._deliver(message)
 
 
 class Bus:
     """The sockets of one process. `who` names it in errors, `instance` shifts the ports it binds.
 
     Raises BusError where an address cannot be bound or connected, and ConfigError where it could
-    be reached from other hosts without `insecure`.
+    be reached from other hosts without `insecure`. A part of a message that is received may have
+    `max_message` bytes; the connection of one that is larger is closed, and opened again.
     """
 
-    def __init__(self, who: str, *, instance: int = 0, insecure: bool = False) -> None:
+    def __init__(
+        self,
+        who: str,
+        *,
+        instance: int = 0,
+        insecure: bool = False,
+        max_message: int = MAX_MESSAGE_BYTES,
+    ) -> None:
         self._who = who
+        self._max_message = max_message
         self._instance = instance
         self._insecure = insecure
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -175,7 +195,7 @@ class Bus:
 
         `setting` is the one that names the endpoint, where it is not this process's own `bind`.
         """
-        socket = self._context.socket(zmq.PUB)
+        socket = self._context.socket(zmq.XPUB)
         socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
         socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
         return Publisher(self._bound(socket, endpoint, hwm, setting))
@@ -186,7 +206,6 @@ class Bus:
         Without heartbeats: a subscriber that stands still must not be given up, and lose its queue.
         """
         socket = self._context.socket(zmq.XPUB)
-        socket.set(zmq.XPUB_VERBOSE, 1)
         socket.set(zmq.XPUB_NODROP, 1)
         self._bound(socket, endpoint, hwm, setting)
         socket.set(zmq.LINGER, -1)
@@ -195,6 +214,10 @@ class Bus:
     def _bound(
         self, socket: "zmq.Socket[bytes]", endpoint: str, hwm: int, setting: str
     ) -> "zmq.Socket[bytes]":
+        # Each subscription is told, also where another connection has the same one.
+        socket.set(zmq.XPUB_VERBOSE, 1)
+        socket.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)
+        socket.set(zmq.RCVHWM, SUBSCRIPTIONS_HWM)
         socket.set(zmq.SNDHWM, hwm)
         socket.set(zmq.LINGER, PUBLISHER_LINGER)
         with contextlib.ExitStack() as on_error:
@@ -228,6 +251,7 @@ class Bus:
         endpoints = [shifted(endpoint, 0) for endpoint in subscription.endpoints]
         socket = self._context.socket(zmq.SUB)
         socket.set(zmq.RCVHWM, subscription.hwm)
+        socket.set(zmq.MAXMSGSIZE, self._max_message + OVERHEAD_BYTES)
         socket.set(zmq.LINGER, 0)
         socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
         socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)

@@ -11,6 +11,8 @@ from emostream.shared.messages import Control
 RECORD: Final = "record"
 BLUR: Final = "blur"
 COMMANDS: Final = (RECORD, BLUR)
+# Streams that are gone and whose switches are remembered.
+MAX_KEPT: Final = 1000
 
 
 class OnOff(msgspec.Struct, frozen=True):
@@ -37,15 +39,16 @@ class StreamSwitch:
     """An on/off setting of each stream: the configured default until a command changes it.
 
     `on_change` is called with a stream's name and state when the stream is registered and at each
-    change. Set by one thread, read by any.
+    change, and with None when it is forgotten. Set by one thread, read by any.
     """
 
     def __init__(
-        self, default: bool, on_change: Callable[[str, bool], None] = lambda stream, on: None
+        self, default: bool, on_change: Callable[[str, bool | None], None] = lambda stream, on: None
     ) -> None:
         self.default = default
         self._on_change = on_change
         self._streams: dict[str, bool] = {}
+        self._kept: set[str] = set()
 
     @property
     def streams(self) -> Mapping[str, bool]:
@@ -64,4 +67,18 @@ class StreamSwitch:
     def set(self, stream: str, on: bool) -> None:
         """Switch it on or off for the stream."""
         self._streams[stream] = on
+        self._kept.discard(stream)
         self._on_change(stream, on)
+
+    def forget(self, stream: str) -> None:
+        """Forget a stream that is gone, unless a command has changed it: that holds on its return.
+
+        A face that was to be blurred must not be shown because its camera was off for a time.
+        """
+        if stream not in self._streams or stream in self._kept:
+            return
+        if self._streams[stream] != self.default and len(self._kept) < MAX_KEPT:
+            self._kept.add(stream)
+        else:
+            del self._streams[stream]
+            self._on_change(stream, None)

@@ -6,8 +6,27 @@ from typing import Annotated
 from msgspec import Meta
 
 STREAM_PATTERN = re.compile(r"[a-z0-9_-]{1,64}")
+# The largest number that JavaScript, which reads headers too, holds exactly.
+LARGEST_COUNT = 2**53 - 1
+LARGEST_NS = 2**63 - 1  # the year 2262; what SQLite holds
+MOST_PARTS = 1024
 
 Count = Annotated[int, Meta(ge=0)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
+# Of messages, where anybody may have written them: nothing may grow with such a number.
+Number = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
+Nanoseconds = Annotated[int, Meta(ge=0, le=LARGEST_NS)]
+Pts = Annotated[int, Meta(ge=-LARGEST_NS, le=LARGEST_NS)]
+Part = Annotated[int, Meta(ge=0, lt=MOST_PARTS)]
+Parts = Annotated[int, Meta(ge=1, le=MOST_PARTS)]
+# The longest side that a JPEG can have.
+Side = Annotated[int, Meta(ge=1, le=65_535)]
+# Faces are cut out at 64 x 64 pixels; a model may take larger ones.
+CropSide = Annotated[int, Meta(ge=1, le=1024)]
+RunName = Annotated[str, Meta(max_length=64)]
+Name = Annotated[str, Meta(max_length=256)]
+# With room for the rounding of models; NaN and infinities are outside too.
+Share = Annotated[float, Meta(ge=-0.02, le=1.02)]
+Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Positive = Annotated[float, Meta(gt=0)]
 StreamName = Annotated[str, Meta(pattern=f"^{STREAM_PATTERN.pattern}$")]

@@ -1,6 +1,9 @@
 """Counting what publishers sent and this process never got."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection
+
+import msgspec
 
 from emostream.shared.messages import Message, frame_part
 
@@ -45,3 +48,32 @@ class Gaps:
             # A count below the expected one is that of a publisher which was started again.
             (self._late if key in self._rejoined else self._lost)(message, missing)
         self._rejoined.discard(key)
+
+    def restart(self, message: Message) -> None:
+        """Go on from a message whose sequence starts anew; what is between is not known."""
+        part = frame_part(message.header)
+        if part is not None:
+            self._next[message.topic, part] = message.header.sent + 1
+
+    def forget(self, stream: str) -> None:
+        """Forget the stream."""
+        for key in [key for key in self._next if key[0].endswith(f"/{stream}/")]:
+            del self._next[key]
+            self._rejoined.discard(key)
+
+
+class SentCounts:
+    """The number of frames that a publisher has sent, by topic and part."""
+
+    def __init__(self) -> None:
+        self._sent: defaultdict[tuple[str, int], int] = defaultdict(int)
+
+    def counted(self, message: Message) -> Message:
+        """Return the message with the number of frames sent before on its topic and part."""
+        part = frame_part(message.header)
+        if part is None:
+            return message
+        sent = self._sent[message.topic, part]
+        self._sent[message.topic, part] += 1
+        header = msgspec.structs.replace(message.header, sent=sent)
+        return Message(header, message.payload, message.shard)

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 BEAT_WITHIN: Final = 10.0
@@ -12,11 +13,20 @@ HUNG_AFTER: Final = 30.0
 Phase: TypeAlias = Literal["starting", "running", "down"]
 
 
+@dataclass(slots=True)
+class _Unanswered:
+    """The frames of a stream that came since its last progress: the first and the last, in s."""
+
+    since: float
+    last: float
+
+
 class Health:
     """The conditions that a stage must meet to be ready, each with the reason while it does not.
 
-    `silent_after` is the seconds without input after which a stage that had input is not ready,
-    `hung_after` those without a beat of its loop after which it is not live.
+    `silent_after` is the seconds without input after which a stage that had input is not ready, as
+    are those in which a stream's frames came and the stage made no progress with it. `hung_after`
+    is those without a beat of its loop after which it is not live.
     """
 
     def __init__(
@@ -34,6 +44,7 @@ class Health:
         self._needs_input = False
         self._down = ""
         self._missing: dict[str, str] = {}
+        self._unanswered: dict[str, _Unanswered] = {}
         self._lock = threading.Lock()
 
     @property
@@ -68,6 +79,17 @@ class Health:
         """Note that input came."""
         self._input = self._clock()
 
+    def mark_arrival(self, stream: str) -> None:
+        """Note that a frame of the stream came, or its results, whatever becomes of it."""
+        now = self._clock()
+        with self._lock:
+            self._unanswered.setdefault(stream, _Unanswered(now, now)).last = now
+
+    def mark_progress(self, stream: str) -> None:
+        """Note that the stage has done its work on a frame of the stream, or need not any more."""
+        with self._lock:
+            self._unanswered.pop(stream, None)
+
     def set_missing(self, name: str, reason: str) -> None:
         """Note that the condition `name` is not met, and why."""
         with self._lock:
@@ -83,7 +105,7 @@ class Health:
         if self._down:
             return {"process": f"down: {self._down}"}
         with self._lock:
-            missing = dict(self._missing)
+            missing = self._missing | self._stuck()
         if self._beat is None:
             missing["loop"] = "it starts"
         elif not self._beats_within(self._beat_within):
@@ -97,3 +119,13 @@ class Health:
 
     def _beats_within(self, seconds: float) -> bool:
         return self._beat is None or self._clock() - self._beat < seconds
+
+    def _stuck(self) -> dict[str, str]:
+        """Return the streams that send and make no progress; the lock is held."""
+        now = self._clock()
+        return {
+            f"stream {stream}": f"{stream}: frames come, and nothing of them is done for"
+            f" {now - frames.since:.0f} s"
+            for stream, frames in self._unanswered.items()
+            if now - frames.since > self._silent_after >= now - frames.last
+        }

@@ -13,6 +13,8 @@ from typing import Protocol
 
 from emostream.shared.messages import Frame, Message
 
+# A stream ends once a run; of more ends that wait the newest are kept.
+MAX_ENDS = 8
 Dropped = Callable[[Message, str], None]
 # What is kept of a topic while dropping is paused, and for how many seconds the pause goes on
 # afterward, in which the stage catches up.
@@ -85,7 +87,7 @@ class LiveInbox:
     Up to `backlog` messages of a topic that are younger than `max_age` seconds are handed out in
     order. When more wait, or they are older, only the newest is kept; `dropped` gets the rest.
     Topics take turns, so that no stream starves another. Messages that are not a frame's (an end)
-    are always kept.
+    are kept, eight of a topic at most.
 
     Age counts from the arrival here, so that hosts whose clocks differ do not drop everything.
     While `pause_dropping` lasts nothing is too old, and many more may wait.
@@ -120,6 +122,8 @@ class LiveInbox:
             if topic not in self._turns:
                 self._turns.append(topic)
             frames = sum(waiter.header.is_data for _, waiter in waiting)
+            if len(waiting) - frames > MAX_ENDS:
+                waiting.remove(next(each for each in waiting if not each[1].header.is_data))
             limit = PAUSED_BACKLOG if self._is_paused else self._backlog
             stale = self._thin(topic) if frames > limit else []
             self._arrival.notify()

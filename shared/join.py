@@ -3,8 +3,13 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
-from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
+from emostream.shared.messages import AnyHeader, Emotion, EmotionFace, Frame, Message
+
+# So many frames in turn below the last one that was handed out are no repetition: the frames go on
+# there, and it was the last one that did not belong to them.
+RESUMED_AFTER: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,9 @@ class StreamJoin:
     """Joins one stream's frames with their results and hands them out in order.
 
     A frame leaves when all its parts are there, when no missing part can come any more (a later
-    frame's same part has come), or `wait` seconds after it arrived, whichever is first. Times are
-    seconds on any steady clock, passed in.
+    frame's same part has come), or `wait` seconds after it arrived, whichever is first. Results
+    without a frame change nothing, however high their `seq`. Times are seconds on any steady clock,
+    passed in.
     """
 
     def __init__(self, wait: float) -> None:
@@ -57,6 +63,7 @@ class StreamJoin:
         self._newest: dict[int, int] = {}
         self._parts = 1
         self._given = -1
+        self._refused = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -67,16 +74,21 @@ class StreamJoin:
         if header.run != self._run and isinstance(header, Frame):
             self._restart(header.run)
         # Results of an earlier run may still come after the first frame of the next.
-        if header.run != self._run or header.seq <= self._given or not header.is_data:
+        if header.run != self._run or not header.is_data:
+            return
+        if header.seq <= self._given and not self._resumes(header):
             return
         entry = self._waiting.setdefault(header.seq, _Waiting(None, now + self._wait))
         if isinstance(header, Emotion):
             entry.results[header.part] = header
             self._parts = header.parts
-            self._newest[header.part] = max(header.seq, self._newest.get(header.part, -1))
         else:
             entry.frame = message
             entry.deadline = now + self._wait
+            self._refused = 0
+        if entry.frame is not None:
+            for part in entry.results:
+                self._newest[part] = max(header.seq, self._newest.get(part, -1))
 
     def ready(self, now: float) -> Iterator[Joined]:
         """Yield the frames that need not wait any longer, oldest first."""
@@ -93,9 +105,17 @@ class StreamJoin:
             elif not (whole or self._is_past(seq) or now >= entry.deadline):
                 return
             del self._waiting[seq]
-            self._given = seq
             if entry.frame is not None:
+                self._given = seq
                 yield _joined(entry, whole)
+
+    def _resumes(self, header: AnyHeader) -> bool:
+        """Whether the frames go on from this one, though a later one was handed out."""
+        self._refused += isinstance(header, Frame)
+        if self._refused < RESUMED_AFTER or not isinstance(header, Frame):
+            return False
+        self._restart(header.run)
+        return True
 
     def _is_past(self, seq: int) -> bool:
         results = self._waiting[seq].results
@@ -113,3 +133,4 @@ class StreamJoin:
         self._waiting.clear()
         self._newest.clear()
         self._given = -1
+        self._refused = 0

@@ -2,17 +2,35 @@
 
 import time
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-from emostream.shared.fields import AtLeastOne, Count, Positive, StreamName
+from emostream.shared.fields import (
+    LARGEST_COUNT,
+    Coordinate,
+    CropSide,
+    Name,
+    Nanoseconds,
+    Number,
+    Part,
+    Parts,
+    Pts,
+    RunName,
+    Share,
+    Side,
+    StreamName,
+)
 
 Buffer: TypeAlias = bytes | memoryview
-Point: TypeAlias = tuple[float, float]
-Box: TypeAlias = tuple[float, float, float, float]
-Marks: TypeAlias = dict[str, tuple[int, int]]
+Point: TypeAlias = tuple[Coordinate, Coordinate]
+Box: TypeAlias = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+Marks: TypeAlias = dict[str, tuple[Nanoseconds, Nanoseconds]]
+Shares: TypeAlias = dict[Name, Share]
+# A pixel's width by its height: beyond any camera's, and far from what overflows.
+PixelAspect: TypeAlias = Annotated[float, Meta(ge=1e-4, le=1e4)]
+MOST_LANDMARKS: Final = 4
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,17 +45,17 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     stream: StreamName
-    run: str
-    seq: Count
-    t: Count
-    pts: int
+    run: RunName
+    seq: Number
+    t: Nanoseconds
+    pts: Pts
     marks: Marks
-    sent: Count = 0
+    sent: Number = 0
     probe: bool = False
-    pid: int = 0
-    base: int = 0
+    pid: Number = 0
+    base: Number = 0
     end: bool = False
-    frames: int = 0
+    frames: Number = 0
     error: str = ""
     states: dict[str, bytes] = {}
 
@@ -53,10 +71,10 @@ class Frame(Header, frozen=True, kw_only=True, omit_defaults=True):
     `pixel_aspect` is a pixel's width by its height, `recorded` whether the source is no live one.
     """
 
-    width: AtLeastOne
-    height: AtLeastOne
+    width: Side
+    height: Side
     encoding: Literal["bgr8", "jpeg"]
-    pixel_aspect: Positive = 1.0
+    pixel_aspect: PixelAspect = 1.0
     recorded: bool = False
 
 
@@ -66,10 +84,10 @@ class Face(msgspec.Struct, frozen=True):
     `landmarks` are right eye, left eye, nose and middle of the mouth, or none.
     """
 
-    track: int
+    track: Number
     box: Box
-    score: float
-    landmarks: tuple[Point, ...]
+    score: Share
+    landmarks: Annotated[tuple[Point, ...], Meta(max_length=MOST_LANDMARKS)]
 
 
 class Faces(Header, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,12 +96,12 @@ class Faces(Header, frozen=True, kw_only=True, omit_defaults=True):
     `recorded` is that of the frame.
     """
 
-    width: AtLeastOne
-    height: AtLeastOne
+    width: Side
+    height: Side
     faces: tuple[Face, ...]
-    crop: tuple[AtLeastOne, AtLeastOne]
-    part: Count
-    parts: AtLeastOne
+    crop: tuple[CropSide, CropSide]
+    part: Part
+    parts: Parts
     recorded: bool = False
 
 
@@ -94,22 +112,22 @@ class EmotionFace(msgspec.Struct, frozen=True):
     the detection's.
     """
 
-    track: int
+    track: Number
     box: Box
-    probabilities: dict[str, float]
-    smoothed: dict[str, float]
-    label: str
-    confidence: float
-    score: float = 0.0
+    probabilities: Shares
+    smoothed: Shares
+    label: Name
+    confidence: Share
+    score: Share = 0.0
 
 
 class Emotion(Header, frozen=True, kw_only=True, omit_defaults=True):
     """The classified faces of one part of a frame."""
 
-    model: str
+    model: Name
     faces: tuple[EmotionFace, ...]
-    part: Count
-    parts: AtLeastOne
+    part: Part
+    parts: Parts
     degraded: bool
 
 
@@ -117,11 +135,11 @@ class Event(Header, frozen=True, kw_only=True, omit_defaults=True):
     """A track's `enter`, `change` of label or `leave`; `since` is the pts at which it began."""
 
     kind: Literal["enter", "change", "leave"]
-    track: int
-    label: str
-    previous: str
-    confidence: float
-    since: int
+    track: Number
+    label: Name
+    previous: Name
+    confidence: Share
+    since: Pts
 
 
 class Credit(Header, frozen=True, kw_only=True, omit_defaults=True):
@@ -130,14 +148,14 @@ class Credit(Header, frozen=True, kw_only=True, omit_defaults=True):
     With `pid` it answers that probe; `states` is what the stages remember after frame `seq`.
     """
 
-    seq: Annotated[int, Meta(ge=-1)]
-    consumer: str
+    seq: Annotated[int, Meta(ge=-1, le=LARGEST_COUNT)]
+    consumer: Name
 
 
 class Control(Header, frozen=True, kw_only=True, omit_defaults=True):
     """A command to the stages that handle a stream."""
 
-    command: str
+    command: Name
     arguments: dict[str, Any]
 
 

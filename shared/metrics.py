@@ -12,6 +12,7 @@ from prometheus_client import (
     ProcessCollector,
     make_wsgi_app,
 )
+from prometheus_client.metrics import MetricWrapperBase
 
 from emostream.shared.allowed_hosts import AllowedHosts
 from emostream.shared.health import Health
@@ -68,6 +69,9 @@ class StageMetrics:
         text = "Time from capture to the end of this stage's work"
         self._latency = seconds(MetricName.LATENCY_SECONDS, text, *by_stream)
         text = "Time that one step of the stage takes"
+        self._by_stream = (
+            *(self._taken, self._given, self._dropped, self._lost, self._faces, self._latency),
+        )
         self.seconds = seconds(MetricName.STAGE_SECONDS, text, "stage").labels(stage)
         self.queue_depth = gauge(MetricName.QUEUE_DEPTH, "Messages that wait")
         self.ready = gauge(MetricName.READY, "1 when the stage is ready")
@@ -107,9 +111,27 @@ class StageMetrics:
         topic = message.topic.partition("/")[0]
         self._lost.labels(self._stage, message.header.stream, topic).inc(count)
 
+    def forget(self, stream: str) -> None:
+        """Remove the stream's labels."""
+        remove_stream(stream, *self._by_stream)
+
     def bad(self, reason: str) -> None:
         """Count a message that breaks the wire format."""
         self._bad.labels(self._stage, reason).inc()
+
+
+def remove_stream(stream: str, *metrics: MetricWrapperBase) -> None:
+    """Remove a stream's labels from the metrics, which have a label `stream`."""
+    for metric in metrics:
+        metric.remove_by_labels({"stream": stream})
+
+
+def set_switch(metric: Gauge, stream: str, on: bool | None) -> None:
+    """Set a gauge that has a label `stream` to 1 or 0, or remove that stream's label."""
+    if on is None:
+        remove_stream(stream, metric)
+    else:
+        metric.labels(stream).set(on)
 
 
 class MetricsServer:

@@ -6,10 +6,19 @@ from numpy.typing import NDArray
 
 from emostream.shared.errors import MessageError
 from emostream.shared.messages import Faces, Frame, Message
+from emostream.shared.picture_header import (
+    HEAD_BYTES,
+    MAX_PIXELS,
+    PictureFormat,
+    declared_size,
+    picture_format,
+)
 
 Image = NDArray[np.uint8]
 
 MAX_STRETCHED = 2**24  # pixels
+# In which a JPEG declares its size; what lies before it (a preview, a color profile) is smaller.
+JPEG_HEAD_BYTES = 2**20
 
 
 def image(message: Message) -> Image:
@@ -24,10 +33,33 @@ def image(message: Message) -> Image:
     data = np.frombuffer(message.payload, np.uint8)
     if header.encoding == "bgr8":
         return data.reshape(header.height, header.width, 3)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    check_jpeg(message)
+    try:
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise MessageError("payload", "a JPEG that cannot be decoded") from error
     if picture is None or picture.shape[:2] != (header.height, header.width):
         raise MessageError("payload", "a JPEG that cannot be decoded")
     return np.asarray(picture, np.uint8)
+
+
+def check_jpeg(message: Message) -> None:
+    """Raise MessageError where a `frame/` message's payload is no JPEG of the header's size.
+
+    Only what the payload's own header declares is read: a few bytes may declare gigabytes.
+    """
+    header = message.header
+    assert isinstance(header, Frame)
+    assert message.payload is not None
+    head = bytes(memoryview(message.payload)[:JPEG_HEAD_BYTES])
+    if picture_format(head[:HEAD_BYTES]) is not PictureFormat.JPEG:
+        raise MessageError("payload", "no JPEG")
+    size = declared_size(head, PictureFormat.JPEG)
+    if size != (header.width, header.height):
+        wanted = f"{header.width} x {header.height}"
+        raise MessageError("payload", f"a JPEG of {size[0]} x {size[1]} instead of {wanted}")
+    if size[0] * size[1] > MAX_PIXELS:
+        raise MessageError("payload", f"a JPEG of {size[0]} x {size[1]} pixels is too large")
 
 
 def square_pixels(picture: Image, aspect: float) -> Image:

@@ -34,9 +34,11 @@ class ReplaySequence:
 
     A probe's `base` is the lowest `seq` to expect. A stage that is behind it, because it was
     started in the meantime, restores the `states` that the probe brings: what the stage of this
-    `name` remembered after the frame before `base`. What was answered among the last `window`
-    frames is answered again without work; all else that is not expected is discarded. Each
-    answer carries the stage's state after its frame, beside those of the stages before.
+    `name` remembered after the frame before `base`. So does one that is further beyond it than its
+    answers go back, which only a false probe can bring about. What was answered among the last
+    `window` frames, and the end after them, is answered again without work; all else that is not
+    expected is discarded. Each answer carries the stage's state after its frame, beside those of
+    the stages before.
     """
 
     def __init__(
@@ -45,7 +47,8 @@ class ReplaySequence:
         self._name = name
         self._stage = stage
         self._work = work
-        self._window = window
+        # The end comes after a whole window of frames.
+        self._kept = window + 1
         self._parts: dict[tuple[str, int], _PartProgress] = {}
 
     def expects(self, message: Message) -> bool:
@@ -63,7 +66,7 @@ class ReplaySequence:
         state = {self._key(header): self._stage.state(header)}
         answers = [_with_state(answer, header.states | state) for answer in answers]
         progress.answers[header.seq] = answers
-        if len(progress.answers) > self._window:
+        if len(progress.answers) > self._kept:
             progress.answers.popitem(last=False)
         progress.expected += 1
         return answers
@@ -77,9 +80,14 @@ class ReplaySequence:
         progress = self._progress(header)
         return progress.answers.get(header.seq, []) if progress else []
 
+    def forget(self, stream: str) -> None:
+        """Forget the stream."""
+        for key in [key for key in self._parts if key[0] == stream]:
+            del self._parts[key]
+
     def _catch_up(self, header: AnyHeader) -> None:
         progress = self._progress(header)
-        if progress is None or header.base > progress.expected:
+        if progress is None or not 0 <= progress.expected - header.base <= self._kept:
             self._stage.restore(header, header.states.get(self._key(header)))
             self._parts[header.stream, _part(header)] = _PartProgress(header.run, header.base)
 

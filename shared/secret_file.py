@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from emostream.shared.errors import ConfigError
+from emostream.shared.whole_file import read_whole
 
 OTHERS_MAY_READ = 0o004
 
@@ -13,7 +14,7 @@ def read_secret(path: Path, setting: str) -> str:
     Raises ConfigError, which names the setting, where the file cannot be read or holds nothing.
     """
     try:
-        secret = path.read_text("utf-8").strip()
+        secret = read_whole(path).decode("utf-8").strip()
     except OSError as error:
         raise ConfigError(f"{setting}: {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -14,13 +14,14 @@ from prometheus_client import CollectorRegistry
 
 from emostream.shared.address_file import Addresses, write_addresses
 from emostream.shared.addresses import check_exposure, shifted_port
+from emostream.shared.bad_messages import BadMessages
 from emostream.shared.bus import Bus, Publisher, Receiver, Subscription
 from emostream.shared.config import Config
 from emostream.shared.counted_receiver import CountedReceiver
 from emostream.shared.errors import EmostreamError, MessageError
-from emostream.shared.gaps import Gaps
 from emostream.shared.health import Health
 from emostream.shared.inbox import Inbox, LiveInbox
+from emostream.shared.intake import Intake
 from emostream.shared.messages import AnyHeader, Message, stamped
 from emostream.shared.metrics import MetricsServer, StageMetrics
 from emostream.shared.open_files import raise_open_files_limit
@@ -32,7 +33,6 @@ from emostream.shared.terminal import Terminal
 TAKE_TIMEOUT = 0.2
 # Messages that a stage is told of before their turn.
 AHEAD = 8
-BAD_MESSAGE_LOG_INTERVAL = 60.0
 log = logging.getLogger("emostream")
 
 Step: TypeAlias = Callable[[list[Message]], list[Message]]
@@ -59,14 +59,19 @@ class Service:
         self._terminal = Terminal()
         self._readiness = ReadinessLog()
         self._primary = primary
-        self._bad_logged = -BAD_MESSAGE_LOG_INTERVAL
+        self.bad_message = BadMessages(self.metrics)
         self._receivers: list[Receiver] = []
-        self._endpoints: list[str] = []
+        self._publishers: list[Publisher] = []
         self._stack = contextlib.ExitStack()
         host, _, port = metrics.rpartition(":")
         check_exposure(host, f"{name}.metrics {metrics}", name, insecure=config.insecure)
         self._metrics_address = (host, shifted_port(int(port), instance))
-        self.bus = Bus(name, instance=instance, insecure=config.insecure)
+        largest = config.live.max_message_bytes
+        self.bus = Bus(name, instance=instance, insecure=config.insecure, max_message=largest)
+        self.intake = Intake(
+            self.metrics, self.health, config.live, primary, counts_losses=not self.is_lossless
+        )
+        self._forget: list[Callable[[str], None]] = [self.metrics.forget, self.health.mark_progress]
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -94,8 +99,10 @@ class Service:
         """Return a publisher that is closed with the service; lossless, its queue has no bound."""
         publisher = self.bus.publisher(endpoint, self._hwm(hwm))
         self._stack.callback(publisher.close)
-        self._endpoints.append(publisher.endpoint)
-        write_addresses(Addresses(self.metrics_url, tuple(self._endpoints)))
+        self._publishers.append(publisher)
+        write_addresses(
+            Addresses(self.metrics_url, tuple(each.endpoint for each in self._publishers))
+        )
         return publisher
 
     @property
@@ -106,7 +113,7 @@ class Service:
     def live_inbox(self) -> LiveInbox:
         """Return an inbox that thins as the configuration says, and counts what it drops."""
         live = self.config.live
-        return LiveInbox(self.metrics.dropped, live.backlog, live.max_age_ms / 1000)
+        return LiveInbox(self.intake.dropped, live.backlog, live.max_age_ms / 1000)
 
     def listen(
         self, subscriptions: abc.Sequence[Subscription], deliver: Callable[[Message], None]
@@ -133,20 +140,14 @@ class Service:
         """
         self.health.require_input()
 
-        def late(message: Message, count: int) -> None:
-            if isinstance(message.header, self._primary):
-                self.metrics.late(message, count)
-
-        gaps = Gaps(late, self.metrics.lost)
-
         def deliver(message: Message) -> None:
-            if not self.is_lossless:
-                gaps.see(message)
-            if isinstance(message.header, needed or self._primary):
-                self.health.mark_input()
-            inbox.put(message)
+            self.intake.take(message, inbox, needed or self._primary)
 
-        return CountedReceiver(self.listen(subscriptions, deliver), gaps)
+        return CountedReceiver(self.listen(subscriptions, deliver), self.intake.gaps)
+
+    def on_stream_gone(self, forget: Callable[[str], None]) -> None:
+        """Call `forget`, in the loop, with each stream that gave way to newer ones."""
+        self._forget.append(forget)
 
     def run(
         self,
@@ -155,14 +156,19 @@ class Service:
         publisher: Publisher,
         limit: int = 1,
         linger: float = 0.0,
+        *,
+        reports_progress: bool = False,
     ) -> None:
         """Work until told to stop: take up to `limit` messages, step, stamp and publish.
 
-        Without messages for a moment, `step` is called with none, for what is due by time.
+        Without messages for a moment, `step` is called with none, for what is due by time. Where it
+        `reports_progress`, it says itself which streams got on (`health.mark_progress`).
         """
         while not self.stop.is_set():
             self.check_health()
-            self._work(inbox.take(limit, TAKE_TIMEOUT, linger), step, publisher)
+            worked_on = self._work(inbox.take(limit, TAKE_TIMEOUT, linger), step, publisher)
+            if not reports_progress:
+                self._mark_progress(worked_on)
             self.metrics.queue_depth.set(len(inbox))
 
     def run_in_sequence(
@@ -188,7 +194,7 @@ class Service:
                 look_ahead(waiting)
                 message = waiting.popleft()
                 if sequence.expects(message):
-                    self._work([message], step, publisher)
+                    self._mark_progress(self._work([message], step, publisher))
                 else:
                     self._send(sequence.repeat(message), publisher, time.time_ns())
             self.metrics.queue_depth.set(len(inbox) + len(waiting))
@@ -204,6 +210,11 @@ class Service:
             self._hung_up = False
             (self.stop if self._terminal.is_closed else self.reload).set()
         self.health.beat()
+        for publisher in self._publishers:
+            publisher.take_subscriptions()
+        for stream in self.intake.gone():
+            for forget in self._forget:
+                forget(stream)
         missing = self.health.missing()
         self.metrics.ready.set(not missing)
         self._readiness.update("; ".join(missing.values()), self.metrics_url)
@@ -212,16 +223,10 @@ class Service:
         # Looked at by the loop: the terminal may still be there at the moment of the signal.
         self._hung_up = True
 
-    def bad_message(self, error: MessageError) -> None:
-        """Count a broken message, and log it once a minute at most."""
-        self.metrics.bad(error.reason)
-        now = time.monotonic()
-        if now - self._bad_logged >= BAD_MESSAGE_LOG_INTERVAL:
-            self._bad_logged = now
-            log.warning("ignored a message that breaks the wire format: %s", error)
-
-    def _work(self, messages: list[Message], step: Step, publisher: Publisher) -> None:
+    def _work(self, messages: list[Message], step: Step, publisher: Publisher) -> list[Message]:
+        """Work on the messages; return those that the stage is counted by."""
         taken = time.time_ns()
+        messages = self.intake.known(messages)
         counted = [
             message
             for message in messages
@@ -235,13 +240,18 @@ class Service:
             self.bad_message(error)
             for message in counted:
                 self.metrics.dropped(message, "bad")
-            return
+            return []
         self._send(answers, publisher, taken)
         for answer in answers:
             self.metrics.faces(answer)
         now = time.time_ns()
         for message in counted:
             self.metrics.given(message.header.stream, (now - message.header.t) / 1e9)
+        return counted
+
+    def _mark_progress(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self.health.mark_progress(message.header.stream)
 
     def _send(self, answers: Iterable[Message], publisher: Publisher, taken: int) -> None:
         for answer in answers:

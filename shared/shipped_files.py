@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from emostream.shared.errors import ConfigError
+from emostream.shared.user_path import is_folder, path_exists, user_path
 
 ROOT: Final = Path(__file__).parents[1]
 CONFIGS: Final = ROOT / "configs"
@@ -20,12 +21,22 @@ def config_names() -> list[str]:
 def find_config(path_or_name: str) -> Path:
     """Return the path of a configuration: a file, or one that ships, by its name.
 
-    A file of that path goes first. ConfigError, which lists the names, where there is neither.
+    A file of that path goes first. ConfigError for a folder, unless it only shares the name of a
+    configuration that ships and holds none itself; and, with the names, where there is nothing.
     """
-    path = Path(path_or_name)
-    if path.exists() and not path.is_dir():
-        return path
-    if path_or_name in config_names():
-        return CONFIGS / f"{path_or_name}.toml"
+    path = user_path(path_or_name)
+    ships = path_or_name in config_names()
     names = ", ".join(config_names())
+    if path_or_name and is_folder(path):
+        inside, shipped = path / FOLDER_CONFIG, CONFIGS / f"{path_or_name}.toml"
+        if path_exists(inside):
+            other = f", or {shipped} for the one that ships" if ships else ""
+            raise ConfigError(f"--config {path_or_name}: a folder; write {inside}{other}")
+        if not ships:
+            advice = f"name a file in it, or one that ships: {names}"
+            raise ConfigError(f"--config {path_or_name}: a folder; {advice}")
+    elif path_or_name and path_exists(path):
+        return path
+    if ships:
+        return CONFIGS / f"{path_or_name}.toml"
     raise ConfigError(f"--config {path_or_name}: no such file, nor one that ships: {names}")

@@ -1,11 +1,13 @@
 """Reads TOML files, and recognizes what is another format."""
 
+import io
 import re
 import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 from emostream.shared.errors import ConfigError
+from emostream.shared.whole_file import read_whole
 
 YAML_SUFFIXES: Final = (".yaml", ".yml")
 # A line that YAML knows and TOML does not: `---`, `%YAML`, `key:`, `key: value`, `- item`.
@@ -22,9 +24,11 @@ TOO_DEEP: Final = "is nested too deeply"
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file; ConfigError where it cannot be read."""
+    """Return the text of a file; ConfigError where it cannot be read, or is none."""
     try:
-        return path.read_text("utf-8-sig")
+        text = read_whole(path).decode("utf-8-sig")
+        # Lines may end as on other systems.
+        return io.StringIO(text, newline=None).read()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -1,6 +1,7 @@
 """The encoding of messages as ZeroMQ multiparts [topic, header, payload]."""
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -8,11 +9,19 @@ import msgpack
 import msgspec
 
 from emostream.shared.errors import MessageError
-from emostream.shared.fields import STREAM_PATTERN
-from emostream.shared.messages import KINDS, AnyHeader, Buffer, Faces, Frame, Message
+from emostream.shared.fields import MOST_PARTS, STREAM_PATTERN
+from emostream.shared.messages import KINDS, AnyHeader, Buffer, Emotion, Faces, Frame, Message
 from emostream.shared.plural import counted
 
 VERSION: Final = 1
+# Some 9,000 faces. Unpacked, small objects take up to 60 times their bytes.
+MAX_TOPIC_BYTES: Final = 128
+MAX_HEADER_BYTES: Final = 4 * 2**20
+TOPIC: Final = re.compile(
+    rf"(faces)/(0|[1-9]\d{{0,3}})/({STREAM_PATTERN.pattern})/"
+    rf"|({'|'.join(kind for kind in KINDS if kind != 'faces')})/({STREAM_PATTERN.pattern})/",
+    re.ASCII,
+)
 
 # msgspec 0.22 crashes where two threads are the first to convert to the same type.
 for _kind in KINDS.values():
@@ -36,7 +45,7 @@ def decode(parts: Sequence[Buffer]) -> Message:
     """
     if len(parts) not in (2, 3):
         raise MessageError("parts", f"{counted(len(parts), 'part')} instead of 2 or 3")
-    kind, shard, stream = _parse_topic(bytes(parts[0]))
+    kind, shard, stream = _parse_topic(bytes(memoryview(parts[0])[:MAX_TOPIC_BYTES]))
     fields = _unpack(parts[1])
     if fields.get("v") != VERSION:
         raise MessageError("version", f"v is {fields.get('v')!r}, not {VERSION}")
@@ -46,22 +55,26 @@ def decode(parts: Sequence[Buffer]) -> Message:
         raise MessageError("header", str(error)) from error
     if header.stream != stream:
         raise MessageError("topic", f"stream {stream!r} in the topic, {header.stream!r} inside")
+    if isinstance(header, Faces | Emotion) and header.part >= header.parts:
+        raise MessageError("header", f"part {header.part} of {header.parts} parts")
+    if isinstance(header, Faces) and header.part != shard:
+        raise MessageError("topic", f"shard {shard} in the topic, part {header.part} inside")
     payload = parts[2] if len(parts) == 3 else None
     _check_payload(header, payload)
     return Message(header, payload, shard)
 
 
 def _parse_topic(topic: bytes) -> tuple[type[AnyHeader], int, str]:
-    name, *rest = topic.decode("ascii", "replace").split("/")
-    kind = KINDS.get(name)
-    shard = rest.pop(0) if kind is Faces and len(rest) == 3 else "0"
-    whole = kind is not None and len(rest) == 2 and rest[1] == ""
-    if kind is None or not whole or not shard.isdecimal() or not STREAM_PATTERN.fullmatch(rest[0]):
+    match = TOPIC.fullmatch(topic.decode("ascii", "replace"))
+    shard = int(match[2] or 0) if match else 0
+    if match is None or shard >= MOST_PARTS:
         raise MessageError("topic", f"unknown topic {topic[:80]!r}")
-    return kind, int(shard), rest[0]
+    return KINDS[match[1] or match[4]], shard, match[3] or match[5]
 
 
 def _unpack(part: Buffer) -> Mapping[str, Any]:
+    if (size := memoryview(part).nbytes) > MAX_HEADER_BYTES:
+        raise MessageError("header", f"{size} bytes, more than {MAX_HEADER_BYTES}")
     try:
         fields = msgpack.unpackb(part)
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:

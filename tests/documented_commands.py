@@ -35,6 +35,8 @@ NOT_RUN: Final = {
     "EMOSTREAM_CONFIG=webcam *": "needs a camera",
     "make install": "makes the environment that the tests run in",
     "make test*": "runs this test",
+    "python -m benchmarks.fuzz *": "needs atheris, and takes minutes",
+    "pip install -r benchmarks/fuzz/*": "changes the environment",
     "make check": "takes minutes; the checks run beside the tests",
     "make format": "changes the checkout",
     "pkill *": "would reach processes that no test started",

@@ -64,7 +64,9 @@ def lossless_recorder(
     bad: Callable[[MessageError], None] = fail_with,
     patience: float = 20.0,
     clock: Callable[[], float] = time.monotonic,
+    window: int = 16,
 ) -> LosslessRecorder:
     """Return a lossless recorder whose metrics and faults nobody looks at."""
     metrics = RecorderMetrics(CollectorRegistry())
-    return LosslessRecorder(archive, metrics, fault_status(metrics), bad, patience, clock)
+    faults = fault_status(metrics)
+    return LosslessRecorder(archive, metrics, faults, bad, patience, window, clock)

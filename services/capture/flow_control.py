@@ -30,7 +30,7 @@ class FlowControl:
         self._progressed_at: dict[str, float] = {}
 
     def record_published(self, stream: str, seq: int) -> None:
-        """Record that a frame was published."""
+        """Record that a frame is published; before its answer can come."""
         with self._lock:
             self._published[stream] = seq
             self._progressed_at.setdefault(stream, self._clock())
@@ -42,7 +42,9 @@ class FlowControl:
         if not isinstance(header, Emotion) or not header.is_data or header.run != self._run:
             return
         with self._lock:
-            if header.seq > self._answered.get(header.stream, -1):
+            published = self._published.get(header.stream, -1)
+            # Nobody can answer a frame before it is published.
+            if self._answered.get(header.stream, -1) < header.seq <= published:
                 self._answered[header.stream] = header.seq
                 self._progressed_at[header.stream] = self._clock()
 

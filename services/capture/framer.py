@@ -10,6 +10,7 @@ import cv2
 import msgspec
 
 from emostream.services.capture.picture import Picture
+from emostream.shared.config.checks import check_picture_bytes
 from emostream.shared.messages import Frame, Message
 
 
@@ -17,7 +18,8 @@ class Framer:
     """Makes the `frame/` messages of one start of the capture.
 
     `run` names this start, by default as no other; `encoding` is `bgr8`, or `jpeg` of the given
-    quality; `recorded` are the streams whose source is no live one.
+    quality; `recorded` are the streams whose source is no live one. A picture may take up to
+    `max_megabytes`, of 10^6 bytes.
     """
 
     def __init__(
@@ -26,17 +28,22 @@ class Framer:
         jpeg_quality: int,
         run: str = "",
         recorded: Container[str] = (),
+        max_megabytes: int = 256,
     ) -> None:
         self.run = run or f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"
         self._encoding = encoding
         self._parameters = (cv2.IMWRITE_JPEG_QUALITY, jpeg_quality)
         self._recorded = recorded
+        self._max_megabytes = max_megabytes
         self._sizes: dict[str, tuple[int, int]] = {}
         self._pts: dict[str, int] = {}
         self._counts: defaultdict[str, int] = defaultdict(int)
 
     def frame(self, stream: str, picture: Picture) -> Message:
-        """Return the message of the stream's next picture; its pixels must not be written again."""
+        """Return the message of the stream's next picture; its pixels must not be written again.
+
+        Raises ConfigError where the picture is larger than the stages take.
+        """
         height, width = picture.pixels.shape[:2]
         header = Frame(
             stream=stream,
@@ -51,10 +58,12 @@ class Framer:
             pixel_aspect=float(picture.pixel_aspect),
             recorded=stream in self._recorded,
         )
+        payload = self._encoded(picture)
+        check_picture_bytes(payload.nbytes, stream, (width, height), self._max_megabytes)
         self._counts[stream] += 1
         self._sizes[stream] = (width, height)
         self._pts[stream] = picture.pts
-        return Message(header, self._encoded(picture))
+        return Message(header, payload)
 
     def count(self, stream: str) -> int:
         """Return how many frames of the stream were made."""

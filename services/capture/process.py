@@ -33,7 +33,12 @@ def run(config: Config, instance: int) -> None:
             deliver_all(config, service, publisher)
             return
         recorded = recorded_streams(settings.sources)
-        framer = Framer(settings.encoding, settings.jpeg_quality, recorded=recorded)
+        framer = Framer(
+            settings.encoding,
+            settings.jpeg_quality,
+            recorded=recorded,
+            max_megabytes=config.live.max_message_mb,
+        )
         flow_control = FlowControl(framer.run, config.live.backlog)
         if fast:
             answers = Subscription(
@@ -49,8 +54,8 @@ def run(config: Config, instance: int) -> None:
                 blocked = {name for name in fast if flow_control.must_wait(name)}
                 taken = sources.take(BLOCKED_TIMEOUT if blocked else TAKE_TIMEOUT, blocked)
                 if taken:
+                    flow_control.record_published(taken[0], framer.count(taken[0]))
                     _publish(service, publisher, framer, *taken)
-                    flow_control.record_published(taken[0], framer.count(taken[0]) - 1)
                 elif sources.finished:
                     # Nothing more will come, so `take` waits no longer.
                     service.stop.wait(TAKE_TIMEOUT)

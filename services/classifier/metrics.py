@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 
 from emostream.services.classifier.batching import Model
 from emostream.shared.messages import Emotion, Event
+from emostream.shared.metrics import remove_stream
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -66,6 +67,10 @@ class ClassifierMetrics:
             self._confidence.labels(emotion.stream, face.label).observe(face.confidence)
         self.count_events(events)
         self._degraded.labels(emotion.stream).inc(emotion.degraded)
+
+    def forget(self, stream: str) -> None:
+        """Remove the stream's labels."""
+        remove_stream(stream, self._confidence, self._degraded)
 
     def count_events(self, events: Iterable[Event]) -> None:
         """Count events."""

@@ -38,6 +38,7 @@ def run(config: Config, instance: int) -> None:
         stage = ClassifierStage(
             model, metrics, rules, settings.max_batch, baseline=settings.baseline
         )
+        service.on_stream_gone(stage.forget)
         shards = range(settings.shard, config.detector.shards, settings.of)
         faces = Subscription(config.connect.faces, [f"faces/{n}/" for n in shards], LIVE_HWM)
         log.info("emotions are on %s", publisher.endpoint)
@@ -71,6 +72,7 @@ def _answer_all(
     service.receive([faces], inbox)
     window = service.config.lossless.window
     sequence = ReplaySequence("classifier", stage, lambda message: stage([message]), window)
+    service.on_stream_gone(sequence.forget)
     service.run_in_sequence(inbox, sequence, publisher)
 
 

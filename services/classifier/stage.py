@@ -84,6 +84,12 @@ class ClassifierStage:
             answers.append(Message(emotion))
         return answers
 
+    def forget(self, stream: str) -> None:
+        """Forget the stream."""
+        for key in [key for key in self._parts if key[0] == stream]:
+            del self._parts[key]
+        self._metrics.forget(stream)
+
     def state(self, header: Header) -> bytes:
         """Return what is remembered of the header's part of its stream."""
         assert isinstance(header, Faces)

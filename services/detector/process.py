@@ -50,10 +50,12 @@ def run(config: Config, instance: int) -> None:
             # Live, a frame is searched when it comes; of a recording many wait for this stage.
             helpers=[new_detector(settings, chosen) for _ in range(helpers * service.is_lossless)],
         )
+        service.on_stream_gone(stage.forget)
         inbox = FifoInbox() if service.is_lossless else service.live_inbox()
         service.receive([Subscription(config.connect.frame, ["frame/"], LIVE_HWM)], inbox)
         if service.is_lossless:
             sequence = ReplaySequence("detector", stage, stage, config.lossless.window)
+            service.on_stream_gone(sequence.forget)
             service.run_in_sequence(inbox, sequence, publisher, stage.look_ahead)
             return
         service.run(

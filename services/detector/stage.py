@@ -80,6 +80,10 @@ class DetectorStage:
                 self._search.submit(message, stream.frames + ahead[header.stream])
                 ahead[header.stream] += 1
 
+    def forget(self, stream: str) -> None:
+        """Forget the stream."""
+        self._streams.pop(stream, None)
+
     def state(self, header: Header) -> bytes:
         """Return what is remembered of the stream: its tracks and the number of frames."""
         stream = self._streams.get(header.stream)

@@ -38,6 +38,14 @@ class DesktopWindow:
         cv2.imshow(name, annotate(self._blur.picture(joined), joined.faces))
         self._open.add(name)
 
+    def forget(self, stream: str) -> None:
+        """Close the stream's window."""
+        self._blur.forget(stream)
+        name = f"emostream: {stream}"
+        if name in self._open:
+            self._open.discard(name)
+            cv2.destroyWindow(name)
+
     def idle(self) -> None:
         """Let the windows draw, and check whether the user wants to quit."""
         if not self._open:

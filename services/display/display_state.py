@@ -23,13 +23,16 @@ from emostream.shared.join import Joined
 from emostream.shared.messages import Emotion, EmotionFace, Event, Frame
 
 MAX_EVENTS = 200
+MAX_LABELS = 1000
 RATE_OVER_S = 2.0
 # A stream is stale when frames came for this long without any answer.
 STALE_AFTER_S = 2.0
 
 
 class _Stream:
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
+        # What is first heard of a stream may be its end.
+        self.heard = now
         self.timeline = FaceTimeline()
         self.shown: deque[tuple[float, float]] = deque(maxlen=512)
         self.frame: Frame | None = None
@@ -68,7 +71,7 @@ class DisplayState:
         assert isinstance(header, Frame)
         now = self._clock()
         with self._lock:
-            stream = self._streams.setdefault(header.stream, _Stream())
+            stream = self._streams.setdefault(header.stream, _Stream(self._clock()))
             stream.first_shown = stream.first_shown or now
             stream.shown.append((now, (self._wall() - header.t) / 1e6))
             stream.frame, stream.faces = header, joined.faces
@@ -80,7 +83,7 @@ class DisplayState:
             return
         with self._lock:
             self._revision += 1
-            stream = self._streams.setdefault(header.stream, _Stream())
+            stream = self._streams.setdefault(header.stream, _Stream(self._clock()))
             stream.answered = self._clock()
             stream.timeline.add(header, self._revision)
             for face in header.faces:
@@ -102,10 +105,15 @@ class DisplayState:
             self._events.append((self._revision, event))
             self._add_labels(label for label in (header.previous, header.label) if label)
 
+    def forget(self, stream: str) -> None:
+        """Forget a stream that is gone; its last events stay."""
+        with self._lock:
+            self._streams.pop(stream, None)
+
     def mark_ended(self, stream: str) -> None:
         """Note that a source came to its end."""
         with self._lock:
-            self._streams.setdefault(stream, _Stream()).ended = True
+            self._streams.setdefault(stream, _Stream(self._clock())).ended = True
 
     def has_new_labels(self, since: int) -> bool:
         """Whether a label was first seen after revision `since`."""
@@ -146,9 +154,11 @@ class DisplayState:
             return [(revision, event) for revision, event in self._events if revision > since]
 
     def _add_labels(self, labels: Iterable[str]) -> None:
-        """Note the labels; the lock is held."""
+        """Note the labels, as many as any model has; the lock is held."""
         before = len(self._labels)
-        self._labels.update(dict.fromkeys(labels))
+        for label in labels:
+            if len(self._labels) < MAX_LABELS:
+                self._labels[label] = None
         if len(self._labels) > before:
             self._labels_revision = self._revision
 
@@ -159,7 +169,7 @@ def _label_styles(labels: tuple[str, ...]) -> list[LabelStyle]:
 
 def _state(stream: _Stream, now: float) -> StreamState:
     recent = [(at, latency) for at, latency in stream.shown if now - at <= RATE_OVER_S]
-    last = stream.shown[-1][0] if stream.shown else stream.answered
+    last = stream.shown[-1][0] if stream.shown else max(stream.answered, stream.heard)
     since_answer = now - max(stream.answered, stream.first_shown)
     return StreamState(
         fps=round(_rate([at for at, _ in recent]), 1),

@@ -9,6 +9,9 @@ from emostream.shared.messages import Emotion, EmotionFace
 HISTORY_NS = 300 * 10**9
 # A track that was not seen for longer leaves a gap.
 GAP_NS = 10**9
+# Far more faces than come and go before a camera in HISTORY_NS; the oldest go first.
+MAX_TRACKS = 2000
+MAX_SEGMENTS = 2000  # of a track
 
 
 @dataclass(slots=True)
@@ -37,7 +40,7 @@ class FaceTimeline:
         """Add the results of a frame, for each of its faces."""
         for face in header.faces:
             self._add(face, header.t, revision)
-        self._prune(header.t - HISTORY_NS)
+        self._prune(header.t)
 
     def since(self, revision: int) -> Iterator[TimelineSegment]:
         """Yield the segments that changed after the revision."""
@@ -49,7 +52,7 @@ class FaceTimeline:
                 yield segment
 
     def _add(self, face: EmotionFace, t: int, revision: int) -> None:
-        segments = self._tracks.setdefault(face.track, deque())
+        segments = self._tracks.setdefault(face.track, deque(maxlen=MAX_SEGMENTS))
         last = segments[-1] if segments else None
         follows = last is not None and 0 <= t - last.end <= GAP_NS
         if last is not None and follows:
@@ -60,9 +63,12 @@ class FaceTimeline:
                 return
         segments.append(TimelineSegment(face.track, face.label, t, t, face.confidence, 1, revision))
 
-    def _prune(self, before: int) -> None:
+    def _prune(self, now: int) -> None:
+        """Forget what is far from now, also ahead: a clock may have been set back."""
         for track, segments in list(self._tracks.items()):
-            while segments and segments[0].end < before:
+            while segments and abs(segments[0].end - now) > HISTORY_NS:
                 segments.popleft()
             if not segments:
                 del self._tracks[track]
+        while len(self._tracks) > MAX_TRACKS:
+            del self._tracks[next(iter(self._tracks))]

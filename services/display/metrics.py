@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from emostream.shared.join import Joined
+from emostream.shared.metrics import remove_stream, set_switch
 
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
 
@@ -40,13 +41,17 @@ class DisplayMetrics:
             registry=registry,
         )
 
-    def set_blurred(self, stream: str, on: bool) -> None:
-        """Note whether faces are blurred in the stream's pictures."""
-        self._blurred.labels(stream).set(on)
+    def set_blurred(self, stream: str, on: bool | None) -> None:
+        """Note whether faces are blurred in the stream's pictures; None: that it is gone."""
+        set_switch(self._blurred, stream, on)
 
     def count_frame(self, joined: Joined) -> None:
         """Count a frame that is shown."""
         self._shown.labels(joined.frame.header.stream, joined.completeness).inc()
+
+    def forget(self, stream: str) -> None:
+        """Remove the labels of the stream's pictures."""
+        remove_stream(stream, self._shown, self._skipped)
 
     def count_skipped(self, stream: str) -> None:
         """Count a picture that one viewer was not sent."""

@@ -49,6 +49,14 @@ class PageSink:
         if self._viewers.has_capacity(stream) and limiter.allows(self._clock()):
             self._offer(joined)
 
+    def forget(self, stream: str) -> None:
+        """Forget the stream's last picture, also those that wait for viewers."""
+        self._blur.forget(stream)
+        self._viewers.forget(stream)
+        self._limiters.pop(stream, None)
+        self._last.pop(stream, None)
+        self._blurred.discard(stream)
+
     def idle(self) -> None:
         """Offer each stream's last picture to new viewers, even if the stream is silent since.
 

@@ -11,6 +11,7 @@ from emostream.shared.blur import FaceBlur
 from emostream.shared.errors import MessageError
 from emostream.shared.join import Joined
 from emostream.shared.messages import Frame
+from emostream.shared.pixels import check_jpeg
 
 # A page shows no more pixels than this, and to encode a 4K picture would take a whole core.
 LONG_SIDE = 1280
@@ -50,6 +51,7 @@ def encode_jpeg(joined: Joined, quality: int, blur: FaceBlur) -> bytes:
     assert joined.frame.payload is not None
     scale = LONG_SIDE / max(header.width, header.height)
     if header.encoding == "jpeg" and scale >= 1 and not blur.switch.is_on(header.stream):
+        check_jpeg(joined.frame)
         return bytes(joined.frame.payload)
     picture: Any = blur.picture(joined)
     if scale < 1:

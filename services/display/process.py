@@ -11,7 +11,7 @@ from emostream.services.display.desktop_window import DesktopWindow
 from emostream.services.display.display_state import DisplayState
 from emostream.services.display.metrics import DisplayMetrics
 from emostream.services.display.page_sink import PageSink
-from emostream.services.display.stage import DisplayStage, FrameSink
+from emostream.services.display.stage import DisplayStage, FrameSink, ProgressSink
 from emostream.services.display.status_poller import StatusPoller, metrics_urls
 from emostream.services.display.viewers import ViewerPool
 from emostream.services.display.web.access import Access, read_token
@@ -51,7 +51,8 @@ def run(config: Config, instance: int) -> None:
         viewers = ViewerPool(metrics.count_skipped, metrics.viewers.set)
         commands = CommandHandler(StreamSwitch(config.blur, metrics.set_blurred))
         sinks: list[FrameSink] = [
-            PageSink(viewers, metrics, commands.blur, settings.jpeg_quality, settings.max_fps)
+            PageSink(viewers, metrics, commands.blur, settings.jpeg_quality, settings.max_fps),
+            ProgressSink(service.health.mark_progress),
         ]
         if settings.window:
             window = DesktopWindow(service.stop.set, commands.blur)
@@ -59,6 +60,7 @@ def run(config: Config, instance: int) -> None:
         stage = DisplayStage(
             sinks, display_state, commands, metrics, service.bad_message, config.live.join_ms / 1000
         )
+        service.on_stream_gone(stage.forget)
         poller = StatusPoller(
             metrics_urls(config, service.metrics_url), lambda: viewers.has_viewers
         )
@@ -69,7 +71,7 @@ def run(config: Config, instance: int) -> None:
         stack.enter_context(server)
         # Event streams end with this when the stage ends by itself.
         stack.callback(service.stop.set)
-        inbox = FifoInbox(service.metrics.dropped, MAX_PICTURES)
+        inbox = FifoInbox(service.intake.dropped, MAX_PICTURES)
         service.receive(
             [
                 Subscription(config.connect.emotion, ["event/", "emotion/"], RESULTS_HWM),
@@ -80,7 +82,7 @@ def run(config: Config, instance: int) -> None:
         )
         log.info("the page is on %s", server.url)
         step = functools.partial(_step, stage, server)
-        service.run(inbox, step, publisher, limit=MAX_TAKEN)
+        service.run(inbox, step, publisher, limit=MAX_TAKEN, reports_progress=True)
 
 
 def _step(stage: DisplayStage, server: PageServer, messages: list[Message]) -> list[Message]:

@@ -19,8 +19,28 @@ class FrameSink(Protocol):
     def show(self, joined: Joined) -> None:
         """Show a frame with its results; MessageError for a picture that is broken."""
 
+    def forget(self, stream: str) -> None:
+        """Forget a stream that is gone."""
+
     def idle(self) -> None:
         """Do what is due; called a few times a second at least."""
+
+
+class ProgressSink:
+    """Calls `progressed` with the stream of each frame that is shown."""
+
+    def __init__(self, progressed: Callable[[str], None]) -> None:
+        self._progressed = progressed
+
+    def show(self, joined: Joined) -> None:
+        """Note the frame."""
+        self._progressed(joined.frame.header.stream)
+
+    def idle(self) -> None:
+        """Do nothing."""
+
+    def forget(self, stream: str) -> None:
+        """Do nothing: this sink remembers no stream."""
 
 
 class DisplayStage:
@@ -63,6 +83,15 @@ class DisplayStage:
             with self._reporting_bad():
                 sink.idle()
         return commands
+
+    def forget(self, stream: str) -> None:
+        """Forget a stream that is gone."""
+        self._joins.pop(stream, None)
+        self._display_state.forget(stream)
+        self._metrics.forget(stream)
+        self._commands.blur.forget(stream)
+        for sink in self._sinks:
+            sink.forget(stream)
 
     def _handle(self, message: Message, now: float) -> None:
         match message.header:

@@ -38,6 +38,11 @@ class ViewerConnection:
         self._offered.add(stream)
         self._loop.call_soon_threadsafe(self._put, stream, packet)
 
+    def forget(self, stream: str) -> None:
+        """Forget the stream; a picture of it that waits is not sent."""
+        self._offered.discard(stream)
+        self._loop.call_soon_threadsafe(self._drop, stream)
+
     def confirm(self, stream: str) -> None:
         """Note that the browser has drawn (or left out) a picture that was sent."""
         if self._in_flight[stream] > 0:
@@ -53,6 +58,10 @@ class ViewerConnection:
         ready = [stream for stream in self._slots if self.has_capacity(stream)]
         self._in_flight.update(ready)
         return [self._slots.pop(stream) for stream in ready]
+
+    def _drop(self, stream: str) -> None:
+        self._slots.pop(stream, None)
+        self._in_flight.pop(stream, None)
 
     def _put(self, stream: str, packet: bytes) -> None:
         if stream in self._slots:
@@ -101,6 +110,11 @@ class ViewerPool:
         """Offer a picture to everybody; a slow viewer delays nobody else."""
         for connection in self._connections:
             connection.offer(stream, packet)
+
+    def forget(self, stream: str) -> None:
+        """Forget a stream that is gone."""
+        for connection in self._connections:
+            connection.forget(stream)
 
     def _replace(self, connections: tuple[ViewerConnection, ...]) -> None:
         self._connections = connections

@@ -67,6 +67,11 @@ class BufferedArchive:
         self._drop(self._buffer.add(result, self._clock()))
         self._metrics.waiting_rows.set(self._buffer.rows)
 
+    def forget(self, stream: str) -> None:
+        """Forget the stream; what waits of it is written all the same."""
+        if self._writer:
+            self._writer.forget(stream)
+
     def write_due(self) -> list[Result]:
         """Write what waits if it is time to; return what was written."""
         if not self._buffer or self._clock() < self._due:

@@ -17,6 +17,8 @@ from emostream.shared.errors import DeliveryError, MessageError
 from emostream.shared.messages import Credit, Emotion, Event, Message, common_fields
 
 CONSUMER: Final = "recorder"
+# More events than any frame has; they wait for the answer of their frame.
+MAX_EVENTS: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -44,10 +46,10 @@ class LosslessRecorder:
     """Writes each frame with its events in one transaction, in order, and confirms it then.
 
     A frame is written when the answers of all its parts are there. What comes again and was
-    written is ignored, also after a restart: the database says how far it came. `bad` is called
-    with the error of what cannot be stored. A lock of another program is waited for, up to
-    `patience` s on the steady `clock`, and nothing is confirmed meanwhile. Raises WriteError where
-    nothing can be written.
+    written is ignored, also after a restart: the database says how far it came. Of each part at
+    most `window` frames and an end wait for the other parts. `bad` is called with the error of what
+    cannot be stored. A lock of another program is waited for, up to `patience` s on the steady
+    `clock`, and nothing is confirmed meanwhile. Raises WriteError where nothing can be written.
     """
 
     topics = ("emotion/", "event/")
@@ -59,6 +61,7 @@ class LosslessRecorder:
         faults: FaultStatus,
         bad: Callable[[MessageError], None],
         patience: float,
+        window: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._archive = archive
@@ -66,6 +69,7 @@ class LosslessRecorder:
         self._faults = faults
         self._bad = bad
         self._patience = patience
+        self._window = window
         self._clock = clock
         self._locked_since: float | None = None
         self._credits: dict[str, Credit] = {}
@@ -78,7 +82,7 @@ class LosslessRecorder:
             header = message.header
             try:
                 if isinstance(header, Event):
-                    self._events[header.stream].append(header)
+                    self._add_event(header)
                 elif isinstance(header, Emotion) and (credit := self._take(header)):
                     pid = max(credit.pid, self._credits.get(header.stream, credit).pid)
                     self._credits[header.stream] = msgspec.structs.replace(credit, pid=pid)
@@ -89,6 +93,17 @@ class LosslessRecorder:
         credits, self._credits = self._credits, {}
         return [Message(credit) for credit in credits.values()]
 
+    def forget(self, stream: str) -> None:
+        """Forget the stream; the database knows how far it came."""
+        self._runs.pop(stream, None)
+        self._events.pop(stream, None)
+
+    def _add_event(self, header: Event) -> None:
+        events = self._events[header.stream]
+        if len(events) >= MAX_EVENTS:
+            raise MessageError("leap", f"{header.stream}: {MAX_EVENTS} events without an answer")
+        events.append(header)
+
     def _take(self, header: Emotion) -> Credit | None:
         """Take a part's answer, end or probe; return what can be confirmed once it is committed."""
         run = self._run(header)
@@ -96,9 +111,10 @@ class LosslessRecorder:
         if header.probe:
             # After a probe everything that is not written comes again.
             run.parts[header.part] = _PartState(probed=header.pid)
-            self._events_of(header)
             probed = [run.parts[number].probed for number in range(header.parts)]
             return _credit(run, pid=header.pid) if min(probed) == header.pid else None
+        if header.seq > run.written + self._window + 1:
+            raise MessageError("leap", f"{header.stream}: seq {header.seq} after {run.written}")
         events = self._events_of(header)
         if header.seq > run.written and not run.ended:
             part.answers[header.seq] = header, events
@@ -155,11 +171,18 @@ class LosslessRecorder:
         return run
 
     def _events_of(self, header: Emotion) -> list[Event]:
-        """Return the events that came before the answer of this part, and wait no longer."""
-        waiting = self._events[header.stream]
-        mine = [event for event in waiting if event.track % header.parts == header.part]
-        self._events[header.stream] = [event for event in waiting if event not in mine]
-        return [event for event in mine if event.run == header.run]
+        """Return the events that came before the answer of this part, and wait no longer.
+
+        Those that came again after a probe are there once.
+        """
+        mine: list[Event] = []
+        others: list[Event] = []
+        for event in self._events[header.stream]:
+            is_mine = event.track % header.parts == header.part and event.seq <= header.seq
+            (mine if is_mine else others).append(event)
+        self._events[header.stream] = others
+        once = {(event.seq, event.track, event.kind): event for event in mine}
+        return [event for event in once.values() if event.run == header.run]
 
 
 def _complete(run: _RunState, parts: int) -> Iterator[list[tuple[Emotion, list[Event]]]]:

@@ -8,6 +8,7 @@ from emostream.services.recorder.archive.faults import Fault
 from emostream.shared.join import Joined
 from emostream.shared.messages import Emotion, Event
 from emostream.shared.metric_names import MetricName
+from emostream.shared.metrics import remove_stream, set_switch
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -100,6 +101,10 @@ class RecorderMetrics:
         for fault in Fault:
             self._fault.labels(fault).set(fault in faults)
 
+    def forget(self, stream: str) -> None:
+        """Remove the labels of the stream's video."""
+        remove_stream(stream, self._video_frames, self._video_frames_dropped)
+
     def count_video(self, joined: Joined) -> None:
         """Count a frame that was written to video."""
         self._video_frames.labels(joined.frame.header.stream, joined.completeness).inc()
@@ -108,13 +113,13 @@ class RecorderMetrics:
         """Count a frame that could not be written to video."""
         self._video_frames_dropped.labels(joined.frame.header.stream, reason).inc()
 
-    def tell_recording(self, stream: str, on: bool) -> None:
-        """Note whether the stream's video is kept."""
-        self._recording.labels(stream).set(on)
+    def tell_recording(self, stream: str, on: bool | None) -> None:
+        """Note whether the stream's video is kept; None: that the stream is gone."""
+        set_switch(self._recording, stream, on)
 
-    def tell_blurred(self, stream: str, on: bool) -> None:
-        """Note whether faces are blurred in the stream's video."""
-        self._blurred.labels(stream).set(on)
+    def tell_blurred(self, stream: str, on: bool | None) -> None:
+        """Note whether faces are blurred in the stream's video; None: that the stream is gone."""
+        set_switch(self._blurred, stream, on)
 
 
 def _count(rows: Counter, result: Emotion | Event, *labels: str) -> None:

@@ -51,7 +51,8 @@ def run(config: Config, instance: int) -> None:
         ) as stage,
     ):
         publisher = service.publisher(settings.bind, RESULTS_HWM)
-        inbox = FifoInbox(service.metrics.dropped, MOST_PICTURES)
+        service.on_stream_gone(stage.forget)
+        inbox = FifoInbox(service.intake.dropped, MOST_PICTURES)
         service.receive(
             [
                 Subscription(config.connect.emotion, ["event/", "emotion/"], RESULTS_HWM),
@@ -67,7 +68,7 @@ def run(config: Config, instance: int) -> None:
             pixels.follow(stage.pixel_topics)
             return credits
 
-        service.run(inbox, step, publisher, limit=TAKE_AT_MOST)
+        service.run(inbox, step, publisher, limit=TAKE_AT_MOST, reports_progress=True)
 
 
 def _record_all(config: Config, instance: int) -> None:
@@ -87,7 +88,9 @@ def _record_all(config: Config, instance: int) -> None:
         inbox = FifoInbox()
         metrics = RecorderMetrics(service.registry)
         faults = FaultStatus(service.health, metrics)
-        stage = LosslessRecorder(archive, metrics, faults, service.bad_message, patience)
+        window = config.lossless.window
+        stage = LosslessRecorder(archive, metrics, faults, service.bad_message, patience, window)
+        service.on_stream_gone(stage.forget)
         service.receive([Subscription(config.connect.emotion, stage.topics, RESULTS_HWM)], inbox)
         service.run(inbox, stage, publisher, limit=TAKE_AT_MOST)
 
@@ -120,4 +123,4 @@ def live_stage(
         wait=config.live.join_ms / 1000,
     )
     retention = Retention(folder, limits, metrics, faults)
-    return RecorderStage(archive, video, retention, bad, clock)
+    return RecorderStage(archive, video, retention, bad, clock, health.mark_progress)

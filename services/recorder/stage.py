@@ -11,6 +11,7 @@ from emostream.services.recorder.retention import Retention
 from emostream.services.recorder.video_recorder import VideoRecorder
 from emostream.shared.control import RECORD, parse_command
 from emostream.shared.errors import MessageError
+from emostream.shared.join import RESUMED_AFTER
 from emostream.shared.messages import (
     Control,
     Credit,
@@ -30,8 +31,9 @@ class RecorderStage:
     """Records every observation and event, and video of the streams that `video` records.
 
     Results are recorded however late they come. `bad` is called with the error of what cannot be
-    decoded, stored or obeyed. Times are s on the steady `clock`. While nothing can be written, it
-    goes on all the same: recording is not essential to seeing.
+    decoded, stored or obeyed, `progressed` with the stream of each answer that is taken. Times are
+    s on the steady `clock`. While nothing can be written, it goes on all the same: recording is not
+    essential to seeing.
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class RecorderStage:
         retention: Retention,
         bad: Callable[[MessageError], None],
         clock: Callable[[], float] = time.monotonic,
+        progressed: Callable[[str], None] = lambda stream: None,
     ) -> None:
         self._archive = archive
         self._video = video
         self._retention = retention
         self._retention_due = float("-inf")
         self._bad = bad
+        self._progressed = progressed
         self._clock = clock
         self._taken: dict[str, _Answers] = {}
         self._written: dict[str, _Answers] = {}
@@ -76,6 +80,14 @@ class RecorderStage:
         if now >= self._retention_due:
             self._enforce_limits(now)
         return list(self._credits())
+
+    def forget(self, stream: str) -> None:
+        """Forget the stream, and finish its files."""
+        self._video.forget(stream)
+        self._archive.forget(stream)
+        self._taken.pop(stream, None)
+        self._written.pop(stream, None)
+        self._credited.pop(stream, None)
 
     def close(self) -> None:
         """Write what still waits and finish all files; IncompleteRecordingError for lost rows."""
@@ -120,6 +132,7 @@ class RecorderStage:
         if not taken.has(header):
             taken.add(header)
             self._archive.add(header)
+            self._progressed(header.stream)
 
     def _credits(self) -> Iterator[Message]:
         for stream, answers in self._written.items():
@@ -129,7 +142,7 @@ class RecorderStage:
             if consumed is None:
                 continue
             run, seq = self._credited.get(stream, ("", -1))
-            if consumed.run != run or consumed.seq > seq:
+            if (consumed.run, consumed.seq) != (run, seq):
                 self._credited[stream] = (consumed.run, consumed.seq)
                 yield _credit(consumed)
 
@@ -139,6 +152,7 @@ class _Answers:
 
     def __init__(self) -> None:
         self._newest: dict[int, Emotion] = {}
+        self._earlier = 0
 
     @property
     def consumed(self) -> Header | None:
@@ -149,15 +163,23 @@ class _Answers:
         return min(self._newest.values(), key=lambda header: header.seq)
 
     def has(self, header: Emotion) -> bool:
-        """Whether the answer was added before; one that is sent again must not count twice."""
+        """Whether the answer was added before; one that is sent again must not count twice.
+
+        Where several in turn were, it was the newest one that did not belong to them.
+        """
         newest = self._newest.get(header.part)
-        return newest is not None and newest.run == header.run and newest.seq >= header.seq
+        if newest is None or newest.run != header.run or newest.seq < header.seq:
+            return False
+        self._earlier += 1
+        return self._earlier < RESUMED_AFTER
 
     def add(self, header: Emotion) -> None:
         """Note an answer."""
-        if any(newest.run != header.run for newest in self._newest.values()):
+        others = (header.run, header.parts)
+        if any((newest.run, newest.parts) != others for newest in self._newest.values()):
             self._newest.clear()
         self._newest[header.part] = header
+        self._earlier = 0
 
 
 def _lower(one: Header | None, other: Header | None) -> Header | None:

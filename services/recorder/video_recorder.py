@@ -96,6 +96,15 @@ class VideoRecorder:
             self._pending[stream] = _PendingVideo(stream, join, recording, now)
         self._pending[stream].add(message, now)
 
+    def forget(self, stream: str) -> None:
+        """Write the frames of the stream that still wait, finish its file, and forget it."""
+        if pending := self._pending.pop(stream, None):
+            self._write(pending, math.inf)
+            pending.recording.close()
+        self._metrics.forget(stream)
+        self._recorded.forget(stream)
+        self._blur.forget(stream)
+
     def end(self, stream: str) -> None:
         """Note that the last frame of the stream's run was added."""
         if pending := self._pending.get(stream):

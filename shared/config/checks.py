@@ -34,6 +34,7 @@ HOST: Final = re.compile(r"\*|\[[0-9A-Fa-f:.%\w]+\]|[\w.-]+|[0-9A-Fa-f:]+")
 def check(config: Config) -> None:
     """Raise InvalidKey for the first thing that no start could use."""
     _check_sources(config.capture.sources)
+    _check_bounds(config)
     _check_addresses(config)
     if config.delivery == "lossless":
         _check_lossless(config)
@@ -52,6 +53,37 @@ def _check_sources(sources: tuple[Source, ...]) -> None:
             _check_url(source)
         except ConfigError as error:
             raise InvalidKey((*path, "url"), str(error)) from error
+
+
+def check_picture_bytes(size: int, source: str, sides: tuple[int, int], megabytes: int) -> None:
+    """Raise ConfigError where a source's pictures of `size` bytes are more than the stages take.
+
+    `sides` are its width and height, `megabytes` is the setting `live.max_message_mb`.
+    """
+    if size > megabytes * 1_000_000:
+        width, height = sides
+        needed = -(-size // 1_000_000)
+        raise ConfigError(
+            f"source {source}: a picture of {width} x {height} takes {needed} MB, more than "
+            f"live.max_message_mb = {megabytes}; set it to {needed} for all stages, or make the "
+            "pictures smaller"
+        )
+
+
+def _check_bounds(config: Config) -> None:
+    sources, live = config.capture.sources, config.live
+    if len(sources) > live.max_streams:
+        reason = f"{live.max_streams} is less than the {len(sources)} sources of capture"
+        raise InvalidKey(("live", "max_streams"), reason, ("capture", "sources"))
+    for number, source in enumerate(sources if config.capture.encoding == "bgr8" else ()):
+        size = 3 * source.width * source.height
+        try:
+            check_picture_bytes(
+                size, source.name, (source.width, source.height), live.max_message_mb
+            )
+        except ConfigError as error:
+            keys = (("capture", "sources", number, side) for side in ("width", "height"))
+            raise InvalidKey(("live", "max_message_mb"), str(error), *keys) from error
 
 
 def _check_url(source: Source) -> None:

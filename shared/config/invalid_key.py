@@ -19,6 +19,11 @@ class InvalidKey(Exception):
         return f"{dotted(self.path) or 'top level'}: {self.reason}"
 
 
+def one_line(text: str) -> str:
+    """Return the text with what cannot be printed, such as the end of a line, as an escape."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def dotted(path: KeyPath) -> str:
     """Return a path as it is shown: `capture.sources[0].url`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)

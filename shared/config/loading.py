@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from emostream.shared.config.checks import check
-from emostream.shared.config.invalid_key import InvalidKey
+from emostream.shared.config.invalid_key import InvalidKey, one_line
 from emostream.shared.config.schema import Config
 from emostream.shared.config.wrong_values import invalid_key
 from emostream.shared.errors import ConfigError
@@ -44,6 +44,13 @@ def load(path: Path | None, settings: Sequence[str] = ()) -> Config:
     Each setting is `key.path=value`, the value written as in TOML; a bare word is a string.
     Raises ConfigError, which names the path of what is wrong, and the line of the file.
     """
+    try:
+        return _loaded(path, settings)
+    except ConfigError as error:
+        raise ConfigError(one_line(str(error))) from error
+
+
+def _loaded(path: Path | None, settings: Sequence[str]) -> Config:
     written = read(path, settings)
     text, changed = written.text, written.changed
     try:

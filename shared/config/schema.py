@@ -50,6 +50,13 @@ class Live(Section, frozen=True):
     join_ms: Milliseconds = 500.0
     silent_after: Seconds = 10.0
     hung_after: HungAfter = 30.0
+    max_streams: Annotated[int, Meta(ge=1, le=65_536)] = 256
+    max_message_mb: Annotated[int, Meta(ge=1, le=16_384)] = 256
+
+    @property
+    def max_message_bytes(self) -> int:
+        """The largest part of a message that a subscriber takes."""
+        return self.max_message_mb * 1_000_000
 
 
 class Lossless(Section, frozen=True):

@@ -27,6 +27,14 @@ def test_the_parent_reads_what_the_process_wrote(
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.parametrize("text", ["", "[", "{}", '{"metrics": 1}', "[" * 100_000, "\ud800"])
+def test_what_no_process_wrote_is_one_clear_error(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "detector.json"
+    file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ConfigError, match=r"detector.json: no addresses of a process"):
+        read_addresses(file)
+
+
 def test_without_a_parent_that_asks_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

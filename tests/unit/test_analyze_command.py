@@ -82,7 +82,12 @@ def test_a_record_can_be_read_back(tmp_path: Path) -> None:
     record.stages["capture"] = StageUse(3, 0.5, 0.25, 1)
     record.write(tmp_path)
     assert RunFile.read(tmp_path) == record
-    for text in ("{}", "[]", "no json", '{"stages": 3}'):
+    broken = (
+        *("{}", "[]", "no json", '{"stages": 3}', "[" * 100_000, '{"a":' * 100_000),
+        (tmp_path / "run.json").read_text("utf-8").replace('"frames_read": 0', '"frames_read": ""'),
+        (tmp_path / "run.json").read_text("utf-8").replace('"sha256": "ab"', '"sha256": ["ab"]'),
+    )
+    for text in broken:
         (tmp_path / "run.json").write_text(text)
         with pytest.raises(RecordingError, match="no record of an analysis"):
             RunFile.read(tmp_path)

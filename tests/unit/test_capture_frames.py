@@ -9,6 +9,7 @@ import pytest
 from emostream.services.capture.flow_control import ANSWER_TIMEOUT, FlowControl
 from emostream.services.capture.framer import Framer
 from emostream.services.capture.picture import Picture
+from emostream.shared.errors import ConfigError
 from emostream.shared.messages import Frame, Message
 from emostream.shared.pixels import image
 from emostream.shared.wire import decode, encode
@@ -72,6 +73,27 @@ def test_a_fast_file_waits_for_answers_once_its_window_is_full() -> None:
     assert not flow_control.must_wait("a")
     flow_control.record_published("a", 3)
     assert flow_control.must_wait("a")
+
+
+def test_an_answer_to_a_frame_that_was_not_published_yet_lets_no_more_go() -> None:
+    flow_control = FlowControl("r", window=3, clock=Clock())
+    for seq in range(3):
+        flow_control.record_published("a", seq)
+    flow_control.record_answer(answer(2**52))
+    assert flow_control.must_wait("a")
+    flow_control.record_answer(answer(1))
+    assert not flow_control.must_wait("a")
+
+
+def test_a_picture_larger_than_the_stages_take_is_an_error_that_names_the_setting() -> None:
+    framer = Framer("bgr8", 90, max_megabytes=1)
+    assert framer.frame("a", picture(shape=(577, 577, 3)))
+    with pytest.raises(
+        ConfigError, match=r"source a: .* 578 x 577 .* live.max_message_mb = 1; set it to 2"
+    ):
+        framer.frame("a", picture(shape=(577, 578, 3)))
+    # As JPEG it is small.
+    assert Framer("jpeg", 90, max_megabytes=1).frame("a", picture(shape=(577, 578, 3)))
 
 
 def test_a_file_goes_on_when_nobody_answers() -> None:

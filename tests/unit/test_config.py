@@ -46,7 +46,7 @@ def test_a_file_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ],
     ids=lambda words: words[0],
 )
-@pytest.mark.parametrize("name", ["webcan", "configs/none.toml", "models/original", ".", ""])
+@pytest.mark.parametrize("name", ["webcan", "configs/none.toml", "models/original", ""])
 def test_an_unknown_name_lists_the_names(
     words: list[str], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -131,6 +131,18 @@ def test_a_setting_may_be_nested_too_deeply_as_well() -> None:
         ("classifier.smoothing=inf", "classifier.smoothing"),
         ("detector.leave_after=nan", "detector.leave_after"),
         ("detector.threads=100000", "detector.threads"),
+        ("live.max_message_mb=0", "live.max_message_mb"),
+        ("live.'max\nmb'=1", r"max\nmb"),
+        ("\x1b[2J=1", r"\x1b[2J"),
+        (
+            "capture.sources=[{width=16384, height=16384}]",
+            "takes 806 MB, more than live.max_message_mb = 256; set it to 806",
+        ),
+        ("live.max_streams=0", "live.max_streams"),
+        (
+            "capture.sources=[" + ",".join(f"{{name='c{n}'}}" for n in range(257)) + "]",
+            "live.max_streams: 256 is less than the 257 sources",
+        ),
         ("capture.sources=[{width=-1}]", "width"),
         ("capture.sources=[{sample=inf}]", "sample"),
         ("recorder.max_gb=inf", "recorder.max_gb"),
@@ -181,7 +193,7 @@ def sources(count: int) -> str:
 
 
 def test_thousands_of_sources_are_checked_at_once(tmp_path: Path) -> None:
-    path = written(tmp_path, sources(SOURCES))
+    path = written(tmp_path, f"live.max_streams = {SOURCES}\n{sources(SOURCES)}")
     words = [sys.executable, "-m", "emostream", "capture", "--check-config", "--config", str(path)]
     before = os.times()
     subprocess.run(words, check=True, timeout=60)

@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from emostream.services.display.commands import Command, CommandHandler
-from emostream.services.display.display_state import MAX_EVENTS, DisplayState
-from emostream.services.display.face_timeline import GAP_NS, HISTORY_NS
+from emostream.services.display.display_state import MAX_EVENTS, MAX_LABELS, DisplayState
+from emostream.services.display.face_timeline import GAP_NS, HISTORY_NS, MAX_TRACKS
 from emostream.services.display.metrics import DisplayMetrics
 from emostream.services.display.picture_encoding import LONG_SIDE, encode_jpeg, picture_packet
 from emostream.services.display.schema import Update
@@ -49,6 +50,9 @@ class FakeSink:
         self.shown.append((header.stream, header.seq, label))
 
     def idle(self) -> None:
+        pass
+
+    def forget(self, stream: str) -> None:
         pass
 
 
@@ -183,8 +187,20 @@ def test_a_packet_carries_the_picture_and_its_results() -> None:
     assert (one["label"], one["confidence"], one["smoothed"]) == ("fear", 0.5, {"fear": 0.5})
 
 
+def jpeg_of(width: int, height: int) -> bytes:
+    _, data = cv2.imencode(".jpg", np.zeros((height, width, 3), np.uint8))
+    return data.tobytes()
+
+
+@pytest.mark.parametrize("data", [b"no jpeg", jpeg_of(320, 16), jpeg_of(32, 16)[:40]])
+def test_a_jpeg_of_another_size_is_not_passed_on(data: bytes) -> None:
+    with pytest.raises(MessageError, match="JPEG"):
+        encoded(jpeg(0, data))
+
+
 def test_a_jpeg_is_passed_on_as_it_is_and_a_large_picture_made_smaller() -> None:
-    assert encoded(jpeg(0, b"as it is")) == b"as it is"
+    small = jpeg_of(32, 16)
+    assert encoded(jpeg(0, small)) == small
     large = encoded(frame(0, width=2 * LONG_SIDE, height=100))
     assert decoded(large).shape == (50, LONG_SIDE, 3)
     with pytest.raises(MessageError):
@@ -197,6 +213,43 @@ def play(rig: Rig, seqs: range, answered: bool = True) -> Update:
         rig.clock.now = 100.03 + seq / 25
         rig.give(frame(seq), *([emotion(seq)] if answered else []))
     return rig.state.update(0)
+
+
+def test_a_stream_of_which_only_the_end_is_known_has_a_state(rig: Rig) -> None:
+    end = builders.frame(8, end=True, frames=8, stream="film")
+    rig.give(end)
+    rig.later(2)
+    state = rig.state.update(0).streams["film"]
+    assert (state.ended, state.age_ms, state.fps) == (True, 2000, 0.0)
+    assert rig.state.snapshots()["film"].seq is None
+
+
+def test_a_stream_that_is_forgotten_leaves_nothing_but_its_events(rig: Rig) -> None:
+    play(rig, range(10))
+    rig.stage.forget("cam1")
+    update = rig.state.update(0)
+    assert (update.streams, update.spans, rig.state.has_stream("cam1")) == ({}, {}, False)
+    assert "cam1" not in generate_latest(rig.registry).decode()
+    shown = len(rig.screen.shown)
+    rig.give(frame(0), emotion(0))
+    assert len(rig.screen.shown) == shown + 1
+
+
+def test_invented_labels_and_faces_have_a_bound(rig: Rig) -> None:
+    for seq in range(60):
+        found = [face(f"label {seq} {n}", track=1000 * seq + n) for n in range(100)]
+        rig.give(Message(builders.emotion(**common(seq), faces=tuple(found))))
+    update = rig.state.update(0)
+    assert len(update.labels) == MAX_LABELS
+    assert len(update.spans["cam1"]) == MAX_TRACKS
+
+
+def test_results_of_a_clock_far_ahead_are_forgotten_when_time_goes_on(rig: Rig) -> None:
+    rig.give(emotion(0, t=2**63 - 1))
+    for seq in range(5):
+        rig.give(emotion(seq))
+    (segment,) = rig.state.update(0).spans["cam1"]
+    assert segment[2] < 2e12
 
 
 def test_the_state_tells_rate_latency_and_age(rig: Rig) -> None:

@@ -151,6 +151,7 @@ def refused(access: Access, **headers: str) -> int | None:
         ({"origin": "http://elsewhere.example"}, 403),
         ({"origin": "http://127.0.0.1:1"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://l]calhost"}, 403),
         ({"content_type": "text/plain"}, 403),
         ({"content_type": "application/x-www-form-urlencoded"}, 403),
         ({"content_type": ""}, 403),

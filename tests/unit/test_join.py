@@ -1,5 +1,7 @@
 """The join of frames with their results."""
 
+import pytest
+
 from emostream.shared.join import StreamJoin
 from emostream.shared.messages import Message
 from tests import builders
@@ -103,3 +105,36 @@ def test_what_came_of_a_frame_s_results_is_told() -> None:
         join.add(message, 0.0)
     told = [joined.completeness for joined in join.ready(1.0)]
     assert told == ["whole", "partial", "none"]
+
+
+def test_results_beyond_all_frames_change_nothing() -> None:
+    join = StreamJoin(0.5)
+    join.add(frame(0), 0.0)
+    join.add(emotion(2**52), 0.0)
+    assert out(join, 0.1) == []
+    assert out(join, 0.6) == [(0, False, 0)]
+    for seq in (1, 2):
+        join.add(frame(seq), 1.0)
+        join.add(emotion(seq), 1.0)
+    assert out(join, 1.0) == [(1, True, 1), (2, True, 1)]
+    assert len(join) == 0
+
+
+@pytest.mark.parametrize("leap", [900, 2**52])
+def test_the_frames_go_on_after_one_that_did_not_belong_to_them(leap: int) -> None:
+    join = StreamJoin(0.5)
+    join.add(frame(0), 0.0)
+    join.add(frame(leap), 0.0)
+    assert out(join, 1.0) == [(0, False, 0), (leap, False, 0)]
+    for seq in range(1, 6):
+        join.add(frame(seq), 1.0 + seq)
+        join.add(emotion(seq), 1.0 + seq)
+    assert [seq for seq, whole, _ in out(join, 9.0) if whole] == [3, 4, 5]
+
+
+def test_a_frame_that_is_sent_again_is_not_shown_again() -> None:
+    join = StreamJoin(0.5)
+    for seq in (0, 1, 0, 1, 2):
+        join.add(frame(seq), 0.0)
+        list(join.ready(1.0))
+    assert out(join, 1.0) == []

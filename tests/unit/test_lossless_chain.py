@@ -16,8 +16,9 @@ import pytest
 from emostream.services.capture.lossless.credit_window import CreditWindow
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.writer import ArchiveWriter
+from emostream.services.recorder.lossless import MAX_EVENTS
 from emostream.shared.config import Lossless
-from emostream.shared.errors import DeliveryError
+from emostream.shared.errors import DeliveryError, MessageError
 from emostream.shared.messages import (
     Credit,
     Emotion,
@@ -31,6 +32,7 @@ from emostream.shared.messages import (
     common_fields,
 )
 from emostream.shared.replay_sequence import ReplaySequence
+from tests import builders
 from tests.builders import frame, header_of
 from tests.recorders import lossless_recorder
 
@@ -106,6 +108,8 @@ class Chain:
     def __init__(self, folder: Path, parts: int = 1, frames: int = FRAMES) -> None:
         self.folder, self.parts, self.frames = folder, parts, frames
         self.now = 0.0
+        self.forged = False
+        self.refused: list[str] = []
         self.pids = iter(range(1, 10**9))
         self.queues: dict[str, list[Message]] = {name: [] for name in ("d", "c", "r", "back")}
         self.alive = {"d": True, "c": True, "r": True}
@@ -131,7 +135,7 @@ class Chain:
                 )
         else:
             self.archive = ArchiveWriter(self.folder / "emostream.db")
-            self.recorder = lossless_recorder(self.archive, self.refuse)
+            self.recorder = lossless_recorder(self.archive, self.refuse, window=4)
         if name in self.alive:
             self.alive[name] = True
 
@@ -145,9 +149,10 @@ class Chain:
 
         return work
 
-    @staticmethod
-    def refuse(error: Exception) -> None:
-        raise AssertionError(error)
+    def refuse(self, error: MessageError) -> None:
+        if not self.forged:
+            raise AssertionError(error)
+        self.refused.append(error.reason)
 
     def kill(self, name: str) -> None:
         """End a stage without warning; what waits for it is gone."""
@@ -166,7 +171,10 @@ class Chain:
         self.now += STEP
         for message in self.queues["back"]:
             assert isinstance(message.header, Credit)
-            self.window.record_credit(message.header)
+            try:
+                self.window.record_credit(message.header)
+            except MessageError as error:
+                self.refuse(error)
         self.queues["back"].clear()
         self.send("d", self.window.due())
         if self.window.has_room:
@@ -284,6 +292,59 @@ def test_stages_killed_at_random_leave_no_trace(
 
     chain.run(chaos)
     assert chain.rows() == expected()
+
+
+FAR = 2**52
+
+
+@pytest.mark.parametrize(
+    ("queue", "changes", "reasons"),
+    [
+        ("d", {"probe": True, "base": FAR, "pid": FAR}, set()),
+        ("c", {"probe": True, "base": FAR, "pid": FAR}, set()),
+        ("d", {"seq": FAR}, set()),
+        ("c", {"seq": FAR}, set()),
+        ("r", {"seq": FAR}, {"leap"}),
+        ("r", {"seq": FAR, "end": True, "frames": FAR}, {"leap"}),
+        ("r", {"probe": True, "pid": FAR}, set()),
+        ("back", {"seq": FAR}, {"credit"}),
+        ("back", {"seq": 60, "end": True, "frames": 60}, {"credit"}),
+    ],
+)
+def test_one_message_that_could_not_have_been_sent_costs_no_frame(
+    start_chain: Callable[..., Chain], queue: str, changes: dict[str, Any], reasons: set[str]
+) -> None:
+    chain = start_chain()
+    chain.forged = True
+
+    def chaos(n: int) -> None:
+        if n not in (40, 41, 90):
+            return
+        kinds: dict[str, Header] = {
+            "d": BLANK,
+            "c": builders.faces(),
+            "r": builders.emotion(),
+            "back": credit_header(),
+        }
+        place = {"stream": BLANK.stream, "run": BLANK.run}
+        header: Any = msgspec.structs.replace(kinds[queue], **place, **changes)
+        chain.queues[queue].insert(0, Message(header))
+
+    chain.run(chaos)
+    assert chain.rows() == expected()
+    assert set(chain.refused) == reasons
+
+
+def credit_header() -> Credit:
+    return Credit(**{**builders.COMMON, "seq": 0}, consumer="recorder")
+
+
+def test_of_events_without_answers_few_are_kept(start_chain: Callable[..., Chain]) -> None:
+    chain = start_chain()
+    chain.forged = True
+    flood = [Message(builders.event(n, stream="film", track=n)) for n in range(MAX_EVENTS + 7)]
+    assert chain.recorder(flood) == []
+    assert chain.refused == ["leap"] * 7
 
 
 def test_a_stage_that_hangs_for_a_moment_is_waited_for(start_chain: Callable[..., Chain]) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgpack
+import msgspec
 import pytest
 
 from emostream.shared.errors import MessageError
@@ -100,10 +101,15 @@ def test_keys_that_are_not_known_are_ignored() -> None:
     assert decode([topic, newer, payload]) == MESSAGES["frame/cam1/"]
 
 
-def _header(**changes: object) -> bytes:
-    fields = msgpack.unpackb(encode(MESSAGES["frame/cam1/"])[1])
+def _header(topic: str = "frame/cam1/", **changes: object) -> bytes:
+    fields = msgpack.unpackb(encode(MESSAGES[topic])[1])
     packed: bytes = msgpack.packb({**fields, **changes})
     return packed
+
+
+def _face(topic: str, **changes: object) -> list[dict[str, object]]:
+    """Return the one face of a message as it is on the wire, changed."""
+    return [{**msgpack.unpackb(encode(MESSAGES[topic])[1])["faces"][0], **changes}]
 
 
 @pytest.mark.parametrize(
@@ -136,3 +142,91 @@ def test_a_broken_message_is_refused_by_name(parts: list[bytes], reason: str, na
         decode(parts)
     assert caught.value.reason == reason
     assert named in str(caught.value)
+
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("topic", "changes", "named"),
+    [
+        ("frame/cam1/", {"seq": 2**62}, "seq"),
+        ("frame/cam1/", {"sent": 2**62}, "sent"),
+        ("frame/cam1/", {"t": 2**63}, "t"),
+        ("frame/cam1/", {"t": -1}, "t"),
+        ("frame/cam1/", {"pts": 2**63}, "pts"),
+        ("frame/cam1/", {"pts": -(2**63)}, "pts"),
+        ("frame/cam1/", {"probe": True, "base": 2**62}, "base"),
+        ("frame/cam1/", {"probe": True, "base": -1}, "base"),
+        ("frame/cam1/", {"probe": True, "pid": 2**63}, "pid"),
+        ("frame/cam1/", {"end": True, "frames": 2**62}, "frames"),
+        ("frame/cam1/", {"marks": {"capture": [2**63, 0]}}, "marks"),
+        ("frame/cam1/", {"run": "r" * 65}, "run"),
+        ("frame/cam1/", {"width": 2**40, "encoding": "jpeg"}, "width"),
+        ("frame/cam1/", {"pixel_aspect": NAN}, "pixel_aspect"),
+        ("frame/cam1/", {"pixel_aspect": 1e-300}, "pixel_aspect"),
+        ("faces/3/cam1/", {"crop": [2**40, 1], "faces": []}, "crop"),
+        ("faces/3/cam1/", {"parts": 5_000_000}, "parts"),
+        ("faces/3/cam1/", {"parts": 3}, "part 3 of 3"),
+        ("faces/3/cam1/", {"part": 2}, "shard 3"),
+        ("faces/3/cam1/", {"faces": _face("faces/3/cam1/", box=[0, 0, 1e300, 1])}, "box"),
+        ("faces/3/cam1/", {"faces": _face("faces/3/cam1/", box=[NAN, 0, 1, 1])}, "box"),
+        ("faces/3/cam1/", {"faces": _face("faces/3/cam1/", score=INFINITY)}, "score"),
+        ("faces/3/cam1/", {"faces": _face("faces/3/cam1/", track=-1)}, "track"),
+        ("faces/3/cam1/", {"faces": _face("faces/3/cam1/", landmarks=[[0, 0]] * 5)}, "landmarks"),
+        ("emotion/cam1/", {"parts": 5_000_000, "probe": True}, "parts"),
+        ("emotion/cam1/", {"part": 1}, "part 1 of 1"),
+        ("emotion/cam1/", {"faces": _face("emotion/cam1/", track=2**60)}, "track"),
+        ("emotion/cam1/", {"faces": _face("emotion/cam1/", confidence=NAN)}, "confidence"),
+        ("emotion/cam1/", {"faces": _face("emotion/cam1/", smoothed={"a": INFINITY})}, "smoothed"),
+        ("emotion/cam1/", {"faces": _face("emotion/cam1/", label="x" * 257)}, "label"),
+        ("event/cam1/", {"confidence": -INFINITY}, "confidence"),
+        ("event/cam1/", {"since": 2**63}, "since"),
+        ("event/cam1/", {"track": 2**53}, "track"),
+        ("credit/cam1/", {"seq": 2**62}, "seq"),
+        ("credit/cam1/", {"seq": -2}, "seq"),
+    ],
+)
+def test_a_value_beyond_all_measure_is_refused_by_name(
+    topic: str, changes: dict[str, Any], named: str
+) -> None:
+    parts = encode(MESSAGES[topic])
+    parts[1] = _header(topic, **changes)
+    with pytest.raises(MessageError) as caught:
+        decode(parts)
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        b"faces/" + b"9" * 4400 + b"/cam1/",
+        b"faces/1024/cam1/",
+        b"faces/03/cam1/",
+        b"faces/-1/cam1/",
+        b"faces/cam1/",
+        b"frame/0/cam1/",
+        "faces/\u0663/cam1/".encode(),
+        b"frame/cam1/\n",
+        b"frame/" + b"a" * 10_000_000 + b"/",
+    ],
+)
+def test_a_topic_that_no_publisher_has_is_refused(topic: bytes) -> None:
+    with pytest.raises(MessageError, match="unknown topic") as caught:
+        decode([topic, _header(), b"\x00" * 6])
+    assert len(str(caught.value)) < 200
+
+
+def test_a_header_beyond_all_measure_is_refused_before_it_is_unpacked() -> None:
+    # Unpacked, these lists in a list would take gigabytes.
+    many = b"\xdd" + (40_000_000).to_bytes(4, "big") + b"\x90" * 40_000_000
+    with pytest.raises(MessageError, match="header: 40000005 bytes"):
+        decode([b"frame/cam1/", many])
+
+
+def test_a_thousand_faces_fit_into_a_header() -> None:
+    shares = dict.fromkeys((f"label {number}" for number in range(28)), 1 / 28)
+    found = EmotionFace(2**52, (0.5, 1.5, 2.5, 3.5), shares, shares, "label 1", 0.5, 0.5)
+    message = MESSAGES["emotion/cam1/"]
+    crowd = msgspec.structs.replace(message.header, faces=(found,) * 2000)
+    assert decode(encode(Message(crowd))).header == crowd

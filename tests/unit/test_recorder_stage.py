@@ -7,8 +7,10 @@ from typing import Any
 
 import av
 import cv2
+import msgspec
 import numpy as np
 import pytest
+from prometheus_client import generate_latest
 
 from emostream.shared.colors import COLORS, bgr
 from emostream.shared.messages import Control, Credit, Emotion, Frame, Message
@@ -178,6 +180,37 @@ def test_an_answer_that_is_sent_again_counts_once(rows_only: Rig) -> None:
     rows_only.later(1.0)
     assert rows_only.rows("SELECT seq, faces FROM frames") == [(0, 1), (1, 1), (2, 1)]
     assert rows_only.rows("SELECT count(*) FROM observations") == [(3,)]
+
+
+@pytest.mark.parametrize("leap", [900, 2**52])
+def test_rows_go_on_after_an_answer_that_did_not_belong_to_them(rows_only: Rig, leap: int) -> None:
+    forged = msgspec.structs.replace(emotion(2).header, seq=leap)
+    rows_only.give(emotion(0), emotion(1), Message(forged))
+    for seq in range(2, 8):
+        rows_only.give(emotion(seq))
+    rows_only.later(1)
+    kept = [seq for (seq,) in rows_only.rows("SELECT seq FROM frames ORDER BY rowid")]
+    assert kept == [0, 1, leap, 4, 5, 6, 7]
+    assert rows_only.give(emotion(8)) == []
+    assert rows_only.later(1) == [("cam1", 8)]
+
+
+def test_a_stream_that_is_forgotten_leaves_only_its_rows_and_files(rig: Rig) -> None:
+    for seq in range(3):
+        rig.give(frame(seq), emotion(seq))
+    rig.give(command("blur", True, "cam2"))
+    rig.stage.forget("cam1")
+    rig.stage.forget("cam2")
+    rig.later(1)
+    text = generate_latest(rig.registry).decode()
+    assert "cam1" not in text
+    (path,) = rig.videos()
+    assert len(pictures(path)) == 3
+    assert rig.rows("SELECT count(*) FROM frames") == [(3,)]
+    rig.give(frame(3), emotion(3))
+    assert rig.later(1) == [("cam1", 3)]
+    # Who asked for a blur wants it also when the camera is there again.
+    assert rig.sample("blurred", stream="cam2") == 1
 
 
 def test_late_results_are_recorded_all_the_same(rig: Rig) -> None:

@@ -45,7 +45,7 @@ def header(seq: int, stream: str = "cam1", run: str = "r1", **changes: Any) -> d
 
 
 def face(track: int, seq: int, labels: tuple[str, ...]) -> EmotionFace:
-    probabilities = {name: (seq + n) / 7 for n, name in enumerate(labels)}
+    probabilities = {name: (seq + n) / 700 for n, name in enumerate(labels)}
     smoothed = {name: track / (9 + n) for n, name in enumerate(labels)}
     box = (1.5 * track, 2.0, 30.25, 40.0)
     return EmotionFace(track, box, probabilities, smoothed, labels[seq % len(labels)], 0.3, 0.875)
@@ -113,7 +113,7 @@ EVERYTHING = (
     event(0, "enter", 7), emotion(0, 7, 8),
     emotion(1),
     # Frame 2 was lost; another model takes over, and one of two parts does not answer.
-    event(3, "change", 8, previous="neutral", confidence=math.nan),
+    event(3, "change", 8, previous="neutral", confidence=0.25),
     emotion(3, 7, 9, labels=("neutral", "boredom"), parts=2, part=1, model="other"),
     emotion(4, 7, parts=2, part=1), emotion(4, 8, parts=2, part=0),
     emotion(5, degraded=True),

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from emostream.shared.config import Lossless
-from emostream.shared.errors import DeliveryError
+from emostream.shared.errors import DeliveryError, MessageError
 from emostream.shared.messages import Credit, Frame, Message
 
 # In seconds: without progress for STALL_AFTER, probes ask what was written; probes and ends are
@@ -32,6 +32,8 @@ class _StreamCredit:
     answered: set[str] = field(default_factory=set)  # the consumers, in this round
     sent_at: float = float("-inf")
     ended: bool = False  # whether the end was added
+    added: int = -1  # the last frame that was added
+    earlier: int = -1  # the last frame that an earlier start of the capture can have sent
 
 
 class CreditWindow:
@@ -82,21 +84,31 @@ class CreditWindow:
         """Keep a frame, or a stream's end, and return what is to be sent: it, or nothing yet."""
         stream = self._streams[message.header.stream]
         stream.ended = message.header.end
+        if not stream.ended:
+            stream.added = message.header.seq
         if not stream.unconfirmed:
             stream.progressed_at = stream.credited_at = self._clock()
         stream.unconfirmed.append(message)
         return [] if stream.probing else [message]
 
     def record_credit(self, header: Credit) -> None:
-        """Record what a consumer confirms, or answers to a probe."""
+        """Record what a consumer confirms, or answers to a probe.
+
+        Raises MessageError, with the reason `credit`, for what was not sent yet.
+        """
         stream = self._streams.get(header.stream)
         if stream is None or header.run != stream.template.run:
             return
         if header.consumer not in self._consumers:
             return
+        known = stream.confirmed.get(header.consumer)
+        if known is None:
+            # What an earlier start of the capture had on its way may still be written.
+            stream.earlier = max(stream.earlier, header.seq + self._settings.window)
+        elif not _is_possible(stream, header):
+            raise MessageError("credit", f"{header.stream}: seq {header.seq} was not sent yet")
         if header.pid >= stream.round_pid > 0:
             stream.answered.add(header.consumer)
-        known = stream.confirmed.get(header.consumer)
         if known is None or header.seq > known.seq or (header.end and not known.end):
             stream.confirmed[header.consumer] = header
             stream.progressed_at = stream.credited_at = self._clock()
@@ -166,3 +178,9 @@ class CreditWindow:
             return f"{name}: no answer from {', '.join(missing)} for {seconds}: do all stages run?"
         seq = stream.unconfirmed[0].header.seq
         return f"{name}: frame {seq} was not written within {seconds}: a stage hangs or is gone"
+
+
+def _is_possible(stream: _StreamCredit, header: Credit) -> bool:
+    """Whether the frames, and the end, that a consumer confirms can have been sent."""
+    ended = stream.ended or stream.added <= stream.earlier
+    return header.seq <= max(stream.added, stream.earlier) and (ended or not header.end)

@@ -12,6 +12,7 @@ from emostream.services.capture.source_status import SourceState
 from emostream.services.capture.source_url import recorded_streams
 from emostream.shared.bus import RESULTS_HWM, Publisher, Subscription
 from emostream.shared.config import Config
+from emostream.shared.errors import MessageError
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Credit, Message, stamped
 from emostream.shared.service import TAKE_TIMEOUT, Service
@@ -27,7 +28,8 @@ def deliver_all(config: Config, service: Service, publisher: Publisher) -> None:
     """
     settings = config.capture
     recorded = recorded_streams(settings.sources)
-    framer = Framer(settings.encoding, settings.jpeg_quality, settings.run, recorded)
+    megabytes = config.live.max_message_mb
+    framer = Framer(settings.encoding, settings.jpeg_quality, settings.run, recorded, megabytes)
     templates = [framer.template(source.name) for source in settings.sources]
     window = CreditWindow(templates, config.lossless)
     credits = FifoInbox()
@@ -43,10 +45,17 @@ def deliver_all(config: Config, service: Service, publisher: Publisher) -> None:
                 continue
             for message in credits.take(MAX_CREDITS, 0 if window.has_room else REPEAT_INTERVAL):
                 if isinstance(message.header, Credit):
-                    window.record_credit(message.header)
+                    _record(window, message.header, service)
             delivery.publish(window.due())
             if window.has_room:
                 delivery.publish_next()
+
+
+def _record(window: CreditWindow, header: Credit, service: Service) -> None:
+    try:
+        window.record_credit(header)
+    except MessageError as error:
+        service.bad_message(error)
 
 
 class Delivery:

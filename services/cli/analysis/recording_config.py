@@ -17,12 +17,19 @@ FASTEST = 1000.0
 
 
 def for_recording(
-    config: Config, video: Path, folder: Path, run: str, sample: float, stream: str = ""
+    config: Config,
+    video: Path,
+    folder: Path,
+    run: str,
+    sample: float,
+    stream: str = "",
+    picture_bytes: int = 0,
 ) -> Config:
     """Return the configuration that brings every frame of `video` into a database in `folder`.
 
     Addresses are left as they are: see `with_sockets`. `sample` is in pictures a second, 0 for all;
-    `stream` is the name of the video's stream, by default made from its own.
+    `stream` is the name of the video's stream, by default made from its own. Its pictures may take
+    `picture_bytes`, whatever the configuration's bound.
     """
     replace = msgspec.structs.replace
     hung_after = min(config.live.hung_after, config.lossless.stall_timeout / 2)
@@ -32,11 +39,16 @@ def for_recording(
         pace="fast",
         sample=sample,
     )
+    megabytes = max(config.live.max_message_mb, -(-picture_bytes // 1_000_000))
     return replace(
         config,
         delivery="lossless",
         # A stage that hangs is back before capture gives up waiting for it.
-        live=replace(config.live, hung_after=max(MIN_HUNG_AFTER_S, hung_after)),
+        live=replace(
+            config.live,
+            hung_after=max(MIN_HUNG_AFTER_S, hung_after),
+            max_message_mb=megabytes,
+        ),
         lossless=replace(config.lossless, credit_from=("recorder",)),
         capture=replace(config.capture, sources=(source,), run=run, metrics=ANY_PORT),
         detector=replace(config.detector, shards=1, metrics=ANY_PORT),

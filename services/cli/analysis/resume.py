@@ -38,7 +38,7 @@ class Analysis:
     @property
     def input(self) -> Path:
         """The recording."""
-        return Path(self.record.input["path"])
+        return Path(self.record.input.get("path", ""))
 
     @property
     def config(self) -> Config:

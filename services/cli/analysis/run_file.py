@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeAlias
 
+import msgspec
+
 from emostream.models import weights
 from emostream.models.engines import SUFFIXES
 from emostream.shared.config import Config
 from emostream.shared.errors import RecordingError
+from emostream.shared.whole_file import read_whole
 
 NAME: Final = "run.json"
 PACKAGES: Final = (
@@ -32,6 +35,13 @@ class StageUse:
     busy_seconds: float = 0.0
     cpu_seconds: float = 0.0
     restarts: int = 0
+
+
+class _InputFacts(msgspec.Struct, frozen=True):
+    """What is read of the facts about the input; there may be more."""
+
+    path: str = ""
+    sha256: str = ""
 
 
 @dataclass
@@ -67,11 +77,11 @@ class RunFile:
     def read(cls, folder: Path) -> Self:
         """Read it from the folder; RecordingError where there is none, or another program's."""
         try:
-            fields = json.loads((folder / NAME).read_text("utf-8"))
-            stages = {name: StageUse(**use) for name, use in fields.pop("stages").items()}
-            return cls(**fields, stages=stages)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            record = msgspec.json.decode(read_whole(folder / NAME), type=cls)
+            msgspec.convert(record.input, _InputFacts)
+        except (OSError, ValueError, RecursionError) as error:
             raise RecordingError(f"{folder / NAME}: no record of an analysis") from error
+        return record
 
 
 def write_json(path: Path, tree: dict[str, Any]) -> None:

@@ -93,7 +93,7 @@ class VideoJob:
         expected = _expected_frames(video, record.sample)
         try:
             with claimed(folder):
-                self._analyze(folder, record, expected)
+                self._analyze(folder, record, expected, 3 * video.width * video.height)
         except KeyboardInterrupt:
             self._show_kept(folder, record, expected)
             raise
@@ -109,13 +109,21 @@ class VideoJob:
             return ExitCode.FAILURE
         return EXIT_CODES[record.status]
 
-    def _analyze(self, folder: Path, record: RunFile, expected: int | None) -> None:
+    def _analyze(
+        self, folder: Path, record: RunFile, expected: int | None, picture_bytes: int
+    ) -> None:
         """Run the stages, unless only the files of results are missing, and write those."""
         record.write(folder)
         if record.status not in WHOLE:
             self._reporter.start(self._name, "frames", expected)
             config = recording_config.for_recording(
-                self._config, self._path, folder, record.run, record.sample, record.stream
+                self._config,
+                self._path,
+                folder,
+                record.run,
+                record.sample,
+                record.stream,
+                picture_bytes=picture_bytes,
             )
             try:
                 run_stages(config, record, folder, self._reporter.update)
@@ -133,7 +141,7 @@ class VideoJob:
         config = without_secrets(self._config)
         if found := self._resumed or (self._newest() if self._options.resume else None):
             folder, record = found.folder, found.record
-            if record.input["sha256"] != facts["sha256"]:
+            if record.input.get("sha256") != facts["sha256"]:
                 raise ConfigError(f"--resume: {path} is not the file that {folder} began with")
             if (found.config, record.sample) != (config, sample):
                 raise ConfigError(
@@ -157,7 +165,7 @@ class VideoJob:
         """Return the newest analysis of the file in the folder of results."""
         found = analyses_in(self._options.out)
         path = path_text(self._path.absolute())
-        ours = (each for each in found if each.record.input["path"] == path)
+        ours = (each for each in found if each.record.input.get("path") == path)
         return max(ours, key=lambda each: each.record.started, default=None)
 
     def _show_kept(self, folder: Path, record: RunFile, expected: int | None) -> None:

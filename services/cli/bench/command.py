@@ -28,6 +28,7 @@ from emostream.shared.config import load
 from emostream.shared.errors import ConfigError, EmostreamError, ExitCode
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.progress import ProgressBar
+from emostream.shared.sequence_validator import SequenceValidator
 from emostream.shared.shipped_files import CONFIGS, ROOT
 
 LIVE: Final = {
@@ -129,8 +130,11 @@ def _listen(endpoints: tuple[str, ...], seconds: float) -> list[tuple[Emotion, i
     """Return the emotion messages of the time with the ns since the epoch of their arrival."""
     arrivals: list[tuple[Emotion, int]] = []
 
+    validator = SequenceValidator()
+
     def deliver(message: Message) -> None:
         assert isinstance(message.header, Emotion)
+        validator.check(message)
         arrivals.append((message.header, time.time_ns()))
 
     with Bus("bench") as bus:

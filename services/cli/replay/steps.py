@@ -2,7 +2,6 @@
 
 import heapq
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -154,5 +153,5 @@ def _named(labels: Sequence[str], values: Sequence[float | None]) -> dict[str, f
 
 
 def _number(value: float | None) -> float:
-    # SQLite keeps no NaN: it stores NULL.
-    return math.nan if value is None else value
+    # An earlier release recorded what was no number, which SQLite stores as NULL.
+    return 0.0 if value is None else value

@@ -102,6 +102,10 @@ const connection = new Connection({
       events.clear();
     }
     for (const [stream, state] of Object.entries(update.streams)) grid.tileOf(stream).update(state);
+    for (const stream of grid.keep(Object.keys(update.streams))) {
+      timeline.forget(stream);
+      shares.forget(stream);
+    }
     timeline.update(update);
     shares.add(update.spans);
     events.add(update.events, !update.complete);

@@ -32,6 +32,10 @@ export class Shares {
     }
   }
 
+  forget(stream) {
+    this.#streams.delete(stream);
+  }
+
   select(stream) {
     this.stream = stream;
     this.draw();

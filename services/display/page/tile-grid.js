@@ -57,6 +57,21 @@ export class TileGrid {
     return this.tiles.get(stream);
   }
 
+  // Removes the tiles of streams that the display has forgotten. A picture may be here before the
+  // first word of its stream, so two updates have to lack it.
+  keep(streams) {
+    const gone = [...this.tiles].filter(([name, tile]) => {
+      tile.missed = streams.includes(name) ? 0 : tile.missed + 1;
+      return tile.missed > 1;
+    });
+    for (const [name, tile] of gone) {
+      tile.element.remove();
+      this.tiles.delete(name);
+    }
+    if (gone.length > 0) this.#layOut();
+    return gone.map(([name]) => name);
+  }
+
   open(stream) {
     location.hash = stream === null ? "" : HASH + stream;
   }

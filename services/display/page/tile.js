@@ -25,6 +25,7 @@ export class Tile {
     this.facts = null;
     this.faces = [];
     this.state = null;
+    this.missed = 0;
     this.#faceStates = new FaceStates(preferences);
     this.element = make("figure", "tile");
     this.element.dataset.stream = stream;

@@ -36,6 +36,11 @@ export class Timeline {
     this.#tracks.clear();
   }
 
+  forget(stream) {
+    this.#tracks.delete(stream);
+    this.now.delete(stream);
+  }
+
   update(update) {
     for (const [stream, state] of Object.entries(update.streams)) this.now.set(stream, state.t);
     for (const [stream, rows] of Object.entries(update.spans)) {

@@ -3,10 +3,10 @@
 import hmac
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
+from emostream.services.display.web.security import is_origin
 from emostream.services.display.web.token_guesses import TokenGuesses
 from emostream.shared.secret_file import read_secret
 
@@ -48,7 +48,7 @@ class Access:
             # A foreign page's form can be sent without a question, but not as JSON.
             return Refusal(403, "send the command as Content-Type: application/json")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        if origin is not None and not is_origin(origin, headers.get("host", "")):
             return Refusal(403, f"a page of another origin, {origin[:80]}, may not give commands")
         if not self._token:
             return _NO_TOKEN if self._is_exposed else None

@@ -37,7 +37,7 @@ class SecurityMiddleware:
         host = headers.get("host", "")
         origin = headers.get("origin")
         if scope["type"] == "websocket":
-            if host in self._hosts and (origin is None or urlsplit(origin).netloc == host):
+            if host in self._hosts and (origin is None or is_origin(origin, host)):
                 await self._app(scope, receive, send)
             else:
                 await send({"type": "websocket.close", "code": 1008, "reason": "another origin"})
@@ -50,6 +50,14 @@ _REFUSAL = PlainTextResponse(
     "Open this page by the machine's address or its name; other names belong into allowed_hosts.\n",
     status_code=403,
 )
+
+
+def is_origin(origin: str, host: str) -> bool:
+    """Whether a page of the origin is one of the host, each as the header has it."""
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:
+        return False
 
 
 def _with_headers(send: Send) -> Send:

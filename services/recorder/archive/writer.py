@@ -109,6 +109,10 @@ class ArchiveWriter:
         what = (header.kind, header.track, header.label, header.previous)
         self._batch(ADD_EVENT, (*_frame_columns(header), *what, header.confidence, header.since))
 
+    def forget(self, stream: str) -> None:
+        """Forget which run of the stream has its row."""
+        self._run.pop(stream, None)
+
     def keep_states(self, header: Header, seq: int, states: States) -> None:
         """Keep what the stages remember after frame `seq`, instead of what they did before."""
         packed = msgpack.packb(states)

@@ -1,0 +1,32 @@
+"""What becomes of messages that are refused: they are counted, and now and then there is a line."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from emostream.shared.errors import MessageError
+from emostream.shared.metrics import StageMetrics
+
+LOG_INTERVAL_S: Final = 60.0
+log = logging.getLogger("emostream")
+
+
+class BadMessages:
+    """Counts refused messages by their reason, and logs one a minute at most.
+
+    Called with the error, on any thread. Times are s on the steady `clock`.
+    """
+
+    def __init__(self, metrics: StageMetrics, clock: Callable[[], float] = time.monotonic) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._logged = float("-inf")
+
+    def __call__(self, error: MessageError) -> None:
+        """Count the message, and log it if it is time to."""
+        self._metrics.bad(error.reason)
+        now = self._clock()
+        if now - self._logged >= LOG_INTERVAL_S:
+            self._logged = now
+            log.warning("ignored a message that breaks the wire format: %s", error)

@@ -1,0 +1,88 @@
+"""What a stage's messages pass between the bus and the inbox: checks, counts, and the bounds."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from emostream.shared.config import Live
+from emostream.shared.gaps import Gaps
+from emostream.shared.health import Health
+from emostream.shared.inbox import Inbox
+from emostream.shared.messages import AnyHeader, Message
+from emostream.shared.metrics import StageMetrics
+from emostream.shared.sequence_validator import SequenceValidator
+from emostream.shared.stream_limit import StreamLimit
+
+
+class Intake:
+    """Passes on the messages that could have been sent, of `live.max_streams` streams at most.
+
+    `primary` is the kind of message that the stage is counted by. Where `counts_losses`, what was
+    lost on the way is counted. Fed by the receiving threads, asked by the stage's loop. Times are
+    s on the steady `clock`, `wall` is ns since the epoch.
+    """
+
+    def __init__(
+        self,
+        metrics: StageMetrics,
+        health: Health,
+        live: Live,
+        primary: type[AnyHeader],
+        *,
+        counts_losses: bool,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._metrics = metrics
+        self._health = health
+        self._primary = primary
+        self._counts_losses = counts_losses
+        self.gaps = Gaps(self._late, metrics.lost)
+        self._validator = SequenceValidator(clock, wall)
+        self._limit = StreamLimit(live.max_streams, live.silent_after, self._evict, clock)
+        self._evicted: deque[str] = deque()
+        # A stream must not go between its check and its message's arrival in the inbox.
+        self._lock = threading.Lock()
+
+    def take(self, message: Message, inbox: Inbox, needed: type[AnyHeader]) -> None:
+        """Put the message into the inbox.
+
+        The stage is ready while messages of the `needed` kind come. Raises MessageError for a
+        message that could not have been sent, or that is of one stream too many.
+        """
+        header = message.header
+        with self._lock:
+            self._limit.admit(header.stream)
+            if header.is_data:
+                if isinstance(header, needed):
+                    self._health.mark_arrival(header.stream)
+                goes_on = self._validator.check(message)
+                if self._counts_losses:
+                    (self.gaps.see if goes_on else self.gaps.restart)(message)
+            if isinstance(header, needed):
+                self._health.mark_input()
+            inbox.put(message)
+
+    def known(self, messages: list[Message]) -> list[Message]:
+        """Return the messages without those of streams that went while they waited."""
+        return [message for message in messages if message.header.stream in self._limit]
+
+    def dropped(self, message: Message, reason: str) -> None:
+        """Count a frame that waited and is not worked on."""
+        if message.header.stream in self._limit:
+            self._metrics.dropped(message, reason)
+
+    def gone(self) -> Iterator[str]:
+        """Yield the streams to be forgotten, each once."""
+        while self._evicted:
+            yield self._evicted.popleft()
+
+    def _late(self, message: Message, count: int) -> None:
+        if isinstance(message.header, self._primary):
+            self._metrics.late(message, count)
+
+    def _evict(self, stream: str) -> None:
+        self._validator.forget(stream)
+        self.gaps.forget(stream)
+        self._evicted.append(stream)

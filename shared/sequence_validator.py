@@ -1,0 +1,134 @@
+"""The check that what counts up in a stream's messages is what could have been sent."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from emostream.shared.errors import MessageError
+from emostream.shared.messages import AnyHeader, Emotion, Faces, Message
+
+# A leap ahead is plausible up to MAX_LEAP frames, and MAX_RATE more for each second of silence.
+MAX_LEAP: Final = 10_000
+MAX_RATE: Final = 1000
+# A capture's clock may be set while it runs; before the first message it is compared with ours.
+MAX_CLOCK_LEAP_S: Final = 3600.0
+MAX_CLOCK_DIFFERENCE_S: Final = 86_400.0
+# So many messages in sequence are believed, wherever they are.
+PROBATION: Final = 3
+# How much of earlier silence still counts a message later: what a process finds in its queue after
+# it stood still has to pass first.
+SILENCE_KEPT: Final = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """Where a message stands: its numbers in the run and at its publisher, its time in ns."""
+
+    run: str
+    seq: int
+    sent: int
+    t: int
+
+
+@dataclass(slots=True)
+class _Sequence:
+    """The messages of one topic and part: the last one, and those of another sequence."""
+
+    last: _Position
+    arrived: float
+    silence: float = 0.0
+    other: _Position | None = None
+    others: int = 0
+
+    def note_arrival(self, now: float) -> None:
+        self.silence = SILENCE_KEPT * self.silence + now - self.arrived
+        self.arrived = now
+
+    def believe(self, position: _Position) -> None:
+        self.last, self.other, self.others = position, None, 0
+
+    def is_confirmed(self, position: _Position, silence: float) -> bool:
+        """Whether the position, which does not follow the last one, is one of several in turn."""
+        other = self.other
+        follows = other is not None and not (
+            _leaps(other, position, silence) or _goes_back(other, position)
+        )
+        self.others = self.others + 1 if follows else 1
+        self.other = position
+        return self.others >= PROBATION
+
+
+class SequenceValidator:
+    """Refuses messages whose `seq`, `sent` or `t` leaps beyond what could have been sent.
+
+    One such message would otherwise be the newest for good. It is on probation, as in RFC 3550
+    (A.1): only where several in turn follow each other does the sequence go on there. A number
+    below the last one is no reason to refuse a message, since lossless delivery sends frames
+    again; the sequence goes back to it in the same way. Times are s on the steady `clock`, `wall`
+    is ns since the epoch.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._clock = clock
+        self._wall = wall
+        self._sequences: dict[tuple[str, int], _Sequence] = {}
+
+    def check(self, message: Message) -> bool:
+        """Return whether a frame's message goes on from the last one; False: it starts anew.
+
+        Raises MessageError, with the reason `leap`, for one that could not have been sent.
+        """
+        header = message.header
+        key = (message.topic, _part(header))
+        position = _Position(header.run, header.seq, header.sent, header.t)
+        now = self._clock()
+        sequence = self._sequences.get(key)
+        if sequence is None:
+            # What came before is not known, so only the clock can be compared.
+            start = _Position(header.run, header.seq, header.sent, self._wall())
+            sequence = self._sequences[key] = _Sequence(start, now)
+            slack = MAX_CLOCK_DIFFERENCE_S - MAX_CLOCK_LEAP_S
+        else:
+            sequence.note_arrival(now)
+            slack = sequence.silence
+        plausible = not _leaps(sequence.last, position, slack)
+        if plausible and not _goes_back(sequence.last, position):
+            sequence.believe(position)
+        elif sequence.is_confirmed(position, slack):
+            sequence.believe(position)
+            return False
+        elif not plausible:
+            raise MessageError("leap", _difference(sequence.last, header))
+        return True
+
+    def forget(self, stream: str) -> None:
+        """Forget the stream."""
+        for key in [key for key in self._sequences if key[0].endswith(f"/{stream}/")]:
+            del self._sequences[key]
+
+
+def _part(header: AnyHeader) -> int:
+    return header.part if isinstance(header, Faces | Emotion) else 0
+
+
+def _goes_back(last: _Position, position: _Position) -> bool:
+    return position.run == last.run and position.seq < last.seq
+
+
+def _leaps(last: _Position, position: _Position, silence: float) -> bool:
+    """Whether the position is beyond all that may come after `silence` seconds."""
+    frames = max(
+        position.seq - last.seq if position.run == last.run else 0, position.sent - last.sent
+    )
+    later = (position.t - last.t) / 1e9
+    return frames > MAX_LEAP + MAX_RATE * silence or later > MAX_CLOCK_LEAP_S + silence
+
+
+def _difference(last: _Position, header: AnyHeader) -> str:
+    before = f"after seq {last.seq}, sent {last.sent}, t {last.t}"
+    return f"{header.stream}: seq {header.seq}, sent {header.sent}, t {header.t} {before}"
