@@ -36,9 +36,12 @@ def write_film(path: Path, frames: int, fps: float) -> Path:
 def stage_memory(process: psutil.Process) -> dict[str, float]:
     """Return the resident MB of each stage below the process."""
     found = {}
-    with contextlib.suppress(psutil.NoSuchProcess):
+    with contextlib.suppress(psutil.Error):
         for child in process.children():
-            found[arguments_of(child.cmdline())[0]] = child.memory_info().rss / 1e6
+            # One that just ended has no command line any more.
+            with contextlib.suppress(psutil.Error):
+                if arguments := arguments_of(child.cmdline()):
+                    found[arguments[0]] = child.memory_info().rss / 1e6
     return found
 
 

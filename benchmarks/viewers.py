@@ -180,7 +180,10 @@ def measure(process: psutil.Process, url: str, viewers: int, seconds: float) -> 
 
 
 def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess as error:
+        raise EmostreamError("the display ended while it was measured") from error
     return times.user + times.system
 
 

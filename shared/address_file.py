@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
-from emostream.shared.errors import ConfigError
+from emostream.shared.errors import ConfigError, EmostreamError
 
 VARIABLE: Final = "EMOSTREAM_ADDRESS_FILE"
+WRONG_PLACE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -17,27 +19,40 @@ class Addresses(msgspec.Struct, frozen=True):
     metrics: str
     endpoints: tuple[str, ...] = ()
 
+    @property
+    def metrics_address(self) -> tuple[str, int]:
+        """The host and the port of the metrics."""
+        where = urlsplit(self.metrics)
+        return where.hostname or "", where.port or 0
+
+
+def given_address_file() -> Path | None:
+    """Return the file that the environment variable names, if any."""
+    name = os.environ.get(VARIABLE)
+    return Path(name) if name else None
+
 
 def write_addresses(addresses: Addresses) -> None:
     """Write them as JSON, in one step, to the file that the environment variable names, if any.
 
-    Raises ConfigError where that cannot be written.
+    Raises ConfigError where it can never be written there, EmostreamError where it cannot now.
     """
-    name = os.environ.get(VARIABLE)
-    if not name:
+    path = given_address_file()
+    if path is None:
         return
-    path = Path(name)
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(msgspec.json.encode(addresses))
         part.replace(path)
     except OSError as error:
-        raise ConfigError(f"{VARIABLE} {path} cannot be written: {error.strerror}") from error
+        # A full disk may have room again; a configuration that is wrong ends the whole pipeline.
+        kind = ConfigError if isinstance(error, WRONG_PLACE) else EmostreamError
+        raise kind(f"{VARIABLE} {path} cannot be written: {error.strerror}") from error
 
 
 def read_addresses(path: Path) -> Addresses | None:
-    """Return what a process wrote; None while it has not."""
+    """Return what a process wrote; None while it has not, or while that cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Addresses)
-    except FileNotFoundError:
+    except (OSError, msgspec.DecodeError):
         return None

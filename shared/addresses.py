@@ -8,6 +8,8 @@ from emostream.shared.errors import ConfigError
 
 PORT_STEP: Final = 100
 LAST_PORT: Final = 65_535
+# What listens on every address is asked on this machine's own.
+LOOPBACK: Final = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}
 TCP: Final = re.compile(r"tcp://(?P<host>.+):(?P<port>\d+|\*)")
 
 
@@ -17,6 +19,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def local_host(host: str) -> str:
+    """Return the host by which this machine reaches a socket that is bound to `host`."""
+    return LOOPBACK.get(host, host.strip("[]"))
 
 
 def check_exposure(host: str, address: str, who: str, *, insecure: bool) -> None:

@@ -8,6 +8,7 @@ class MetricName(StrEnum):
 
     # Of every stage, from its start.
     READY = "emostream_ready"
+    DOWN = "emostream_down"
     FRAMES_TAKEN = "emostream_frames_taken_total"
     FRAMES_GIVEN = "emostream_frames_given_total"
     FRAMES_DROPPED = "emostream_frames_dropped_total"

@@ -71,6 +71,8 @@ class StageMetrics:
         self.seconds = seconds(MetricName.STAGE_SECONDS, text, "stage").labels(stage)
         self.queue_depth = gauge(MetricName.QUEUE_DEPTH, "Messages that wait")
         self.ready = gauge(MetricName.READY, "1 when the stage is ready")
+        text = "1 while the stage is down: its supervisor answers until it tries it again"
+        self.down = gauge(MetricName.DOWN, text)
 
     def taken(self, stream: str) -> None:
         """Count a frame that the stage takes."""
@@ -151,7 +153,8 @@ class MetricsServer:
             return _text(403, "not a name of this machine: add it to allowed_hosts\n")
         match scope["path"]:
             case "/livez":
-                return _json(self._health.live, {"live": self._health.live})
+                liveness = self._health.liveness()
+                return _json(liveness["live"], liveness)
             case "/readyz":
                 missing = self._health.missing()
                 return _json(not missing, {"ready": not missing, "missing": missing})

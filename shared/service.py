@@ -52,7 +52,7 @@ class Service:
         self.config = config
         self.registry = CollectorRegistry()
         self.metrics = StageMetrics(name, self.registry)
-        self.health = Health(config.live.silent_after)
+        self.health = Health(config.live.silent_after, config.live.hung_after)
         self.stop = threading.Event()
         self.reload = threading.Event()
         self._hung_up = False

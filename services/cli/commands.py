@@ -21,7 +21,7 @@ COMMANDS = {
     "init": Command(
         "init", "writes a Procfile and a commented configuration, so that `honcho start` works"
     ),
-    "supervise": Command("supervise", "starts a stage, and starts it again when it dies"),
+    "supervise": Command("supervise", "starts a stage, and starts it again when it ends or hangs"),
     "config": Command(
         "configuration",
         "prints the configuration that is in effect, and with --explain where each value is from",

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 import emostream
 from emostream.services.cli.commands import COMMANDS
 from emostream.services.cli.log_options import add_log_options, take_log_options
-from emostream.services.cli.options import add_config_options, count
 from emostream.services.cli.processes.shared_report import report_once
 from emostream.services.cli.processes.stage_checks import check_stage
 from emostream.services.cli.processes.stages import STAGES
-from emostream.shared.config import load
+from emostream.services.cli.stage_options import add_stage_options, stage_config
 from emostream.shared.config.secrets import warn_of_readable_secrets
 from emostream.shared.errors import ConfigError, EmostreamError, ExitCode
 from emostream.shared.logs import log_end, log_to_stderr
@@ -64,7 +63,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for stage, purpose in STAGES.items():
         stage_parser = commands.add_parser(stage, help=purpose, description=purpose)
-        _add_stage_options(stage_parser)
+        add_stage_options(stage_parser)
         add_log_options(stage_parser)
         stage_parser.set_defaults(run=_run_stage, stage=stage)
     for name, command in COMMANDS.items():
@@ -87,19 +86,8 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _add_stage_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every stage takes."""
-    add_config_options(parser)
-    parser.add_argument("--check-config", action="store_true", help="only check the configuration")
-    parser.add_argument(
-        "--instance", type=count, default=0, metavar="N", help="add 100 x N to each port it binds"
-    )
-    parser.add_argument("--window", action="store_true", help="open the desktop window (display)")
-
-
 def _run_stage(options: argparse.Namespace) -> int:
-    settings = [*options.set, *(["display.window=true"] if options.window else [])]
-    config = load(options.config, settings)
+    config = stage_config(options)
     if options.stage == "capture":
         warn_of_readable_secrets(config, options.config)
     if options.check_config:

@@ -63,14 +63,14 @@ def _answering(url: str, history: History, reason_of: Callable[[str], str]) -> l
     address = urlsplit(url).netloc
     states = []
     for stage in sorted(last.stages):
-        ready = last.total(MetricName.READY, stage=stage) > 0
         rate = _rate(history, stage)
         fps = None if rate is None else round(rate, 1)
-        states.append(
-            StageState(stage, address, "ready", "", fps)
-            if ready
-            else StageState(stage, address, "not ready", reason_of(url), fps)
-        )
+        if last.total(MetricName.READY, stage=stage) > 0:
+            states.append(StageState(stage, address, "ready", "", fps))
+        elif last.total(MetricName.DOWN, stage=stage) > 0:
+            states.append(StageState(stage, address, "down", reason_of(url), None))
+        else:
+            states.append(StageState(stage, address, "not ready", reason_of(url), fps))
     return states
 
 

@@ -94,13 +94,14 @@ class LabelStyle(msgspec.Struct, frozen=True):
 class StageState(msgspec.Struct, frozen=True):
     """A stage now, by its metrics; `fps` are the frames/s that it gave over the last 10 s.
 
-    `away`: it does not answer. `reason` says why it is not ready or away. A process that was only
-    given by its address is `unknown` until it has answered.
+    `away`: it does not answer. `down`: it ended too often, and its supervisor answers until it
+    tries it again. `reason` says why it is not ready, away or down. A process that was only given
+    by its address is `unknown` until it has answered.
     """
 
     stage: str
     address: str
-    state: Literal["ready", "not ready", "away"]
+    state: Literal["ready", "not ready", "away", "down"]
     reason: str
     fps: float | None
 

@@ -11,6 +11,9 @@ from emostream.shared.fields import Count, StreamName
 DAY_S, YEAR_S = 86_400, 366 * 86_400
 Seconds = Annotated[float, Meta(gt=0, le=DAY_S)]
 Milliseconds = Annotated[float, Meta(gt=0, le=1000 * DAY_S)]
+# A loop goes round five times a second.
+MIN_HUNG_AFTER_S = 1.0
+HungAfter = Annotated[float, Meta(ge=MIN_HUNG_AFTER_S, le=DAY_S)]
 # Of the source's own time: a recording may have been taken over weeks.
 Pts = Annotated[float, Meta(ge=0, le=YEAR_S)]
 PositivePts = Annotated[float, Meta(gt=0, le=YEAR_S)]
@@ -46,6 +49,7 @@ class Live(Section, frozen=True):
     max_age_ms: Milliseconds = 200.0
     join_ms: Milliseconds = 500.0
     silent_after: Seconds = 10.0
+    hung_after: HungAfter = 30.0
 
 
 class Lossless(Section, frozen=True):

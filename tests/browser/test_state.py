@@ -23,7 +23,7 @@ def stages(**states: tuple[str, str]) -> list[StageState]:
     told = []
     for port, stage in enumerate(STAGES, 9101):
         state, reason = states.get(stage, ("ready", ""))
-        fps = None if state == "away" else 24.9
+        fps = None if state in ("away", "down") else 24.9
         told.append(StageState(stage, f"127.0.0.1:{port}", state, reason, fps))  # type: ignore[arg-type]
     return told
 
@@ -45,6 +45,16 @@ def test_each_stages_health_is_a_sign_a_word_and_a_reason(page: Page, feed: Feed
     expect(detector.locator(".more")).to_be_visible()
     expect(detector.locator(".more")).to_contain_text("127.0.0.1:9102: no input for 3.2 s")
     keep(page, "not-ready")
+
+
+def test_a_stage_that_is_down_shows_as_such(page: Page, feed: Feed) -> None:
+    feed.report(stages=stages(detector=("down", "down: died with exit code 1")))
+    open_page(page, feed)
+    detector = page.locator("#stages li[data-stage=detector]")
+    expect(detector.locator(".sign")).to_have_text("✕")
+    expect(detector.locator(".word")).to_have_text("down")
+    detector.focus()
+    expect(detector.locator(".more")).to_contain_text("down: died with exit code 1")
 
 
 def test_a_classifier_that_is_away_shows_as_such_and_recovers(page: Page, feed: Feed) -> None:

@@ -167,6 +167,19 @@ def test_stages_that_are_killed_and_stopped_at_random_leave_no_trace(
     assert tables(Path(analysis.result["folder"])) == tables(undisturbed)
 
 
+def test_a_stage_that_hangs_is_started_again_and_leaves_no_trace(
+    clip: Path, undisturbed: Path, analyze: Callable[..., Analysis]
+) -> None:
+    analysis = analyze(clip, "--no-video", "--set", "live.hung_after=1")
+    analysis.wait_for(20)
+    held = analysis.stage("detector")
+    assert held is not None
+    held.suspend()
+    assert analysis.end() == 0, analysis.stderr
+    assert analysis.result["stages"]["detector"]["restarts"] == 1
+    assert tables(Path(analysis.result["folder"])) == tables(undisturbed)
+
+
 def test_an_analysis_that_was_stopped_goes_on_where_it_was(
     clip: Path, undisturbed: Path, analyze: Callable[..., Analysis]
 ) -> None:

@@ -209,11 +209,16 @@ def test_a_detector_that_stands_still_makes_the_classifier_silent(
 ) -> None:
     alert = ("EmostreamStageSilent", "classifier")
     detector = pipeline.stage_processes()["detector"]
+    supervisor = detector.parent()
+    assert supervisor is not None
+    # Else it would be killed as hung, and started again.
+    supervisor.suspend()
     detector.suspend()
     try:
         wait_until(lambda: prometheus.alerts().get(alert) == "firing", "the alert", WITHIN)
         assert ("EmostreamStageSilent", "display") not in prometheus.alerts()
     finally:
         detector.resume()
+        supervisor.resume()
     wait_until(lambda: alert not in prometheus.alerts(), "the alert to go", WITHIN)
     wait_until(lambda: not pipeline.missing("classifier"), "the classifier to be ready", WITHIN)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emostream.shared.address_file import VARIABLE, Addresses, read_addresses, write_addresses
-from emostream.shared.errors import ConfigError
+from emostream.shared.errors import ConfigError, EmostreamError, ExitCode
 
 FOUND = Addresses("http://127.0.0.1:9102/metrics", ("tcp://127.0.0.1:5552",))
 
@@ -42,3 +42,22 @@ def test_a_file_that_cannot_be_written_is_one_clear_error(
     monkeypatch.setenv(VARIABLE, str(tmp_path / "none" / "detector.json"))
     with pytest.raises(ConfigError, match=f"{VARIABLE} .*detector.json cannot be written: No such"):
         write_addresses(FOUND)
+
+
+def test_a_disk_that_is_full_is_no_wrong_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would end a whole pipeline, which can go on once there is room."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    (tmp_path / ".detector.json.part").symlink_to("/dev/full")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "detector.json"))
+    with pytest.raises(EmostreamError, match="No space left on device") as refused:
+        write_addresses(FOUND)
+    assert refused.value.exit_code == ExitCode.FAILURE
+
+
+def test_a_file_that_nobody_can_read_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "detector.json").write_text("{")
+    assert read_addresses(tmp_path / "detector.json") is None
+    assert read_addresses(tmp_path) is None

@@ -105,6 +105,17 @@ def test_a_stage_that_does_not_answer_is_away_and_its_last_words_are_not_repeate
     assert after.recording == {}
 
 
+def test_a_stage_that_ended_too_often_is_down(rig: Rig) -> None:
+    down = rig.processes["detector"].metrics
+    down.ready.set(0)
+    down.down.set(1)
+    states = rig.read(0.0, lambda url: "down: died with exit code 1").stages
+    assert states[1] == StageState(
+        "detector", "127.0.0.1:2", "down", "down: died with exit code 1", None
+    )
+    assert {one.state for one in states if one.stage != "detector"} == {"ready"}
+
+
 def test_the_loss_sum_adds_up(rig: Rig) -> None:
     for stage, count in {"capture": 100, "detector": 93, "classifier": 90, "display": 97}.items():
         rig.processes[stage].give(count)

@@ -1,6 +1,7 @@
 """What every process does: losses counted, health by data flow, marks, and its HTTP answers."""
 
 import json
+import os
 import urllib.error
 import urllib.request
 from typing import Any
@@ -15,6 +16,11 @@ from emostream.shared.messages import Message, stamped
 from emostream.shared.metrics import MetricsServer, StageMetrics
 from tests import builders
 from tests.builders import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 def frame(sent: int, stream: str = "a", **fields: Any) -> Message:
@@ -89,14 +95,41 @@ def test_ready_means_that_input_flows() -> None:
     assert health.missing() == {"input": "no input for 11 s"}
 
 
-def test_a_loop_that_stands_still_is_not_alive() -> None:
-    clock = Clock()
-    health = Health(silent_after=10, clock=clock)
+def test_a_loop_that_stands_still_is_not_alive(clock: Clock) -> None:
+    health = Health(silent_after=10, hung_after=30, clock=clock)
+    assert (health.live, health.phase) == (True, "starting")
     health.beat()
-    before = health.live
+    assert (health.live, health.phase) == (True, "running")
     clock.now += BEAT_WITHIN + 1
-    assert (before, health.live) == (True, False)
-    assert "loop" in health.missing()
+    assert health.live
+    assert health.missing()["loop"] == "the loop has not gone round for 10 s"
+    clock.now += 20
+    assert (health.live, health.phase) == (False, "running")
+    health.beat()
+    assert health.live
+    assert not health.missing()
+
+
+def test_what_hangs_is_not_ready_either(clock: Clock) -> None:
+    health = Health(silent_after=10, hung_after=5, clock=clock)
+    health.beat()
+    clock.now += 5
+    assert not health.live
+    assert health.missing() == {"loop": "the loop has not gone round for 5 s"}
+
+
+def test_a_start_takes_as_long_as_it_takes(clock: Clock) -> None:
+    health = Health(silent_after=10, hung_after=5, clock=clock)
+    clock.now += 1000
+    assert health.live
+    assert health.liveness() == {"live": True, "phase": "starting", "pid": os.getpid()}
+
+
+def test_a_stage_that_is_down_is_neither_live_nor_ready() -> None:
+    health = Health(silent_after=10)
+    health.set_down("died with exit code 1")
+    assert (health.live, health.phase) == (False, "down")
+    assert health.missing() == {"process": "down: died with exit code 1"}
 
 
 def test_a_condition_is_missing_until_it_is_met() -> None:
@@ -133,7 +166,8 @@ def test_the_metrics_port_answers_for_metrics_and_health() -> None:
     server = MetricsServer("detector", "127.0.0.1", 0, registry, health)
     try:
         url = f"http://127.0.0.1:{server.port}"
-        assert get(f"{url}/livez") == (200, '{"live": true}\n')
+        code, body = get(f"{url}/livez")
+        assert (code, json.loads(body)) == (200, health.liveness())
         health.set_missing("model", "the model warms up")
         code, body = get(f"{url}/readyz")
         assert (code, json.loads(body)["missing"]) == (503, {"model": "the model warms up"})

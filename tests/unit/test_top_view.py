@@ -1,5 +1,6 @@
 """What `emostream top` says of why a stage is not ready, and of why frames are missing."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -20,6 +21,7 @@ def stage(
     given: int,
     *,
     ready: bool = True,
+    down: bool = False,
     dropped: Sequence[str] = (),
     lost: int = 0,
 ) -> None:
@@ -27,6 +29,7 @@ def stage(
     registry = CollectorRegistry()
     metrics = StageMetrics(name, registry)
     metrics.ready.set(ready)
+    metrics.down.set(down)
     for _ in range(given):
         metrics.given("cam1", 0.02)
     for reason in dropped:
@@ -50,6 +53,16 @@ def test_a_stage_that_is_not_ready_says_what_it_lacks() -> None:
     text = shown(scraper, {"capture": "cam1 is lost: no such camera"})
     assert "capture: cam1 is lost: no such camera\n" in text
     assert "capture:" not in shown(scraper, {"capture": ""})
+
+
+def test_a_stage_that_ended_too_often_is_down() -> None:
+    scraper = Scraper(["capture", "detector"])
+    stage(scraper, "capture", 5)
+    stage(scraper, "detector", 0, ready=False, down=True)
+    text = shown(scraper, {"detector": "down: died with exit code 1"})
+    assert re.search(r"^detector +down ", text, re.MULTILINE)
+    assert "detector: down: died with exit code 1\n" in text
+    assert "not ready" not in text
 
 
 def test_the_sum_says_where_frames_were_dropped_and_why() -> None:

@@ -8,6 +8,7 @@ import msgspec
 from emostream.services.capture.source_url import path_url
 from emostream.services.cli.analysis.inputs import stream_of
 from emostream.shared.config import Config, Connect, Source
+from emostream.shared.config.schema import MIN_HUNG_AFTER_S
 from emostream.shared.errors import ConfigError
 from emostream.shared.source_urls import escape
 
@@ -24,6 +25,7 @@ def for_recording(
     `stream` is the name of the video's stream, by default made from its own.
     """
     replace = msgspec.structs.replace
+    hung_after = min(config.live.hung_after, config.lossless.stall_timeout / 2)
     source = Source(
         name=stream or stream_of(video),
         url=escape(path_url(video.absolute())),
@@ -33,6 +35,8 @@ def for_recording(
     return replace(
         config,
         delivery="lossless",
+        # A stage that hangs is back before capture gives up waiting for it.
+        live=replace(config.live, hung_after=max(MIN_HUNG_AFTER_S, hung_after)),
         lossless=replace(config.lossless, credit_from=("recorder",)),
         capture=replace(config.capture, sources=(source,), run=run, metrics=ANY_PORT),
         detector=replace(config.detector, shards=1, metrics=ANY_PORT),

@@ -35,7 +35,7 @@ def run_stages(
     with tempfile.TemporaryDirectory(prefix="emostream-") as private:
         file = Path(private) / "config.toml"
         write_config(with_sockets(config, Path(private)), file)
-        with StageGroup(file, Path(private)) as stages:
+        with StageGroup(file, Path(private), config.live.hung_after) as stages:
             started = time.monotonic()
             try:
                 while (end := run_end(database, record.run)) is None:

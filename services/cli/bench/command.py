@@ -30,7 +30,6 @@ from emostream.shared.messages import Emotion, Message
 from emostream.shared.progress import ProgressBar
 from emostream.shared.shipped_files import CONFIGS, ROOT
 
-MEGABYTE = 1e6
 LIVE: Final = {
     "config": CONFIGS / "default.toml",
     "set": [],
@@ -120,9 +119,9 @@ def measure(options: argparse.Namespace) -> Result:
     with tempfile.TemporaryDirectory() as folder, Pipeline(config, Path(folder)) as pipeline:
         ready = pipeline.wait_ready()
         time.sleep(options.warm_up)
-        before = _memory(pipeline)
+        before = pipeline.memory()
         arrivals = _listen(pipeline.config.connect.emotion, options.seconds)
-        after = _memory(pipeline)
+        after = pipeline.memory()
     return _result(ready, arrivals, before, after)
 
 
@@ -140,15 +139,6 @@ def _listen(endpoints: tuple[str, ...], seconds: float) -> list[tuple[Emotion, i
         time.sleep(seconds)
         receiver.close()
     return arrivals
-
-
-def _memory(pipeline: Pipeline) -> dict[str, float]:
-    processes = pipeline.stage_processes()
-    return {
-        stage: processes[stage].memory_info().rss / MEGABYTE
-        for stage in STAGES
-        if stage in processes
-    }
 
 
 def _result(

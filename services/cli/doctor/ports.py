@@ -15,11 +15,10 @@ import psutil
 
 from emostream.services.cli.doctor.finding import Finding, good, problem
 from emostream.services.cli.processes.child_process import arguments_of
-from emostream.shared.addresses import TCP, is_loopback
+from emostream.shared.addresses import TCP, is_loopback, local_host
 from emostream.shared.config import Config
 
 ANSWER_WITHIN_S: Final = 1.0
-ANY: Final = ("*", "0.0.0.0", "::")
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,7 @@ def probe(setting: str, host: str, number: int) -> Port:
 def answers(metrics: str) -> bool:
     """Say whether a stage of emostream answers on the address of its metrics."""
     host, _, number = metrics.rpartition(":")
-    host = "127.0.0.1" if host in ANY else host.strip("[]")
-    connection = http.client.HTTPConnection(host, int(number), timeout=ANSWER_WITHIN_S)
+    connection = http.client.HTTPConnection(local_host(host), int(number), timeout=ANSWER_WITHIN_S)
     with contextlib.closing(connection):
         try:
             connection.request("GET", "/livez")
@@ -94,7 +92,7 @@ def owner_of(number: int) -> str:
     """Return the program that listens on the port, "" where this user may not know."""
     try:
         connections = psutil.net_connections("tcp")
-    except (psutil.AccessDenied, OSError):
+    except (psutil.Error, OSError):
         return ""
     for connection in connections:
         if connection.status != psutil.CONN_LISTEN or not connection.pid:

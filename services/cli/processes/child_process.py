@@ -17,7 +17,7 @@ GRACE: Final = 3.5
 # -P: what lies in the working folder is no module, whatever it is called (queue.py).
 PROGRAM: Final = (sys.executable, "-P", "-m", "emostream")
 
-Process: TypeAlias = "subprocess.Popen[bytes]"
+Process: TypeAlias = subprocess.Popen[bytes]
 
 
 def stage_command(stage: str, *arguments: str) -> list[str]:

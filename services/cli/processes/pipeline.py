@@ -28,7 +28,7 @@ STOP_WITHIN = 6.0
 
 def with_private_addresses(config: Config, folder: Path) -> Config:
     """Return the configuration with free loopback ports and recordings below `folder`."""
-    ports = iter(_free_ports(11))
+    ports = iter(free_ports(11))
 
     def address(prefix: str = "") -> str:
         return f"{prefix}127.0.0.1:{next(ports)}"
@@ -113,10 +113,18 @@ class Pipeline:
         """Return the process of each stage that runs."""
         found: dict[str, psutil.Process] = {}
         for process in self.processes():
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.Error):
                 if arguments := arguments_of(process.cmdline()):
                     found[arguments[0]] = process
         return found
+
+    def memory(self) -> dict[str, float]:
+        """Return what each stage that runs holds resident, in MB."""
+        held: dict[str, float] = {}
+        for stage, process in self.stage_processes().items():
+            with contextlib.suppress(psutil.Error):
+                held[stage] = process.memory_info().rss / 1e6
+        return held
 
     def metrics_url(self, stage: str) -> str:
         """Return the address of a stage's metrics and health, without a path."""
@@ -152,7 +160,8 @@ class Pipeline:
         raise EmostreamError(f"the pipeline is not ready: {missing}\n{tail}")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return `count` loopback ports that are free now."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for item in sockets:

@@ -1,31 +1,128 @@
-"""The rule for starting a process again that ended."""
+"""Whether a stage that ended unasked is started again, and when: one table for all of them."""
 
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal, TypeAlias
 
 from emostream.shared.errors import ExitCode
 
 RESTARTS: Final = 5
-WITHIN: Final = 60.0
-# A restart does not help after these.
-FINAL: Final = (ExitCode.USAGE, ExitCode.UNAVAILABLE, ExitCode.STOPPED)
+WITHIN_S: Final = 60.0
+# Waits between retries double from the first to the longest.
+FIRST_WAIT_S: Final = 1.0
+LONGEST_WAIT_S: Final = 60.0
 
 
-class RestartLimit:
-    """Allows `RESTARTS` restarts in any `WITHIN` seconds."""
+class End(Enum):
+    """How a stage ends that nobody asked to end, as docs/operations.md has it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    SIGNAL = "a signal: SIGTERM, SIGKILL (out of memory, or it hung), SIGSEGV, any other"
+    OK = "exit code `0`"
+    FAILURE = "exit code `1`, and every code that has no row"
+    USAGE = "exit code `2`"
+    UNAVAILABLE = "exit code `3`"
+    STOPPED = "exit code `4`"
+    NOT_STARTED = "it cannot be started: no memory, no process left"
+    TOO_OFTEN = "any of them, after five restarts in 60 s"
+
+
+class Action(Enum):
+    """What follows an end."""
+
+    NOW = "restart now"
+    RETRY = "retry with growing waits"
+    FINAL = "final"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What follows an end of a pipeline's stage, and of a stage of `emostream analyze`."""
+
+    pipeline: Action
+    analysis: Action
+
+
+RULES: Final = {
+    End.SIGNAL: Rule(pipeline=Action.NOW, analysis=Action.NOW),
+    End.OK: Rule(pipeline=Action.NOW, analysis=Action.NOW),
+    End.FAILURE: Rule(pipeline=Action.NOW, analysis=Action.NOW),
+    End.USAGE: Rule(pipeline=Action.FINAL, analysis=Action.FINAL),
+    End.UNAVAILABLE: Rule(pipeline=Action.RETRY, analysis=Action.FINAL),
+    End.STOPPED: Rule(pipeline=Action.FINAL, analysis=Action.FINAL),
+    End.NOT_STARTED: Rule(pipeline=Action.RETRY, analysis=Action.FINAL),
+    End.TOO_OFTEN: Rule(pipeline=Action.RETRY, analysis=Action.FINAL),
+}
+_BY_CODE: Final[dict[int, End]] = {
+    ExitCode.OK: End.OK,
+    ExitCode.USAGE: End.USAGE,
+    ExitCode.UNAVAILABLE: End.UNAVAILABLE,
+    ExitCode.STOPPED: End.STOPPED,
+}
+Kind: TypeAlias = Literal["pipeline", "analysis"]
+
+
+def end_of(code: int) -> End:
+    """Return how a process ended, by its exit code; below 0 it is the number of a signal."""
+    return End.SIGNAL if code < 0 else _BY_CODE.get(code, End.FAILURE)
+
+
+@dataclass(frozen=True)
+class Restart:
+    """When to start a stage again: in `wait` s. It is down when it ended too often."""
+
+    wait: float
+    is_down: bool
+
+
+class RestartPolicy:
+    """Decides by `RULES` what follows each end of one stage.
+
+    A stage that ended again after `RESTARTS` restarts in `WITHIN_S` seconds is down, until it has
+    run for that long.
+    """
+
+    def __init__(self, kind: Kind, clock: Callable[[], float] = time.monotonic) -> None:
+        self._kind = kind
         self._clock = clock
+        self._started = clock()
         self._restarts: deque[float] = deque(maxlen=RESTARTS)
+        self._wait = 0.0
+        self._is_down = False
 
-    def allows(self, code: int) -> bool:
-        """Whether a process that ended with `code` may start again now; if so, it is counted."""
-        now = self._clock()
-        if code in FINAL:
+    def started(self) -> None:
+        """Note that the stage was started."""
+        self._started = self._clock()
+
+    def recovers(self) -> bool:
+        """Whether a stage that was down has run for long enough; True once."""
+        if not self._ran_long:
             return False
-        if len(self._restarts) == RESTARTS and now - self._restarts[0] < WITHIN:
-            return False
+        was_down, self._is_down, self._wait = self._is_down, False, 0.0
+        return was_down
+
+    def after(self, end: End) -> Restart | None:
+        """Return when to start it again after this end; None where the end is final."""
+        self.recovers()
+        now, action = self._clock(), self._action(end)
+        if action is Action.FINAL:
+            return None
+        if len(self._restarts) == RESTARTS and now - self._restarts[0] < WITHIN_S:
+            action, self._is_down = self._action(End.TOO_OFTEN), True
+            if action is Action.FINAL:
+                return None
         self._restarts.append(now)
-        return True
+        if action is Action.NOW and not self._is_down:
+            return Restart(0.0, is_down=False)
+        self._wait = min(2 * self._wait or FIRST_WAIT_S, LONGEST_WAIT_S)
+        return Restart(self._wait, self._is_down)
+
+    @property
+    def _ran_long(self) -> bool:
+        return self._clock() - self._started >= WITHIN_S
+
+    def _action(self, end: End) -> Action:
+        rule = RULES[end]
+        return rule.pipeline if self._kind == "pipeline" else rule.analysis

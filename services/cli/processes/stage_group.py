@@ -1,13 +1,15 @@
-"""The processes of one analysis: started together, restarted when they die, stopped together."""
+"""The processes of one analysis: started together, restarted when they end, stopped together."""
 
 import contextlib
+import functools
 from pathlib import Path
 from typing import IO, Final, Self
 
 import psutil
 
 from emostream.services.cli.processes.child_process import Process, stage_command, start, stop
-from emostream.services.cli.processes.restarts import RestartLimit
+from emostream.services.cli.processes.liveness import LivenessWatch
+from emostream.services.cli.processes.restarts import RestartPolicy, end_of
 from emostream.shared.address_file import Addresses, read_addresses
 from emostream.shared.errors import DeliveryError
 from emostream.shared.logs import message_of
@@ -18,36 +20,45 @@ START_ORDER: Final = ("recorder", "classifier", "detector", "capture")
 class StageGroup:
     """Runs the stages of a configuration file; a context manager that stops them all.
 
-    What they print goes to `<stage>.log` in `folder`, which is for nothing else.
+    What they print goes to `<stage>.log` in `folder`, which is for nothing else. One whose loop has
+    not gone round for `hung_after` s hangs, and is killed.
     """
 
-    def __init__(self, config: Path, folder: Path) -> None:
+    def __init__(self, config: Path, folder: Path, hung_after: float) -> None:
         self._config = config
         self._folder = folder
+        self._hung_after = hung_after
         self._processes: dict[str, Process] = {}
-        self._limits = {stage: RestartLimit() for stage in START_ORDER}
+        self._watches: dict[str, LivenessWatch] = {}
+        self._policies = {stage: RestartPolicy("analysis") for stage in START_ORDER}
         self._logs: dict[str, IO[bytes]] = {}
         self.restarts = dict.fromkeys(START_ORDER, 0)
 
     def __enter__(self) -> Self:
-        for stage in START_ORDER:
-            self._logs[stage] = (self._folder / f"{stage}.log").open("ab")
-            self._start(stage)
+        try:
+            for stage in START_ORDER:
+                self._logs[stage] = (self._folder / f"{stage}.log").open("ab")
+                self._start(stage)
+        except DeliveryError:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        for watch in self._watches.values():
+            watch.close()
         stop(self._processes.values())
         for log in self._logs.values():
             log.close()
 
     def watch(self) -> None:
-        """Start again what died; DeliveryError where a stage cannot be started again."""
+        """Start again what ended or hangs; DeliveryError where a stage cannot be started again."""
         for stage, process in self._processes.items():
+            self._kill_hung(stage, process)
             code = process.poll()
             if code is None:
                 continue
-            # No stage ends by itself: with 0 somebody else stopped it, so it is started again too.
-            if not self._limits[stage].allows(code):
+            if self._policies[stage].after(end_of(code)) is None:
                 raise DeliveryError(f"{stage} cannot go on: {self._last_line(stage)}")
             self.restarts[stage] += 1
             self._start(stage)
@@ -56,7 +67,7 @@ class StageGroup:
         """Return the processor time of each stage that runs."""
         seconds = {}
         for stage, process in self._processes.items():
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.Error):
                 times = psutil.Process(process.pid).cpu_times()
                 seconds[stage] = times.user + times.system
         return seconds
@@ -64,6 +75,19 @@ class StageGroup:
     def addresses(self, stage: str) -> Addresses | None:
         """Return where a stage can be reached; None until it can."""
         return read_addresses(self._address_file(stage))
+
+    def _kill_hung(self, stage: str, process: Process) -> None:
+        """Kill the stage where it hangs; it has ended at a later look."""
+        watch = self._watches[stage]
+        if watch.reason:
+            self._logs[stage].write(f"error: hung, so it is killed: {watch.reason}\n".encode())
+            self._logs[stage].flush()
+            watch.reason = ""
+            process.kill()
+
+    def _metrics_address(self, stage: str) -> tuple[str, int] | None:
+        addresses = self.addresses(stage)
+        return addresses.metrics_address if addresses else None
 
     def _last_line(self, stage: str) -> str:
         log = (self._folder / f"{stage}.log").read_text("utf-8", "replace")
@@ -76,8 +100,18 @@ class StageGroup:
     def _start(self, stage: str) -> None:
         # The one of a process that died would name a port that may be another's by now.
         self._address_file(stage).unlink(missing_ok=True)
-        self._processes[stage] = start(
-            stage_command(stage, "--config", str(self._config)),
-            log=self._logs[stage],
-            addresses=self._address_file(stage),
+        self._policies[stage].started()
+        try:
+            process = start(
+                stage_command(stage, "--config", str(self._config)),
+                log=self._logs[stage],
+                addresses=self._address_file(stage),
+            )
+        except OSError as error:
+            raise DeliveryError(f"{stage} cannot be started: {error.strerror}") from error
+        self._processes[stage] = process
+        if stage in self._watches:
+            self._watches[stage].close()
+        self._watches[stage] = LivenessWatch(
+            process.pid, functools.partial(self._metrics_address, stage), self._hung_after
         )

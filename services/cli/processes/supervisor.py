@@ -1,99 +1,197 @@
-"""Running one stage under honcho: it is started again when it dies, and ends with honcho."""
+"""Running one stage under honcho: it is started again when it ends, and ends with honcho."""
 
+import contextlib
 import logging
-import os
 import shlex
 import signal
+import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import psutil
 
 from emostream.services.cli.processes.child_process import GRACE, Process, start, stop
-from emostream.services.cli.processes.restarts import FINAL, RESTARTS, WITHIN, RestartLimit
+from emostream.services.cli.processes.down_page import answer_as_down
+from emostream.services.cli.processes.launchers import Launchers
+from emostream.services.cli.processes.liveness import LivenessWatch
+from emostream.services.cli.processes.restarts import (
+    RESTARTS,
+    WITHIN_S,
+    End,
+    Restart,
+    RestartPolicy,
+    end_of,
+)
+from emostream.shared.address_file import given_address_file, read_addresses
 from emostream.shared.errors import ExitCode
 from emostream.shared.terminal import Terminal
 
-PAUSE = 0.5
-POLL = 0.1
+POLL: Final = 0.1
+# What a shell says of a program that this signal ended.
+BY_SIGNAL: Final = 128
 log = logging.getLogger("emostream.supervise")
 
 
+@dataclass(frozen=True)
+class Supervised:
+    """A stage, the command that runs it, and where it serves its metrics.
+
+    A port of 0 is chosen by the system. `hung_after` is in s.
+    """
+
+    stage: str
+    command: Sequence[str]
+    host: str
+    port: int
+    hung_after: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a stage ended: for the policy, as an exit code of ours, and for people."""
+
+    end: End
+    code: int
+    reason: str
+
+
 class Supervisor:
-    """Runs a command for as long as it is wanted; SIGHUP goes on to it.
+    """Runs a stage for as long as it is wanted; SIGHUP goes on to it.
 
     Only a SIGHUP that says that the terminal was closed ends both.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._command = command
+    def __init__(self, supervised: Supervised) -> None:
+        self._supervised = supervised
+        self._stop_signal = 0
         self._stopping = False
         self._hung_up = False
         self._terminal = Terminal()
-        self._launchers = _launchers()
+        self._launchers = Launchers(psutil.Process())
+        self._policy = RestartPolicy("pipeline")
+        self._addresses: Path | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._hang_up)
 
     def run(self) -> int:
-        """Return the exit code: OK when told to stop, otherwise the command's last."""
-        limit = RestartLimit()
-        while True:
-            code = self._run_once()
-            if self._stopping or code == ExitCode.OK:
-                return ExitCode.OK
-            reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-            if not limit.allows(code):
-                if code not in FINAL:
-                    times = RESTARTS + 1
-                    log.error("died with %s, %d times in %g s: giving up", reason, times, WITHIN)
-                return code if code > 0 else ExitCode.FAILURE
-            log.warning("died with %s: starting it again", reason)
-            time.sleep(PAUSE)
+        """Return the exit code: the stage's where it is final, otherwise by who asked to end.
 
-    def _run_once(self) -> int:
-        log.debug("starting %s", shlex.join(self._command))
-        process = start(self._command)
+        Without honcho that is OK. Honcho takes the code of whoever ends first for all, and none of
+        its processes may say that all ended well while the others were wanted.
+        """
+        with contextlib.ExitStack() as stack:
+            if not self._supervised.port:
+                self._addresses = given_address_file() or self._own_address_file(stack)
+            while True:
+                ended = self._run_once()
+                if self._stopping:
+                    asked = self._stop_signal and self._launchers.exist
+                    return BY_SIGNAL + self._stop_signal if asked else ExitCode.OK
+                restart = self._policy.after(ended.end)
+                if restart is None:
+                    return ended.code
+                self._wait(restart, ended.reason)
+
+    def _run_once(self) -> Ended:
+        """Run the stage until it ends or this is to stop; return how it ended."""
+        log.debug("starting %s", shlex.join(self._supervised.command))
+        self._policy.started()
+        self._forget_addresses()
         try:
-            while process.poll() is None and not self._stopping:
-                if not all(map(_lives, self._launchers)):
-                    self._stopping = True
-                time.sleep(POLL)
-                self._pass_on(process)
+            process = start(self._supervised.command, addresses=self._addresses)
+        except OSError as error:
+            reason = f"cannot be started: {error.strerror}"
+            return Ended(End.NOT_STARTED, ExitCode.FAILURE, reason)
+        # Without a place for its address a stage runs all the same.
+        address = self._address if self._supervised.port or self._addresses else None
+        try:
+            watch = LivenessWatch(process.pid, address, self._supervised.hung_after)
+            with contextlib.closing(watch):
+                self._watch(process, watch)
         finally:
             if stop([process]):
                 log.warning("did not stop within %g s: killed", GRACE)
-        return process.returncode
+        code = process.returncode
+        reason = f"died with signal {-code}" if code < 0 else f"died with exit code {code}"
+        return Ended(end_of(code), code, reason)
 
-    def _stop(self, *_: object) -> None:
+    def _watch(self, process: Process, watch: LivenessWatch) -> None:
+        is_killed = False
+        while process.poll() is None and self._is_wanted():
+            if watch.reason and not is_killed:
+                log.error("hung, so it is killed: %s", watch.reason)
+                process.kill()
+                is_killed = True
+            if self._policy.recovers():
+                log.info("up again: it has run for %g s", WITHIN_S)
+            time.sleep(POLL)
+            self._pass_on(process)
+
+    def _wait(self, restart: Restart, reason: str) -> None:
+        """Wait until the stage is to be started again, for which SIGHUP asks at once."""
+        if not restart.wait:
+            log.warning("%s: starting it again", reason)
+            return
+        state = f"{reason}; next try in {restart.wait:g} s"
+        with contextlib.ExitStack() as stack:
+            if restart.is_down:
+                log.error("down: %s, after %d restarts in %g s", state, RESTARTS, WITHIN_S)
+                self._answer_as_down(stack, reason)
+            else:
+                log.warning("%s", state)
+            deadline = time.monotonic() + restart.wait
+            while time.monotonic() < deadline and self._is_wanted() and not self._hung_up:
+                time.sleep(POLL)
+            self._pass_on(None)
+
+    def _answer_as_down(self, stack: contextlib.ExitStack, reason: str) -> None:
+        stage, host, port = self._supervised.stage, self._supervised.host, self._supervised.port
+        if port:
+            shown = f"{reason}; it is tried again within a minute"
+            stack.enter_context(answer_as_down(stage, host, port, shown))
+
+    def _is_wanted(self) -> bool:
+        if not self._launchers.live:
+            self._stopping = True
+        return not self._stopping
+
+    def _address(self) -> tuple[str, int] | None:
+        """Return where the stage serves its metrics, None while that is not known."""
+        if self._addresses is None:
+            return self._supervised.host, self._supervised.port
+        addresses = read_addresses(self._addresses)
+        return addresses.metrics_address if addresses else None
+
+    def _own_address_file(self, stack: contextlib.ExitStack) -> Path | None:
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="emostream-", ignore_cleanup_errors=True)
+        except OSError as error:
+            log.warning("cannot see whether it hangs: no folder for its address: %s", error)
+            return None
+        return Path(stack.enter_context(folder)) / f"{self._supervised.stage}.json"
+
+    def _forget_addresses(self) -> None:
+        if self._addresses:
+            # That of the process before may be another program's by now.
+            with contextlib.suppress(OSError):
+                self._addresses.unlink(missing_ok=True)
+
+    def _stop(self, number: int, *_: object) -> None:
+        self._stop_signal = number
         self._stopping = True
 
     def _hang_up(self, *_: object) -> None:
         self._hung_up = True
 
-    def _pass_on(self, process: Process) -> None:
+    def _pass_on(self, process: Process | None) -> None:
         if not self._hung_up:
             return
         self._hung_up = False
         if self._terminal.is_closed:
             self._stopping = True
-        else:
+        elif process:
             process.send_signal(signal.SIGHUP)
-
-
-def _launchers() -> list[psutil.Process]:
-    """Return honcho's two processes above this one, which must both live.
-
-    Honcho's worker, our parent, outlives a honcho that is killed, so our parent's end is no sign.
-    """
-    if "HONCHO_PROCESS_NAME" not in os.environ:
-        return []
-    return psutil.Process().parents()[:2]
-
-
-def _lives(process: psutil.Process) -> bool:
-    """Whether the process runs; one that ended and was not waited for does not."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -1,1 +1,1 @@
-"""`emostream supervise`: runs one stage, and starts it again when it dies."""
+"""`emostream supervise`: runs one stage, and starts it again when it ends or hangs."""

@@ -122,6 +122,8 @@ def _add_process(table: Table, name: str, history: History) -> None:
         shown = stage if stage == name else f"{stage} {name}"
         is_ready = scrape.total(MetricName.READY, stage=stage)
         state = Text("ready") if is_ready else Text("not ready", "yellow")
+        if scrape.total(MetricName.DOWN, stage=stage):
+            state = Text("down", "red")
         queue = str(round(scrape.total(MetricName.QUEUE_DEPTH, stage=stage)))
         lines = [_cells(row) for row in rows(history, stage)] or [[NOTHING] * 6]
         for *cells, dropped in lines:

@@ -2,7 +2,7 @@
 
 import { make } from "./emotions.js";
 
-const SIGNS = { "ready": "✓", "not ready": "!", "away": "✕" };
+const SIGNS = { "ready": "✓", "not ready": "!", "away": "✕", "down": "✕" };
 
 export class Stages {
   #items = new Map();

@@ -1,0 +1,136 @@
+"""Finding that a process hangs: it is asked for `/livez`, and what it answers is judged."""
+
+import functools
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final, TypeAlias
+
+import psutil
+
+from emostream.shared.addresses import local_host
+
+ASK_INTERVAL_S: Final = 1.0
+# A short `hung_after` is asked about more often.
+ASKS_WITHIN: Final = 5
+# A process that has not said that it runs may load a model; only beyond this does it hang.
+START_LIMIT_S: Final = 600.0
+# Both of a process that stood still together with this one answer once before they go on.
+FAILED_ASKS: Final = 2
+MAX_BODY_BYTES: Final = 1000
+
+FindAddress: TypeAlias = Callable[[], tuple[str, int] | None]
+
+
+class Answer(Enum):
+    """What a process says to `/livez`."""
+
+    STARTING = auto()
+    LIVE = auto()
+    NOT_LIVE = auto()
+    NONE = auto()
+    """Nothing within the time, or nobody listens."""
+    OTHER = auto()
+    """Somebody answers, but not as this process does: it says nothing about its loop."""
+
+
+def ask(host: str, port: int, pid: int, timeout: float) -> Answer:
+    """Ask the process `pid`, which serves its metrics at the address; `timeout` is in s."""
+    connection = http.client.HTTPConnection(local_host(host), port, timeout=timeout)
+    try:
+        connection.request("GET", "/livez")
+        body = json.loads(connection.getresponse().read(MAX_BODY_BYTES))
+        live, phase, answering = body["live"], body["phase"], body["pid"]
+    except (TimeoutError, ConnectionRefusedError):
+        return Answer.NONE
+    except (OSError, http.client.HTTPException, ValueError, TypeError, LookupError):
+        return Answer.OTHER
+    finally:
+        connection.close()
+    if answering != pid:
+        return Answer.OTHER
+    if phase == "starting":
+        return Answer.STARTING
+    return Answer.LIVE if live else Answer.NOT_LIVE
+
+
+class HangDetector:
+    """Judges the answers of one process to `/livez`.
+
+    Once it has said that it runs, it hangs where it says that its loop stands still, or does not
+    answer for `hung_after` seconds. Before, it may load a model, and hangs only where it is stopped
+    (SIGSTOP) for that long, or starts for `START_LIMIT_S`. No step between two answers counts for
+    more than `longest_step` seconds: this process may have stood still itself.
+    """
+
+    def __init__(
+        self,
+        hung_after: float,
+        longest_step: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._hung_after = hung_after
+        self._longest_step = longest_step
+        self._clock = clock
+        self._last = clock()
+        self._runs = False
+        self._starting = 0.0
+        self._silent = 0.0
+        self._not_live = 0
+
+    def reason(self, answer: Answer, *, is_stopped: bool) -> str:
+        """Return why the process hangs by this answer and those before; "" where it does not."""
+        now = self._clock()
+        step, self._last = min(now - self._last, self._longest_step), now
+        self._runs = self._runs or answer in (Answer.LIVE, Answer.NOT_LIVE)
+        if not self._runs and answer is not Answer.OTHER:
+            self._starting += step
+        is_silent = answer is Answer.NONE and (self._runs or is_stopped)
+        self._silent = self._silent + step if is_silent else 0.0
+        self._not_live = self._not_live + 1 if answer is Answer.NOT_LIVE else 0
+        if self._not_live >= FAILED_ASKS:
+            return f"its loop has not gone round for {self._hung_after:g} s"
+        if self._silent >= self._hung_after:
+            state = "has been stopped" if is_stopped else "has not answered"
+            return f"it {state} for {self._hung_after:g} s"
+        if not self._runs and self._starting >= START_LIMIT_S:
+            return f"it has been starting for {START_LIMIT_S:g} s"
+        return ""
+
+
+class LivenessWatch:
+    """Asks one process for `/livez` on a thread, until it is closed; `reason` is why it hangs.
+
+    `address` returns where it serves its metrics, None while that is not known; without `address`
+    it never will be, and nothing is asked.
+    """
+
+    def __init__(self, pid: int, address: FindAddress | None, hung_after: float) -> None:
+        self.reason = ""
+        self._pid = pid
+        self._interval = min(ASK_INTERVAL_S, hung_after / ASKS_WITHIN)
+        self._detector = HangDetector(hung_after, longest_step=3 * self._interval)
+        self._stop = threading.Event()
+        if address:
+            run = functools.partial(self._run, address)
+            threading.Thread(target=run, name="liveness", daemon=True).start()
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._stop.set()
+
+    def _run(self, find_address: FindAddress) -> None:
+        while not self.reason and not self._stop.wait(self._interval):
+            address = find_address()
+            answer = ask(*address, self._pid, self._interval) if address else Answer.NONE
+            self.reason = self._detector.reason(answer, is_stopped=_is_stopped(self._pid))
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
