@@ -1,0 +1,1 @@
+"""`python -m benchmarks.chaos`: the demo pipeline while its processes are killed and stopped."""

@@ -1,0 +1,68 @@
+"""The disk of the recordings: a tmpfs in a mount namespace of our own, which can be full."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from emostream.shared.errors import EmostreamError
+
+ROOM: Final = "4g"
+# Seconds that a commit of the recorder may take before the lock is ours.
+LOCK_WITHIN_S: Final = 10.0
+
+
+def enter_namespace(arguments: Sequence[str]) -> bool:
+    """Start this program anew in a mount namespace; return only where that cannot be had: False.
+
+    What is mounted there is seen by nobody else, and is gone with the last process in it, however
+    that ends.
+    """
+    unshare = shutil.which("unshare")
+    ways = (["--mount"], ["--user", "--map-root-user", "--mount"])
+    for way in ways if unshare else ():
+        words = [str(unshare), *way]
+        if subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0:
+            program = [sys.executable, "-m", "benchmarks.chaos", *arguments]
+            os.execv(words[0], [*words, *program])
+    return False
+
+
+def mount(folder: Path) -> None:
+    """Mount a tmpfs with plenty of room. Raises EmostreamError where that fails."""
+    folder.mkdir(parents=True)
+    _mount("-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(folder))
+
+
+@contextlib.contextmanager
+def full(folder: Path) -> Iterator[None]:
+    """Take all room that is left from the tmpfs, while the context lasts."""
+    state = os.statvfs(folder)
+    used = (state.f_blocks - state.f_bfree) * state.f_frsize
+    _mount("-o", f"remount,size={used}", str(folder))
+    try:
+        yield
+    finally:
+        _mount("-o", f"remount,size={ROOM}", str(folder))
+
+
+@contextlib.contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Keep others from writing to the database, while the context lasts."""
+    with contextlib.closing(
+        sqlite3.connect(database, timeout=LOCK_WITHIN_S, isolation_level=None)
+    ) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def _mount(*words: str) -> None:
+    done = subprocess.run(["mount", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EmostreamError(f"mount {' '.join(words)}: {done.stderr.strip()}")

@@ -1,0 +1,92 @@
+"""The table of a run's figures, and whether each is as it has to be."""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.chaos.disturbance import Disturbance
+from benchmarks.chaos.findings import growth
+from benchmarks.chaos.plan import Kind
+
+MAX_GROWTH = 0.1
+PLAIN_WIDTH = 110
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that a run found."""
+
+    disturbances: Sequence[Disturbance]
+    results: int
+    unexplained: Mapping[str, int]
+    videos: int
+    unreadable: Sequence[str]
+    credited: int
+    missing_rows: int
+    memory_before: Mapping[str, float]
+    memory_after: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure, what it has to be, and whether it is."""
+
+    what: str
+    figure: str
+    needed: str
+    is_good: bool
+
+
+def rows(outcome: Outcome) -> Iterator[Row]:
+    """Yield every figure of the run."""
+    yield from _recoveries(outcome.disturbances)
+    yield Row("results heard", f"{outcome.results:,}", "some", outcome.results > 0)
+    for path, count in outcome.unexplained.items():
+        yield Row(f"unexplained: {path}", str(count), "0", count == 0)
+    if not outcome.unexplained:
+        yield Row("unexplained", "no sum", "a sum", is_good=False)
+    opened = outcome.videos - len(outcome.unreadable)
+    good = opened == outcome.videos > 0
+    yield Row("mp4 files that open", f"{opened} of {outcome.videos}", "all", good)
+    found = outcome.credited - outcome.missing_rows
+    good = found == outcome.credited > 0
+    yield Row("credited rows that exist", f"{found:,} of {outcome.credited:,}", "all", good)
+    before, after = (sum(m.values()) for m in (outcome.memory_before, outcome.memory_after))
+    change = growth(outcome.memory_before, outcome.memory_after)
+    figure = f"{before:.0f} to {after:.0f} MB ({change:+.1%})"
+    yield Row("memory of all stages", figure, f"{MAX_GROWTH:+.0%} at most", change <= MAX_GROWTH)
+
+
+def _recoveries(disturbances: Sequence[Disturbance]) -> Iterator[Row]:
+    for kind in Kind:
+        for limit in sorted({one.limit for one in disturbances if one.fault.kind is kind}):
+            chosen = [one for one in disturbances if (one.fault.kind, one.limit) == (kind, limit)]
+            times = [one.recovery for one in chosen]
+            figure = f"{statistics.median(times):.1f} s, worst {max(times):.1f} s"
+            what = f"{len(chosen)} x {kind.value}: works again after"
+            yield Row(what, figure, f"{limit:g} s at most", max(times) <= limit)
+            if not kind.is_of_process:
+                gap = max(one.longest_gap for one in chosen)
+                what = f"{kind.value}: longest time without a result"
+                yield Row(what, f"{gap:.1f} s", f"{limit:g} s at most", gap <= limit)
+
+
+def show(outcome: Outcome) -> bool:
+    """Print the table, and what did not recover in time; return whether all is as it has to be."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("figure", "measured", "needed", ""):
+        table.add_column(column)
+    found = list(rows(outcome))
+    for row in found:
+        table.add_row(row.what, row.figure, row.needed, "good" if row.is_good else "BAD")
+    console = Console() if Console().is_terminal else Console(width=PLAIN_WIDTH)
+    console.print(table)
+    for one in outcome.disturbances:
+        if one.recovery > one.limit:
+            console.print(f"{one.fault.kind.value} of {one.fault.stage}: {one.recovery:.1f} s")
+    for name in outcome.unreadable:
+        console.print(f"does not open: {name}")
+    return all(row.is_good for row in found)
