@@ -2,13 +2,15 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 log = logging.getLogger("emostream.supervise")
 
 
 @contextlib.contextmanager
-def answer_as_down(stage: str, host: str, port: int, reason: str) -> Iterator[None]:
+def answer_as_down(
+    stage: str, host: str, port: int, reason: str, allowed_hosts: Sequence[str]
+) -> Iterator[None]:
     """Answer for the stage as one that is down, while the context lasts.
 
     Where another program has the port, that goes on to answer.
@@ -25,7 +27,7 @@ def answer_as_down(stage: str, host: str, port: int, reason: str) -> Iterator[No
     health = Health(silent_after=0)
     health.set_down(reason)
     try:
-        server = MetricsServer(stage, host, port, registry, health)
+        server = MetricsServer(stage, host, port, registry, health, allowed_hosts)
     except BusError as error:
         log.debug("cannot say on the metrics port that it is down: %s", error)
         yield

@@ -37,7 +37,7 @@ log = logging.getLogger("emostream.supervise")
 
 @dataclass(frozen=True)
 class Supervised:
-    """A stage, the command that runs it, and where it serves its metrics.
+    """A stage, the command that runs it, where it serves its metrics, and to which host names.
 
     A port of 0 is chosen by the system. `hung_after` is in s.
     """
@@ -47,6 +47,7 @@ class Supervised:
     host: str
     port: int
     hung_after: float
+    allowed_hosts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -149,10 +150,11 @@ class Supervisor:
             self._pass_on(None)
 
     def _answer_as_down(self, stack: contextlib.ExitStack, reason: str) -> None:
-        stage, host, port = self._supervised.stage, self._supervised.host, self._supervised.port
-        if port:
+        it = self._supervised
+        if it.port:
             shown = f"{reason}; it is tried again within a minute"
-            stack.enter_context(answer_as_down(stage, host, port, shown))
+            page = answer_as_down(it.stage, it.host, it.port, shown, it.allowed_hosts)
+            stack.enter_context(page)
 
     def _is_wanted(self) -> bool:
         if not self._launchers.live:

@@ -35,5 +35,6 @@ def run(options: argparse.Namespace) -> int:
         host=host,
         port=shifted_port(int(port), chosen.instance),
         hung_after=config.live.hung_after,
+        allowed_hosts=config.allowed_hosts,
     )
     return Supervisor(supervised).run()
