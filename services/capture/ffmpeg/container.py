@@ -39,6 +39,8 @@ def describe_error(error: Exception) -> str:
     """Return what an error of FFmpeg or the system means for the source."""
     if isinstance(error, av.ExitError | av.TimeoutError):
         return "nothing came in time"
+    if isinstance(error, MemoryError):
+        return "a part or picture of it is too large for memory"
     if isinstance(error, av.InvalidDataError | av.EOFError):
         return "damaged, cut off, or no video"
     if isinstance(error, OSError) and error.errno == errno.EIO:

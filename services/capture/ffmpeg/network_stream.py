@@ -7,6 +7,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from emostream.services.capture.clock import Clock
+from emostream.services.capture.ffmpeg.allocation_limit import limit_allocations
 from emostream.services.capture.ffmpeg.container import open_container
 from emostream.services.capture.ffmpeg.decoder import VideoDecoder
 from emostream.services.capture.pace import paced
@@ -16,6 +17,8 @@ from emostream.shared.errors import SourceError
 from emostream.shared.source_urls import redact
 
 OPEN_TIMEOUT = 10.0  # seconds
+# Each stream of a container may hold the largest packet.
+MAX_STREAMS = 32
 # Formats that carry no timestamps: FFmpeg would invent them at 25 a second.
 UNTIMED_FORMATS = {"mpjpeg", "mjpeg"}
 
@@ -27,7 +30,9 @@ def network_pictures(url: str, timeout: float, on_skip: OnSkip, clock: Clock) ->
     gets those of its arrival. Raises SourceError, without the URL's secrets, where it cannot be
     opened or read.
     """
-    options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
+    options = {"max_streams": str(MAX_STREAMS)}
+    if url.lower().startswith("rtsp"):
+        options["rtsp_transport"] = "tcp"
     with _opened(url, timeout, options) as (container, stream):
         decoder = VideoDecoder(container, stream, redact(url), on_skip)
         pictures = iter(decoder)
@@ -48,6 +53,7 @@ def _opened(
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open the URL; where its host name is what is wrong, the error says so."""
     is_open = False
+    limit_allocations()
     try:
         with open_container(url, redact(url), (OPEN_TIMEOUT, timeout), options) as found:
             is_open = True
