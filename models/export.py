@@ -19,6 +19,7 @@ from emostream.models.spec import ModelSpec, spec_for, spec_path
 from emostream.shared.errors import ModelError
 from emostream.shared.optional_groups import require
 from emostream.shared.pixels import Image
+from emostream.shared.plural import counted
 
 # By engine, the default first; each with the suffix that the file's name gets.
 PRECISIONS: Final = {
@@ -84,7 +85,7 @@ def export(
             part = Path(folder) / out.name
             on_step(f"converting {source.name} to {engine}, {precision}")
             _convert(model, engine, precision, part)
-            on_step(f"comparing {out.name} with {source.name} on {len(faces)} faces")
+            on_step(f"comparing {out.name} with {source.name} on {counted(len(faces), 'face')}")
             exported = compare(Classifier(original, source.stem, spec), part, spec, faces)
             if precision != "int8" and not exported.difference <= MAX_DIFFERENCE:
                 raise ModelError(

@@ -14,6 +14,7 @@ from emostream.models.engines import Engine, Shape
 from emostream.models.labels import LABELS
 from emostream.shared.errors import ConfigError, WeightsError
 from emostream.shared.fields import Positive
+from emostream.shared.plural import counted
 from emostream.shared.toml_file import parse_toml, read_text
 
 Label = Annotated[str, Meta(pattern=r"^\S(.*\S)?$")]
@@ -93,7 +94,7 @@ def spec_for(path: Path, engine: Engine) -> ModelSpec:
     file = spec_path(path)
     if file.is_file() and file.stat().st_size:
         return load_spec(file)
-    outputs = "" if engine.outputs is None else f" and gives {engine.outputs} outputs"
+    outputs = "" if engine.outputs is None else f" and gives {counted(engine.outputs, 'output')}"
     raise WeightsError(
         f"no {file.name} beside {path}, which takes {format_shape(engine.shape)}{outputs}:"
         f" write one with {template_command(path)} and fill it in"
@@ -110,7 +111,8 @@ def check_engine(spec: ModelSpec, engine: Engine, path: Path) -> None:
     """Compare what the TOML says with the model; WeightsError where they differ."""
     if engine.outputs not in (None, len(spec.labels)):
         raise WeightsError(
-            f"{path} has {engine.outputs} outputs, its TOML {len(spec.labels)} labels:"
+            f"{path} has {counted(engine.outputs, 'output')}, its TOML"
+            f" {counted(len(spec.labels), 'label')}:"
             f" name {engine.outputs} in {spec_path(path).name}, in the order of the outputs"
         )
     same = len(engine.shape) == len(spec.shape) and all(

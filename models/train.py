@@ -18,6 +18,7 @@ from emostream.models.checkpoint import EpochRow, TrainingState
 from emostream.models.distillation import blend_targets, teacher_targets
 from emostream.models.ferplus import FerFaces
 from emostream.shared.errors import ModelError, WeightsError
+from emostream.shared.plural import counted
 from emostream.shared.progress import ProgressBar
 
 
@@ -62,7 +63,7 @@ def train(
     """
     if len(training) < recipe.batch:
         raise ModelError(
-            f"{len(training)} faces make no batch of {recipe.batch}: use a smaller --batch"
+            f"no batch of {recipe.batch} in {counted(len(training), 'face')}: use a smaller --batch"
         )
     keras.utils.set_random_seed(recipe.seed)
     wanted = targets(training, recipe.labels)

@@ -6,9 +6,11 @@ from typing import Any
 
 import jinja2
 
+from emostream.shared.plural import counted
+
 
 def templates(folder: Path, **filters: Callable[..., Any]) -> jinja2.Environment:
-    """Return the templates in a folder, with these filters."""
+    """Return the templates in a folder, with these filters and `counted`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
@@ -16,5 +18,5 @@ def templates(folder: Path, **filters: Callable[..., Any]) -> jinja2.Environment
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= filters
+    environment.filters |= {"counted": counted, **filters}
     return environment

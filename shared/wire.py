@@ -10,6 +10,7 @@ import msgspec
 from emostream.shared.errors import MessageError
 from emostream.shared.fields import STREAM_PATTERN
 from emostream.shared.messages import KINDS, AnyHeader, Buffer, Faces, Frame, Message
+from emostream.shared.plural import counted
 
 VERSION: Final = 1
 
@@ -34,7 +35,7 @@ def decode(parts: Sequence[Buffer]) -> Message:
     Raises MessageError where they do not follow the wire format, naming the path of what is wrong.
     """
     if len(parts) not in (2, 3):
-        raise MessageError("parts", f"{len(parts)} parts instead of 2 or 3")
+        raise MessageError("parts", f"{counted(len(parts), 'part')} instead of 2 or 3")
     kind, shard, stream = _parse_topic(bytes(parts[0]))
     fields = _unpack(parts[1])
     if fields.get("v") != VERSION:

@@ -15,6 +15,7 @@ from emostream.models.engines.legacy import keras3_config, parse_config
 from emostream.models.engines.legacy_weights import finalize, load_weights
 from emostream.models.tensorflow_runtime import import_tensorflow, use_threads
 from emostream.shared.errors import WeightsError
+from emostream.shared.plural import counted
 
 # What Keras raises for a file that it cannot read, or whose configuration makes no sense.
 FAILURES: Final = (
@@ -36,7 +37,7 @@ class KerasEngine:
         tf = import_tensorflow()
         if len(model.inputs) != 1 or not isinstance(model.output_shape, tuple):
             raise WeightsError(
-                f"it has {len(model.inputs)} inputs and outputs {model.output_shape}:"
+                f"it has {counted(len(model.inputs), 'input')} and outputs {model.output_shape}:"
                 " give a model with one of each"
             )
         given = model.inputs[0]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from emostream.models.engines import Sizes
 from emostream.models.tensorflow_runtime import without_litert_notice
 from emostream.shared.errors import WeightsError
+from emostream.shared.plural import counted
 
 
 class LiteRTEngine:
@@ -25,7 +26,7 @@ class LiteRTEngine:
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
             raise WeightsError(
-                f"it has {len(inputs)} inputs and {len(outputs)} outputs:"
+                f"it has {counted(len(inputs), 'input')} and {counted(len(outputs), 'output')}:"
                 " give a model with one of each"
             )
         self._interpreter, self._input, self._output = interpreter, inputs[0], outputs[0]

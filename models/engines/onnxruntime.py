@@ -10,6 +10,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from emostream.models.engines import Sizes
 from emostream.shared.errors import WeightsError
+from emostream.shared.plural import counted
 
 # They have no common base of their own.
 FAILURES: Final = (
@@ -38,7 +39,8 @@ class OnnxRuntimeEngine:
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type not in TYPES:
             kinds = ", ".join(given.type for given in inputs)
             raise WeightsError(
-                f"it has {len(inputs)} inputs ({kinds}) and {len(outputs)} outputs:"
+                f"it has {counted(len(inputs), 'input')} ({kinds})"
+                f" and {counted(len(outputs), 'output')}:"
                 " give a model with one of each, which takes bytes or floats"
             )
         self._session, self._input = session, inputs[0].name

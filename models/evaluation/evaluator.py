@@ -19,6 +19,7 @@ from emostream.models.evaluation.scores import (
 from emostream.models.evaluation.slices import Slice, slice_accuracies
 from emostream.models.face_arrays import to_gray
 from emostream.models.labels import LABELS
+from emostream.shared.plural import counted
 
 CHUNK: Final = 256  # faces between two reports of progress
 WORST_COUNT: Final = 20
@@ -183,7 +184,7 @@ def format_scores(name: str, scores: Scores) -> str:
     (low, high), (least, most) = scores.interval, scores.macro_interval
     names = list(scores.recall)
     lines = [
-        f"Protocol {name}, {scores.faces} faces",
+        f"Protocol {name}, {counted(scores.faces, 'face')}",
         f"  accuracy {scores.accuracy:.2%} (95% interval {low:.2%} to {high:.2%})",
         f"  macro recall {scores.macro_recall:.2%} ({least:.2%} to {most:.2%}),"
         f" NLL {scores.nll:.4f}, ECE {scores.ece:.4f}",

@@ -18,6 +18,7 @@ from emostream.services.capture.source_url import awaited, source_kind
 from emostream.shared import config
 from emostream.shared.config.secrets import resolve
 from emostream.shared.errors import SourceError
+from emostream.shared.plural import counted
 from emostream.shared.source_urls import hide, redact
 
 QUEUE_SIZE = 2
@@ -221,7 +222,8 @@ class SourceThread:
     def _mark_ended(self, reason: str) -> None:
         self._state, self._error = SourceState.ENDED, reason
         level = logging.ERROR if reason else logging.INFO
-        log.log(level, "%s: %s", self.name, reason or f"the end, after {self._pictures} pictures")
+        end = f"the end, after {counted(self._pictures, 'picture')}"
+        log.log(level, "%s: %s", self.name, reason or end)
         self._changed.notify_all()
 
     def _count_skip(self, reason: str) -> None:

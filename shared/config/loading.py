@@ -1,7 +1,8 @@
 """Reads the configuration, and says of what is wrong where it was written."""
 
+import itertools
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,10 @@ def load(path: Path | None, settings: Sequence[str] = ()) -> Config:
     except RecursionError as error:
         raise ConfigError(f"{path or 'configuration'}: {TOO_DEEP}") from error
     except InvalidKey as error:
-        where, origin = path or "configuration", _setting(changed, error)
-        if origin:
+        where, lines = path or "configuration", key_lines(text)
+        if origin := _setting(changed, error, lines):
             raise ConfigError(f"{where}: {error} (--set {origin})") from error
-        raise ConfigError(f"{where}: {_line(text, error)}{error}") from error
+        raise ConfigError(f"{where}: {_line(lines, error)}{error}") from error
 
 
 def read(path: Path | None, settings: Sequence[str] = ()) -> Written:
@@ -75,20 +76,22 @@ def _checked(tree: dict[str, Any]) -> Config:
     return config
 
 
-def _setting(changed: dict[KeyPath, str], error: InvalidKey) -> str:
-    """Return the setting that the error comes from, if it is one."""
+def _setting(changed: dict[KeyPath, str], error: InvalidKey, lines: Container[KeyPath]) -> str:
+    """Return the setting that the error comes from, if it is one and none of the file's `lines`."""
     found = (
         setting
         for path in (error.path, *error.others)
         for key, setting in changed.items()
         if path[: len(key)] == key
     )
-    return next(found, "")
+    # A setting of a key makes the sections above it, which may be what is wrong.
+    depth = len(error.path) if error.path not in lines else 0
+    below = (setting for key, setting in changed.items() if depth and key[:depth] == error.path)
+    return next(itertools.chain(found, below), "")
 
 
-def _line(text: str, error: InvalidKey) -> str:
+def _line(lines: Mapping[KeyPath, int], error: InvalidKey) -> str:
     """Return `line 7: `, of the key or of what it stands in; empty where nothing is written."""
-    lines = key_lines(text)
     exact = (path for path in (error.path, *error.others) if path in lines)
     above = (error.path[:length] for length in range(len(error.path), 0, -1))
     line = next((lines[path] for path in (*exact, *above) if path in lines), None)

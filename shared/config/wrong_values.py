@@ -1,6 +1,7 @@
 """Turns msgspec's errors into what a user can act on: the key, what it may be, what was meant."""
 
 import difflib
+import math
 import re
 import typing
 from collections.abc import Iterator
@@ -23,9 +24,18 @@ def invalid_key(error: msgspec.ValidationError, tree: dict[str, Any]) -> Invalid
     if unknown := UNKNOWN.fullmatch(message):
         # msgspec names the table; the key in it is what was written.
         return _UnknownKey(path, unknown[1], message)
+    if _is_nan(path, tree):
+        return InvalidKey(path, f"nan is no number: {message[:1].lower()}{message[1:]}")
     choices = _choices(path) if message.startswith("Invalid enum value") else ()
     hint = f"; write one of {', '.join(map(str, choices))}" if choices else ""
     return InvalidKey(path, f"{message}{hint}")
+
+
+def _is_nan(path: KeyPath, tree: Any) -> bool:
+    """Whether the value at the path is NaN, which no bound lets through."""
+    for part in path:
+        tree = tree[part]
+    return isinstance(tree, float) and math.isnan(tree)
 
 
 class _UnknownKey(InvalidKey):

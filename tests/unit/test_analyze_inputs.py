@@ -115,7 +115,7 @@ def test_subfolders_are_taken_when_asked_and_counted_when_not(tmp_path: Path) ->
     assert [path.name for path in flat.videos] == ["z.mp4"]
     assert Counter(one.kind for one in flat.skipped) == {"folder": 4}
     line = inputs.skipped_line(flat.skipped, recursive=False)
-    assert line == "skipped 4 folders (--recursive takes them too)"
+    assert line == "skipped 4 folders (--recursive takes folders too)"
     deep = inputs.find([str(tmp_path)], recursive=True, results=tmp_path / "results")
     taken = [path.relative_to(tmp_path).as_posix() for path in (*deep.videos, *deep.photos)]
     assert taken == ["z.mp4", "a/2.mp4", "a/10.mp4", "a/b/1.jpg"]
@@ -126,6 +126,18 @@ def test_subfolders_are_taken_when_asked_and_counted_when_not(tmp_path: Path) ->
         "results": "the folder of results",
     }
     assert inputs.skipped_line(deep.skipped, recursive=True) == "skipped 1 .txt, 3 folders"
+
+
+def test_what_is_unusual_among_the_skipped_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "z.mp4", "a.txt", "b.txt", "sub/x.mp4")
+    for name in ("pipe.jpg", "other.jpg", "pipe"):
+        os.mkfifo(tmp_path / name)
+    line = inputs.skipped_line(inputs.find([str(tmp_path)]).skipped, recursive=False)
+    reason = "no file, but a folder, a pipe or a device"
+    assert line == (
+        f"skipped 2 .jpg (other.jpg: {reason}, and 1 more), 2 .txt, "
+        f"1 without a suffix (pipe: {reason}), 1 folder (--recursive takes folders too)"
+    )
 
 
 def test_a_file_is_taken_once_however_it_is_named(

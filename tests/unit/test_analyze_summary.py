@@ -59,7 +59,10 @@ def test_a_folder_of_photos_is_analyzed_and_the_rest_is_said(
     assert cli.main(["analyze", str(album), "--out", str(out)]) != 0
     said = capsys.readouterr()
     first, last = said.out.splitlines()
-    assert first == "skipped 2 .txt, 1 .jpg, 1 .ts, 1 folder (--recursive takes them too)"
+    assert first == (
+        "skipped 2 .txt, 1 .jpg (5.jpg: no file, but a folder, a pipe or a device), 1 .ts, "
+        "1 folder (--recursive takes folders too)"
+    )
     assert last.startswith("photos: 2 photos, 6 faces -> ")
     assert "Traceback" not in said.err
     found = rows(out)

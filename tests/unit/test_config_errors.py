@@ -67,6 +67,19 @@ def test_what_was_set_on_the_command_line_is_blamed_and_no_line_of_the_file(
     assert "did you mean `threads`?" in said
 
 
+def test_a_section_that_only_a_setting_names_is_blamed_on_it(tmp_path: Path) -> None:
+    said = refused(written(tmp_path, "[detector]\nthreads = 1\n"), "detectr.threads=2")
+    assert said.endswith("did you mean `detector`? (--set detectr.threads=2)")
+    both = refused(written(tmp_path, "[detectr]\nthreads = 1\n"), "detectr.score=0.2")
+    assert "line 1: " in both
+    assert "--set" not in both
+
+
+def test_nan_is_named_as_such(tmp_path: Path) -> None:
+    said = refused(written(tmp_path, "[live]\nmax_age_ms = nan\n"))
+    assert "line 2: live.max_age_ms: nan is no number: expected `float` > 0.0" in said
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [

@@ -111,6 +111,15 @@ def test_a_file_that_exists_is_left_alone(
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_a_file_where_the_folder_should_be_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["init", str(tmp_path / "file")]) == 2
+    said = capsys.readouterr().err
+    assert said == f"error: {tmp_path / 'file'} is no folder: nothing was written; name another\n"
+
+
 def test_a_folder_that_cannot_be_made_gets_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,7 +109,7 @@ def _header(**changes: object) -> bytes:
 @pytest.mark.parametrize(
     ("parts", "reason", "named"),
     [
-        ([b"frame/cam1/"], "parts", "1 parts"),
+        ([b"frame/cam1/"], "parts", "1 part instead"),
         ([b"frame/cam1", _header(), b"\x00" * 6], "topic", "frame/cam1"),
         ([b"video/cam1/", _header(), b"\x00" * 6], "topic", "video"),
         ([b"faces/x/cam1/", _header(), b""], "topic", "faces"),

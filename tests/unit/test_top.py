@@ -273,7 +273,7 @@ def test_the_view_names_every_stage_and_stream() -> None:
     cells = line(shown, "detector")
     assert cells[:4] == ["detector", "ready", "cam1", "25.0"]
     assert cells[-4:] == ["0", "2", "backlog", "3"]
-    assert "detector: 1 messages that break the wire format" in shown
+    assert "detector: 1 message against the wire format" in shown
     assert line(shown, "cam2")[:2] == ["cam2", "0.0"]
 
 

@@ -16,6 +16,7 @@ from emostream.services.capture.ffmpeg.pixel_aspect import PixelAspect
 from emostream.services.capture.picture import OnSkip, Picture, Pictures
 from emostream.shared.errors import SourceError
 from emostream.shared.pixels import Image
+from emostream.shared.plural import counted
 
 # What may be missing at the end of a whole file, as containers round: this many pictures, or a
 # share of its length up to some seconds.
@@ -91,7 +92,7 @@ class VideoDecoder:
         whole = f" of {length:.1f} s" if length > times.seconds else ""
         return SourceError(
             f"{self._display_name}: breaks off at {times.seconds:.2f} s{whole}, "
-            f"after {times.count} pictures; {reason}"
+            f"after {counted(times.count, 'picture')}; {reason}"
         )
 
     def _decoded(self, packet: "Packet[Stream] | None") -> Pictures:

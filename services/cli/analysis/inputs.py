@@ -9,9 +9,10 @@ from pathlib import Path
 
 from emostream.services.capture.folder import natural_order
 from emostream.services.capture.source_url import distinct_name, stream_name
-from emostream.services.cli.analysis.media_kind import MediaKind, media_kind
+from emostream.services.cli.analysis.media_kind import USUAL_REASONS, MediaKind, media_kind
 from emostream.shared.errors import SourceError
-from emostream.shared.user_path import is_folder, path_exists, user_path
+from emostream.shared.plural import counted
+from emostream.shared.user_path import is_folder, path_exists, path_text, user_path
 
 FOLDER = "folder"
 
@@ -85,13 +86,26 @@ def count_kinds(skipped: Iterable[Skipped]) -> dict[str, int]:
 
 def skipped_line(skipped: Iterable[Skipped], *, recursive: bool) -> str:
     """Return how many files of which suffix were skipped, and how many folders, in one line."""
+    skipped = list(skipped)
     count = count_kinds(skipped)
     folders = count.pop(FOLDER, 0)
-    parts = [f"{number} {kind or 'without a suffix'}" for kind, number in count.items()]
+    parts = [
+        f"{number} {kind or 'without a suffix'}{_why_not(kind, skipped)}"
+        for kind, number in count.items()
+    ]
     if folders:
-        hint = "" if recursive else " (--recursive takes them too)"
-        parts.append(f"{folders} folder{'s' if folders != 1 else ''}{hint}")
+        hint = "" if recursive else " (--recursive takes folders too)"
+        parts.append(f"{counted(folders, 'folder')}{hint}")
     return f"skipped {', '.join(parts)}"
+
+
+def _why_not(kind: str, skipped: Sequence[Skipped]) -> str:
+    """Return the first file of a kind that was skipped for an unusual reason, and the reason."""
+    unusual = [one for one in skipped if one.kind == kind and one.reason not in USUAL_REASONS]
+    if not unusual:
+        return ""
+    more = f", and {len(unusual) - 1} more" if len(unusual) > 1 else ""
+    return f" ({path_text(unusual[0].path.name)}: {unusual[0].reason}{more})"
 
 
 class _Search:

@@ -39,6 +39,13 @@ VIDEO_SIGNATURES: Final = b"|".join(
     )
 )
 PROBED_BYTES: Final = 4096
+# Why a file is skipped.
+EMPTY: Final = "the file is empty"
+TEXT: Final = "a text file"
+NEITHER: Final = "neither a video nor a photo"
+APPLE_NOTES: Final = "what macOS notes of another file"
+# Of files that are expected to lie beside videos and photos, so that their number is enough.
+USUAL_REASONS: Final = frozenset((EMPTY, TEXT, NEITHER, APPLE_NOTES))
 TEXT_CONTROLS: Final = frozenset(b"\t\n\r\f\x1b")
 
 
@@ -64,7 +71,7 @@ def media_kind(path: Path) -> MediaKind:
         raise SourceError(f"cannot be read: {error.strerror}") from error
     form = picture_format(head)
     if head.startswith(APPLE_DOUBLE):
-        raise SourceError("what macOS notes of another file")
+        raise SourceError(APPLE_NOTES)
     # FFmpeg takes the tiles of such a picture for videos, whatever it is called.
     if form in HEIF:
         return MediaKind.PHOTO
@@ -80,14 +87,14 @@ def _kind_of_name(path: Path) -> MediaKind | None:
 
 def _kind_of_content(path: Path, head: bytes, form: PictureFormat | None) -> MediaKind:
     if not head:
-        raise SourceError("the file is empty")
+        raise SourceError(EMPTY)
     if (form is PictureFormat.TIFF and path.suffix) or CANON_RAW in head[:16]:
         # The first picture in them is often a thumbnail.
         raise SourceError("a camera's raw picture: export it as JPEG or HEIC")
     if form is not None and form is not PictureFormat.GIF:
         return MediaKind.PHOTO
     if re.match(VIDEO_SIGNATURES, head, re.DOTALL) is None:
-        raise SourceError("a text file" if is_text(head) else "neither a video nor a photo")
+        raise SourceError(TEXT if is_text(head) else NEITHER)
     # Sound comes in the same containers.
     try:
         describe_video(path)

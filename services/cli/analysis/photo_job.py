@@ -14,6 +14,7 @@ from emostream.services.recognition.recognizer import Recognizer
 from emostream.shared.config import Config
 from emostream.shared.config.secrets import without_secrets
 from emostream.shared.errors import ExitCode
+from emostream.shared.plural import counted
 
 FOLDER: Final = "photos"
 
@@ -29,7 +30,7 @@ def run_photo_job(paths: Sequence[Path], config: Config, out: Path, reporter: Re
     found = analyze_photos(paths, folder, recognizer, tell=lambda done, _: reporter.update(done))
     facts = {**asdict(found), "config": as_table(without_secrets(config)), "versions": versions()}
     write_json(folder / NAME, facts)
-    line = f"{len(found.photos)} photos, {found.faces} faces -> {folder}"
+    line = f"{counted(len(found.photos), 'photo')}, {counted(found.faces, 'face')} -> {folder}"
     if found.unreadable:
         line += f" ({len(found.unreadable)} cannot be read)"
     reporter.end(FOLDER, line, facts)

@@ -25,6 +25,7 @@ from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.config import Config
 from emostream.shared.config.secrets import without_secrets
 from emostream.shared.errors import ConfigError, ExitCode, RecordingError, SourceError
+from emostream.shared.plural import counted
 from emostream.shared.user_path import path_text
 
 INPUT_FACTS: Final = ("width", "height", "frames", "duration_s", "rate", "codec", "has_audio")
@@ -162,12 +163,15 @@ class VideoJob:
     def _show_kept(self, folder: Path, record: RunFile, expected: int | None) -> None:
         kept = frames_written(folder / DATABASE)
         of = f" of about {expected}" if expected and record.status not in WHOLE else ""
-        line = f"interrupted: {kept}{of} frames are kept -> {folder}"
+        line = f"interrupted: {counted(kept, 'frame')}{of} kept -> {folder}"
         facts = {"folder": str(folder), **asdict(record), "status": "interrupted"}
         self._reporter.end(self._name, line, {**facts, "frames_kept": kept})
 
     def _end(self, folder: Path, record: RunFile, note: str) -> None:
-        line = f"{record.frames_analysed} frames, {record.tracks} faces -> {folder} ({note})"
+        line = (
+            f"{counted(record.frames_analysed, 'frame')}, {counted(record.tracks, 'face')}"
+            f" -> {folder} ({note})"
+        )
         if record.message:
             line = f"{line}\n{self._name}: {record.status}: {record.message}"
         self._reporter.end(self._name, line, {"folder": str(folder), **asdict(record)})

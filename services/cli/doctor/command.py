@@ -20,6 +20,7 @@ from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import Config, load
 from emostream.shared.errors import ExitCode
+from emostream.shared.plural import counted
 from emostream.shared.shipped_files import ROOT
 
 Check: TypeAlias = Callable[[], Sequence[Finding]]
@@ -89,9 +90,9 @@ def table(found: Sequence[Finding]) -> Table:
 def verdict(found: Sequence[Finding]) -> Text:
     """Return the last line: whether it can be started."""
     problems, warnings = _count(found, Status.PROBLEM), _count(found, Status.WARNING)
-    more = f"; {_counted(warnings, 'warning')}" if warnings else ""
+    more = f"; {counted(warnings, 'warning')}" if warnings else ""
     if problems:
-        return Text(f"{_counted(problems, 'problem')} to fix before {START}{more}", "bold red")
+        return Text(f"{counted(problems, 'problem')} to fix before {START}{more}", "bold red")
     return Text(f"nothing stands in the way of {START}{more}", "bold green")
 
 
@@ -162,7 +163,3 @@ def _bad(finding: Finding) -> bool:
 
 def _count(found: Sequence[Finding], status: Status) -> int:
     return sum(finding.status is status for finding in found)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -13,6 +13,7 @@ from emostream.services.cli.doctor.finding import Finding, good, problem, warnin
 from emostream.services.detector.backends import FETCH, Choice, Selection, select
 from emostream.shared.config import Classifier, Detector
 from emostream.shared.errors import MissingPackageError, ModelError, WeightsError
+from emostream.shared.plural import counted
 
 SMI: Final = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
 SMI_WITHIN_S: Final = 3
@@ -86,7 +87,8 @@ def check_model(model: Model) -> Finding:
     size = f"{model.bytes / 1e6:.1f} MB"
     return good(
         "model",
-        f"{model.path.name} ({size}, {model.labels} labels, {hashed}), run by {model.engine}",
+        f"{model.path.name} ({size}, {counted(model.labels, 'label')}, {hashed}),"
+        f" run by {model.engine}",
     )
 
 

@@ -18,6 +18,7 @@ from emostream.services.cli.doctor.v4l2 import Camera, Format, Size, cameras
 from emostream.shared.config import Source
 from emostream.shared.config.secrets import resolve
 from emostream.shared.errors import ConfigError, SourceError
+from emostream.shared.plural import counted
 from emostream.shared.source_urls import hide, redact
 
 REACH_WITHIN_S: Final = 1.0
@@ -232,7 +233,7 @@ def _probe_folder(source: Source) -> SourceProbe:
         return SourceProbe(source, failure=f"cannot be read ({error.strerror})")
     if not count:
         return SourceProbe(source, failure="an empty folder")
-    return SourceProbe(source, f"a folder of {count} file{'' if count == 1 else 's'}")
+    return SourceProbe(source, f"a folder of {counted(count, 'file')}")
 
 
 def _probe_file(source: Source) -> SourceProbe:

@@ -15,6 +15,7 @@ from emostream.services.recorder.archive.rows import Run
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.errors import ConfigError, ExitCode, RecordingError
 from emostream.shared.fields import STREAM_PATTERN
+from emostream.shared.plural import counted
 from emostream.shared.progress import ProgressBar
 
 RECORDINGS = Path("recordings") / DATABASE
@@ -124,10 +125,10 @@ def _export(
 
 def _line(summary: TableSummary) -> str:
     counts = [
-        f"{_number(summary.frames, 'frame')} in {_number(len(summary.runs), 'run')}",
-        _number(summary.faces, "face"),
-        _number(summary.tracks, "track"),
-        _number(summary.events, "event"),
+        f"{counted(summary.frames, 'frame')} in {counted(len(summary.runs), 'run')}",
+        counted(summary.faces, "face"),
+        counted(summary.tracks, "track"),
+        counted(summary.events, "event"),
         *(
             f"{count} {state}"
             for state in ("missing", "partial", "degraded", "pruned")
@@ -135,7 +136,3 @@ def _line(summary: TableSummary) -> str:
         ),
     ]
     return f"{summary.stream}: {', '.join(counts)} -> {summary.folder}"
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -68,7 +68,9 @@ def _program(name: str) -> str:
 
 
 def _check_absent(folder: Path) -> None:
-    """Raise ConfigError where one of the files exists."""
+    """Raise ConfigError where one of the files exists, or the folder is something else."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder: nothing was written; name another")
     for name in (procfile.FILE, FOLDER_CONFIG):
         if os.path.lexists(folder / name):
             raise ConfigError(

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from emostream.shared.frame_counts import FrameCounts, frame_counts
 from emostream.shared.metric_names import MetricName
+from emostream.shared.plural import counted
 from emostream.shared.scraping import History, Scrape, Scraper
 
 QUANTILES = (0.5, 0.95, 0.99)
@@ -145,7 +146,7 @@ def _cells(row: Row) -> list[str]:
 def _bad_messages(scrape: Scrape) -> Iterator[Text]:
     for stage in sorted(scrape.stages):
         if bad := round(scrape.total(MetricName.BAD_MESSAGES, stage=stage)):
-            yield Text(f"{stage}: {bad} messages that break the wire format", "yellow")
+            yield Text(f"{stage}: {counted(bad, 'message')} against the wire format", "yellow")
 
 
 def _counts(counts: Sequence[FrameCounts]) -> Table:
