@@ -23,6 +23,8 @@ from emostream.shared.open_files import open_files_limit
 STOP_WITHIN_S: Final = 2.0
 # Connections that wait to be accepted; beyond, a client tries again only after a second.
 BACKLOG: Final = 1024
+# asyncio takes so many before it looks at any: not so many that no file is left meanwhile.
+ACCEPTED_AT_ONCE: Final = 32
 # Browsers send each server of this machine the cookies of all.
 HEADER_BYTES: Final = 32 * 1024
 _repeats = RepeatFilter()
@@ -48,11 +50,11 @@ class HttpServer:
         self._socket = _listening(who, what, *address)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://{address[0]}:{self.port}"
-        # Files are needed for other things too.
-        limit = max(1, min(limits.connections, open_files_limit() // 2))
+        # Files are needed for other things too, and connections that end count beside these.
+        limit = max(1, min(limits.connections, open_files_limit() // 4))
         limits = HttpLimits(limit, limits.request_s, limits.stall_s)
         self._stalled = StalledWrites(limits.stall_s)
-        self._server = uvicorn.Server(
+        self._server = _Server(
             uvicorn.Config(
                 application,
                 interface="asgi3",
@@ -64,7 +66,7 @@ class HttpServer:
                 ws_max_size=1024,
                 callback_notify=self._sweep,
                 timeout_notify=1,
-                backlog=BACKLOG,
+                backlog=ACCEPTED_AT_ONCE,
                 # Whoever is on this machine could claim to be any client.
                 proxy_headers=False,
                 lifespan="off",
@@ -112,6 +114,16 @@ class HttpServer:
             if isinstance(connection, GuardedConnection):
                 connection.close_if_late(now)
         self._stalled.abort([connection.transport for connection in connections], now)
+
+
+class _Server(uvicorn.Server):
+    """A server that lets more connections wait than it accepts at once."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections."""
+        await super().startup(sockets)
+        for each in sockets or ():
+            each.listen(BACKLOG)
 
 
 def _listening(who: str, what: str, host: str, port: int) -> socket.socket:

@@ -20,8 +20,9 @@ from emostream.services.display.stage import DisplayStage
 from emostream.services.display.status_poller import StatusPoller
 from emostream.services.display.viewers import ViewerPool
 from emostream.services.display.web.access import Access
-from emostream.services.display.web.app import application
+from emostream.services.display.web.app import DEFAULTS, application
 from emostream.services.display.web.server import PageServer
+from emostream.shared.config import Config
 from emostream.shared.control import StreamSwitch
 from emostream.shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
 
@@ -46,7 +47,9 @@ class Feed:
     `frames` counts what was shown of all streams.
     """
 
-    def __init__(self, *streams: str, access: Access | None = None) -> None:
+    def __init__(
+        self, *streams: str, access: Access | None = None, config: Config = DEFAULTS
+    ) -> None:
         self.demo = demo()
         self.answering, self.faces, self.broken = True, True, False
         self.playing = set(streams)
@@ -66,7 +69,8 @@ class Feed:
         self._stop = threading.Event()
         self.poller = StatusPoller({}, lambda: False)
         self.report(recording=dict.fromkeys(streams, False))
-        site = application(pool, state, self.commands, self.poller, access or Access(), self._stop)
+        access = access or Access()
+        site = application(pool, state, self.commands, self.poller, access, self._stop, config)
         self.server = PageServer("display", "127.0.0.1", 0, site)
         self._thread = threading.Thread(target=self._play)
 

@@ -2,10 +2,11 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from emostream.services.display.schema import Drop, Loss, PathCounts, StageState
 from emostream.shared.colors import COLORS
+from emostream.shared.config import Config, Display
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page
 
@@ -153,3 +154,15 @@ def test_the_sessions_shares_have_names_and_count_each_moment_once(page: Page, f
         }"""
     )
     assert told == ["joy20%", "fear80%"]
+
+
+def test_a_viewer_too_many_is_told_so(browser: Browser) -> None:
+    config = Config(display=Display(max_viewers=1))
+    with Feed("demo", config=config) as feed:
+        first, second = browser.new_page(), browser.new_page()
+        first.goto(feed.server.url)
+        expect(first.locator("body")).to_contain_text("live")
+        second.goto(feed.server.url)
+        expect(second.locator("body")).to_contain_text("too many viewers, trying again")
+        first.close()
+        second.close()

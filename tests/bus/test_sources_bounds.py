@@ -28,7 +28,7 @@ def largest():
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
-before, pictures, end = largest(), 0, time.monotonic() + 6
+before, pictures, end = largest(), 0, time.monotonic() + 4
 with SourceSet([Source(name="door", url=sys.argv[1])]) as sources:
     while time.monotonic() < end:
         pictures += sources.take(0.05) is not None
@@ -102,6 +102,7 @@ LARGE = "too large for memory"
 BAD = "damaged, cut off, or no video"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "then", "pictures", "error"),
     [

@@ -100,7 +100,7 @@ def test_a_training_learns_from_its_teachers(
     faces = ferplus.FerFaces(bright_left, votes, np.zeros(3, np.uint8))
     seen: list[Targets] = []
 
-    def stop(state: object, learn: object, wanted: Targets, recipe: object) -> float:
+    def stop(state: object, learn: object, wanted: Targets, *_: object) -> float:
         seen.append(wanted)
         raise KeyboardInterrupt
 

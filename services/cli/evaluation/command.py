@@ -28,7 +28,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--map",
         type=_class_map,
-        default={},
         metavar="CLASS=LABEL,...",
         help="what the data set's own words for its classes mean, e.g. AN=anger,NE=neutral",
     )

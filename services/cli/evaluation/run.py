@@ -32,7 +32,8 @@ def choose_dataset(options: argparse.Namespace, labels: tuple[str, ...]) -> Data
     ConfigError where `--map` gives a label that the model does not have.
     """
     known = {canonical_label(label) for label in labels}
-    for word, label in options.map.items():
+    classes = options.map or {}
+    for word, label in classes.items():
         if canonical_label(label) not in known:
             raise ConfigError(
                 f"--map {word}={label}: the model has no such label, but {', '.join(labels)}"
@@ -43,7 +44,7 @@ def choose_dataset(options: argparse.Namespace, labels: tuple[str, ...]) -> Data
         source = f"FER2013 {options.split} without copies of Training, {options.data}"
         dataset = datasets.from_fer(faces, labels, source)
     else:
-        dataset = datasets.load_dataset(options.data, options.split, labels, options.map)
+        dataset = datasets.load_dataset(options.data, options.split, labels, classes)
     if options.faces and options.faces < len(dataset):
         order = np.random.default_rng(options.seed).permutation(len(dataset))
         dataset = dataset.subset(np.sort(order[: options.faces]))

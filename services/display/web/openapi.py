@@ -143,7 +143,10 @@ _EVENTS: Final = {
             "description": "The events, without end.",
             "content": {"text/event-stream": {"schema": {"$ref": f"{REFERENCE}FaceEvent"}}},
         },
-        "503": {"description": "As many watch as may; `Retry-After` says when to try again."},
+        "503": {
+            "description": "As many watch as may; `Retry-After` says when to try again.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
     },
 }
 _CONTROL: Final = {
