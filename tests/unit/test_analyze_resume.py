@@ -128,6 +128,7 @@ def test_an_interrupt_says_which_command_goes_on(
         (["--out", "x"], "name a VIDEO"),
         (["--resume", "--set", "a=1"], "from the run files"),
         (["--resume", "--sample", "5/s"], "from the run files"),
+        (["--resume", "--prior", "estimate"], "from the run files"),
     ],
 )
 def test_what_to_analyze_must_be_said(

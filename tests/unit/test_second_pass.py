@@ -2,7 +2,7 @@
 
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -14,15 +14,19 @@ from emostream.models.prior import Reweighting
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage
-from emostream.services.cli.analysis import second_pass
+from emostream.services.cli.analysis import second_pass, video_job
 from emostream.services.cli.analysis.estimated_prior import face_seconds, fitted, unestimated
+from emostream.services.cli.analysis.run_file import RunFile, Status
 from emostream.services.cli.analysis.second_pass import FIRST_PASS, write_second_pass
+from emostream.services.cli.main import main
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.config import Classifier as Settings
-from emostream.shared.errors import ConfigError, ModelError
+from emostream.shared.config import Config
+from emostream.shared.errors import ConfigError, ExitCode, ModelError
 from emostream.shared.messages import Emotion, Event, Face, Faces, Message
+from tests.unit.videos import Clip
 
 FPS = 25
 FRAMES = 200
@@ -50,10 +54,10 @@ class Moody:
         return self.prior.apply(given) if self.prior else given
 
 
-def frames() -> list[Message]:
+def frames(name: str = "r") -> list[Message]:
     """Return the detector's answers: a face, and another that comes and goes; then the end."""
     common: dict[str, Any] = {
-        "stream": "film", "run": "r", "marks": {}, "width": 9, "height": 9, "crop": (1, 1),
+        "stream": "film", "run": name, "marks": {}, "width": 9, "height": 9, "crop": (1, 1),
         "part": 0, "parts": 1, "recorded": True,
     }  # fmt: skip
     messages = []
@@ -67,12 +71,19 @@ def frames() -> list[Message]:
     return [*messages, Message(end)]
 
 
-def record(path: Path, prior: Reweighting | None, *, baseline: bool, end: bool = True) -> None:
+def record(
+    path: Path,
+    prior: Reweighting | None,
+    *,
+    baseline: bool,
+    end: bool = True,
+    name: str = "r",
+) -> None:
     """Write what classifier and recorder make of the frames."""
     metrics = ClassifierMetrics(CollectorRegistry())
     stage = ClassifierStage(Moody(prior), metrics, RULES, 32, baseline=baseline)
     archive = ArchiveWriter(path)
-    for message in frames() if end else frames()[:-1]:
+    for message in frames(name)[: None if end else -1]:
         for answer in stage([message]):
             header = answer.header
             if isinstance(header, Event):
@@ -142,8 +153,6 @@ def test_a_recording_without_a_face_has_the_shares_in_training(tmp_path: Path) -
 
 
 def test_the_first_pass_takes_the_probabilities_as_they_are() -> None:
-    from emostream.shared.config import Config
-
     settings = Settings(prior="uniform", prior_strength=0.5, baseline=True, smoothing=1.0)
     first = second_pass.first_pass_config(Config(classifier=settings)).classifier
     assert (first.prior, first.prior_strength, first.baseline) == (None, 0, False)
@@ -156,3 +165,33 @@ def test_a_model_without_shares_cannot_be_estimated(tmp_path: Path) -> None:
     model.with_suffix(".toml").write_text('labels = ["a", "b"]\nscaling = "0..1"\n', "utf-8")
     with pytest.raises(ConfigError, match="model mine does not state"):
         unestimated(Settings(model=str(model)))
+
+
+def test_an_analysis_says_what_it_estimated_and_goes_on_after_a_stop(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    statuses = iter(["partial", "complete"])
+
+    def run_stages(config: Config, run: RunFile, folder: Path, on_progress: object) -> None:
+        assert (config.classifier.prior_strength, config.classifier.baseline) == (0, False)
+        run.status = cast(Status, next(statuses))
+        path = Path(config.recorder.folder) / DATABASE
+        path.unlink(missing_ok=True)
+        record(path, None, baseline=False, end=run.status == "complete", name=run.run)
+
+    monkeypatch.setattr(video_job, "run_stages", run_stages)
+    film = Clip(range(FRAMES)).write(tmp_path / "film.mp4")
+    words = ["analyze", "--out", str(tmp_path / "out"), "--no-video"]
+    assert main([*words, str(film), "--prior", "estimate"]) == ExitCode.STOPPED
+    folder = tmp_path / "out" / "film"
+    assert (folder / FIRST_PASS).exists()
+    assert "prior estimated from 10 face-seconds: " in capsys.readouterr().out
+    assert main([*words, "--resume"]) == ExitCode.OK
+    assert not (folder / FIRST_PASS).exists()
+    prior = RunFile.read(folder).prior
+    assert (prior["name"], prior["faces"], prior["strength"]) == ("estimated", 10, 1)
+    assert sum(prior["shares"].values()) == pytest.approx(1)
+    assert "prior estimated from 10 face-seconds: " in capsys.readouterr().out
+    assert "prior estimated from 10 face-seconds: " in (folder / "report.html").read_text("utf-8")

@@ -138,14 +138,14 @@ class VideoJob:
                 run_stages(config, record, folder, self._reporter.update)
             finally:
                 record.write(folder)
-        if record.estimates_prior and (folder / FIRST_PASS).exists():
+        if (folder / FIRST_PASS / DATABASE).exists():
             self._reporter.start(self._name, "prior", record.frames_read or None)
             record.prior = write_second_pass(
                 folder, record.run, self._config.classifier, self._reporter.update
             )
             record.write(folder)
-            if record.status in WHOLE:
-                shutil.rmtree(folder / FIRST_PASS)
+        if record.status in WHOLE:
+            shutil.rmtree(folder / FIRST_PASS, ignore_errors=True)
         record.files = write_results(
             self._path, folder, record, self._reporter, video=self._options.video
         )
@@ -206,7 +206,7 @@ class VideoJob:
 
     def _end(self, folder: Path, record: RunFile, note: str) -> None:
         line = f"{record.frames_analysed} frames, {record.tracks} faces -> {folder} ({note})"
-        if record.estimates_prior:
+        if "faces" in record.prior:
             line = f"{line}\n{self._name}: {estimate_line(record.prior)}"
         if record.message:
             line = f"{line}\n{self._name}: {record.status}: {record.message}"
