@@ -3,9 +3,9 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import keras
 import numpy as np
@@ -13,62 +13,58 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from emostream.models import alexnet, ferplus, weights
+from emostream.models.batches import draw_probabilities, label_shares, targets
 from emostream.models.evaluation.scores import (
     Labels,
     Probabilities,
-    Scores,
     negative_log_likelihood,
     score,
 )
 from emostream.models.ferplus import FerFaces
 from emostream.models.labels import FER2013, LABELS
 from emostream.models.spec import spec_path
+from emostream.models.spec_shares import write_shares
+from emostream.models.train import Recipe
 from emostream.shared.errors import EmostreamError, ExitCode
 
 MODEL_NAMES: Final = {"ferplus": "alexnet-fer", "fer2013": "alexnet-fer2013"}
 HEAD_LABELS: Final = {"ferplus": LABELS, "fer2013": FER2013}
-STRENGTHS: Final = (0.0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+Ratios: TypeAlias = NDArray[np.float64]
 
 
-def fit_temperature(probabilities: Probabilities, labels: Labels) -> float:
-    """Return the temperature that makes the labels most likely (Guo et al. 2017)."""
+def fit_temperature(
+    probabilities: Probabilities, labels: Labels, ratios: Ratios | None = None
+) -> float:
+    """Return the temperature that makes the labels most likely (Guo et al. 2017).
+
+    `ratios` (C,) are those of the labels' shares among these faces to those in training, where
+    these differ: the probabilities are reweighted by them once they are scaled.
+    """
 
     def loss(logarithm: float) -> float:
-        return negative_log_likelihood(scale_temperature(probabilities, np.exp(logarithm)), labels)
+        scaled = scale_temperature(probabilities, np.exp(logarithm), ratios)
+        return negative_log_likelihood(scaled, labels)
 
     found = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
     return float(np.exp(found.x))
 
 
-def scale_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Return the probabilities that the same logits give when divided by a temperature."""
-    return _normalized(np.maximum(probabilities, 1e-12) ** (1 / temperature))
-
-
-def adjust_logits(
-    probabilities: Probabilities, shares: NDArray[Any], strength: float
+def scale_temperature(
+    probabilities: Probabilities, temperature: float, ratios: Ratios | None = None
 ) -> Probabilities:
-    """Return the probabilities after adjusting the logits by the labels' shares (N of them).
+    """Return the probabilities that the same logits give when divided by a temperature.
 
-    `strength` x log(share) is taken from each logit (Menon et al. 2021): at 0 nothing changes, at
-    1 all labels are treated as if they were equally frequent.
+    They are reweighted by the `ratios` (C,), if there are any.
     """
-    return _normalized(probabilities / shares**strength)
+    powers = np.maximum(probabilities, 1e-12) ** (1 / temperature)
+    return _normalized(powers if ratios is None else powers * ratios)
 
 
-def fold_into_logits(
-    net: Any, head: str, temperature: float, shift: NDArray[Any] | float = 0.0
-) -> None:
-    """Divide the head's logits by the temperature and subtract `shift`, in the net's weights."""
+def fold_into_logits(net: Any, head: str, temperature: float) -> None:
+    """Divide the head's logits by the temperature, in the net's weights."""
     logits = net.get_layer(f"logits_{head}")
     kernel, bias = logits.get_weights()
-    logits.set_weights([kernel / temperature, bias / temperature - shift])
-
-
-def label_frequencies(labels: Labels, classes: int) -> NDArray[np.float64]:
-    """Return how often each label occurs; -1 is left out."""
-    counts = np.bincount(labels[labels >= 0], minlength=classes)
-    return np.asarray(counts / counts.sum())
+    logits.set_weights([kernel / temperature, bias / temperature])
 
 
 def true_labels(head: str, faces: FerFaces) -> Labels:
@@ -76,25 +72,33 @@ def true_labels(head: str, faces: FerFaces) -> Labels:
     return ferplus.protocol_b(faces.votes) if head == "ferplus" else faces.fer2013.astype(np.intp)
 
 
-def adjustment_scores(
-    probabilities: Probabilities, faces: FerFaces, priors: NDArray[Any]
-) -> Iterator[tuple[float, Scores, Scores]]:
-    """Give each strength of the adjustment with the scores under protocols A and B."""
-    for strength in STRENGTHS:
-        given = adjust_logits(probabilities, priors, strength)
-        yield (
-            strength,
-            score(given, ferplus.protocol_a(faces.votes)),
-            score(given, ferplus.protocol_b(faces.votes)),
-        )
+def shares_of_labels(
+    head: str, training: FerFaces, balance: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the labels' shares by label: as a training with this `balance` draws them, and once.
+
+    Of FER+ by the most of the votes, which is what the probabilities are calibrated for.
+    """
+    votes = targets(training, "majority")[head]
+    drawn = draw_probabilities(targets(training)["ferplus"], balance)
+    once = np.full(len(training), 1 / len(training))
+    labels = HEAD_LABELS[head]
+    trained, natural = (
+        dict(zip(labels, label_shares(votes, each).tolist(), strict=True)) for each in (drawn, once)
+    )
+    return trained, natural
 
 
-def report_calibration(head: str, net: Any, held_out: FerFaces) -> float:
-    """Print how well the head is calibrated, return the temperature to divide by."""
+def report_calibration(head: str, net: Any, held_out: FerFaces, ratios: Ratios) -> float:
+    """Print how well the head is calibrated, return the temperature to divide by.
+
+    The held-out faces are as they occur; the probabilities are reweighted to that by the `ratios`.
+    """
     labels = true_labels(head, held_out)
     before = predict(net, held_out)
-    found = fit_temperature(before, labels)
-    for when, given in (("before", before), ("after", scale_temperature(before, found))):
+    found = fit_temperature(before, labels, ratios)
+    for when, temperature in (("before", 1.0), ("after", found)):
+        given = scale_temperature(before, temperature, ratios)
         scores = score(given, labels, HEAD_LABELS[head])
         print(f"{head}, {when}: accuracy {scores.accuracy:.2%}, NLL {scores.nll:.4f}, ", end="")
         print(f"ECE {scores.ece:.4f}")
@@ -108,21 +112,22 @@ def predict(net: Any, faces: FerFaces) -> Probabilities:
 
 
 def write_calibrated(net: Any, head: str, faces: FerFaces, chosen: argparse.Namespace) -> None:
-    """Calibrate one head on held-out faces, adjust it, and write it as a model of its own."""
+    """Calibrate one head on held-out faces, and write it as a model of its own with its TOML."""
     training, held_out = ferplus.split_training(faces)
-    fold_into_logits(net, head, report_calibration(head, net, held_out))
-    priors = label_frequencies(true_labels(head, training), len(HEAD_LABELS[head]))
-    if head == "ferplus":
-        test = ferplus.load_faces("PublicTest", chosen.data)
-        print("strength  A: accuracy, macro recall, ECE   B: accuracy, macro recall, ECE")
-        for strength, a, b in adjustment_scores(predict(net, test), test, priors):
-            columns = (f"{s.accuracy:.2%} {s.macro_recall:.2%} {s.ece:.2%}" for s in (a, b))
-            print(f"{strength:8.2f}  {'   '.join(columns)}")
-        fold_into_logits(net, head, 1.0, chosen.adjust * np.log(priors))
+    trained, natural = shares_of_labels(head, training, chosen.balance)
+    missing = [label for label, share in natural.items() if not share]
+    ratios = np.ones(len(natural))
+    if not missing:
+        ratios = np.array(list(natural.values())) / np.array(list(trained.values()))
+    fold_into_logits(net, head, report_calibration(head, net, held_out, ratios))
     path = chosen.out / f"{MODEL_NAMES[head]}.keras"
     weights.save(net, path)
     if not spec_path(path).exists():
         shutil.copyfile(spec_path(weights.FOLDER / path.name), spec_path(path))
+    if missing:
+        print(f"{head}: no shares in the TOML, since no face is {', '.join(missing)}")
+    else:
+        write_shares(spec_path(path), trained, natural)
     print(f"{path}: {weights.sha256(path)}")
 
 
@@ -138,7 +143,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--heads", nargs="*", choices=tuple(MODEL_NAMES), default=tuple(MODEL_NAMES)
     )
     parser.add_argument(
-        "--adjust", type=float, default=0.0, help="strength of the adjustment for rare labels"
+        "--balance",
+        type=float,
+        default=Recipe.balance,
+        metavar="POWER",
+        help="with which it was trained (%(default)s); its TOML states the shares that this drew",
     )
     chosen = parser.parse_args(arguments)
     try:

@@ -12,6 +12,7 @@ from emostream.models.alignment import CROP
 from emostream.models.engines import Engine
 from emostream.models.face_arrays import group_by_size, to_bgr, to_gray
 from emostream.models.preprocessing import preprocess
+from emostream.models.prior import Reweighting, choose_reweighting
 from emostream.models.spec import (
     ALEXNET,
     ModelSpec,
@@ -22,6 +23,7 @@ from emostream.models.spec import (
 )
 from emostream.shared.errors import ModelError, WeightsError
 from emostream.shared.pixels import Image
+from emostream.shared.prior import Prior
 
 Probabilities: TypeAlias = NDArray[np.float32]
 
@@ -32,7 +34,8 @@ class Classifier:
     """A loaded model; `labels` names the columns of what `predict` returns.
 
     `engine` is what runs it, `files` are the weights and the TOML beside them, and `sha256` is
-    that of the weights, "" for a model that comes from no file.
+    that of the weights, "" for a model that comes from no file. `prior` is how its probabilities
+    are reweighted, None where they are given as they are; it may be set between two calls.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Classifier:
         spec: ModelSpec = ALEXNET,
         sha256: str = "",
         files: Sequence[Path] = (),
+        prior: Reweighting | None = None,
     ) -> None:
         """Take an engine, or a Keras model in memory, and its specification.
 
@@ -53,6 +57,7 @@ class Classifier:
         self.engine = self._engine.name
         self.files = list(files)
         self.spec = spec
+        self.prior = prior
         fixed = self._engine.shape[0]
         self._sizes = self._engine.sizes if fixed is None else (fixed,)
         self._convert = to_gray if spec.channels == 1 else to_bgr
@@ -67,8 +72,9 @@ class Classifier:
             probabilities = np.empty((len(faces), len(self.labels)), np.float32)
             for indices, images in group_by_size(faces, self._convert):
                 probabilities[indices] = self._predict(images)
-            return probabilities
-        return self._predict(self._convert(np.asarray(faces)))
+        else:
+            probabilities = self._predict(self._convert(np.asarray(faces)))
+        return self.prior.apply(probabilities) if self.prior else probabilities
 
     def warm_up(self, sizes: Iterable[int] = ()) -> None:
         """Run each batch size once, so that no later call pays for what the first one prepares."""
@@ -78,7 +84,9 @@ class Classifier:
     def check(self) -> None:
         """Let the model answer once; WeightsError where that is no row of probabilities."""
         try:
-            row = self.predict(np.arange(CROP * CROP, dtype=np.uint8).reshape(1, CROP, CROP))
+            face = np.arange(CROP * CROP, dtype=np.uint8).reshape(1, CROP, CROP)
+            # Not reweighted, which would make probabilities of any row.
+            row = self._predict(self._convert(face))
         except ModelError as error:
             raise WeightsError(str(error)) from error
         if not are_probabilities(row):
@@ -117,19 +125,26 @@ def load(
     engine: str = "auto",
     intra_op: int | None = None,
     inter_op: int = 1,
+    *,
+    prior: Prior | None = None,
+    prior_strength: float | None = None,
 ) -> Classifier:
     """Load a shipped model by name, or any by the path of its file, which needs a TOML beside it.
 
     `engine` is "keras", "litert", "onnxruntime" or "auto": by a path's suffix, and for a name the
     first of litert, onnxruntime, keras whose file and package are there. `intra_op` sets the
     threads of the engine and `inter_op` how many operations TensorFlow runs at a time; None leaves
-    both to the engine. WeightsError where anything is missing, corrupt or contradicts the TOML.
+    both to the engine. Probabilities are reweighted to `prior`: "natural" (as the labels occur in
+    FER+), "uniform", or a share by label, with `prior_strength` from 0 (not at all) to 1 (wholly);
+    None leaves both to the TOML. WeightsError where anything is missing, corrupt or contradicts the
+    TOML; ConfigError for a prior that the model cannot be reweighted to.
     """
     path = weights.find(name_or_path, engine)
     loaded = engines.load_engine(path, intra_op, inter_op)
     files = [path, spec_path(path)]
     spec = spec_for(path, loaded)
-    classifier = Classifier(loaded, path.stem, spec, weights.sha256(path), files)
+    chosen = choose_reweighting(spec, path.stem, prior, prior_strength)
+    classifier = Classifier(loaded, path.stem, spec, weights.sha256(path), files, chosen)
     classifier.check()
     return classifier
 

@@ -15,7 +15,8 @@ from emostream.models import engines, weights
 from emostream.models.classifier import Classifier
 from emostream.models.engines import keras as keras_engine
 from emostream.models.float16 import to_float16
-from emostream.models.spec import ModelSpec, spec_for, spec_path
+from emostream.models.spec import ModelSpec, load_spec, spec_for, spec_path
+from emostream.models.spec_shares import write_shares
 from emostream.shared.errors import ModelError
 from emostream.shared.optional_groups import require
 from emostream.shared.pixels import Image
@@ -92,13 +93,22 @@ def export(
                     f"{out.name} differs from {source.name} by {exported.difference:.4f}"
                     f" (at most {MAX_DIFFERENCE} is allowed), so it was not kept"
                 )
-            if not spec_path(out).exists():
-                shutil.copyfile(spec_path(source), spec_path(out))
+            write_spec(source, out)
             weights.write_checksum(out, part)
             part.replace(out)
     except OSError as error:
         raise ModelError(f"{out} cannot be written: {error.strerror or error}") from error
     return Exported(out, exported.difference, exported.same)
+
+
+def write_spec(source: Path, out: Path) -> None:
+    """Copy the TOML of a model for its export; one that is there gets the labels' shares alone."""
+    if not spec_path(out).exists():
+        shutil.copyfile(spec_path(source), spec_path(out))
+        return
+    new, old = load_spec(spec_path(source)), load_spec(spec_path(out))
+    if new.trained and (new.trained, new.natural) != (old.trained, old.natural):
+        write_shares(spec_path(out), new.trained, new.natural or new.trained)
 
 
 def compare(original: Classifier, path: Path, spec: ModelSpec, faces: Image) -> Exported:

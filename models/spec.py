@@ -15,6 +15,7 @@ from emostream.models.labels import LABELS
 from emostream.shared.errors import ConfigError, WeightsError
 from emostream.shared.fields import Positive
 from emostream.shared.plural import counted
+from emostream.shared.prior import TOLERANCE, Prior, Share, shares_fault
 from emostream.shared.toml_file import parse_toml, read_text
 
 Label = Annotated[str, Meta(pattern=r"^\S(.*\S)?$")]
@@ -36,6 +37,10 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     std: tuple[Positive, ...] = ()
     output: Literal["probabilities", "logits"] = "probabilities"
     card: str = ""
+    prior: Prior | None = None
+    prior_strength: Share = 1.0
+    trained: dict[str, Positive] = {}
+    natural: dict[str, Positive] = {}
 
     def __post_init__(self) -> None:
         """Check the keys against each other; msgspec turns ValueError into its own error."""
@@ -48,6 +53,24 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError(
                 f'mean and std: write {wanted} numbers each for scaling = "{self.scaling}"'
             )
+        self._check_shares("trained", self.trained)
+        self._check_shares("natural", self.natural)
+        if not self.trained and (self.natural or self.prior is not None):
+            raise ValueError(
+                "trained: write the labels' shares in training, or no natural or prior"
+            )
+        if isinstance(self.prior, dict) and (fault := shares_fault(self.prior)):
+            raise ValueError(f"prior: {fault}")
+
+    def _check_shares(self, key: str, shares: dict[str, float]) -> None:
+        """Check that a table, if it is there, has a share for each label and that they sum to 1."""
+        if not shares:
+            return
+        if set(shares) != set(self.labels):
+            odd = ", ".join(sorted(set(shares) ^ set(self.labels)))
+            raise ValueError(f"{key}: write a share for each label and no other ({odd})")
+        if not abs((total := sum(shares.values())) - 1) <= TOLERANCE:
+            raise ValueError(f"{key}: the shares sum to {total:g}, not to 1")
 
     @property
     def shape(self) -> Shape:

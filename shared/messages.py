@@ -121,14 +121,27 @@ class EmotionFace(msgspec.Struct, frozen=True):
     score: Share = 0.0
 
 
+class EmotionPrior(msgspec.Struct, frozen=True):
+    """The labels' shares that the probabilities reckon with: those in training, reweighted.
+
+    `name` is what they were reweighted to ("natural", "uniform", "given", "estimated", or "trained"
+    for nothing), with `strength` from 0 to 1.
+    """
+
+    name: str
+    strength: float
+    shares: dict[str, float]
+
+
 class Emotion(Header, frozen=True, kw_only=True, omit_defaults=True):
-    """The classified faces of one part of a frame."""
+    """The classified faces of one part of a frame; `prior` is None where it is not known."""
 
     model: Name
     faces: tuple[EmotionFace, ...]
     part: Part
     parts: Parts
     degraded: bool
+    prior: EmotionPrior | None = None
 
 
 class Event(Header, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from emostream.models.evaluation.domain_gap import DomainGap
 from emostream.models.evaluation.evaluator import Evaluation
 from emostream.models.evaluation.learning_curves import LearningCurves
+from emostream.models.evaluation.priors import PriorComparison
 from emostream.models.evaluation.robustness import Robustness
 from emostream.shared.optional_groups import require
 
@@ -25,7 +26,8 @@ ENLARGED: Final = 96  # pixels that a mistake's picture has at least
 class Facts:
     """What was judged, on what, when and how; `parameters` is None where nobody knows it.
 
-    `unknown` counts faces that were left out since the model has no label for their class.
+    `unknown` counts faces that were left out since the model has no label for their class. `prior`
+    is what the probabilities were reweighted to, "" where the model states no shares.
     """
 
     model: str
@@ -38,6 +40,7 @@ class Facts:
     unknown: dict[str, int]
     date: str
     command: str
+    prior: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Report:
     robustness: list[Robustness] = field(default_factory=list)
     scenes: list[DomainGap] = field(default_factory=list)
     curves: LearningCurves = field(default_factory=dict)
+    priors: PriorComparison | None = None
 
 
 def to_json(report: Report) -> str:

@@ -143,26 +143,39 @@ def negative_log_likelihood(probabilities: Probabilities, labels: Labels) -> flo
     return float(-np.log(np.maximum(true, 1e-12)).mean())
 
 
-def calibration_error(probabilities: Probabilities, labels: Labels, bins: int = BINS) -> float:
-    """Return the expected calibration error over equal bins of confidence (Guo et al. 2017)."""
-    faces, confidence, right = reliability_sums(probabilities, labels, bins)
+def calibration_error(
+    probabilities: Probabilities,
+    labels: Labels,
+    bins: int = BINS,
+    weights: Floats | None = None,
+) -> float:
+    """Return the expected calibration error over equal bins of confidence (Guo et al. 2017).
+
+    `weights` (N,) are those of the faces, by default all the same.
+    """
+    faces, confidence, right = reliability_sums(probabilities, labels, bins, weights)
     return float(np.abs(right - confidence).sum() / faces.sum())
 
 
 def reliability_sums(
-    probabilities: Probabilities, labels: Labels, bins: int = BINS
+    probabilities: Probabilities,
+    labels: Labels,
+    bins: int = BINS,
+    weights: Floats | None = None,
 ) -> tuple[Floats, Floats, Floats]:
     """Return, for equal bins of the top label's probability, three sums over the faces in it.
 
-    The sums (bins,) are the number of faces, their confidence, and how many are right.
+    The sums (bins,) are the number of faces, their confidence, and how many are right; each face
+    counts by its weight (N,), once without any.
     """
+    weights = np.ones(len(labels)) if weights is None else weights
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
     bin_of = np.minimum((probabilities.max(axis=1) * bins).astype(np.intp), bins - 1)
     faces, sure, found = np.zeros((3, bins))
-    np.add.at(faces, bin_of, 1)
-    np.add.at(sure, bin_of, confidence)
-    np.add.at(found, bin_of, right)
+    np.add.at(faces, bin_of, weights)
+    np.add.at(sure, bin_of, weights * confidence)
+    np.add.at(found, bin_of, weights * right)
     return faces, sure, found
 
 

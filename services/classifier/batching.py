@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import Histogram
 
+from emostream.models.prior import Reweighting
 from emostream.shared import pixels
 from emostream.shared.errors import ModelError
 from emostream.shared.messages import Faces, Message
@@ -20,13 +21,14 @@ class Model(Protocol):
     """What classifies faces, as `models.Classifier` does.
 
     `predict` takes uint8 (N, h, w) and returns float32 (N, C) in the order of `labels`; it raises
-    ModelError where it cannot.
+    ModelError where it cannot. `prior` is how they were reweighted, None where nobody knows.
     """
 
     name: str
     labels: tuple[str, ...]
     sha256: str
     engine: str
+    prior: Reweighting | None
 
     def predict(self, faces: NDArray[np.uint8]) -> Probabilities:
         """Return the probabilities of the faces."""

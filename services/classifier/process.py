@@ -95,9 +95,16 @@ def _answer_live(
 def open_model(settings: Settings) -> Classifier:
     """Return the model that the configuration names, ready to answer.
 
-    WeightsError where it cannot be used, ConfigError where it has no neutral for a baseline.
+    WeightsError where it cannot be used, ConfigError where it has no neutral for a baseline or
+    cannot be reweighted to the prior.
     """
-    model = load(settings.model, engine=settings.engine, intra_op=settings.threads)
+    model = load(
+        settings.model,
+        engine=settings.engine,
+        intra_op=settings.threads,
+        prior=settings.prior,
+        prior_strength=settings.prior_strength,
+    )
     if settings.baseline:
         neutral_index(model.labels, model.name)
     model.warm_up()

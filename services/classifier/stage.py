@@ -10,6 +10,7 @@ from emostream.services.classifier.tracks import PartTracks
 from emostream.shared.messages import (
     Emotion,
     EmotionFace,
+    EmotionPrior,
     Event,
     Faces,
     Header,
@@ -40,6 +41,7 @@ class ClassifierStage:
         self._baseline = baseline
         self._neutral = self._neutral_index(model)
         self._classifier = BatchClassifier(model, max_batch, metrics.batch_size)
+        self._prior = _emotion_prior(model)
         self._parts: dict[tuple[str, int], PartTracks] = {}
         metrics.set_model(model)
 
@@ -57,6 +59,7 @@ class ClassifierStage:
         self._neutral = self._neutral_index(model)
         same = model.labels == self._classifier.model.labels
         self._classifier.model = model
+        self._prior = _emotion_prior(model)
         self._metrics.set_model(model)
         if same:
             for tracks in self._parts.values():
@@ -153,4 +156,10 @@ class ClassifierStage:
             part=header.part,
             parts=header.parts,
             degraded=degraded,
+            prior=self._prior,
         )
+
+
+def _emotion_prior(model: Model) -> EmotionPrior | None:
+    prior = model.prior
+    return EmotionPrior(prior.name, prior.strength, prior.shares) if prior else None

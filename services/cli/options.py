@@ -37,6 +37,30 @@ def add_config_options(
     )
 
 
+def add_prior_options(parser: argparse.ArgumentParser, *, more: str = "") -> None:
+    """Add `--prior` and `--prior-strength`; `more` is what help says of further choices."""
+    parser.add_argument(
+        "--prior",
+        metavar="PRIOR",
+        help="how often each label is expected: natural, uniform, or shares such as"
+        f" neutral=0.5,anger=0.2 (the other labels share the rest){more}; default: the model's",
+    )
+    parser.add_argument(
+        "--prior-strength",
+        type=fraction,
+        metavar="SHARE",
+        help="how far to go there, from 0 (not at all) to 1 (wholly, the default with --prior)",
+    )
+
+
+def fraction(text: str) -> float:
+    """Return a number from 0 to 1; a type for argparse."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise ValueError
+    return number
+
+
 def count(text: str) -> int:
     """Return a number from 0 on; a type for argparse."""
     number = int(text)

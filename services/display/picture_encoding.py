@@ -35,9 +35,16 @@ def picture_packet(joined: Joined, jpeg: bytes) -> bytes:
         "height": header.height,
         "results": joined.completeness,
         "faces": [FaceState.of(face) for face in joined.faces],
+        "prior": _shares(joined),
     }
     text = msgspec.json.encode(facts)
     return b"".join((len(text).to_bytes(4, "big"), text, jpeg))
+
+
+def _shares(joined: Joined) -> dict[str, float]:
+    """Return the labels' shares that the probabilities reckon with, empty where nobody knows."""
+    priors = (result.prior for result in joined.results if result.prior)
+    return next((prior.shares for prior in priors), {})
 
 
 def encode_jpeg(joined: Joined, quality: int, blur: FaceBlur) -> bytes:

@@ -19,6 +19,7 @@ from emostream.services.recognition.images import Channels, as_picture
 from emostream.services.recognition.stills import search_still, usual_tiles
 from emostream.shared.errors import ConfigError
 from emostream.shared.messages import Box, Point
+from emostream.shared.prior import Prior, PriorName
 
 Source: TypeAlias = str | Path | NDArray[Any]
 
@@ -57,7 +58,7 @@ class Recognizer:
     where they were not.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, each by its keyword
         self,
         model: str | Path = "alexnet-fer",
         *,
@@ -67,14 +68,17 @@ class Recognizer:
         score: float | None = None,
         tiles: int | None = None,
         threads: int | None = None,
+        prior: Prior | None = None,
+        prior_strength: float | None = None,
     ) -> None:
         """Load the model (a name or the path of a file, see `load`) and the detector.
 
         `weights` is the detector's file instead of the usual one, `score` the lowest of a face to
         report, and `tiles` the parts searched beside the whole picture; by default what suits the
         detector and the picture's size. `threads` are those of detector and model, by default one
-        and what the engine takes. WeightsError where files are missing, MissingPackageError (an
-        ImportError) where packages are, ConfigError for settings that cannot be.
+        and what the engine takes. `prior` and `prior_strength` are those of `load`. WeightsError
+        where files are missing, MissingPackageError (an ImportError) where packages are,
+        ConfigError for settings that cannot be.
         """
         _check(detector, score, tiles)
         self.tiles = tiles
@@ -83,7 +87,13 @@ class Recognizer:
         self.score = chosen.defaults.score if score is None else score
         with _building, muted_stderr():
             self._finder = backends.create(chosen, score=score, threads=threads or 1, square=True)
-            self.model = load(model, engine=engine, intra_op=threads)
+            self.model = load(
+                model,
+                engine=engine,
+                intra_op=threads,
+                prior=prior,
+                prior_strength=prior_strength,
+            )
         self._lock = Lock()
 
     def __call__(self, image: Source, channels: Channels | None = None) -> list[RecognizedFace]:
@@ -125,17 +135,21 @@ def recognize(
     *,
     model: str | Path = "alexnet-fer",
     detector: backends.Choice = "auto",
+    prior: Prior | None = None,
+    prior_strength: float | None = None,
 ) -> list[RecognizedFace]:
     """Return the faces of a picture, the one that was found most surely first.
 
     `image` is the path of a file, or a uint8 array with its channel order named: `channels` is
     "bgr" (as OpenCV reads), "rgb" (as Pillow reads), "bgra", "rgba" or "gray". `model` and
-    `detector` are loaded by the first call and kept. Several threads may call. What is raised
-    stands at `Recognizer`, which has further settings.
+    `detector` are loaded by the first call and kept. `prior` and `prior_strength` are those of
+    `load`. Several threads may call. What is raised stands at `Recognizer`, which has further
+    settings.
     """
+    shares = tuple(prior.items()) if isinstance(prior, dict) else prior
     # One that another thread is loading is waited for, not loaded twice.
     with _loading:
-        recognizer = _recognizer(str(model), detector)
+        recognizer = _recognizer(str(model), detector, shares, prior_strength)
     return recognizer(image, channels)
 
 
@@ -145,8 +159,14 @@ _building = Lock()
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _recognizer(model: str, detector: backends.Choice) -> Recognizer:
-    return Recognizer(model, detector=detector)
+def _recognizer(
+    model: str,
+    detector: backends.Choice,
+    prior: PriorName | tuple[tuple[str, float], ...] | None,
+    strength: float | None,
+) -> Recognizer:
+    shares = dict(prior) if isinstance(prior, tuple) else prior
+    return Recognizer(model, detector=detector, prior=shares, prior_strength=strength)
 
 
 def _check(detector: str, score: float | None, tiles: int | None) -> None:

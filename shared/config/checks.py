@@ -12,6 +12,7 @@ from emostream.shared.addresses import LAST_PORT, TCP
 from emostream.shared.config.invalid_key import InvalidKey, dotted
 from emostream.shared.config.schema import Config, Source
 from emostream.shared.errors import ConfigError
+from emostream.shared.prior import shares_fault
 from emostream.shared.source_urls import (
     NETWORK_SCHEMES,
     check_variables,
@@ -40,6 +41,9 @@ def check(config: Config) -> None:
         _check_lossless(config)
     if config.classifier.shard >= config.classifier.of:
         raise InvalidKey(("classifier", "shard"), "must be below classifier.of (it counts from 0)")
+    prior = config.classifier.prior
+    if isinstance(prior, dict) and (fault := shares_fault(prior)):
+        raise InvalidKey(("classifier", "prior"), fault)
 
 
 def _check_sources(sources: tuple[Source, ...]) -> None:

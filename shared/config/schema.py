@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta, field
 
 from emostream.shared.fields import Count, StreamName
+from emostream.shared.prior import Prior
 
 # Upper bounds are far beyond what makes sense, and within what sockets, threads and OpenCV take.
 DAY_S, YEAR_S = 86_400, 366 * 86_400
@@ -126,6 +127,8 @@ class Classifier(Section, frozen=True):
     hold: Pts = 0.3
     leave_after: PositivePts = 1.0
     baseline: bool = False
+    prior: Prior | None = None
+    prior_strength: Probability | None = None
 
 
 class Recorder(Section, frozen=True):

@@ -82,5 +82,13 @@ def _choices(path: KeyPath) -> tuple[Any, ...]:
     """Return the values that the key at this path may have, where it has a list of them."""
     *section, name = (part for part in path if isinstance(part, str))
     kind = typing.get_type_hints(_section_at(tuple(section)))[name]
-    choices = typing.get_args(kind)
-    return typing.get_args(choices[0]) if Ellipsis in choices else choices
+    return tuple(_literals(kind))
+
+
+def _literals(kind: Any) -> Iterator[Any]:
+    """Yield the values of each Literal in a type, such as that of a list or of a union."""
+    if typing.get_origin(kind) is typing.Literal:
+        yield from typing.get_args(kind)
+        return
+    for part in typing.get_args(kind):
+        yield from _literals(part)

@@ -24,7 +24,15 @@ from emostream.services.display.web.app import DEFAULTS, application
 from emostream.services.display.web.server import PageServer
 from emostream.shared.config import Config
 from emostream.shared.control import StreamSwitch
-from emostream.shared.messages import Control, Emotion, EmotionFace, Event, Frame, Message
+from emostream.shared.messages import (
+    Control,
+    Emotion,
+    EmotionFace,
+    EmotionPrior,
+    Event,
+    Frame,
+    Message,
+)
 
 FPS = 25
 CONFIDENCE = 0.86
@@ -42,7 +50,8 @@ class Feed:
     What a test changes: `answering` (whether results come), `playing` (the streams that go on),
     `faces` (whether there are any), `broken` (whether pictures can be decoded), `named` (what the
     model calls the demo's emotions; those that it does not have are left out), `report` (what the
-    stages say), `obedient` (whether there is a recorder that records when told to).
+    stages say), `prior` (what the model states), `obedient` (whether there is a recorder that
+    records when told to).
 
     `frames` counts what was shown of all streams.
     """
@@ -56,6 +65,7 @@ class Feed:
         self.frames, self.obedient = 0, True
         self.named = {label: label for label in LABELS}
         self.registry = CollectorRegistry()
+        self.prior: EmotionPrior | None = None
         self._streams = streams
         metrics = DisplayMetrics(self.registry)
         pool = ViewerPool(metrics.count_skipped, metrics.viewers.set)
@@ -129,7 +139,12 @@ class Feed:
                         label=face.label, previous=previous, confidence=CONFIDENCE, since=0,
                     )
                 )  # fmt: skip
-        yield Message(Emotion(**common, model="true", faces=faces, part=0, parts=1, degraded=False))
+        yield Message(
+            Emotion(
+                **common, model="true", faces=faces, part=0, parts=1, degraded=False,
+                prior=self.prior,
+            )
+        )  # fmt: skip
 
     def _picture(self, common: dict[str, Any], seq: int) -> tuple[Frame, bytes]:
         size: dict[str, Any] = {"width": self.demo.width, "height": self.demo.height}

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Download, Page, expect
 
 from emostream.models.labels import LABELS
+from emostream.shared.messages import EmotionPrior
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page, seen, wait_for_picture_after
 
@@ -113,6 +114,52 @@ def test_smoothing_follows_the_viewers_seconds(page: Page, feed: Feed) -> None:
     expect(shown).not_to_have_text("86%", timeout=AWAY)
     choose(page, "smoothing", "0")
     expect(shown).to_have_text("86%")
+
+
+def test_the_sensitivity_reweights_and_marks_what_differs_from_the_stream(
+    page: Page, feed: Feed
+) -> None:
+    shares = dict.fromkeys(LABELS, 0.01) | {"neutral": 0.93}
+    feed.prior = EmotionPrior("trained", 0.0, shares)
+    open_page(page, feed)
+    page.keyboard.press("k")
+    track = page.locator(".box:not([data-label=neutral])").first.get_attribute("data-track")
+    box = page.locator(f".box[data-track='{track}']")
+    expect(box).to_have_attribute("data-stream-label", "")
+    label = box.get_attribute("data-label") or ""
+    page.get_by_role("button", name="View").click()
+    control = page.locator("#panel [name=sensitivity]")
+    # The stream is 86% sure of its label and 2% of neutral, which is 93 times as frequent.
+    control.fill("-100")
+    expect(box).to_have_attribute("data-stream-label", label)
+    expect(box).to_contain_text("neutral *")
+    assert f"the stream says {label}" in (box.get_attribute("aria-label") or "")
+    own = page.locator(f".face[data-track='{track}'] .own")
+    expect(own).to_have_text(f"* stream: {label}")
+    expect(page.get_by_role("button", name="View")).to_contain_text("100% calmer")
+    keep(page, "sensitivity")
+    control.fill("0")
+    expect(box).to_have_attribute("data-stream-label", "")
+    expect(box).to_have_attribute("data-label", label)
+
+
+def test_without_shares_there_is_no_sensitivity(page: Page, feed: Feed) -> None:
+    open_page(page, feed)
+    page.get_by_role("button", name="View").click()
+    expect(page.locator("#panel [name=sensitivity]")).to_be_disabled()
+
+
+def test_probabilities_are_reweighted_as_python_does(page: Page, feed: Feed) -> None:
+    open_page(page, feed)
+    given = page.evaluate(
+        """async () => {
+          const { reweighted } = await import('/face-states.js');
+          const prior = { joy: 0.75, fear: 0.25 };
+          const given = { joy: 0.6, fear: 0.4 };
+          return [1, 0, -1].map((sensitivity) => reweighted(given, prior, sensitivity).joy);
+        }"""
+    )
+    assert given == [pytest.approx(1 / 3), pytest.approx(0.6), pytest.approx(4.5 / 5.5)]
 
 
 def test_a_snapshot_is_the_picture_with_its_boxes_and_what_is_known_of_that_frame(

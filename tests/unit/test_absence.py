@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from emostream.models.labels import LABELS
+from emostream.models.prior import Reweighting
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.smoothing import ShownLabel, SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage
@@ -55,6 +56,7 @@ class Happy:
     labels: tuple[str, ...] = LABELS
     sha256 = ""
     engine = "fake"
+    prior: Reweighting | None = None
 
     def predict(self, crops: np.ndarray) -> np.ndarray:
         return np.tile(np.eye(len(LABELS), dtype=np.float32)[1], (len(crops), 1))

@@ -46,6 +46,8 @@ def begun(folder: Path, status: Status, *files: str, **fields: Any) -> None:
         ["a", "day*/*.mov", "--sample", "5/s", "--config", "webcam", "--set", "x.y='a b'"],
         ["$HOME;rm", "--no-video", "--json"],
         ["--recursive", "--", "-clip.mp4", "b.mp4"],
+        ["a", "--prior", "estimate", "--prior-strength", "0.5"],
+        ["a", "--prior", "neutral=0.5,anger=0.2"],
     ],
 )
 def test_the_command_asks_for_the_same(words: list[str]) -> None:
@@ -126,6 +128,7 @@ def test_an_interrupt_says_which_command_goes_on(
         (["--out", "x"], "name a VIDEO"),
         (["--resume", "--set", "a=1"], "from the run files"),
         (["--resume", "--sample", "5/s"], "from the run files"),
+        (["--resume", "--prior", "estimate"], "from the run files"),
     ],
 )
 def test_what_to_analyze_must_be_said(

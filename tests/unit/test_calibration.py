@@ -1,4 +1,4 @@
-"""Calibration and the adjustment for rare labels: by hand, and folded into the weights."""
+"""Calibration: by hand, folded into the weights, and the shares in training beside them."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,8 @@ import pytest
 
 from emostream.models import alexnet, calibrate, ferplus
 from emostream.models.evaluation import scores
-from emostream.models.labels import FER2013
+from emostream.models.labels import FER2013, LABELS
+from emostream.models.spec import load_spec
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -45,26 +46,39 @@ def test_the_temperature_of_honest_probabilities_is_found_again() -> None:
     )
 
 
-def test_the_adjustment_favours_what_is_rare() -> None:
-    given = np.array([[0.6, 0.4]], np.float32)
-    assert calibrate.adjust_logits(given, np.array([0.75, 0.25]), 0)[0] == pytest.approx([0.6, 0.4])
-    assert calibrate.adjust_logits(given, np.array([0.75, 0.25]), 1)[0] == pytest.approx(
-        [1 / 3, 2 / 3]
+def test_the_temperature_is_that_of_the_faces_shares_and_not_of_the_trainings() -> None:
+    rng = np.random.default_rng(0)
+    natural, drawn = np.array([0.9, 0.1]), np.array([0.5, 0.5])
+    labels = rng.choice(2, 6000, p=natural)
+    lead = rng.normal(1.5 * np.where(labels == 1, 1, -1), 1.0)
+    powers = drawn * np.stack([np.exp(-1.5 * lead), np.exp(1.5 * lead)], axis=1)
+    honest = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    assert calibrate.fit_temperature(honest, labels, natural / drawn) == pytest.approx(1, rel=0.06)
+
+
+def test_the_shares_are_those_that_a_training_draws() -> None:
+    votes = np.zeros((100, 10), np.uint8)
+    labels = np.repeat(np.arange(8), [64, 16, 4, 4, 4, 4, 2, 2])
+    votes[range(100), labels] = 10
+    faces = ferplus.FerFaces(
+        np.zeros((100, 48, 48), np.uint8), votes, (labels % 7).astype(np.uint8)
     )
+    once, natural = calibrate.shares_of_labels("ferplus", faces, 0)
+    assert once == pytest.approx(natural)
+    assert natural["neutral"] == pytest.approx(0.64)
+    balanced, _ = calibrate.shares_of_labels("ferplus", faces, 0.5)
+    assert balanced["neutral"] / balanced["happiness"] == pytest.approx(2)
+    equal, _ = calibrate.shares_of_labels("ferplus", faces, 1)
+    assert equal == pytest.approx(dict.fromkeys(LABELS, 1 / 8))
 
 
-def test_shares_leave_out_what_has_no_label() -> None:
-    assert calibrate.label_frequencies(np.array([0, 0, 2, -1]), 3).tolist() == pytest.approx(
-        [2 / 3, 0, 1 / 3]
-    )
-
-
-def test_both_are_folded_into_one_heads_weights(net: Any, faces: ferplus.FerFaces) -> None:
+def test_the_temperature_is_folded_into_one_heads_weights(
+    net: Any, faces: ferplus.FerFaces
+) -> None:
     one, other = alexnet.single_head(net, "ferplus"), alexnet.single_head(net, "fer2013")
     before, untouched = calibrate.predict(one, faces), calibrate.predict(other, faces)
-    shares = np.arange(1, 9) / 36
-    calibrate.fold_into_logits(one, "ferplus", 0.5, 0.3 * np.log(shares))
-    wanted = calibrate.adjust_logits(calibrate.scale_temperature(before, 0.5), shares, 0.3)
+    calibrate.fold_into_logits(one, "ferplus", 0.5)
+    wanted = calibrate.scale_temperature(before, 0.5)
     assert calibrate.predict(one, faces) == pytest.approx(wanted, abs=1e-5)
     assert calibrate.predict(other, faces) == pytest.approx(untouched)
 
@@ -89,6 +103,11 @@ def test_the_command_ships_a_model_a_head(
             calibrate.predict(alexnet.single_head(net, head), faces), float(found[1])
         )
         assert calibrate.predict(shipped, faces) == pytest.approx(wanted, abs=2e-3)
+        spec = load_spec(tmp_path / "new" / f"{name}.toml")
+        training, _ = ferplus.split_training(faces)
+        trained, natural = calibrate.shares_of_labels(head, training, 0.5)
+        assert spec.trained == pytest.approx(trained, abs=1e-5)
+        assert spec.natural == pytest.approx(natural, abs=1e-5)
 
 
 def test_faces_that_only_fer2013_labels_are_learnt_from_and_never_held_out() -> None:

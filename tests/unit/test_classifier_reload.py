@@ -1,6 +1,7 @@
 """Another model takes over in a running stage, or is refused."""
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,9 +11,14 @@ from typing import cast
 import numpy as np
 import pytest
 
-from emostream.models import Classifier
+from emostream.models import Classifier, weights
+from emostream.models.labels import LABELS
+from emostream.models.prior import choose_reweighting
+from emostream.models.spec import ModelSpec
 from emostream.services.classifier import model_reloader
 from emostream.services.classifier.model_reloader import ModelReloader
+from emostream.services.classifier.process import open_model
+from emostream.shared.config import Classifier as Settings
 from emostream.shared.errors import ConfigError, EmostreamError, WeightsError
 from emostream.shared.messages import Emotion, Event
 from tests.builders import header_of
@@ -85,6 +91,37 @@ def test_a_baseline_changes_what_goes_out_and_begins_anew_with_another_model() -
     assert sum(centred.values()) == pytest.approx(1)
     bench.stage.switch_model(Gloomy(name="newer"))
     assert own(bench, 751) == pytest.approx(unchanged, abs=1e-6)
+
+
+def test_a_models_prior_is_in_the_header_also_after_another_has_taken_over() -> None:
+    bench = Bench(model=Model())
+    (emotion,) = bench.emotions(faces(0, 7))
+    assert emotion.prior is None
+    shares = dict.fromkeys(LABELS, 1 / 8)
+    spec = ModelSpec(labels=LABELS, scaling="0..1", trained=shares)
+    newer = Model(name="newer")
+    newer.prior = choose_reweighting(spec, "newer", {"fear": 0.3})
+    bench.stage.switch_model(newer)
+    (emotion,) = bench.emotions(faces(1, 7))
+    assert emotion.prior
+    assert (emotion.prior.name, emotion.prior.strength) == ("given", 1)
+    assert emotion.prior.shares == pytest.approx(dict.fromkeys(LABELS, 0.1) | {"fear": 0.3})
+    bench.stage.switch_model(Model())
+    (emotion,) = bench.emotions(faces(2, 7))
+    assert emotion.prior is None
+
+
+def test_a_model_that_cannot_be_reweighted_does_not_take_over(tmp_path: Path) -> None:
+    settings = Settings(model=str(tmp_path / "mine.tflite"), prior="uniform")
+    for suffix in (".tflite", ".toml"):
+        shutil.copyfile(weights.FOLDER / f"alexnet-fer{suffix}", tmp_path / f"mine{suffix}")
+    model = open_model(settings)
+    assert model.prior
+    assert model.prior.name == "uniform"
+    toml = tmp_path / "mine.toml"
+    toml.write_text(toml.read_text("utf-8").partition("[trained]")[0], "utf-8")
+    with pytest.raises(ConfigError, match="model mine does not state"):
+        open_model(settings)
 
 
 def test_a_model_that_a_baseline_cannot_use_changes_nothing() -> None:

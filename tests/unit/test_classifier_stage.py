@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from emostream.models.prior import Reweighting
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.smoothing import NS, SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage
@@ -25,6 +26,7 @@ class Model:
 
     def __init__(self, labels: tuple[str, ...] = LABELS, name: str = "toy") -> None:
         self.name, self.labels, self.sha256, self.engine = name, labels, "0a1b", "fake"
+        self.prior: Reweighting | None = None
         self.batches: list[tuple[int, ...]] = []
 
     def predict(self, crops: np.ndarray) -> np.ndarray:

@@ -58,6 +58,28 @@ def test_a_wrong_value_has_its_line_too(tmp_path: Path) -> None:
     assert "line 2: detector.threads: " in refused(written(tmp_path, "[detector]\nthreads = -1\n"))
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("prior=posed", "write one of natural, uniform"),
+        ("prior={neutral=2}", "classifier.prior"),
+        ("prior={neutral=0.7, anger=0.7}", "classifier.prior: the shares sum to 1.4"),
+        ("prior={}", "classifier.prior: it names no label"),
+        ("prior=1", "classifier.prior"),
+        ("prior_strength=1.5", "classifier.prior_strength"),
+    ],
+)
+def test_a_prior_that_cannot_be_is_refused(setting: str, words: str) -> None:
+    assert words in refused(None, f"classifier.{setting}")
+
+
+def test_a_prior_is_a_name_or_a_table() -> None:
+    for written_as, prior in (("uniform", "uniform"), ("{anger=0.5}", {"anger": 0.5})):
+        settings = [f"classifier.prior={written_as}", "classifier.prior_strength=0.5"]
+        assert load(None, settings).classifier.prior == prior
+    assert load(None, ["classifier.prior.anger=0.5"]).classifier.prior == {"anger": 0.5}
+
+
 def test_what_was_set_on_the_command_line_is_blamed_and_no_line_of_the_file(
     tmp_path: Path,
 ) -> None:

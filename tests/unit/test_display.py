@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -19,7 +20,7 @@ from emostream.shared.blur import FaceBlur
 from emostream.shared.control import OnOff, StreamSwitch
 from emostream.shared.errors import MessageError
 from emostream.shared.join import Joined
-from emostream.shared.messages import Control, Emotion, EmotionFace, Frame, Message
+from emostream.shared.messages import Control, Emotion, EmotionFace, EmotionPrior, Frame, Message
 from tests import builders
 from tests.builders import Clock, header_of
 from tests.images import decoded
@@ -185,6 +186,14 @@ def test_a_packet_carries_the_picture_and_its_results() -> None:
     assert one["track"] == TRACK < 2**53
     assert one["box"] == [1.0, 2.0, 8.0, 9.0]
     assert (one["label"], one["confidence"], one["smoothed"]) == ("fear", 0.5, {"fear": 0.5})
+    assert facts["prior"] == {}
+
+
+def test_a_packet_says_which_shares_the_probabilities_reckon_with() -> None:
+    prior = EmotionPrior("uniform", 1.0, {"fear": 0.5, "joy": 0.5})
+    header = msgspec.structs.replace(header_of(emotion(0), Emotion), prior=prior)
+    data = picture_packet(Joined(frame(0), (header,), True), b"")
+    assert json.loads(data[4:])["prior"] == prior.shares
 
 
 def jpeg_of(width: int, height: int) -> bytes:

@@ -10,6 +10,8 @@ import pytest
 from emostream import models
 from emostream.models import ferplus
 from emostream.models.labels import LABELS
+from emostream.models.prior import Reweighting
+from emostream.models.spec import ModelSpec
 from emostream.services.cli.evaluation import command as evaluate
 from emostream.services.cli.evaluation import run as evaluate_run
 from emostream.services.cli.evaluation.scenes import DEFAULTS
@@ -27,6 +29,8 @@ class Fake:
     """Knows the brightness of a face alone."""
 
     name, labels, sha256, engine, files = "fake", ("dark", "bright"), "", "none", ()
+    spec = ModelSpec(labels=labels, scaling="0..1", trained={"dark": 0.6, "bright": 0.4})
+    prior: Reweighting | None = None
 
     def predict(self, faces: list[np.ndarray] | np.ndarray) -> np.ndarray:
         share = np.array([np.mean(face) / 255 for face in faces])
@@ -95,7 +99,9 @@ def test_tables_page_and_json(
 ) -> None:
     words = ["--model", "any", "--engine", "keras", "--data", str(archive), "--threads", "2"]
     assert main(["evaluate", *words]) == 0
-    assert fake == {"name": "any", "engine": "keras", "intra_op": 2}
+    assert fake == {
+        "name": "any", "engine": "keras", "intra_op": 2, "prior": None, "prior_strength": None,
+    }  # fmt: skip
     out, err = capsys.readouterr()
     assert "accuracy 100.00%" in out
     assert "left out, since the model has no label for them: 1 odd" in out
@@ -121,6 +127,47 @@ def test_json_alone_on_stdout(
     assert tree["evaluation"]["verdicts"][0]["protocol"] == "labels"
     assert {row["condition"] for row in tree["robustness"]} >= {"blur", "low light"}
     assert page.exists()
+
+
+def test_priors_are_compared_and_loaded(
+    fake: dict[str, object], archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(archive), "--priors", "--prior", "dark=0.3", "--prior-strength", "0.5"]
+    assert main(["evaluate", *words]) == 0
+    assert fake["prior"] == {"dark": 0.3}
+    assert fake["prior_strength"] == 0.5
+    out = capsys.readouterr().out
+    assert "60% dark" in out
+    page, written = (Path(line) for line in out.splitlines()[-2:])
+    assert "clear ones" in page.read_text("utf-8")
+    compared = json.loads(written.read_text("utf-8"))["priors"]
+    assert compared["current"] == "as trained"
+    assert {row["prior"] for row in compared["rows"]} >= {
+        "as trained", "uniform", "uniform at strength 0.3",
+    }  # fmt: skip
+    drawn = next(row for row in compared["drawn"] if row["shares"] == "equal")
+    assert drawn["accuracy"]["true"] == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["--prior", "posed"], ["--prior", "estimate"], ["--prior", "dark=2"]]
+)
+def test_no_such_prior(
+    fake: dict[str, object], archive: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--data", str(archive), *words]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_priors_of_a_model_without_shares_are_refused_before_the_work(
+    fake: dict[str, object],
+    archive: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(Fake, "spec", ModelSpec(labels=Fake.labels, scaling="0..1"))
+    assert main(["evaluate", "--data", str(archive), "--priors"]) == 2
+    assert "model fake does not state the shares" in capsys.readouterr().err
 
 
 def test_a_side_and_a_number_of_faces(

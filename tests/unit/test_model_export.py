@@ -10,6 +10,7 @@ import pytest
 from emostream import models
 from emostream.models import export, spec, weights
 from emostream.models.alexnet import preprocess
+from emostream.models.spec import load_spec
 from emostream.models.synthetic_faces import synthetic_faces
 from emostream.shared.errors import ModelError, WeightsError
 
@@ -108,6 +109,22 @@ def test_an_export_agrees_for_faces_of_any_size(
 
 def name_of(engine: str) -> str:
     return next(iter(export.PRECISIONS[engine]))
+
+
+def test_an_export_whose_toml_is_there_gets_the_shares_of_its_model(tmp_path: Path) -> None:
+    text = (weights.FOLDER / "alexnet-fer.toml").read_text("utf-8")
+    source, out = tmp_path / "net.keras", tmp_path / "net-int8.tflite"
+    source.with_suffix(".toml").write_text(text, "utf-8")
+    kept = '# mine\nprior = "uniform"\n' + text.replace("neutral = 0.2964", "neutral = 0.2994")
+    out.with_suffix(".toml").write_text(kept, "utf-8")
+    export.write_spec(source, out)
+    written = load_spec(out.with_suffix(".toml"))
+    assert written.trained == pytest.approx(load_spec(source.with_suffix(".toml")).trained)
+    assert written.prior == "uniform"
+    assert out.with_suffix(".toml").read_text("utf-8").startswith("# mine\n")
+    before = out.with_suffix(".toml").read_text("utf-8")
+    export.write_spec(source, out)
+    assert out.with_suffix(".toml").read_text("utf-8") == before
 
 
 def test_an_export_that_disagrees_is_not_kept(

@@ -11,10 +11,13 @@ import pytest
 from emostream.models import preprocessing, spec
 from emostream.models.classifier import Classifier
 from emostream.models.engines import Shape
+from emostream.models.prior import choose_reweighting
+from emostream.models.spec_shares import write_shares
 from emostream.shared.errors import ModelError, WeightsError
 
 ROOT = Path(__file__).parents[2]
 GOOD = 'labels = ["yes", "no"]\nscaling = "0..1"\n'
+SHARES = GOOD + "trained = {yes = 0.5, no = 0.5}\n"
 
 
 def write(folder: Path, text: str) -> Path:
@@ -45,6 +48,18 @@ def told(**keys: Any) -> spec.ModelSpec:
         (GOOD.replace('"no"', '""'), "labels"),
         (GOOD.replace(', "no"', ""), "labels"),
         ("labels = [", "is no TOML"),
+        (GOOD + "trained = {yes = 0.5}", "trained: write a share for each label and no other (no)"),
+        (GOOD + "trained = {yes = 0.5, no = 0.4, so = 0.1}", "(so)"),
+        (GOOD + "trained = {yes = 0.5, no = 0.6}", "trained: the shares sum to 1.1, not to 1"),
+        (GOOD + "trained = {yes = 1, no = 0}", "trained"),
+        (GOOD + "trained = {yes = nan, no = 0.4}", "trained"),
+        (GOOD + 'trained = {yes = 0.5, no = "0.5"}', "trained"),
+        (GOOD + "natural = {yes = 0.5, no = 0.5}", "trained: write the labels' shares"),
+        (GOOD + 'prior = "uniform"', "trained: write the labels' shares"),
+        (GOOD + 'prior = "posed"', "prior"),
+        (SHARES + "natural = {yes = 0.5, no = 0.6}", "natural: the shares sum to 1.1"),
+        (SHARES + "prior = {yes = 0.9, no = 0.9}", "prior: the shares sum to 1.8"),
+        (SHARES + 'prior = "uniform"\nprior_strength = 2', "prior_strength"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, words: str) -> None:
@@ -57,7 +72,7 @@ def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, words: 
 
 def test_the_shipped_toml_says_what_the_nets_of_this_repository_take() -> None:
     shipped = spec.load_spec(ROOT / "models" / "weights" / "alexnet-fer.toml")
-    assert msgspec.structs.replace(shipped, card="") == spec.ALEXNET
+    assert msgspec.structs.replace(shipped, card="", trained={}, natural={}) == spec.ALEXNET
     assert (ROOT / "models" / "weights" / shipped.card).resolve() == ROOT / "models" / "CARD.md"
 
 
@@ -125,6 +140,26 @@ def test_shrinking_does_not_alias_and_growing_is_smooth() -> None:
     edge[:, 2:] = 240
     assert len(np.unique(preprocessing.resize(edge, 8, 16)[0])) > 4
     assert (preprocessing.resize(stripes, 200, 48) == 85).all()
+
+
+def test_shares_are_written_into_a_toml_whose_other_lines_stay(tmp_path: Path) -> None:
+    before = f"# mine\n{GOOD}\n# old\n[natural]\nyes = 0.1\nno = 0.9\n"
+    path = write(tmp_path, before.replace('"no"', '"not so"'))
+    for trained in ({"yes": 0.25, "not so": 0.75}, {"yes": 0.5, "not so": 0.5}):
+        write_shares(path, trained, {"yes": 0.8, "not so": 0.2})
+        assert spec.load_spec(path).trained == trained
+        assert spec.load_spec(path).natural == {"yes": 0.8, "not so": 0.2}
+    text = path.read_text("utf-8")
+    assert text.startswith("# mine\nlabels = ")
+    assert text.count("[trained]") == text.count("[natural]") == 1
+    assert "# old" not in text
+
+
+def test_a_model_whose_logits_were_not_announced_is_refused_with_a_prior_too() -> None:
+    made = told(size=(8, 8), channels=3, trained={"yes": 0.5, "no": 0.5})
+    prior = choose_reweighting(made, "toy", "uniform")
+    with pytest.raises(WeightsError, match='output = "logits"'):
+        Classifier(Toy([1.0, 3.0]), "toy", made, prior=prior).check()
 
 
 class Toy:

@@ -8,12 +8,13 @@ from pathlib import Path
 from emostream.services.cli.analysis import inputs
 from emostream.services.cli.analysis.inputs import Skipped, stream_names
 from emostream.services.cli.analysis.photo_job import run_photo_job
+from emostream.services.cli.analysis.prior_options import ESTIMATE, has_prior, with_prior
 from emostream.services.cli.analysis.recording_config import sample_rate
 from emostream.services.cli.analysis.reporter import Reporter, reporter
 from emostream.services.cli.analysis.resume import analyses_in, resume_command
 from emostream.services.cli.analysis.summary import Summary
 from emostream.services.cli.analysis.video_job import AnalyzeOptions, VideoJob
-from emostream.services.cli.options import add_config_options
+from emostream.services.cli.options import add_config_options, add_prior_options
 from emostream.services.cli.results.report.page import require_jinja2
 from emostream.services.cli.results.tables.files import require_formats
 from emostream.shared.config import load
@@ -51,6 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on with analyses in DIR that did not end"
     )
+    add_prior_options(parser, more=f", or {ESTIMATE}: fitted to each recording, without labels")
     add_config_options(parser, shown="analyze")
     parser.add_argument("--json", action="store_true", help="print JSON lines, for programs")
     parser.set_defaults(run=run)
@@ -73,12 +75,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _analyze(options: argparse.Namespace, shown: Reporter) -> ExitCode:
-    config = load(options.config or CONFIG, options.set)
+    config = with_prior(load(options.config or CONFIG, options.set), options)
     rate = sample_rate(options.sample) if options.sample else 0.0
     found = inputs.find(options.inputs, recursive=options.recursive, results=options.out)
     if options.resume and not found.videos:
         raise ConfigError("--resume: photos are analyzed in one go; name videos")
-    asked = AnalyzeOptions(options.out, rate, video=not options.no_video, resume=options.resume)
+    asked = AnalyzeOptions(
+        options.out,
+        rate,
+        video=not options.no_video,
+        resume=options.resume,
+        estimate=options.prior == ESTIMATE,
+    )
     if found.skipped:
         line = inputs.skipped_line(found.skipped, recursive=options.recursive)
         shown.note(line, {"skipped": inputs.count_kinds(found.skipped)})
@@ -92,7 +100,7 @@ def _analyze(options: argparse.Namespace, shown: Reporter) -> ExitCode:
                 codes.append(job.run())
         if found.photos:
             with summary.about(*found.photos):
-                codes.append(run_photo_job(found.photos, config, options.out, summary))
+                codes.append(run_photo_job(found.photos, config, asked, summary))
     except KeyboardInterrupt:
         # The folder of results knows only of what was begun.
         all_begun = all(job.has_begun for job in jobs) and not found.photos
@@ -112,10 +120,10 @@ def _refuse(one: Skipped, summary: Summary) -> ExitCode:
 
 def _resume_all(options: argparse.Namespace, shown: Reporter) -> ExitCode:
     """Go on with each analysis in the folder of results, as its run file says."""
-    if options.config or options.set or options.sample:
+    if options.config or options.set or options.sample or has_prior(options):
         raise ConfigError(
-            "--resume without a VIDEO takes --config, --set and --sample from the run files: "
-            "leave them out"
+            "--resume without a VIDEO takes --config, --set, --sample and --prior from the run "
+            "files: leave them out"
         )
     unfinished = [each for each in analyses_in(options.out) if not each.is_whole]
     if not unfinished:

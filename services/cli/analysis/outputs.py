@@ -6,6 +6,7 @@ from pathlib import Path
 from emostream.services.capture.ffmpeg.video_file import video_pictures
 from emostream.services.capture.pace import sampled
 from emostream.services.capture.picture import Pictures
+from emostream.services.cli.analysis.estimated_prior import prior_line
 from emostream.services.cli.analysis.reporter import Reporter
 from emostream.services.cli.analysis.run_file import NAME, RunFile
 from emostream.services.cli.results.report.page import REPORT, ReportFacts, write_report
@@ -50,6 +51,7 @@ def write_results(
             sha256=record.model["sha256"],
             version=record.versions["emostream"],
             broken=record.message,
+            prior=prior_line(record.prior),
             sampled=f"{record.sample:g}/s" if record.sample else "",
         )
         reporter.start(name, "report", None)

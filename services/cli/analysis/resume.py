@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from emostream.services.capture.folder import natural_order
+from emostream.services.cli.analysis.prior_options import prior_words
 from emostream.services.cli.analysis.run_file import RunFile
 from emostream.services.cli.log_options import log_words
 from emostream.shared.config import Config
@@ -100,6 +101,7 @@ def resume_command(options: argparse.Namespace, *, resume: bool, with_inputs: bo
 def _settings(options: argparse.Namespace) -> list[str]:
     """Return the words of what a run file has otherwise."""
     words = ["--sample", options.sample] if options.sample else []
+    words += prior_words(options)
     if options.config is not None:
         words += ["--config", str(options.config)]
     for setting in options.set:

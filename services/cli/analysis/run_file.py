@@ -12,6 +12,7 @@ import msgspec
 
 from emostream.models import weights
 from emostream.models.engines import SUFFIXES
+from emostream.models.prior import ESTIMATED
 from emostream.shared.config import Config
 from emostream.shared.errors import RecordingError
 from emostream.shared.whole_file import read_whole
@@ -46,7 +47,10 @@ class _InputFacts(msgspec.Struct, frozen=True):
 
 @dataclass
 class RunFile:
-    """What `run.json` holds. `frames_skipped` are pictures that could not be decoded."""
+    """What `run.json` holds. `frames_skipped` are pictures that could not be decoded.
+
+    `prior` are the facts of the reweighting, {} for a model that states no shares.
+    """
 
     run: str
     stream: str
@@ -54,6 +58,7 @@ class RunFile:
     model: dict[str, str]
     config: dict[str, Any]
     sample: float = 0.0
+    prior: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     status: Status = "running"
     message: str = ""
@@ -68,6 +73,11 @@ class RunFile:
     events: int = 0
     stages: dict[str, StageUse] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
+
+    @property
+    def estimates_prior(self) -> bool:
+        """Whether the prior is estimated from the recording, which takes a second pass."""
+        return self.prior.get("name") == ESTIMATED
 
     def write(self, folder: Path) -> None:
         """Write it into the folder, in one step; RecordingError where that cannot be done."""

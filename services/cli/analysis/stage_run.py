@@ -25,12 +25,13 @@ POLL: Final = 0.1
 def run_stages(
     config: Config, record: RunFile, folder: Path, on_progress: Callable[[int], None]
 ) -> None:
-    """Run the stages until the recording is written to the database in `folder`.
+    """Run the stages until the recording is written to the database in the recorder's folder.
 
-    `on_progress` is called with the frames written so far. How it ended is noted in `record`, also
-    where a stage could not go on; what is written by then stays. KeyboardInterrupt ends the stages.
+    `folder` gets the logs of stages that could not go on. `on_progress` is called with the frames
+    written so far. How it ended is noted in `record`, also where a stage could not go on; what is
+    written by then stays. KeyboardInterrupt ends the stages.
     """
-    database = folder / DATABASE
+    database = Path(config.recorder.folder) / DATABASE
     record.status, record.message = "interrupted", ""
     with tempfile.TemporaryDirectory(prefix="emostream-") as private:
         file = Path(private) / "config.toml"

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,10 +14,20 @@ from emostream.services.capture.ffmpeg.video_file import (
     describe_video,
 )
 from emostream.services.cli.analysis import recording_config, run_file
+from emostream.services.cli.analysis.estimated_prior import (
+    estimate_line,
+    prior_facts,
+    unestimated,
+)
 from emostream.services.cli.analysis.outputs import write_results
 from emostream.services.cli.analysis.reporter import Reporter
 from emostream.services.cli.analysis.resume import WHOLE, Analysis, analyses_in, claimed
 from emostream.services.cli.analysis.run_file import RunFile
+from emostream.services.cli.analysis.second_pass import (
+    FIRST_PASS,
+    first_pass_config,
+    write_second_pass,
+)
 from emostream.services.cli.analysis.stage_run import run_stages
 from emostream.services.cli.processes.config_file import as_table
 from emostream.services.cli.results.folder import fresh_folder
@@ -38,12 +49,16 @@ EXIT_CODES: Final = {
 
 @dataclass(frozen=True)
 class AnalyzeOptions:
-    """Where results go, how many pictures a second (0: all), whether to make video, to resume."""
+    """Where results go, how many pictures a second (0: all), whether to make video, to resume.
+
+    `estimate` says whether the prior is fitted to the recording.
+    """
 
     out: Path
     sample: float
     video: bool
     resume: bool
+    estimate: bool = False
 
 
 class VideoJob:
@@ -116,10 +131,13 @@ class VideoJob:
         record.write(folder)
         if record.status not in WHOLE:
             self._reporter.start(self._name, "frames", expected)
+            base, rows = self._config, folder
+            if record.estimates_prior:
+                base, rows = first_pass_config(base), folder / FIRST_PASS
             config = recording_config.for_recording(
-                self._config,
+                base,
                 self._path,
-                folder,
+                rows,
                 record.run,
                 record.sample,
                 record.stream,
@@ -129,6 +147,14 @@ class VideoJob:
                 run_stages(config, record, folder, self._reporter.update)
             finally:
                 record.write(folder)
+        if (folder / FIRST_PASS / DATABASE).exists():
+            self._reporter.start(self._name, "prior", record.frames_read or None)
+            record.prior = write_second_pass(
+                folder, record.run, self._config.classifier, self._reporter.update
+            )
+            record.write(folder)
+        if record.status in WHOLE:
+            shutil.rmtree(folder / FIRST_PASS, ignore_errors=True)
         record.files = write_results(
             self._path, folder, record, self._reporter, video=self._options.video
         )
@@ -143,12 +169,18 @@ class VideoJob:
             folder, record = found.folder, found.record
             if record.input.get("sha256") != facts["sha256"]:
                 raise ConfigError(f"--resume: {path} is not the file that {folder} began with")
+            if self._resumed is None and record.estimates_prior != self._options.estimate:
+                raise ConfigError(
+                    f"--resume: {folder} began with{'' if record.estimates_prior else 'out'}"
+                    " --prior estimate; leave out the VIDEO to take all from its run file"
+                )
             if (found.config, record.sample) != (config, sample):
                 raise ConfigError(
                     f"--resume: the configuration is not the one that {folder} began with; "
                     f"leave out the VIDEO to take that from {folder / run_file.NAME}"
                 )
             return found
+        prior = self._prior()
         folder = fresh_folder(self._options.out, path_text(path.stem or path.name))
         record = RunFile(
             run=f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}",
@@ -157,9 +189,14 @@ class VideoJob:
             model=run_file.model_facts(self._config),
             config=as_table(config),
             sample=sample,
+            prior=prior,
             versions=run_file.versions(),
         )
         return Analysis(folder, record)
+
+    def _prior(self) -> dict[str, Any]:
+        settings = self._config.classifier
+        return unestimated(settings).facts() if self._options.estimate else prior_facts(settings)
 
     def _newest(self) -> Analysis | None:
         """Return the newest analysis of the file in the folder of results."""
@@ -169,7 +206,8 @@ class VideoJob:
         return max(ours, key=lambda each: each.record.started, default=None)
 
     def _show_kept(self, folder: Path, record: RunFile, expected: int | None) -> None:
-        kept = frames_written(folder / DATABASE)
+        rows = folder / FIRST_PASS if (folder / FIRST_PASS).exists() else folder
+        kept = frames_written(rows / DATABASE)
         of = f" of about {expected}" if expected and record.status not in WHOLE else ""
         line = f"interrupted: {counted(kept, 'frame')}{of} kept -> {folder}"
         facts = {"folder": str(folder), **asdict(record), "status": "interrupted"}
@@ -180,6 +218,8 @@ class VideoJob:
             f"{counted(record.frames_analysed, 'frame')}, {counted(record.tracks, 'face')}"
             f" -> {folder} ({note})"
         )
+        if "faces" in record.prior:
+            line = f"{line}\n{self._name}: {estimate_line(record.prior)}"
         if record.message:
             line = f"{line}\n{self._name}: {record.status}: {record.message}"
         self._reporter.end(self._name, line, {"folder": str(folder), **asdict(record)})

@@ -4,8 +4,9 @@ import argparse
 import shlex
 from pathlib import Path
 
-from emostream.services.cli.options import positive
+from emostream.services.cli.options import add_prior_options, positive
 from emostream.shared.errors import ExitCode, RecordingError
+from emostream.shared.prior import parse_prior
 
 FER = Path("../shared/data/fer")
 STDOUT = Path("-")
@@ -43,6 +44,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="decides all that is drawn at random")
     parser.add_argument("--threads", type=whole, help="of the engine")
     parser.add_argument("--robustness", action="store_true", help="also judge worsened faces")
+    add_prior_options(parser)
+    parser.add_argument(
+        "--priors", action="store_true", help="also compare priors, on these faces and clear ones"
+    )
     _add_scene_options(parser)
     parser.add_argument("--history", type=Path, metavar="FILE", help="learning curves, as CSV")
     parser.add_argument("--json", type=Path, metavar="FILE", help="- prints it instead of tables")
@@ -107,7 +112,13 @@ def run(options: argparse.Namespace) -> int:
     require_packages()
     if options.faces_at:
         options.data, options.faces_at = options.faces_at, None
-    classifier = load(options.model, engine=options.engine, intra_op=options.threads)
+    classifier = load(
+        options.model,
+        engine=options.engine,
+        intra_op=options.threads,
+        prior=None if options.prior is None else parse_prior(options.prior),
+        prior_strength=options.prior_strength,
+    )
     report = measure(options, classifier, choose_dataset(options, classifier.labels))
     folder = Path("runs/evaluation") / classifier.name
     page = options.html or folder / "report.html"

@@ -11,11 +11,13 @@ from emostream.models.evaluation import datasets
 from emostream.models.evaluation.corruptions import CORRUPTIONS
 from emostream.models.evaluation.datasets import Dataset
 from emostream.models.evaluation.domain_gap import DomainGap, measure_gap
-from emostream.models.evaluation.evaluator import evaluate
+from emostream.models.evaluation.evaluator import evaluate, predict_all
 from emostream.models.evaluation.learning_curves import LearningCurves, find_curves, load_curves
+from emostream.models.evaluation.priors import PriorComparison, compare_priors
 from emostream.models.evaluation.report import Facts, Report
 from emostream.models.evaluation.robustness import measure_robustness
 from emostream.models.evaluation.scenes import SceneStyle
+from emostream.models.prior import choose_reweighting
 from emostream.services.cli.evaluation.scenes import DEFAULTS, SceneSearch, detect_in_scenes
 from emostream.services.cli.model_files.view import parameters
 from emostream.services.detector.backends import create, select
@@ -56,6 +58,8 @@ def measure(options: argparse.Namespace, classifier: Classifier, dataset: Datase
     # What can fail at once does so before the long work.
     curves = _curves(options, classifier)
     search = _scene_search(options) if options.scenes else None
+    if options.priors:
+        choose_reweighting(classifier.spec, classifier.name, "uniform")
     with ProgressBar("judging", unit="faces") as bar:
         evaluation = evaluate(classifier, dataset, bar.update)
     robustness = []
@@ -63,7 +67,23 @@ def measure(options: argparse.Namespace, classifier: Classifier, dataset: Datase
         with ProgressBar("corrupted", unit="faces") as bar:
             robustness = measure_robustness(classifier, dataset, options.seed, bar.update)
     scenes = list(_scenes(options, search, classifier, dataset)) if search else []
-    return Report(_facts(options, classifier, dataset), evaluation, robustness, scenes, curves)
+    priors = _compare_priors(options, classifier, dataset) if options.priors else None
+    facts = _facts(options, classifier, dataset)
+    return Report(facts, evaluation, robustness, scenes, curves, priors)
+
+
+def _compare_priors(
+    options: argparse.Namespace, classifier: Classifier, dataset: Dataset
+) -> PriorComparison:
+    applied, classifier.prior = classifier.prior, None
+    try:
+        with ProgressBar("priors", unit="faces") as bar:
+            probabilities = predict_all(classifier, dataset.images, bar.update)
+    finally:
+        classifier.prior = applied
+    return compare_priors(
+        classifier.spec, classifier.name, dataset, probabilities, seed=options.seed
+    )
 
 
 def _curves(options: argparse.Namespace, classifier: Classifier) -> LearningCurves:
@@ -83,6 +103,7 @@ def _facts(options: argparse.Namespace, classifier: Classifier, dataset: Dataset
         unknown=dataset.unknown,
         date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         command=options.command(options),
+        prior=str(classifier.prior or ""),
     )
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from emostream.models.evaluation.domain_gap import DomainGap, Proportion
 from emostream.models.evaluation.evaluator import Evaluation, format_scores
+from emostream.models.evaluation.priors import PriorComparison
 from emostream.models.evaluation.report import Report, interval, percent
 
 
@@ -16,6 +17,8 @@ def show(report: Report) -> None:
     facts, evaluation = report.facts, report.evaluation
     console = Console(highlight=False)
     print(f"{facts.model} ({facts.engine}, {facts.sha256[:12]}) on {facts.data}")
+    if facts.prior:
+        print(f"prior: {facts.prior}")
     if facts.unknown:
         left = ", ".join(f"{count} {name}" for name, count in facts.unknown.items())
         print(f"left out, since the model has no label for them: {left}")
@@ -29,6 +32,11 @@ def show(report: Report) -> None:
         console.print(_robustness(report))
     if report.scenes:
         console.print(_scenes(report.scenes))
+    if report.priors:
+        console.print(_priors(report.priors))
+        console.print(_drawn(report.priors))
+        if report.priors.chosen:
+            print(f"The rule for the default chooses: {report.priors.chosen}.")
 
 
 def _table(title: str, columns: Iterable[str], first: int = 1) -> Table:
@@ -72,6 +80,33 @@ def _robustness(report: Report) -> Table:
     for row in report.robustness:
         accuracy = f"{percent(row.accuracy)} ({interval(row.interval)})"
         made.add_row(row.condition, str(row.faces), accuracy, percent(row.lost))
+    return made
+
+
+def _priors(compared: PriorComparison) -> Table:
+    names = list(compared.rows[0].natural)
+    columns = ["prior", *(f"{name}: {one}" for name in names for one in ("right", "recall", "ECE"))]
+    clear = compared.rows[0].posed.faces
+    title = f"Priors; the last two columns: {clear} clear faces, each label with the same weight"
+    made = _table(title, (*columns, "clear: recall", "ECE"))
+    for row in compared.rows:
+        figures = (
+            percent(figure)
+            for scores in row.natural.values()
+            for figure in (scores.accuracy, scores.macro_recall, scores.ece)
+        )
+        posed = row.posed
+        recall = f"{percent(posed.recall)} ({interval(posed.interval)})"
+        made.add_row(row.prior, *figures, recall, percent(posed.ece))
+    return made
+
+
+def _drawn(compared: PriorComparison) -> Table:
+    title = f"Accuracy / NLL on faces drawn with other shares, {compared.protocol}"
+    made = _table(title, ("drawn", *compared.drawn[0].accuracy))
+    for row in compared.drawn:
+        cells = (f"{percent(row.accuracy[name])} / {row.nll[name]:.3f}" for name in row.accuracy)
+        made.add_row(row.shares, *cells)
     return made
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from emostream.models import engines, load, weights
 from emostream.models import spec as specs
+from emostream.models.prior import choose_reweighting
 from emostream.models.spec import ModelSpec
 from emostream.models.spec_template import spec_template
 from emostream.shared.errors import EmostreamError, MissingPackageError, ModelError, WeightsError
@@ -79,6 +80,9 @@ def _add_spec(shown: Table, path: Path) -> None:
         shown.add_row("labels", ", ".join(spec.labels))
         shown.add_row("takes", faces(spec))
         shown.add_row("gives", spec.output)
+        if prior := choose_reweighting(spec, path.stem):
+            shares = ", ".join(f"{label} {share:.1%}" for label, share in prior.shares.items())
+            shown.add_row("prior", f"{prior}: {shares}")
         shown.add_row("TOML", str(file))
         card = path.parent / spec.card
         if card.is_file():

@@ -24,6 +24,7 @@ export class Boxes {
     box.dataset.track = face.track;
     box.dataset.label = face.label;
     box.dataset.state = face.state;
+    box.dataset.streamLabel = face.streamLabel;
     box.setAttribute("aria-label", spoken(face));
     box.style.left = `${(100 * x) / width}%`;
     box.style.top = `${(100 * y) / height}%`;
@@ -43,7 +44,8 @@ export class Boxes {
 function spoken(face) {
   const name = `Face ${numberOf(face.track)}`;
   if (face.state === "other") return `${name}: an emotion that is not chosen`;
-  const words = `${face.label}, ${percent(face.confidence)}`;
+  const own = face.streamLabel ? `, by your sensitivity; the stream says ${face.streamLabel}` : "";
+  const words = `${face.label}, ${percent(face.confidence)}${own}`;
   return face.state === "unsure" ? `${name}: unsure, ${words}` : `${name}: ${words}`;
 }
 

@@ -1,25 +1,57 @@
-// The state of each face as it is shown: smoothed and compared with the viewer's preferences.
+// The state of each face as it is shown: reweighted, smoothed, compared with the viewer's preferences.
 
 // Each of a stream's faces gets
 //   shares: label to probability, as the bars show them,
 //   label, confidence: the emotion that is shown,
-//   state: "sure", "unsure" (below the viewer's threshold) or "other" (an emotion not chosen).
+//   state: "sure", "unsure" (below the viewer's threshold) or "other" (an emotion not chosen),
+//   streamLabel: the stream's own label where the viewer's sensitivity changes it, else "".
+//
+// Of reweighted probabilities the pipeline's smoothing is not known: they get its usual seconds.
+const PIPELINE_SECONDS = 0.5;
+
+// Probabilities times prior^-sensitivity, normalized: at 1 all labels count as equally frequent, at
+// -1 frequent ones as more frequent still.
+export function reweighted(probabilities, prior, sensitivity) {
+  const powers = Object.entries(probabilities).map(([label, share]) => [
+    label,
+    share * Math.max(prior[label] ?? 0, 1e-6) ** -sensitivity,
+  ]);
+  const total = powers.reduce((sum, [, power]) => sum + power, 0);
+  return Object.fromEntries(powers.map(([label, power]) => [label, power / total]));
+}
+
 export class FaceStates {
   #tracks = new Map(); // track -> { t, shares }
+
+  #sensitivity = 0;
 
   constructor(preferences) {
     this.preferences = preferences;
   }
 
   compute(facts) {
-    const faces = facts.faces.map((face) => this.#compare({ ...face, ...this.#smooth(face, facts.t) }));
+    // Means of what was reweighted otherwise say nothing now, and a paused picture has no later one.
+    if (this.preferences.sensitivity !== this.#sensitivity) this.#tracks.clear();
+    this.#sensitivity = this.preferences.sensitivity;
+    const faces = facts.faces.map((face) => this.#compare({ ...face, ...this.#shown(face, facts) }));
     if (facts.results !== "none") this.#forget(facts.faces);
     return faces;
   }
 
-  // "pipeline": what the classifier says, which holds a label against short doubts (hysteresis).
-  #smooth(face, t) {
+  #shown(face, { t, prior }) {
+    const { sensitivity } = this.preferences;
+    if (!sensitivity || !prior || Object.keys(prior).length === 0) {
+      return { ...this.#smooth(face, t, this.preferences.smoothing), streamLabel: "" };
+    }
     const { smoothing } = this.preferences;
+    const probabilities = reweighted(face.probabilities, prior, sensitivity);
+    const seconds = smoothing === "pipeline" ? PIPELINE_SECONDS : smoothing;
+    const shown = this.#smooth({ ...face, probabilities }, t, seconds);
+    return { ...shown, streamLabel: shown.label === face.label ? "" : face.label };
+  }
+
+  // "pipeline": what the classifier says, which holds a label against short doubts (hysteresis).
+  #smooth(face, t, smoothing) {
     if (smoothing === "pipeline") return { shares: face.smoothed };
     const shares = smoothing > 0 ? this.#average(face, t, smoothing) : face.probabilities;
     const [label, confidence] = Object.entries(shares).reduce((a, b) => (b[1] > a[1] ? b : a));
@@ -57,5 +89,9 @@ export class FaceStates {
   }
 }
 
-// What is written at a face: its emotion, or that it is unsure or hidden.
-export const labelText = (face) => (face.state === "sure" ? face.label : face.state);
+// What is written at a face: its emotion, or that it is unsure or hidden. A star marks a label that
+// is the viewer's and not the stream's.
+export function labelText(face) {
+  const text = face.state === "sure" ? face.label : face.state;
+  return face.streamLabel && face.state !== "other" ? `${text} *` : text;
+}

@@ -57,6 +57,7 @@ export class Faces {
     paintFace(card, face.track);
     card.querySelector("h3 .emotion").textContent = face.state === "other" ? "other" : face.label;
     card.querySelector("h3 small").textContent = face.state === "unsure" ? "unsure" : "";
+    card.querySelector("h3 .own").textContent = face.streamLabel ? `* stream: ${face.streamLabel}` : "";
     paint(card.querySelector("h3"), this.settings.styleOf(face.label));
     this.#keepBars(card, Object.keys(face.shares).filter((label) => this.preferences.shows(label)));
     for (const bar of card.querySelectorAll(".bar")) {
@@ -80,7 +81,7 @@ export class Faces {
 function newCard() {
   const card = make("article", "face");
   const title = make("h3");
-  title.append(make("i", "badge"), make("span", "emotion"), make("small"));
+  title.append(make("i", "badge"), make("span", "emotion"), make("small"), make("span", "own"));
   card.append(title);
   return card;
 }

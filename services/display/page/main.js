@@ -38,6 +38,7 @@ const grid = new TileGrid(part("streams"), part("places"), settings, preferences
     if (tile !== grid.tile) return;
     faces.show(tile.facts, tile.faces, grid.paused);
     timeline.setLabels(tile.facts);
+    panel.enableSensitivity(Object.keys(tile.facts.prior).length > 0 || tile.facts.results === "none");
   },
   changed() {
     connection.confirmOwed();

@@ -1,6 +1,7 @@
 // The panel of the viewer's preferences.
 
 import { make, paint } from "./emotions.js";
+import { sensitivityText } from "./preferences.js";
 
 export class Panel {
   #listed = "";
@@ -11,6 +12,7 @@ export class Panel {
     this.preferences = preferences;
     this.fields = panel.querySelector("#choice");
     this.output = panel.querySelector("output");
+    this.sensitivity = panel.querySelector("[name=sensitivity]");
     panel.addEventListener("input", ({ target }) => this.#onInput(target));
     panel.querySelector("[data-do=defaults]").addEventListener("click", () => preferences.reset());
     preferences.onChange(() => this.show());
@@ -27,11 +29,18 @@ export class Panel {
     this.show();
   }
 
+  // Without the shares that the probabilities reckon with, nothing can be reweighted.
+  enableSensitivity(on) {
+    this.sensitivity.disabled = !on;
+  }
+
   show() {
     const { preferences, panel } = this;
     this.output.textContent = preferences.threshold > 0 ? `${Math.round(100 * preferences.threshold)}%` : "0%: never";
     const named = (name) => panel.querySelector(`[name=${name}]`);
     named("smoothing").value = String(preferences.smoothing);
+    this.sensitivity.value = Math.round(100 * preferences.sensitivity);
+    panel.querySelector("output.sensitivity").textContent = sensitivityText(preferences.sensitivity);
     named("threshold").value = Math.round(100 * preferences.threshold);
     named("theme").value = preferences.theme;
     named("announce").checked = preferences.announce;
@@ -43,6 +52,9 @@ export class Panel {
     switch (name) {
       case "smoothing":
         this.preferences.change({ smoothing: value === "pipeline" ? value : Number(value) });
+        break;
+      case "sensitivity":
+        this.preferences.change({ sensitivity: Number(value) / 100 });
         break;
       case "threshold":
         this.preferences.change({ threshold: Number(value) / 100 });

@@ -1,12 +1,13 @@
 // The viewer's preferences, kept in this browser: they change this page alone.
 //
-// `smoothing` is "pipeline" or seconds, `threshold` a share from 0 to 1, `hidden` the emotions that
-// are not shown, `theme` "auto", "dark" or "light", `announce` whether events are read out, `keys`
+// `smoothing` is "pipeline" or seconds, `sensitivity` from -1 (calm) to 1 (expressive), `threshold` a
+// share from 0 to 1, `hidden` the emotions that are not shown, `theme` "auto", "dark" or "light", `announce` whether events are read out, `keys`
 // whether single keys are shortcuts.
 
 const STORAGE_KEY = "emostream.view";
 const DEFAULTS = {
   smoothing: "pipeline",
+  sensitivity: 0,
   threshold: 0,
   hidden: [],
   theme: "auto",
@@ -16,6 +17,7 @@ const DEFAULTS = {
 
 const IS_VALID = {
   smoothing: (value) => value === "pipeline" || value >= 0,
+  sensitivity: (value) => value >= -1 && value <= 1,
   threshold: (value) => value >= 0 && value < 1,
   hidden: Array.isArray,
   theme: (value) => ["auto", "dark", "light"].includes(value),
@@ -62,6 +64,7 @@ export class Preferences {
     if (this.smoothing !== "pipeline") {
       parts.push(this.smoothing > 0 ? `smoothed ${this.smoothing} s` : "not smoothed");
     }
+    if (this.sensitivity !== 0) parts.push(sensitivityText(this.sensitivity));
     if (this.threshold > 0) parts.push(`sure from ${Math.round(100 * this.threshold)}%`);
     if (this.hidden.length > 0) parts.push(`${this.hidden.length} hidden`);
     return parts.join(", ");
@@ -70,6 +73,11 @@ export class Preferences {
   #applyTheme() {
     document.documentElement.dataset.theme = this.theme;
   }
+}
+
+export function sensitivityText(sensitivity) {
+  if (sensitivity === 0) return "as the stream";
+  return `${Math.round(100 * Math.abs(sensitivity))}% ${sensitivity > 0 ? "more expressive" : "calmer"}`;
 }
 
 // A browser may refuse storage, or hold what another release wrote: then the defaults apply.

@@ -14,7 +14,12 @@ export async function snapshot(tile, settings, preferences) {
     ...facts,
     time,
     picture: { width: picture.width, height: picture.height },
-    view: { smoothing: preferences.smoothing, threshold: preferences.threshold, hidden: preferences.hidden },
+    view: {
+      smoothing: preferences.smoothing,
+      sensitivity: preferences.sensitivity,
+      threshold: preferences.threshold,
+      hidden: preferences.hidden,
+    },
     shown: faces.map(({ track, label, confidence, state }) => ({ track, label, confidence, state })),
   };
   const json = new Blob([`${JSON.stringify(metadata, null, 2)}\n`], { type: "application/json" });

@@ -39,7 +39,8 @@ class ReportFacts:
 
     `title` is the file's name, `sha256` that of the model, `version` that of this program. `broken`
     says why and where a partial result breaks off, and is empty for a whole one; `sampled` says
-    where not all frames were to be analysed, as "5/s".
+    where not all frames were to be analysed, as "5/s", and `prior` which shares of the labels the
+    probabilities reckon with, where that is known.
     """
 
     title: str
@@ -48,6 +49,7 @@ class ReportFacts:
     version: str
     broken: str = ""
     sampled: str = ""
+    prior: str = ""
 
 
 def require_jinja2() -> None:
