@@ -109,14 +109,17 @@ def _answers(
     applied = EmotionPrior(prior.name, prior.strength, prior.shares)
     places = [reader.labels.index(label) for label in labels if label in reader.labels]
     tracks: PartTracks | None = None
+    present: tuple[Face, ...] = ()
     header: Faces | None = None
     for frame in reader.recorded_frames(run):
         header = _header(run, frame.row, frame.faces)
         tracks = tracks or PartTracks(labels, rules, header, neutral)
-        events: list[Event] = []
         emotions: list[EmotionFace] = []
-        # Who was there in a frame that the model failed on was not recorded.
-        if not frame.row.degraded:
+        if frame.row.degraded:
+            # Who was there was not recorded: taken to be who was there before.
+            events = tracks.update_unclassified(msgspec.structs.replace(header, faces=present))
+        else:
+            present = header.faces
             rows = np.array([face.probabilities for face in frame.faces], np.float32)
             given = prior.apply(rows.reshape(len(frame.faces), len(reader.labels))[:, places])
             events, emotions = tracks.update(header, given)
