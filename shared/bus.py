@@ -27,9 +27,10 @@ LIVE_HWM = 4
 # Results are small and read in full.
 RESULTS_HWM = 1000
 # What a publisher takes from its subscribers: a topic, or what opens an encrypted connection. The
-# queue is short, so that who floods it is cut off before the flood is taken in.
+# queue and the system's buffer are short: what is in them is taken in also from who is cut off.
 MAX_SUBSCRIPTION_BYTES = 1024
 SUBSCRIPTIONS_HWM = 16
+SUBSCRIPTIONS_BUFFER = 16_384
 MAX_MESSAGE_BYTES = 256_000_000
 # What encryption and framing add to a part of a message.
 OVERHEAD_BYTES = 1024
@@ -218,6 +219,7 @@ class Bus:
         socket.set(zmq.XPUB_VERBOSE, 1)
         socket.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)
         socket.set(zmq.RCVHWM, SUBSCRIPTIONS_HWM)
+        socket.set(zmq.RCVBUF, SUBSCRIPTIONS_BUFFER)
         socket.set(zmq.SNDHWM, hwm)
         socket.set(zmq.LINGER, PUBLISHER_LINGER)
         with contextlib.ExitStack() as on_error:

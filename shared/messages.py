@@ -136,7 +136,7 @@ class EmotionPrior(msgspec.Struct, frozen=True):
 class Emotion(Header, frozen=True, kw_only=True, omit_defaults=True):
     """The classified faces of one part of a frame; `prior` is None where it is not known."""
 
-    model: Name
+    model: str
     faces: tuple[EmotionFace, ...]
     part: Part
     parts: Parts
