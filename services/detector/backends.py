@@ -28,18 +28,19 @@ log = logging.getLogger("emostream")
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The `score` that begins a track and the number of `tiles` that suit a backend."""
+    """The `score` that begins a track, the `tiles` and the extra looks a frame that suit one."""
 
     score: float
     tiles: int
+    extra_looks: float
 
 
 # By `python -m benchmarks.detectors`: the lowest scores without a false face in the clips, and
 # tiles where small faces are missed without them and the time for them can be spared.
 DEFAULTS: dict[Backend, Defaults] = {
-    "yunet": Defaults(score=0.5, tiles=2),
-    "blazeface": Defaults(score=0.5, tiles=2),
-    "haar": Defaults(score=0.0, tiles=0),
+    "yunet": Defaults(score=0.5, tiles=2, extra_looks=0.5),
+    "blazeface": Defaults(score=0.5, tiles=2, extra_looks=2.0),
+    "haar": Defaults(score=0.0, tiles=0, extra_looks=0.0),
 }
 CHOICES: Final[tuple[Choice, ...]] = ("auto", *DEFAULTS)
 
