@@ -15,6 +15,7 @@ from emostream.models.evaluation.domain_gap import DomainGap
 from emostream.models.evaluation.evaluator import Evaluation
 from emostream.models.evaluation.learning_curves import LearningCurves
 from emostream.models.evaluation.robustness import Robustness
+from emostream.models.evaluation.video_scores import VideoReport
 from emostream.shared.optional_groups import require
 
 TEMPLATE: Final = Path(__file__).with_name("report.html")
@@ -49,6 +50,7 @@ class Report:
     robustness: list[Robustness] = field(default_factory=list)
     scenes: list[DomainGap] = field(default_factory=list)
     curves: LearningCurves = field(default_factory=dict)
+    videos: list[VideoReport] = field(default_factory=list)
 
 
 def to_json(report: Report) -> str:

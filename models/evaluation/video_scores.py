@@ -8,17 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.models.evaluation.scenes import Floats
-from emostream.models.evaluation.video_scenes import TrueFaces
+from emostream.models.evaluation.video_scenes import FPS, TrueFaces
 
 Pair: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class FoundFaces:
-    """What was found in one frame: `tracks` (M,) and `boxes` (M, 4) of x, y, width, height."""
+    """What was found in one frame: `tracks` (M,) and `boxes` (M, 4) of x, y, width, height.
+
+    `labels` say what each face shows.
+    """
 
     tracks: NDArray[np.int64]
     boxes: Floats
+    labels: tuple[str, ...]
 
 
 @dataclass
@@ -28,7 +32,8 @@ class VideoScores:
     `faces` is how many there were to find, a person a frame, and `found` how many were.
     `false_boxes` show no face, or one that has a box already. `switches` counts how often the
     track of a person became another one, `delays` are the frames from a person's first one to the
-    first box, and `missed` the people who never got one.
+    first box, and `missed` the people who never got one. `named` holds, for each face found, which
+    of the dataset's faces it is and its label in that frame.
     """
 
     frames: int = 0
@@ -39,6 +44,7 @@ class VideoScores:
     switches: int = 0
     missed: int = 0
     delays: list[int] = field(default_factory=list)
+    named: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def recall(self) -> float:
@@ -71,6 +77,7 @@ def score_video(frames: Iterable[tuple[TrueFaces, FoundFaces]]) -> VideoScores:
             if not truth.counts[face]:
                 continue
             scores.found += 1
+            scores.named.append((int(truth.indices[face]), found.labels[box]))
             person, track = int(truth.people[face]), int(found.tracks[box])
             if person not in last_track:
                 scores.delays.append(number - first[person])
@@ -102,6 +109,47 @@ def match_centers(boxes: Floats, squares: Floats) -> list[Pair]:
     return pairs
 
 
-def median_delay(delays: Sequence[int]) -> float | None:
-    """Return the median of the delays in frames; None where no person was found."""
-    return float(np.median(delays)) if delays else None
+@dataclass(frozen=True)
+class VideoReport:
+    """The figures of one kind of video, through the pipeline as it ships.
+
+    `recall` is over `faces`, a person a frame; `delay_ms` is the median time from a person's first
+    frame to the first box, `late_ms` the one that one in ten exceeds. `bare` is the accuracy on the
+    faces found as bare crops, `right` that of the labels of single frames; None where none were.
+    """
+
+    name: str
+    frames: int
+    faces: int
+    recall: float
+    false_per_100: float
+    people: int
+    missed: int
+    switches: int
+    delay_ms: float | None
+    late_ms: float | None
+    bare: float | None
+    right: float | None
+
+
+def summarize(
+    name: str, scores: VideoScores, true_labels: Sequence[str], bare_labels: Sequence[str]
+) -> VideoReport:
+    """Sum up a video; the labels are those of each of the dataset's faces."""
+    delays = [1000 * delay / FPS for delay in scores.delays]
+    median, late = (float(q) for q in np.percentile(delays, (50, 90))) if delays else (None, None)
+    shown = [(true_labels[index], bare_labels[index], label) for index, label in scores.named]
+    return VideoReport(
+        name=name,
+        frames=scores.frames,
+        faces=scores.faces,
+        recall=scores.recall,
+        false_per_100=scores.false_per_100,
+        people=scores.people,
+        missed=scores.missed,
+        switches=scores.switches,
+        delay_ms=median,
+        late_ms=late,
+        bare=float(np.mean([true == bare for true, bare, _ in shown])) if shown else None,
+        right=float(np.mean([true == label for true, _, label in shown])) if shown else None,
+    )

@@ -22,6 +22,7 @@ Choice: TypeAlias = Literal["auto", "yunet", "blazeface", "haar"]
 
 # A face that is being followed may score this much of what a new one must.
 KEEP_SHARE: Final = 0.7
+LONG_SIDE: Final = 640  # of yunet's frame
 FETCH: Final = "emostream models fetch yunet"
 log = logging.getLogger("emostream")
 
@@ -107,7 +108,7 @@ def create(
     score: float | None = None,
     threads: int = 1,
     weights: Path | None = None,
-    long_side: int = 640,
+    long_side: int = LONG_SIDE,
     square: bool = False,
 ) -> FaceDetector:
     """Return the detector, ready to run; it reports faces from `KEEP_SHARE` x `score` on.
