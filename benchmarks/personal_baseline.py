@@ -173,8 +173,8 @@ def crop_from_scenes(
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
     """Draw each face into a scene; return crops (N, 64, 64) of those found, and their labels."""
     chosen = select()
-    usual = chosen.defaults
-    search = SceneSearch(create(chosen), usual.tiles, usual.score)
+    score = chosen.defaults.still_score
+    search = SceneSearch(create(chosen, score=score), chosen, score)
     with ProgressBar("scenes", unit="faces") as bar:
         found = detect_in_scenes(faces, search, SceneStyle(), seed, bar.update)
     return found.aligned, true[found.indices]

@@ -16,6 +16,7 @@ from emostream.models.evaluation.evaluator import Evaluation
 from emostream.models.evaluation.learning_curves import LearningCurves
 from emostream.models.evaluation.priors import PriorComparison
 from emostream.models.evaluation.robustness import Robustness
+from emostream.models.evaluation.video_scores import VideoReport
 from emostream.shared.optional_groups import require
 
 TEMPLATE: Final = Path(__file__).with_name("report.html")
@@ -53,6 +54,7 @@ class Report:
     scenes: list[DomainGap] = field(default_factory=list)
     curves: LearningCurves = field(default_factory=dict)
     priors: PriorComparison | None = None
+    videos: list[VideoReport] = field(default_factory=list)
 
 
 def to_json(report: Report) -> str:

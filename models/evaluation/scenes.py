@@ -70,7 +70,7 @@ def _scene(
     placed = []
     for index, square in zip(drawn, squares, strict=True):
         turn = _turn(style, random)
-        placed.append(_draw(canvas, faces[index], square, turn, random))
+        placed.append(draw_face(canvas, faces[index], square, turn, random_tint(random)))
     strength = np.float32(random.uniform(1, 5))
     canvas += strength * random.standard_normal(canvas.shape, np.float32)
     picture = np.clip(canvas, 0, 255).astype(np.uint8)
@@ -139,23 +139,27 @@ def paste(
 
     It is turned by up to `turn` degrees, to either side.
     """
-    _draw(picture, face, square, float(random.uniform(-turn, turn)), random)
+    draw_face(picture, face, square, float(random.uniform(-turn, turn)), random_tint(random))
 
 
-def _draw(
-    picture: Canvas,
-    face: Image,
-    square: Floats,
-    degrees: float,
-    random: np.random.Generator,
-) -> Floats:
-    """Draw the face and return its placement, 2 x 3; only the part that it covers is touched."""
+def random_tint(random: np.random.Generator) -> Canvas:
+    """Return the color of a face over gray, float32 (3,) BGR: like skin, or gray as it is."""
+    return SKIN if random.random() < 0.7 else np.ones(3, np.float32)
+
+
+def draw_face(picture: Canvas, face: Image, square: Floats, degrees: float, tint: Canvas) -> Floats:
+    """Draw the face and return its placement, 2 x 3; only the part that it covers is touched.
+
+    What lies beyond the picture's border is not drawn.
+    """
     placement = _placement(square, degrees)
     corners = placement @ np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]], np.float64)
     limit = np.array(picture.shape[1::-1])
     low = np.clip(np.floor(corners.min(axis=1)), 0, limit).astype(int)
     high = np.clip(np.ceil(corners.max(axis=1)), 0, limit).astype(int)
     part = picture[low[1] : high[1], low[0] : high[0]]
+    if not part.size:
+        return placement
     side = face.shape[0]
     # From pixel indices of the face to those of the part: indices count a pixel's center.
     linear = placement[:, :2] / side
@@ -169,7 +173,6 @@ def _draw(
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    tint = SKIN if random.random() < 0.7 else np.ones(3, np.float32)
     part += cover * (drawn[..., None] * tint - part)
     return placement
 

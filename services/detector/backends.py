@@ -22,24 +22,33 @@ Choice: TypeAlias = Literal["auto", "yunet", "blazeface", "haar"]
 
 # A face that is being followed may score this much of what a new one must.
 KEEP_SHARE: Final = 0.7
+LONG_SIDE: Final = 640  # of yunet's frame
 FETCH: Final = "emostream models fetch yunet"
 log = logging.getLogger("emostream")
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The `score` that begins a track and the number of `tiles` that suit a backend."""
+    """What suits a backend: the `score` that begins a track and the one of a single picture's face.
+
+    `tiles` and `extra_looks` (a frame) are searched beside the whole. A single picture is turned
+    where its faces then score `turned_gain` times as much in sum; None where sums do not say which
+    way is up.
+    """
 
     score: float
+    still_score: float
     tiles: int
+    extra_looks: float
+    turned_gain: float | None = None
 
 
 # By `python -m benchmarks.detectors`: the lowest scores without a false face in the clips, and
 # tiles where small faces are missed without them and the time for them can be spared.
 DEFAULTS: dict[Backend, Defaults] = {
-    "yunet": Defaults(score=0.5, tiles=2),
-    "blazeface": Defaults(score=0.5, tiles=2),
-    "haar": Defaults(score=0.0, tiles=0),
+    "yunet": Defaults(score=0.5, still_score=0.6, tiles=2, extra_looks=0.5, turned_gain=1.08),
+    "blazeface": Defaults(score=0.5, still_score=0.5, tiles=2, extra_looks=2.0),
+    "haar": Defaults(score=0.0, still_score=0.0, tiles=0, extra_looks=0.0),
 }
 CHOICES: Final[tuple[Choice, ...]] = ("auto", *DEFAULTS)
 
@@ -99,7 +108,7 @@ def create(
     score: float | None = None,
     threads: int = 1,
     weights: Path | None = None,
-    long_side: int = 640,
+    long_side: int = LONG_SIDE,
     square: bool = False,
 ) -> FaceDetector:
     """Return the detector, ready to run; it reports faces from `KEEP_SHARE` x `score` on.

@@ -7,8 +7,8 @@ from queue import SimpleQueue
 from typing import Final, TypeAlias
 
 from emostream.services.detector.detection import Detection, FaceDetector
-from emostream.services.detector.tiling import Tiling, merge, search
-from emostream.shared.messages import Box, Frame, Message
+from emostream.services.detector.tiling import Region, Tiling, merge, search
+from emostream.shared.messages import Frame, Message
 from emostream.shared.pixels import Image, image, square_pixels
 
 Key: TypeAlias = tuple[str, str, int, int]
@@ -54,12 +54,13 @@ class FrameSearch:
         pending = self._pending.pop(_key(message, index), None)
         return pending.result() if pending else self._search(self._detector, message, index)
 
-    def add_missing(
-        self, frame: Image, found: Sequence[Detection], missing: Sequence[Box]
+    def add(
+        self, frame: Image, found: list[Detection], regions: Sequence[Region]
     ) -> list[Detection]:
-        """Return what was found, with the faces that close-ups of the `missing` boxes show."""
-        close_ups = self._tiling.close_ups(frame, missing)
-        return merge([*found, *search(self._detector, frame, close_ups)])
+        """Return what was found, with the faces that the regions show."""
+        if not regions:
+            return found
+        return merge([*found, *search(self._detector, frame, regions)])
 
     def _search_with_helper(self, message: Message, index: int) -> Result:
         helper = self._helpers.get()

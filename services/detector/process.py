@@ -35,22 +35,19 @@ def run(config: Config, instance: int) -> None:
         publisher = service.publisher(settings.bind, LIVE_HWM)
         helpers = min(os.cpu_count() or 1, MAX_HELPERS)
         chosen = selected(settings)
-        DetectorMetrics(service.registry).set_detector(chosen)
         log.info("faces are found by %s", chosen)
-        defaults = chosen.defaults
         stage = DetectorStage(
             new_detector(settings, chosen),
             track_ids(time.time()),
-            tiling=Tiling(
-                defaults.tiles if settings.tiles is None else settings.tiles, settings.tile_every
-            ),
-            score=defaults.score if settings.score is None else settings.score,
+            tiling=new_tiling(settings, chosen),
+            score=chosen.defaults.score if settings.score is None else settings.score,
             leave_after=settings.leave_after,
             shards=settings.shards,
             # Live, a frame is searched when it comes; of a recording many wait for this stage.
             helpers=[new_detector(settings, chosen) for _ in range(helpers * service.is_lossless)],
         )
         service.on_stream_gone(stage.forget)
+        DetectorMetrics(service.registry, stage.looks).set_detector(chosen)
         inbox = FifoInbox() if service.is_lossless else service.live_inbox()
         service.receive([Subscription(config.connect.frame, ["frame/"], LIVE_HWM)], inbox)
         if service.is_lossless:
@@ -68,6 +65,17 @@ def run(config: Config, instance: int) -> None:
 def selected(settings: Settings) -> Selection:
     """Return the detector that the configuration asks for; WeightsError without its weights."""
     return select(settings.backend, Path(settings.weights) if settings.weights else None)
+
+
+def new_tiling(settings: Settings, chosen: Selection) -> Tiling:
+    """Return what is searched beside the whole frame, as the configuration has it."""
+    return Tiling(
+        chosen.defaults.tiles if settings.tiles is None else settings.tiles,
+        settings.tile_every,
+        # Yunet sees a frame that needs no shrinking as it is; blazeface shrinks every one.
+        settings.long_side if chosen.backend == "yunet" else 0,
+        chosen.defaults.extra_looks if settings.extra_looks is None else settings.extra_looks,
+    )
 
 
 def new_detector(settings: Settings, chosen: Selection) -> FaceDetector:

@@ -9,6 +9,7 @@ import numpy as np
 
 from emostream.models.alignment import CROP, align
 from emostream.services.detector.detection import Detection, FaceDetector
+from emostream.services.detector.extra_looks import ExtraLooks, LookCounts
 from emostream.services.detector.frame_search import FrameSearch
 from emostream.services.detector.tiling import Tiling
 from emostream.services.detector.tracking import Tracker
@@ -22,6 +23,7 @@ class _Stream:
 
     run: str
     tracker: Tracker
+    looks: ExtraLooks
     frames: int = 0
 
 
@@ -43,9 +45,12 @@ class DetectorStage:
 
         `ids` gives each new track its id (see `track_ids`), `score` is what a face needs to begin
         a track, `leave_after` the seconds of absence that end one. Each of `helpers`, detectors
-        like the first, searches one of the frames given to `look_ahead`.
+        like the first, searches one of the frames given to `look_ahead`. `looks` counts the extra
+        looks by reason and whether there was room for them.
         """
+        self.looks: LookCounts = Counter()
         self._search = FrameSearch(detector, tiling, helpers)
+        self._tiling = tiling
         self._ids = ids
         self._score = score
         self._leave_after = leave_after
@@ -64,9 +69,13 @@ class DetectorStage:
             return [self._message(header, shard, ()) for shard in range(self._shards)]
         stream = self._stream(header)
         frame, found = self._search.result(message, stream.frames)
+        stream.looks.begin(frame, self._tiling.tiles(frame, stream.frames))
         stream.frames += 1
+        if stream.looks.is_cut:
+            stream.tracker.end_tracks()
         missing = stream.tracker.missing(found, header.pts, recorded=header.recorded)
-        found = self._search.add_missing(frame, found, missing)
+        found = self._search.add(frame, found, stream.looks.around(frame, missing))
+        found = self._search.add(frame, found, stream.looks.changed_tiles(frame))
         tracked = stream.tracker.update(found, header.pts, recorded=header.recorded)
         return [self._answer(header, frame, shard, tracked) for shard in range(self._shards)]
 
@@ -89,7 +98,7 @@ class DetectorStage:
         stream = self._streams.get(header.stream)
         if stream is None:
             return b""
-        state: bytes = msgpack.packb((stream.frames, stream.tracker.state()))
+        state: bytes = msgpack.packb((stream.frames, stream.tracker.state(), stream.looks.state()))
         return state
 
     def restore(self, header: Header, state: bytes | None) -> None:
@@ -97,15 +106,17 @@ class DetectorStage:
         self._streams.pop(header.stream, None)
         if state:
             stream = self._stream(header)
-            stream.frames, tracks = msgpack.unpackb(state)
+            stream.frames, tracks, looks = msgpack.unpackb(state)
             stream.tracker.restore(tracks)
+            stream.looks.restore(looks)
 
     def _stream(self, header: Header) -> _Stream:
         """Return what is remembered of the stream; nothing, where a new run begins."""
         stream = self._streams.get(header.stream)
         if stream is None or stream.run != header.run:
             tracker = Tracker(self._ids, score=self._score, leave_after=self._leave_after)
-            stream = self._streams[header.stream] = _Stream(header.run, tracker)
+            looks = ExtraLooks(self._tiling, self.looks)
+            stream = self._streams[header.stream] = _Stream(header.run, tracker, looks)
         return stream
 
     def _answer(

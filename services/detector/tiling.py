@@ -32,28 +32,30 @@ class Tiling:
     """Chooses the regions that are searched beside the whole frame.
 
     Beside the whole frame, each of `count` overlapping tiles is searched in one of `every` frames,
-    the tiles' turns spread evenly; a stream's first frame gets them all. A face that was there a
-    moment ago and is not found now is looked for around where it should be, for `count` faces a
-    frame at most. `every` = 1, all tiles in each frame, suits files; a live stream, whose time a
-    frame is short, does with less. `count` = 0 turns both off.
+    the tiles' turns spread evenly; a stream's first frame gets them all. A frame whose longer side
+    is at most `seen` pixels has no tiles: the detector sees it all as it is. `extra_looks` are
+    those that may be spent by need, a frame on average: see `ExtraLooks`.
     """
 
     count: int
     every: int
+    seen: int = 0
+    extra_looks: float = 1.0
+
+    def every_tile(self, frame: Image) -> tuple[Region, ...]:
+        """Return all tiles of the frame."""
+        height, width = frame.shape[:2]
+        return tiles(width, height, self.count) if max(height, width) > self.seen else ()
 
     def tiles(self, frame: Image, index: int) -> list[Region]:
         """Return the tiles whose turn it is in frame number `index`."""
-        every_tile = tiles(frame.shape[1], frame.shape[0], self.count)
+        every_tile = self.every_tile(frame)
         turn = index % self.every
         return [
             tile
             for place, tile in enumerate(every_tile)
             if index == 0 or place * self.every // len(every_tile) == turn
         ]
-
-    def close_ups(self, frame: Image, missing: Sequence[Box]) -> list[Region]:
-        """Return the regions in which to search for the faces that should be at `missing`."""
-        return [region_around(box, frame.shape[1], frame.shape[0]) for box in missing[: self.count]]
 
 
 @functools.lru_cache(maxsize=64)

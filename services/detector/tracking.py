@@ -128,6 +128,10 @@ class Tracker:
             tracked.append((track.id, detection))
         return tracked
 
+    def end_tracks(self) -> None:
+        """Follow nobody any more: the next frame shows another shot."""
+        self._tracks = []
+
     def state(self) -> tuple[object, ...]:
         """Return its clock and the tracks as plain numbers, exactly."""
         tracks = [

@@ -84,9 +84,11 @@ class Recognizer:
         self.tiles = tiles
         chosen = backends.select(detector, weights)
         self.detector = chosen.backend
-        self.score = chosen.defaults.score if score is None else score
+        self.score = chosen.defaults.still_score if score is None else score
         with _building, muted_stderr():
-            self._finder = backends.create(chosen, score=score, threads=threads or 1, square=True)
+            self._finder = backends.create(
+                chosen, score=self.score, threads=threads or 1, square=True
+            )
             self.model = load(
                 model,
                 engine=engine,
@@ -94,6 +96,7 @@ class Recognizer:
                 prior=prior,
                 prior_strength=prior_strength,
             )
+        self._turned_gain = chosen.defaults.turned_gain
         self._lock = Lock()
 
     def __call__(self, image: Source, channels: Channels | None = None) -> list[RecognizedFace]:
@@ -107,7 +110,7 @@ class Recognizer:
         tiles = usual_tiles(self.detector, picture) if self.tiles is None else self.tiles
         # Neither LiteRT's interpreters nor OpenCV's detectors may run twice at a time.
         with self._lock:
-            found = search_still(self._finder, picture, tiles, self.score)
+            found = search_still(self._finder, picture, tiles, self.score, self._turned_gain)
             rows = self.model.predict(align(picture, found))
         return [self._face(one, row) for one, row in zip(found, rows, strict=True)]
 

@@ -17,16 +17,35 @@ LARGE_TILES: Final = 8
 # share of the shorter side, and was not found without that, is most often no face.
 FILLS: Final = 0.5
 FRAMED_SIDE: Final = 480  # to which a picture is shrunk before it gets its frame
+# What the best face must score in a picture that is turned for it.
+TURNED_SCORE: Final = 0.8
 
 
 def search_still(
-    detector: FaceDetector, picture: Image, tiles: int, score: float
+    detector: FaceDetector,
+    picture: Image,
+    tiles: int,
+    score: float,
+    turned_gain: float | None = None,
 ) -> list[Detection]:
     """Return the faces in a picture, uint8 (H, W, 3) BGR; the best score comes first.
 
-    It is searched whole and in `tiles` parts; where nothing is found, once more for a face that
-    fills it. `detector` reports faces from `score` on or below.
+    It is turned if its faces lie on their side or upside down: where they score `turned_gain` times
+    as much in sum once it is turned, or, without that, where it shows none as it is. `detector`
+    reports faces from `score` on or below.
     """
+    if turned_gain is None and (found := _search_upright(detector, picture, tiles, score)):
+        return found
+    quarters = _turn(detector, picture, score, turned_gain or 0.0)
+    turned = np.ascontiguousarray(np.rot90(picture, quarters))
+    found = _search_upright(detector, turned, tiles, score)
+    return [_turned_back(one, quarters, picture) for one in found] if quarters else found
+
+
+def _search_upright(
+    detector: FaceDetector, picture: Image, tiles: int, score: float
+) -> list[Detection]:
+    """Search a picture whole and in parts, and where nothing is found for a face that fills it."""
     found = search_whole(detector, picture, Tiling(tiles, 1), score)
     return found or _search_framed(detector, picture, score)
 
@@ -52,6 +71,32 @@ def _search_framed(detector: FaceDetector, picture: Image, score: float) -> list
         for one in detector.detect(np.asarray(framed, np.uint8))
         if one.score >= score and min(one.box[2:]) >= FILLS * min(size)
     ]
+
+
+def _turn(detector: FaceDetector, picture: Image, score: float, gain: float) -> int:
+    """Return how many quarter turns to the left bring the faces upright; 0 where that is unsure."""
+    sums, best = [], []
+    for quarters in range(4):
+        found = detector.detect(np.ascontiguousarray(np.rot90(picture, quarters)))
+        scores = [one.score for one in found if one.score >= score]
+        sums.append(sum(scores))
+        best.append(max(scores, default=0.0))
+    turn = int(np.argmax(sums))
+    sure = best[turn] > TURNED_SCORE and sums[turn] > gain * sums[0]
+    return turn if sure else 0
+
+
+def _turned_back(found: Detection, quarters: int, picture: Image) -> Detection:
+    """Express in pixels of the picture what was found after so many turns to the left."""
+    height, width = picture.shape[:2]
+
+    def back(x: float, y: float) -> tuple[float, float]:
+        return {1: (width - y, x), 2: (width - x, height - y), 3: (y, height - x)}[quarters]
+
+    x, y, across, down = found.box
+    (left, top), (right, bottom) = back(x, y), back(x + across, y + down)
+    box = (min(left, right), min(top, bottom), abs(right - left), abs(bottom - top))
+    return Detection(box, found.score, tuple(back(a, b) for a, b in found.landmarks))
 
 
 def _in_picture(found: Detection, room: int, scale: float) -> Detection:

@@ -131,14 +131,6 @@ def test_tiles_are_spent_by_policy(tiling: Tiling, per_frame: list[int]) -> None
     assert [len(tiling.tiles(frame, index)) for index in range(5)] == per_frame
 
 
-def test_close_ups_are_limited() -> None:
-    frame = np.zeros((720, 1280, 3), np.uint8)
-    missing = [(100.0 * i, 100.0, 50.0, 50.0) for i in range(5)]
-    assert len(Tiling(2, 10).close_ups(frame, missing)) == 2
-    assert Tiling(0, 10).close_ups(frame, missing) == []
-    assert Tiling(2, 10).close_ups(frame, []) == []
-
-
 class Brightest:
     """Finds the brightest pixel: a box of one pixel with one landmark."""
 

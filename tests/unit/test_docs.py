@@ -4,6 +4,7 @@ import ast
 import inspect
 import itertools
 import re
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -82,7 +83,7 @@ def test_every_metric_stands_in_the_documentation_and_no_other() -> None:
     registry = CollectorRegistry()
     StageMetrics("stage", registry)
     ClassifierMetrics(registry)
-    DetectorMetrics(registry)
+    DetectorMetrics(registry, Counter())
     RecorderMetrics(registry)
     DisplayMetrics(registry)
     registry.register(SourceCollector(dict))

@@ -14,9 +14,7 @@ from emostream.models.prior import Reweighting
 from emostream.models.spec import ModelSpec
 from emostream.services.cli.evaluation import command as evaluate
 from emostream.services.cli.evaluation import run as evaluate_run
-from emostream.services.cli.evaluation.scenes import DEFAULTS
 from emostream.services.cli.main import main
-from emostream.services.detector.backends import DEFAULTS as LIVE
 
 FER = Path(__file__).parents[2] / ferplus.FOLDER
 needs_data = pytest.mark.skipif(
@@ -182,7 +180,17 @@ def test_faces_in_scenes_go_through_detector_and_alignment(
     fake: dict[str, object], archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Blank faces are none: the detector finds nothing, and the report says so."""
-    words = ["--data", str(archive), "--scenes", "--tiles", "0", "--json", "-"]
+    words = [
+        "--data",
+        str(archive),
+        "--scenes",
+        "--tiles",
+        "0",
+        "--video-faces",
+        "0",
+        "--json",
+        "-",
+    ]
     assert main(["evaluate", *words]) == 0
     (scene,) = json.loads(capsys.readouterr().out)["scenes"]
     assert scene["recall"]["faces"] == 6
@@ -248,18 +256,12 @@ def test_the_faces_are_where_the_models_look_for_them() -> None:
     assert evaluate.FER == ferplus.FOLDER
 
 
-def test_files_are_searched_with_the_detectors_own_scores() -> None:
-    assert {name: one.score for name, one in DEFAULTS.items()} == {
-        name: one.score for name, one in LIVE.items()
-    }
-
-
 @needs_data
 def test_the_shipped_model_on_real_faces(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = ["--html", str(tmp_path / "page.html"), "--json", str(tmp_path / "data.json")]
-    options = ["--data", str(FER), "--faces", "24", "--scenes", *files]
+    options = ["--data", str(FER), "--faces", "24", "--scenes", "--video-faces", "0", *files]
     assert main(["evaluate", *options]) == 0
     out = capsys.readouterr().out
     assert "Protocol A" in out

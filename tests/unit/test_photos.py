@@ -195,7 +195,7 @@ def test_the_summary_has_what_is_needed_to_do_it_again(
         "faces": 3,
     }
     assert tree["model"]["name"] == "alexnet-fer" and len(tree["model"]["sha256"]) == 64
-    assert (tree["detector"], tree["score"], tree["tiles"]) == (recognizer.detector, 0.5, None)
+    assert (tree["detector"], tree["score"], tree["tiles"]) == (recognizer.detector, 0.6, None)
     assert tree["labels"] == list(LABELS)
 
 

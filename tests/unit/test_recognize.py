@@ -230,6 +230,33 @@ def test_a_face_that_fills_the_picture_is_found(recognizer: Recognizer) -> None:
             assert 20 < width < 60 and 20 < height < 60
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_faces_that_lie_on_their_side_or_upside_down_are_found(
+    recognizer: Recognizer, demo: DemoScene, quarters: int
+) -> None:
+    upright = recognizer(demo.frame(0), "bgr")
+    turned = np.ascontiguousarray(np.rot90(demo.frame(0), -quarters))
+    found = sorted(recognizer(turned, "bgr"), key=lambda face: face.box[:2])
+    height, width = turned.shape[:2]
+
+    def there(x: float, y: float) -> tuple[float, float]:
+        return {1: (width - y, x), 2: (width - x, height - y), 3: (y, height - x)}[quarters]
+
+    assert len(found) == len(upright) == 3
+    for face in upright:
+        x, y, across, down = face.box
+        middle = there(x + across / 2, y + down / 2)
+        (same,) = (
+            one
+            for one in found
+            if (one.box[0] + one.box[2] / 2, one.box[1] + one.box[3] / 2)
+            == pytest.approx(middle, abs=12)
+        )
+        expected = [there(*point) for point in face.landmarks]
+        assert np.array(same.landmarks) == pytest.approx(np.array(expected), abs=8)
+        assert same.label == face.label
+
+
 def test_settings_decide(demo: DemoScene) -> None:
     strict = Recognizer(score=0.999)
     assert strict(demo.frame(0), "bgr") == []

@@ -138,7 +138,7 @@ def test_charts_take_the_page_s_colours_and_share_no_name(page: str) -> None:
 
 
 def test_scenes_say_what_is_lost_and_dashes_where_nothing_was_found(page: str) -> None:
-    _, drawn, blurred = cells(page, "<h2>In the pipeline")
+    _, drawn, blurred = cells(page, "<h2>In photos")
     assert drawn[:4] == ["as drawn", "5", "40.0% (11.8 to 76.9)", "1"]
     assert drawn[6].startswith("50.0% (")
     assert blurred[4:8] == ["–", "–", "–", "–"]
@@ -153,7 +153,7 @@ def test_worse_pictures_and_slices_have_their_rows(page: str) -> None:
 
 def test_a_report_without_extras_has_no_empty_parts(report: Report) -> None:
     page = to_html(Report(report.facts, report.evaluation))
-    for title in ("In the pipeline", "Worse pictures", "learning curves", "lost in the pipeline"):
+    for title in ("In photos", "Worse pictures", "learning curves", "lost in the pipeline"):
         assert title not in page
 
 

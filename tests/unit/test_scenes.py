@@ -9,6 +9,7 @@ from emostream.models.alignment import sample
 from emostream.models.evaluation.corruptions import CORRUPTIONS
 from emostream.models.evaluation.scenes import Scene, SceneStyle, draw_scenes
 from emostream.services.cli.evaluation.scenes import SceneSearch, detect_in_scenes
+from emostream.services.detector.backends import Selection
 from emostream.services.detector.detection import Detection
 
 FACES = np.stack([np.full((48, 48), 10 * number, np.uint8) for number in range(7)])
@@ -96,7 +97,9 @@ class Knowing:
 
 def test_found_faces_are_counted_and_cut_out() -> None:
     style = SceneStyle(turn=15)
-    search = SceneSearch(Knowing(list(draw_scenes(FACES, 5, style))), tiles=0, score=0.5)
+    search = SceneSearch(
+        Knowing(list(draw_scenes(FACES, 5, style))), Selection("haar"), score=0.5, tiles=0
+    )
     told: list[tuple[int, int]] = []
     found = detect_in_scenes(
         FACES, search, style, 5, lambda done, total: told.append((done, total))

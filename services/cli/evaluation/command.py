@@ -11,6 +11,7 @@ from emostream.shared.prior import parse_prior
 FER = Path("../shared/data/fer")
 STDOUT = Path("-")
 MOST_TILES = 32
+VIDEO_FACES = 500
 BACKENDS = ("auto", "yunet", "blazeface", "haar")
 # Of the parsed options: what does not decide the figures.
 NO_SETTINGS = ("run", "command", "log_level", "log_format")
@@ -58,7 +59,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _add_scene_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("scenes")
     group.add_argument(
-        "--scenes", action="store_true", help="draw the faces into scenes and find them there"
+        "--scenes",
+        action="store_true",
+        help="draw the faces into photos and video and find them there",
     )
     group.add_argument("--backend", choices=BACKENDS, default="auto")
     group.add_argument("--weights", type=Path, metavar="FILE", help="of the detector")
@@ -70,7 +73,14 @@ def _add_scene_options(parser: argparse.ArgumentParser) -> None:
         help=f"searched beside the whole frame, 0 to {MOST_TILES}",
     )
     group.add_argument("--score", type=_share, help="lowest score of a face, above 0 and up to 1")
-    group.add_argument("--long-side", type=positive(int), default=640, help="of yunet's frame")
+    group.add_argument("--long-side", type=positive(int), help="of yunet's frame")
+    group.add_argument(
+        "--video-faces",
+        type=int,
+        default=VIDEO_FACES,
+        metavar="N",
+        help="faces drawn into video, which takes longer; 0 for none (default: %(default)s)",
+    )
 
 
 def _class_map(text: str) -> dict[str, str]:

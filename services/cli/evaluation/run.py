@@ -17,10 +17,12 @@ from emostream.models.evaluation.priors import PriorComparison, compare_priors
 from emostream.models.evaluation.report import Facts, Report
 from emostream.models.evaluation.robustness import measure_robustness
 from emostream.models.evaluation.scenes import SceneStyle
+from emostream.models.evaluation.video_scores import VideoReport, summarize
 from emostream.models.prior import choose_reweighting
-from emostream.services.cli.evaluation.scenes import DEFAULTS, SceneSearch, detect_in_scenes
+from emostream.services.cli.evaluation.scenes import SceneSearch, detect_in_scenes
+from emostream.services.cli.evaluation.videos import KINDS, measure_video
 from emostream.services.cli.model_files.view import parameters
-from emostream.services.detector.backends import create, select
+from emostream.services.detector.backends import LONG_SIDE, create, select
 from emostream.shared.errors import ConfigError
 from emostream.shared.label_synonyms import canonical_label
 from emostream.shared.progress import ProgressBar
@@ -67,9 +69,10 @@ def measure(options: argparse.Namespace, classifier: Classifier, dataset: Datase
         with ProgressBar("corrupted", unit="faces") as bar:
             robustness = measure_robustness(classifier, dataset, options.seed, bar.update)
     scenes = list(_scenes(options, search, classifier, dataset)) if search else []
+    videos = list(_videos(options, classifier, dataset)) if search else []
     priors = _compare_priors(options, classifier, dataset) if options.priors else None
     facts = _facts(options, classifier, dataset)
-    return Report(facts, evaluation, robustness, scenes, curves, priors)
+    return Report(facts, evaluation, robustness, scenes, curves, priors, videos)
 
 
 def _compare_priors(
@@ -117,16 +120,14 @@ def _parameters(classifier: Classifier) -> int | None:
 
 def _scene_search(options: argparse.Namespace) -> SceneSearch:
     chosen = select(options.backend, options.weights)
-    default = DEFAULTS[chosen.backend]
-    score = default.score if options.score is None else options.score
-    tiles = default.tiles if options.tiles is None else options.tiles
+    score = chosen.defaults.still_score if options.score is None else options.score
     detector = create(
         chosen,
         score=score,
-        long_side=options.long_side,
+        long_side=options.long_side or LONG_SIDE,
         square=True,
     )
-    return SceneSearch(detector, tiles, score)
+    return SceneSearch(detector, chosen, score, options.tiles)
 
 
 def _scenes(
@@ -142,3 +143,22 @@ def _scenes(
         with ProgressBar(f"scenes, {name}", unit="faces") as bar:
             found = detect_in_scenes(faces[:most], search, style, options.seed, bar.update)
         yield measure_gap(name, classifier, labeled, found)
+
+
+def _videos(
+    options: argparse.Namespace, classifier: Classifier, dataset: Dataset
+) -> Iterator[VideoReport]:
+    """Draw labeled faces into each kind of video, and analyze it."""
+    labeled = dataset.subset(np.flatnonzero(dataset.truths[dataset.protocol] >= 0))
+    labeled = labeled.subset(np.arange(min(options.video_faces, len(labeled))))
+    if not len(labeled):
+        return
+    faces = datasets.gray_squares(labeled, ferplus.SIDE)
+    true = [classifier.labels[index] for index in labeled.truths[labeled.protocol]]
+    bare = [
+        classifier.labels[index] for index in predict_all(classifier, labeled.images).argmax(axis=1)
+    ]
+    for kind in KINDS:
+        with ProgressBar(f"video, {kind.name}", unit="frames") as bar:
+            scores = measure_video(faces, kind, options, lambda done: bar.update(done, None))
+        yield summarize(kind.name, scores, true, bare)

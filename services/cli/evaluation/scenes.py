@@ -1,6 +1,5 @@
 """Faces in scenes through the real detector and alignment, for `emostream evaluate --scenes`."""
 
-import dataclasses
 import time
 from collections.abc import Callable
 
@@ -9,30 +8,34 @@ import numpy as np
 from emostream.models.alignment import CROP, align
 from emostream.models.evaluation.domain_gap import DetectedFaces, match_boxes
 from emostream.models.evaluation.scenes import SceneStyle, draw_scenes
-from emostream.services.detector import backends
+from emostream.services.detector.backends import Selection
 from emostream.services.detector.detection import Detection, FaceDetector, as_boxes
-from emostream.services.detector.tiling import Tiling, search_whole
+from emostream.services.recognition.stills import search_still, usual_tiles
 from emostream.shared.pixels import Image
-
-# How files are searched, where time does not press; docs/decisions.md has the figures.
-DEFAULTS = {
-    **backends.DEFAULTS,
-    "blazeface": dataclasses.replace(backends.DEFAULTS["blazeface"], tiles=8),
-}
 
 
 class SceneSearch:
-    """Detection as for files: the whole frame and all tiles, each picture by itself."""
+    """Detection as in photos: each picture by itself, with the tiles that suit its size."""
 
-    def __init__(self, detector: FaceDetector, tiles: int, score: float) -> None:
-        """Take a detector that reports faces from `score` on or below."""
+    def __init__(
+        self, detector: FaceDetector, chosen: Selection, score: float, tiles: int | None = None
+    ) -> None:
+        """Take a detector that reports faces from `score` on or below, and the selected backend."""
         self._detector = detector
-        self._tiling = Tiling(tiles, 1)
+        self._chosen = chosen
         self._score = score
+        self._tiles = tiles
 
     def __call__(self, picture: Image) -> list[Detection]:
-        """Return the faces in a picture, uint8 (H, W, 3) BGR, that would begin a track."""
-        return search_whole(self._detector, picture, self._tiling, self._score)
+        """Return the faces in a picture, uint8 (H, W, 3) BGR."""
+        usual = usual_tiles(self._chosen.backend, picture)
+        return search_still(
+            self._detector,
+            picture,
+            usual if self._tiles is None else self._tiles,
+            self._score,
+            self._chosen.defaults.turned_gain,
+        )
 
 
 def detect_in_scenes(

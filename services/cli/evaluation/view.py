@@ -10,6 +10,7 @@ from emostream.models.evaluation.domain_gap import DomainGap, Proportion
 from emostream.models.evaluation.evaluator import Evaluation, format_scores
 from emostream.models.evaluation.priors import PriorComparison
 from emostream.models.evaluation.report import Report, interval, percent
+from emostream.models.evaluation.video_scores import VideoReport
 
 
 def show(report: Report) -> None:
@@ -37,6 +38,8 @@ def show(report: Report) -> None:
         console.print(_drawn(report.priors))
         if report.priors.chosen:
             print(f"The rule for the default chooses: {report.priors.chosen}.")
+    if report.videos:
+        console.print(_videos(report.videos))
 
 
 def _table(title: str, columns: Iterable[str], first: int = 1) -> Table:
@@ -112,7 +115,7 @@ def _drawn(compared: PriorComparison) -> Table:
 
 def _scenes(gaps: Iterable[DomainGap]) -> Table:
     columns = ("scenes", "faces", "found", "false", "bare", "aligned", "lost", "box")
-    made = _table("In scenes: accuracy on the faces that were found", columns)
+    made = _table("In photos: accuracy on the faces that were found", columns)
     for gap in gaps:
         made.add_row(
             gap.name,
@@ -123,6 +126,24 @@ def _scenes(gaps: Iterable[DomainGap]) -> Table:
             _share(gap.aligned),
             percent(gap.lost) + (f"\n{interval(gap.lost_interval)}" if gap.lost_interval else ""),
             _share(gap.boxed),
+        )
+    return made
+
+
+def _videos(videos: Iterable[VideoReport]) -> Table:
+    columns = ("video", "faces", "found", "false/100", "switches", "first box", "bare", "right")
+    made = _table("In video, through emostream analyze", columns)
+    for video in videos:
+        late = "–" if video.late_ms is None else f"{video.delay_ms:.0f} ms ({video.late_ms:.0f})"
+        made.add_row(
+            video.name,
+            str(video.faces),
+            percent(video.recall),
+            f"{video.false_per_100:.1f}",
+            f"{video.switches} of {video.people}",
+            late,
+            percent(video.bare),
+            percent(video.right),
         )
     return made
 
