@@ -10,9 +10,13 @@ from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.services.detector.tiling import Tiling, search_whole
 from emostream.shared.pixels import Image
 
-# With eight tiles BlazeFace finds far more small faces, but in small pictures it invents some.
-LARGE: Final = 750_000  # pixels of a picture that gets them
-LARGE_TILES: Final = 8
+# The tiles of larger pictures, from so many pixels on. More find more small faces; but BlazeFace
+# invents some in small pictures, and many with more tiles than these.
+LARGER: Final[dict[backends.Backend, tuple[tuple[int, int], ...]]] = {
+    "yunet": ((4_000_000, 15), (1_500_000, 8)),
+    "blazeface": ((750_000, 8),),
+    "haar": (),
+}
 # A face that fills a picture is found once there is room around it. Whatever is smaller than this
 # share of the shorter side, and was not found without that, is most often no face.
 FILLS: Final = 0.5
@@ -52,10 +56,9 @@ def _search_upright(
 
 def usual_tiles(backend: backends.Backend, picture: Image) -> int:
     """Return the number of tiles that suits a detector and the size of a picture."""
-    height, width = picture.shape[:2]
-    if backend == "blazeface" and height * width >= LARGE:
-        return LARGE_TILES
-    return backends.DEFAULTS[backend].tiles
+    pixels = picture.shape[0] * picture.shape[1]
+    usual = backends.DEFAULTS[backend].tiles
+    return next((tiles for least, tiles in LARGER[backend] if pixels >= least), usual)
 
 
 def _search_framed(detector: FaceDetector, picture: Image, score: float) -> list[Detection]:
