@@ -19,7 +19,7 @@ TEMPLATE = np.array([(0.318, 0.397), (0.663, 0.388), (0.504, 0.751)])
 SQUARE_SIDE = 1.03
 SQUARE_CENTRE = (0.5, 0.5)
 
-# The crop's side over the longer side of the face's box; 1.2 in the mean with BlazeFace.
+# The crop's side over the longer side of the face's box; 1.0 in the mean with YuNet.
 # Landmarks that ask for anything beyond are not those of a face.
 LEAST_SIDE, MOST_SIDE = 0.5, 3.0
 SUPERSAMPLING = 2
