@@ -11,7 +11,10 @@ WEIGHTS = ("csv", "keras", "sha256", "tflite", "toml")
 # Files that are no modules, by package; a test compares them with what the folders hold.
 DATA = {
     "emostream.services": ["**/*.css", "**/*.html", "**/*.js", "**/*.png", "**/*.svg"],
-    "emostream.models": ["CARD.md", "**/*.html", *(f"weights/*.{kind}" for kind in WEIGHTS)],
+    "emostream.models": [
+        *("CARD.md", "quality.toml", "**/*.html"),
+        *(f"weights/*.{kind}" for kind in WEIGHTS),
+    ],
     "emostream.configs": ["**/*.toml"],
     "emostream.docs": ["configuration.md", "schemas/*.json"],
 }

@@ -12,6 +12,7 @@ from emostream.shared.messages import Box, EmotionFace
 from emostream.shared.pixels import Image
 
 OUTLINE: Final = (32, 32, 32)
+LEFT_OUT: Final = (190, 190, 190)
 FONT: Final = cv2.FONT_HERSHEY_DUPLEX
 SMALLEST_FONT: Final = 0.38
 
@@ -29,11 +30,12 @@ def annotate(
     """Return a copy of the picture with each face's box and text drawn on it.
 
     `image` is uint8 (height, width, 3) in BGR order and may be read-only. Boxes may reach out of
-    the picture. Lines and letters grow with the picture.
+    the picture. Lines and letters grow with the picture. A face that cannot be judged has a thin
+    gray box alone, one of a track that has not entered nothing.
     """
     drawn = np.array(image, np.uint8, order="C")
     for face in faces:
-        if all(math.isfinite(number) for number in face.box):
+        if face.left_out != "new" and all(math.isfinite(number) for number in face.box):
             _draw(drawn, face, text(face))
     return drawn
 
@@ -41,10 +43,12 @@ def annotate(
 def _draw(drawn: Image, face: EmotionFace, text: str) -> None:
     height, width = drawn.shape[:2]
     scale = math.sqrt(height * width / (720 * 1280))
-    line = max(1, round(2.5 * scale))
-    labels = (*face.smoothed, face.label)
-    color = bgr(colors(labels)[face.label])
     left, top, right, bottom = _corners(face.box, width, height)
+    if face.left_out:
+        cv2.rectangle(drawn, (left, top), (right, bottom), LEFT_OUT, max(1, round(1.5 * scale)))
+        return
+    line = max(1, round(2.5 * scale))
+    color = bgr(colors((*face.smoothed, face.label))[face.label])
     # The dark line around keeps a bright box visible on a bright wall.
     cv2.rectangle(drawn, (left, top), (right, bottom), OUTLINE, line + 2)
     cv2.rectangle(drawn, (left, top), (right, bottom), color, line)

@@ -28,9 +28,11 @@ Point: TypeAlias = tuple[Coordinate, Coordinate]
 Box: TypeAlias = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 Marks: TypeAlias = dict[str, tuple[Nanoseconds, Nanoseconds]]
 Shares: TypeAlias = dict[Name, Share]
+Degrees: TypeAlias = Annotated[float, Meta(ge=-180, le=180)]
 # A pixel's width by its height: beyond any camera's, and far from what overflows.
 PixelAspect: TypeAlias = Annotated[float, Meta(ge=1e-4, le=1e4)]
 MOST_LANDMARKS: Final = 4
+LeftOut: TypeAlias = Literal["", "quality", "new"]
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,6 +80,26 @@ class Frame(Header, frozen=True, kw_only=True, omit_defaults=True):
     recorded: bool = False
 
 
+class Quality(msgspec.Struct, frozen=True):
+    """How well a face can be judged; `models/quality.py` measures it and says how.
+
+    `size_px` is in pixels of the frame, `yaw`, `pitch` and `roll` in degrees, or None where there
+    are no landmarks. All others lie in 0..1: `cut` is the share outside the picture, `overall` the
+    probability that the label is right.
+    """
+
+    size_px: Coordinate
+    sharpness: Share
+    brightness: Share
+    contrast: Share
+    noise: Share
+    yaw: Degrees | None
+    pitch: Degrees | None
+    roll: Degrees | None
+    cut: Share
+    overall: Share
+
+
 class Face(msgspec.Struct, frozen=True):
     """A face as found: `box` is x, y, width, height in pixels of the frame.
 
@@ -88,6 +110,7 @@ class Face(msgspec.Struct, frozen=True):
     box: Box
     score: Share
     landmarks: Annotated[tuple[Point, ...], Meta(max_length=MOST_LANDMARKS)]
+    quality: Quality | None = None
 
 
 class Faces(Header, frozen=True, kw_only=True, omit_defaults=True):
@@ -109,7 +132,9 @@ class EmotionFace(msgspec.Struct, frozen=True):
     """What a face expresses: calibrated `probabilities` of this frame, `smoothed` over the track.
 
     `label` is the one to show (after hysteresis), `confidence` its smoothed probability, `score`
-    the detection's.
+    the detection's. `left_out` says why the face counts for nothing: its quality is too low, or its
+    track is too new. Its `label` is then empty, its `confidence` 0, and `smoothed` what the track
+    had before.
     """
 
     track: Number
@@ -119,6 +144,8 @@ class EmotionFace(msgspec.Struct, frozen=True):
     label: Name
     confidence: Share
     score: Share = 0.0
+    quality: Quality | None = None
+    left_out: LeftOut = ""
 
 
 class EmotionPrior(msgspec.Struct, frozen=True):

@@ -18,6 +18,8 @@ class MetricName(StrEnum):
     LATENCY_SECONDS = "emostream_latency_seconds"
     STAGE_SECONDS = "emostream_stage_seconds"
     QUEUE_DEPTH = "emostream_queue_depth"
+    # Of the classifier, for each stream.
+    FACES_LEFT_OUT = "emostream_faces_left_out_total"
     # Of the capture, once it reads its sources.
     SOURCE_SKIPPED = "emostream_source_skipped_total"
     # Of the recorder, once it has opened its database.

@@ -22,11 +22,15 @@ READ_NOISE = 1.0  # of the sensor: standard deviation in gray levels
 
 @dataclass(frozen=True)
 class Corruption:
-    """One corruption: of a bare crop, uint8 (H, W[, 3]), and the style of scenes with it."""
+    """One corruption: of a bare crop, uint8 (H, W[, 3]), and the style of scenes with it.
+
+    `side` is how many pixels wide the face is then, None where that does not change.
+    """
 
     name: str
     crop: Corrupt
     scene: SceneStyle
+    side: int | None = None
 
 
 def gaussian_blur(share: float) -> Corrupt:
@@ -77,7 +81,10 @@ CORRUPTIONS: Final = (
     Corruption("low light", low_light, SceneStyle(corrupt=low_light)),
     Corruption("JPEG quality 30", jpeg_compression, SceneStyle(corrupt=jpeg_compression)),
     Corruption(
-        "faces of 24 px", low_resolution, SceneStyle(smallest=SMALL_SIDE, largest=SMALL_SIDE)
+        "faces of 24 px",
+        low_resolution,
+        SceneStyle(smallest=SMALL_SIDE, largest=SMALL_SIDE),
+        SMALL_SIDE,
     ),
     Corruption("turned by 30°", rotation, SceneStyle(turn=ROTATION, turn_exactly=True)),
 )

@@ -19,7 +19,8 @@ class DetectedFaces:
 
     `indices` (N,) says which of the dataset's faces were found; `aligned` and `boxed` are their
     crops, uint8 (N, S, S), by the landmarks and by the box alone. `invented` counts boxes that lie
-    on no face, `milliseconds` are those of the detector, a scene on average.
+    on no face, `milliseconds` are those of the detector, a scene on average. `qualities` (N,) are
+    the probabilities, by what can be measured of each, that its label is right.
     """
 
     scenes: int
@@ -29,6 +30,7 @@ class DetectedFaces:
     indices: NDArray[np.intp]
     aligned: NDArray[np.uint8]
     boxed: NDArray[np.uint8]
+    qualities: Floats
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class DomainGap:
     """Accuracy on the same faces as bare crops, through the pipeline, and what is lost between.
 
     `lost` has the 95% interval of a paired bootstrap; `boxed` are crops by the box alone. All four
-    are None where no face was found.
+    are None where no face was found. `kept` is the share of the faces found whose quality suffices;
+    `kept_bare` and `kept_aligned` are the accuracies on these, None where there are none.
     """
 
     name: str
@@ -58,6 +61,16 @@ class DomainGap:
     boxed: Proportion | None = None
     lost: float | None = None
     lost_interval: Interval | None = None
+    kept: Proportion | None = None
+    kept_bare: Proportion | None = None
+    kept_aligned: Proportion | None = None
+
+    @property
+    def kept_lost(self) -> float | None:
+        """The accuracy that the kept faces lose between bare crop and pipeline."""
+        if self.kept_bare is None or self.kept_aligned is None:
+            return None
+        return self.kept_bare.share - self.kept_aligned.share
 
 
 def match_boxes(boxes: Floats, faces: Floats) -> list[tuple[int, int]]:
@@ -88,8 +101,17 @@ def center_distances(boxes: Floats, faces: Floats) -> Floats:
     return np.asarray(apart / faces[None, :, 2])
 
 
-def measure_gap(name: str, model: Predictor, dataset: Dataset, found: DetectedFaces) -> DomainGap:
-    """Evaluate a model on the detected faces; every drawn face must have a true label."""
+def measure_gap(
+    name: str,
+    model: Predictor,
+    dataset: Dataset,
+    found: DetectedFaces,
+    min_quality: float = 0.0,
+) -> DomainGap:
+    """Evaluate a model on the detected faces; every drawn face must have a true label.
+
+    Faces of at least `min_quality` (0..1) are kept.
+    """
     recall = proportion(len(found.indices), found.drawn)
     gap = DomainGap(name, found.scenes, found.invented, found.milliseconds, recall)
     if not len(found.indices):
@@ -100,6 +122,8 @@ def measure_gap(name: str, model: Predictor, dataset: Dataset, found: DetectedFa
         predict_all(model, images).argmax(axis=1) == truth
         for images in (bare.images, found.aligned, found.boxed)
     )
+    kept = found.qualities >= min_quality
+    count = int(kept.sum())
     return replace(
         gap,
         bare=proportion(int(before.sum()), len(before)),
@@ -107,6 +131,9 @@ def measure_gap(name: str, model: Predictor, dataset: Dataset, found: DetectedFa
         boxed=proportion(int(boxed.sum()), len(boxed)),
         lost=float(before.mean() - after.mean()),
         lost_interval=accuracy_loss_interval(before, after),
+        kept=proportion(count, len(kept)),
+        kept_bare=proportion(int(before[kept].sum()), count) if count else None,
+        kept_aligned=proportion(int(after[kept].sum()), count) if count else None,
     )
 
 

@@ -1,24 +1,39 @@
-"""Corruption robustness: how much accuracy a model loses on corrupted faces."""
+"""Corruption robustness: how much accuracy a model loses on corrupted faces, all and kept ones."""
 
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emostream.models.evaluation.corruptions import CORRUPTIONS, Corruption
 from emostream.models.evaluation.datasets import Dataset
 from emostream.models.evaluation.evaluator import OnProgress, Predictor, predict_all
 from emostream.models.evaluation.scores import Interval, wilson_interval
+from emostream.models.face_arrays import to_gray
+from emostream.models.quality import assess
+from emostream.shared.messages import Face
+from emostream.shared.pixels import Image
+
+Flags: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Robustness:
-    """The accuracy under one corruption; `lost` is the accuracy without it, less this."""
+    """The accuracy under one corruption; `lost` is the accuracy without it, less this.
+
+    `kept` is the share of the faces whose quality suffices; the two figures after it are of these
+    faces alone, None where there are none.
+    """
 
     condition: str
     faces: int
     accuracy: float
     interval: Interval
     lost: float
+    kept: float
+    kept_accuracy: float | None
+    kept_lost: float | None
 
 
 def measure_robustness(
@@ -26,24 +41,23 @@ def measure_robustness(
     dataset: Dataset,
     seed: int = 0,
     on_progress: OnProgress = lambda done, total: None,
+    min_quality: float = 0.0,
 ) -> list[Robustness]:
-    """Evaluate a model on the faces under each of `CORRUPTIONS`."""
+    """Evaluate a model on the faces under each of `CORRUPTIONS`.
+
+    Faces of at least `min_quality` (0..1) are kept; their quality is that of bare crops.
+    """
     faces = dataset.subset(np.flatnonzero(dataset.truths[dataset.protocol] >= 0))
-    sets = [faces, *(corrupted(faces, corruption, seed) for corruption in CORRUPTIONS)]
-    hits = []
-    for number, changed in enumerate(sets):
-        hits.append(_correct(model, changed))
-        on_progress((number + 1) * len(faces), len(sets) * len(faces))
-    return [
-        Robustness(
-            corruption.name,
-            len(faces),
-            right / len(faces),
-            wilson_interval(right, len(faces)),
-            (hits[0] - right) / len(faces),
+    clean = _correct(model, faces)
+    rows = []
+    for number, corruption in enumerate(CORRUPTIONS, 1):
+        changed = corrupted(faces, corruption, seed)
+        qualities = np.array([_quality(image, corruption.side) for image in changed.images])
+        rows.append(
+            _row(corruption.name, clean, _correct(model, changed), qualities >= min_quality)
         )
-        for corruption, right in zip(CORRUPTIONS, hits[1:], strict=True)
-    ]
+        on_progress(number * len(faces), len(CORRUPTIONS) * len(faces))
+    return rows
 
 
 def corrupted(dataset: Dataset, corruption: Corruption, seed: int) -> Dataset:
@@ -53,6 +67,28 @@ def corrupted(dataset: Dataset, corruption: Corruption, seed: int) -> Dataset:
     return replace(dataset, images=images)
 
 
-def _correct(model: Predictor, faces: Dataset) -> int:
+def _row(condition: str, clean: Flags, right: Flags, kept: Flags) -> Robustness:
+    accuracy, faces = float(right.mean()), len(right)
+    return Robustness(
+        condition,
+        faces,
+        accuracy,
+        wilson_interval(int(right.sum()), faces),
+        float(clean.mean()) - accuracy,
+        float(kept.mean()),
+        float(right[kept].mean()) if kept.any() else None,
+        float(clean[kept].mean() - right[kept].mean()) if kept.any() else None,
+    )
+
+
+def _correct(model: Predictor, faces: Dataset) -> Flags:
     given = predict_all(model, faces.images).argmax(axis=1)
-    return int((given == faces.truths[faces.protocol]).sum())
+    return np.asarray(given == faces.truths[faces.protocol], np.bool_)
+
+
+def _quality(image: Image, side: int | None) -> float:
+    """Return the quality of a bare crop, which has no landmarks; `side` is that of its face."""
+    gray = to_gray(image[None])[0]
+    down, across = (side, side) if side else gray.shape
+    face = Face(track=0, box=(0.0, 0.0, across, down), score=1.0, landmarks=())
+    return assess(gray, face, across, down).overall

@@ -52,13 +52,16 @@ class Baseline:
 
     def centre(self, probabilities: NDArray[np.floating], pts: int) -> NDArray[np.float64]:
         """Learn from the frame at `pts` (ns), and return its probabilities (C,) centred."""
-        logits = np.log(np.maximum(np.asarray(probabilities, np.float64), SMALLEST))
+        logits = _logits(probabilities)
         leads = logits - logits[self._neutral]
         if leads.max() < BEYOND_DOUBT:
             self._follow(leads, self._elapsed(pts))
         self._pts = pts
-        powers = np.exp(logits - self.discounts)
-        return np.asarray(powers / powers.sum(), np.float64)
+        return self._discounted(logits)
+
+    def apply(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the probabilities (C,) of a frame centred, without learning from it."""
+        return self._discounted(_logits(probabilities))
 
     def state(self) -> tuple[list[float], int | None]:
         """Return what was learnt, exactly."""
@@ -79,3 +82,11 @@ class Baseline:
         wanted[self._neutral] = 0.0
         step = RATE * elapsed
         self.discounts += np.clip(wanted - self.discounts, -step, step)
+
+    def _discounted(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        powers = np.exp(logits - self.discounts)
+        return np.asarray(powers / powers.sum(), np.float64)
+
+
+def _logits(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.log(np.maximum(np.asarray(probabilities, np.float64), SMALLEST))

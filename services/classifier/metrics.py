@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 
 from emostream.services.classifier.batching import Model
+from emostream.shared.left_out import REASONS
 from emostream.shared.messages import Emotion, Event
+from emostream.shared.metric_names import MetricName
 from emostream.shared.metrics import remove_stream
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -46,6 +48,12 @@ class ClassifierMetrics:
             ("stream",),
             registry=registry,
         )
+        self._left_out = Counter(
+            MetricName.FACES_LEFT_OUT,
+            "Faces that count for nothing, by why: their quality, or a track that is too new",
+            ("stream", "reason"),
+            registry=registry,
+        )
         for kind in ("enter", "change", "leave"):
             self._events.labels(kind)
         for result in ("swapped", "refused"):
@@ -62,7 +70,13 @@ class ClassifierMetrics:
         for label in emotion.faces[0].smoothed if emotion.faces else ():
             # At 0 before its first face: Prometheus would not see that one rise.
             self._confidence.labels(emotion.stream, label)
+        if emotion.is_data:
+            for reason in REASONS:
+                self._left_out.labels(emotion.stream, reason)
         for face in emotion.faces:
+            if face.left_out:
+                self._left_out.labels(emotion.stream, face.left_out).inc()
+                continue
             self._emotions.labels(face.label).inc()
             self._confidence.labels(emotion.stream, face.label).observe(face.confidence)
         self.count_events(events)

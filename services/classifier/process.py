@@ -8,6 +8,7 @@ import sys
 
 from emostream.models import Classifier, load
 from emostream.services.classifier.baseline import neutral_index
+from emostream.services.classifier.inclusion import InclusionCriteria
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.model_reloader import ModelReloader
 from emostream.services.classifier.smoothing import SmoothingRules
@@ -36,7 +37,12 @@ def run(config: Config, instance: int) -> None:
             settings.smoothing, settings.hysteresis, settings.hold, settings.leave_after
         )
         stage = ClassifierStage(
-            model, metrics, rules, settings.max_batch, baseline=settings.baseline
+            model,
+            metrics,
+            rules,
+            settings.max_batch,
+            baseline=settings.baseline,
+            criteria=InclusionCriteria(settings.min_quality, settings.enter_frames),
         )
         service.on_stream_gone(stage.forget)
         shards = range(settings.shard, config.detector.shards, settings.of)

@@ -64,6 +64,10 @@ class ShownLabel:
         self.smoothed = self.smoothed + weight * (probabilities - self.smoothed)
         return self._choose(pts)
 
+    def interrupt(self) -> None:
+        """Forget how long other labels have been ahead: nobody knows what was shown meanwhile."""
+        self._ahead = {}
+
     def state(self) -> tuple[list[float], int, int, int, list[tuple[int, int]]]:
         """Return all that it goes on from, exactly."""
         ahead = list(self._ahead.items())

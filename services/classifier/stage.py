@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from emostream.services.classifier.baseline import neutral_index
 from emostream.services.classifier.batching import BatchClassifier, Model, Probabilities
+from emostream.services.classifier.inclusion import InclusionCriteria
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.tracks import PartTracks
@@ -24,7 +25,7 @@ class ClassifierStage:
 
     Faces of all messages, of whatever stream, share batches of at most `max_batch`. With
     `baseline`, each track is centred on its resting face; ConfigError where the model has no label
-    for that.
+    for that. `criteria` say which faces count; they count all by default.
     """
 
     def __init__(
@@ -35,9 +36,11 @@ class ClassifierStage:
         max_batch: int,
         *,
         baseline: bool = False,
+        criteria: InclusionCriteria | None = None,
     ) -> None:
         self._metrics = metrics
         self._rules = rules
+        self._criteria = criteria or InclusionCriteria()
         self._baseline = baseline
         self._neutral = self._neutral_index(model)
         self._classifier = BatchClassifier(model, max_batch, metrics.batch_size)
@@ -141,7 +144,8 @@ class ClassifierStage:
         return events, self._emotion(header, faces)
 
     def _tracks_from(self, header: Faces) -> PartTracks:
-        return PartTracks(self._classifier.model.labels, self._rules, header, self._neutral)
+        labels = self._classifier.model.labels
+        return PartTracks(labels, self._rules, header, self._neutral, self._criteria)
 
     def _neutral_index(self, model: Model) -> int | None:
         return neutral_index(model.labels, model.name) if self._baseline else None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.services.classifier.baseline import Baseline
+from emostream.services.classifier.inclusion import InclusionCriteria
 from emostream.services.classifier.smoothing import NS, ShownLabel, SmoothingRules
 from emostream.shared.absence import AbsenceClock
 from emostream.shared.messages import EmotionFace, Event, Face, Faces, common_fields
@@ -17,11 +18,17 @@ from emostream.shared.messages import EmotionFace, Event, Face, Faces, common_fi
 
 @dataclass(slots=True)
 class _Track:
-    """A track as shown: last `seen` at that pts, which was `present` on the clock of absence."""
+    """A track: last `seen` at that pts, which was `present` on the clock of absence.
 
-    shown: ShownLabel
+    `good_frames` of it could be judged (counted until it enters), the last when that clock was at
+    `judged`; `shown` is None before the first.
+    """
+
     seen: int
     present: int
+    shown: ShownLabel | None = None
+    good_frames: int = 0
+    judged: int = 0
 
 
 class PartTracks:
@@ -29,14 +36,21 @@ class PartTracks:
 
     A part has only its own tracks, so absence is judged by that part's frames alone. What a track
     holds is forgotten when it leaves. Where `neutral` is the index of that label, each track is
-    centred on its resting face.
+    centred on its resting face. A face that the `criteria` leave out (none by default) keeps its
+    track present, and changes nothing else of it.
     """
 
     def __init__(
-        self, labels: Sequence[str], rules: SmoothingRules, first: Faces, neutral: int | None = None
+        self,
+        labels: Sequence[str],
+        rules: SmoothingRules,
+        first: Faces,
+        neutral: int | None = None,
+        criteria: InclusionCriteria | None = None,
     ) -> None:
         self._labels = labels
         self._rules = rules
+        self._criteria = criteria or InclusionCriteria()
         self._neutral = neutral
         self._baselines: dict[int, Baseline] = {}
         self._tracks: dict[int, _Track] = {}
@@ -58,9 +72,13 @@ class PartTracks:
         events: list[Event] = []
         emotions: list[EmotionFace] = []
         for face, given in zip(header.faces, probabilities, strict=True):
-            row = self._centred(face.track, given)
-            events += self._observe(face.track, row)
-            emotions.append(self._emotion(face, row))
+            track = self._seen(face.track)
+            if self._criteria.is_good(face.quality):
+                given = self._centred(face.track, given)
+                events += self._observe(face.track, track, given)
+            elif baseline := self._baselines.get(face.track):
+                given = baseline.apply(given)
+            emotions.append(self._emotion(face, track, given))
         return events + self._leave_absent(), emotions
 
     def update_unclassified(self, header: Faces) -> list[Event]:
@@ -77,11 +95,14 @@ class PartTracks:
 
     def leave(self) -> list[Event]:
         """Let all tracks leave; their events carry the header of the last frame."""
-        return [self._forget(number) for number in list(self._tracks)]
+        return self._forget(list(self._tracks))
 
     def state(self) -> bytes:
         """Return all that it goes on from, exactly: the last frame, the tracks, the baselines."""
-        tracks = [(n, t.seen, t.present, t.shown.state()) for n, t in self._tracks.items()]
+        tracks = [
+            (n, t.seen, t.present, t.good_frames, t.judged, t.shown and t.shown.state())
+            for n, t in self._tracks.items()
+        ]
         baselines = [(number, known.state()) for number, known in self._baselines.items()]
         at = (self._header.seq, self._header.t, self._header.pts)
         state: bytes = msgpack.packb((at, tracks, baselines, self._absence.state()))
@@ -94,10 +115,12 @@ class PartTracks:
         self._header = msgspec.structs.replace(
             self._header, seq=seq, t=t, pts=pts, probe=False, pid=0, base=0, states={}
         )
-        for number, seen, present, shown in tracks:
-            known = ShownLabel(self._rules, np.zeros(len(self._labels)), seen)
-            known.restore(shown)
-            self._tracks[number] = _Track(known, seen, present)
+        for number, seen, present, good_frames, judged, shown in tracks:
+            known = None
+            if shown:
+                known = ShownLabel(self._rules, np.zeros(len(self._labels)), seen)
+                known.restore(shown)
+            self._tracks[number] = _Track(seen, present, known, good_frames, judged)
         for number, learnt in baselines:
             assert self._neutral is not None
             self._baselines[number] = Baseline(self._neutral, len(self._labels))
@@ -113,55 +136,85 @@ class PartTracks:
         baseline = self._baselines.setdefault(number, Baseline(self._neutral, len(given)))
         return baseline.centre(given, self._header.pts)
 
-    def _observe(self, number: int, probabilities: NDArray[np.floating]) -> list[Event]:
+    def _seen(self, number: int) -> _Track:
+        """Return the track, which is seen now: a known one, or one that begins."""
+        track = self._tracks.setdefault(number, _Track(self._header.pts, self._now))
+        track.seen, track.present = self._header.pts, self._now
+        return track
+
+    def _observe(
+        self, number: int, track: _Track, probabilities: NDArray[np.floating]
+    ) -> list[Event]:
+        """Take a good frame of the track."""
         pts = self._header.pts
-        track = self._tracks.get(number)
-        if track is None:
-            shown = ShownLabel(self._rules, probabilities, pts)
-            self._tracks[number] = _Track(shown, pts, self._now)
-            return [self._event("enter", number)]
-        track.seen, track.present = pts, self._now
-        previous = self._labels[track.shown.label]
-        if track.shown.update(probabilities, pts):
-            return [self._event("change", number, previous)]
-        return []
+        previous, changed = "", False
+        if track.shown is None:
+            track.shown = ShownLabel(self._rules, probabilities, pts)
+        else:
+            if self._now - track.judged >= self._leave_after:
+                track.shown.interrupt()
+            previous = self._labels[track.shown.label]
+            changed = track.shown.update(probabilities, pts)
+        track.judged = self._now
+        if not self._has_entered(track):
+            track.good_frames += 1
+            return [self._event("enter", number, track.shown)] if self._has_entered(track) else []
+        return [self._event("change", number, track.shown, previous)] if changed else []
+
+    def _has_entered(self, track: _Track) -> bool:
+        return track.good_frames >= self._criteria.enter_frames
 
     def _leave_absent(self) -> list[Event]:
-        absent = [
-            number
-            for number, track in self._tracks.items()
-            if self._now - track.present >= self._leave_after
-        ]
-        return [self._forget(number) for number in absent]
+        return self._forget(
+            [
+                number
+                for number, track in self._tracks.items()
+                if self._now - track.present >= self._leave_after
+            ]
+        )
 
-    def _forget(self, number: int) -> Event:
-        event = self._event("leave", number)
-        del self._tracks[number]
-        self._baselines.pop(number, None)
-        return event
+    def _forget(self, numbers: Sequence[int]) -> list[Event]:
+        """Forget tracks; return the events of those that had entered."""
+        events = []
+        for number in numbers:
+            track = self._tracks[number]
+            if track.shown is not None and self._has_entered(track):
+                events.append(self._event("leave", number, track.shown))
+            del self._tracks[number]
+            self._baselines.pop(number, None)
+        return events
 
     def _event(
-        self, kind: Literal["enter", "change", "leave"], number: int, previous: str = ""
+        self,
+        kind: Literal["enter", "change", "leave"],
+        number: int,
+        shown: ShownLabel,
+        previous: str = "",
     ) -> Event:
-        track = self._tracks[number]
         return Event(
             **common_fields(self._header),
             kind=kind,
             track=number,
-            label=self._labels[track.shown.label],
+            label=self._labels[shown.label],
             previous=previous,
-            confidence=track.shown.confidence,
-            since=track.seen if kind == "leave" else track.shown.since,
+            confidence=shown.confidence,
+            since=self._tracks[number].seen if kind == "leave" else shown.since,
         )
 
-    def _emotion(self, face: Face, probabilities: NDArray[np.floating]) -> EmotionFace:
-        shown = self._tracks[face.track].shown
+    def _emotion(
+        self, face: Face, track: _Track, probabilities: NDArray[np.floating]
+    ) -> EmotionFace:
+        left_out = self._criteria.reason(face.quality, track.good_frames)
+        shown = track.shown
+        smoothed = probabilities if shown is None else shown.smoothed
         return EmotionFace(
             track=face.track,
             box=face.box,
             probabilities=dict(zip(self._labels, probabilities.tolist(), strict=True)),
-            smoothed=dict(zip(self._labels, shown.smoothed.tolist(), strict=True)),
-            label=self._labels[shown.label],
-            confidence=shown.confidence,
+            smoothed=dict(zip(self._labels, smoothed.tolist(), strict=True)),
+            label=self._labels[shown.label] if shown and not left_out else "",
+            confidence=shown.confidence if shown and not left_out else 0.0,
             score=face.score,
+            quality=face.quality,
+            left_out=left_out,
         )

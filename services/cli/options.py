@@ -69,6 +69,14 @@ def count(text: str) -> int:
     return number
 
 
+def proportion(text: str) -> float:
+    """Return a number from 0 to 1; a type for argparse."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise ValueError
+    return number
+
+
 def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
     """Return a type for argparse that takes only finite numbers above 0."""
 

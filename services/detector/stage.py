@@ -8,6 +8,7 @@ import msgpack
 import numpy as np
 
 from emostream.models.alignment import CROP, align
+from emostream.models.quality import assess
 from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.services.detector.extra_looks import ExtraLooks, LookCounts
 from emostream.services.detector.frame_search import FrameSearch
@@ -128,7 +129,10 @@ class DetectorStage:
         """
         mine = [(track, found) for track, found in tracked if track % self._shards == shard]
         crops = align(frame, [found for _, found in mine])
-        faces = tuple(_face(track, found, frame, header) for track, found in mine)
+        faces = tuple(
+            _face(track, found, crop, frame, header)
+            for (track, found), crop in zip(mine, crops, strict=True)
+        )
         return self._message(header, shard, faces, np.ascontiguousarray(crops).tobytes())
 
     def _message(
@@ -147,13 +151,19 @@ class DetectorStage:
         return Message(answer, crops, shard)
 
 
-def _face(track: int, found: Detection, frame: Image, header: Frame) -> Face:
-    """Return the face in pixels of the frame as stored; it was found where these are square."""
-    across, down = header.width / frame.shape[1], header.height / frame.shape[0]
-    x, y, width, height = found.box
+def _face(track: int, found: Detection, crop: Image, frame: Image, header: Frame) -> Face:
+    """Return the face in pixels of the frame as stored; it was found where these are square.
+
+    Its quality is measured there too.
+    """
+    height, width = frame.shape[:2]
+    across, down = header.width / width, header.height / height
+    quality = assess(crop, found, width, height)
+    x, y, wide, high = found.box
     return Face(
         track,
-        (across * x, down * y, across * width, down * height),
+        (across * x, down * y, across * wide, down * high),
         found.score,
         tuple((across * x, down * y) for x, y in found.landmarks),
+        quality,
     )

@@ -3,7 +3,7 @@
 import statistics
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -20,6 +20,7 @@ from emostream.services.display.schema import (
 )
 from emostream.shared.colors import colors, ink
 from emostream.shared.join import Joined
+from emostream.shared.left_out import REASONS
 from emostream.shared.messages import Emotion, EmotionFace, Event, Frame
 
 MAX_EVENTS = 200
@@ -37,6 +38,8 @@ class _Stream:
         self.shown: deque[tuple[float, float]] = deque(maxlen=512)
         self.frame: Frame | None = None
         self.faces: tuple[EmotionFace, ...] = ()
+        self.faces_seen = 0
+        self.left_out = Counter(dict.fromkeys(REASONS, 0))
         self.answered = float("-inf")
         self.first_shown = 0.0
         self.ended = False
@@ -86,6 +89,8 @@ class DisplayState:
             stream = self._streams.setdefault(header.stream, _Stream(self._clock()))
             stream.answered = self._clock()
             stream.timeline.add(header, self._revision)
+            stream.faces_seen += len(header.faces)
+            stream.left_out.update(face.left_out for face in header.faces if face.left_out)
             for face in header.faces:
                 self._add_labels(face.smoothed)
 
@@ -178,6 +183,8 @@ def _state(stream: _Stream, now: float) -> StreamState:
         t=stream.frame.t / 1e6 if stream.frame else 0.0,
         stale=bool(recent) and since_answer > STALE_AFTER_S,
         ended=stream.ended,
+        faces_seen=stream.faces_seen,
+        left_out=dict(stream.left_out),
     )
 
 

@@ -37,9 +37,10 @@ class FaceTimeline:
         self._tracks: dict[int, deque[TimelineSegment]] = {}
 
     def add(self, header: Emotion, revision: int) -> None:
-        """Add the results of a frame, for each of its faces."""
+        """Add the results of a frame, for each of its faces that counts."""
         for face in header.faces:
-            self._add(face, header.t, revision)
+            if not face.left_out:
+                self._add(face, header.t, revision)
         self._prune(header.t)
 
     def since(self, revision: int) -> Iterator[TimelineSegment]:

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 import msgspec
 
-from emostream.shared.messages import Box, EmotionFace
+from emostream.shared.messages import Box, EmotionFace, LeftOut
 
 SegmentRow = tuple[int, float, float, str, float]
 
@@ -13,7 +13,8 @@ class StreamState(msgspec.Struct, frozen=True):
     """A stream now: frames/s, median latency from capture to here, ms since its last frame.
 
     `t` is the capture time of the newest frame in ms since the epoch; `stale` says that frames
-    come without emotions, `ended` that the source came to its end.
+    come without emotions, `ended` that the source came to its end. Of the `faces_seen` in all
+    results since the display started, `left_out` count for nothing, by reason.
     """
 
     fps: float
@@ -22,13 +23,16 @@ class StreamState(msgspec.Struct, frozen=True):
     t: float
     stale: bool
     ended: bool
+    faces_seen: int
+    left_out: dict[str, int]
 
 
 class FaceState(msgspec.Struct, frozen=True):
     """A face in a frame; `box` is x, y, width, height in pixels of the frame.
 
     `probabilities` are this frame's, `smoothed` those over the track; `label` is the one to show,
-    `confidence` its smoothed probability.
+    `confidence` its smoothed probability. `left_out` says why the face counts for nothing and has
+    no label, `quality` how well it can be judged (0 to 1, null where that is not known).
     """
 
     track: int
@@ -37,6 +41,8 @@ class FaceState(msgspec.Struct, frozen=True):
     confidence: float
     probabilities: dict[str, float]
     smoothed: dict[str, float]
+    quality: float | None
+    left_out: LeftOut
 
     @classmethod
     def of(cls, face: EmotionFace) -> Self:
@@ -49,6 +55,8 @@ class FaceState(msgspec.Struct, frozen=True):
             round(face.confidence, 3),
             _rounded(face.probabilities),
             _rounded(face.smoothed),
+            round(face.quality.overall, 3) if face.quality else None,
+            face.left_out,
         )
 
 
@@ -58,7 +66,8 @@ class StreamSnapshot(StreamState, frozen=True, kw_only=True):
     `fps` are the frames/s that came, `latency_ms` the median from capture to here, `age_ms` the
     time since the last frame, `t` its capture time in ms since the epoch. `stale`: frames come
     without emotions; `ended`: the source came to its end. `width` and `height` are in pixels; they
-    and the frame's number `seq` in this `run` of the capture are null before the first.
+    and the frame's number `seq` in this `run` of the capture are null before the first. Of the
+    `faces_seen` since the display started, `left_out` count for nothing, by reason.
     """
 
     faces: list[FaceState]

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from emostream.models import load
 from emostream.models.alignment import align
+from emostream.models.quality import assess, fitted
 from emostream.models.tensorflow_runtime import muted_stderr
 from emostream.services.detector import backends
 from emostream.services.detector.detection import Detection
 from emostream.services.recognition.images import Channels, as_picture
 from emostream.services.recognition.stills import search_still, usual_tiles
+from emostream.shared.config import Classifier as Settings
 from emostream.shared.errors import ConfigError
-from emostream.shared.messages import Box, Point
+from emostream.shared.messages import Box, LeftOut, Point, Quality
 from emostream.shared.prior import Prior, PriorName
 
 Source: TypeAlias = str | Path | NDArray[Any]
@@ -32,7 +34,8 @@ class RecognizedFace(msgspec.Struct, frozen=True):
     `box` is x, y, width, height in pixels of the upright picture, and may reach beyond its border.
     `score` is the detection's, 0..1. `landmarks` are right eye, left eye, nose and middle of the
     mouth (right and left are the person's), or none where the detector gives none. `label` is the
-    likeliest of `probabilities`, which sum to 1, and `confidence` its probability.
+    likeliest of `probabilities`, which sum to 1, and `confidence` its probability. A face whose
+    `quality` is too low to judge it is `left_out`: its `label` is empty and its `confidence` 0.
     """
 
     box: Box
@@ -41,11 +44,14 @@ class RecognizedFace(msgspec.Struct, frozen=True):
     probabilities: dict[str, float]
     label: str
     confidence: float
+    quality: Quality | None = None
+    left_out: LeftOut = ""
 
     def __str__(self) -> str:
         """Return the label, its confidence and the place in one line."""
         x, y, width, height = (round(number) for number in self.box)
-        return f"{self.label} {self.confidence:.0%} at {x}, {y} ({width} x {height} px)"
+        shown = f"{self.label} {self.confidence:.0%}" if self.label else "not judged"
+        return f"{shown} at {x}, {y} ({width} x {height} px)"
 
 
 class Recognizer:
@@ -70,22 +76,27 @@ class Recognizer:
         threads: int | None = None,
         prior: Prior | None = None,
         prior_strength: float | None = None,
+        min_quality: float | None = None,
     ) -> None:
         """Load the model (a name or the path of a file, see `load`) and the detector.
 
         `weights` is the detector's file instead of the usual one, `score` the lowest of a face to
         report, and `tiles` the parts searched beside the whole picture; by default what suits the
         detector and the picture's size. `threads` are those of detector and model, by default one
-        and what the engine takes. `prior` and `prior_strength` are those of `load`. WeightsError
-        where files are missing, MissingPackageError (an ImportError) where packages are,
-        ConfigError for settings that cannot be.
+        and what the engine takes. `prior` and `prior_strength` are those of `load`. A face of less
+        than `min_quality` (0 to 1, by default that of the configuration) is not judged.
+        WeightsError where files are missing, MissingPackageError (an ImportError) where packages
+        are, ConfigError for settings that cannot be.
         """
-        _check(detector, score, tiles)
+        least = Settings().min_quality if min_quality is None else min_quality
+        _check(detector, score, tiles, least)
         self.tiles = tiles
+        self.min_quality = least
         chosen = backends.select(detector, weights)
         self.detector = chosen.backend
         self.score = chosen.defaults.still_score if score is None else score
         with _building, muted_stderr():
+            fitted()
             self._finder = backends.create(
                 chosen, score=self.score, threads=threads or 1, square=True
             )
@@ -111,8 +122,13 @@ class Recognizer:
         # Neither LiteRT's interpreters nor OpenCV's detectors may run twice at a time.
         with self._lock:
             found = search_still(self._finder, picture, tiles, self.score, self._turned_gain)
-            rows = self.model.predict(align(picture, found))
-        return [self._face(one, row) for one, row in zip(found, rows, strict=True)]
+            crops = align(picture, found)
+            rows = self.model.predict(crops)
+        height, width = picture.shape[:2]
+        qualities = [
+            assess(crop, one, width, height) for crop, one in zip(crops, found, strict=True)
+        ]
+        return [self._face(*one) for one in zip(found, rows, qualities, strict=True)]
 
     def each(
         self, images: Iterable[Source], channels: Channels | None = None
@@ -124,11 +140,19 @@ class Recognizer:
         for image in images:
             yield self(image, channels)
 
-    def _face(self, found: Detection, row: NDArray[np.float32]) -> RecognizedFace:
+    def _face(self, found: Detection, row: NDArray[np.float32], quality: Quality) -> RecognizedFace:
         probabilities = dict(zip(self.model.labels, row.tolist(), strict=True))
         label = max(probabilities, key=probabilities.__getitem__)
+        is_good = quality.overall >= self.min_quality
         return RecognizedFace(
-            found.box, found.score, found.landmarks, probabilities, label, probabilities[label]
+            found.box,
+            found.score,
+            found.landmarks,
+            probabilities,
+            label=label if is_good else "",
+            confidence=probabilities[label] if is_good else 0.0,
+            quality=quality,
+            left_out="" if is_good else "quality",
         )
 
 
@@ -172,10 +196,12 @@ def _recognizer(
     return Recognizer(model, detector=detector, prior=shares, prior_strength=strength)
 
 
-def _check(detector: str, score: float | None, tiles: int | None) -> None:
+def _check(detector: str, score: float | None, tiles: int | None, min_quality: float) -> None:
     if detector not in backends.CHOICES:
         raise ConfigError(f"no detector {detector!r}: choose {', '.join(backends.CHOICES)}")
     if score is not None and not 0 < score <= 1:
         raise ConfigError(f"score is {score}: give a number above 0 and up to 1")
     if tiles is not None and tiles < 0:
         raise ConfigError(f"tiles is {tiles}: give 0 or more")
+    if not 0 <= min_quality <= 1:
+        raise ConfigError(f"min_quality is {min_quality}: give a number from 0 to 1")

@@ -128,6 +128,8 @@ class Classifier(Section, frozen=True):
     hold: Pts = 0.3
     leave_after: PositivePts = 1.0
     baseline: bool = False
+    min_quality: Probability = 0.65
+    enter_frames: Few = 3
     prior: Prior | None = None
     prior_strength: Probability | None = None
 

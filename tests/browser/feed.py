@@ -31,6 +31,7 @@ from emostream.shared.messages import (
     EmotionPrior,
     Event,
     Frame,
+    LeftOut,
     Message,
 )
 
@@ -48,8 +49,9 @@ class Feed:
     """Shows the streams on a page of its own until closed.
 
     What a test changes: `answering` (whether results come), `playing` (the streams that go on),
-    `faces` (whether there are any), `broken` (whether pictures can be decoded), `named` (what the
-    model calls the demo's emotions; those that it does not have are left out), `report` (what the
+    `faces` (whether there are any), `broken` (whether pictures can be decoded), `left_out` (why
+    the first face counts for nothing, "" where it counts), `named` (what the model calls the demo's
+    emotions; faces with one that it does not have are not sent), `report` (what the
     stages say), `prior` (what the model states), `obedient` (whether there is a recorder that
     records when told to).
 
@@ -63,6 +65,7 @@ class Feed:
         self.answering, self.faces, self.broken = True, True, False
         self.playing = set(streams)
         self.frames, self.obedient = 0, True
+        self.left_out: LeftOut = ""
         self.named = {label: label for label in LABELS}
         self.registry = CollectorRegistry()
         self.prior: EmotionPrior | None = None
@@ -129,7 +132,12 @@ class Feed:
             return
         truth = [face for face in self.demo.truth(seq) if self.faces and face.label in self.named]
         faces = tuple(emotion_face(face, self.named) for face in truth)
+        if self.left_out:
+            poor = {"label": "", "confidence": 0.0, "left_out": self.left_out}
+            faces = (msgspec.structs.replace(faces[0], **poor), *faces[1:])
         for face in faces:
+            if face.left_out:
+                continue
             previous = self._labels.get((stream, face.track), "")
             if previous != face.label:
                 self._labels[stream, face.track] = face.label

@@ -14,7 +14,7 @@ from emostream.services.cli.analysis.command import CONFIG
 from emostream.services.cli.analysis.reporter import reporter
 from emostream.services.cli.analysis.run_file import RunFile, StageUse
 from emostream.services.cli.processes.config_file import write_config
-from emostream.shared.config import load
+from emostream.shared.config import Config, load
 from emostream.shared.errors import ConfigError, RecordingError
 
 
@@ -123,3 +123,11 @@ def test_what_cannot_be_done_is_one_line(
     assert cli.main(["analyze", *arguments, "--out", str(tmp_path / "out")]) == code
     assert capsys.readouterr().err.startswith(line.format(tmp_path))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("frames", "enter"), [(None, 3), (3, 3), (2, 1), (1, 1), (0, 1)])
+def test_a_recording_too_short_for_a_track_to_enter_is_judged_frame_by_frame(
+    frames: int | None, enter: int
+) -> None:
+    config = recording_config.for_few_frames(Config(), frames)
+    assert config.classifier.enter_frames == enter

@@ -41,7 +41,8 @@ def rows(out: Path, name: str = "summary") -> dict[str, dict[str, str]]:
     """Return the rows of the summary by the names of the files."""
     with (out / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         found = list(csv.DictReader(file))
-    assert found == json.loads((out / f"{name}.json").read_text("utf-8"))["inputs"]
+    inputs = json.loads((out / f"{name}.json").read_text("utf-8"))["inputs"]
+    assert found == [{column: str(value) for column, value in row.items()} for row in inputs]
     return {Path(row["input"]).name: row for row in found}
 
 
@@ -81,6 +82,7 @@ def test_a_folder_of_photos_is_analyzed_and_the_rest_is_said(
         "kind": "photo",
         "status": "complete",
         "folder": "photos",
+        "left_out": "0",
         "message": "",
     }
     assert "damaged or cut off" in found["4.jpg"]["message"]

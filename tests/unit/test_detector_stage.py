@@ -18,6 +18,7 @@ from emostream.shared.errors import MessageError
 from emostream.shared.messages import Faces, Frame, Message
 from emostream.shared.pixels import crops
 from emostream.shared.wire import decode, encode
+from tests.builders import header_of
 
 ROOT = Path(__file__).parents[2]
 CLIPS = ROOT / "../shared/data/clips"
@@ -272,3 +273,17 @@ def test_probes_and_ends_are_passed_on_to_every_shard() -> None:
         for one in given:
             assert decode([bytes(part) for part in encode(one)]).header == one.header
             assert {name: getattr(one.header, name) for name in fields} == fields
+
+
+def test_each_face_carries_its_quality() -> None:
+    """Measured where pixels are square: of a face half outside a picture that is stored narrow."""
+    detector = Fixed([Detection((-30, 100, 60, 60), 0.9)], shape=(720, 1280))
+    sent = message(shape=(720, 640))
+    header = header_of(sent, Frame)
+    narrow = Message(msgspec.structs.replace(header, pixel_aspect=2.0), sent.payload)
+    (face,) = answer(stage_of(detector), narrow).faces
+    assert list(face.box) == pytest.approx([-15, 100, 30, 60])
+    quality = face.quality
+    assert quality is not None
+    assert [quality.size_px, quality.cut] == pytest.approx([60, 0.5])
+    assert 0 < quality.overall < 0.7, "there is nothing to be seen of it"

@@ -129,6 +129,9 @@ def test_robustness_says_what_is_lost_and_repeats() -> None:
     assert set(rows) == {condition.name for condition in CORRUPTIONS}
     assert rows["low light"].accuracy == 0.5
     assert rows["low light"].lost == 0.5
+    assert all(row.kept == 1 and row.kept_lost == row.lost for row in rows.values())
+    none = robustness.measure_robustness(bright, dataset, seed=3, min_quality=1.0)
+    assert {(row.kept, row.kept_accuracy, row.kept_lost) for row in none} == {(0.0, None, None)}
     assert rows["JPEG quality 30"].lost == 0
     noisy = [robustness.corrupted(dataset, CORRUPTIONS[1], seed).images for seed in (3, 3, 4)]
     assert (np.array(noisy[0]) == np.array(noisy[1])).all()
@@ -157,20 +160,24 @@ def test_the_gap_compares_the_same_faces() -> None:
     dataset = shades([200, 200, 20, 20], [1, 1, 0, 0])
     aligned = np.stack([np.full((64, 64), level, np.uint8) for level in (200, 20, 20)])
     boxed = np.full((3, 64, 64), 200, np.uint8)
-    found = DetectedFaces(2, 4, 1, 5.0, np.array([0, 1, 3]), aligned, boxed)
-    gap = measure_gap("as drawn", bright, dataset, found)
+    found = DetectedFaces(
+        2, 4, 1, 5.0, np.array([0, 1, 3]), aligned, boxed, np.array([0.9, 0.4, 0.7])
+    )
+    gap = measure_gap("as drawn", bright, dataset, found, min_quality=0.7)
     assert gap.recall.share == 0.75
     assert gap.bare and gap.bare.share == 1
     assert gap.aligned and gap.aligned.share == pytest.approx(2 / 3)
     assert gap.boxed and gap.boxed.share == pytest.approx(2 / 3)
     assert gap.lost == pytest.approx(1 / 3)
+    assert gap.kept and gap.kept.share == pytest.approx(2 / 3)
+    assert gap.kept_bare and gap.kept_aligned
+    assert (gap.kept_bare.share, gap.kept_aligned.share, gap.kept_lost) == (1, 1, 0)
     assert gap.lost_interval and gap.lost_interval[0] <= 1 / 3 <= gap.lost_interval[1]
 
 
 def test_without_a_found_face_there_is_no_gap() -> None:
     none = np.empty((0, 64, 64), np.uint8)
-    gap = measure_gap(
-        "dark", bright, shades([200], [1]), DetectedFaces(1, 1, 0, 1, np.array([], int), none, none)
-    )
+    found = DetectedFaces(1, 1, 0, 1, np.array([], int), none, none, np.array([]))
+    gap = measure_gap("dark", bright, shades([200], [1]), found)
     assert gap.recall.share == 0
-    assert gap.lost is None
+    assert (gap.lost, gap.kept, gap.kept_lost) == (None, None, None)

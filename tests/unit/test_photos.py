@@ -18,6 +18,7 @@ from emostream.models.labels import LABELS
 from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.cli.results.photos.analysis import PhotoSummary, analyze_photos, photo_names
 from emostream.services.cli.results.photos.page import MOST_CARDS, photo_card, write_page
+from emostream.services.recorder.archive.schema import MEASURES
 from emostream.shared.colors import COLORS
 from emostream.shared.errors import RecordingError
 
@@ -82,6 +83,7 @@ def test_there_is_a_row_a_face_and_one_for_a_photo_without(
     found = rows(out)
     assert list(found[0]) == [
         *("photo", "face", *BOX, "detection_score", "label", "confidence"),
+        *(*MEASURES, "left_out"),
         *(f"p_{label}" for label in LABELS),
     ]
     names = ["9 <b>.png", "10.jpg", "a/same.webp", "b/same.webp", "scan.tif"]
@@ -181,7 +183,7 @@ def test_the_summary_has_what_is_needed_to_do_it_again(
     summary: PhotoSummary, album: Path, recognizer: Recognizer
 ) -> None:
     tree = json.loads(json.dumps(asdict(summary)))
-    assert (tree["faces"], tree["empty"]) == (15, 1)
+    assert (tree["faces"], tree["left_out"], tree["empty"]) == (15, {"quality": 0}, 1)
     assert tree["unreadable"] == {
         "broken.jpg": "no picture that can be read: its JPEG is damaged or cut off"
     }
@@ -193,6 +195,7 @@ def test_the_summary_has_what_is_needed_to_do_it_again(
         "width": 640,
         "height": 360,
         "faces": 3,
+        "left_out": 0,
     }
     assert tree["model"]["name"] == "alexnet-fer" and len(tree["model"]["sha256"]) == 64
     assert (tree["detector"], tree["score"], tree["tiles"]) == (recognizer.detector, 0.6, None)

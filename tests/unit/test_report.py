@@ -54,8 +54,10 @@ def report() -> Report:
     truth = (np.arange(200) < 70).astype(np.intp)
     dataset = Dataset("faces & more", images, {"A": truth, "B": truth}, votes, {"boredom": 4})
     crops = np.zeros((2, 64, 64), np.uint8)
-    found = DetectedFaces(3, 5, 1, 12.0, np.array([0, 199]), crops, crops)
-    nothing = DetectedFaces(3, 5, 0, 12.0, np.array([], np.intp), crops[:0], crops[:0])
+    found = DetectedFaces(3, 5, 1, 12.0, np.array([0, 199]), crops, crops, np.array([0.9, 0.1]))
+    nothing = DetectedFaces(
+        3, 5, 0, 12.0, np.array([], np.intp), crops[:0], crops[:0], np.array([])
+    )
     facts = Facts(
         model="tiny",
         sha256="ab" * 32,
@@ -69,7 +71,7 @@ def report() -> Report:
         command="emostream evaluate --model tiny",
     )
     gaps = [
-        measure_gap("as drawn", model, dataset, found),
+        measure_gap("as drawn", model, dataset, found, min_quality=0.5),
         measure_gap("blur", model, dataset, nothing),
     ]
     return Report(

@@ -26,6 +26,8 @@ SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 FIXED = [
     *("stream", "seq", "pts_s", "state", "track", "x", "y", "width", "height"),
     *("detection_score", "label", "confidence"),
+    *("size_px", "sharpness", "brightness", "contrast", "noise", "yaw", "pitch", "roll", "cut"),
+    *("quality", "left_out"),
 ]
 SECOND = 1_000_000_000
 FIRST, OTHER = 1_700_000_000 << 20, (1_700_000_000 << 20) + 1
@@ -260,7 +262,7 @@ def test_odd_labels_come_through(archive: ArchiveWriter, path: Path) -> None:
     add(archive, emotion(0, face(FIRST, odd[2], odd)), event("enter", 0, FIRST, label=odd[2]))
     out, _ = tables(path)
     (row,) = rows(out / "observations.csv")
-    assert list(row)[12:17] == [f"p_{label}" for label in odd]
+    assert list(row)[len(FIXED) :][:5] == [f"p_{label}" for label in odd]
     assert row["label"] == odd[2]
     assert row[f"smoothed_{odd[2]}"] == "0.750000"
     assert values(out / "events.csv", "label") == [(odd[2],)]
@@ -327,13 +329,14 @@ def test_a_track_is_summed_up(archive: ArchiveWriter, path: Path) -> None:
     out, _ = tables(path)
     (row,) = rows(out / "tracks.csv")
     assert list(row) == [
-        *("stream", "track", "first_s", "last_s", "time_on_screen_s", "frames", "changes"),
+        *("stream", "track", "first_s", "last_s", "time_on_screen_s"),
+        *("frames", "left_out_frames", "changes"),
         "mean_detection_score",
         *(f"mean_{label}" for label in SEVEN),
         *(f"shown_{label}" for label in SEVEN),
     ]
-    assert list(row.values())[:8] == [
-        "cam1", "1", "0.000000000", "0.800000000", "0.800000000", "4", "1", "0.875000",
+    assert list(row.values())[:9] == [
+        "cam1", "1", "0.000000000", "0.800000000", "0.800000000", "4", "0", "1", "0.875000",
     ]  # fmt: skip
     assert row["mean_happy"] == row["mean_sad"] == f"{(0.75 + 0.25 / 6) / 2:.6f}"
     assert (row["shown_happy"], row["shown_sad"], row["shown_fear"]) == (
@@ -466,7 +469,7 @@ def test_another_release_is_one_clear_error(
     archive: ArchiveWriter, path: Path, version: int, advice: str
 ) -> None:
     _execute(path, f"PRAGMA user_version = {version}")
-    with pytest.raises(RecordingError, match=f"version {version} of the tables, not 3: .*{advice}"):
+    with pytest.raises(RecordingError, match=f"version {version} of the tables, not 4: .*{advice}"):
         ArchiveReader(path)
 
 

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from emostream.models.labels import LABELS
 from emostream.models.prior import Reweighting
+from emostream.services.classifier.inclusion import InclusionCriteria
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage
@@ -25,7 +26,7 @@ from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.config import Classifier as Settings
 from emostream.shared.config import Config
 from emostream.shared.errors import ConfigError, ExitCode, ModelError
-from emostream.shared.messages import Emotion, Event, Face, Faces, Message
+from emostream.shared.messages import Emotion, Event, Face, Faces, Message, Quality
 from tests.unit.videos import Clip
 
 FPS = 25
@@ -57,7 +58,10 @@ class Moody:
 
 
 def frames(name: str = "r") -> list[Message]:
-    """Return the detector's answers: a face, and another that comes and goes; then the end."""
+    """Return the detector's answers: a face, and another that comes and goes; then the end.
+
+    For a second they cannot be judged.
+    """
     common: dict[str, Any] = {
         "stream": "film", "run": name, "marks": {}, "width": 9, "height": 9, "crop": (1, 1),
         "part": 0, "parts": 1, "recorded": True,
@@ -65,7 +69,10 @@ def frames(name: str = "r") -> list[Message]:
     messages = []
     for seq in range(FRAMES):
         tracks = [7, 8] if 50 <= seq < 100 else [7]
-        found = tuple(Face(track, (1.0, 2.0, 3.0, 4.0), 0.5, ()) for track in tracks)
+        quality = Quality(
+            9.0, 0.3, 0.5, 0.2, 0.01, 0.0, 0.0, 0.0, 0.0, 0.8 - 0.5 * (90 < seq < 105)
+        )
+        found = tuple(Face(track, (1.0, 2.0, 3.0, 4.0), 0.5, (), quality) for track in tracks)
         level = 255 if seq in FAILED else seq
         header = Faces(**common, seq=seq, t=10**18 + seq, pts=seq * 10**9 // FPS, faces=found)
         messages.append(Message(header, bytes([level]) * len(tracks)))
@@ -83,7 +90,8 @@ def record(
 ) -> None:
     """Write what classifier and recorder make of the frames."""
     metrics = ClassifierMetrics(CollectorRegistry())
-    stage = ClassifierStage(Moody(prior), metrics, RULES, 32, baseline=baseline)
+    criteria = InclusionCriteria(Settings().min_quality, Settings().enter_frames)
+    stage = ClassifierStage(Moody(prior), metrics, RULES, 32, baseline=baseline, criteria=criteria)
     archive = ArchiveWriter(path)
     for message in frames(name)[: None if end else -1]:
         for answer in stage([message]):

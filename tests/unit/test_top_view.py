@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.cli.top.view import unready, view
 from emostream.shared.messages import Message
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.scraping import Scrape, Scraper, parse
-from tests.builders import faces
+from tests.builders import emotion, face, faces
 from tests.terminal import printed
 
 FACES = Message(faces())
@@ -81,3 +82,14 @@ def test_nothing_is_said_where_nothing_is_missing() -> None:
     for name in scraper.histories:
         stage(scraper, name, 10)
     assert "emotions, cam1:" not in shown(scraper)
+
+
+def test_it_says_how_many_faces_were_left_out() -> None:
+    scraper = Scraper(["classifier"])
+    registry = CollectorRegistry()
+    StageMetrics("classifier", registry)
+    poor = face(label="", confidence=0.0, left_out="quality")
+    metrics = ClassifierMetrics(registry)
+    metrics.count([], emotion(0, poor, poor, face()))
+    scraper.histories["classifier"].add(Scrape(0.0, parse(generate_latest(registry).decode())))
+    assert "cam1: 2 faces left out (2 of too low quality)\n" in shown(scraper)

@@ -76,12 +76,13 @@ def _listed(shares: dict[str, float]) -> str:
 def face_seconds(reader: ArchiveReader, run: Run) -> Rows:
     """Return the mean probabilities (N, labels) of each face in each second that it was seen.
 
-    The frames of a second show the same expression, so that they count as one observation.
+    The frames of a second show the same expression, so that they count as one observation. Faces
+    that are left out do not count.
     """
     means: list[Rows] = []
     seconds: dict[int, tuple[int, list[ObservationRow]]] = {}
     for row in reader.observation_rows(run):
-        if None in row.probabilities:
+        if row.left_out or None in row.probabilities:
             continue
         second, rows = seconds.get(row.track, (row.pts // NS, []))
         if row.pts // NS != second:

@@ -36,7 +36,7 @@ def write_results(
         summary = write_tables(reader, [run], folder, tell=reporter.update)
         record.frames_analysed, record.frames_degraded = summary.frames, summary.degraded
         record.observations, record.tracks = summary.faces, summary.tracks
-        record.events = summary.events
+        record.events, record.left_out = summary.events, summary.left_out
         files = [NAME, DATABASE, *summary.files]
         if video and run.recorded:
             reporter.start(name, "annotated video", run.recorded)

@@ -20,6 +20,7 @@ from emostream.services.recognition.recognizer import Recognizer
 from emostream.shared.config import Config
 from emostream.shared.config.secrets import without_secrets
 from emostream.shared.errors import ExitCode, SourceError
+from emostream.shared.left_out import left_out_text
 from emostream.shared.plural import counted
 
 FOLDER: Final = "photos"
@@ -47,7 +48,9 @@ def run_photo_job(
         "versions": versions(),
     }
     write_json(folder / NAME, facts)
-    line = f"{counted(len(found.photos), 'photo')}, {counted(found.faces, 'face')} -> {folder}"
+    counts = [counted(len(found.photos), "photo"), counted(found.faces, "face")]
+    counts += filter(None, [left_out_text(found.left_out)])
+    line = f"{', '.join(counts)} -> {folder}"
     if found.unreadable:
         line += f" ({len(found.unreadable)} cannot be read)"
     if asked.estimate:
@@ -68,7 +71,8 @@ def _estimate_prior(
     for done, path in enumerate(paths, 1):
         # Reported when the photo is analyzed.
         with contextlib.suppress(SourceError), muted_stderr():
-            rows += [list(face.probabilities.values()) for face in recognizer(path)]
+            found = [face for face in recognizer(path) if not face.left_out]
+            rows += [list(face.probabilities.values()) for face in found]
         reporter.update(done)
     recognizer.model.prior = fitted(prior, np.array(rows), recognizer.model.labels)
     return {**recognizer.model.prior.facts(), "faces": len(rows), "unit": "faces"}
@@ -85,4 +89,5 @@ def _recognizer(config: Config) -> Recognizer:
         tiles=detector.tiles,
         prior=classifier.prior,
         prior_strength=classifier.prior_strength,
+        min_quality=classifier.min_quality,
     )

@@ -59,6 +59,18 @@ def for_recording(
     )
 
 
+def for_few_frames(config: Config, frames: int | None) -> Config:
+    """Return the configuration for a recording of so many frames, None where nobody knows.
+
+    With fewer than a track needs to enter, it is looked at like photos, each frame by itself.
+    """
+    classifier = config.classifier
+    if frames is None or frames >= classifier.enter_frames:
+        return config
+    single = msgspec.structs.replace(classifier, enter_frames=1)
+    return msgspec.structs.replace(config, classifier=single)
+
+
 def with_sockets(config: Config, folder: Path) -> Config:
     """Return the configuration with addresses that are files in `folder`, so nobody else's."""
     replace = msgspec.structs.replace

@@ -49,7 +49,8 @@ class _InputFacts(msgspec.Struct, frozen=True):
 class RunFile:
     """What `run.json` holds. `frames_skipped` are pictures that could not be decoded.
 
-    `prior` are the facts of the reweighting, {} for a model that states no shares.
+    `prior` are the facts of the reweighting, {} for a model that states no shares; `left_out`
+    counts the observations that count for nothing, by reason.
     """
 
     run: str
@@ -69,6 +70,7 @@ class RunFile:
     frames_skipped: int = 0
     frames_degraded: int = 0
     observations: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
     tracks: int = 0
     events: int = 0
     stages: dict[str, StageUse] = field(default_factory=dict)

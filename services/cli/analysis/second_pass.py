@@ -16,6 +16,7 @@ import numpy as np
 
 from emostream.models.prior import Reweighting
 from emostream.services.classifier.baseline import neutral_index
+from emostream.services.classifier.inclusion import InclusionCriteria
 from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.tracks import PartTracks
 from emostream.services.cli.analysis.estimated_prior import face_seconds, fitted, unestimated
@@ -108,12 +109,13 @@ def _answers(
     neutral = neutral_index(labels, settings.model) if settings.baseline else None
     applied = EmotionPrior(prior.name, prior.strength, prior.shares)
     places = [reader.labels.index(label) for label in labels if label in reader.labels]
+    criteria = InclusionCriteria(settings.min_quality, settings.enter_frames)
     tracks: PartTracks | None = None
     present: tuple[Face, ...] = ()
     header: Faces | None = None
     for frame in reader.recorded_frames(run):
         header = _header(run, frame.row, frame.faces)
-        tracks = tracks or PartTracks(labels, rules, header, neutral)
+        tracks = tracks or PartTracks(labels, rules, header, neutral, criteria)
         emotions: list[EmotionFace] = []
         if frame.row.degraded:
             # Who was there was not recorded: taken to be who was there before.
@@ -145,7 +147,9 @@ def _header(run: Run, row: FrameRow, faces: Sequence[ObservationRow]) -> Faces:
         marks={},
         width=1,
         height=1,
-        faces=tuple(Face(face.track_id, face.box, face.score or 0.0, ()) for face in faces),
+        faces=tuple(
+            Face(face.track_id, face.box, face.score or 0.0, (), face.quality) for face in faces
+        ),
         crop=(1, 1),
         part=0,
         parts=1,

@@ -25,13 +25,14 @@ class InputResult:
     `input` is its whole path; `kind` is `video`, `photo`, or of what is neither its suffix or
     `folder`. `status` is that of a video's `run.json`; `complete` or `unreadable` of a photo;
     `skipped`; or `not analyzed` where the run ended before. `folder` is that of its results, beside
-    the summary, and `message` says what is wrong with it.
+    the summary, `left_out` how many faces count for nothing, and `message` says what is wrong.
     """
 
     input: str
     kind: str
     status: str = "not analyzed"
     folder: str = ""
+    left_out: int = 0
     message: str = ""
 
 
@@ -46,8 +47,8 @@ class Summary(Reporter):
         self._results = {
             **{path: _result(path, "video") for path in found.videos},
             **{path: _result(path, "photo") for path in found.photos},
-            **{one.path: _left_out(one, "unreadable") for one in found.refused},
-            **{one.path: _left_out(one, "skipped") for one in found.skipped},
+            **{one.path: _not_analyzed(one, "unreadable") for one in found.refused},
+            **{one.path: _not_analyzed(one, "skipped") for one in found.skipped},
         }
         self._now: tuple[Path, ...] = ()
         self._stem = ""
@@ -80,11 +81,14 @@ class Summary(Reporter):
         """Hand it on, and write how it ended."""
         self._shown.end(name, line, facts)
         unreadable = facts.get("unreadable", {})
+        photos = {one["photo"]: one["left_out"] for one in facts.get("photos", ())}
+        whole = sum(facts.get("left_out", {}).values())
         for photo, path in photo_names(self._now).items():
             result = self._results[path]
             result.status = facts.get("status", "complete")
             result.message = facts.get("message", "")
             result.folder = path_text(Path(facts.get("folder", "")).name)
+            result.left_out = photos.get(photo, 0) if "photos" in facts else whole
             if photo in unreadable:
                 result.status, result.message = "unreadable", unreadable[photo]
         if len(self._results) > 1:
@@ -115,7 +119,7 @@ def _result(path: Path, kind: str) -> InputResult:
     return InputResult(path_text(path.absolute()), kind)
 
 
-def _left_out(one: Skipped, status: str) -> InputResult:
+def _not_analyzed(one: Skipped, status: str) -> InputResult:
     return InputResult(path_text(one.path.absolute()), one.kind, status, message=one.reason)
 
 

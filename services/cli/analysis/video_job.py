@@ -36,6 +36,7 @@ from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.config import Config
 from emostream.shared.config.secrets import without_secrets
 from emostream.shared.errors import ConfigError, ExitCode, RecordingError, SourceError
+from emostream.shared.left_out import left_out_text
 from emostream.shared.plural import counted
 from emostream.shared.user_path import path_text
 
@@ -106,6 +107,7 @@ class VideoJob:
             self._end(folder, record, "whole already")
             return EXIT_CODES[record.status]
         expected = _expected_frames(video, record.sample)
+        self._config = recording_config.for_few_frames(self._config, expected)
         try:
             with claimed(folder):
                 self._analyze(folder, record, expected, 3 * video.width * video.height)
@@ -214,10 +216,9 @@ class VideoJob:
         self._reporter.end(self._name, line, {**facts, "frames_kept": kept})
 
     def _end(self, folder: Path, record: RunFile, note: str) -> None:
-        line = (
-            f"{counted(record.frames_analysed, 'frame')}, {counted(record.tracks, 'face')}"
-            f" -> {folder} ({note})"
-        )
+        counts = [counted(record.frames_analysed, "frame"), counted(record.tracks, "face")]
+        counts += filter(None, [left_out_text(record.left_out)])
+        line = f"{', '.join(counts)} -> {folder} ({note})"
         if "faces" in record.prior:
             line = f"{line}\n{self._name}: {estimate_line(record.prior)}"
         if record.message:

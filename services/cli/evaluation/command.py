@@ -4,7 +4,8 @@ import argparse
 import shlex
 from pathlib import Path
 
-from emostream.services.cli.options import add_prior_options, positive
+from emostream.services.cli.options import add_prior_options, positive, proportion
+from emostream.shared.config import Classifier
 from emostream.shared.errors import ExitCode, RecordingError
 from emostream.shared.prior import parse_prior
 
@@ -48,6 +49,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_prior_options(parser)
     parser.add_argument(
         "--priors", action="store_true", help="also compare priors, on these faces and clear ones"
+    )
+    parser.add_argument(
+        "--min-quality",
+        type=proportion,
+        default=Classifier().min_quality,
+        metavar="Q",
+        help="of worsened faces and of faces in scenes, also judge those of this quality or more"
+        " (0 to 1; default %(default)s, as in operation)",
     )
     _add_scene_options(parser)
     parser.add_argument("--history", type=Path, metavar="FILE", help="learning curves, as CSV")

@@ -67,7 +67,9 @@ def measure(options: argparse.Namespace, classifier: Classifier, dataset: Datase
     robustness = []
     if options.robustness:
         with ProgressBar("corrupted", unit="faces") as bar:
-            robustness = measure_robustness(classifier, dataset, options.seed, bar.update)
+            robustness = measure_robustness(
+                classifier, dataset, options.seed, bar.update, options.min_quality
+            )
     scenes = list(_scenes(options, search, classifier, dataset)) if search else []
     videos = list(_videos(options, classifier, dataset)) if search else []
     priors = _compare_priors(options, classifier, dataset) if options.priors else None
@@ -142,7 +144,7 @@ def _scenes(
     for name, style, most in styles:
         with ProgressBar(f"scenes, {name}", unit="faces") as bar:
             found = detect_in_scenes(faces[:most], search, style, options.seed, bar.update)
-        yield measure_gap(name, classifier, labeled, found)
+        yield measure_gap(name, classifier, labeled, found, options.min_quality)
 
 
 def _videos(

@@ -8,6 +8,7 @@ import numpy as np
 from emostream.models.alignment import CROP, align
 from emostream.models.evaluation.domain_gap import DetectedFaces, match_boxes
 from emostream.models.evaluation.scenes import SceneStyle, draw_scenes
+from emostream.models.quality import assess
 from emostream.services.detector.backends import Selection
 from emostream.services.detector.detection import Detection, FaceDetector, as_boxes
 from emostream.services.recognition.stills import search_still, usual_tiles
@@ -47,6 +48,7 @@ def detect_in_scenes(
 ) -> DetectedFaces:
     """Draw each of the faces uint8 (N, H, H) once, look for them, and cut them out."""
     indices: list[int] = []
+    qualities: list[float] = []
     aligned, boxed = [np.empty((0, CROP, CROP), np.uint8)], [np.empty((0, CROP, CROP), np.uint8)]
     count = drawn = invented = 0
     seconds = 0.0
@@ -57,7 +59,12 @@ def detect_in_scenes(
         pairs = match_boxes(as_boxes(detections), scene.faces)
         hits = [detections[box] for box, _ in pairs]
         indices += [int(scene.indices[face]) for _, face in pairs]
-        aligned.append(align(scene.picture, hits, CROP))
+        crops = align(scene.picture, hits, CROP)
+        aligned.append(crops)
+        height, width = scene.picture.shape[:2]
+        qualities += [
+            assess(crop, hit, width, height).overall for crop, hit in zip(crops, hits, strict=True)
+        ]
         boxed.append(align(scene.picture, [Detection(hit.box, hit.score) for hit in hits], CROP))
         invented += len(detections) - len(hits)
         drawn += len(scene.faces)
@@ -71,4 +78,5 @@ def detect_in_scenes(
         indices=np.array(indices, np.intp),
         aligned=np.concatenate(aligned),
         boxed=np.concatenate(boxed),
+        qualities=np.array(qualities),
     )

@@ -79,10 +79,12 @@ def _slices(evaluation: Evaluation) -> Table:
 
 def _robustness(report: Report) -> Table:
     title = f"Worse pictures, {report.evaluation.protocol}"
-    made = _table(title, ("condition", "faces", "accuracy", "lost"))
+    columns = ("condition", "faces", "accuracy", "lost", "kept", "accuracy of these", "lost")
+    made = _table(title, columns)
     for row in report.robustness:
         accuracy = f"{percent(row.accuracy)} ({interval(row.interval)})"
-        made.add_row(row.condition, str(row.faces), accuracy, percent(row.lost))
+        kept = (percent(row.kept), percent(row.kept_accuracy), percent(row.kept_lost))
+        made.add_row(row.condition, str(row.faces), accuracy, percent(row.lost), *kept)
     return made
 
 
@@ -114,7 +116,8 @@ def _drawn(compared: PriorComparison) -> Table:
 
 
 def _scenes(gaps: Iterable[DomainGap]) -> Table:
-    columns = ("scenes", "faces", "found", "false", "bare", "aligned", "lost", "box")
+    columns = ["scenes", "faces", "found", "false", "bare", "aligned", "lost", "box"]
+    columns += ["kept", "bare", "aligned", "lost"]
     made = _table("In photos: accuracy on the faces that were found", columns)
     for gap in gaps:
         made.add_row(
@@ -126,6 +129,8 @@ def _scenes(gaps: Iterable[DomainGap]) -> Table:
             _share(gap.aligned),
             percent(gap.lost) + (f"\n{interval(gap.lost_interval)}" if gap.lost_interval else ""),
             _share(gap.boxed),
+            *(_share(gap.kept), _share(gap.kept_bare), _share(gap.kept_aligned)),
+            percent(gap.kept_lost),
         )
     return made
 

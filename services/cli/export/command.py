@@ -15,6 +15,7 @@ from emostream.services.recorder.archive.rows import Run
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.errors import ConfigError, ExitCode, RecordingError
 from emostream.shared.fields import STREAM_PATTERN
+from emostream.shared.left_out import left_out_text
 from emostream.shared.plural import counted
 from emostream.shared.progress import ProgressBar
 
@@ -129,6 +130,7 @@ def _line(summary: TableSummary) -> str:
         counted(summary.faces, "face"),
         counted(summary.tracks, "track"),
         counted(summary.events, "event"),
+        *filter(None, [left_out_text(summary.left_out)]),
         *(
             f"{count} {state}"
             for state in ("missing", "partial", "degraded", "pruned")

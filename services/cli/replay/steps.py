@@ -144,6 +144,8 @@ def _face(row: ObservationRow, labels: Sequence[str]) -> EmotionFace:
         label=row.label,
         confidence=_number(row.confidence),
         score=row.score or 0.0,
+        quality=row.quality,
+        left_out=row.left_out,
     )
 
 

@@ -19,6 +19,7 @@ from emostream.shared.bus import Bus, Subscription
 from emostream.shared.errors import ConfigError, ExitCode, MessageError
 from emostream.shared.fields import STREAM_PATTERN
 from emostream.shared.inbox import FifoInbox, Inbox
+from emostream.shared.left_out import WORDS
 from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 
 ENDPOINT = "tcp://127.0.0.1:5553"
@@ -128,6 +129,8 @@ def line(message: Message) -> Text:
 
 
 def _face(face: EmotionFace) -> str:
+    if face.left_out:
+        return f"#{face.track & TRACK_NUMBER} left out: {WORDS[face.left_out]}"
     return f"#{face.track & TRACK_NUMBER} {face.label} {face.confidence:.0%}"
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emostream.shared.frame_counts import FrameCounts, frame_counts
+from emostream.shared.left_out import REASONS, left_out_text
 from emostream.shared.metric_names import MetricName
 from emostream.shared.plural import counted
 from emostream.shared.scraping import History, Scrape, Scraper
@@ -94,6 +95,7 @@ def view(
     counts = frame_counts(scraper.answering())
     for scrape in scraper.answering():
         parts += _bad_messages(scrape)
+        parts += _left_out(scrape)
     if counts:
         parts += ["", _counts(counts), *map(_causes, filter(_is_short, counts))]
     if any(one.in_flight < -SKEW for one in counts):
@@ -149,6 +151,19 @@ def _bad_messages(scrape: Scrape) -> Iterator[Text]:
     for stage in sorted(scrape.stages):
         if bad := round(scrape.total(MetricName.BAD_MESSAGES, stage=stage)):
             yield Text(f"{stage}: {counted(bad, 'message')} against the wire format", "yellow")
+
+
+def _left_out(scrape: Scrape) -> Iterator[Text]:
+    """Say how many faces count for nothing, since the process started."""
+    if not scrape.has(MetricName.FACES_LEFT_OUT):
+        return
+    for stream in sorted(scrape.values(MetricName.FACES_LEFT_OUT, "stream")):
+        counts = {
+            reason: round(scrape.total(MetricName.FACES_LEFT_OUT, stream=stream, reason=reason))
+            for reason in REASONS
+        }
+        if text := left_out_text(counts):
+            yield Text(f"{stream}: {text}", "dim")
 
 
 def _counts(counts: Sequence[FrameCounts]) -> Table:

@@ -37,12 +37,13 @@ export class Boxes {
     const [badge, label, share] = box.firstChild.children;
     badge.textContent = numberOf(face.track);
     label.textContent = labelText(face);
-    share.textContent = face.state === "other" ? "" : percent(face.confidence);
+    share.textContent = face.label === "" || face.state === "other" ? "" : percent(face.confidence);
   }
 }
 
 function spoken(face) {
   const name = `Face ${numberOf(face.track)}`;
+  if (face.state === "left out") return `${name}: left out, of too low quality to be judged`;
   if (face.state === "other") return `${name}: an emotion that is not chosen`;
   const own = face.streamLabel ? `, by your sensitivity; the stream says ${face.streamLabel}` : "";
   const words = `${face.label}, ${percent(face.confidence)}${own}`;

@@ -3,8 +3,10 @@
 // Each of a stream's faces gets
 //   shares: label to probability, as the bars show them,
 //   label, confidence: the emotion that is shown,
-//   state: "sure", "unsure" (below the viewer's threshold) or "other" (an emotion not chosen),
+//   state: "sure", "unsure" (below the viewer's threshold), "other" (an emotion not chosen) or
+//     "left out" (of too low quality to be judged: it has no label),
 //   streamLabel: the stream's own label where the viewer's sensitivity changes it, else "".
+// A face whose track is too new to be shown is none of them.
 //
 // Of reweighted probabilities the pipeline's smoothing is not known: they get its usual seconds.
 const PIPELINE_SECONDS = 0.5;
@@ -33,9 +35,16 @@ export class FaceStates {
     // Means of what was reweighted otherwise say nothing now, and a paused picture has no later one.
     if (this.preferences.sensitivity !== this.#sensitivity) this.#tracks.clear();
     this.#sensitivity = this.preferences.sensitivity;
-    const faces = facts.faces.map((face) => this.#compare({ ...face, ...this.#shown(face, facts) }));
+    const shown = facts.faces.filter((face) => face.left_out !== "new");
+    const faces = shown.map((face) => this.#of(face, facts));
     if (facts.results !== "none") this.#forget(facts.faces);
     return faces;
+  }
+
+  // What cannot be judged changes nothing of its track, here as in the pipeline.
+  #of(face, facts) {
+    if (face.left_out) return { ...face, shares: {}, state: "left out", streamLabel: "" };
+    return this.#compare({ ...face, ...this.#shown(face, facts) });
   }
 
   #shown(face, { t, prior }) {
@@ -89,7 +98,7 @@ export class FaceStates {
   }
 }
 
-// What is written at a face: its emotion, or that it is unsure or hidden. A star marks a label that
+// What is written at a face: its emotion, or that it is unsure, hidden or left out. A star marks a label that
 // is the viewer's and not the stream's.
 export function labelText(face) {
   const text = face.state === "sure" ? face.label : face.state;

@@ -5,6 +5,7 @@ import { make, numberOf, paint, paintFace, percent } from "./emotions.js";
 // More often than this nobody can read a number.
 const EVERY_MS = 125;
 const NOBODY = "No face in the picture.";
+const UNJUDGED = "No face that can be judged: too small, too dark, blurred or turned away.";
 const STALE = "Emotions are stale: the classifier is silent.";
 
 export class Faces {
@@ -16,6 +17,7 @@ export class Faces {
     this.preferences = preferences;
     this.list = section.querySelector("#faces");
     this.hint = section.querySelector(".hint");
+    this.nobody = NOBODY;
   }
 
   clear() {
@@ -29,13 +31,16 @@ export class Faces {
     // A frame without results says nothing about faces.
     if (facts.results === "none" || (!now && time - this.#at < EVERY_MS)) return;
     this.#at = time;
-    this.#show([...faces].sort((a, b) => a.track - b.track));
+    const judged = faces.filter((face) => face.state !== "left out");
+    this.nobody = judged.length < faces.length ? UNJUDGED : NOBODY;
+    if (this.hint.textContent !== STALE) this.hint.textContent = this.nobody;
+    this.#show(judged.sort((a, b) => a.track - b.track));
   }
 
   // Old bars must not be taken for new ones.
   updateState({ stale }, gone) {
     this.section.classList.toggle("old", gone);
-    this.hint.textContent = stale ? STALE : NOBODY;
+    this.hint.textContent = stale ? STALE : this.nobody;
     if (stale) this.clear();
   }
 

@@ -34,7 +34,7 @@ const commands = new Commands(part("token"), { notify: (text) => toast.show(text
 const grid = new TileGrid(part("streams"), part("places"), settings, preferences, {
   drawn: (stream) => connection.confirm(stream),
   showing(tile) {
-    tile.faces.slice(0, 1).forEach((face) => settings.orderLabels(Object.keys(face.smoothed)));
+    tile.facts.faces.slice(0, 1).forEach((face) => settings.orderLabels(Object.keys(face.smoothed)));
     if (tile !== grid.tile) return;
     faces.show(tile.facts, tile.faces, grid.paused);
     timeline.setLabels(tile.facts);
@@ -109,6 +109,7 @@ const connection = new Connection({
     }
     timeline.update(update);
     shares.add(update.spans);
+    shares.count(update.streams);
     events.add(update.events, !update.complete);
     stages.update(update.stages ?? []);
     updateFrameCounts(update.accounts ?? []);

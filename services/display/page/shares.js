@@ -1,10 +1,11 @@
 // The session's shares: for how much of the time that faces were seen they showed each emotion.
 
-import { clockTime, make, paint, percent } from "./emotions.js";
+import { clockTime, count, make, paint, percent } from "./emotions.js";
 
 const OTHER = { label: "other", color: "#8a96a3", ink: "#000000" };
 
 export class Shares {
+  #counts = new Map(); // stream -> { faces_seen, left_out: reason -> count }
   #streams = new Map(); // stream -> { since, times: label -> ms, until: track -> ms }
 
   constructor(section, settings, preferences) {
@@ -14,6 +15,7 @@ export class Shares {
     this.list = section.querySelector("ul");
     this.hint = section.querySelector(".hint");
     this.note = section.querySelector("h2 small");
+    this.left = section.querySelector(".left-out");
     preferences.onChange(() => this.draw());
   }
 
@@ -34,6 +36,12 @@ export class Shares {
 
   forget(stream) {
     this.#streams.delete(stream);
+    this.#counts.delete(stream);
+  }
+
+  // How many faces the display has seen, and how many of them were left out.
+  count(states) {
+    for (const [stream, state] of Object.entries(states)) this.#counts.set(stream, state);
   }
 
   select(stream) {
@@ -46,6 +54,7 @@ export class Shares {
     const total = [...totals.times.values()].reduce((sum, ms) => sum + ms, 0);
     this.hint.hidden = total > 0;
     this.bar.hidden = this.list.hidden = total === 0;
+    this.left.textContent = leftOut(this.#counts.get(this.stream));
     this.note.textContent = total > 0 ? `since ${clockTime(totals.since)}` : "";
     if (total === 0) return;
     const parts = this.#parts(totals.times, total);
@@ -75,6 +84,15 @@ export class Shares {
     const oldest = Math.max(...until.values()) - this.settings.history_ms;
     for (const [track, end] of until) if (end < oldest) until.delete(track);
   }
+}
+
+function leftOut(state) {
+  const counts = Object.values(state?.left_out ?? {});
+  const whole = counts.reduce((sum, one) => sum + one, 0);
+  if (whole === 0) return "";
+  const { quality, new: early } = state.left_out;
+  return `Left out: ${count(whole)} of ${count(state.faces_seen)} faces in all pictures since the display started `
+    + `(${count(quality)} of too low quality, ${count(early)} of a track too new).`;
 }
 
 function segment(style, share) {

@@ -47,6 +47,7 @@ function drawFace(pen, face, scale, size, settings) {
   pen.lineWidth = line;
   pen.strokeStyle = faceColor(face.track);
   pen.strokeRect(x, y, width, height);
+  if (face.state === "left out") return;
   const share = face.state === "other" ? "" : ` ${percent(face.confidence)}`;
   const words = [` ${numberOf(face.track)} `, ` ${labelText(face)}${share} `];
   pen.font = `600 ${size}px system-ui, sans-serif`;

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from emostream.services.recorder.archive.schema import MEASURES
+
 RUNS: Final = """
 SELECT r.stream, r.run, r.began, r.frames, ifnull(r.error, ''),
     (SELECT count(*) FROM frames AS f WHERE f.stream = r.stream AND f.run = r.run),
@@ -19,13 +21,15 @@ CREATE TEMP TABLE numbers (
 ) WITHOUT ROWID
 """
 # Events count too: retention keeps them longer than the frames that their tracks appeared in.
+# Frames of which a track was left out count for nothing, unless it has no others.
 ADD_NUMBERS: Final = """
 INSERT INTO numbers
-SELECT r.stream, r.run, a.track, row_number() OVER (ORDER BY r.began, r.run, a.appeared, a.track)
+SELECT r.stream, r.run, a.track,
+    row_number() OVER (ORDER BY a.entered IS NULL, r.began, r.run, a.entered, a.appeared, a.track)
 FROM (
-    SELECT run, track, min(seq) AS appeared FROM (
-        SELECT run, track, seq FROM observations WHERE stream = ?1
-        UNION ALL SELECT run, track, seq FROM events WHERE stream = ?1
+    SELECT run, track, min(seq) AS appeared, min(iif(counts, seq, NULL)) AS entered FROM (
+        SELECT run, track, seq, left_out IS NULL AS counts FROM observations WHERE stream = ?1
+        UNION ALL SELECT run, track, seq, 1 FROM events WHERE stream = ?1
     ) GROUP BY run, track
 ) AS a JOIN runs AS r ON r.stream = ?1 AND r.run = a.run
 """
@@ -40,7 +44,7 @@ CROSS JOIN numbers AS n ON n.stream = a.stream AND n.run = a.run AND n.track = a
 FRAME: Final = "a.run, a.seq, a.t, a.pts, a.faces, a.parts, a.answered, a.degraded, a.model"
 FACE: Final = (
     "a.run, a.seq, a.t, a.pts, n.number, a.track, a.x, a.y, a.width, a.height, a.score, a.label, "
-    "a.confidence"
+    f"a.confidence, {', '.join(f'a.{name}' for name in MEASURES)}, ifnull(a.left_out, '')"
 )
 EVENT: Final = (
     "a.run, a.seq, a.t, a.pts, a.kind, n.number, a.track, a.label, a.previous, a.confidence, "

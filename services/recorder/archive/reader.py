@@ -25,10 +25,13 @@ from emostream.services.recorder.archive.rows import (
     RecordedFrame,
     Run,
 )
+from emostream.services.recorder.archive.schema import MEASURES
 from emostream.shared.errors import RecordingError
+from emostream.shared.messages import Quality
 
-# What FACE names.
-BEFORE_LABELS: Final = 13
+# What FACE names: the face as found and shown, its quality, and why it was left out.
+SHOWN: Final = 13
+BEFORE_LABELS: Final = SHOWN + len(MEASURES) + 1
 
 
 class ArchiveReader:
@@ -99,11 +102,13 @@ class ArchiveReader:
         columns = ", ".join((FACE, *selected("p", "a"), *selected("s", "a")))
         middle = BEFORE_LABELS + len(self.labels)
         for row in self._read(columns, "observations", "a.seq, n.number", *runs):
-            run, seq, t, pts, number, track, *box, score, label, confidence = row[:BEFORE_LABELS]
+            run, seq, t, pts, number, track, *box, score, label, confidence = row[:SHOWN]
+            *measures, left_out = row[SHOWN:BEFORE_LABELS]
+            quality = Quality(*measures) if measures[-1] is not None else None
             shares, smoothed = row[BEFORE_LABELS:middle], row[middle:]
             yield ObservationRow(
                 run, seq, t, pts, number, track, tuple(box), score, label, confidence, shares,
-                smoothed,
+                smoothed, quality, left_out,
             )  # fmt: skip
 
     def event_rows(self, *runs: Run) -> Iterator[EventRow]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from emostream.shared.messages import LeftOut, Quality
+
 State: TypeAlias = Literal["whole", "partial", "degraded", "pruned"]
 
 
@@ -61,9 +63,11 @@ class FrameRow:
 class ObservationRow:
     """A face in a frame; `box` is x, y, width, height in pixels of the frame.
 
-    `track` is 1, 2, 3 ... by first appearance in the stream, `track_id` the id on the bus.
+    `track` is 1, 2, 3 ... by first appearance in the stream (those that never entered come last),
+    `track_id` the id on the bus.
     `probabilities` and `smoothed` are in the order of the reader's labels, None where the model of
-    that moment did not have the label. `score` is None in rows of an earlier release.
+    that moment did not have the label. `score` is None in rows of an earlier release, `quality`
+    also where none was measured. `left_out` says why the face counts for nothing, "" where it does.
     """
 
     run: str
@@ -78,6 +82,8 @@ class ObservationRow:
     confidence: float | None
     probabilities: tuple[float | None, ...]
     smoothed: tuple[float | None, ...]
+    quality: Quality | None = None
+    left_out: LeftOut = ""
 
 
 @dataclass(frozen=True, slots=True)

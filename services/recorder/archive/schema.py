@@ -6,8 +6,8 @@ from typing import Final
 
 from emostream.services.recorder.archive.faults import Fault, WriteError
 
-# Version 1 had the columns of FER+'s eight labels alone; version 2 lacked what UPGRADE adds.
-SCHEMA_VERSION: Final = 3
+# Version 1 had the columns of FER+'s eight labels alone. UPGRADES adds what later versions have.
+SCHEMA_VERSION: Final = 4
 DATABASE: Final = "emostream.db"  # in recorder.folder
 TABLES: Final = ("observations", "frames", "events")
 
@@ -37,7 +37,11 @@ CREATE TABLE observations (      -- one face in one frame; p_<label> and s_<labe
     t INTEGER NOT NULL, pts INTEGER NOT NULL, track INTEGER NOT NULL,
     x REAL, y REAL, width REAL, height REAL,
     score REAL,                  -- the detection's
-    label TEXT NOT NULL, confidence REAL
+    label TEXT NOT NULL, confidence REAL,
+    size_px REAL, sharpness REAL, brightness REAL, contrast REAL, noise REAL,
+    yaw REAL, pitch REAL, roll REAL, cut REAL,
+    quality REAL,                -- overall; NULL, as those before it, where none was measured
+    left_out TEXT                -- why the face counts for nothing; NULL where it counts
 );
 CREATE TABLE events (            -- a track's enter, change of label or leave
     stream TEXT NOT NULL, run TEXT NOT NULL, seq INTEGER NOT NULL,
@@ -50,15 +54,29 @@ CREATE TABLE states (            -- lossless: what the stages remember after a r
     PRIMARY KEY (stream, run)
 ) WITHOUT ROWID;
 """
-UPGRADE: Final = f"""
+MEASURES: Final = (
+    *("size_px", "sharpness", "brightness", "contrast", "noise"),
+    *("yaw", "pitch", "roll", "cut", "quality"),
+)
+FIXED: Final = (
+    *("stream", "run", "seq", "t", "pts", "track", "x", "y", "width", "height"),
+    *("score", "label", "confidence", *MEASURES, "left_out"),
+)
+_SECOND_TO_THIRD: Final = f"""
 ALTER TABLE runs ADD COLUMN error TEXT;
 ALTER TABLE observations ADD COLUMN score REAL;
 {SCHEMA[SCHEMA.index("CREATE TABLE states") :]}
 """
-FIXED: Final = (
-    *("stream", "run", "seq", "t", "pts", "track", "x", "y", "width", "height"),
-    *("score", "label", "confidence"),
+_THIRD_TO_FOURTH: Final = "".join(
+    f"ALTER TABLE observations ADD COLUMN {name} {'TEXT' if name == 'left_out' else 'REAL'};"
+    for name in (*MEASURES, "left_out")
 )
+# By the version that they take over.
+UPGRADES: Final = {
+    1: _SECOND_TO_THIRD + _THIRD_TO_FOURTH,
+    2: _SECOND_TO_THIRD + _THIRD_TO_FOURTH,
+    3: _THIRD_TO_FOURTH,
+}
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -73,8 +91,8 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         script = f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         connection.executescript(script)
-    elif version in (1, 2):
-        script = f"BEGIN; {UPGRADE} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+    elif version in UPGRADES:
+        script = f"BEGIN; {UPGRADES[version]} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         connection.executescript(script)
     elif version != SCHEMA_VERSION:
         raise WriteError(

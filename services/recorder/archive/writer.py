@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgpack
+from msgspec.structs import astuple
 
 from emostream.services.recorder.archive.database_file import DatabaseFile
 from emostream.services.recorder.archive.faults import writing_database
 from emostream.services.recorder.archive.labels import LabelColumns, insert_observation
-from emostream.services.recorder.archive.schema import prepare
+from emostream.services.recorder.archive.schema import MEASURES, prepare
 from emostream.services.recorder.archive.statements import (
     ADD_EVENT,
     ADD_FRAME,
@@ -207,7 +208,10 @@ class ArchiveWriter:
         """Return the statement for the labels that the face has, and its values."""
         raw = self._columns.values("p", face.probabilities)
         named = raw | self._columns.values("s", face.smoothed)
-        fixed = (face.track, *face.box, face.score, face.label, face.confidence)
+        found = (face.track, *face.box, face.score, face.label, face.confidence)
+        quality = face.quality
+        measures = astuple(quality) if quality else [None] * len(MEASURES)
+        fixed = (*found, *measures, face.left_out or None)
         return insert_observation(tuple(named)), (*fixed, *named.values())
 
     def _add_run(self, header: Header) -> None:

@@ -13,7 +13,7 @@ from emostream.models.tensorflow_runtime import muted_stderr
 from emostream.services.capture.folder import natural_order
 from emostream.services.cli.results.photos.copies import write_copy
 from emostream.services.cli.results.photos.page import PAGE, PhotoCard, photo_card, write_page
-from emostream.services.cli.results.tables.columns import FACE, Column, Kind, Row
+from emostream.services.cli.results.tables.columns import FACE, Column, Kind, Row, face_values
 from emostream.services.cli.results.tables.files import FORMATS, table
 from emostream.services.recognition.recognizer import RecognizedFace, Recognizer
 from emostream.shared.errors import SourceError
@@ -28,13 +28,17 @@ log = logging.getLogger("emostream")
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo that was analysed: the sha256 of its file, its size when upright, and its faces."""
+    """A photo that was analysed: the sha256 of its file, its size when upright, and its faces.
+
+    `left_out` of these could not be judged.
+    """
 
     photo: str
     sha256: str
     width: int
     height: int
     faces: int
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class PhotoSummary:
     """What was written of photos into `folder`, and what it was made with.
 
     `photos` are in the order of the rows; `unreadable` maps a photo's name to why. `faces` counts
-    those of all photos, `empty` the photos without one. `tiles` is None where the size of each
+    those of all photos, `left_out` those of them that count for nothing, by reason; `empty` are the
+    photos without one. `tiles` is None where the size of each
     photo decided.
     """
 
@@ -51,6 +56,7 @@ class PhotoSummary:
     photos: list[Photo]
     unreadable: dict[str, str]
     faces: int
+    left_out: dict[str, int]
     empty: int
     model: dict[str, str]
     labels: list[str]
@@ -130,7 +136,8 @@ def _look(
         picture = decode_still(data, str(path))
     found = recognizer(picture, "bgr")
     height, width = picture.shape[:2]
-    photo = Photo(name, hashlib.sha256(data).hexdigest(), width, height, len(found))
+    left_out = sum(bool(face.left_out) for face in found)
+    photo = Photo(name, hashlib.sha256(data).hexdigest(), width, height, len(found), left_out)
     return photo, picture, sorted(found, key=lambda face: face.box)
 
 
@@ -139,8 +146,8 @@ def _rows(name: str, faces: Sequence[RecognizedFace], labels: int) -> Iterator[R
     if not faces:
         yield (name, *[None] * (len(PHOTO_FACE) - 1 + labels))
     for number, face in enumerate(faces, 1):
-        found = (number, *face.box, face.score, face.label, face.confidence)
-        yield (name, *found, *face.probabilities.values())
+        shown = face_values(face.label, face.confidence, face.quality, face.left_out)
+        yield (name, number, *face.box, face.score, *shown, *face.probabilities.values())
 
 
 def _summary(
@@ -157,6 +164,7 @@ def _summary(
         photos=photos,
         unreadable=unreadable,
         faces=sum(photo.faces for photo in photos),
+        left_out={"quality": sum(photo.left_out for photo in photos)},
         empty=sum(not photo.faces for photo in photos),
         model={"name": model.name, "engine": model.engine, "sha256": model.sha256},
         labels=list(model.labels),

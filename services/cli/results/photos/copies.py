@@ -57,4 +57,7 @@ def _copy_name(folder: Path, name: str, added: str) -> str:
 
 def _drawable(number: int, face: RecognizedFace) -> EmotionFace:
     shares = face.probabilities
-    return EmotionFace(number, face.box, shares, shares, face.label, face.confidence, face.score)
+    return EmotionFace(
+        number, face.box, shares, shares, face.label, face.confidence, face.score,
+        left_out=face.left_out,
+    )  # fmt: skip

@@ -24,7 +24,10 @@ MOST_CARDS: Final = 1000  # of about 20 kB each
 
 @dataclass(frozen=True, slots=True)
 class FaceBox:
-    """A face on the page; left, top, width and height are shares of the picture's, 0 to 1."""
+    """A face on the page; left, top, width and height are shares of the picture's, 0 to 1.
+
+    One that is left out has no label.
+    """
 
     number: int
     label: str
@@ -78,7 +81,8 @@ def _html(cards: Sequence[PhotoCard], unreadable: Mapping[str, str], recognizer:
 
     pages = templates(TEMPLATE.parent, percent=percent, css_percent=css_percent)
     given = colors(recognizer.model.labels)
-    count = Counter(face.label for card in cards for face in card.faces)
+    faces = [face for card in cards for face in card.faces]
+    count = Counter(face.label for face in faces if face.label)
     return pages.get_template(TEMPLATE.name).render(
         cards=cards[:MOST_CARDS],
         photos=len(cards),
@@ -86,6 +90,8 @@ def _html(cards: Sequence[PhotoCard], unreadable: Mapping[str, str], recognizer:
         unreadable=unreadable,
         colors={label: (color, ink(color)) for label, color in given.items()},
         index={label: number for number, label in enumerate(given)},
+        faces=len(faces),
+        left_out=len(faces) - count.total(),
         count={label: count[label] for label in given if count[label]},
         recognizer=recognizer,
     )

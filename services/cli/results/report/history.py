@@ -1,6 +1,7 @@
 """What each face of a run showed and when: spans of one label, shares of time, thinned curves."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -54,7 +55,8 @@ class CurvePoint:
 class FaceHistory:
     """One face of the run.
 
-    `seen` is the ns that it was found for, `shown` how many of them with each label.
+    `frames` and `seen` are those that it was judged in, the latter in ns; `shown` is how many of
+    these with each label.
     """
 
     number: int
@@ -96,7 +98,8 @@ class RunHistory:
     """All faces of a run, on one axis of `length` ns after the first frame.
 
     `thinned` frames each make one point of the curves, and `intervals` are the start and end of
-    these. Of the `frames`, `empty` show no face for certain and `incomplete` lack an answer.
+    these. Of the `frames`, `empty` show no face for certain and `incomplete` lack an answer. What
+    was left out, counted in `left_out` by reason, is in none of the `faces`.
     """
 
     labels: tuple[str, ...]
@@ -106,6 +109,7 @@ class RunHistory:
     frames: int = 0
     empty: int = 0
     incomplete: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
     faces: dict[int, FaceHistory] = field(default_factory=dict)
     intervals: list[tuple[int, int]] = field(default_factory=list)
 
@@ -123,6 +127,9 @@ class RunHistory:
         self.incomplete += frame.state != "whole"
         self.empty += frame.state == "whole" and not frame.faces
         for one in frame.faces:
+            if one.left_out:
+                self.left_out[one.left_out] += 1
+                continue
             face = self.faces.setdefault(one.track, FaceHistory(one.track))
             face.add(one, start, duration, interval)
 

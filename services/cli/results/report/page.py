@@ -23,6 +23,7 @@ from emostream.services.cli.results.video.annotated import ANNOTATED_VIDEO
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
 from emostream.shared.errors import RecordingError
+from emostream.shared.left_out import left_out_text
 from emostream.shared.optional_groups import require
 from emostream.shared.user_path import path_text
 
@@ -96,6 +97,7 @@ def _of_run(history: RunHistory, reader: ArchiveReader, run: Run) -> dict[str, A
     return {
         "run": run,
         "history": history,
+        "left_out": left_out_text(history.left_out),
         "length": history.length / NS,
         # A single picture has no time in which anything happens.
         "still": history.frames == 1,

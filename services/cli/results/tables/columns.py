@@ -6,6 +6,10 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
+from msgspec.structs import astuple
+
+from emostream.shared.messages import LeftOut, Quality
+
 Value: TypeAlias = str | int | float | None
 Row: TypeAlias = tuple[Value, ...]
 
@@ -23,6 +27,7 @@ class Kind(Enum):
     SECONDS = "seconds"
     MOMENT = "moment"
     PIXELS = "pixels"
+    DEGREES = "degrees"
     SHARE = "share"
 
 
@@ -56,13 +61,31 @@ _TEXTS: Final[dict[Kind, Callable[[Any], str]]] = {
     Kind.SECONDS: _seconds,
     Kind.MOMENT: _moment,
     Kind.PIXELS: "{:.3f}".format,
+    Kind.DEGREES: "{:.2f}".format,
     Kind.SHARE: "{:.6f}".format,
 }
 
-# A face as each table has it: its box, how sure the detector was, and what it shows.
+# A face as each table has it: its box, how sure the detector was, what it shows, and how well it
+# can be judged.
 FACE: Final = (
     *(Column(name, Kind.PIXELS) for name in ("x", "y", "width", "height")),
     Column("detection_score", Kind.SHARE),
     Column("label", Kind.TEXT),
     Column("confidence", Kind.SHARE),
+    Column("size_px", Kind.PIXELS),
+    *(Column(name, Kind.SHARE) for name in ("sharpness", "brightness", "contrast", "noise")),
+    *(Column(name, Kind.DEGREES) for name in ("yaw", "pitch", "roll")),
+    *(Column(name, Kind.SHARE) for name in ("cut", "quality")),
+    Column("left_out", Kind.TEXT),
 )
+
+
+def face_values(
+    label: str, confidence: float | None, quality: Quality | None, left_out: LeftOut
+) -> Row:
+    """Return a row's values of FACE from the label on.
+
+    A face that is left out has no label and no confidence, one that counts nothing in `left_out`.
+    """
+    measures = astuple(quality) if quality else (None,) * len(Quality.__struct_fields__)
+    return (label or None, None if left_out else confidence, *measures, left_out or None)

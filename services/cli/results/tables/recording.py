@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from emostream.services.cli.results.frame_times import with_durations
-from emostream.services.cli.results.tables.columns import FACE, Column, Kind, Row
+from emostream.services.cli.results.tables.columns import FACE, Column, Kind, Row, face_values
 from emostream.services.cli.results.tables.files import FORMATS, table
 from emostream.services.cli.results.tables.tracks import Tracks
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import EventRow, FrameRow, RecordedFrame, Run
+from emostream.shared.left_out import REASONS
 
 Tell: TypeAlias = Callable[[int], None]
 
@@ -33,7 +34,8 @@ class TableSummary:
 
     `runs` maps each run to why it broke off, "" where it did not. Of the `frames`, `empty` are
     whole and without a face, `partial`, `degraded` and `pruned` are in these states; `missing` ones
-    have no row. `faces` counts the faces of all frames, `tracks` whom they belong to.
+    have no row. `faces` counts the faces of all frames, `left_out` those of them that count for
+    nothing, by reason; `tracks` are whom the others belong to.
     """
 
     stream: str
@@ -47,6 +49,7 @@ class TableSummary:
     degraded: int
     pruned: int
     faces: int
+    left_out: dict[str, int]
     tracks: int
     events: int
 
@@ -87,6 +90,7 @@ def write_tables(
         runs={run.id: run.error for run in runs},
         missing=sum(run.missing for run in runs),
         **{name: counts[name] for name in COUNTED},
+        left_out={reason: counts[reason] for reason in REASONS},
         tracks=len(tracks),
         events=events.rows,
     )
@@ -123,8 +127,9 @@ def _observations(stream: str, frame: RecordedFrame, labels: int, *, live: bool)
     if not frame.faces:
         yield (*place, *[None] * (len(TRACKED_FACE) + 2 * labels))
     for face in frame.faces:
-        found = (face.track, *face.box, face.score, face.label, face.confidence)
-        yield (*place, *found, *face.probabilities, *face.smoothed)
+        found = (face.track, *face.box, face.score)
+        shown = face_values(face.label, face.confidence, face.quality, face.left_out)
+        yield (*place, *found, *shown, *face.probabilities, *face.smoothed)
 
 
 def _event(stream: str, event: EventRow, *, live: bool) -> Row:
@@ -136,6 +141,7 @@ def _count(counts: Counter[str], frame: RecordedFrame) -> None:
     """Add a frame to the numbers that a TableSummary names."""
     counts["frames"] += 1
     counts["faces"] += len(frame.faces)
+    counts.update(face.left_out for face in frame.faces if face.left_out)
     if frame.state != "whole":
         counts[frame.state] += 1
     elif not frame.faces:

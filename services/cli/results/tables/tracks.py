@@ -29,7 +29,7 @@ class _TrackSummary:
     def __init__(self, first: ObservationRow) -> None:
         self.run = first.run
         self.first = self.last = first.pts
-        self.frames = self.duration = 0
+        self.frames = self.left_out = self.duration = 0
         self.score = _Mean()
         self.means = [_Mean() for _ in first.smoothed]
         self._shown_frames: dict[str, int] = {}
@@ -41,6 +41,9 @@ class _TrackSummary:
         self.frames += 1
         self.duration += duration
         self.score.add(face.score)
+        if face.left_out:
+            self.left_out += 1
+            return
         for mean, value in zip(self.means, face.smoothed, strict=True):
             mean.add(value)
         self._shown_frames[face.label] = self._shown_frames.get(face.label, 0) + 1
@@ -49,20 +52,26 @@ class _TrackSummary:
     @property
     def shown(self) -> Mapping[str, float]:
         """Each shown label's share of the time; of the frames, where they stand for no time."""
-        shares = self._shown_time if self.duration else self._shown_frames
-        whole = sum(shares.values())
+        shares: Mapping[str, float] = self._shown_time
+        if not (whole := sum(shares.values())):
+            shares = self._shown_frames
+            whole = sum(shares.values())
         return {label: share / whole for label, share in shares.items()}
 
 
 class Tracks:
-    """Sums up the faces of one stream's frames, each under the number of its track."""
+    """Sums up the faces of one stream's frames, each under the number of its track.
+
+    A track of which each face was left out is none. Of the others, such faces count for the time on
+    screen, and for no label.
+    """
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
         self._tracks: dict[int, _TrackSummary] = {}
 
     def __len__(self) -> int:
-        return len(self._tracks)
+        return len(self._entered())
 
     def add(self, faces: Iterable[ObservationRow], duration: int) -> None:
         """Add the faces of a frame of that duration, in ns."""
@@ -79,7 +88,7 @@ class Tracks:
             *run,
             Column("track", Kind.COUNT),
             *(Column(name, Kind.SECONDS) for name in ("first_s", "last_s", "time_on_screen_s")),
-            *(Column(name, Kind.COUNT) for name in ("frames", "changes")),
+            *(Column(name, Kind.COUNT) for name in ("frames", "left_out_frames", "changes")),
             Column("mean_detection_score", Kind.SHARE),
             *(Column(f"mean_{label}", Kind.SHARE) for label in self._labels),
             *(Column(f"shown_{label}", Kind.SHARE) for label in self._shown_labels()),
@@ -88,18 +97,23 @@ class Tracks:
     def rows(self, stream: str, changes: Mapping[int, int], *, live: bool) -> Iterator[Row]:
         """Yield a row a track; `changes` are the changes of label by track."""
         labels = self._shown_labels()
-        for number, track in sorted(self._tracks.items()):
+        for number, track in self._entered():
             shown = track.shown
             yield (
                 stream,
                 *([track.run] if live else []),
                 number,
                 *(track.first, track.last, track.duration),
-                *(track.frames, changes.get(number, 0)),
+                *(track.frames, track.left_out, changes.get(number, 0)),
                 track.score.value,
                 *(mean.value for mean in track.means),
                 *(shown.get(label, 0.0) for label in labels),
             )
+
+    def _entered(self) -> list[tuple[int, _TrackSummary]]:
+        """The tracks of which a face counts, by number."""
+        entered = ((number, one) for number, one in self._tracks.items() if one.shown)
+        return sorted(entered, key=lambda item: item[0])
 
     def _shown_labels(self) -> list[str]:
         """The model's labels, and what else a classifier showed instead of them."""

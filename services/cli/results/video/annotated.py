@@ -152,8 +152,9 @@ def _face(row: ObservationRow, labels: tuple[str, ...]) -> EmotionFace:
     # SQLite has no NaN; a box without a number is not drawn.
     x, y, width, height = (nan if number is None else number for number in row.box)
     return EmotionFace(
-        row.track, (x, y, width, height), {}, known, row.label, row.confidence or 0.0
-    )
+        row.track, (x, y, width, height), {}, known, row.label, row.confidence or 0.0,
+        left_out=row.left_out,
+    )  # fmt: skip
 
 
 def _text(face: EmotionFace) -> str:

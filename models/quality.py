@@ -1,0 +1,142 @@
+"""How well a face can be judged: measures of its crop and box, and what they say together.
+
+`overall` is a logistic model of the measures. `python -m benchmarks.fit_quality` fits it to faces
+degraded in known ways, so that it is the probability that the classifier names them right; the
+result is `quality.toml`.
+"""
+
+import functools
+import itertools
+import math
+from pathlib import Path
+from typing import Final
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from emostream.models.alignment import Located
+from emostream.models.head_pose import head_pose
+from emostream.shared.messages import Box, Quality
+from emostream.shared.pixels import Image
+from emostream.shared.toml_file import parse_toml, read_text
+
+Floats = NDArray[np.float32]
+
+FITTED: Final = Path(__file__).with_name("quality.toml")
+# The crop is measured as small as the shipped nets see it, without its rim of background.
+SIDE: Final = 48
+RIM: Final = 5
+WHITE: Final = 255
+# Deviations of Gaussians: detail of 2 to 4 pixels lies between the first two, of 4 to 8 beyond.
+DETAIL: Final = (0.7, 1.4, 2.8)
+# Answers to noise and not to slopes and edges (Immerkær 1996, "Fast noise variance estimation");
+# the mean of the absolute answers, times the scale, is the deviation of the noise.
+NOISE_FILTER: Final = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+NOISE_SCALE: Final = math.sqrt(math.pi / 2) / 6
+
+
+class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The logistic model of `quality.toml`: intercept, a weight for each term, and provenance."""
+
+    intercept: float
+    weights: dict[str, float]
+    provenance: dict[str, str | int | float]
+
+
+def assess(crop: Image, face: Located, width: int, height: int) -> Quality:
+    """Return the quality of a face; it takes 0.2 ms.
+
+    `crop` is gray uint8 (S, S) as `alignment.align` cuts it out; the box and the landmarks of the
+    face are in pixels of the picture, which is `width` x `height`.
+    """
+    measured = measure(crop, face, width, height)
+    return msgspec.structs.replace(measured, overall=probability(terms(measured), fitted()))
+
+
+def measure(crop: Image, face: Located, width: int, height: int) -> Quality:
+    """Return the measures of a face, as `assess` takes it, with an `overall` of 0."""
+    small = crop.astype(np.float32)
+    if crop.shape != (SIDE, SIDE):
+        small = np.asarray(
+            cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32
+        )
+    pose = head_pose(face.landmarks)
+    return Quality(
+        size_px=math.sqrt(max(face.box[2], 0.0) * max(face.box[3], 0.0)),
+        sharpness=_sharpness(small),
+        brightness=float(_inside(small).mean()) / WHITE,
+        contrast=float(_inside(small).std()) / WHITE,
+        noise=_noise(small) / WHITE,
+        yaw=pose.yaw if pose else None,
+        pitch=pose.pitch if pose else None,
+        roll=pose.roll if pose else None,
+        cut=share_outside(face.box, width, height),
+        overall=0.0,
+    )
+
+
+def share_outside(box: Box, width: int, height: int) -> float:
+    """Return the share of a box x, y, w, h that lies outside a picture of width x height."""
+    x, y, across, down = box
+    if across <= 0 or down <= 0:
+        return 1.0
+    inside_x = max(0.0, min(x + across, width) - max(x, 0.0))
+    inside_y = max(0.0, min(y + down, height) - max(y, 0.0))
+    return max(0.0, 1 - inside_x * inside_y / (across * down))
+
+
+def terms(quality: Quality) -> dict[str, float]:
+    """Return what the logistic model weighs: how bad each measure is, from 0 (well enough) to 1.
+
+    Where each begins and ends is read off the share of right labels over that measure.
+    """
+    signal = math.log2((quality.contrast + 0.5 / WHITE) / (quality.noise + 0.5 / WHITE))
+    return {
+        "small": _within(math.log2(max(quality.size_px, 1.0)), good=4.7, bad=3.6),  # 26 and 12 px
+        "blurred": _within(quality.sharpness, good=0.24, bad=0.06),
+        "grainy": _within(quality.sharpness, good=0.36, bad=0.56),
+        "noisy": _within(signal, good=3, bad=0),
+        "flat": _within(math.log2(quality.contrast + 0.5 / WHITE), good=-4, bad=-7),
+        "dark": _within(quality.brightness, good=0.2, bad=0),
+        "bright": _within(quality.brightness, good=0.7, bad=1),
+        "yaw": _within(abs(quality.yaw or 0.0), good=10, bad=60),
+        "pitch": _within(abs(quality.pitch or 0.0), good=6, bad=40),
+        "roll": _within(abs(quality.roll or 0.0), good=8, bad=60),
+        "cut": _within(quality.cut, good=0, bad=0.4),
+    }
+
+
+def probability(values: dict[str, float], fit: Fit) -> float:
+    """Return the probability that the label is right, 0..1, by a fit and its terms' values."""
+    logit = fit.intercept + sum(weight * values[name] for name, weight in fit.weights.items())
+    return 1 / (1 + math.exp(-logit))
+
+
+@functools.cache
+def fitted() -> Fit:
+    """Return the model that ships; ConfigError where its file cannot be read."""
+    return msgspec.convert(parse_toml(read_text(FITTED), FITTED), Fit)
+
+
+def _within(value: float, *, good: float, bad: float) -> float:
+    """Return where a value lies from `good` (0) to `bad` (1), no less and no more."""
+    return min(max((value - good) / (bad - good), 0.0), 1.0)
+
+
+def _inside(small: Floats) -> Floats:
+    return small[RIM:-RIM, RIM:-RIM]
+
+
+def _sharpness(small: Floats) -> float:
+    """Return the share of the fine detail in the energy of fine and middle detail."""
+    smooth = [np.asarray(cv2.GaussianBlur(small, (0, 0), sigma), np.float32) for sigma in DETAIL]
+    fine, middle = (float(_inside(a - b).var()) for a, b in itertools.pairwise(smooth))
+    return fine / (fine + middle) if fine + middle > 0 else 0.0
+
+
+def _noise(small: Floats) -> float:
+    """Return the deviation of the noise, in gray levels."""
+    answer = np.asarray(cv2.filter2D(small, -1, NOISE_FILTER), np.float32)
+    return NOISE_SCALE * float(np.abs(_inside(answer)).mean())
