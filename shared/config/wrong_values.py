@@ -20,7 +20,9 @@ PATH_PART = re.compile(r"\.([^.\[]+)|\[(\d+)]")
 def invalid_key(error: msgspec.ValidationError, tree: dict[str, Any]) -> InvalidKey:
     """Return the error for what msgspec found wrong in the tree."""
     message, _, place = str(error).partition(" - at `$")
-    path = tuple(name or int(index) for name, index in PATH_PART.findall(place.rstrip("`")))
+    # msgspec does not say which key of a table with any keys it means.
+    place, _, _ = place.rstrip("`").partition("[...]")
+    path = tuple(name or int(index) for name, index in PATH_PART.findall(place))
     if unknown := UNKNOWN.fullmatch(message):
         # msgspec names the table; the key in it is what was written.
         return _UnknownKey(path, unknown[1], message)
