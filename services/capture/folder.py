@@ -6,7 +6,6 @@ from typing import Final
 
 from emostream.services.capture.picture import OnSkip, Picture, Pictures
 from emostream.shared.errors import SourceError
-from emostream.shared.plural import counted
 from emostream.shared.still_image import decode_still, read_still
 
 IMAGE_SUFFIXES: Final = {
@@ -34,7 +33,7 @@ def folder_pictures(folder: Path, fps: float, on_skip: OnSkip) -> Pictures:
         yield Picture(pixels, round(count * 1e9 / fps))
         count += 1
     if not count:
-        raise SourceError(f"{folder}: none of {counted(len(paths), 'picture')} can be read")
+        raise SourceError(f"{folder}: no picture of {len(paths)} can be read")
 
 
 def _images(folder: Path) -> list[Path]:
