@@ -28,6 +28,9 @@ Point: TypeAlias = tuple[Coordinate, Coordinate]
 Box: TypeAlias = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 Marks: TypeAlias = dict[str, tuple[Nanoseconds, Nanoseconds]]
 Shares: TypeAlias = dict[Name, Share]
+# Keys become the labels of metrics, so what comes from outside must not be able to fill a disk.
+MissedKey: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z]{1,16}/[a-z_]{1,24}$")]
+Missed: TypeAlias = Annotated[dict[MissedKey, Number], Meta(max_length=32)]
 # A pixel's width by its height: beyond any camera's, and far from what overflows.
 PixelAspect: TypeAlias = Annotated[float, Meta(ge=1e-4, le=1e4)]
 MOST_LANDMARKS: Final = 4
@@ -51,6 +54,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pts: Pts
     marks: Marks
     sent: Number = 0
+    publisher: Name = ""
+    missed: Missed = {}
     probe: bool = False
     pid: Number = 0
     base: Number = 0

@@ -50,6 +50,16 @@ CREATE TABLE states (            -- lossless: what the stages remember after a r
     PRIMARY KEY (stream, run)
 ) WITHOUT ROWID;
 """
+# What became of the frames so far, as a recorder that is killed knew with its last rows. Another
+# release can do without it, so it is made where it is missing and changes no version.
+ACCOUNTS: Final = """
+CREATE TABLE IF NOT EXISTS accounts (
+    stream TEXT NOT NULL, run TEXT NOT NULL, seq INTEGER NOT NULL,
+    name TEXT NOT NULL,          -- topic/part
+    state BLOB NOT NULL,         -- msgpack, of shared/accounts.py
+    PRIMARY KEY (stream, name)
+) WITHOUT ROWID;
+"""
 UPGRADE: Final = f"""
 ALTER TABLE runs ADD COLUMN error TEXT;
 ALTER TABLE observations ADD COLUMN score REAL;
@@ -86,3 +96,4 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     # With WAL this risks no damage, only the last commits, and only when the power fails.
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(ACCOUNTS)
