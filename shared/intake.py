@@ -61,6 +61,8 @@ class Intake:
         header = message.header
         with self._lock:
             self._limit.admit(header.stream)
+            if header.is_data and isinstance(header, needed):
+                self._health.mark_arrival(header.stream)
             goes_on = self._check(message)
             age = pacer.age(message) if pacer else 0.0
             if self._counts_losses and goes_on:
@@ -74,8 +76,6 @@ class Intake:
             if age is None:
                 self._metrics.dropped(message, STALE)
                 return
-            if header.is_data and isinstance(header, needed):
-                self._health.mark_arrival(header.stream)
             inbox.put(message, age)
 
     def _check(self, message: Message) -> bool:

@@ -49,6 +49,9 @@ class Wire:
     def getsockopt_string(self, _: int) -> str:
         return ""
 
+    def get(self, _: int) -> int:
+        return 0
+
     def send_multipart(self, parts: list[Any], *, copy: bool) -> None:
         assert not copy
         message = decode(parts)
