@@ -1,6 +1,8 @@
 """The bus: ZeroMQ XPUB and SUB sockets that carry messages."""
 
 import contextlib
+import math
+import secrets
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -8,10 +10,12 @@ from typing import Self
 
 import zmq
 
-from emostream.shared.addresses import TCP, check_exposure, shifted
+from emostream.shared.addresses import TCP, check_exposure, is_loopback, shifted
 from emostream.shared.errors import BusError, MessageError
 from emostream.shared.gaps import SentCounts
+from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import Message
+from emostream.shared.send_buffers import FIRST_BYTES
 from emostream.shared.subscription_limit import SubscriptionLimit
 from emostream.shared.wire import decode, encode
 
@@ -49,9 +53,9 @@ class Subscription:
 class Publisher:
     """An XPUB socket bound to an endpoint. Never blocks: what a queue cannot hold is lost there."""
 
-    def __init__(self, socket: "zmq.Socket[bytes]") -> None:
+    def __init__(self, socket: "zmq.Socket[bytes]", name: str) -> None:
         self._socket = socket
-        self._sent = SentCounts()
+        self._sent = SentCounts(name)
         self._limit = SubscriptionLimit()
         self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
@@ -82,8 +86,8 @@ class Publisher:
 class BlockingPublisher(Publisher):
     """Counts its subscribers and waits for the slowest: for those that give no credit."""
 
-    def __init__(self, socket: "zmq.Socket[bytes]") -> None:
-        super().__init__(socket)
+    def __init__(self, socket: "zmq.Socket[bytes]", name: str) -> None:
+        super().__init__(socket, name)
         self._subscribers: set[int] = set()
 
     def subscribers(self, quiet: float) -> int:
@@ -104,10 +108,12 @@ class Receiver:
         sockets: "Sequence[zmq.Socket[bytes]]",
         deliver: Callable[[Message], None],
         bad: Callable[[MessageError], None],
+        pacer: LinkPacer | None = None,
     ) -> None:
         self._sockets = sockets
         self._deliver = deliver
         self._bad = bad
+        self._pacer = pacer
         self._followed: frozenset[str] = frozenset()
         self._to_follow = self._followed
         self._stop = threading.Event()
@@ -134,8 +140,12 @@ class Receiver:
             poller.register(socket, zmq.POLLIN)
         try:
             while not self._stop.is_set():
+                timeout = _POLL_MS
+                if self._pacer:
+                    self._to_follow = self._pacer.wanted()
+                    timeout = min(timeout, math.ceil(1000 * self._pacer.timeout()))
                 self._resubscribe()
-                for socket, _ in poller.poll(_POLL_MS):
+                for socket, _ in poller.poll(timeout):
                     self._receive(socket)
         except zmq.ContextTerminated:
             # The process ends without `close`: a second Ctrl-C interrupted it.
@@ -183,6 +193,8 @@ class Bus:
         self._max_message = max_message
         self._instance = instance
         self._insecure = insecure
+        # What subscribers tell this start of the process from an earlier one by.
+        self._publisher_name = secrets.token_hex(4)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
 
     def __enter__(self) -> Self:
@@ -199,7 +211,7 @@ class Bus:
         socket = self._context.socket(zmq.XPUB)
         socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
         socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
-        return Publisher(self._bound(socket, endpoint, hwm, setting))
+        return Publisher(self._bound(socket, endpoint, hwm, setting), self._publisher_name)
 
     def blocking_publisher(self, endpoint: str, hwm: int, setting: str = "") -> BlockingPublisher:
         """Return a publisher as above that waits where a queue is full.
@@ -210,7 +222,7 @@ class Bus:
         socket.set(zmq.XPUB_NODROP, 1)
         self._bound(socket, endpoint, hwm, setting)
         socket.set(zmq.LINGER, -1)
-        return BlockingPublisher(socket)
+        return BlockingPublisher(socket, self._publisher_name)
 
     def _bound(
         self, socket: "zmq.Socket[bytes]", endpoint: str, hwm: int, setting: str
@@ -227,6 +239,8 @@ class Bus:
             endpoint = shifted(endpoint, self._instance)
             if match := TCP.fullmatch(endpoint):
                 check_exposure(match["host"], endpoint, self._who, insecure=self._insecure)
+                if hwm and not is_loopback(match["host"]):
+                    socket.set(zmq.SNDBUF, FIRST_BYTES)
             try:
                 socket.bind(endpoint)
             except zmq.ZMQError as error:
@@ -239,17 +253,21 @@ class Bus:
         subscriptions: Sequence[Subscription],
         deliver: Callable[[Message], None],
         bad: Callable[[MessageError], None],
+        pacer: LinkPacer | None = None,
     ) -> Receiver:
-        """Return a receiver whose thread calls `deliver` for a message, `bad` for a broken one."""
+        """Return a receiver whose thread calls `deliver` for a message, `bad` for a broken one.
+
+        With a `pacer`, that says which topics to subscribe to, instead of the subscriptions.
+        """
         with contextlib.ExitStack() as on_error:
             sockets = []
             for item in subscriptions:
-                sockets.append(self._subscriber(item))
+                sockets.append(self._subscriber(item, () if pacer else item.topics))
                 on_error.callback(sockets[-1].close, linger=0)
             on_error.pop_all()
-        return Receiver(sockets, deliver, bad)
+        return Receiver(sockets, deliver, bad, pacer)
 
-    def _subscriber(self, subscription: Subscription) -> "zmq.Socket[bytes]":
+    def _subscriber(self, subscription: Subscription, topics: Sequence[str]) -> "zmq.Socket[bytes]":
         endpoints = [shifted(endpoint, 0) for endpoint in subscription.endpoints]
         socket = self._context.socket(zmq.SUB)
         socket.set(zmq.RCVHWM, subscription.hwm)
@@ -259,7 +277,7 @@ class Bus:
         socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
         socket.set(zmq.RECONNECT_IVL, RECONNECT_INTERVAL)
         socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_INTERVAL_MAX)
-        for topic in subscription.topics:
+        for topic in topics:
             socket.subscribe(topic)
         for endpoint in endpoints:
             try:

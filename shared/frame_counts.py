@@ -1,114 +1,180 @@
 """Counts of what became of every captured frame: answered, dropped, lost, or still in flight."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
+from emostream.shared.account import ANSWERED, LATE, LOST
 from emostream.shared.metric_names import MetricName
 from emostream.shared.scraping import Scrape
 
 
 @dataclass(frozen=True)
 class FrameCounts:
-    """The frames of a stream on one path, since the processes started.
+    """The frames of a stream on one path, since the processes started that are not forgotten.
 
-    `dropped` counts by (stage, reason), `lost` by the stage that they did not reach.
+    `dropped` counts by (stage, reason), `lost` by the stage that they did not reach,
+    `lost_with_process` by the stage whose process was killed. `in_flight` is what was captured and
+    is in a queue or being worked on; some frames off, since the processes are not asked at one
+    instant. `part` is the part of the stream's faces, None where there is but one.
     """
 
     path: str
     stream: str
     captured: int
     answered: int
-    dropped: Mapping[tuple[str, str], int]
-    lost: Mapping[str, int]
+    in_flight: int
+    dropped: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    lost: Mapping[str, int] = field(default_factory=dict)
+    lost_with_process: Mapping[str, int] = field(default_factory=dict)
+    part: int | None = None
 
     @property
-    def in_flight(self) -> int:
-        """What is in a queue or being worked on: the rest of the sum.
+    def unexplained(self) -> int:
+        """What the sum leaves open: 0."""
+        terms = (self.dropped, self.lost, self.lost_with_process)
+        gone = sum(sum(term.values()) for term in terms)
+        return self.captured - self.answered - gone - self.in_flight
 
-        Below 0 where the counters do not belong together, as after a restart of a process.
-        """
-        gone = sum(self.dropped.values()) + sum(self.lost.values())
-        return self.captured - self.answered - gone
+
+class _Observer(NamedTuple):
+    """A stage that keeps an account of what it takes on a topic."""
+
+    stage: str
+    topic: str
 
 
 @dataclass(frozen=True)
 class _Path:
-    """The stages that a frame passes after its capture, with the topic that each reads.
+    """The way of a frame to the stage `end`, and who knows what became of it there.
 
-    Only streams whose metric `sign` is above 0 take it.
+    The frames that an observer further down got were answered at the end, as were those that it
+    alone missed. Only streams whose metric `sign` is above 0 take it, where there is one.
     """
 
     name: str
-    stages: Mapping[str, str]
-    sign: MetricName = MetricName.FRAMES_GIVEN
-
-    @property
-    def end(self) -> str:
-        return list(self.stages)[-1]
+    end: str
+    observers: Sequence[_Observer]
+    sign: MetricName | None = None
 
 
+# The processes are not read at the same instant, so a sum may be a few frames off.
+SKEW: Final = 5
+_CLASSIFIER: Final = _Observer("classifier", "faces")
+_ROWS: Final = _Observer("recorder", "emotion")
 # Faces travel through two stages; recorder and display take the pixels from the capture itself.
-PATHS = (
-    _Path("emotions", {"detector": "frame", "classifier": "faces"}),
+PATHS: Final = (
+    _Path("emotions", "classifier", (_CLASSIFIER, _ROWS, _Observer("display", "emotion"))),
+    _Path("rows", "recorder", (_ROWS,)),
     # A recorder reads the pixels of those streams alone whose video it keeps.
-    _Path("pixels to recorder", {"recorder": "frame"}, MetricName.RECORDER_RECORDING),
-    _Path("pixels to display", {"display": "frame"}),
+    _Path(
+        "pixels to recorder",
+        "recorder",
+        (_Observer("recorder", "frame"),),
+        MetricName.RECORDER_RECORDING,
+    ),
+    _Path("pixels to display", "display", (_Observer("display", "frame"),)),
 )
 
 
+@dataclass(frozen=True)
+class _Account:
+    """What one observer knows of a part of a stream; `run_frames` of the frames of `run`."""
+
+    observer: _Observer
+    part: int
+    run: str
+    run_frames: int
+    known: int
+    fates: Mapping[tuple[str, str], int]
+    with_process: Mapping[str, int]
+
+    def rank(self, path: _Path) -> int:
+        """The frames of which it knows more than that it was not there yet.
+
+        Who was started last knows least of what was before. Between equals it is the end that
+        counts, also where another was asked some frames later.
+        """
+        seen = self.known - self.fates.get((self.observer.stage, LATE), 0)
+        return seen + (SKEW if self.observer.stage == path.end else 0)
+
+    def at_the_end(self, path: _Path) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
+        """Return the fates, and what was lost with processes, on the way to the path's end."""
+        fates, with_process = dict(self.fates), dict(self.with_process)
+        stage = self.observer.stage
+        if stage != path.end:
+            beyond = [key for key in fates if key[0] == stage and key[1] != LATE]
+            answered = sum(fates.pop(key) for key in beyond) + with_process.pop(stage, 0)
+            fates[path.end, ANSWERED] = answered
+        return fates, with_process
+
+
 def frame_counts(scrapes: Sequence[Scrape]) -> list[FrameCounts]:
-    """Return the counts of each stream on each path that it takes and whose stages answered."""
-    stages = {stage for scrape in scrapes for stage in scrape.stages}
-    captured = {
-        stream
-        for scrape in scrapes
-        for stream in scrape.values(MetricName.FRAMES_GIVEN, "stream", stage="capture")
-    }
+    """Return the counts of each stream, and part of it, on each path that an observer knows.
+
+    Streams whose capture does not answer are left out.
+    """
+    captured = _captured(scrapes)
     return [
-        _count(path, stream, scrapes)
+        counts
         for path in PATHS
-        if path.stages.keys() <= stages
-        for stream in sorted(captured & _streams(path, scrapes))
+        for stream, (run, frames) in sorted(captured.items())
+        for counts in _counts(path, stream, run, frames, scrapes)
     ]
 
 
-def _streams(path: _Path, scrapes: Sequence[Scrape]) -> set[str]:
-    return {
-        stream
-        for scrape in scrapes
-        # The recorder's sign stands on no other stage's page.
-        if scrape.has(path.sign)
-        for stream in scrape.values(path.sign, "stream")
-        if scrape.total(path.sign, stream=stream) > 0
-    }
+def _captured(scrapes: Sequence[Scrape]) -> dict[str, tuple[str, int]]:
+    """Return the present run of each captured stream, and the number of its frames."""
+    found = {}
+    for scrape in scrapes:
+        for stream in scrape.values(MetricName.RUN_FRAMES, "stream", stage="capture"):
+            labels = {"stage": "capture", "stream": stream}
+            (run,) = scrape.values(MetricName.RUN_FRAMES, "run", **labels)
+            found[stream] = run, round(scrape.total(MetricName.RUN_FRAMES, **labels))
+    return found
 
 
-def _count(path: _Path, stream: str, scrapes: Sequence[Scrape]) -> FrameCounts:
-    def total(name: MetricName, **labels: str) -> int:
-        return round(sum(scrape.total(name, stream=stream, **labels) for scrape in scrapes))
+def _counts(
+    path: _Path, stream: str, run: str, frames: int, scrapes: Sequence[Scrape]
+) -> Iterator[FrameCounts]:
+    accounts = [account for scrape in scrapes for account in _accounts(scrape, path, stream)]
+    parts = sorted({account.part for account in accounts})
+    for part in parts:
+        best = max((one for one in accounts if one.part == part), key=lambda one: one.rank(path))
+        in_flight = frames - best.run_frames if best.run == run else frames
+        fates, with_process = best.at_the_end(path)
+        yield FrameCounts(
+            path=path.name,
+            stream=stream,
+            captured=best.known + in_flight,
+            answered=fates.pop((path.end, ANSWERED), 0),
+            in_flight=in_flight,
+            dropped={key: count for key, count in fates.items() if count and key[1] != LOST},
+            lost={stage: count for (stage, fate), count in fates.items() if count and fate == LOST},
+            lost_with_process={stage: count for stage, count in with_process.items() if count},
+            part=part if len(parts) > 1 else None,
+        )
 
-    dropped = {
-        (stage, reason): total(MetricName.FRAMES_DROPPED, stage=stage, reason=reason)
-        for stage in path.stages
-        for reason in sorted(_reasons(scrapes, stage, stream))
-    }
-    lost = {
-        stage: total(MetricName.FRAMES_LOST, stage=stage, topic=topic)
-        for stage, topic in path.stages.items()
-    }
-    return FrameCounts(
-        path=path.name,
-        stream=stream,
-        captured=total(MetricName.FRAMES_GIVEN, stage="capture"),
-        answered=total(MetricName.FRAMES_GIVEN, stage=path.end),
-        dropped={key: count for key, count in dropped.items() if count},
-        lost={stage: count for stage, count in lost.items() if count},
+
+def _accounts(scrape: Scrape, path: _Path, stream: str) -> Iterator[_Account]:
+    if path.sign and not (scrape.has(path.sign) and scrape.total(path.sign, stream=stream)):
+        return
+    for observer in path.observers:
+        labels = {**observer._asdict(), "stream": stream}
+        for part in scrape.values(MetricName.FRAMES_KNOWN, "part", **labels):
+            yield _account(scrape, observer, {**labels, "part": part})
+
+
+def _account(scrape: Scrape, observer: _Observer, labels: Mapping[str, str]) -> _Account:
+    (run,) = scrape.values(MetricName.RUN_FRAMES, "run", **labels)
+    fates = scrape.by(MetricName.FRAMES_ACCOUNTED, ("at", "fate"), **labels)
+    with_process = scrape.by(MetricName.FRAMES_LOST_WITH_PROCESS, ("process",), **labels)
+    return _Account(
+        observer=observer,
+        part=int(labels["part"]),
+        run=run,
+        run_frames=round(scrape.total(MetricName.RUN_FRAMES, **labels)),
+        known=round(scrape.total(MetricName.FRAMES_KNOWN, **labels)),
+        fates={(at, fate): round(count) for (at, fate), count in fates.items()},
+        with_process={process: round(count) for (process,), count in with_process.items()},
     )
-
-
-def _reasons(scrapes: Iterable[Scrape], stage: str, stream: str) -> set[str]:
-    return {
-        reason
-        for scrape in scrapes
-        for reason in scrape.values(MetricName.FRAMES_DROPPED, "reason", stage=stage, stream=stream)
-    }

@@ -5,23 +5,27 @@ from collections.abc import Callable, Collection
 
 import msgspec
 
-from emostream.shared.messages import Message, frame_part
+from emostream.shared.messages import Message, stream_part
 
 
 class Gaps:
     """Finds what never arrived, by the publishers' count of what they sent."""
 
     def __init__(
-        self, late: Callable[[Message, int], None], lost: Callable[[Message, int], None]
+        self,
+        late: Callable[[Message, int], None],
+        lost: Callable[[Message, int], None],
+        left_out: Callable[[Message, int], None] | None = None,
     ) -> None:
         """Start; `late` takes what was sent before the first message here, `lost` what is missing.
 
         Both are called with the message and a count at the first message of each topic and part,
-        also with 0.
+        also with 0. `left_out` takes what is missing because it was not asked for.
         """
         self._late = late
         self._lost = lost
-        self._next: dict[tuple[str, int], int] = {}
+        self._left_out = left_out or lost
+        self._next: dict[tuple[str, int], tuple[str, int]] = {}
         self._rejoined: set[tuple[str, int]] = set()
 
     def follow(self, before: Collection[str], topics: Collection[str]) -> None:
@@ -33,27 +37,32 @@ class Gaps:
             if key[0].startswith(tuple(topics)) and not key[0].startswith(tuple(before)):
                 self._rejoined.add(key)
 
-    def see(self, message: Message) -> None:
-        """Look at a message as it arrives."""
-        part = frame_part(message.header)
-        if part is None:
+    def see(self, message: Message, *, asked_for_all: bool = True) -> None:
+        """Look at a message as it arrives; `asked_for_all`: since the last."""
+        header = message.header
+        part = stream_part(header)
+        if part is None or not (header.is_data or header.publisher):
+            # Before publishers had names, only frames had a count.
             return
-        key, sent = (message.topic, part), message.header.sent
-        expected = self._next.get(key)
-        self._next[key] = sent + 1
+        key, sent = (message.topic, part), header.sent
+        publisher, expected = self._next.get(key, (header.publisher, None))
+        same = publisher == header.publisher
+        self._next[key] = (header.publisher, sent + header.is_data)
         if expected is None:
             self._late(message, sent)
             self._lost(message, 0)
-        elif missing := sent - expected if sent >= expected else sent:
-            # A count below the expected one is that of a publisher which was started again.
-            (self._late if key in self._rejoined else self._lost)(message, missing)
+        elif missing := sent - expected if same and sent >= expected else sent:
+            # A publisher that was started again counts from 0.
+            missed = self._lost if asked_for_all else self._left_out
+            (self._late if key in self._rejoined else missed)(message, missing)
         self._rejoined.discard(key)
 
     def restart(self, message: Message) -> None:
         """Go on from a message whose sequence starts anew; what is between is not known."""
-        part = frame_part(message.header)
+        header = message.header
+        part = stream_part(header)
         if part is not None:
-            self._next[message.topic, part] = message.header.sent + 1
+            self._next[message.topic, part] = header.publisher, header.sent + header.is_data
 
     def forget(self, stream: str) -> None:
         """Forget the stream."""
@@ -63,17 +72,17 @@ class Gaps:
 
 
 class SentCounts:
-    """The number of frames that a publisher has sent, by topic and part."""
+    """The number of frames that a publisher has sent, by topic and part; `name` is its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name
         self._sent: defaultdict[tuple[str, int], int] = defaultdict(int)
 
     def counted(self, message: Message) -> Message:
-        """Return the message with the number of frames sent before on its topic and part."""
-        part = frame_part(message.header)
-        if part is None:
-            return message
-        sent = self._sent[message.topic, part]
-        self._sent[message.topic, part] += 1
-        header = msgspec.structs.replace(message.header, sent=sent)
+        """Return the message with who sends it, and the frames sent before on topic and part."""
+        part = stream_part(message.header)
+        sent = 0 if part is None else self._sent[message.topic, part]
+        if part is not None and message.header.is_data:
+            self._sent[message.topic, part] += 1
+        header = msgspec.structs.replace(message.header, sent=sent, publisher=self._name)
         return Message(header, message.payload, message.shard)

@@ -25,8 +25,8 @@ PAUSE_TAIL_S = 2.0
 class Inbox(Protocol):
     """Messages that wait to be worked on."""
 
-    def put(self, message: Message) -> None:
-        """Add a message; called by the receiving thread."""
+    def put(self, message: Message, age: float = 0.0) -> None:
+        """Add a message that waited `age` s on the way; called by the receiving thread."""
 
     def take(self, limit: int, timeout: float, linger: float = 0.0) -> list[Message]:
         """Return up to `limit` messages, in order within each topic.
@@ -57,7 +57,7 @@ class FifoInbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Message, age: float = 0.0) -> None:
         with self._arrival:
             if _is_picture(message):
                 if self._pictures == self._max_pictures:
@@ -89,7 +89,8 @@ class LiveInbox:
     Topics take turns, so that no stream starves another. Messages that are not a frame's (an end)
     are kept, eight of a topic at most.
 
-    Age counts from the arrival here, so that hosts whose clocks differ do not drop everything.
+    Age is the time of waiting, here and on the way, as far as that is told from a difference of the
+    hosts' clocks (see `LinkPacer`).
     While `pause_dropping` lasts nothing is too old, and many more may wait.
     """
 
@@ -114,11 +115,11 @@ class LiveInbox:
         with self._arrival:
             return sum(len(waiting) for waiting in self._topics.values())
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Message, age: float = 0.0) -> None:
         topic = message.topic
         with self._arrival:
             waiting = self._topics.setdefault(topic, deque())
-            waiting.append((self._clock(), message))
+            waiting.append((self._clock() - age, message))
             if topic not in self._turns:
                 self._turns.append(topic)
             frames = sum(waiter.header.is_data for _, waiter in waiting)

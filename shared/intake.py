@@ -9,8 +9,9 @@ from emostream.shared.config import Live
 from emostream.shared.gaps import Gaps
 from emostream.shared.health import Health
 from emostream.shared.inbox import Inbox
+from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import AnyHeader, Message
-from emostream.shared.metrics import StageMetrics
+from emostream.shared.metrics import STALE, StageMetrics
 from emostream.shared.sequence_validator import SequenceValidator
 from emostream.shared.stream_limit import StreamLimit
 
@@ -38,15 +39,21 @@ class Intake:
         self._health = health
         self._primary = primary
         self._counts_losses = counts_losses
-        self.gaps = Gaps(self._late, metrics.lost)
+        self.gaps = Gaps(self._late, metrics.lost, metrics.left_out)
         self._validator = SequenceValidator(clock, wall)
         self._limit = StreamLimit(live.max_streams, live.silent_after, self._evict, clock)
         self._evicted: deque[str] = deque()
         # A stream must not go between its check and its message's arrival in the inbox.
         self._lock = threading.Lock()
 
-    def take(self, message: Message, inbox: Inbox, needed: type[AnyHeader]) -> None:
-        """Put the message into the inbox.
+    def take(
+        self,
+        message: Message,
+        inbox: Inbox,
+        needed: type[AnyHeader],
+        pacer: LinkPacer | None = None,
+    ) -> None:
+        """Put the message into the inbox, unless `pacer` finds that it waited for too long.
 
         The stage is ready while messages of the `needed` kind come. Raises MessageError for a
         message that could not have been sent, or that is of one stream too many.
@@ -54,15 +61,30 @@ class Intake:
         header = message.header
         with self._lock:
             self._limit.admit(header.stream)
-            if header.is_data:
-                if isinstance(header, needed):
-                    self._health.mark_arrival(header.stream)
-                goes_on = self._validator.check(message)
-                if self._counts_losses:
-                    (self.gaps.see if goes_on else self.gaps.restart)(message)
-            if isinstance(header, needed):
+            if header.is_data and isinstance(header, needed):
+                self._health.mark_arrival(header.stream)
+            goes_on = self._check(message)
+            age = pacer.age(message) if pacer else 0.0
+            if self._counts_losses and goes_on:
+                asked_for_all = pacer is None or pacer.asked_for_all(message)
+                self.gaps.see(message, asked_for_all=asked_for_all)
+            elif self._counts_losses:
+                self.gaps.restart(message)
+            # Live, a probe is a sum that is sent while nothing flows.
+            if isinstance(header, needed) and (header.is_data or not self._counts_losses):
                 self._health.mark_input()
-            inbox.put(message)
+            if age is None:
+                self._metrics.dropped(message, STALE)
+                return
+            inbox.put(message, age)
+
+    def _check(self, message: Message) -> bool:
+        """Return whether a message goes on from the last one; MessageError where it cannot."""
+        if message.header.is_data:
+            return self._validator.check(message)
+        if message.header.probe and self._counts_losses:
+            self._validator.check_sum(message)
+        return True
 
     def known(self, messages: list[Message]) -> list[Message]:
         """Return the messages without those of streams that went while they waited."""

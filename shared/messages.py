@@ -29,6 +29,9 @@ Box: TypeAlias = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 Marks: TypeAlias = dict[str, tuple[Nanoseconds, Nanoseconds]]
 Shares: TypeAlias = dict[Name, Share]
 Degrees: TypeAlias = Annotated[float, Meta(ge=-180, le=180)]
+# Keys become the labels of metrics, so what comes from outside must not be able to fill a disk.
+MissedKey: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z]{1,16}/[a-z_]{1,24}$")]
+Missed: TypeAlias = Annotated[dict[MissedKey, Number], Meta(max_length=32)]
 # A pixel's width by its height: beyond any camera's, and far from what overflows.
 PixelAspect: TypeAlias = Annotated[float, Meta(ge=1e-4, le=1e4)]
 MOST_LANDMARKS: Final = 4
@@ -42,6 +45,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `marks` maps a stage to the ns since the epoch at which it took and gave the message.
     `sent` counts the frames that this publisher sent before on this topic (and part): a gap in it
     is a loss on the way here, where a gap in `seq` may also be a frame dropped further up.
+    `publisher` names this start of the process that sent it; `missed` maps `<stage>/<fate>` to how
+    many frames of this stream (and part) did not get through it since then.
     `probe`, `pid` and `base`, and `end`, `frames` and `error` (why the source broke off), are
     present only where they apply, as are `states`: what a stage remembers after this frame.
     """
@@ -53,6 +58,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pts: Pts
     marks: Marks
     sent: Number = 0
+    publisher: Name = ""
+    missed: Missed = {}
     probe: bool = False
     pid: Number = 0
     base: Number = 0
@@ -222,25 +229,41 @@ class Message:
     @property
     def topic(self) -> str:
         """The topic, which ends in `/` so that no stream's topic is another's prefix."""
-        name = _NAMES[type(self.header)]
+        name = topic_name(self.header)
         shard = f"{self.shard}/" if name == "faces" else ""
         return f"{name}/{shard}{self.header.stream}/"
 
 
+def topic_name(header: AnyHeader) -> str:
+    """Return the first word of the topics that such headers travel on, a key of KINDS."""
+    return _NAMES[type(header)]
+
+
 def common_fields(header: Header) -> dict[str, Any]:
     """Return the fields that every header has, for the header of an answer."""
-    return {name: getattr(header, name) for name in Header.__struct_fields__ if name != "sent"}
+    own = ("sent", "publisher", "missed")
+    return {name: getattr(header, name) for name in Header.__struct_fields__ if name not in own}
 
 
 def frame_part(header: AnyHeader) -> int | None:
     """Return which part of its frame a message is; None where it stands for no frame or part."""
+    return stream_part(header) if header.is_data else None
+
+
+def stream_part(header: AnyHeader) -> int | None:
+    """Return which part of its stream a frame's message, probe or end is of; None for others."""
     match header:
-        case Frame() if header.is_data:
+        case Frame():
             return 0
-        case Faces() | Emotion() if header.is_data:
+        case Faces() | Emotion():
             return header.part
         case _:
             return None
+
+
+def frames_before(header: AnyHeader) -> int:
+    """Return how many frames of the run came before a message: in a probe they are its `base`."""
+    return header.base if header.probe else header.seq
 
 
 def stamped(message: Message, stage: str, taken: int) -> Message:

@@ -14,6 +14,8 @@ from prometheus_client import (
 )
 from prometheus_client.metrics import MetricWrapperBase
 
+from emostream.shared.account import LATE, LOST
+from emostream.shared.accounts import Accounts
 from emostream.shared.allowed_hosts import AllowedHosts
 from emostream.shared.health import Health
 from emostream.shared.http_connections import HttpLimits
@@ -28,7 +30,8 @@ SECONDS = (
 )
 
 # Why a frame that arrived is not worked on; docs/metrics.md says what each means.
-REASONS = ("backlog", "stale", "late", "bad")
+STALE = "stale"
+REASONS = ("backlog", STALE, LATE, "bad")
 
 # A scraper or two, a supervisor, a display, and somebody with curl.
 LIMITS: Final = HttpLimits(connections=64)
@@ -43,6 +46,8 @@ class StageMetrics:
 
     def __init__(self, stage: str, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self.accounts = Accounts(stage)
+        registry.register(self.accounts)
         ProcessCollector(registry=registry)
         self._stage = stage
         by_stream = ("stage", "stream")
@@ -95,6 +100,12 @@ class StageMetrics:
     def dropped(self, message: Message, reason: str) -> None:
         """Count a frame that was not worked on."""
         self._dropped.labels(self._stage, message.header.stream, reason).inc()
+        self.accounts.note(message, reason)
+
+    def left_out(self, message: Message, count: int) -> None:
+        """Count frames before the message that would have been stale on a link that is too thin."""
+        self._dropped.labels(self._stage, message.header.stream, STALE).inc(count)
+        self.accounts.note(message, STALE, count, before=True)
 
     def late(self, message: Message, count: int) -> None:
         """Count the frames that were sent before this process listened, perhaps none.
@@ -104,12 +115,14 @@ class StageMetrics:
         """
         for reason in REASONS:
             self._dropped.labels(self._stage, message.header.stream, reason)
-        self._dropped.labels(self._stage, message.header.stream, "late").inc(count)
+        self._dropped.labels(self._stage, message.header.stream, LATE).inc(count)
+        self.accounts.note(message, LATE, count, before=True)
 
     def lost(self, message: Message, count: int) -> None:
         """Count frames that were sent and never arrived."""
         topic = message.topic.partition("/")[0]
         self._lost.labels(self._stage, message.header.stream, topic).inc(count)
+        self.accounts.note(message, LOST, count, before=True)
 
     def forget(self, stream: str) -> None:
         """Remove the stream's labels."""

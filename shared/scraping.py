@@ -28,6 +28,8 @@ REQUIRED = (
     *(MetricName.READY, MetricName.QUEUE_DEPTH, MetricName.BAD_MESSAGES, MetricName.FACES),
     *(MetricName.FRAMES_TAKEN, MetricName.FRAMES_GIVEN),
     *(MetricName.FRAMES_DROPPED, MetricName.FRAMES_LOST),
+    *(MetricName.FRAMES_KNOWN, MetricName.FRAMES_ACCOUNTED, MetricName.RUN_FRAMES),
+    MetricName.FRAMES_LOST_WITH_PROCESS,
     f"{MetricName.LATENCY_SECONDS}_bucket",
 )
 # Stages are never behind a proxy that the environment names for the web.
@@ -68,6 +70,12 @@ class Scrape:
     def observed(self, name: MetricName, **labels: str) -> float:
         """Return the sum of all values that a histogram took, with all these labels."""
         return self.total(f"{name}_sum", **labels)
+
+    def by(self, name: str, by: Sequence[str], **labels: str) -> dict[tuple[str, ...], float]:
+        """Return the samples with all these labels, by the values of the labels in `by`."""
+        wanted = labels.items()
+        samples = ((dict(has), v) for has, v in self.samples[name].items() if wanted <= has)
+        return {tuple(has[label] for label in by): value for has, value in samples}
 
     def values(self, name: str, label: str, **labels: str) -> set[str]:
         """Return the values that a label takes in the samples with all these labels."""

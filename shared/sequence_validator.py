@@ -106,6 +106,20 @@ class SequenceValidator:
             raise MessageError("leap", _difference(sequence.last, header))
         return True
 
+    def check_sum(self, message: Message) -> None:
+        """Check the message that says how many frames there were while none comes.
+
+        Raises MessageError, with the reason `leap`, where there cannot have been so many.
+        """
+        header = message.header
+        sequence = self._sequences.get((message.topic, _part(header)))
+        if sequence is None:
+            return
+        slack = sequence.silence + self._clock() - sequence.arrived
+        position = _Position(header.run, header.base, header.sent, header.t)
+        if _leaps(sequence.last, position, slack):
+            raise MessageError("leap", _difference(sequence.last, header))
+
     def forget(self, stream: str) -> None:
         """Forget the stream."""
         for key in [key for key in self._sequences if key[0].endswith(f"/{stream}/")]:

@@ -22,12 +22,15 @@ from emostream.shared.errors import EmostreamError, MessageError
 from emostream.shared.health import Health
 from emostream.shared.inbox import Inbox, LiveInbox
 from emostream.shared.intake import Intake
+from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import AnyHeader, Message, stamped
 from emostream.shared.metrics import MetricsServer, StageMetrics
 from emostream.shared.open_files import raise_open_files_limit
 from emostream.shared.parent_process import exit_with_parent
 from emostream.shared.readiness import ReadinessLog
 from emostream.shared.replay_sequence import ReplaySequence
+from emostream.shared.send_buffers import SendBuffers
+from emostream.shared.sums import Sums
 from emostream.shared.terminal import Terminal
 
 TAKE_TIMEOUT = 0.2
@@ -59,6 +62,8 @@ class Service:
         self._terminal = Terminal()
         self._readiness = ReadinessLog()
         self._primary = primary
+        self._sums = Sums(self.metrics.accounts, primary)
+        self._send_buffers = SendBuffers((), 0.0)
         self.bad_message = BadMessages(self.metrics)
         self._receivers: list[Receiver] = []
         self._publishers: list[Publisher] = []
@@ -100,6 +105,9 @@ class Service:
         publisher = self.bus.publisher(endpoint, self._hwm(hwm))
         self._stack.callback(publisher.close)
         self._publishers.append(publisher)
+        if not self.is_lossless:
+            endpoints = [each.endpoint for each in self._publishers]
+            self._send_buffers = SendBuffers(endpoints, self.config.live.max_age_ms / 2000)
         write_addresses(
             Addresses(self.metrics_url, tuple(each.endpoint for each in self._publishers))
         )
@@ -116,13 +124,16 @@ class Service:
         return LiveInbox(self.intake.dropped, live.backlog, live.max_age_ms / 1000)
 
     def listen(
-        self, subscriptions: abc.Sequence[Subscription], deliver: Callable[[Message], None]
+        self,
+        subscriptions: abc.Sequence[Subscription],
+        deliver: Callable[[Message], None],
+        pacer: LinkPacer | None = None,
     ) -> Receiver:
         """Hand each message to `deliver`, on a thread of its own, until the service closes."""
         subscriptions = [
             dataclasses.replace(item, hwm=self._hwm(item.hwm)) for item in subscriptions
         ]
-        receiver = self.bus.receiver(subscriptions, deliver, self.bad_message)
+        receiver = self.bus.receiver(subscriptions, deliver, self.bad_message, pacer)
         self._stack.callback(receiver.close)
         self._receivers.append(receiver)
         return receiver
@@ -132,18 +143,25 @@ class Service:
         subscriptions: abc.Sequence[Subscription],
         inbox: Inbox,
         needed: type[AnyHeader] | None = None,
+        *,
+        paced: bool = False,
     ) -> CountedReceiver:
         """Fill the inbox from the subscriptions; what was lost on the way is counted.
 
         Lossless, nothing is: what a restarted stage did not hear comes again. The stage is ready
-        while messages of the `needed` kind come, by default its primary one.
+        while messages of the `needed` kind come, by default its primary one. Live, those that are
+        `paced` are left out where a link is too thin for all of them.
         """
         self.health.require_input()
+        pacer = None
+        if paced and not self.is_lossless:
+            topics = [topic for item in subscriptions for topic in item.topics]
+            pacer = LinkPacer(topics, self.config.live.max_age_ms / 1000)
 
         def deliver(message: Message) -> None:
-            self.intake.take(message, inbox, needed or self._primary)
+            self.intake.take(message, inbox, needed or self._primary, pacer)
 
-        return CountedReceiver(self.listen(subscriptions, deliver), self.intake.gaps)
+        return CountedReceiver(self.listen(subscriptions, deliver, pacer), self.intake.gaps)
 
     def on_stream_gone(self, forget: Callable[[str], None]) -> None:
         """Call `forget`, in the loop, with each stream that gave way to newer ones."""
@@ -166,7 +184,8 @@ class Service:
         """
         while not self.stop.is_set():
             self.check_health()
-            worked_on = self._work(inbox.take(limit, TAKE_TIMEOUT, linger), step, publisher)
+            messages = inbox.take(limit, TAKE_TIMEOUT, linger)
+            worked_on = self._work(messages or self._sums.due(), step, publisher)
             if not reports_progress:
                 self._mark_progress(worked_on)
             self.metrics.queue_depth.set(len(inbox))
@@ -212,7 +231,9 @@ class Service:
         self.health.beat()
         for publisher in self._publishers:
             publisher.take_subscriptions()
+        self._send_buffers.adjust()
         for stream in self.intake.gone():
+            self._sums.forget(stream)
             for forget in self._forget:
                 forget(stream)
         missing = self.health.missing()
@@ -234,6 +255,8 @@ class Service:
         ]
         for message in counted:
             self.metrics.taken(message.header.stream)
+        if not self.is_lossless:
+            self._sums.take(messages)
         try:
             answers = self._timed(step, messages)
         except MessageError as error:
@@ -255,7 +278,7 @@ class Service:
 
     def _send(self, answers: Iterable[Message], publisher: Publisher, taken: int) -> None:
         for answer in answers:
-            publisher.send(stamped(answer, self.name, taken))
+            publisher.send(stamped(self._sums.add_to(answer), self.name, taken))
 
     def _hwm(self, hwm: int) -> int:
         # Lossless, only what capture holds is a bound; a full queue would drop.

@@ -77,6 +77,11 @@ class Framer:
             msgspec.structs.replace(header, seq=frames, end=True, frames=frames, error=error)
         )
 
+    def sum(self, stream: str) -> Message:
+        """Return a message without a frame that says how many of the stream were made."""
+        header = self.template(stream)
+        return Message(msgspec.structs.replace(header, probe=True, base=self._counts[stream]))
+
     def template(self, stream: str) -> Frame:
         """Return a header without a frame, from which ends and probes are made."""
         width, height = self._sizes.get(stream, (1, 1))

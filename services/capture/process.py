@@ -1,6 +1,7 @@
 """The capture's process."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 import cv2
@@ -16,8 +17,12 @@ from emostream.services.capture.source_url import recorded_streams
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
 from emostream.shared.config import Config
 from emostream.shared.messages import Frame, Message, stamped
+from emostream.shared.quiet import QuietTimer
 from emostream.shared.service import TAKE_TIMEOUT, Service
 
+# Seconds after which a stream without a picture is quiet.
+QUIET_AFTER_S = 0.5
+END_REPEATS = 5
 # Seconds; how often flow control is asked while it holds back a stream.
 BLOCKED_TIMEOUT = 0.002
 
@@ -47,7 +52,7 @@ def run(config: Config, instance: int) -> None:
             service.listen([answers], flow_control.record_answer)
         with SourceSet(settings.sources) as sources:
             service.registry.register(SourceCollector(sources.statuses))
-            ends = StreamEnds(framer)
+            ends, quiet = StreamEnds(framer), QuietTimer[str, str](QUIET_AFTER_S)
             while not service.stop.is_set():
                 statuses = sources.statuses()
                 _report_health(service, statuses)
@@ -56,11 +61,13 @@ def run(config: Config, instance: int) -> None:
                 if taken:
                     flow_control.record_published(taken[0], framer.count(taken[0]))
                     _publish(service, publisher, framer, *taken)
+                    quiet.set(taken[0], taken[0])
                 elif sources.finished:
                     # Nothing more will come, so `take` waits no longer.
                     service.stop.wait(TAKE_TIMEOUT)
-                _publish_ends(service, publisher, ends.due(statuses))
-            _publish_ends(service, publisher, ends.lost(sources.statuses()))
+                sums = [ends.again(name) or framer.sum(name) for name in quiet.take()]
+                _publish_without_frame(service, publisher, [*ends.due(statuses), *sums])
+            _publish_without_frame(service, publisher, ends.lost(sources.statuses()))
 
 
 def _publish(
@@ -68,7 +75,9 @@ def _publish(
 ) -> None:
     service.metrics.taken(stream)
     with service.metrics.seconds.time():
-        publisher.send(stamped(framer.frame(stream, picture), service.name, picture.t))
+        message = framer.frame(stream, picture)
+        publisher.send(stamped(message, service.name, picture.t))
+    service.metrics.accounts.captured(message.header)
     service.metrics.given(stream, (time.time_ns() - picture.t) / 1e9)
 
 
@@ -81,17 +90,27 @@ def _report_health(service: Service, statuses: Mapping[str, SourceStatus]) -> No
     service.check_health()
 
 
-def _publish_ends(service: Service, publisher: Publisher, ends: Iterable[Message]) -> None:
-    for end in ends:
-        publisher.send(stamped(end, service.name, time.time_ns()))
+def _publish_without_frame(
+    service: Service, publisher: Publisher, messages: Iterable[Message]
+) -> None:
+    for message in messages:
+        publisher.send(stamped(message, service.name, time.time_ns()))
 
 
 class StreamEnds:
-    """Makes the message that ends each stream, once, with the reason where it broke off."""
+    """Makes the message that ends each stream, with the reason where it broke off."""
 
     def __init__(self, framer: Framer) -> None:
         self._framer = framer
-        self._ended: set[str] = set()
+        self._ended: dict[str, Message] = {}
+        self._repeated: Counter[str] = Counter()
+
+    def again(self, name: str) -> Message | None:
+        """Return the message that ended the stream, some times: it may have been lost."""
+        if name not in self._ended:
+            return None
+        self._repeated[name] += 1
+        return self._ended[name] if self._repeated[name] <= END_REPEATS else None
 
     def due(self, statuses: Mapping[str, SourceStatus]) -> Iterator[Message]:
         """Yield the ends of the streams whose source ended and whose pictures are all published."""
@@ -108,5 +127,5 @@ class StreamEnds:
 
     def _end(self, name: str, error: str) -> Iterator[Message]:
         if name not in self._ended:
-            self._ended.add(name)
-            yield self._framer.end(name, error)
+            self._ended[name] = self._framer.end(name, error)
+            yield self._ended[name]

@@ -60,7 +60,7 @@ def run(config: Config, instance: int) -> None:
                 service.stop,
             )
             del model  # once another has taken over, nothing must keep this one in memory
-            service.receive([faces], inbox)
+            service.receive([faces], inbox, paced=True)
             step = functools.partial(_answer_live, service, stage, reloader, metrics)
             service.run(inbox, step, publisher, settings.max_batch, settings.max_wait_ms / 1000)
     # Everything of ours is closed; TensorFlow's own teardown would take seconds more.

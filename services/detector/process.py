@@ -49,7 +49,8 @@ def run(config: Config, instance: int) -> None:
         service.on_stream_gone(stage.forget)
         DetectorMetrics(service.registry, stage.looks).set_detector(chosen)
         inbox = FifoInbox() if service.is_lossless else service.live_inbox()
-        service.receive([Subscription(config.connect.frame, ["frame/"], LIVE_HWM)], inbox)
+        frames = Subscription(config.connect.frame, ["frame/"], LIVE_HWM)
+        service.receive([frames], inbox, paced=True)
         if service.is_lossless:
             sequence = ReplaySequence("detector", stage, stage, config.lossless.window)
             service.on_stream_gone(sequence.forget)

@@ -90,4 +90,6 @@ def _path_counts(counts: FrameCounts) -> PathCounts:
         [Drop(stage, reason, count) for (stage, reason), count in counts.dropped.items()],
         [Loss(stage, count) for stage, count in counts.lost.items()],
         counts.in_flight,
+        [Loss(stage, count) for stage, count in counts.lost_with_process.items()],
+        counts.part,
     )

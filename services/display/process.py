@@ -76,10 +76,11 @@ def run(config: Config, instance: int) -> None:
             [
                 Subscription(config.connect.emotion, ["event/", "emotion/"], RESULTS_HWM),
                 Subscription(config.connect.control, ["control/"], RESULTS_HWM),
-                Subscription(config.connect.frame, ["frame/"], LIVE_HWM),
             ],
             inbox,
         )
+        frames = Subscription(config.connect.frame, ["frame/"], LIVE_HWM)
+        service.receive([frames], inbox, paced=True)
         log.info("the page is on %s", server.url)
         step = functools.partial(_step, stage, server)
         service.run(inbox, step, publisher, limit=MAX_TAKEN, reports_progress=True)

@@ -124,16 +124,18 @@ class Drop(msgspec.Struct, frozen=True):
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """Frames that were sent and never arrived at a stage."""
+    """Frames that were sent and never arrived at a stage, or were lost with its process."""
 
     stage: str
     count: int
 
 
 class PathCounts(msgspec.Struct, frozen=True):
-    """Where the frames of a stream went: captured = answered + dropped + lost + in flight.
+    """Where the frames of a stream went.
 
-    Counted since the processes started; `in_flight` below 0 says that one started again since.
+    captured = answered + dropped + lost + lost with a process that was killed + in flight, counted
+    since the processes started. The stages are not asked at one instant, so `in_flight` may be some
+    frames off. `part` is the part of its faces, null where there is but one.
     """
 
     stream: str
@@ -143,6 +145,8 @@ class PathCounts(msgspec.Struct, frozen=True):
     dropped: list[Drop]
     lost: list[Loss]
     in_flight: int
+    lost_with_process: list[Loss] = []
+    part: int | None = None
 
 
 class StreamControls(msgspec.Struct, frozen=True):

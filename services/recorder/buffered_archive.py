@@ -56,6 +56,7 @@ class BufferedArchive:
         self._due = float("-inf")
         with self.noting_faults():
             self._writer = ArchiveWriter(path)
+            self._writer.restore(metrics.accounts)
 
     @property
     def writer(self) -> ArchiveWriter | None:
@@ -115,12 +116,16 @@ class BufferedArchive:
         with self.noting_faults():
             self._writer = writer = self._writer or ArchiveWriter(self._path)
             refused = dict(_refused(writer, taken))
+            if len(taken) == len(self._buffer):
+                # All that the accounts count as answered is written with them.
+                writer.keep(self._metrics.accounts)
             with self._metrics.commit_seconds.time():
                 writer.commit()
             self._buffer.remove(len(taken))
             self._tell_recovery()
-            for error in refused.values():
+            for number, error in refused.items():
                 self._bad(error)
+                self._metrics.not_written(taken[number], "bad")
             written = [result for number, result in enumerate(taken) if number not in refused]
             for result in written:
                 self._metrics.count_rows(result)

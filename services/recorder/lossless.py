@@ -160,6 +160,8 @@ class LosslessRecorder:
             return False
         self._locked_since = None
         self._faults.end(ROWS, "rows are written again")
+        for run in self._runs.values():
+            self._metrics.accounts.written(run.header, run.written + 1)
         return True
 
     def _run(self, header: Emotion) -> _RunState:

@@ -5,8 +5,9 @@ from collections.abc import Set
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from emostream.services.recorder.archive.faults import Fault
+from emostream.shared.accounts import Accounts
 from emostream.shared.join import Joined
-from emostream.shared.messages import Emotion, Event
+from emostream.shared.messages import Emotion, Event, Message
 from emostream.shared.metric_names import MetricName
 from emostream.shared.metrics import remove_stream, set_switch
 
@@ -14,9 +15,13 @@ SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class RecorderMetrics:
-    """What the recorder counts, written to the registry that is passed in."""
+    """What the recorder counts, written to the registry that is passed in.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    `accounts` are those of its process: an answer that is taken and not written is none.
+    """
+
+    def __init__(self, registry: CollectorRegistry, accounts: Accounts | None = None) -> None:
+        self.accounts = accounts or Accounts("recorder")
         self.rows = Counter(
             MetricName.RECORDER_ROWS, "Rows written, by table", ("table",), registry=registry
         )
@@ -95,6 +100,12 @@ class RecorderMetrics:
     def count_dropped_rows(self, result: Emotion | Event, reason: str) -> None:
         """Count the rows of a result that were not written."""
         _count(self._rows_dropped, result, reason)
+        self.not_written(result, reason)
+
+    def not_written(self, result: Emotion | Event, reason: str) -> None:
+        """Note that a result is not written for good."""
+        if result.is_data:
+            self.accounts.note(Message(result), reason)
 
     def tell_faults(self, faults: Set[Fault]) -> None:
         """Note what keeps something from being written."""

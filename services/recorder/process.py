@@ -20,6 +20,7 @@ from emostream.services.recorder.row_buffer import RowBuffer
 from emostream.services.recorder.stage import RecorderStage
 from emostream.services.recorder.stream_recording import MAX_FILE_BYTES, StreamRecording
 from emostream.services.recorder.video_recorder import VideoRecorder
+from emostream.shared.accounts import Accounts
 from emostream.shared.blur import FaceBlur
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from emostream.shared.config import Config
@@ -47,7 +48,13 @@ def run(config: Config, instance: int) -> None:
     with (
         Service("recorder", config, settings.metrics, Frame, instance) as service,
         contextlib.closing(
-            live_stage(config, service.registry, service.health, service.bad_message)
+            live_stage(
+                config,
+                service.registry,
+                service.health,
+                service.bad_message,
+                accounts=service.metrics.accounts,
+            )
         ) as stage,
     ):
         publisher = service.publisher(settings.bind, RESULTS_HWM)
@@ -86,7 +93,7 @@ def _record_all(config: Config, instance: int) -> None:
         stack.callback(archive.abandon)
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         inbox = FifoInbox()
-        metrics = RecorderMetrics(service.registry)
+        metrics = RecorderMetrics(service.registry, service.metrics.accounts)
         faults = FaultStatus(service.health, metrics)
         window = config.lossless.window
         stage = LosslessRecorder(archive, metrics, faults, service.bad_message, patience, window)
@@ -101,11 +108,13 @@ def live_stage(
     health: Health,
     bad: Callable[[MessageError], None],
     clock: Callable[[], float] = time.monotonic,
+    *,
+    accounts: Accounts | None = None,
 ) -> RecorderStage:
     """Return the stage of a live recorder as the configuration has it; `clock` is steady, in s."""
     settings = config.recorder
     folder = Path(settings.folder)
-    metrics = RecorderMetrics(registry)
+    metrics = RecorderMetrics(registry, accounts)
     faults = FaultStatus(health, metrics, clock)
     buffer = RowBuffer(settings.buffer_s)
     archive = BufferedArchive(folder / DATABASE, buffer, faults, metrics, bad, clock)

@@ -71,7 +71,7 @@ def test_all_stages_are_well_and_the_loss_sum_adds_up(page: Page, pipeline: Pipe
     open_page(page, pipeline)
     expect(page.locator("#stages li[data-state=ready]")).to_have_count(5, timeout=SLOW)
     page.locator(".account summary").click()
-    expect(page.locator(".account tbody tr")).to_have_count(3, timeout=SLOW)
+    expect(page.locator(".account tbody tr")).to_have_count(4, timeout=SLOW)
     keep(page, "live")
     captured, parts = page.locator(".account summary").inner_text().replace(",", "").split(" = ")
     numbers = [int(word) for word in parts.replace("− ", "-").split() if word.lstrip("-").isdigit()]

@@ -81,21 +81,24 @@ def test_a_classifier_that_is_away_shows_as_such_and_recovers(page: Page, feed: 
 
 def test_the_loss_sum_adds_up_and_opens_into_its_parts(page: Page, feed: Feed) -> None:
     drops = [Drop("detector", "stale", 9)]
+    lost, killed = [Loss("classifier", 3)], [Loss("detector", 7)]
     feed.report(
         accounts=[
-            PathCounts("demo", "emotions", 2512, 2498, drops, [Loss("classifier", 3)], 2),
+            PathCounts("demo", "emotions", 2519, 2498, drops, lost, 2, killed),
             PathCounts("demo", "pixels to display", 2512, 2512, [], [], 0),
         ]
     )
     open_page(page, feed)
     account = page.locator(".account summary")
     expect(account).to_have_text(
-        "2,512 captured = 2,498 shown + 9 dropped (detector: stale) + 3 lost + 2 in flight"
+        "2,519 captured = 2,498 shown + 9 dropped (detector: stale) + 3 lost "
+        "+ 7 lost with a process (detector) + 2 in flight"
     )
     account.click()
     rows = page.locator(".account tbody tr")
     expect(rows).to_have_count(2)
     expect(rows.nth(0)).to_contain_text("3 before classifier")
+    expect(rows.nth(0)).to_contain_text("7 detector")
     expect(rows.nth(1)).to_contain_text("pictures to this page")
     box = page.locator(".account .more").bounding_box()
     assert box and box["x"] >= 0 and box["y"] >= 0 and box["x"] + box["width"] <= 1440

@@ -177,7 +177,8 @@ def test_the_state_tells_of_all_stages_and_of_every_frame(watched: Watched) -> N
         "capture", "detector", "classifier", "recorder", "display",
     }  # fmt: skip
     for account in state["accounts"]:
-        gone = sum(one["count"] for one in (*account["dropped"], *account["lost"]))
+        terms = (*account["dropped"], *account["lost"], *account["lost_with_process"])
+        gone = sum(one["count"] for one in terms)
         left = account["captured"] - account["answered"] - gone
         assert account["in_flight"] == left
         assert -5 <= left <= 30, account

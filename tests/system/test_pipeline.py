@@ -166,8 +166,10 @@ def test_the_metrics_tell_what_happened_to_each_frame(pipeline: Pipeline) -> Non
     scrapes = [scrape(f"{pipeline.metrics_url(stage)}/metrics") for stage in STAGES]
     meanwhile = math.ceil(25 * (time.monotonic() - began))
     sums = frame_counts([one for one in scrapes if isinstance(one, Scrape)])
-    assert {one.path for one in sums} == {"emotions", "pixels to recorder", "pixels to display"}
+    paths = {"emotions", "rows", "pixels to recorder", "pixels to display"}
+    assert {one.path for one in sums} == paths
     for one in sums:
+        assert one.unexplained == 0
         assert one.captured > 50
         # The five processes are not asked at the same instant.
         assert -5 - meanwhile <= one.in_flight <= 30 + meanwhile, one

@@ -21,7 +21,7 @@ from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.scraping import Scrape, Scraper, parse
-from tests.builders import emotion, event, face, frame
+from tests.builders import emotion, event, face, faces, frame
 
 URL = "http://127.0.0.1:{}/metrics"
 PORTS = {"capture": 1, "detector": 2, "classifier": 3, "recorder": 4, "display": 5}
@@ -117,18 +117,25 @@ def test_a_stage_that_ended_too_often_is_down(rig: Rig) -> None:
 
 
 def test_the_loss_sum_adds_up(rig: Rig) -> None:
-    for stage, count in {"capture": 100, "detector": 93, "classifier": 90, "display": 97}.items():
-        rig.processes[stage].give(count)
-    rig.processes["detector"].metrics.dropped(frame(), "backlog")
-    rig.processes["detector"].metrics.lost(frame(), 4)
+    accounts = {stage: process.metrics.accounts for stage, process in rig.processes.items()}
+    accounts["capture"].captured(frame(99).header)
+    accounts["classifier"].take(faces(0, publisher="a"))
+    missed = {"detector/backlog": 1, "detector/lost": 4}
+    accounts["classifier"].take(faces(6, publisher="a", missed=missed))
+    accounts["classifier"].take(faces(94, publisher="b"))
+    accounts["display"].take(frame(99).header)
     sums = {one.path: one for one in rig.read(0.0).accounts}
     assert set(sums) == {"emotions", "pixels to display"}
     one = sums["emotions"]
-    assert (one.stream, one.captured, one.answered) == ("cam1", 100, 90)
+    assert (one.stream, one.part, one.captured, one.answered) == ("cam1", None, 100, 3)
     assert (one.dropped, one.lost) == ([Drop("detector", "backlog", 1)], [Loss("detector", 4)])
+    assert one.lost_with_process == [Loss("detector", 87)]
     assert one.in_flight == 5
+    accounts["recorder"].take(emotion(9))
+    accounts["recorder"].take(frame(9).header)
+    assert "rows" in {one.path for one in rig.read(1.0).accounts}
     rig.recorder.tell_recording("cam1", True)
-    assert "pixels to recorder" in {one.path for one in rig.read(1.0).accounts}
+    assert "pixels to recorder" in {one.path for one in rig.read(2.0).accounts}
 
 
 def test_a_recording_with_visible_faces_is_told(rig: Rig) -> None:

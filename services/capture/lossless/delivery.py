@@ -101,4 +101,5 @@ class Delivery:
         metrics.taken(stream)
         with metrics.seconds.time():
             self.publish(self._window.add(message))
+        metrics.accounts.captured(message.header)
         metrics.given(stream, (time.time_ns() - picture.t) / 1e9)

@@ -8,16 +8,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from emostream.shared.frame_counts import FrameCounts, frame_counts
+from emostream.shared.frame_counts import SKEW, FrameCounts, frame_counts
 from emostream.shared.left_out import REASONS, left_out_text
 from emostream.shared.metric_names import MetricName
 from emostream.shared.plural import counted
 from emostream.shared.scraping import History, Scrape, Scraper
 
 QUANTILES = (0.5, 0.95, 0.99)
-# The processes are not read at the same instant, so a sum may be a few frames off.
-SKEW = 5
 NOTHING = "-"
+# The columns of the sum, in two lines each so that they fit.
+SUM = ("captured\n=", "answered\n+", "dropped\n+", "lost\n+", "lost with\nprocess +", "in\nflight")
 # What a stream is known by in a stage, from its first frame on.
 FRAMES = (
     MetricName.FRAMES_GIVEN,
@@ -98,8 +98,6 @@ def view(
         parts += _left_out(scrape)
     if counts:
         parts += ["", _counts(counts), *map(_causes, filter(_is_short, counts))]
-    if any(one.in_flight < -SKEW for one in counts):
-        parts.append(Text("a process started again: its counters do not add up with the others'"))
     return Group(*parts)
 
 
@@ -169,33 +167,45 @@ def _left_out(scrape: Scrape) -> Iterator[Text]:
 def _counts(counts: Sequence[FrameCounts]) -> Table:
     title = "where each captured frame went, since the processes started"
     table = _table(title, "path", "stream")
-    for column in ("captured =", "answered +", "dropped +", "lost +", "in flight"):
+    for column in SUM:
         table.add_column(column, justify="right", no_wrap=True)
     for one in counts:
-        dropped, lost = sum(one.dropped.values()), sum(one.lost.values())
+        gone = (one.dropped, one.lost, one.lost_with_process)
+        numbers = (one.captured, one.answered, *(sum(term.values()) for term in gone))
         table.add_row(
             one.path,
-            one.stream,
-            *(str(n) for n in (one.captured, one.answered, dropped, lost)),
+            _stream(one),
+            *map(str, numbers),
             Text(str(one.in_flight), "yellow" if one.in_flight < -SKEW else ""),
         )
     return table
 
 
+def _stream(one: FrameCounts) -> str:
+    return one.stream if one.part is None else f"{one.stream} part {one.part}"
+
+
 def _is_short(one: FrameCounts) -> bool:
-    return bool(one.dropped or one.lost)
+    return bool(one.dropped or one.lost or one.lost_with_process or one.unexplained)
 
 
 def _causes(one: FrameCounts) -> Text:
-    """Say which stage dropped frames, and why, and before which stage they were lost."""
+    """Say which stage dropped frames, and why, where they were lost, and what is unexplained."""
     dropped = [f"{stage} {reason} {count}" for (stage, reason), count in one.dropped.items()]
     lost = [f"{stage} {count}" for stage, count in one.lost.items()]
+    with_process = [f"{stage} {count}" for stage, count in one.lost_with_process.items()]
+    unexplained = [str(one.unexplained)] if one.unexplained else []
     causes = [
         f"{what} {', '.join(counts)}"
-        for what, counts in (("dropped by", dropped), ("lost before", lost))
+        for what, counts in (
+            ("dropped by", dropped),
+            ("lost before", lost),
+            ("lost with a process:", with_process),
+            ("unexplained:", unexplained),
+        )
         if counts
     ]
-    return Text(f"{one.path}, {one.stream}: {'; '.join(causes)}", "dim")
+    return Text(f"{one.path}, {_stream(one)}: {'; '.join(causes)}", "dim")
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -4,13 +4,14 @@ import { count, make } from "./emotions.js";
 
 const PATHS = {
   "emotions": "emotions",
+  "rows": "recorded rows",
   "pixels to display": "pictures to this page",
   "pixels to recorder": "pictures to the recorder",
 };
 
-const NOTE = "Since the processes started. Shown on the first way means answered with emotions. The stages "
-  + "are asked one after the other, so what is in flight may be some frames off, and below 0 after "
-  + "one was started again.";
+const NOTE = "Since the processes started. Shown on the first way means answered with emotions, on the second "
+  + "written. Lost with a process: what one that was killed held, and what came before its successor "
+  + "was there. The stages are asked one after the other, so what is in flight may be some frames off.";
 
 export class FrameCounts {
   constructor() {
@@ -19,7 +20,7 @@ export class FrameCounts {
     this.sum = make("summary");
     this.table = make("table");
     const head = make("tr");
-    for (const title of ["way", "captured", "shown", "dropped", "lost", "in flight"]) {
+    for (const title of ["way", "captured", "shown", "dropped", "lost", "lost with a process", "in flight"]) {
       const cell = make("th", "", title);
       cell.scope = "col";
       head.append(cell);
@@ -45,10 +46,11 @@ export class FrameCounts {
   }
 }
 
-function sentence({ captured, answered, dropped, lost, in_flight: inFlight }) {
+function sentence({ captured, answered, dropped, lost, lost_with_process: killed, in_flight: inFlight }) {
   const parts = [`${count(answered)} shown`];
   if (dropped.length > 0) parts.push(`${count(total(dropped))} dropped (${reasonsOf(dropped)})`);
   if (lost.length > 0) parts.push(`${count(total(lost))} lost`);
+  if (killed.length > 0) parts.push(`${count(total(killed))} lost with a process (${stagesOf(killed)})`);
   const rest = `${inFlight < 0 ? "−" : "+"} ${count(Math.abs(inFlight))} in flight`;
   return `${count(captured)} captured = ${parts.join(" + ")} ${rest}`;
 }
@@ -59,9 +61,11 @@ function reasonsOf(dropped) {
   return stages.map((stage) => `${stage}: ${of(stage).join(", ")}`).join("; ");
 }
 
-function line({ path, captured, answered, dropped, lost, in_flight: inFlight }) {
+const stagesOf = (parts) => parts.map(({ stage }) => stage).join(", ");
+
+function line({ path, part, captured, answered, dropped, lost, lost_with_process: killed, in_flight: inFlight }) {
   const row = make("tr");
-  const name = make("th", "", PATHS[path] ?? path);
+  const name = make("th", "", (PATHS[path] ?? path) + (part === null ? "" : `, part ${part}`));
   name.scope = "row";
   row.append(name);
   for (const text of [
@@ -69,6 +73,7 @@ function line({ path, captured, answered, dropped, lost, in_flight: inFlight }) 
     count(answered),
     dropped.map((part) => `${count(part.count)} ${part.stage}: ${part.reason}`).join("\n") || "0",
     lost.map((part) => `${count(part.count)} before ${part.stage}`).join("\n") || "0",
+    killed.map((one) => `${count(one.count)} ${one.stage}`).join("\n") || "0",
     count(inFlight),
   ]) row.append(make("td", "", text));
   return row;

@@ -62,6 +62,16 @@ FIXED: Final = (
     *("stream", "run", "seq", "t", "pts", "track", "x", "y", "width", "height"),
     *("score", "label", "confidence", *MEASURES, "left_out"),
 )
+# What became of the frames so far, as a recorder that is killed knew with its last rows. Another
+# release can do without it, so it is made where it is missing and changes no version.
+ACCOUNTS: Final = """
+CREATE TABLE IF NOT EXISTS accounts (
+    stream TEXT NOT NULL, run TEXT NOT NULL, seq INTEGER NOT NULL,
+    name TEXT NOT NULL,          -- topic/part
+    state BLOB NOT NULL,         -- msgpack, of shared/accounts.py
+    PRIMARY KEY (stream, name)
+) WITHOUT ROWID;
+"""
 _SECOND_TO_THIRD: Final = f"""
 ALTER TABLE runs ADD COLUMN error TEXT;
 ALTER TABLE observations ADD COLUMN score REAL;
@@ -104,3 +114,4 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     # With WAL this risks no damage, only the last commits, and only when the power fails.
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(ACCOUNTS)

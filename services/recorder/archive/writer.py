@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import msgpack
 from msgspec.structs import astuple
 
+from emostream.services.recorder.archive.accounts import KEEP_ACCOUNT, restore_accounts
 from emostream.services.recorder.archive.database_file import DatabaseFile
 from emostream.services.recorder.archive.faults import writing_database
 from emostream.services.recorder.archive.labels import LabelColumns, insert_observation
@@ -26,6 +27,7 @@ from emostream.services.recorder.archive.statements import (
     PRUNE,
     SAMPLE_TIMES,
 )
+from emostream.shared.accounts import Accounts
 from emostream.shared.errors import MessageError
 from emostream.shared.messages import Emotion, EmotionFace, Event, Header
 
@@ -136,6 +138,16 @@ class ArchiveWriter:
         # A source that gave no picture has no row yet.
         self._add_run(header)
         self._batch(END_RUN, (header.frames, header.error or None, header.stream, header.run))
+
+    def keep(self, accounts: Accounts) -> None:
+        """Keep the accounts with the rows that wait, which they count as answered."""
+        for state in accounts.states():
+            self._batch(KEEP_ACCOUNT, state)
+
+    def restore(self, accounts: Accounts) -> None:
+        """Go on with the accounts that an earlier recorder kept, and the rows it wrote since."""
+        with writing_database(self.path):
+            restore_accounts(self._connection, accounts)
 
     def commit(self) -> None:
         """Write the rows that wait; where that fails, none is written, and all of them wait on."""

@@ -1,0 +1,1 @@
+"""How old results are where the link between the stages is thin."""

@@ -1,0 +1,30 @@
+"""Prints the age of each result that comes: run inside a namespace, beside the classifier."""
+
+import json
+import sys
+import time
+
+from emostream.shared.bus import Bus, Subscription
+from emostream.shared.messages import Emotion, Message
+
+
+def main(endpoint: str, seconds: float) -> None:
+    """Print [age in s, number of faces] of each result of the time, as JSON."""
+    seen: list[tuple[float, int]] = []
+
+    def deliver(message: Message) -> None:
+        header = message.header
+        if isinstance(header, Emotion) and header.is_data:
+            seen.append(((time.time_ns() - header.t) / 1e9, len(header.faces)))
+
+    with Bus("listener") as bus:
+        receiver = bus.receiver(
+            [Subscription([endpoint], ["emotion/"], 0)], deliver, lambda error: None
+        )
+        time.sleep(seconds)
+        receiver.close()
+    print(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]))

@@ -1,0 +1,173 @@
+"""The account of one part of a stream at one stage: what became of every captured frame."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from emostream.shared.messages import AnyHeader, frames_before
+
+# Counts by (stage, fate).
+Fates = Counter[tuple[str, str]]
+ANSWERED = "answered"
+LATE = "late"
+LOST = "lost"
+LOST_WITH_PROCESS = "lost_with_process"
+# Runs of which something waits to be accounted for.
+MAX_RUNS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """Frames of a run that did not get through here, the last of them `seq`."""
+
+    seq: int
+    fate: str
+    count: int
+
+
+@dataclass
+class Account:
+    """Closes at every message: `known` = the sum of `fates`, whichever process was killed.
+
+    Frames are those that `seq` says were captured. Each is answered here (came through), or was
+    noted as dropped or lost here, or was counted by the stages before, whose counts come with
+    their messages (`missed`). What is left in a gap where another process took over from the one
+    before (`publisher`), or where this one was restored, was lost with that process: it was in its
+    queues or sockets, or was sent before its successor was heard. The first frame that is seen
+    tells how many came before this stage listened.
+
+    `fates` counts by (stage, fate) since the process started, `missed` what is passed on: all that
+    did not get through since then. `upstream` is the stage before.
+    """
+
+    stage: str
+    upstream: str
+    run: str = ""
+    next_seq: int = 0
+    publisher: str | None = None
+    reported: Mapping[str, int] = field(default_factory=dict)
+    known: int = 0
+    fates: Fates = field(default_factory=Counter)
+    missed: dict[str, int] = field(default_factory=dict)
+    # Whether an earlier process of this stage wrote all above down, before it was killed.
+    restored: bool = False
+    # By run: a message of the next run may have come while one of this run waits.
+    _noted: dict[str, list[_Noted]] = field(default_factory=dict)
+
+    def note(self, run: str, seq: int, fate: str, count: int = 1) -> None:
+        """Note frames that did not get through here, the last of them `seq`.
+
+        One that was taken already no longer counts as answered.
+        """
+        if count == 0:
+            return
+        if run == self.run and seq < self.next_seq and fate != LOST:
+            self.fates[self.stage, ANSWERED] -= count
+            self._add(Counter({(self.stage, fate): count}))
+            return
+        self._noted.setdefault(run, []).append(_Noted(seq, fate, count))
+
+    def take(self, header: AnyHeader) -> None:
+        """Account for all frames up to a message, in the order in which they are worked on."""
+        seq, left = frames_before(header), Fates()
+        if header.run != self.run:
+            if self.restored:
+                # Nothing went on meanwhile: what was written down is of an earlier pipeline.
+                self._begin_anew()
+            left = self._left_of_earlier_runs(header)
+            self.run, self.next_seq = header.run, 0
+        elif seq < self.next_seq:
+            return
+        gap = seq - self.next_seq
+        fates = self._explained(header)
+        fates.update(self._noted_before(header, seq))
+        if not self._goes_on(header):
+            # What another process reports, or sent, may be of before this gap.
+            fates = _first(fates, gap)
+        if (rest := gap - fates.total()) > 0 and (cause := self._cause_of_rest(header)):
+            fates[cause] += rest
+        # What the stages before counted of an earlier run may be heard only now.
+        self.known += max(gap, fates.total()) + left.total()
+        fates.update(left)
+        self._add(fates)
+        self.publisher, self.reported, self.restored = header.publisher, header.missed, False
+        self.next_seq = seq
+        if header.is_data:
+            self.known += 1
+            self.fates[self.stage, ANSWERED] += 1
+            self.next_seq += 1
+
+    def answer_all(self) -> None:
+        """Count every frame of the run so far as answered, and none of another run."""
+        self.known = self.next_seq
+        self.fates = Counter({(self.stage, ANSWERED): self.next_seq})
+
+    def _begin_anew(self) -> None:
+        self.publisher, self.restored, self.known = None, False, 0
+        self.fates.clear()
+
+    def _goes_on(self, header: AnyHeader) -> bool:
+        """Whether the same two processes speak and listen as at the message before."""
+        return header.publisher == self.publisher and not self.restored
+
+    def _explained(self, header: AnyHeader) -> Fates:
+        """Return what the stages before say of the frames since the last message."""
+        if self.publisher is None:
+            return Fates()
+        reported = self.reported if header.publisher == self.publisher else {}
+        fates = Fates()
+        for key, count in header.missed.items():
+            stage, _, fate = key.partition("/")
+            fates[stage, fate] = max(0, count - reported.get(key, 0))
+        return fates
+
+    def _noted_before(self, header: AnyHeader, seq: int) -> Fates:
+        """Return what was noted of the run's frames before `seq`, and forget it."""
+        noted = self._noted.pop(header.run, [])
+        if waiting := [one for one in noted if one.seq >= seq]:
+            self._noted[header.run] = waiting
+        return self._fates_of([one for one in noted if one.seq < seq], header)
+
+    def _left_of_earlier_runs(self, header: AnyHeader) -> Fates:
+        """Return what was noted of the run that is over, and of those that were never taken."""
+        over = {self.run} | {*list(self._noted)[:-MAX_RUNS]} - {header.run}
+        noted = [one for run in over for one in self._noted.pop(run, [])]
+        return self._fates_of(noted, header)
+
+    def _fates_of(self, noted: Sequence[_Noted], header: AnyHeader) -> Fates:
+        fates = Fates()
+        for one in noted:
+            fates[self._cause_of(one.fate, header)] += one.count
+        return fates
+
+    def _cause_of(self, fate: str, header: AnyHeader) -> tuple[str, str]:
+        if self.restored and fate in (LATE, LOST):
+            return self.stage, LOST_WITH_PROCESS
+        if fate == LOST and self.publisher not in (None, header.publisher):
+            # Sent by a process that took over, before this one was connected to it.
+            return self.upstream, LOST_WITH_PROCESS
+        return self.stage, fate
+
+    def _cause_of_rest(self, header: AnyHeader) -> tuple[str, str] | None:
+        if self.publisher is None:
+            return self.stage, LATE
+        if header.publisher != self.publisher:
+            return self.upstream, LOST_WITH_PROCESS
+        return (self.stage, LOST_WITH_PROCESS) if self.restored else None
+
+    def _add(self, fates: Fates) -> None:
+        self.fates.update(fates)
+        for (stage, fate), count in fates.items():
+            # Those of before the start of this process are for its predecessor to count.
+            if count and fate != ANSWERED and (stage, fate) != (self.stage, LATE):
+                key = f"{stage}/{fate}"
+                self.missed[key] = self.missed.get(key, 0) + count
+
+
+def _first(fates: Fates, limit: int) -> Fates:
+    """Return as many of the counts as fit into `limit`."""
+    kept = Fates()
+    for key, count in fates.items():
+        kept[key] = min(count, limit - kept.total())
+    return kept
