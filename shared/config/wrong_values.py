@@ -34,10 +34,11 @@ def invalid_key(error: msgspec.ValidationError, tree: dict[str, Any]) -> Invalid
 
 
 def _is_nan(path: KeyPath, tree: Any) -> bool:
-    """Whether the value at the path is NaN, which no bound lets through."""
+    """Whether the value at the path, or one in its table, is NaN, which no bound lets through."""
     for part in path:
         tree = tree[part]
-    return isinstance(tree, float) and math.isnan(tree)
+    values = tree.values() if isinstance(tree, dict) else (tree,)
+    return any(isinstance(value, float) and math.isnan(value) for value in values)
 
 
 class _UnknownKey(InvalidKey):

@@ -100,6 +100,8 @@ def test_a_section_that_only_a_setting_names_is_blamed_on_it(tmp_path: Path) -> 
 def test_nan_is_named_as_such(tmp_path: Path) -> None:
     said = refused(written(tmp_path, "[live]\nmax_age_ms = nan\n"))
     assert "line 2: live.max_age_ms: nan is no number: expected `float` > 0.0" in said
+    said = refused(written(tmp_path, "[classifier]\nprior = {neutral = nan}\n"))
+    assert "line 2: classifier.prior: nan is no number" in said
 
 
 @pytest.mark.parametrize(
