@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.chaos.disturbance import Disturbance, Disturber
-from benchmarks.chaos.findings import missing_rows, unexplained, unreadable_videos
+from benchmarks.chaos.findings import missing_rows, sums, unreadable_videos
 from benchmarks.chaos.observer import observed
 from benchmarks.chaos.plan import HOLD_S, PAUSE_S, faults
 from benchmarks.chaos.recordings_disk import enter_namespace, mount
@@ -94,14 +94,14 @@ def run(config: Config, folder: Path, seconds: float, seed: int, *, has_disk: bo
             disturbances.append(disturber.cause(fault))
         note = "settles"
         wait(SETTLE_S)
-        after, left = pipeline.memory(), unexplained(pipeline)
+        after, left = pipeline.memory(), sums(pipeline)
         pipeline.stop()
         credited = observer.credited & observer.answered
         videos, unreadable = unreadable_videos(recordings)
         return Outcome(
             disturbances=disturbances,
             results=len(observer.answered),
-            unexplained=left,
+            sums=left,
             videos=videos,
             unreadable=unreadable,
             credited=len(credited),

@@ -11,11 +11,11 @@ import av
 
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.cli.processes.stages import STAGES
-from emostream.shared.frame_counts import frame_counts
+from emostream.shared.frame_counts import FrameCounts, frame_counts
 from emostream.shared.scraping import Scrape, scrape
 
-# The processes are not read at the same instant.
-SKEW: Final = 20
+# Of a live stream, the processes not being read at the same instant.
+MAX_IN_FLIGHT: Final = 20
 LOOKS: Final = 5
 LOOK_PAUSE_S: Final = 0.5
 
@@ -41,21 +41,24 @@ def missing_rows(database: Path, credited: set[tuple[str, str, int]]) -> list[tu
     return sorted(credited - rows)
 
 
-def unexplained(pipeline: Pipeline) -> dict[str, int]:
-    """Return for each path and stream how many frames no term of its sum accounts for.
-
-    What is in flight is few frames, so the rest beyond that is unexplained. Of several looks the
-    best counts, since the processes are read one after the other.
-    """
-    best: dict[str, int] = {}
+def sums(pipeline: Pipeline) -> list[FrameCounts]:
+    """Return the sum of each path and stream. Of several looks the one that leaves least counts."""
+    best: dict[tuple[str, str, int | None], FrameCounts] = {}
     for _ in range(LOOKS):
         answers = [scrape(f"{pipeline.metrics_url(stage)}/metrics") for stage in STAGES]
         for one in frame_counts([answer for answer in answers if isinstance(answer, Scrape)]):
-            beyond = max(0, abs(one.in_flight) - SKEW)
-            key = f"{one.path}, {one.stream}"
-            best[key] = min(best.get(key, beyond), beyond)
+            key = (one.path, one.stream, one.part)
+            best[key] = min(best.get(key, one), one, key=unexplained)
         time.sleep(LOOK_PAUSE_S)
-    return best
+    return list(best.values())
+
+
+def unexplained(counts: FrameCounts) -> int:
+    """Return how many frames no term of the sum accounts for.
+
+    Few frames are in flight at a time, so what counts as that beyond a few is unexplained as well.
+    """
+    return abs(counts.unexplained) + max(0, abs(counts.in_flight) - MAX_IN_FLIGHT)
 
 
 def growth(before: Mapping[str, float], after: Mapping[str, float]) -> float:

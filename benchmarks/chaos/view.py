@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.chaos.disturbance import Disturbance
-from benchmarks.chaos.findings import growth
+from benchmarks.chaos.findings import growth, unexplained
 from benchmarks.chaos.plan import Kind
+from emostream.shared.frame_counts import FrameCounts
 
 MAX_GROWTH = 0.1
-PLAIN_WIDTH = 110
+PLAIN_WIDTH = 160
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Outcome:
 
     disturbances: Sequence[Disturbance]
     results: int
-    unexplained: Mapping[str, int]
+    sums: Sequence[FrameCounts]
     videos: int
     unreadable: Sequence[str]
     credited: int
@@ -44,9 +45,8 @@ def rows(outcome: Outcome) -> Iterator[Row]:
     """Yield every figure of the run."""
     yield from _recoveries(outcome.disturbances)
     yield Row("results heard", f"{outcome.results:,}", "some", outcome.results > 0)
-    for path, count in outcome.unexplained.items():
-        yield Row(f"unexplained: {path}", str(count), "0", count == 0)
-    if not outcome.unexplained:
+    yield from map(_sum, outcome.sums)
+    if not outcome.sums:
         yield Row("unexplained", "no sum", "a sum", is_good=False)
     opened = outcome.videos - len(outcome.unreadable)
     good = opened == outcome.videos > 0
@@ -72,6 +72,19 @@ def _recoveries(disturbances: Sequence[Disturbance]) -> Iterator[Row]:
                 gap = max(one.longest_gap for one in chosen)
                 what = f"{kind.value}: longest time without a result"
                 yield Row(what, f"{gap:.1f} s", f"{limit:g} s at most", gap <= limit)
+
+
+def _sum(counts: FrameCounts) -> Row:
+    left = unexplained(counts)
+    terms = {
+        "answered": counts.answered,
+        "dropped": sum(counts.dropped.values()),
+        "lost": sum(counts.lost.values()),
+        "with a process": sum(counts.lost_with_process.values()),
+    }
+    shown = ", ".join(f"{name} {count:,}" for name, count in terms.items())
+    figure = f"{left} of {counts.captured:,} ({shown})"
+    return Row(f"unexplained: {counts.path}, {counts.stream}", figure, "0", left == 0)
 
 
 def show(outcome: Outcome) -> bool:

@@ -18,6 +18,7 @@ from benchmarks.chaos.view import Outcome, rows
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.config import Classifier, Config
+from emostream.shared.frame_counts import FrameCounts
 from emostream.shared.messages import Credit, Message
 from tests import builders
 
@@ -96,7 +97,7 @@ def outcome(**changes: Any) -> Outcome:
     good = {
         "disturbances": [Disturbance(Fault(Kind.KILL, "capture", 5.0), 2.0, 5.0, 2.0)],
         "results": 100,
-        "unexplained": {"emotions, demo": 0},
+        "sums": [FrameCounts("emotions", "demo", captured=100, answered=97, in_flight=3)],
         "videos": 3,
         "unreadable": [],
         "credited": 50,
@@ -123,8 +124,15 @@ def test_a_run_in_which_all_is_as_it_has_to_be_passes() -> None:
             "full disk: longest time without a result",
         ),
         ({"results": 0}, "results heard"),
-        ({"unexplained": {"emotions, demo": 1}}, "unexplained: emotions, demo"),
-        ({"unexplained": {}}, "unexplained"),
+        (
+            {"sums": [FrameCounts("emotions", "demo", captured=100, answered=96, in_flight=3)]},
+            "unexplained: emotions, demo",
+        ),
+        (
+            {"sums": [FrameCounts("emotions", "demo", captured=100, answered=50, in_flight=50)]},
+            "unexplained: emotions, demo",
+        ),
+        ({"sums": []}, "unexplained"),
         ({"unreadable": ["demo/1.mp4"]}, "mp4 files that open"),
         ({"videos": 0}, "mp4 files that open"),
         ({"missing_rows": 1}, "credited rows that exist"),
