@@ -20,7 +20,7 @@ from emostream.shared.messages import Emotion, EmotionFace, LeftOut, Message, Qu
 from tests.builders import emotion, event, face
 
 QUALITY = Quality(13.0, 0.25, 0.5, 0.125, 0.0625, None, -4.5, 90.0, 0.75, 0.5)
-SURE, POOR, NEW = 1, 2, 3
+SURE, POOR, NEW = 2, 1, 3
 SECOND = 10**9
 
 

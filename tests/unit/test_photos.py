@@ -261,3 +261,20 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(
         analyze_photos([album / "b" / "wall.bmp"], tmp_path, recognizer)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "photos.csv").exists()
+
+
+def test_faces_that_cannot_be_judged_are_outlined_and_counted(
+    album: Path, tmp_path: Path, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recognizer, "min_quality", 1.0)
+    summary = analyze_photos([album / "a" / "10.jpg"], tmp_path, recognizer)
+    assert (summary.faces, summary.left_out, summary.photos[0].left_out) == (3, {"quality": 3}, 3)
+    found = rows(tmp_path)
+    assert {(row["label"], row["confidence"], row["left_out"]) for row in found} == {
+        ("", "", "quality")
+    }
+    assert all(row["p_fear"] and row["quality"] for row in found)
+    page = (tmp_path / "photos.html").read_text("utf-8")
+    assert "3 faces (3 left out, of too low quality)" in page
+    assert page.count('class="box left-out"') == 3
+    assert page.count("left out: of too low quality") == 3

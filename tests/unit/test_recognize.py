@@ -383,3 +383,16 @@ def test_real_people_are_all_found(recognizer: Recognizer, clip: str) -> None:
         frames.append(read[1])
     found = [len(faces) for faces in recognizer.each(frames[::6], "bgr")]
     assert np.mean([count == PEOPLE[clip] for count in found]) >= 0.95
+
+
+def test_a_face_that_cannot_be_judged_has_no_label(demo: DemoScene) -> None:
+    """As of somebody who judges only what is sure to be named right: nobody."""
+    faces = Recognizer(min_quality=1.0)(demo.frame(0), "bgr")
+    assert len(faces) == 3
+    for face in faces:
+        assert (face.label, face.confidence, face.left_out) == ("", 0.0, "quality")
+        assert sum(face.probabilities.values()) == pytest.approx(1)
+        assert face.quality and face.quality.overall > 0.65, "which the usual one judges"
+        assert str(face).startswith("not judged at ")
+    with pytest.raises(ConfigError, match="min_quality is 2: give a number from 0 to 1"):
+        Recognizer(min_quality=2)
