@@ -1,7 +1,6 @@
 """The bus: ZeroMQ XPUB and SUB sockets that carry messages."""
 
 import contextlib
-import math
 import secrets
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -15,6 +14,7 @@ from emostream.shared.errors import BusError, MessageError
 from emostream.shared.gaps import SentCounts
 from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import Message
+from emostream.shared.requests import Requests, answered_topic
 from emostream.shared.send_buffers import FIRST_BYTES
 from emostream.shared.subscription_limit import SubscriptionLimit
 from emostream.shared.wire import decode, encode
@@ -57,23 +57,31 @@ class Publisher:
         self._socket = socket
         self._sent = SentCounts(name)
         self._limit = SubscriptionLimit()
+        self._requests = Requests()
         self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def send(self, message: Message) -> None:
         """Send the message. A large payload is not copied, so it must never be written again."""
         self.take_subscriptions()
-        self._socket.send_multipart(encode(self._sent.counted(message)), copy=False)
+        parts = encode(self._sent.counted(message))
+        self._socket.send_multipart(parts, copy=False)
+        for topic in self._requests.take(message.topic):
+            self._socket.send_multipart([topic.encode(), *parts[1:]], copy=False)
 
     def take_subscriptions(self) -> None:
         """Take in what subscribers ask for; to be called now and then while nothing is sent."""
         while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
             part = self._socket.recv(copy=False)
-            # It begins with 1 where somebody subscribes; one connection may do so to many topics.
-            if part.bytes.startswith(b"\1"):
-                with contextlib.suppress(zmq.ZMQError):  # the connection has ended
-                    descriptor = int(part.get(zmq.SRCFD))
-                    if self._limit.add(descriptor, len(part.bytes)):
-                        self._note_subscriber(descriptor)
+            with contextlib.suppress(zmq.ZMQError):  # the connection has ended
+                descriptor = int(part.get(zmq.SRCFD))
+                topic = part.bytes[1:].decode("ascii", "replace")
+                # It begins with 1 where somebody subscribes, with 0 where nobody does any more.
+                if not part.bytes.startswith(b"\1"):
+                    self._limit.remove(descriptor, len(part.bytes))
+                    self._requests.remove(topic)
+                elif self._limit.add(descriptor, len(part.bytes)):
+                    self._requests.add(topic)
+                    self._note_subscriber(descriptor)
 
     def _note_subscriber(self, descriptor: int) -> None:
         """Note that a connection has subscribed; only who waits for subscribers needs that."""
@@ -140,12 +148,10 @@ class Receiver:
             poller.register(socket, zmq.POLLIN)
         try:
             while not self._stop.is_set():
-                timeout = _POLL_MS
                 if self._pacer:
                     self._to_follow = self._pacer.wanted()
-                    timeout = min(timeout, math.ceil(1000 * self._pacer.timeout()))
                 self._resubscribe()
-                for socket, _ in poller.poll(timeout):
+                for socket, _ in poller.poll(_POLL_MS):
                     self._receive(socket)
         except zmq.ContextTerminated:
             # The process ends without `close`: a second Ctrl-C interrupted it.
@@ -167,6 +173,8 @@ class Receiver:
     def _receive(self, socket: "zmq.Socket[bytes]") -> None:
         # The view keeps its frame alive, so pixels are not copied.
         parts = [memoryview(frame.buffer) for frame in socket.recv_multipart(copy=False)]
+        if self._pacer:
+            parts[0] = memoryview(answered_topic(bytes(parts[0])))
         try:
             self._deliver(decode(parts))
         except MessageError as error:

@@ -1,48 +1,37 @@
 """How much a subscriber lets lie in the sockets before it: on a thin link a frame at a time."""
 
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Collection
-from enum import Enum, auto
 from typing import Final
 
 from emostream.shared.messages import Message, frame_part
+from emostream.shared.requests import request
 
 # Delays are trusted as the lowest for these s, in two halves: clocks drift, and may be set.
 LOWEST_FOR_S: Final = 30.0
 # A queue that does not shrink for so long is one that the link cannot empty.
 CROWDED_FOR_S: Final = 0.5
-# The queue is empty when nothing came for this many times the time between two messages of it.
-SILENT_TIMES: Final = 2.0
-SILENT_AT_LEAST_S: Final = 0.1
-# No message came into a window when it took this many times that time.
-GIVE_UP_TIMES: Final = 3.0
-# A window is open for this many frames' time, so that one frame is published in it.
-WINDOW_FRAMES: Final = 1.25
-FIRST_WINDOW_S: Final = 0.05
-LONGEST_WINDOW_S: Final = 2.0
-# After what time a thin link is tried at full rate: at first, and at most.
-TRY_AFTER_S: Final = 2.0
+# Asking for one at a time gets nearly all frames where at most this many are sent for one that is
+# asked for: such a link is thin no longer. One with a long way is tried at full rate after a time.
+KEEPS_UP: Final = 2
+TRY_AFTER_S: Final = 15.0
 TRY_AFTER_AT_MOST_S: Final = 60.0
-# Streams that are not seen for so long are forgotten; new ones are looked for as often.
+# What is asked for may be lost, or of a stream that is quiet: then another is asked for.
+PATIENCE_S: Final = 1.0
+PATIENCE_AT_MOST_S: Final = 60.0
+# Streams that were not seen for so long are not asked for, and new ones are looked for as often.
 LOOK_AGAIN_S: Final = 5.0
 SAMPLES: Final = 8
-
-
-class State(Enum):
-    """How messages come: all of them, none until the sockets are empty, or one at a time."""
-
-    OPEN = auto()
-    DRAINING = auto()
-    ONE_AT_A_TIME = auto()
 
 
 class DelayMeter:
     """How long messages waited on the way, beyond the link's own delay.
 
-    The clocks of two hosts differ by an amount that nobody knows, and changes slowly. So the lowest
-    difference between arrival here and sending there counts as the link's own delay, and what
-    exceeds it as time in a queue.
+    The clocks of two hosts differ by an amount that nobody knows, and that changes slowly. So the
+    lowest difference between arrival here and sending there counts as the link's own delay, and
+    what exceeds it as time in a queue.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -63,33 +52,15 @@ class DelayMeter:
         self._since, self._lowest, self._lowest_before = self._clock(), difference, float("inf")
 
 
-class _Stream:
-    """The rate at which frames are published on a topic, also those that do not come here."""
-
-    def __init__(self) -> None:
-        self.window = FIRST_WINDOW_S
-        self.seen = 0.0
-        self._last: tuple[str, int, int] | None = None
-
-    def note(self, message: Message, given: int, now: float) -> None:
-        header = message.header
-        if self._last and self._last[0] == header.publisher and header.sent > self._last[1]:
-            _, sent, before = self._last
-            interval = (given - before) / 1e9 / (header.sent - sent)
-            self.window = min(max(WINDOW_FRAMES * interval, 0.001), LONGEST_WINDOW_S)
-        self._last = header.publisher, header.sent, given
-        self.seen = now
-
-
 class LinkPacer:
     """Decides what a subscriber subscribes to, so that nothing waits on the way for long.
 
     PUB and SUB have no flow control: what a link cannot carry fills the sockets' buffers, and every
     frame is as old as they are deep, seconds on a thin link. Where messages keep waiting for more
-    than half of `max_age` s beyond the link's own delay, this unsubscribes until the sockets are
-    empty, and then subscribes for the time of one frame at a time; the next is let in when the last
-    has come. Now and then it tries again whether the link carries all. Times are s on the steady
-    `clock`; `wall` is ns since the epoch. Used by the thread that receives.
+    than half of `max_age` s beyond the link's own delay, this asks for one message at a time, the
+    next when that has come, of each stream in turn; so it is never behind another. Now and then it
+    tries again whether the link carries all. Times are s on the steady `clock`; `wall` is ns since
+    the epoch. Used by the thread that receives.
     """
 
     def __init__(
@@ -99,148 +70,117 @@ class LinkPacer:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._topics = frozenset(topics)
+        self._topics = tuple(topics)
         self._max_age = max_age
         self._clock = clock
         self._wall = wall
-        self.state = State.OPEN
+        self._name = secrets.token_hex(4)
         self._delays = DelayMeter(clock)
-        self._clean: deque[float] = deque(maxlen=SAMPLES)
-        self._streams: dict[str, _Stream] = {}
-        self._skipped: set[str] = set()
+        self._seen: dict[str, float] = {}
+        self._left_out: set[str] = set()
+        self._changed = self._looked = clock()
         self._crowded_since: float | None = None
-        self._last_arrival = self._changed = clock()
-        self._between = SILENT_AT_LEAST_S
         self._try_after = TRY_AFTER_S
-        self._looked = clock()
+        # Of asking for one message at a time.
+        self._request: str | None = None
+        self._requests = 0
+        self._requested = 0.0
+        self._patience = PATIENCE_S
+        self._alone: deque[float] | None = None
         self._turns: deque[str] = deque()
-        self._window: frozenset[str] = frozenset()
-        self._window_closes = self._give_up = 0.0
-        self._widened = 1.0
+        self._sent: dict[str, int] = {}
+        self._kept_up = 0
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether it asks for one message at a time."""
+        return self._request is not None
 
     def wanted(self) -> frozenset[str]:
         """Return the topics to be subscribed to now."""
         now = self._clock()
-        if self.state is State.DRAINING and now - self._last_arrival > self._silence:
-            self._enter(State.ONE_AT_A_TIME, now)
-            self._open_window(now)
-        if self.state is State.ONE_AT_A_TIME:
-            if now - self._changed > self._try_after:
-                self._try_after = min(2 * self._try_after, TRY_AFTER_AT_MOST_S)
-                self._enter(State.OPEN, now)
-            elif now > self._give_up:
-                self._widened = min(2 * self._widened, LONGEST_WINDOW_S / FIRST_WINDOW_S)
-                self._open_window(now)
-        match self.state:
-            case State.OPEN:
-                return self._topics
-            case State.ONE_AT_A_TIME if now < self._window_closes:
-                return self._window
-            case _:
-                return frozenset()
-
-    def timeout(self) -> float:
-        """Return the s after which `wanted` may change though nothing comes."""
-        now = self._clock()
-        match self.state:
-            case State.OPEN:
-                return 1.0
-            case State.DRAINING:
-                return max(0.0, self._last_arrival + self._silence - now)
-            case _:
-                closes = self._window_closes if now < self._window_closes else self._give_up
-                return max(0.0, closes - now)
+        if self._request is None:
+            return frozenset(self._topics)
+        if self._kept_up >= SAMPLES or now - self._changed > self._try_after:
+            self._try_after = min(2 * self._try_after, TRY_AFTER_AT_MOST_S)
+            self._request, self._changed = None, now
+            return frozenset(self._topics)
+        if now - self._requested > self._patience:
+            self._patience = min(2 * self._patience, PATIENCE_AT_MOST_S)
+            self._ask(now)
+        return frozenset([self._request])
 
     def asked_for_all(self, message: Message) -> bool:
         """Whether all frames of the message's topic were asked for since the last one."""
-        if message.topic not in self._skipped:
+        if message.topic not in self._left_out:
             return True
-        if self.state is State.OPEN:
-            self._skipped.discard(message.topic)
+        if not self.is_asking:
+            self._left_out.discard(message.topic)
         return False
 
     def age(self, message: Message) -> float | None:
         """Return for how long a message waited on the way, s; None where that was too long."""
         now = self._clock()
-        between, self._last_arrival = now - self._last_arrival, now
         if frame_part(message.header) is None or not message.header.marks:
-            return 0.0
-        given = max(given for _, given in message.header.marks.values())
-        difference = (self._wall() - given) / 1e9
-        stream = self._streams.setdefault(message.topic, _Stream())
-        stream.note(message, given, now)
-        match self.state:
-            case State.OPEN:
-                return self._open_age(difference, between, now)
-            case State.DRAINING:
-                self._between = max(self._between, min(between, LONGEST_WINDOW_S))
-                return None
-            case _:
-                return self._single_age(difference, now)
+            waited: float | None = 0.0
+        else:
+            given = max(given for _, given in message.header.marks.values())
+            self._seen[message.topic] = now
+            difference = (self._wall() - given) / 1e9
+            measure = self._waited_alone if self.is_asking else self._waited
+            waited = measure(difference, now)
+            self._note_rate(message)
+        if self.is_asking:
+            self._patience = max(PATIENCE_S, 3 * (now - self._requested))
+            self._ask(now)
+        return waited
 
-    def _open_age(self, difference: float, between: float, now: float) -> float | None:
+    def _waited(self, difference: float, now: float) -> float | None:
         waited = self._delays.waited(difference)
         if waited <= self._max_age / 2:
-            self._crowded_since, self._between = None, SILENT_AT_LEAST_S
+            self._crowded_since = None
             if now - self._changed > TRY_AFTER_AT_MOST_S:
                 self._try_after = TRY_AFTER_S
         elif self._crowded_since is None:
             self._crowded_since = now
-        else:
-            # They come from a queue, one as soon as the link has carried the one before.
-            self._between = max(self._between, min(between, LONGEST_WINDOW_S))
-            if now - self._crowded_since > CROWDED_FOR_S:
-                self._enter(State.DRAINING, now)
+        elif now - self._crowded_since > CROWDED_FOR_S:
+            self._crowded_since, self._alone, self._changed, self._kept_up = None, None, now, 0
+            self._request, self._requested = "", now
         return waited if waited <= self._max_age else None
 
-    def _single_age(self, difference: float, now: float) -> float | None:
-        if self._clean and difference - min(self._clean) > self._max_age:
-            # It was not alone on the way, or the messages are larger now.
-            self._enter(State.DRAINING, now)
-            return None
+    def _waited_alone(self, difference: float, now: float) -> float | None:
+        if self._alone is None:
+            # The first one came behind all that was in the queue before.
+            self._alone = deque(maxlen=SAMPLES)
+            waited = self._delays.waited(difference)
+            return waited if waited <= self._max_age else None
         # It was alone on the way, so what it took is the link's own delay.
-        self._clean.append(difference)
-        self._delays.set_lowest(min(self._clean))
-        self._widened = 1.0
-        self._open_window(now)
+        self._alone.append(difference)
+        self._delays.set_lowest(min(self._alone))
         return 0.0
 
-    def _enter(self, state: State, now: float) -> None:
-        self.state, self._changed, self._crowded_since = state, now, None
-        if state is not State.OPEN:
-            self._skipped = set(self._streams)
-            self._clean.clear()
+    def _note_rate(self, message: Message) -> None:
+        sent, topic = message.header.sent, message.topic
+        keeps_up = 0 <= sent - self._sent.get(topic, -KEEPS_UP - 1) <= KEEPS_UP
+        self._kept_up = self._kept_up + 1 if keeps_up and self.is_asking else 0
+        self._sent[topic] = sent
 
-    def _open_window(self, now: float) -> None:
-        """Let in the next frame of the topic whose turn it is."""
-        self._streams = {
-            topic: stream
-            for topic, stream in self._streams.items()
-            if now - stream.seen < 2 * LOOK_AGAIN_S
-        }
-        self._skipped.update(self._streams)
-        topic = self._next_topic(now)
-        if topic is None:
+    def _ask(self, now: float) -> None:
+        """Ask for the next message of the stream whose turn it is."""
+        self._seen = {t: seen for t, seen in self._seen.items() if now - seen < 2 * LOOK_AGAIN_S}
+        self._sent = {topic: self._sent[topic] for topic in self._seen if topic in self._sent}
+        self._left_out.update(self._seen)
+        self._requests += 1
+        self._requested = now
+        name = f"{self._name}-{self._requests}"
+        self._request = request(name, self._next_topic(now))
+
+    def _next_topic(self, now: float) -> str:
+        if not self._seen or now - self._looked > LOOK_AGAIN_S:
+            # Whichever is the next: perhaps a new stream.
             self._looked = now
-            self._window = self._topics
-            window = max((one.window for one in self._streams.values()), default=FIRST_WINDOW_S)
-        else:
-            self._window = frozenset([topic])
-            window = self._streams[topic].window
-        self._window_closes = now + min(window * self._widened, LONGEST_WINDOW_S)
-        self._give_up = self._window_closes + GIVE_UP_TIMES * self._between
-
-    def _next_topic(self, now: float) -> str | None:
-        """Return the topic whose turn it is; None where it is time to look for all."""
-        if now - self._looked > LOOK_AGAIN_S:
-            return None
-        self._turns = deque(topic for topic in self._turns if topic in self._streams)
-        self._turns.extend(topic for topic in self._streams if topic not in self._turns)
-        if not self._turns:
-            return None
+            return self._topics[self._requests % len(self._topics)]
+        self._turns = deque(topic for topic in self._turns if topic in self._seen)
+        self._turns.extend(topic for topic in self._seen if topic not in self._turns)
         self._turns.rotate(-1)
         return self._turns[-1]
-
-    @property
-    def _silence(self) -> float:
-        return SILENT_TIMES * self._between

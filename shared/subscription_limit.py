@@ -36,6 +36,12 @@ class SubscriptionLimit:
         _end(descriptor)
         return False
 
+    def remove(self, descriptor: int, topic_bytes: int) -> None:
+        """Note that a connection no longer subscribes to a topic."""
+        if known := self._taken.get(descriptor):
+            inode, taken = known
+            self._taken[descriptor] = inode, max(0, taken - topic_bytes - COST)
+
     def _total(self) -> int:
         total = sum(taken for _, taken in self._taken.values())
         if total > TOTAL_BYTES:
