@@ -101,7 +101,9 @@ class LinkPacer:
         now = self._clock()
         if self._request is None:
             return frozenset(self._topics)
-        if self._kept_up >= SAMPLES or now - self._changed > self._try_after:
+        # Of a publisher that knows no requests nothing comes at all.
+        try_after = self._try_after if self._alone else TRY_AFTER_AT_MOST_S
+        if self._kept_up >= SAMPLES or now - self._changed > try_after:
             self._try_after = min(2 * self._try_after, TRY_AFTER_AT_MOST_S)
             self._request, self._changed = None, now
             return frozenset(self._topics)

@@ -7,13 +7,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.cli.top.view import unready, view
-from emostream.shared.messages import Message
+from emostream.shared.messages import Faces
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.scraping import Scrape, Scraper, parse
-from tests.builders import emotion, face, faces
+from tests.builders import emotion, face, faces, frame
 from tests.terminal import printed
-
-FACES = Message(faces())
 
 
 def stage(
@@ -23,20 +21,20 @@ def stage(
     *,
     ready: bool = True,
     down: bool = False,
-    dropped: Sequence[str] = (),
-    lost: int = 0,
+    captured: int = 0,
+    taken: Sequence[Faces] = (),
 ) -> None:
-    """Let the scraper have read a stage's metrics."""
+    """Let the scraper have read a stage's metrics: of a capture, and of what a classifier took."""
     registry = CollectorRegistry()
     metrics = StageMetrics(name, registry)
     metrics.ready.set(ready)
     metrics.down.set(down)
     for _ in range(given):
         metrics.given("cam1", 0.02)
-    for reason in dropped:
-        metrics.dropped(FACES, reason)
-    if lost:
-        metrics.lost(FACES, lost)
+    if captured:
+        metrics.accounts.captured(frame(captured - 1).header)
+    for header in taken:
+        metrics.accounts.take(header)
     scraper.histories[name].add(Scrape(0.0, parse(generate_latest(registry).decode())))
 
 
@@ -68,12 +66,12 @@ def test_a_stage_that_ended_too_often_is_down() -> None:
 
 def test_the_sum_says_where_frames_were_dropped_and_why() -> None:
     scraper = Scraper(["capture", "detector", "classifier"])
-    stage(scraper, "capture", 10)
-    stage(scraper, "detector", 6, dropped=["backlog", "backlog", "stale"])
-    stage(scraper, "classifier", 3, dropped=["backlog"], lost=2)
+    stage(scraper, "capture", 10, captured=10)
+    stage(scraper, "detector", 6)
+    missed = {"detector/backlog": 2, "detector/stale": 1, "detector/lost": 2}
+    stage(scraper, "classifier", 2, taken=[faces(0), faces(6, missed=missed)])
     assert (
-        "emotions, cam1: dropped by detector backlog 2, detector stale 1, classifier backlog 1;"
-        " lost before classifier 2\n"
+        "emotions, cam1: dropped by detector backlog 2, detector stale 1; lost before detector 2\n"
     ) in shown(scraper)
 
 
