@@ -44,14 +44,14 @@ def missing_rows(database: Path, credited: set[tuple[str, str, int]]) -> list[tu
 def unexplained(pipeline: Pipeline) -> dict[str, int]:
     """Return for each path and stream how many frames no term of its sum accounts for.
 
-    What is in flight is few frames, so the rest beyond that is unexplained. Of several looks the
-    best counts, since the processes are read one after the other.
+    What is in flight is few frames, so the rest beyond that is unexplained too. Of several looks
+    the best counts, since the processes are read one after the other.
     """
     best: dict[str, int] = {}
     for _ in range(LOOKS):
         answers = [scrape(f"{pipeline.metrics_url(stage)}/metrics") for stage in STAGES]
         for one in frame_counts([answer for answer in answers if isinstance(answer, Scrape)]):
-            beyond = max(0, abs(one.in_flight) - SKEW)
+            beyond = abs(one.unexplained) + max(0, abs(one.in_flight) - SKEW)
             key = f"{one.path}, {one.stream}"
             best[key] = min(best.get(key, beyond), beyond)
         time.sleep(LOOK_PAUSE_S)
