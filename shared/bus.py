@@ -80,7 +80,7 @@ class Publisher:
                     self._limit.remove(descriptor, len(part.bytes))
                     self._requests.remove(topic)
                 elif self._limit.add(descriptor, len(part.bytes)):
-                    self._requests.add(topic)
+                    self._requests.add(topic, descriptor)
                     self._note_subscriber(descriptor)
 
     def _note_subscriber(self, descriptor: int) -> None:

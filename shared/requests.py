@@ -6,8 +6,10 @@ from typing import Final
 # A subscription to `once/<any name>/<topics>` asks for the next message on these topics, which is
 # then sent on that subscription as well, and so to that subscriber alone.
 ONCE: Final = "once/"
-# Requests that wait for their message; more than this many subscribers on thin links have to wait.
-MOST: Final = 1024
+# Requests that wait for their message, of all connections and of each: a message is sent once more
+# for each of them.
+MOST: Final = 256
+MOST_EACH: Final = 4
 
 
 def request(name: str, topics: str) -> str:
@@ -26,15 +28,19 @@ class Requests:
     """The requests to a publisher that wait for their message, oldest first."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, str] = {}
+        # By subscription: the topics, and whose it is.
+        self._waiting: dict[str, tuple[str, int]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, subscription: str) -> None:
-        """Note a subscription, if it is a request."""
-        if subscription.startswith(ONCE) and subscription.count("/") > 1 and len(self) < MOST:
-            self._waiting[subscription] = subscription.split("/", 2)[2]
+    def add(self, subscription: str, connection: int) -> None:
+        """Note a connection's subscription, if it is a request and not one of too many."""
+        if not subscription.startswith(ONCE) or subscription.count("/") < 2:
+            return
+        its = sum(owner == connection for _, owner in self._waiting.values())
+        if len(self) < MOST and its < MOST_EACH:
+            self._waiting[subscription] = subscription.split("/", 2)[2], connection
 
     def remove(self, subscription: str) -> None:
         """Note that a subscription ended."""
@@ -42,6 +48,7 @@ class Requests:
 
     def take(self, topic: str) -> Iterator[str]:
         """Yield the topics under which the message on `topic` was asked for."""
-        for asked in [asked for asked, topics in self._waiting.items() if topic.startswith(topics)]:
+        matching = [key for key, (topics, _) in self._waiting.items() if topic.startswith(topics)]
+        for asked in matching:
             del self._waiting[asked]
             yield f"{ONCE}{asked.split('/', 2)[1]}/{topic}"

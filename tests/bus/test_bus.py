@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import msgpack
 import msgspec
 import pytest
+import zmq
 
 from emostream.shared.bus import Bus, Publisher, Subscription
 from emostream.shared.errors import BusError, ConfigError, MessageError
@@ -161,3 +163,29 @@ def test_a_receiver_ends_quietly_when_the_bus_closes_first() -> None:
         receiver = bus.receiver([Subscription(["tcp://127.0.0.1:9"], ["a"], 0)], inbox.put, ignore)
     receiver.close()
     assert not receiver.alive
+
+
+def test_who_asks_for_one_message_is_sent_one_and_others_no_more_for_it() -> None:
+    everything = FifoInbox()
+    context = zmq.Context()
+    asking = context.socket(zmq.SUB)
+    with Bus("test") as bus, publishing(bus) as publisher:
+        asking.connect(publisher.endpoint)
+        with receiving(bus, publisher.endpoint, "frame/", everything):
+            send_until_received(publisher, frame(0), everything)
+            for number in range(2):
+                asking.subscribe(f"once/me-{number}/frame/")
+                seq = 0
+                while not asking.poll(20):
+                    publisher.send(frame(seq := seq + 1))
+                for _ in range(10):
+                    publisher.send(frame(seq := seq + 1))
+                topic, header, _ = asking.recv_multipart()
+                assert topic == f"once/me-{number}/frame/a/".encode()
+                assert msgpack.unpackb(header)["stream"] == "a"
+                assert not asking.poll(200)
+                asking.unsubscribe(f"once/me-{number}/frame/")
+                seqs = [message.header.seq for message in everything.take(1000, timeout=1)]
+                assert seqs == list(range(1, seq + 1))
+    asking.close(linger=0)
+    context.term()

@@ -120,6 +120,15 @@ def test_who_subscribes_again_and_again_is_taken_for_another_each_time() -> None
                 assert limit.add(ours.fileno(), 77)
 
 
+def test_who_asks_for_one_message_at_a_time_may_do_so_for_good() -> None:
+    limit = SubscriptionLimit()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for _ in range(10_000):
+            assert limit.add(ours.fileno(), 77)
+            limit.remove(ours.fileno(), 77)
+
+
 def test_all_connections_together_have_a_bound() -> None:
     limit = SubscriptionLimit()
     with contextlib.ExitStack() as stack:

@@ -117,6 +117,7 @@ def test_nan_is_named_as_such(tmp_path: Path) -> None:
         ("a.toml", f"a = {'[' * 5000}{']' * 5000}\n", "is nested too deeply"),
         ("a.toml", f"a = {'{b=' * 5000}1{'}' * 5000}\n", "is nested too deeply"),
     ],
+    ids=lambda value: value[:12],
 )
 def test_another_format_is_recognized(name: str, text: str, said: str, tmp_path: Path) -> None:
     path = written(tmp_path, text, name)

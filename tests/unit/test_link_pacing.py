@@ -63,7 +63,7 @@ class Link:
         for topic in self.subscribed - wanted:
             self.requests.remove(topic)
         for topic in wanted - self.subscribed:
-            self.requests.add(topic)
+            self.requests.add(topic, 1)
         self.subscribed = wanted
 
     def _publish(self, stream: str) -> None:
@@ -175,11 +175,11 @@ def test_a_pause_of_the_subscriber_is_no_thin_link() -> None:
 def test_a_request_is_answered_once_with_the_next_message() -> None:
     requests = Requests()
     for subscription in ("faces/0/", "once/a-1/faces/0/cam1/", "once/b-7/faces/0/", "once/junk"):
-        requests.add(subscription)
+        requests.add(subscription, 1)
     assert list(requests.take("faces/0/cam2/")) == ["once/b-7/faces/0/cam2/"]
     assert list(requests.take("faces/0/cam1/")) == ["once/a-1/faces/0/cam1/"]
     assert list(requests.take("faces/0/cam1/")) == []
-    requests.add("once/a-2/faces/0/cam1/")
+    requests.add("once/a-2/faces/0/cam1/", 1)
     requests.remove("once/a-2/faces/0/cam1/")
     assert list(requests.take("faces/0/cam1/")) == []
 
@@ -200,6 +200,9 @@ def test_an_answer_has_the_topic_of_its_message(topic: bytes, own: bytes) -> Non
 
 def test_requests_are_bounded() -> None:
     requests = Requests()
+    for number in range(50):
+        requests.add(f"once/{number}/faces/0/", 1)
+    assert len(requests) == 4
     for number in range(5000):
-        requests.add(f"once/{number}/faces/0/")
-    assert len(requests) == 1024
+        requests.add(f"once/{number}/faces/0/", number)
+    assert len(requests) == 256

@@ -133,9 +133,11 @@ def _listen(endpoints: tuple[str, ...], seconds: float) -> list[tuple[Emotion, i
     validator = SequenceValidator()
 
     def deliver(message: Message) -> None:
-        assert isinstance(message.header, Emotion)
-        validator.check(message)
-        arrivals.append((message.header, time.time_ns()))
+        header = message.header
+        # The sums of a stream that is quiet are no answers.
+        if isinstance(header, Emotion) and header.is_data:
+            validator.check(message)
+            arrivals.append((header, time.time_ns()))
 
     with Bus("bench") as bus:
         subscription = Subscription(endpoints, ["emotion/"], 0)
