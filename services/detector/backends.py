@@ -31,24 +31,27 @@ log = logging.getLogger("emostream")
 class Defaults:
     """What suits a backend: the `score` that begins a track and the one of a single picture's face.
 
-    `tiles` and `extra_looks` (a frame) are searched beside the whole. A single picture is turned
-    where its faces then score `turned_gain` times as much in sum; None where sums do not say which
-    way is up.
+    `tiles` and extra looks (a frame, of recordings and `live_looks`) are searched beside the whole.
+    A single picture is turned where its faces then score `turned_gain` times as much in sum; None
+    where sums do not say which way is up.
     """
 
     score: float
     still_score: float
     tiles: int
     extra_looks: float
+    live_looks: float
     turned_gain: float | None = None
 
 
 # By `python -m benchmarks.detectors`: the lowest scores without a false face in the clips, and
 # tiles where small faces are missed without them and the time for them can be spared.
 DEFAULTS: dict[Backend, Defaults] = {
-    "yunet": Defaults(score=0.5, still_score=0.6, tiles=2, extra_looks=0.5, turned_gain=1.08),
-    "blazeface": Defaults(score=0.5, still_score=0.5, tiles=2, extra_looks=2.0),
-    "haar": Defaults(score=0.0, still_score=0.0, tiles=0, extra_looks=0.0),
+    "yunet": Defaults(
+        score=0.5, still_score=0.6, tiles=2, extra_looks=0.5, live_looks=0.1, turned_gain=1.08
+    ),
+    "blazeface": Defaults(score=0.5, still_score=0.5, tiles=2, extra_looks=2.0, live_looks=2.0),
+    "haar": Defaults(score=0.0, still_score=0.0, tiles=0, extra_looks=0.0, live_looks=0.0),
 }
 CHOICES: Final[tuple[Choice, ...]] = ("auto", *DEFAULTS)
 

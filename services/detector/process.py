@@ -39,7 +39,7 @@ def run(config: Config, instance: int) -> None:
         stage = DetectorStage(
             new_detector(settings, chosen),
             track_ids(time.time()),
-            tiling=new_tiling(settings, chosen),
+            tiling=new_tiling(settings, chosen, live=not service.is_lossless),
             score=chosen.defaults.score if settings.score is None else settings.score,
             leave_after=settings.leave_after,
             shards=settings.shards,
@@ -68,14 +68,15 @@ def selected(settings: Settings) -> Selection:
     return select(settings.backend, Path(settings.weights) if settings.weights else None)
 
 
-def new_tiling(settings: Settings, chosen: Selection) -> Tiling:
+def new_tiling(settings: Settings, chosen: Selection, *, live: bool) -> Tiling:
     """Return what is searched beside the whole frame, as the configuration has it."""
+    usual = chosen.defaults.live_looks if live else chosen.defaults.extra_looks
     return Tiling(
         chosen.defaults.tiles if settings.tiles is None else settings.tiles,
         settings.tile_every,
         # Yunet sees a frame that needs no shrinking as it is; blazeface shrinks every one.
         settings.long_side if chosen.backend == "yunet" else 0,
-        chosen.defaults.extra_looks if settings.extra_looks is None else settings.extra_looks,
+        usual if settings.extra_looks is None else settings.extra_looks,
     )
 
 

@@ -41,7 +41,7 @@ def middle(face: TrueFace) -> tuple[float, float]:
 
 
 def test_boxes_follow_the_demos_faces_and_labels_its_script(page: Page, pipeline: Pipeline) -> None:
-    """The middles of nine boxes of ten within 10 px of the frame, as the detector finds them.
+    """The middles of nine boxes of ten within 12 px of the frame, as the detector finds them.
 
     Labels of faces that have shown one emotion for a second.
     """
@@ -62,7 +62,7 @@ def test_boxes_follow_the_demos_faces_and_labels_its_script(page: Page, pipeline
                 right[label == truth[face].label] += 1
         wait_for_picture_after(page, now["seq"] + 5)
     assert len(off) > 100
-    assert np.percentile(off, 90) < 10
+    assert np.percentile(off, 90) < 12
     assert max(off) < 30
     assert right[True] / right.total() > 0.6
 

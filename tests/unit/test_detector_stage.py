@@ -240,11 +240,14 @@ def clip(name: str) -> list[np.ndarray]:
         ("head-pose-face-detection-male", 1),
     ],
 )
+@pytest.mark.parametrize("live", [False, True], ids=["files", "live"])
 @pytest.mark.parametrize("backend", ["yunet", "blazeface"])
-def test_people_in_clips_are_counted_and_followed(name: str, people: int, backend: Choice) -> None:
+def test_people_in_clips_are_counted_and_followed(
+    name: str, people: int, backend: Choice, live: bool
+) -> None:
     settings = Detector(backend=backend)
     chosen = selected(settings)
-    tiling = new_tiling(settings, chosen)
+    tiling = new_tiling(settings, chosen, live=live)
     stage = DetectorStage(new_detector(settings, chosen), track_ids(1), tiling=tiling)
     right, seen = 0, set()
     frames = clip(name)
