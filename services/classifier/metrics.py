@@ -84,7 +84,7 @@ class ClassifierMetrics:
 
     def forget(self, stream: str) -> None:
         """Remove the stream's labels."""
-        remove_stream(stream, self._confidence, self._degraded)
+        remove_stream(stream, self._confidence, self._degraded, self._left_out)
 
     def count_events(self, events: Iterable[Event]) -> None:
         """Count events."""

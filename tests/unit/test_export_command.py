@@ -95,7 +95,7 @@ def test_json_alone_on_stdout(database: Path, capsys: pytest.CaptureFixture[str]
         "files": ["observations.csv", "events.csv", "tracks.csv"],
         "runs": {"r1": "", "r2": ""},
         "frames": 5, "missing": 2, "empty": 0, "partial": 0, "degraded": 1, "pruned": 0,
-        "faces": 7, "tracks": 3, "events": 1,
+        "faces": 7, "tracks": 3, "events": 1, "left_out": {"new": 0, "quality": 0},
     }  # fmt: skip
 
 
