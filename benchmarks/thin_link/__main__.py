@@ -1,8 +1,8 @@
 """`python -m benchmarks.thin_link`: measures the age of results behind a link of a limited rate.
 
 Capture and detector run at one end, the classifier and whoever listens to it at the other. Needs
-Linux, root, and `ip` and `tc` of iproute2. Ends with 1 where a result is older than
-`live.max_age_ms` and the link's own delay: the time for its faces at that rate, and its queue.
+Linux, root, and `ip` and `tc` of iproute2. Ends with 1 where a result came later after its faces
+were sent than `live.max_age_ms` and the link's own delay: the time for them, and its queue.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def configuration(folder: Path) -> Config:
 
 
 def measure(link: ThinLink, folder: Path, seconds: float) -> np.ndarray:
-    """Return float (results, 2): the age in s and the number of faces of each result."""
+    """Return float (results, 3): age and time since it was sent, s, and the faces of each."""
     config = configuration(folder)
     file = folder / "config.toml"
     write_config(config, file)
@@ -76,7 +76,7 @@ def measure(link: ThinLink, folder: Path, seconds: float) -> np.ndarray:
                 stage.terminate()
             for stage in stages:
                 stage.wait(10)
-    return np.array(json.loads(answer.stdout), float).reshape(-1, 2)
+    return np.array(json.loads(answer.stdout), float).reshape(-1, 3)
 
 
 def start(command: list[str], log: IO[bytes]) -> "subprocess.Popen[bytes]":
@@ -112,9 +112,9 @@ def main() -> int:
             reason = getattr(error, "stderr", None) or error
             print(f"no link can be made here: {str(reason).strip()}", file=sys.stderr)
             return 2
-        ages, faces = seen[:, 0], seen[:, 1]
-        # Of the age what neither the link's own delay nor max_age_ms explains.
-        beyond = ages - own_delay(faces, kilobits, options.latency_ms) - max_age
+        ages, since_sent, faces = seen.T
+        # What neither the link's own delay nor max_age_ms explains.
+        beyond = since_sent - own_delay(faces, kilobits, options.latency_ms) - max_age
         worst = max(worst, float(beyond.max(initial=0.0)))
         quantiles = (1000 * np.quantile(ages, q) for q in (0.5, 0.99, 1)) if len(ages) else ()
         table.add_row(

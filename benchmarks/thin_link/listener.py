@@ -9,13 +9,14 @@ from emostream.shared.messages import Emotion, Message
 
 
 def main(endpoint: str, seconds: float) -> None:
-    """Print [age in s, number of faces] of each result of the time, as JSON."""
-    seen: list[tuple[float, int]] = []
+    """Print [age, s since the detector sent it, number of faces] of each result, as JSON."""
+    seen: list[tuple[float, float, int]] = []
 
     def deliver(message: Message) -> None:
         header = message.header
         if isinstance(header, Emotion) and header.is_data:
-            seen.append(((time.time_ns() - header.t) / 1e9, len(header.faces)))
+            now, (_, sent) = time.time_ns(), header.marks["detector"]
+            seen.append(((now - header.t) / 1e9, (now - sent) / 1e9, len(header.faces)))
 
     with Bus("listener") as bus:
         receiver = bus.receiver(
