@@ -90,13 +90,15 @@ class _Account:
     with_process: Mapping[str, int]
 
     def rank(self, path: _Path) -> int:
-        """The frames of which it knows more than that it was not there yet.
+        """The frames that it knows to be answered at the path's end.
 
-        Who was started last knows least of what was before. Between equals it is the end that
-        counts, also where another was asked some frames later.
+        Who was started last knows least of what was before, and of a process that is killed one
+        subscriber may have got more than another. Between equals it is the end that counts, also
+        where another was asked some frames later.
         """
-        seen = self.known - self.fates.get((self.observer.stage, LATE), 0)
-        return seen + (SKEW if self.observer.stage == path.end else 0)
+        fates, _ = self.at_the_end(path)
+        skew = SKEW if self.observer.stage == path.end else 0
+        return fates.get((path.end, ANSWERED), 0) + skew
 
     def at_the_end(self, path: _Path) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
         """Return the fates, and what was lost with processes, on the way to the path's end."""
