@@ -21,8 +21,9 @@ COMMIT_EVERY_S: Final = 0.5
 RETRY_AFTER_S: Final = 2.0
 # What is written at once, so that a full buffer does not hold up the pictures.
 ROWS_AT_ONCE: Final = 2_000
-# Each waits for a lock for a moment, and a process has 3.5 s to end.
+# Each try waits for a lock for a moment, and a process has 3.5 s to end.
 TRIES_AT_END: Final = 10
+CLOSE_WITHIN_S: Final = 1.0
 BACKLOG: Final = "backlog"
 log = logging.getLogger("emostream")
 
@@ -53,6 +54,7 @@ class BufferedArchive:
         self._writer: ArchiveWriter | None = None
         self._error: WriteError | None = None
         self._dropped = 0
+        self._closing = False
         self._due = float("-inf")
         with self.noting_faults():
             self._writer = ArchiveWriter(path)
@@ -96,14 +98,17 @@ class BufferedArchive:
             self._error = error
             self._due = self._clock() + RETRY_AFTER_S
             self._tell(error)
-            if error.fault is Fault.DAMAGED:
+            if error.fault is Fault.DAMAGED and not self._closing:
                 self._replace()
 
     def close(self) -> None:
         """Write what still waits; IncompleteRecordingError where that cannot be done."""
-        for _ in range(TRIES_AT_END):
-            while self._buffer and self._write() is not None:
-                pass
+        until = self._clock() + CLOSE_WITHIN_S
+        self._closing = True
+        tries = TRIES_AT_END
+        while self._buffer and tries and self._clock() < until:
+            if self._write() is None:
+                tries -= 1
         self._close()
         if lost := self._buffer.rows:
             self._drop(self._buffer.clear())
@@ -122,7 +127,8 @@ class BufferedArchive:
             with self._metrics.commit_seconds.time():
                 writer.commit()
             self._buffer.remove(len(taken))
-            self._tell_recovery()
+            if not self._buffer:
+                self._tell_recovery()
             for number, error in refused.items():
                 self._bad(error)
                 self._metrics.not_written(taken[number], "bad")
