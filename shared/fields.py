@@ -10,6 +10,8 @@ STREAM_PATTERN = re.compile(r"[a-z0-9_-]{1,64}")
 LARGEST_COUNT = 2**53 - 1
 LARGEST_NS = 2**63 - 1  # the year 2262; what SQLite holds
 MOST_PARTS = 1024
+# Of one message: a classifier works on all of them in one turn of its loop.
+MOST_FACES = 1024
 
 Count = Annotated[int, Meta(ge=0)]
 AtLeastOne = Annotated[int, Meta(ge=1)]

@@ -59,7 +59,14 @@ class GuardedConnection(H11Protocol):
         if len(ending) > self._limits.connections:
             min(ending, key=GuardedConnection.waited_since).transport.abort()
         if len(active) > self._limits.connections:
-            waiting = [each for each in active if each.waits_for_client and each is not self]
+            # A viewer's WebSocket waits for nobody.
+            waiting = [
+                each
+                for each in active
+                if isinstance(each, GuardedConnection)
+                and each.waits_for_client
+                and each is not self
+            ]
             if waiting:
                 min(waiting, key=GuardedConnection.waited_since).transport.abort()
             else:

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from emostream.shared.fields import (
     LARGEST_COUNT,
+    MOST_FACES,
     Coordinate,
     CropSide,
     Name,
@@ -128,7 +129,7 @@ class Faces(Header, frozen=True, kw_only=True, omit_defaults=True):
 
     width: Side
     height: Side
-    faces: tuple[Face, ...]
+    faces: Annotated[tuple[Face, ...], Meta(max_length=MOST_FACES)]
     crop: tuple[CropSide, CropSide]
     part: Part
     parts: Parts
@@ -171,7 +172,7 @@ class Emotion(Header, frozen=True, kw_only=True, omit_defaults=True):
     """The classified faces of one part of a frame; `prior` is None where it is not known."""
 
     model: str
-    faces: tuple[EmotionFace, ...]
+    faces: Annotated[tuple[EmotionFace, ...], Meta(max_length=MOST_FACES)]
     part: Part
     parts: Parts
     degraded: bool

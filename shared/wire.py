@@ -14,7 +14,7 @@ from emostream.shared.messages import KINDS, AnyHeader, Buffer, Emotion, Faces, 
 from emostream.shared.plural import counted
 
 VERSION: Final = 1
-# Some 9,000 faces. Unpacked, small objects take up to 60 times their bytes.
+# Unpacked, small objects take up to 60 times their bytes.
 MAX_TOPIC_BYTES: Final = 128
 MAX_HEADER_BYTES: Final = 4 * 2**20
 TOPIC: Final = re.compile(

@@ -15,6 +15,7 @@ from emostream.services.detector.detection import (
     containments,
     suppress,
 )
+from emostream.shared.fields import MOST_FACES
 from emostream.shared.messages import Box, Point
 from emostream.shared.pixels import Image
 
@@ -114,12 +115,13 @@ def merge(detections: Sequence[Detection]) -> list[Detection]:
     """Keep the best of those that show the same face; the best score comes first.
 
     What lies for the most part inside a better one is the same face too, since a tile's edge may
-    cut a face in two.
+    cut a face in two. There are `MOST_FACES` at most, as in a message.
     """
     boxes = as_boxes(detections)
     scores = np.array([one.score for one in detections], np.float64)
     closeness: Floats = containments(boxes, boxes)
-    return [detections[group[0]] for group in suppress(closeness, scores, SAME_FACE)]
+    groups = suppress(closeness, scores, SAME_FACE)
+    return [detections[group[0]] for group in groups[:MOST_FACES]]
 
 
 def _shifted(detection: Detection, x: int, y: int) -> Detection:

@@ -100,7 +100,8 @@ class VideoRecorder:
         """Write the frames of the stream that still wait, finish its file, and forget it."""
         if pending := self._pending.pop(stream, None):
             self._write(pending, math.inf)
-            pending.recording.close()
+            self._close(pending, math.inf)
+            self._faults.end(_part(stream), "its stream is over")
         self._metrics.forget(stream)
         self._recorded.forget(stream)
         self._blur.forget(stream)

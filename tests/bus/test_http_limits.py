@@ -272,6 +272,16 @@ def test_without_files_left_one_line_is_logged_and_waiting_clients_are_served_la
     assert caplog.text.count("\n") == 1
 
 
+def test_idle_connections_give_way_while_somebody_watches(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serving() as site, site.connect(), contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(closing(connected(site.server.port))) for _ in range(240)]
+        wait_until(lambda: sum(map(is_closed, idle)) >= 10)
+        assert site.get("/").status_code == 200
+    assert not caplog.records
+
+
 def test_viewers_beyond_the_limit_are_told_when_to_try_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

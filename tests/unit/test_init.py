@@ -171,7 +171,7 @@ def terminal(folder: Path) -> "pexpect.spawn[str]":
         "import sys; from emostream.services.cli.init import command; from emostream.services.cli "
         "import main; command.list_cameras = list; sys.exit(main.main(sys.argv[3:]))"
     )
-    return pexpect.spawn(sys.executable, ["-c", no_cameras, *words], encoding="utf-8", timeout=20)
+    return pexpect.spawn(sys.executable, ["-c", no_cameras, *words], encoding="utf-8", timeout=60)
 
 
 def test_it_asks_on_a_terminal(tmp_path: Path) -> None:

@@ -343,6 +343,20 @@ def test_a_full_disk_ends_the_segment_and_each_missing_frame_is_counted(tmp_path
         assert recorder.recorded() == list(range(recorder.seq))
 
 
+def test_a_stream_that_goes_while_the_disk_is_full_ends_no_recorder(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk, rig(disk.path / "rec", video=True) as recorder:
+        recorder.run(0.6)
+        disk.fill()
+        recorder.run(0.2)
+        recorder.recorder.stage.forget("cam1")
+        assert "no video of cam1" not in recorder.said
+        disk.make_room()
+        recorder.run(RETRY_S + 1)
+        assert recorder.said == ""
+        recorder.end()
+        assert recorder.recorded() == list(range(recorder.seq))
+
+
 def test_a_deleted_folder_of_videos_is_made_again(tmp_path: Path) -> None:
     with rig(tmp_path, video=True) as recorder:
         recorder.run(0.6)
