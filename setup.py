@@ -12,7 +12,7 @@ WEIGHTS = ("csv", "keras", "sha256", "tflite", "toml")
 DATA = {
     "emostream.services": ["**/*.css", "**/*.html", "**/*.js", "**/*.png", "**/*.svg"],
     "emostream.models": [
-        *("CARD.md", "quality.toml", "**/*.html"),
+        *("CARD.md", "quality.png", "quality.toml", "**/*.html"),
         *(f"weights/*.{kind}" for kind in WEIGHTS),
     ],
     "emostream.configs": ["**/*.toml"],
