@@ -31,10 +31,11 @@ LIVE_HWM = 4
 # Results are small and read in full.
 RESULTS_HWM = 1000
 # What a publisher takes from its subscribers: a topic, or what opens an encrypted connection. The
-# queue and the system's buffer are short: what is in them is taken in also from who is cut off.
+# queue and the system's buffer are short: libzmq takes in subscriptions as long as they arrive
+# faster than it stores them, and only then can the publisher count them and cut the sender off.
 MAX_SUBSCRIPTION_BYTES = 1024
-SUBSCRIPTIONS_HWM = 16
-SUBSCRIPTIONS_BUFFER = 16_384
+SUBSCRIPTIONS_HWM = 2
+SUBSCRIPTIONS_BUFFER = 1280
 MAX_MESSAGE_BYTES = 256_000_000
 # What encryption and framing add to a part of a message.
 OVERHEAD_BYTES = 1024
@@ -280,6 +281,8 @@ class Bus:
         socket = self._context.socket(zmq.SUB)
         socket.set(zmq.RCVHWM, subscription.hwm)
         socket.set(zmq.MAXMSGSIZE, self._max_message + OVERHEAD_BYTES)
+        # What a SUB socket sends is its subscriptions. With the default, the 1001st is dropped.
+        socket.set(zmq.SNDHWM, 0)
         socket.set(zmq.LINGER, 0)
         socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
         socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)

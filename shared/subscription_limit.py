@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import struct
 from typing import Final
 
 # A connection may subscribe to this many bytes of topics, each with COST more for itself: all
@@ -63,4 +64,6 @@ def _end(descriptor: int) -> None:
     """End the connection; its owner finds it at its end, and closes it."""
     # It may have ended by itself.
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
+        # A reset instead of a farewell: a peer that only sends would not see the latter.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.shutdown(socket.SHUT_RDWR)
