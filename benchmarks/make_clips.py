@@ -9,7 +9,6 @@ made again; the shorter one begins as the longer does.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
@@ -22,6 +21,7 @@ from benchmarks.frames import ping_pong, read_frames
 from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.recorder.encoding import best_encoder
 from emostream.services.recorder.video_file import VideoFile
+from emostream.shared.atomic_file import atomic_file
 from emostream.shared.errors import EmostreamError, SourceError
 from emostream.shared.pixels import Image
 
@@ -76,15 +76,14 @@ def real_frames(source: Path) -> Iterator[Image]:
 def write_video(path: Path, pictures: Iterator[Image]) -> None:
     """Write a video of these pictures, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}.part")
     first = next(pictures)
-    try:
-        with VideoFile(unfinished, first.shape[1], first.shape[0], best_encoder()) as writer:
-            for number, picture in enumerate(chain([first], pictures)):
-                writer.write(picture, number * SECOND_NS // FPS)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    height, width = first.shape[:2]
+    with (
+        atomic_file(path) as unfinished,
+        VideoFile(unfinished, width, height, best_encoder()) as writer,
+    ):
+        for number, picture in enumerate(chain([first], pictures)):
+            writer.write(picture, number * SECOND_NS // FPS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from emostream.shared.messages import AnyHeader, frames_before
+from emostream.shared.messages import AnyHeader
+from emostream.shared.sequences import frames_before
 
 # Counts by (stage, fate).
 Fates = Counter[tuple[str, str]]

@@ -13,11 +13,10 @@ from emostream.shared.messages import (
     AnyHeader,
     Header,
     Message,
-    frames_before,
-    stream_part,
     topic_name,
 )
 from emostream.shared.metric_names import MetricName
+from emostream.shared.sequences import frames_before, stream_part
 
 # Who publishes what comes on a topic.
 UPSTREAM: Final = {"frame": "capture", "faces": "detector", "emotion": "classifier"}

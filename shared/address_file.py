@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from emostream.shared.atomic_file import atomic_file
 from emostream.shared.errors import ConfigError, EmostreamError
 from emostream.shared.whole_file import read_whole
 
@@ -41,10 +42,9 @@ def write_addresses(addresses: Addresses) -> None:
     path = given_address_file()
     if path is None:
         return
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(msgspec.json.encode(addresses))
-        part.replace(path)
+        with atomic_file(path) as part:
+            part.write_bytes(msgspec.json.encode(addresses))
     except OSError as error:
         # A full disk may have room again; a configuration that is wrong ends the whole pipeline.
         kind = ConfigError if isinstance(error, WRONG_PLACE) else EmostreamError

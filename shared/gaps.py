@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection
 
 import msgspec
 
-from emostream.shared.messages import Message, stream_part
+from emostream.shared.messages import Message
+from emostream.shared.sequences import is_of_stream, stream_part
 
 
 class Gaps:
@@ -66,7 +67,7 @@ class Gaps:
 
     def forget(self, stream: str) -> None:
         """Forget the stream."""
-        for key in [key for key in self._next if key[0].endswith(f"/{stream}/")]:
+        for key in [key for key in self._next if is_of_stream(key[0], stream)]:
             del self._next[key]
             self._rejoined.discard(key)
 

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import Final
 
-from emostream.shared.messages import Message, frame_part
+from emostream.shared.messages import Message
 from emostream.shared.requests import request
+from emostream.shared.sequences import frame_part
 
 # Delays are trusted as the lowest for these s, in two halves: clocks drift, and may be set.
 LOWEST_FOR_S: Final = 30.0

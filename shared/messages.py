@@ -246,27 +246,6 @@ def common_fields(header: Header) -> dict[str, Any]:
     return {name: getattr(header, name) for name in Header.__struct_fields__ if name not in own}
 
 
-def frame_part(header: AnyHeader) -> int | None:
-    """Return which part of its frame a message is; None where it stands for no frame or part."""
-    return stream_part(header) if header.is_data else None
-
-
-def stream_part(header: AnyHeader) -> int | None:
-    """Return which part of its stream a frame's message, probe or end is of; None for others."""
-    match header:
-        case Frame():
-            return 0
-        case Faces() | Emotion():
-            return header.part
-        case _:
-            return None
-
-
-def frames_before(header: AnyHeader) -> int:
-    """Return how many frames of the run came before a message: in a probe they are its `base`."""
-    return header.base if header.probe else header.seq
-
-
 def stamped(message: Message, stage: str, taken: int) -> Message:
     """Return the message with the stage's mark: when it took and when it gives, ns."""
     header = message.header

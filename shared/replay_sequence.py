@@ -7,7 +7,8 @@ from typing import Protocol
 
 import msgspec
 
-from emostream.shared.messages import AnyHeader, Event, Faces, Header, Message
+from emostream.shared.messages import AnyHeader, Event, Header, Message
+from emostream.shared.sequences import sequence_part
 
 
 class Stateful(Protocol):
@@ -89,18 +90,15 @@ class ReplaySequence:
         progress = self._progress(header)
         if progress is None or not 0 <= progress.expected - header.base <= self._kept:
             self._stage.restore(header, header.states.get(self._key(header)))
-            self._parts[header.stream, _part(header)] = _PartProgress(header.run, header.base)
+            key = header.stream, sequence_part(header)
+            self._parts[key] = _PartProgress(header.run, header.base)
 
     def _progress(self, header: AnyHeader) -> _PartProgress | None:
-        progress = self._parts.get((header.stream, _part(header)))
+        progress = self._parts.get((header.stream, sequence_part(header)))
         return progress if progress and progress.run == header.run else None
 
     def _key(self, header: AnyHeader) -> str:
-        return f"{self._name}/{_part(header)}"
-
-
-def _part(header: AnyHeader) -> int:
-    return header.part if isinstance(header, Faces) else 0
+        return f"{self._name}/{sequence_part(header)}"
 
 
 def _with_state(answer: Message, states: dict[str, bytes]) -> Message:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from emostream.shared.addresses import TCP
+from emostream.shared.addresses import TCP, is_loopback
 
 LOOK_EVERY_S: Final = 0.25
 DESCRIPTORS: Final = Path("/proc/self/fd")
@@ -45,9 +45,9 @@ class SendBuffers:
 
     Left to itself Linux holds as much as a connection needs to be quick, and more: seconds of what
     a thin link carries, each of which is an old frame. A buffer grows while its connection keeps
-    up, and is cut to the link's rate where it does not. `endpoints` are those of the publishers;
-    connections of this host are left as they are. Does nothing on other systems than Linux. Times
-    are s on the steady `clock`.
+    up, and is cut to the link's rate where it does not. `endpoints` are those of the publishers:
+    those that only this host reaches, and its own connections, are left as they are. Does nothing
+    on other systems than Linux. Times are s on the steady `clock`.
     """
 
     def __init__(
@@ -57,7 +57,9 @@ class SendBuffers:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         matches = map(TCP.fullmatch, endpoints)
-        self._ports = {int(match["port"]) for match in matches if match}
+        self._ports = {
+            int(match["port"]) for match in matches if match and not is_loopback(match["host"])
+        }
         self._longest = longest
         self._clock = clock
         self._due = float("-inf")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from emostream.shared.errors import MessageError
-from emostream.shared.messages import AnyHeader, Emotion, Faces, Message
+from emostream.shared.messages import AnyHeader, Message
+from emostream.shared.sequences import is_of_stream, sequence_part
 
 # A leap ahead is plausible up to MAX_LEAP frames, and MAX_RATE more for each second of silence.
 MAX_LEAP: Final = 10_000
@@ -84,7 +85,7 @@ class SequenceValidator:
         Raises MessageError, with the reason `leap`, for one that could not have been sent.
         """
         header = message.header
-        key = (message.topic, _part(header))
+        key = (message.topic, sequence_part(header))
         position = _Position(header.run, header.seq, header.sent, header.t)
         now = self._clock()
         sequence = self._sequences.get(key)
@@ -112,7 +113,7 @@ class SequenceValidator:
         Raises MessageError, with the reason `leap`, where there cannot have been so many.
         """
         header = message.header
-        sequence = self._sequences.get((message.topic, _part(header)))
+        sequence = self._sequences.get((message.topic, sequence_part(header)))
         if sequence is None:
             return
         slack = sequence.silence + self._clock() - sequence.arrived
@@ -122,12 +123,8 @@ class SequenceValidator:
 
     def forget(self, stream: str) -> None:
         """Forget the stream."""
-        for key in [key for key in self._sequences if key[0].endswith(f"/{stream}/")]:
+        for key in [key for key in self._sequences if is_of_stream(key[0], stream)]:
             del self._sequences[key]
-
-
-def _part(header: AnyHeader) -> int:
-    return header.part if isinstance(header, Faces | Emotion) else 0
 
 
 def _goes_back(last: _Position, position: _Position) -> bool:

@@ -76,7 +76,11 @@ class Service:
         self.intake = Intake(
             self.metrics, self.health, config.live, primary, counts_losses=not self.is_lossless
         )
-        self._forget: list[Callable[[str], None]] = [self.metrics.forget, self.health.mark_progress]
+        self._forget: list[Callable[[str], None]] = [
+            self.metrics.forget,
+            self.health.mark_progress,
+            self._sums.forget,
+        ]
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -233,7 +237,6 @@ class Service:
             publisher.take_subscriptions()
         self._send_buffers.adjust()
         for stream in self.intake.gone():
-            self._sums.forget(stream)
             for forget in self._forget:
                 forget(stream)
         missing = self.health.missing()

@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 
 from emostream.shared.accounts import Accounts
-from emostream.shared.messages import AnyHeader, Faces, Message, frames_before, stream_part
+from emostream.shared.messages import AnyHeader, Faces, Message
 from emostream.shared.quiet import QuietTimer
+from emostream.shared.sequences import frames_before, stream_part
 
 # The capture sends the sums of a quiet stream sooner, and stages pass them on. This is for a
 # stream whose capture is gone.

@@ -18,10 +18,10 @@ from emostream.shared.messages import (
     Frame,
     Message,
     common_fields,
-    frame_part,
 )
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.scraping import Scrape, parse
+from emostream.shared.sequences import frame_part
 from emostream.shared.sums import Sums
 from emostream.shared.wire import decode
 from tests import builders

@@ -1,6 +1,7 @@
 """The command line of the benchmark, and the run from the pipeline's start to its table."""
 
 import argparse
+import contextlib
 import sys
 import tempfile
 import time
@@ -14,7 +15,7 @@ from benchmarks.chaos.disturbance import Disturbance, Disturber
 from benchmarks.chaos.findings import missing_rows, sums, unreadable_videos
 from benchmarks.chaos.observer import observed
 from benchmarks.chaos.plan import HOLD_S, PAUSE_S, faults
-from benchmarks.chaos.recordings_disk import enter_namespace, mount
+from benchmarks.chaos.recordings_disk import enter_namespace, mounted
 from benchmarks.chaos.view import Outcome, show
 from emostream.services.cli.options import add_config_options, positive
 from emostream.services.cli.processes.pipeline import Pipeline
@@ -66,9 +67,8 @@ def chaos_config(config: Config) -> Config:
 def run(config: Config, folder: Path, seconds: float, seed: int, *, has_disk: bool) -> Outcome:
     """Start the pipeline, cause faults for that long, and look at what is left."""
     recordings = folder / "recordings"
-    if has_disk:
-        mount(recordings)
     with (
+        mounted(recordings) if has_disk else contextlib.nullcontext(),
         Pipeline(config, folder) as pipeline,
         observed(pipeline.config.connect) as observer,
         ProgressBar("chaos", round(seconds), "s") as bar,

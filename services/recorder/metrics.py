@@ -5,6 +5,7 @@ from collections.abc import Set
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from emostream.services.recorder.archive.faults import Fault
+from emostream.services.recorder.row_buffer import rows_by_table
 from emostream.shared.accounts import Accounts
 from emostream.shared.join import Joined
 from emostream.shared.messages import Emotion, Event, Message
@@ -95,11 +96,13 @@ class RecorderMetrics:
 
     def count_rows(self, result: Emotion | Event) -> None:
         """Count the rows of a result that were written."""
-        _count(self.rows, result)
+        for table, rows in rows_by_table(result).items():
+            self.rows.labels(table).inc(rows)
 
     def count_dropped_rows(self, result: Emotion | Event, reason: str) -> None:
         """Count the rows of a result that were not written."""
-        _count(self._rows_dropped, result, reason)
+        for table, rows in rows_by_table(result).items():
+            self._rows_dropped.labels(table, reason).inc(rows)
         self.not_written(result, reason)
 
     def not_written(self, result: Emotion | Event, reason: str) -> None:
@@ -131,11 +134,3 @@ class RecorderMetrics:
     def tell_blurred(self, stream: str, on: bool | None) -> None:
         """Note whether faces are blurred in the stream's video; None: that the stream is gone."""
         set_switch(self._blurred, stream, on)
-
-
-def _count(rows: Counter, result: Emotion | Event, *labels: str) -> None:
-    if isinstance(result, Event):
-        rows.labels("events", *labels).inc()
-    elif result.is_data:
-        rows.labels("frames", *labels).inc()
-        rows.labels("observations", *labels).inc(len(result.faces))

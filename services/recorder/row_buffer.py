@@ -12,11 +12,16 @@ Result: TypeAlias = Emotion | Event
 MOST_ROWS: Final = 100_000
 
 
-def row_count(result: Result) -> int:
-    """Return how many rows of `frames`, `observations` and `events` the result makes."""
+def rows_by_table(result: Result) -> dict[str, int]:
+    """Return how many rows the result makes in `frames`, `observations` or `events`."""
     if isinstance(result, Event):
-        return 1
-    return 0 if result.end else 1 + len(result.faces)
+        return {"events": 1}
+    return {"frames": 1, "observations": len(result.faces)} if result.is_data else {}
+
+
+def row_count(result: Result) -> int:
+    """Return how many rows the result makes."""
+    return sum(rows_by_table(result).values())
 
 
 class RowBuffer:

@@ -76,11 +76,8 @@ class VideoRecorder:
     def record(self, stream: str, on: bool) -> None:
         """Start with the stream, or write the frames of it that still wait and finish its file."""
         self._recorded.set(stream, on)
-        pending = None if on else self._pending.pop(stream, None)
-        if pending is not None:
-            self._write(pending, math.inf)
-            self._close(pending, math.inf)
-            self._faults.end(_part(stream), "no video of it is wanted any more")
+        if not on:
+            self._finish(stream, "no video of it is wanted any more")
 
     def blur(self, stream: str, on: bool) -> None:
         """Blur the stream's faces from the next frame on, or show them."""
@@ -98,10 +95,7 @@ class VideoRecorder:
 
     def forget(self, stream: str) -> None:
         """Write the frames of the stream that still wait, finish its file, and forget it."""
-        if pending := self._pending.pop(stream, None):
-            self._write(pending, math.inf)
-            self._close(pending, math.inf)
-            self._faults.end(_part(stream), "its stream is over")
+        self._finish(stream, "its stream is over")
         self._metrics.forget(stream)
         self._recorded.forget(stream)
         self._blur.forget(stream)
@@ -130,6 +124,13 @@ class VideoRecorder:
         for pending in self._pending.values():
             self._write(pending, math.inf)
             self._close(pending, math.inf)
+
+    def _finish(self, stream: str, effect: str) -> None:
+        """Write the frames of the stream that still wait and finish its file, if it has one."""
+        if pending := self._pending.pop(stream, None):
+            self._write(pending, math.inf)
+            self._close(pending, math.inf)
+            self._faults.end(_part(stream), effect)
 
     def _write(self, pending: "_PendingVideo", now: float) -> None:
         for joined in pending.join.ready(now):

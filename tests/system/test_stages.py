@@ -4,8 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +25,7 @@ from emostream.shared.shipped_files import ROOT
 from tests import builders
 from tests.builders import header_of
 from tests.conftest import fail_with, require_tool
+from tests.http_get import get
 from tests.system.conftest import wait_until
 
 
@@ -68,12 +67,7 @@ class Stage:
 
     def get(self, path: str) -> tuple[int, str]:
         """Return the status and body of its answer."""
-        try:
-            with urllib.request.urlopen(self.url() + path, timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
+        return get(self.url() + path)
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ import subprocess
 import sys
 import termios
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -21,6 +19,7 @@ from emostream.services.cli.processes.pipeline import free_ports
 from emostream.services.cli.processes.restarts import RESTARTS
 from emostream.shared.metric_names import MetricName
 from emostream.shared.scraping import Scrape, scrape
+from tests.http_get import get
 from tests.system.conftest import wait_until
 
 # A stage instead of the real ones: it notes its start, then does what the test asks.
@@ -62,27 +61,15 @@ def child(process: Process) -> psutil.Process:
     return psutil.Process(process.pid).children()[0]
 
 
-def asked(url: str) -> tuple[int, str]:
-    """Return the status and the body of an answer; (0, "") where nobody answers."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
-
-
 def test_a_stage_that_always_dies_is_down_and_goes_on_being_tried(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     notes, log = tmp_path / "notes", tmp_path / "log"
     with log.open("wb") as out:
         process = start(notes, "import sys; sys.exit(7)", port=port, stderr=out)
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: asked(f"{url}/livez")[0] == 503, "the stage to be down")
+        wait_until(lambda: get(f"{url}/livez")[0] == 503, "the stage to be down")
         assert notes.read_text().startswith("x" * 6)
-        code, body = asked(f"{url}/readyz")
+        code, body = get(f"{url}/readyz")
         assert code == 503
         assert "down: died with exit code 7" in body
         said = scrape(f"{url}/metrics")

@@ -1,6 +1,7 @@
 """The file by which a process tells its parent where it can be reached."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_disk_that_is_full_is_no_wrong_configuration(
     """That would end a whole pipeline, which can go on once there is room."""
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    (tmp_path / ".detector.json.part").symlink_to("/dev/full")
+    (tmp_path / f".detector.json.{os.getpid()}.part").symlink_to("/dev/full")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "detector.json"))
     with pytest.raises(EmostreamError, match="No space left on device") as refused:
         write_addresses(FOUND)

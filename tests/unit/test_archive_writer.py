@@ -14,8 +14,9 @@ from emostream.models.labels import LABELS
 from emostream.services.recorder.archive.schema import TABLES
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.errors import MessageError, RecordingError
-from emostream.shared.messages import Emotion, EmotionFace, Event
+from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 from tests import builders
+from tests.recorders import LiveRecorder
 
 
 def face(track: int = 7, label: str = "fear") -> EmotionFace:
@@ -125,16 +126,16 @@ def test_numbers_that_do_not_fit_are_refused_alone(
 
 
 def test_commits_are_batched_by_the_clock(path: Path) -> None:
-    now = 100.0
-    archive = ArchiveWriter(path, 0.5, lambda: now)
-    commits = []
+    clock = builders.Clock()
+    recorder = LiveRecorder(path.parent, clock)
+    commits, before = [], 0
     for seq in range(30):
-        archive.add_emotion(emotion(seq))
-        if archive.due:
-            archive.commit()
+        recorder.stage([Message(emotion(seq))])
+        if (now := count(path, "frames")) > before:
             commits.append(seq)
-        now += 0.04
-    archive.close()
+            before = now
+        clock.now += 0.04
+    recorder.stage.close()
     assert commits == [0, 13, 26]
     assert count(path, "frames") == 30, "the rest is written on closing"
 

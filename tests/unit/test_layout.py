@@ -108,7 +108,7 @@ def test_the_package_for_programs_imports_recognition_and_models_alone() -> None
 
 
 @pytest.mark.parametrize(
-    ("library", "place"), [("zmq", "shared/bus.py"), ("sqlite3", "services/recorder/archive")]
+    ("library", "place"), [("zmq", "shared/bus"), ("sqlite3", "services/recorder/archive")]
 )
 def test_a_library_has_one_home(library: str, place: str) -> None:
     elsewhere = [path for path in MODULES.values() if not path.is_relative_to(ROOT / place)]

@@ -2,8 +2,6 @@
 
 import json
 import os
-import urllib.error
-import urllib.request
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from emostream.shared.messages import Message, stamped
 from emostream.shared.metrics import MetricsServer, StageMetrics
 from tests import builders
 from tests.builders import Clock
+from tests.http_get import get
 
 
 @pytest.fixture
@@ -146,15 +145,6 @@ def test_a_stage_adds_its_mark_to_those_before_it() -> None:
     assert marks["capture"] == (1, 2)
     assert marks["detector"][0] == 5
     assert marks["detector"][1] > 5
-
-
-def get(url: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
 
 
 def test_the_metrics_port_answers_for_metrics_and_health() -> None:

@@ -13,6 +13,7 @@ import msgspec
 from emostream.models import weights
 from emostream.models.engines import SUFFIXES
 from emostream.models.prior import ESTIMATED
+from emostream.shared.atomic_file import atomic_file
 from emostream.shared.config import Config
 from emostream.shared.errors import RecordingError
 from emostream.shared.whole_file import read_whole
@@ -98,13 +99,9 @@ class RunFile:
 
 def write_json(path: Path, tree: dict[str, Any]) -> None:
     """Write the tree as JSON, in one step; RecordingError where that cannot be done."""
-    part = path.with_name(f".{path.name}")
     try:
-        try:
+        with atomic_file(path) as part:
             part.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", "utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise RecordingError(
             f"cannot write {path}: {error.strerror}. Make room or allow writing there"

@@ -2,8 +2,7 @@
 
 import contextlib
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -40,25 +39,15 @@ BUSY_TIMEOUT: Final = 0.1
 
 
 class ArchiveWriter:
-    """The rows of all streams, batched; a commit is due `commit_every` s after the last one.
+    """The rows of all streams, in batches: what is added waits for the next commit.
 
     Other programs may read at any time. A process that is killed loses only what was not committed.
     Opening waits `open_timeout` s for another program's lock. Raises WriteError where the file
     cannot be opened or written, or is not at its path any more. One process writes at a time.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        commit_every: float = 0.5,
-        clock: Callable[[], float] = time.monotonic,
-        *,
-        open_timeout: float = BUSY_TIMEOUT,
-    ) -> None:
+    def __init__(self, path: Path, open_timeout: float = BUSY_TIMEOUT) -> None:
         self.path = path
-        self._clock = clock
-        self._commit_every = commit_every
-        self._committed = float("-inf")
         self._batches: dict[str, list[Row]] = {}
         self._run: dict[str, str] = {}
         with writing_database(path), contextlib.ExitStack() as opened:
@@ -76,11 +65,6 @@ class ArchiveWriter:
     def pending(self) -> bool:
         """Whether rows wait for the next commit."""
         return bool(self._batches)
-
-    @property
-    def due(self) -> bool:
-        """Whether it is time to commit."""
-        return self.pending and self._clock() - self._committed >= self._commit_every
 
     @property
     def bytes(self) -> int:
@@ -151,7 +135,6 @@ class ArchiveWriter:
 
     def commit(self) -> None:
         """Write the rows that wait; where that fails, none is written, and all of them wait on."""
-        self._committed = self._clock()
         if not self._batches:
             return
         with writing_database(self.path):

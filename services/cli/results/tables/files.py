@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from emostream.services.cli.results.tables.columns import NS, Column, Kind, Row
+from emostream.shared.atomic_file import atomic_file
 from emostream.shared.errors import RecordingError
 from emostream.shared.optional_groups import require
 
@@ -155,13 +156,8 @@ def table(
 def _file(
     path: Path, kind: type[CsvFile] | type[ParquetFile], columns: Sequence[Column]
 ) -> Iterator[Sink]:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with contextlib.closing(kind(part, columns)) as sink:
-            yield sink
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_file(path) as part, contextlib.closing(kind(part, columns)) as sink:
+        yield sink
 
 
 def require_formats(formats: Collection[str]) -> None:

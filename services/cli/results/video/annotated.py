@@ -27,6 +27,7 @@ from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import ObservationRow, Run
 from emostream.services.recorder.encoding import FILE_ENCODERS, VideoTrack, best_encoder
 from emostream.shared.annotate import annotate, label_and_confidence
+from emostream.shared.atomic_file import atomic_file
 from emostream.shared.errors import RecordingError, SourceError
 from emostream.shared.messages import EmotionFace
 from emostream.shared.pixels import Image
@@ -56,20 +57,16 @@ def write_annotated(
         return 0
     description, done = describe_video(video), 0
     pictures = _ahead(_readable(sampled(video_pictures(str(video), lambda line: None), sample)))
-    part = target.with_name(f".{target.name}.part")
-    try:
-        with (
-            contextlib.closing(pictures),
-            _annotated_video(part, target, video, description) as output,
-        ):
-            for picture in _drawn(islice(pictures, total), reader, run):
-                output.add(picture)
-                done += 1
-                tell(done, total)
-            output.finish(whole=run.frames == total)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        atomic_file(target) as part,
+        contextlib.closing(pictures),
+        _annotated_video(part, target, video, description) as output,
+    ):
+        for picture in _drawn(islice(pictures, total), reader, run):
+            output.add(picture)
+            done += 1
+            tell(done, total)
+        output.finish(whole=run.frames == total)
     return done
 
 

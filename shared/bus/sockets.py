@@ -1,23 +1,20 @@
-"""The bus: ZeroMQ XPUB and SUB sockets that carry messages."""
+"""The sockets of one process, with their bounds."""
 
 import contextlib
 import secrets
-import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import zmq
 
 from emostream.shared.addresses import TCP, check_exposure, is_loopback, shifted
+from emostream.shared.bus.publisher import BlockingPublisher, Publisher
+from emostream.shared.bus.receiver import Receiver
 from emostream.shared.errors import BusError, MessageError
-from emostream.shared.gaps import SentCounts
 from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import Message
-from emostream.shared.requests import Requests, answered_topic
 from emostream.shared.send_buffers import FIRST_BYTES
-from emostream.shared.subscription_limit import SubscriptionLimit
-from emostream.shared.wire import decode, encode
 
 # What a publisher still sends when it closes, in ms; a subscriber has nothing to send.
 PUBLISHER_LINGER = 2000
@@ -39,7 +36,6 @@ SUBSCRIPTIONS_BUFFER = 1280
 MAX_MESSAGE_BYTES = 256_000_000
 # What encryption and framing add to a part of a message.
 OVERHEAD_BYTES = 1024
-_POLL_MS = 100
 
 
 @dataclass(frozen=True)
@@ -49,137 +45,6 @@ class Subscription:
     endpoints: Sequence[str]
     topics: Sequence[str]
     hwm: int
-
-
-class Publisher:
-    """An XPUB socket bound to an endpoint. Never blocks: what a queue cannot hold is lost there."""
-
-    def __init__(self, socket: "zmq.Socket[bytes]", name: str) -> None:
-        self._socket = socket
-        self._sent = SentCounts(name)
-        self._limit = SubscriptionLimit()
-        self._requests = Requests()
-        self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-
-    def send(self, message: Message) -> None:
-        """Send the message. A large payload is not copied, so it must never be written again."""
-        self.take_subscriptions()
-        parts = encode(self._sent.counted(message))
-        self._socket.send_multipart(parts, copy=False)
-        for topic in self._requests.take(message.topic):
-            self._socket.send_multipart([topic.encode(), *parts[1:]], copy=False)
-
-    def take_subscriptions(self) -> None:
-        """Take in what subscribers ask for; to be called now and then while nothing is sent."""
-        while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
-            part = self._socket.recv(copy=False)
-            with contextlib.suppress(zmq.ZMQError):  # the connection has ended
-                descriptor = int(part.get(zmq.SRCFD))
-                topic = part.bytes[1:].decode("ascii", "replace")
-                # It begins with 1 where somebody subscribes, with 0 where nobody does any more.
-                if not part.bytes.startswith(b"\1"):
-                    self._limit.remove(descriptor, len(part.bytes))
-                    self._requests.remove(topic)
-                elif self._limit.add(descriptor, len(part.bytes)):
-                    self._requests.add(topic, descriptor)
-                    self._note_subscriber(descriptor)
-
-    def _note_subscriber(self, descriptor: int) -> None:
-        """Note that a connection has subscribed; only who waits for subscribers needs that."""
-
-    def close(self, linger: int | None = None) -> None:
-        """Close; what was sent goes out for `linger` ms (None: 2 s, if blocking all of it)."""
-        self._socket.close(linger)
-
-
-class BlockingPublisher(Publisher):
-    """Counts its subscribers and waits for the slowest: for those that give no credit."""
-
-    def __init__(self, socket: "zmq.Socket[bytes]", name: str) -> None:
-        super().__init__(socket, name)
-        self._subscribers: set[int] = set()
-
-    def subscribers(self, quiet: float) -> int:
-        """Return how many have subscribed so far, as soon as none does for `quiet` seconds."""
-        while self._socket.poll(round(1000 * quiet)):
-            self.take_subscriptions()
-        return len(self._subscribers)
-
-    def _note_subscriber(self, descriptor: int) -> None:
-        self._subscribers.add(descriptor)
-
-
-class Receiver:
-    """A thread that owns SUB sockets and drains them at once into `deliver`."""
-
-    def __init__(
-        self,
-        sockets: "Sequence[zmq.Socket[bytes]]",
-        deliver: Callable[[Message], None],
-        bad: Callable[[MessageError], None],
-        pacer: LinkPacer | None = None,
-    ) -> None:
-        self._sockets = sockets
-        self._deliver = deliver
-        self._bad = bad
-        self._pacer = pacer
-        self._followed: frozenset[str] = frozenset()
-        self._to_follow = self._followed
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
-
-    def follow(self, topics: Collection[str]) -> None:
-        """Subscribe to exactly these topics soon, beside those that it began with."""
-        self._to_follow = frozenset(topics)
-
-    def close(self) -> None:
-        """End the thread and close its sockets."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        poller = zmq.Poller()
-        for socket in self._sockets:
-            poller.register(socket, zmq.POLLIN)
-        try:
-            while not self._stop.is_set():
-                if self._pacer:
-                    self._to_follow = self._pacer.wanted()
-                self._resubscribe()
-                for socket, _ in poller.poll(_POLL_MS):
-                    self._receive(socket)
-        except zmq.ContextTerminated:
-            # The process ends without `close`: a second Ctrl-C interrupted it.
-            pass
-        finally:
-            for socket in self._sockets:
-                socket.close()
-
-    def _resubscribe(self) -> None:
-        wanted, had = self._to_follow, self._followed
-        for socket in self._sockets if wanted != had else ():
-            # The new first: what both cover goes on without a gap.
-            for topic in wanted - had:
-                socket.subscribe(topic)
-            for topic in had - wanted:
-                socket.unsubscribe(topic)
-        self._followed = wanted
-
-    def _receive(self, socket: "zmq.Socket[bytes]") -> None:
-        # The view keeps its frame alive, so pixels are not copied.
-        parts = [memoryview(frame.buffer) for frame in socket.recv_multipart(copy=False)]
-        if self._pacer:
-            parts[0] = memoryview(answered_topic(bytes(parts[0])))
-        try:
-            self._deliver(decode(parts))
-        except MessageError as error:
-            self._bad(error)
 
 
 class Bus:
