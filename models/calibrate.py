@@ -22,7 +22,8 @@ from emostream.models.evaluation.scores import (
 )
 from emostream.models.ferplus import FerFaces
 from emostream.models.labels import FER2013, LABELS
-from emostream.models.spec import spec_path
+from emostream.models.prior import choose_reweighting
+from emostream.models.spec import load_spec, spec_path
 from emostream.models.spec_shares import write_shares
 from emostream.models.train import Recipe
 from emostream.shared.errors import EmostreamError, ExitCode
@@ -37,8 +38,7 @@ def fit_temperature(
 ) -> float:
     """Return the temperature that makes the labels most likely (Guo et al. 2017).
 
-    `ratios` (C,) are those of the labels' shares among these faces to those in training, where
-    these differ: the probabilities are reweighted by them once they are scaled.
+    The probabilities are reweighted by the `ratios` (C,) once they are scaled, if there are any.
     """
 
     def loss(logarithm: float) -> float:
@@ -92,7 +92,7 @@ def shares_of_labels(
 def report_calibration(head: str, net: Any, held_out: FerFaces, ratios: Ratios) -> float:
     """Print how well the head is calibrated, return the temperature to divide by.
 
-    The held-out faces are as they occur; the probabilities are reweighted to that by the `ratios`.
+    The probabilities are reweighted by the `ratios`, as they are where the model is used.
     """
     labels = true_labels(head, held_out)
     before = predict(net, held_out)
@@ -112,22 +112,24 @@ def predict(net: Any, faces: FerFaces) -> Probabilities:
 
 
 def write_calibrated(net: Any, head: str, faces: FerFaces, chosen: argparse.Namespace) -> None:
-    """Calibrate one head on held-out faces, and write it as a model of its own with its TOML."""
+    """Calibrate one head on held-out faces, and write it as a model of its own with its TOML.
+
+    It is calibrated for the prior that it is used with by default, which its TOML says.
+    """
     training, held_out = ferplus.split_training(faces)
     trained, natural = shares_of_labels(head, training, chosen.balance)
     missing = [label for label, share in natural.items() if not share]
-    ratios = np.ones(len(natural))
-    if not missing:
-        ratios = np.array(list(natural.values())) / np.array(list(trained.values()))
-    fold_into_logits(net, head, report_calibration(head, net, held_out, ratios))
     path = chosen.out / f"{MODEL_NAMES[head]}.keras"
-    weights.save(net, path)
     if not spec_path(path).exists():
         shutil.copyfile(spec_path(weights.FOLDER / path.name), spec_path(path))
     if missing:
         print(f"{head}: no shares in the TOML, since no face is {', '.join(missing)}")
     else:
         write_shares(spec_path(path), trained, natural)
+    reweighting = choose_reweighting(load_spec(spec_path(path)), path.stem)
+    ratios = reweighting.factors if reweighting else np.ones(len(natural))
+    fold_into_logits(net, head, report_calibration(head, net, held_out, ratios))
+    weights.save(net, path)
     print(f"{path}: {weights.sha256(path)}")
 
 

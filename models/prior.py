@@ -41,14 +41,14 @@ class Reweighting:
     @property
     def shares(self) -> dict[str, float]:
         """The labels' shares that the reweighted probabilities reckon with, by label."""
-        shares = np.array(self.trained) * self._factors
+        shares = np.array(self.trained) * self.factors
         return dict(zip(self.labels, (shares / shares.sum()).tolist(), strict=True))
 
     def apply(self, probabilities: NDArray[np.floating]) -> Probabilities:
         """Return the probabilities (N, C) reweighted, float32; as they are with strength 0."""
         if self.strength == 0 or self.name == AS_TRAINED:
             return np.asarray(probabilities, np.float32)
-        powers = np.maximum(probabilities, SMALLEST) * self._factors
+        powers = np.maximum(probabilities, SMALLEST) * self.factors
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
     def facts(self) -> dict[str, Any]:
@@ -70,7 +70,8 @@ class Reweighting:
         return self.name if self.strength == 1 else f"{self.name} at strength {self.strength:g}"
 
     @functools.cached_property
-    def _factors(self) -> Shares:
+    def factors(self) -> Shares:
+        """What each probability is multiplied by before they are normalized, float64 (C,)."""
         return np.asarray((np.array(self.wanted) / np.array(self.trained)) ** self.strength)
 
 

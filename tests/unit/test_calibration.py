@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from emostream.models import alexnet, calibrate, ferplus
+from emostream.models import alexnet, calibrate, ferplus, weights
 from emostream.models.evaluation import scores
 from emostream.models.labels import FER2013, LABELS
 from emostream.models.spec import load_spec
@@ -108,6 +108,32 @@ def test_the_command_ships_a_model_a_head(
         trained, natural = calibrate.shares_of_labels(head, training, 0.5)
         assert spec.trained == pytest.approx(trained, abs=1e-5)
         assert spec.natural == pytest.approx(natural, abs=1e-5)
+
+
+def test_it_is_calibrated_for_the_prior_that_it_is_used_with(
+    net: Any,
+    faces: ferplus.FerFaces,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(ferplus, "load_faces", lambda split, folder: faces)
+    net.save(tmp_path / "average.keras")
+    toml = (weights.FOLDER / "alexnet-fer.toml").read_text("utf-8")
+    (tmp_path / "alexnet-fer.toml").write_text(f'prior = "natural"\n{toml}', "utf-8")
+    words = [str(tmp_path / "average.keras"), "--heads", "ferplus", "--out", str(tmp_path)]
+    assert calibrate.main(words) == 0
+    found = re.search(r"temperature ([\d.]+)", capsys.readouterr().out)
+    training, held_out = ferplus.split_training(faces)
+    trained, natural = calibrate.shares_of_labels("ferplus", training, 0.5)
+    ratios = np.array(list(natural.values())) / np.array(list(trained.values()))
+    given = calibrate.predict(alexnet.single_head(net, "ferplus"), held_out)
+    labels = calibrate.true_labels("ferplus", held_out)
+    assert found
+    assert float(found[1]) == pytest.approx(
+        calibrate.fit_temperature(given, labels, ratios), rel=0.01
+    )
+    assert float(found[1]) != pytest.approx(calibrate.fit_temperature(given, labels), rel=0.02)
 
 
 def test_faces_that_only_fer2013_labels_are_learnt_from_and_never_held_out() -> None:
