@@ -29,6 +29,7 @@ FITTED: Final = Path(__file__).with_name("quality.toml")
 SIDE: Final = 48
 RIM: Final = 5
 WHITE: Final = 255
+TURNED: Final = 60  # degrees
 # Deviations of Gaussians: detail of 2 to 4 pixels lies between the first two, of 4 to 8 beyond.
 DETAIL: Final = (0.7, 1.4, 2.8)
 # Answers to noise and not to slopes and edges (Immerkær 1996, "Fast noise variance estimation");
@@ -103,7 +104,7 @@ def terms(quality: Quality) -> dict[str, float]:
         "bright": _within(quality.brightness, good=0.7, bad=1),
         "yaw": _within(abs(quality.yaw or 0.0), good=10, bad=60),
         "pitch": _within(abs(quality.pitch or 0.0), good=6, bad=40),
-        "roll": _within(abs(quality.roll or 0.0), good=8, bad=60),
+        "roll": _within(_tilt(quality.roll or 0.0), good=8, bad=TURNED),
         "cut": _within(quality.cut, good=0, bad=0.4),
     }
 
@@ -118,6 +119,15 @@ def probability(values: dict[str, float], fit: Fit) -> float:
 def fitted() -> Fit:
     """Return the model that ships; ConfigError where its file cannot be read."""
     return msgspec.convert(parse_toml(read_text(FITTED), FITTED), Fit)
+
+
+def _tilt(roll: float) -> float:
+    """Return how far a face is tilted where it was found, in degrees.
+
+    One that is tilted by more than TURNED is found only where the picture is turned by 90 degrees
+    or more, and is upright, or nearly so, there.
+    """
+    return abs(roll) if abs(roll) <= TURNED else abs(roll - 90 * round(roll / 90))
 
 
 def _within(value: float, *, good: float, bad: float) -> float:

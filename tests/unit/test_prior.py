@@ -154,6 +154,12 @@ def test_each_model_that_ships_states_its_shares(name: str) -> None:
     assert set(model.spec.trained) == set(model.spec.natural) == set(model.labels)
 
 
+def test_the_quick_model_has_the_prior_of_the_exact_one() -> None:
+    exact, quick = load("alexnet-fer").prior, load("alexnet-fer-int8").prior
+    assert exact
+    assert quick == exact
+
+
 def test_recognize_takes_shares() -> None:
     frame = DemoScene().frame(0)
     plain = recognize(frame, "bgr")

@@ -134,6 +134,18 @@ def test_the_fit_weighs_the_terms_and_says_where_it_comes_from() -> None:
         assert fitted().provenance[fact]
 
 
+@pytest.mark.parametrize(("roll", "like"), [(90, 0), (-90, 0), (180, 0), (100, 10), (-170, 10)])
+def test_a_face_that_lies_on_its_side_is_judged_where_the_picture_was_turned(
+    roll: float, like: float
+) -> None:
+    def with_roll(roll: float) -> float:
+        quality = Quality(200.0, 0.3, 0.5, 0.2, 0.005, 0.0, 0.0, roll, 0.0, 0.0)
+        return probability(terms(quality), fitted())
+
+    assert with_roll(roll) == pytest.approx(with_roll(like))
+    assert with_roll(45) < with_roll(0)
+
+
 def test_each_measure_is_documented() -> None:
     section = PAGE.read_text("utf-8").partition("\n## Quality\n")[2].partition("\n## ")[0]
     measures = [name for name in Quality.__struct_fields__ if name != "overall"]

@@ -1,0 +1,51 @@
+"""Averages the weights of trained nets: python -m emostream.models.mean_weights."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emostream.models.checkpoint import load_net
+from emostream.shared.errors import EmostreamError, ExitCode, ModelError
+
+
+def mean_net(nets: Sequence[Any]) -> Any:
+    """Return the first Keras model with the mean of all models' weights (Wortsman et al. 2022).
+
+    They should descend from one another: the mean of nets from different random weights is none.
+    Raises ModelError where their shapes differ.
+    """
+    values = [net.get_weights() for net in nets]
+    shapes = [[value.shape for value in each] for each in values]
+    if any(each != shapes[0] for each in shapes):
+        raise ModelError("the nets have different layers, so their weights have no mean")
+    nets[0].set_weights([np.mean(same, axis=0) for same in zip(*values, strict=True)])
+    return nets[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Average as the command line says, return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m emostream.models.mean_weights",
+        description="Averages the weights of trained nets of one shape and line of descent.",
+    )
+    parser.add_argument("nets", type=Path, nargs="+", metavar="FILE", help="average.keras")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .keras file")
+    chosen = parser.parse_args(arguments)
+    try:
+        mean_net([load_net(path) for path in chosen.nets]).save(chosen.out)
+    except EmostreamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except (OSError, ValueError) as error:
+        # Keras raises ValueError for a name that does not end in .keras.
+        print(f"error: {chosen.out} cannot be written: {error}", file=sys.stderr)
+        return ExitCode.FAILURE
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""The mean of trained nets."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from emostream.models.mean_weights import main
+
+pytestmark = [
+    pytest.mark.xdist_group("tensorflow"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
+
+def net(path: Path, value: float, units: int = 2) -> Path:
+    model: Any = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
+    model.set_weights([np.full(each.shape, value) for each in model.get_weights()])
+    model.save(path)
+    return path
+
+
+def test_each_weight_is_the_mean_of_all_nets(tmp_path: Path) -> None:
+    nets = [str(net(tmp_path / f"{value}.keras", value)) for value in (1.0, 2.0, 6.0)]
+    out = tmp_path / "mean.keras"
+    assert main([*nets, "--out", str(out)]) == 0
+    model = keras.saving.load_model(out)
+    assert all((value == 3).all() for value in model.get_weights())
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "out", "message"),
+    [
+        ("other.keras", 5, "mean.keras", "different layers"),
+        ("none.keras", 0, "mean.keras", "none.keras"),
+        ("other.keras", 2, "mean.txt", "mean.txt cannot be written"),
+    ],
+)
+def test_what_cannot_be_averaged_is_one_line(
+    name: str,
+    units: int,
+    out: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nets = [net(tmp_path / "one.keras", 1), tmp_path / name]
+    if units:
+        net(nets[1], 2, units)
+    assert main([*map(str, nets), "--out", str(tmp_path / out)]) != 0
+    assert message in capsys.readouterr().err
