@@ -5,7 +5,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, Self
 
+import msgspec
+
 from emostream.services.display.pipeline_status import PipelineStatus, pipeline_status
+from emostream.services.display.source_list import SourceList
 from emostream.shared.config import Config
 from emostream.shared.scraping import Scraper, missing
 
@@ -42,6 +45,7 @@ class StatusPoller:
         self._named = named
         self._has_viewers = has_viewers
         self._scraper = Scraper(list(named))
+        self._source_list = SourceList()
         self._requested = float("-inf")
         self._wake = threading.Event()
         self._known = threading.Event()
@@ -60,6 +64,10 @@ class StatusPoller:
     def request(self) -> None:
         """Note that a program requests the state."""
         self._requested = time.monotonic()
+        self.wake()
+
+    def wake(self) -> None:
+        """Poll at once if the status is not known, for a viewer who has just come."""
         if not self._known.is_set():
             self._wake.set()
 
@@ -71,7 +79,9 @@ class StatusPoller:
         while not self._stop.is_set():
             if self._has_viewers() or time.monotonic() - self._requested < REQUEST_LASTS_S:
                 self._scraper.scrape()
-                self.status = pipeline_status(self._named, self._scraper, missing)
+                status = pipeline_status(self._named, self._scraper, missing)
+                sources = self._source_list.update(self._scraper)
+                self.status = msgspec.structs.replace(status, sources=sources)
                 self._known.set()
             else:
                 # An old status must not be shown as the current one.

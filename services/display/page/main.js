@@ -103,6 +103,7 @@ const connection = new Connection({
       events.clear();
     }
     for (const [stream, state] of Object.entries(update.streams)) grid.tileOf(stream).update(state);
+    grid.arrange(update.sources ?? []);
     for (const stream of grid.keep(Object.keys(update.streams))) {
       timeline.forget(stream);
       shares.forget(stream);

@@ -9,6 +9,15 @@ const SILENT_MS = 3000;
 // A single frame without results must not make the boxes blink.
 const KEEP_BOXES_MS = 300;
 
+// What is written below the reason while no picture of a source has come.
+const SOURCE_STATES = {
+  opening: "Opening the source",
+  open: "Waiting for the first picture",
+  lost: "Lost, trying again",
+  ended: "The source has ended",
+  unknown: "No news of the source",
+};
+
 export class Tile {
   #waiting = null;
   #drawing = false;
@@ -25,6 +34,7 @@ export class Tile {
     this.facts = null;
     this.faces = [];
     this.state = null;
+    this.source = null;
     this.missed = 0;
     this.#faceStates = new FaceStates(preferences);
     this.element = make("figure", "tile");
@@ -87,15 +97,31 @@ export class Tile {
     this.element.classList.toggle("gone", this.gone);
     const figures = [`${state.fps.toFixed(0)} frames/s`, `${state.latency_ms.toFixed(0)} ms after capture`];
     this.figures.replaceChildren(...(this.gone ? [] : figures.map((text) => make("span", "", text))));
-    const notice = this.#noticeOf(state);
+    this.#showNotice();
+  }
+
+  // `source`: what its capture says of it, also before the first picture.
+  updateSource(source) {
+    this.source = source;
+    this.element.dataset.source = source.state;
+    this.#showNotice();
+  }
+
+  #showNotice() {
+    this.element.classList.toggle("empty", this.facts === null);
+    const notice = this.#noticeLines().filter(Boolean).join("\n");
     if (notice === this.notice.textContent) return;
     this.notice.replaceChildren(...(notice ? [make("span", "notice", notice)] : []));
   }
 
-  #noticeOf(state) {
-    if (state.ended) return "The source has ended";
-    if (this.gone) return `No frame since ${dateTime(Date.now() - state.age_ms)}`;
-    return state.stale ? "Emotions are stale: the classifier is silent" : "";
+  // Why no picture comes and since when, or what is wrong with those that come.
+  #noticeLines() {
+    const { state, source } = this;
+    const reason = source?.reason;
+    if (state === null) return [reason, SOURCE_STATES[source?.state]];
+    if (state.ended) return [reason, "The source has ended"];
+    if (this.gone) return [reason, `No frame since ${dateTime(Date.now() - state.age_ms)}`];
+    return state.stale ? ["Emotions are stale: the classifier is silent"] : [];
   }
 
   // What is true of the stream beside its picture: recording, blurred, paused.
@@ -140,6 +166,7 @@ export class Tile {
     picture.close();
     this.element.dataset.seq = facts.seq;
     this.facts = facts;
+    this.#showNotice();
     this.#showFaces(faces);
   }
 
