@@ -11,6 +11,7 @@ from emostream.services.display.schema import (
     Loss,
     PathCounts,
     StageState,
+    VideoFile,
 )
 from emostream.shared.frame_counts import FrameCounts, frame_counts
 from emostream.shared.metric_names import MetricName
@@ -22,7 +23,7 @@ class PipelineStatus(msgspec.Struct, frozen=True):
 
     `recording` maps the streams that recorders know to whether their video is kept, `unblurred`
     are those whose faces are visible in it. `sources` are those that captures are configured to
-    read.
+    read, `videos` the files that recorders write, by stream.
     """
 
     stages: list[StageState] = []
@@ -30,6 +31,7 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     recording: dict[str, bool] = {}
     unblurred: frozenset[str] = frozenset()
     sources: list[ConfiguredSource] = []
+    videos: dict[str, VideoFile] = {}
 
 
 def pipeline_status(

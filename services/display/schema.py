@@ -160,14 +160,23 @@ class PathCounts(msgspec.Struct, frozen=True):
     part: int | None = None
 
 
+class VideoFile(msgspec.Struct, frozen=True):
+    """The file that a recorder writes now, and the bytes of the recording in all of its files."""
+
+    path: str
+    bytes: int
+
+
 class StreamControls(msgspec.Struct, frozen=True):
     """What commands change of a stream; `recording` is null where no recorder knows it.
 
-    `blur`: faces are unrecognisable in the page's pictures and in video that is kept now.
+    `blur`: faces are unrecognisable in the page's pictures and in video that is kept now. `video`
+    says where the recording goes, null while nothing is written.
     """
 
     recording: bool | None
     blur: bool
+    video: VideoFile | None = None
 
 
 class ControlsState(msgspec.Struct, frozen=True):

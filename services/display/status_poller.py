@@ -8,6 +8,7 @@ from typing import Final, Self
 import msgspec
 
 from emostream.services.display.pipeline_status import PipelineStatus, pipeline_status
+from emostream.services.display.recording_files import recording_files
 from emostream.services.display.source_list import SourceList
 from emostream.shared.config import Config
 from emostream.shared.scraping import Scraper, missing
@@ -80,8 +81,11 @@ class StatusPoller:
             if self._has_viewers() or time.monotonic() - self._requested < REQUEST_LASTS_S:
                 self._scraper.scrape()
                 status = pipeline_status(self._named, self._scraper, missing)
-                sources = self._source_list.update(self._scraper)
-                self.status = msgspec.structs.replace(status, sources=sources)
+                self.status = msgspec.structs.replace(
+                    status,
+                    sources=self._source_list.update(self._scraper),
+                    videos=recording_files(self._scraper),
+                )
                 self._known.set()
             else:
                 # An old status must not be shown as the current one.

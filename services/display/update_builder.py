@@ -90,6 +90,7 @@ class UpdateBuilder:
                 stream: StreamControls(
                     status.recording.get(stream),
                     blur.is_on(stream) and stream not in status.unblurred,
+                    status.videos.get(stream),
                 )
                 for stream in streams
             },

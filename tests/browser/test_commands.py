@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from emostream.services.display.schema import VideoFile
 from emostream.services.display.web.access import Access
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page
@@ -36,6 +37,21 @@ def test_record_is_shown_when_the_recorder_says_so(page: Page, feed: Feed) -> No
     page.keyboard.press("r")
     expect(button).to_have_text("Record", timeout=AWAY)
     expect(page.locator(".mark.recording")).to_have_count(0)
+
+
+def test_a_running_recording_shows_where_it_goes_and_its_size(page: Page, two: Feed) -> None:
+    path = "recordings/garden/20261129T101500Z-19a3c5b7d1-9f2e-0.mp4"
+    videos = {"garden": VideoFile(path, 12_345_678)}
+    two.report(recording={"door": False, "garden": True}, videos=videos)
+    open_page(page, two, boxes=6)
+    mark = page.locator(".tile[data-stream=garden] .mark.recording")
+    expect(mark).to_contain_text("recording, 12.3 MB")
+    expect(mark.locator(".detail")).to_be_hidden()
+    expect(page.locator(".tile[data-stream=door] .mark.recording")).to_have_count(0)
+    page.keyboard.press("2")
+    expect(mark.locator(".detail")).to_be_visible()
+    expect(mark).to_have_text(f"recording, 12.3 MB to {path}")
+    keep(page, "recording")
 
 
 def test_a_recorder_that_does_not_obey_is_told_of(page: Page, feed: Feed) -> None:

@@ -16,12 +16,13 @@ export class Commands {
     this.changed = changed;
   }
 
-  // What is known: { on: true, false or null (nobody can tell), pending }, or null where this
-  // server has no such command for the stream.
+  // What is known: { on: true, false or null (nobody can tell), pending, video }, or null where this
+  // server has no such command for the stream. `video`: { path, bytes } of what is recorded now.
   state(stream, command) {
     const known = this.#controls.streams[stream];
     if (!known) return null;
-    return { on: known[CONFIRMED[command]], pending: this.#pending.has(`${stream} ${command}`) };
+    const pending = this.#pending.has(`${stream} ${command}`);
+    return { on: known[CONFIRMED[command]], pending, video: known.video };
   }
 
   update(controls) {

@@ -159,7 +159,7 @@ function showControls() {
   });
   for (const [name, tile] of grid.tiles) {
     tile.mark({
-      recording: commands.state(name, "record")?.on,
+      recording: commands.state(name, "record"),
       blur: commands.state(name, "blur")?.on,
       paused: grid.paused,
     });

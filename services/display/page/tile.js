@@ -2,7 +2,7 @@
 
 import { FrameCounts } from "./frame-counts.js";
 import { Boxes } from "./boxes.js";
-import { clockTime, dateTime, make } from "./emotions.js";
+import { clockTime, dateTime, make, megabytes } from "./emotions.js";
 import { FaceStates } from "./face-states.js";
 
 const SILENT_MS = 3000;
@@ -125,15 +125,16 @@ export class Tile {
   }
 
   // What is true of the stream beside its picture: recording, blurred, paused.
+  // `recording`: the state of that command, with the file.
   mark({ recording, blur, paused }) {
     const marks = [];
     if (paused && this.facts) marks.push(["paused", `paused at ${clockTime(this.facts.t)}`]);
-    if (recording) marks.push(["recording", "recording"]);
+    if (recording?.on) marks.push(["recording", ...recordingWords(recording.video)]);
     if (blur) marks.push(["blurred", "faces blurred"]);
-    const text = marks.map(([, words]) => words).join("\n");
+    const text = marks.flat().join("\n");
     if (text === this.marks.dataset.text) return;
     this.marks.dataset.text = text;
-    this.marks.replaceChildren(...marks.map(([name, words]) => make("span", `mark ${name}`, words)));
+    this.marks.replaceChildren(...marks.map(markOf));
   }
 
   async #work() {
@@ -178,4 +179,18 @@ export class Tile {
     if (facts.results !== "none") this.#boxed = performance.now();
     this.boxes.show(facts, faces);
   }
+}
+
+// How much is recorded, and (where the tile has room for it) into which file.
+function recordingWords(video) {
+  return video ? [`recording, ${megabytes(video.bytes)}`, `to ${video.path}`] : ["recording"];
+}
+
+function markOf([name, words, detail = ""]) {
+  const mark = make("span", `mark ${name}`, words);
+  if (detail) {
+    mark.append(" ", make("span", "detail", detail));
+    mark.title = detail;
+  }
+  return mark;
 }
