@@ -170,13 +170,15 @@ class VideoFile(msgspec.Struct, frozen=True):
 class StreamControls(msgspec.Struct, frozen=True):
     """What commands change of a stream; `recording` is null where no recorder knows it.
 
-    `blur`: faces are unrecognisable in the page's pictures and in video that is kept now. `video`
-    says where the recording goes, null while nothing is written.
+    `blur`: faces are unrecognisable in the page's pictures and in video that is kept now;
+    `pictures_blurred`: in the page's pictures, whatever the recorders do. `video` says where the
+    recording goes, null while nothing is written.
     """
 
     recording: bool | None
     blur: bool
     video: VideoFile | None = None
+    pictures_blurred: bool = False
 
 
 class ControlsState(msgspec.Struct, frozen=True):

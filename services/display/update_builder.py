@@ -91,6 +91,7 @@ class UpdateBuilder:
                     status.recording.get(stream),
                     blur.is_on(stream) and stream not in status.unblurred,
                     status.videos.get(stream),
+                    blur.is_on(stream),
                 )
                 for stream in streams
             },

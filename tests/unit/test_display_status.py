@@ -214,6 +214,7 @@ def test_controls_tell_what_is_and_not_what_was_asked_for(
     controls = updates.builder.update(0).controls
     assert not controls.token
     assert (controls.streams["cam1"].recording, controls.streams["cam1"].blur) == told
+    assert controls.streams["cam1"].pictures_blurred == blurred
     assert updates.builder.state().controls == controls
 
 

@@ -13,7 +13,9 @@ from emostream.services.display.display_state import DisplayState
 from emostream.services.display.picture_encoding import picture_packet
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.annotate import annotate
+from emostream.shared.blur import FaceBlur
 from emostream.shared.colors import COLORS, bgr
+from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 from emostream.shared.messages import Emotion, Event, Frame, Message
 from emostream.shared.wire import decode, encode
@@ -71,7 +73,7 @@ def test_the_page_is_told_them_with_their_colours(answers: list[Message]) -> Non
     state.add_results(emotion_of(answers))
     assert [look.label for look in state.update(0).labels] == list(SEVEN)
     assert state.update(0).labels[3].color == COLORS["happiness"]
-    data = picture_packet(joined(emotion_of(answers)), b"jpeg")
+    data = picture_packet(joined(emotion_of(answers)), b"jpeg", FaceBlur(StreamSwitch(False)))
     facts = json.loads(data[4 : 4 + int.from_bytes(data[:4], "big")])
     assert list(facts["faces"][0]["smoothed"]) == list(SEVEN)
 

@@ -36,6 +36,11 @@ export class TileGrid {
     return this.tiles.has(wanted) ? wanted : null;
   }
 
+  // The streams that a command is for: the one that has the window, or all.
+  get chosen() {
+    return this.stream === null ? [...this.tiles.keys()] : [this.stream];
+  }
+
   get tile() {
     return this.tiles.get(this.stream);
   }

@@ -1,6 +1,7 @@
 // A stream's tile: its picture, the boxes of exactly that picture, and its state.
 
 import { FrameCounts } from "./frame-counts.js";
+import { blurAreas } from "./blur.js";
 import { Boxes } from "./boxes.js";
 import { clockTime, dateTime, make, megabytes } from "./emotions.js";
 import { FaceStates } from "./face-states.js";
@@ -23,6 +24,7 @@ export class Tile {
   #drawing = false;
   #boxed = -Infinity;
   #frozen = false;
+  #blurs = false;
   #faceStates;
 
   // `opened(stream)` is called on a click, `drawn(stream)` for each picture that was drawn or left
@@ -69,6 +71,12 @@ export class Tile {
   freeze(on) {
     this.#frozen = on;
     this.#work();
+  }
+
+  // Whether faces are blurred: also in the picture that stands still, where they stay so.
+  blur(on) {
+    this.#blurs = on;
+    this.#blurPicture();
   }
 
   // Computes the picture's faces again, after the preferences changed.
@@ -125,11 +133,11 @@ export class Tile {
   }
 
   // What is true of the stream beside its picture: recording, blurred, paused.
-  // `recording`: the state of that command, with the file.
-  mark({ recording, blur, paused }) {
+  // `video`: the file that it is recorded into, null while that is not known.
+  mark({ recording, video, blur, paused }) {
     const marks = [];
     if (paused && this.facts) marks.push(["paused", `paused at ${clockTime(this.facts.t)}`]);
-    if (recording?.on) marks.push(["recording", ...recordingWords(recording.video)]);
+    if (recording) marks.push(["recording", ...recordingWords(video)]);
     if (blur) marks.push(["blurred", "faces blurred"]);
     const text = marks.flat().join("\n");
     if (text === this.marks.dataset.text) return;
@@ -167,8 +175,15 @@ export class Tile {
     picture.close();
     this.element.dataset.seq = facts.seq;
     this.facts = facts;
+    this.#blurPicture();
     this.#showNotice();
     this.#showFaces(faces);
+  }
+
+  #blurPicture() {
+    if (!this.#blurs || this.facts === null || this.facts.blurred) return;
+    blurAreas(this.canvas, this.facts.blur_areas, this.facts.width);
+    this.facts = { ...this.facts, blurred: true };
   }
 
   #showFaces(faces) {
