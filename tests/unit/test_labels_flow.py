@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emostream.services.cli.numbered_faces import NumberedFaces
 from emostream.services.cli.subscribe.command import line
 from emostream.services.display.display_state import DisplayState
 from emostream.services.display.picture_encoding import picture_packet
@@ -84,7 +85,7 @@ def test_the_video_has_their_colours(answers: list[Message]) -> None:
 
 
 def test_a_terminal_shows_them(answers: list[Message]) -> None:
-    assert "#7 happy 86%, #8 happy 86%" in line(Message(emotion_of(answers))).plain
+    assert "#1 happy 86%, #2 happy 86%" in line(Message(emotion_of(answers)), NumberedFaces()).plain
 
 
 @pytest.mark.parametrize("place", DOWNSTREAM)
