@@ -10,6 +10,7 @@ import msgspec
 from emostream.services.display.pipeline_status import PipelineStatus, pipeline_status
 from emostream.services.display.recording_files import recording_files
 from emostream.services.display.source_list import SourceList
+from emostream.shared.addresses import LOOPBACK
 from emostream.shared.config import Config
 from emostream.shared.scraping import Scraper, missing
 
@@ -21,13 +22,17 @@ REQUEST_LASTS_S: Final = 10.0
 def metrics_urls(config: Config, own: str) -> dict[str, str]:
     """Return the URL of the metrics of each process that the configuration names, with its stage.
 
-    `own` is this display's. A port that a stage chooses itself is not known.
+    `own` is this display's. A port that a stage chooses itself is not known. Where a stage listens
+    on every address, one in `display.watch` with its port says where that is: with containers, not
+    on this host.
     """
+    watched = {address.rpartition(":")[2]: address for address in config.display.watch}
     named = {}
     for stage in ("capture", "detector", "classifier", "recorder"):
-        address = getattr(config, stage).metrics
-        if not address.endswith(":0"):
-            named[f"http://{address}/metrics"] = stage
+        host, _, port = getattr(config, stage).metrics.rpartition(":")
+        if port != "0":
+            address = watched.get(port) if host in LOOPBACK else None
+            named[f"http://{address or f'{host}:{port}'}/metrics"] = stage
     named[own] = "display"
     for address in config.display.watch:
         named.setdefault(f"http://{address}/metrics", "unknown")
