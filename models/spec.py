@@ -109,6 +109,14 @@ def load_spec(path: Path) -> ModelSpec:
         raise WeightsError(f"{path}: {f'{key}: ' if key else ''}{message}{choices}") from error
 
 
+def card_of(path: Path) -> Path | None:
+    """Return the file of the card that the TOML of a model's file names, where it is there."""
+    with contextlib.suppress(WeightsError):  # without its TOML a model has no card
+        card = path.parent / load_spec(spec_path(path)).card
+        return card.resolve() if card.is_file() else None
+    return None
+
+
 def spec_for(path: Path, engine: Engine) -> ModelSpec:
     """Return what the TOML beside a model says; WeightsError, with what to write, without one.
 

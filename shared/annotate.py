@@ -7,14 +7,16 @@ from typing import Final
 import cv2
 import numpy as np
 
-from emostream.shared.colors import Color, bgr, colors, text_color
+from emostream.shared.colors import Color, bgr, colors
+from emostream.shared.label_strip import label_strip
 from emostream.shared.messages import Box, EmotionFace
 from emostream.shared.pixels import Image
 
 OUTLINE: Final = (32, 32, 32)
 LEFT_OUT: Final = (190, 190, 190)
-FONT: Final = cv2.FONT_HERSHEY_DUPLEX
-SMALLEST_FONT: Final = 0.38
+# In pixels: in a picture of 1280 x 720, and the smallest that can be read.
+FONT_SIZE: Final = 18
+SMALLEST_FONT: Final = 11
 
 
 def label_and_confidence(face: EmotionFace) -> str:
@@ -65,15 +67,10 @@ def _corners(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
 
 def _label(drawn: Image, text: str, corner: tuple[int, int], color: Color, scale: float) -> None:
     """Write the text on a filled strip above the corner, or below where the picture ends."""
-    size = max(SMALLEST_FONT, 0.62 * scale)
-    stroke = max(1, round(1.2 * scale))
-    pad = max(3, round(6 * scale))
-    (across, up), below = cv2.getTextSize(text, FONT, size, stroke)
-    # Letters such as g and p reach below the line by about half of what OpenCV reserves.
-    strip = up + below // 2 + 2 * pad
+    strip = label_strip(text, max(SMALLEST_FONT, round(FONT_SIZE * scale)), color)
+    height, width = strip.shape[:2]
     line = max(1, round(2.5 * scale))
-    left = max(0, min(corner[0] - line // 2 - 1, drawn.shape[1] - across - 2 * pad))
-    top = corner[1] - strip if corner[1] >= strip else max(0, corner[1])
-    cv2.rectangle(drawn, (left, top), (left + across + 2 * pad, top + strip), color, cv2.FILLED)
-    at = (left + pad, top + pad + up)
-    cv2.putText(drawn, text, at, FONT, size, text_color(color), stroke, cv2.LINE_AA)
+    left = max(0, min(corner[0] - line // 2 - 1, drawn.shape[1] - width))
+    top = corner[1] - height if corner[1] >= height else max(0, corner[1])
+    room = drawn[top : top + height, left : left + width]
+    room[:] = strip[: room.shape[0], : room.shape[1]]

@@ -103,19 +103,26 @@ class FaceBlur:
         Raises MessageError for a JPEG that cannot be decoded.
         """
         picture = image(joined.frame)
-        header = joined.frame.header
-        if not self.switch.is_on(header.stream):
+        if not self.switch.is_on(joined.frame.header.stream):
             return picture
+        areas = self.areas(joined)
+        return blur_all(picture) if areas is None else blur_boxes(picture, areas)
+
+    def areas(self, joined: Joined) -> list[Box] | None:
+        """Return where the faces of the stream's newest frame may be; None: anywhere in it.
+
+        That is what is blurred while it is switched on: x, y, width, height in pixels.
+        """
+        header = joined.frame.header
         seen = self._streams.get(header.stream)
         if seen is None or seen.complete is None or not 0 <= header.t - seen.complete <= HOLD_NS:
-            return blur_all(picture)
+            return None
         boxes = [
             _enlarged(box, ROOM if t == header.t else ROOM_TO_MOVE)
             for t, box in seen.boxes.values()
         ]
-        if not all(math.isfinite(number) for box in boxes for number in box):
-            return blur_all(picture)
-        return blur_boxes(picture, boxes)
+        finite = all(math.isfinite(number) for box in boxes for number in box)
+        return boxes if finite else None
 
 
 def _enlarged(box: Box, factor: float) -> Box:

@@ -1,9 +1,9 @@
 """The metrics that every stage has, and the HTTP port that answers for them and for its health."""
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias
 
+import msgspec
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -148,7 +148,7 @@ def set_switch(metric: Gauge, stream: str, on: bool | None) -> None:
 
 
 class MetricsServer:
-    """Serves /metrics, /livez and /readyz on a thread of its own, until it is closed.
+    """Serves /metrics, /livez, /readyz and JSON on a thread of its own, until it is closed.
 
     It answers those who name this machine, or one of the `allowed_hosts`. Raises BusError where the
     address cannot be bound.
@@ -166,9 +166,17 @@ class MetricsServer:
         self._metrics = make_wsgi_app(registry)
         self._health = health
         self._hosts = AllowedHosts(allowed_hosts, local_names=True)
+        self._documents: dict[str, Callable[[], object]] = {}
         self._server = HttpServer(who, "metrics", (host, port), self._answer, LIMITS)
         self.port = self._server.port
         self._server.__enter__()
+
+    def serve_json(self, path: str, content: Callable[[], object]) -> None:
+        """Answer requests for the path with what `content` returns, as JSON.
+
+        `content` is called on the server's thread.
+        """
+        self._documents[path] = content
 
     def close(self) -> None:
         """Stop serving."""
@@ -195,6 +203,8 @@ class MetricsServer:
                 return _json(not missing, {"ready": not missing, "missing": missing})
             case "/metrics" | "/":
                 return self._page(scope, headers)
+            case path if path in self._documents:
+                return _json(True, self._documents[path]())
             case _:
                 # A probe with a misspelled path must not be healthy forever.
                 return _text(404, "/metrics, /livez or /readyz\n")
@@ -214,9 +224,9 @@ class MetricsServer:
         return int(status.split()[0]), lines, body
 
 
-def _json(good: bool, body: dict[str, Any]) -> Response:
+def _json(good: bool, body: object) -> Response:
     kind = [("Content-Type", "application/json")]
-    return 200 if good else 503, kind, json.dumps(body).encode() + b"\n"
+    return 200 if good else 503, kind, msgspec.json.encode(body) + b"\n"
 
 
 def _text(status: int, text: str) -> Response:

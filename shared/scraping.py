@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 from urllib.parse import urljoin
 
 import msgspec
@@ -35,6 +35,7 @@ REQUIRED = (
 # Stages are never behind a proxy that the environment names for the web.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
+T = TypeVar("T")
 Labels: TypeAlias = frozenset[tuple[str, str]]
 Samples: TypeAlias = dict[str, dict[Labels, float]]
 
@@ -184,18 +185,27 @@ def missing(url: str) -> str:
 
     Waits about `TIMEOUT` seconds at most.
     """
+    readiness = json_answer(url, "/readyz", _Readiness)
+    return "; ".join(readiness.missing.values()) if readiness else ""
+
+
+def json_answer(url: str, path: str, type: type[T]) -> T | None:
+    """Return what the process whose metrics are at `url` answers at `path`; None if no such JSON.
+
+    Waits about `TIMEOUT` seconds at most.
+    """
     try:
-        with _opener.open(urljoin(url, "/readyz"), timeout=TIMEOUT) as answer:
+        with _opener.open(urljoin(url, path), timeout=TIMEOUT) as answer:
             body = answer.read()
     except urllib.error.HTTPError as error:
         with error:
             body = error.read()
     except (OSError, http.client.HTTPException):
-        return ""
+        return None
     try:
-        return "; ".join(msgspec.json.decode(body, type=_Readiness).missing.values())
+        return msgspec.json.decode(body, type=type)
     except msgspec.DecodeError:
-        return ""
+        return None
 
 
 class _Readiness(msgspec.Struct):

@@ -1,11 +1,16 @@
 """Files that hold a secret: a password or a token."""
 
+import secrets
 from pathlib import Path
+from typing import Final
 
+from emostream.shared.atomic_file import atomic_file
 from emostream.shared.errors import ConfigError
 from emostream.shared.whole_file import read_whole
 
 OTHERS_MAY_READ = 0o004
+# As many as 43 letters and digits hold; nobody has to remember them.
+RANDOM_BYTES: Final = 32
 
 
 def read_secret(path: Path, setting: str) -> str:
@@ -22,6 +27,22 @@ def read_secret(path: Path, setting: str) -> str:
     if not secret:
         raise ConfigError(f"{setting}: {path} is empty; write the secret into it")
     return secret
+
+
+def create_secret(path: Path, setting: str) -> bool:
+    """Write a random secret that its owner alone may read, where there is no file yet.
+
+    Returns whether it did. Raises ConfigError, which names the setting, where it cannot.
+    """
+    if path.exists():
+        return False
+    try:
+        with atomic_file(path) as part:
+            part.touch(0o600, exist_ok=False)
+            part.write_text(f"{secrets.token_urlsafe(RANDOM_BYTES)}\n", "utf-8")
+    except OSError as error:
+        raise ConfigError(f"{setting}: {path} cannot be written: {error.strerror}") from error
+    return True
 
 
 def is_world_readable(path: Path) -> bool:

@@ -88,16 +88,16 @@ class Service:
         signal.signal(signal.SIGHUP, self._hang_up)
         exit_with_parent()
         raise_open_files_limit()
-        server = MetricsServer(
+        self.metrics_server = MetricsServer(
             self.name,
             *self._metrics_address,
             self.registry,
             self.health,
             self.config.allowed_hosts,
         )
-        self._stack.callback(server.close)
+        self._stack.callback(self.metrics_server.close)
         self._stack.enter_context(self.bus)
-        self.metrics_url = f"http://{self._metrics_address[0]}:{server.port}/metrics"
+        self.metrics_url = f"http://{self._metrics_address[0]}:{self.metrics_server.port}/metrics"
         write_addresses(Addresses(self.metrics_url))
         return self
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from emostream.models.labels import LABELS
 from emostream.services.recorder.archive.writer import ArchiveWriter
-from emostream.shared.messages import Box, Emotion, EmotionFace, Event, Frame
+from emostream.shared.messages import Box, Emotion, EmotionFace, Event, Frame, LeftOut
 
 NS = 10**9
 FIRST_TRACK = 1_700_000_000 << 20
@@ -25,19 +25,27 @@ def record(
     labels: Sequence[str] = LABELS,
     error: str = "",
     box: Callable[[int], Box] = box_of,
+    left_out: Mapping[int, LeftOut] = {},
 ) -> Path:
-    """Write a session of frames that show faces, each with its label: {1: "fear", 2: "anger"}."""
+    """Write a session of frames that show faces, each with its label: {1: "fear", 2: "anger"}.
+
+    Faces in `left_out` count for nothing, for that reason.
+    """
     archive = ArchiveWriter(path)
     shown: dict[int, tuple[str, int]] = {}
     for seq, faces in enumerate(frames):
         common = {**_common(seq, fps)}
-        for kind, face, label, previous, since in _events(shown, faces, common["pts"]):
+        counting = {face: label for face, label in faces.items() if face not in left_out}
+        for kind, face, label, previous, since in _events(shown, counting, common["pts"]):
             event = Event(
                 **common, kind=kind, track=FIRST_TRACK + face, label=label, previous=previous,
                 confidence=SURE, since=since,
             )  # fmt: skip
             archive.add_event(event)
-        found = tuple(_face(face, label, labels, box(face)) for face, label in faces.items())
+        found = tuple(
+            _face(face, label, labels, box(face), left_out.get(face, ""))
+            for face, label in faces.items()
+        )
         archive.add_emotion(
             Emotion(**common, model="alexnet-fer", faces=found, part=0, parts=1, degraded=False)
         )
@@ -52,10 +60,11 @@ def _common(seq: int, fps: float) -> dict[str, Any]:
     return {"stream": "film", "run": "r", "seq": seq, "t": NS + pts, "pts": pts, "marks": {}}
 
 
-def _face(face: int, label: str, labels: Sequence[str], box: Box) -> EmotionFace:
+def _face(face: int, label: str, labels: Sequence[str], box: Box, left_out: LeftOut) -> EmotionFace:
     rest = (1 - SURE) / (len(labels) - 1)
     probabilities = {name: SURE if name == label else rest for name in labels}
-    return EmotionFace(FIRST_TRACK + face, box, probabilities, probabilities, label, SURE, 0.9)
+    track, shown = FIRST_TRACK + face, ("", 0.0) if left_out else (label, SURE)
+    return EmotionFace(track, box, probabilities, probabilities, *shown, 0.9, left_out=left_out)
 
 
 def _events(

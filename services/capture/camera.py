@@ -26,7 +26,7 @@ def camera_pictures(settings: Source, clock: Clock) -> Pictures:
         while True:
             success, pixels = capture.read()
             if not success or pixels is None:
-                raise SourceError(f"{settings.url}: the camera stopped giving pictures")
+                raise SourceError(f"camera {camera_device(settings.url)} stopped giving pictures")
             arrived = clock.now()
             start = arrived if start is None else start
             yield Picture(as_bgr(pixels), round((arrived - start) * 1e9))
@@ -42,7 +42,8 @@ def _open_camera(settings: Source) -> cv2.VideoCapture:
     )
     if not capture.isOpened():
         raise SourceError(
-            f"{settings.url}: the camera cannot be opened; is it plugged in, free, and permitted?"
+            f"camera {camera_device(settings.url)} cannot be opened: "
+            "is it plugged in, free, and permitted?"
         )
     if settings.width and settings.height:
         # Many USB cameras give large pictures at full rate as JPEG alone.

@@ -1,18 +1,32 @@
-"""The capture's own metrics, read from the sources when they are scraped."""
+"""What the capture's metrics port says of the sources, read from them when it is asked."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from emostream.services.capture.source_status import SourceState, SourceStatus
+from emostream.services.capture.source_status import SourceStatus, source_reports
 from emostream.shared.metric_names import MetricName
+from emostream.shared.service import Service
+from emostream.shared.source_report import SOURCES_PATH, SourceState
+
+Statuses: TypeAlias = Callable[[], Mapping[str, SourceStatus]]
+
+
+def serve_sources(service: Service, statuses: Statuses) -> None:
+    """Have the metrics port answer for the sources, with their metrics and with `/sources`.
+
+    `statuses` returns their status by the stream's name, in the configuration's order.
+    """
+    service.registry.register(SourceCollector(statuses))
+    service.metrics_server.serve_json(SOURCES_PATH, lambda: source_reports(statuses()))
 
 
 class SourceCollector(Collector):
     """Collects the status of each source; `statuses` returns them by the stream's name."""
 
-    def __init__(self, statuses: Callable[[], Mapping[str, SourceStatus]]) -> None:
+    def __init__(self, statuses: Statuses) -> None:
         self._statuses = statuses
 
     def collect(self) -> Iterator[Metric]:

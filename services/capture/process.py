@@ -9,16 +9,17 @@ import cv2
 from emostream.services.capture.flow_control import FlowControl
 from emostream.services.capture.framer import Framer
 from emostream.services.capture.lossless.delivery import deliver_all
-from emostream.services.capture.metrics import SourceCollector
+from emostream.services.capture.metrics import serve_sources
 from emostream.services.capture.picture import Picture
 from emostream.services.capture.source_set import SourceSet
-from emostream.services.capture.source_status import SourceState, SourceStatus
+from emostream.services.capture.source_status import SourceStatus
 from emostream.services.capture.source_url import recorded_streams
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
 from emostream.shared.config import Config
 from emostream.shared.messages import Frame, Message, stamped
 from emostream.shared.quiet import QuietTimer
 from emostream.shared.service import TAKE_TIMEOUT, Service
+from emostream.shared.source_report import SourceState
 
 # Seconds after which a stream without a picture is quiet.
 QUIET_AFTER_S = 0.5
@@ -51,7 +52,7 @@ def run(config: Config, instance: int) -> None:
             )
             service.listen([answers], flow_control.record_answer)
         with SourceSet(settings.sources) as sources:
-            service.registry.register(SourceCollector(sources.statuses))
+            serve_sources(service, sources.statuses)
             ends, quiet = StreamEnds(framer), QuietTimer[str, str](QUIET_AFTER_S)
             while not service.stop.is_set():
                 statuses = sources.statuses()

@@ -1,16 +1,9 @@
 """The state of a source, as its owner sees it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class SourceState(StrEnum):
-    """What a source is doing."""
-
-    OPENING = "opening"
-    OPEN = "open"
-    LOST = "lost"
-    ENDED = "ended"
+from emostream.shared.source_report import SourceReport, SourceReports, SourceState
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +31,10 @@ class SourceStatus:
 
     def __str__(self) -> str:
         return f"{self.state}: {self.error}" if self.error else self.state
+
+
+def source_reports(statuses: Mapping[str, SourceStatus]) -> SourceReports:
+    """Return what the metrics port says of the sources, by the name of their stream."""
+    return SourceReports(
+        [SourceReport(name, status.state, status.error) for name, status in statuses.items()]
+    )

@@ -13,12 +13,13 @@ from emostream.services.capture.ffmpeg.network_stream import OPEN_TIMEOUT
 from emostream.services.capture.picture import Picture
 from emostream.services.capture.pts import MonotonicPts, RecordingPts, SourcePts
 from emostream.services.capture.source_reader import SourceReader, open_source
-from emostream.services.capture.source_status import SourceState, SourceStatus
+from emostream.services.capture.source_status import SourceStatus
 from emostream.services.capture.source_url import awaited, source_kind
 from emostream.shared import config
 from emostream.shared.config.secrets import resolve
 from emostream.shared.errors import SourceError
 from emostream.shared.plural import counted
+from emostream.shared.source_report import SourceState
 from emostream.shared.source_urls import hide, redact
 
 QUEUE_SIZE = 2

@@ -72,7 +72,7 @@ class PageSink:
         (self._blurred.add if self._blur.switch.is_on(stream) else self._blurred.discard)(stream)
         with self._metrics.encode_seconds.time():
             jpeg = encode_jpeg(joined, self._quality, self._blur)
-        self._viewers.offer(stream, picture_packet(joined, jpeg))
+        self._viewers.offer(stream, picture_packet(joined, jpeg, self._blur))
 
 
 class _RateLimiter:

@@ -10,18 +10,19 @@ from emostream.services.display.schema import FaceState
 from emostream.shared.blur import FaceBlur
 from emostream.shared.errors import MessageError
 from emostream.shared.join import Joined
-from emostream.shared.messages import Frame
+from emostream.shared.messages import Box, Frame
 from emostream.shared.pixels import check_jpeg
 
 # A page shows no more pixels than this, and to encode a 4K picture would take a whole core.
 LONG_SIDE = 1280
 
 
-def picture_packet(joined: Joined, jpeg: bytes) -> bytes:
+def picture_packet(joined: Joined, jpeg: bytes, blur: FaceBlur) -> bytes:
     """Return 4 bytes (big-endian: the length of the JSON), the JSON, and the JPEG.
 
     Times are ms; boxes are in pixels of the frame, whose size is `width` x `height` even where the
-    JPEG is smaller.
+    JPEG is smaller. `blur_areas` are the boxes to blur in a picture that is not `blurred` yet when
+    somebody asks for it, null for the whole picture: a page that is paused has no later one.
     """
     header = joined.frame.header
     assert isinstance(header, Frame)
@@ -36,9 +37,15 @@ def picture_packet(joined: Joined, jpeg: bytes) -> bytes:
         "results": joined.completeness,
         "faces": [FaceState.of(face) for face in joined.faces],
         "prior": _shares(joined),
+        "blurred": blur.switch.is_on(header.stream),
+        "blur_areas": _rounded(blur.areas(joined)),
     }
     text = msgspec.json.encode(facts)
     return b"".join((len(text).to_bytes(4, "big"), text, jpeg))
+
+
+def _rounded(areas: list[Box] | None) -> list[list[int]] | None:
+    return None if areas is None else [[round(number) for number in area] for area in areas]
 
 
 def _shares(joined: Joined) -> dict[str, float]:

@@ -5,7 +5,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from emostream.services.display.schema import Drop, Loss, PathCounts, StageState
+from emostream.services.display.schema import (
+    ConfiguredSource,
+    Drop,
+    Loss,
+    PathCounts,
+    StageState,
+    VideoFile,
+)
 from emostream.shared.frame_counts import FrameCounts, frame_counts
 from emostream.shared.metric_names import MetricName
 from emostream.shared.scraping import History, Scrape, Scraper
@@ -15,13 +22,16 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     """The status of all stages when they were last polled; empty while nobody needs it.
 
     `recording` maps the streams that recorders know to whether their video is kept, `unblurred`
-    are those whose faces are visible in it.
+    are those whose faces are visible in it. `sources` are those that captures are configured to
+    read, `videos` the files that recorders write, by stream.
     """
 
     stages: list[StageState] = []
     accounts: list[PathCounts] = []
     recording: dict[str, bool] = {}
     unblurred: frozenset[str] = frozenset()
+    sources: list[ConfiguredSource] = []
+    videos: dict[str, VideoFile] = {}
 
 
 def pipeline_status(

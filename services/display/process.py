@@ -14,7 +14,7 @@ from emostream.services.display.page_sink import PageSink
 from emostream.services.display.stage import DisplayStage, FrameSink, ProgressSink
 from emostream.services.display.status_poller import StatusPoller, metrics_urls
 from emostream.services.display.viewers import ViewerPool
-from emostream.services.display.web.access import Access, read_token
+from emostream.services.display.web.access import Access, create_token, read_token
 from emostream.services.display.web.app import application
 from emostream.services.display.web.server import PageServer
 from emostream.shared.addresses import check_exposure, is_loopback, shifted_port
@@ -41,6 +41,8 @@ def run(config: Config, instance: int) -> None:
     cv2.setNumThreads(1)
     host, _, port = settings.page.rpartition(":")
     check_exposure(host, f"display.page {settings.page}", "display", insecure=config.insecure)
+    if settings.create_token:
+        create_token(settings.token_file)
     access = Access(read_token(settings.token_file), is_exposed=not is_loopback(host))
     with (
         Service("display", config, settings.metrics, Frame, instance) as service,

@@ -115,6 +115,17 @@ class StageState(msgspec.Struct, frozen=True):
     fps: float | None
 
 
+class ConfiguredSource(msgspec.Struct, frozen=True):
+    """A source as its capture is configured to read it, whether or not a picture came.
+
+    `state` is `unknown` while that capture does not answer. `reason` says why no picture comes.
+    """
+
+    stream: str
+    state: Literal["opening", "open", "lost", "ended", "unknown"]
+    reason: str
+
+
 class Drop(msgspec.Struct, frozen=True):
     """Frames that arrived at a stage and were not worked on."""
 
@@ -149,14 +160,25 @@ class PathCounts(msgspec.Struct, frozen=True):
     part: int | None = None
 
 
+class VideoFile(msgspec.Struct, frozen=True):
+    """The file that a recorder writes now, and the bytes of the recording in all of its files."""
+
+    path: str
+    bytes: int
+
+
 class StreamControls(msgspec.Struct, frozen=True):
     """What commands change of a stream; `recording` is null where no recorder knows it.
 
-    `blur`: faces are unrecognisable in the page's pictures and in video that is kept now.
+    `blur`: faces are unrecognisable in the page's pictures and in video that is kept now;
+    `pictures_blurred`: in the page's pictures, whatever the recorders do. `video` says where the
+    recording goes, null while nothing is written.
     """
 
     recording: bool | None
     blur: bool
+    video: VideoFile | None = None
+    pictures_blurred: bool = False
 
 
 class ControlsState(msgspec.Struct, frozen=True):
@@ -168,6 +190,8 @@ class ControlsState(msgspec.Struct, frozen=True):
 
 class Update(msgspec.Struct, frozen=True):
     """What changed after a revision; `complete` where that is all there is to know.
+
+    `sources` are those of all captures that are watched, in the order of the configuration.
 
     `labels` are all that were seen, none where none is new. `spans` are track, start and end in ms
     since the epoch, label, and mean confidence; one with the start of an earlier one replaces it.
@@ -182,18 +206,21 @@ class Update(msgspec.Struct, frozen=True):
     stages: list[StageState] = []
     accounts: list[PathCounts] = []
     controls: ControlsState = ControlsState()
+    sources: list[ConfiguredSource] = []
 
 
 class State(msgspec.Struct, frozen=True):
     """All that is known now of the streams, of the stages, and of where the frames went.
 
-    `stages` and `accounts` are empty while no stage was asked yet.
+    `stages`, `accounts` and `sources` are empty while no stage was asked yet. `sources` are in the
+    order of the configuration.
     """
 
     streams: dict[str, StreamSnapshot]
     stages: list[StageState]
     accounts: list[PathCounts]
     controls: ControlsState
+    sources: list[ConfiguredSource]
 
 
 def _rounded(probabilities: dict[str, float]) -> dict[str, float]:

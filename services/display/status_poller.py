@@ -5,7 +5,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, Self
 
+import msgspec
+
 from emostream.services.display.pipeline_status import PipelineStatus, pipeline_status
+from emostream.services.display.recording_files import recording_files
+from emostream.services.display.source_list import SourceList
+from emostream.shared.addresses import LOOPBACK
 from emostream.shared.config import Config
 from emostream.shared.scraping import Scraper, missing
 
@@ -17,13 +22,17 @@ REQUEST_LASTS_S: Final = 10.0
 def metrics_urls(config: Config, own: str) -> dict[str, str]:
     """Return the URL of the metrics of each process that the configuration names, with its stage.
 
-    `own` is this display's. A port that a stage chooses itself is not known.
+    `own` is this display's. A port that a stage chooses itself is not known. Where a stage listens
+    on every address, one in `display.watch` with its port says where that is: with containers, not
+    on this host.
     """
+    watched = {address.rpartition(":")[2]: address for address in config.display.watch}
     named = {}
     for stage in ("capture", "detector", "classifier", "recorder"):
-        address = getattr(config, stage).metrics
-        if not address.endswith(":0"):
-            named[f"http://{address}/metrics"] = stage
+        host, _, port = getattr(config, stage).metrics.rpartition(":")
+        if port != "0":
+            address = watched.get(port) if host in LOOPBACK else None
+            named[f"http://{address or f'{host}:{port}'}/metrics"] = stage
     named[own] = "display"
     for address in config.display.watch:
         named.setdefault(f"http://{address}/metrics", "unknown")
@@ -42,6 +51,7 @@ class StatusPoller:
         self._named = named
         self._has_viewers = has_viewers
         self._scraper = Scraper(list(named))
+        self._source_list = SourceList()
         self._requested = float("-inf")
         self._wake = threading.Event()
         self._known = threading.Event()
@@ -60,6 +70,10 @@ class StatusPoller:
     def request(self) -> None:
         """Note that a program requests the state."""
         self._requested = time.monotonic()
+        self.wake()
+
+    def wake(self) -> None:
+        """Poll at once if the status is not known, for a viewer who has just come."""
         if not self._known.is_set():
             self._wake.set()
 
@@ -71,7 +85,12 @@ class StatusPoller:
         while not self._stop.is_set():
             if self._has_viewers() or time.monotonic() - self._requested < REQUEST_LASTS_S:
                 self._scraper.scrape()
-                self.status = pipeline_status(self._named, self._scraper, missing)
+                status = pipeline_status(self._named, self._scraper, missing)
+                self.status = msgspec.structs.replace(
+                    status,
+                    sources=self._source_list.update(self._scraper),
+                    videos=recording_files(self._scraper),
+                )
                 self._known.set()
             else:
                 # An old status must not be shown as the current one.

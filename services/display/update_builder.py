@@ -1,5 +1,6 @@
 """The updates for viewers and the state for programs, built once for all of them."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -65,23 +66,32 @@ class UpdateBuilder:
             update,
             stages=status.stages,
             accounts=status.accounts,
-            controls=self._controls(list(update.streams), status),
+            controls=self._controls(update.streams, status),
+            sources=status.sources,
         )
 
     def state(self) -> State:
         """Return all that is known now."""
         streams, status = self._display_state.snapshots(), self._poller.status
-        controls = self._controls(list(streams), status)
-        return State(streams, status.stages, status.accounts, controls)
+        controls = self._controls(streams, status)
+        return State(streams, status.stages, status.accounts, controls, status.sources)
 
-    def _controls(self, streams: list[str], status: PipelineStatus) -> ControlsState:
+    def has_stream(self, stream: str) -> bool:
+        """Whether anything came of the stream, or a capture is configured to read it."""
+        configured = (source.stream for source in self._poller.status.sources)
+        return self._display_state.has_stream(stream) or stream in configured
+
+    def _controls(self, shown: Iterable[str], status: PipelineStatus) -> ControlsState:
         blur = self._commands.blur
+        streams = dict.fromkeys((*shown, *(source.stream for source in status.sources)))
         return ControlsState(
             self._needs_token,
             {
                 stream: StreamControls(
                     status.recording.get(stream),
                     blur.is_on(stream) and stream not in status.unblurred,
+                    status.videos.get(stream),
+                    blur.is_on(stream),
                 )
                 for stream in streams
             },

@@ -29,6 +29,7 @@ from emostream.shared.errors import MessageError
 from emostream.shared.health import Health
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Frame, Message
+from emostream.shared.recording_report import RECORDINGS_PATH
 from emostream.shared.service import Service
 
 # Pictures that may wait while a file is opened or the disk is slow: about a second of 720p video.
@@ -59,6 +60,7 @@ def run(config: Config, instance: int) -> None:
     ):
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         service.on_stream_gone(stage.forget)
+        service.metrics_server.serve_json(RECORDINGS_PATH, lambda: stage.recordings)
         inbox = FifoInbox(service.intake.dropped, MOST_PICTURES)
         service.receive(
             [

@@ -22,6 +22,7 @@ from emostream.shared.messages import (
     Message,
     common_fields,
 )
+from emostream.shared.recording_report import RecordingReports
 
 RETENTION_EVERY: Final = 60.0
 RETENTION_AGAIN: Final = 0.5
@@ -60,6 +61,11 @@ class RecorderStage:
     def pixel_topics(self) -> Set[str]:
         """The topics whose frames are needed now, beside the results."""
         return self._video.topics
+
+    @property
+    def recordings(self) -> RecordingReports:
+        """The videos that are being written now."""
+        return self._video.recordings
 
     def __call__(self, messages: Sequence[Message]) -> list[Message]:
         """Record the messages; return `credit/` for what was wholly written since the last call."""

@@ -28,6 +28,7 @@ class StreamRecording:
         self._encoder = encoder
         self._max_bytes = max_bytes
         self._file: VideoFile | None = None
+        self._finished_bytes = 0
         self._first: Frame | None = None
         self._pts = 0
 
@@ -35,6 +36,11 @@ class StreamRecording:
     def path(self) -> Path | None:
         """The file that is being written."""
         return self._file.path if self._file else None
+
+    @property
+    def bytes(self) -> int:
+        """What all files of the recording have so far, without the container's own share."""
+        return self._finished_bytes + (self._file.bytes if self._file else 0)
 
     def write(self, header: Frame, image: Image) -> None:
         """Add the picture of the frame, uint8 (height, width, 3) BGR.
@@ -48,15 +54,20 @@ class StreamRecording:
         try:
             self._file.write(image, header.pts)
         except WriteError:
-            self._file = None  # it has closed itself
+            self._leave_file()  # it has closed itself
             raise
         self._pts = header.pts
 
     def close(self) -> None:
         """Finish the file that is being written, if there is one."""
+        if file := self._leave_file():
+            file.close()
+
+    def _leave_file(self) -> VideoFile | None:
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            self._finished_bytes += file.bytes
+        return file
 
     def _continues(self, header: Frame) -> bool:
         first = self._first

@@ -15,6 +15,7 @@ from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import MessageError
 from emostream.shared.join import Joined, StreamJoin
 from emostream.shared.messages import Frame, Header, Message
+from emostream.shared.recording_report import RecordingReport, RecordingReports
 
 CLOSE_AFTER: Final = 30.0
 RETRY_AFTER: Final = 2.0
@@ -63,6 +64,18 @@ class VideoRecorder:
         """The files that are being written."""
         paths = (pending.recording.path for pending in self._pending.values())
         return {path for path in paths if path}
+
+    @property
+    def recordings(self) -> RecordingReports:
+        """The videos that are being written; asked for on any thread."""
+        recordings = ((each.stream, each.recording) for each in tuple(self._pending.values()))
+        return RecordingReports(
+            [
+                RecordingReport(stream, str(path), recording.bytes)
+                for stream, recording in recordings
+                if (path := recording.path)
+            ]
+        )
 
     def add_stream(self, stream: str) -> None:
         """Note that the stream exists."""

@@ -41,6 +41,8 @@ def check(config: Config) -> None:
         _check_lossless(config)
     if config.classifier.shard >= config.classifier.of:
         raise InvalidKey(("classifier", "shard"), "must be below classifier.of (it counts from 0)")
+    if config.display.create_token and not config.display.token_file:
+        raise InvalidKey(("display", "create_token"), "name the file for it in display.token_file")
     prior = config.classifier.prior
     if isinstance(prior, dict) and (fault := shares_fault(prior)):
         raise InvalidKey(("classifier", "prior"), fault)

@@ -153,6 +153,7 @@ class Display(Section, frozen=True):
     metrics: Address = "127.0.0.1:9105"
     page: Address = "127.0.0.1:8080"
     token_file: str = ""
+    create_token: bool = False
     watch: tuple[Address, ...] = ()
     max_viewers: Few = 100
     window: bool = False

@@ -1,6 +1,7 @@
 """The page of the whole pipeline: found faces, commands that are obeyed, a killed stage."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -16,14 +17,15 @@ from emostream.shared.shipped_files import ROOT
 from tests.browser.seen import keep, seen, wait_for_picture_after
 
 SLOW = 60_000
+WRITTEN = re.compile(r"recording, \d+\.\d MB to .*/recordings/demo/\w+-\w+-\d+\.mp4")
 # The middles of YuNet's boxes lie lower than the demo's, by this share of a face's height.
 LOWER = 0.008
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """The default pipeline, on ports of its own."""
-    config = load(ROOT / "configs" / "default.toml")
+    """The default pipeline, on ports of its own, keeping video."""
+    config = load(ROOT / "configs" / "default.toml", ["recorder.video=true"])
     with Pipeline(config, tmp_path_factory.mktemp("pipeline")) as running:
         running.wait_ready()
         yield running
@@ -84,6 +86,8 @@ def test_the_recorder_stops_and_records_again(page: Page, pipeline: Pipeline) ->
     for text in ("Stop recording", "Record", "Stop recording"):
         expect(button).to_have_text(text, timeout=SLOW)
         expect(page.locator(".mark.recording")).to_have_count(int(text != "Record"))
+        if text != "Record":
+            expect(page.locator(".mark.recording")).to_have_text(WRITTEN, timeout=SLOW)
         button.click()
 
 

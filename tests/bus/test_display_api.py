@@ -18,6 +18,7 @@ from emostream.services.display.web.access import Access
 from emostream.shared.health import Health
 from emostream.shared.messages import Control
 from emostream.shared.metrics import MetricsServer, StageMetrics
+from emostream.shared.source_report import SOURCES_PATH, SourceReport, SourceReports, SourceState
 from tests.builders import event, header_of
 from tests.bus.site import Site, emotion, serving
 
@@ -117,6 +118,7 @@ class Stage:
         self.metrics = StageMetrics("capture", self.registry)
         self.metrics.given("cam1", 0.01)
         self.reads = 0
+        self.sources = SourceReports([])
         self.registry.register(self)
 
     def collect(self) -> list[Any]:
@@ -128,6 +130,7 @@ class Stage:
 def stage() -> Iterator[tuple[Stage, str]]:
     made = Stage()
     server = MetricsServer("capture", "127.0.0.1", 0, made.registry, made.health)
+    server.serve_json(SOURCES_PATH, lambda: made.sources)
     with closing(server):
         made.reads = 0
         yield made, f"http://127.0.0.1:{server.port}/metrics"
@@ -161,6 +164,29 @@ def test_stages_are_asked_only_while_somebody_looks() -> None:
         reads = counted.reads
         time.sleep(1.5)
         assert counted.reads == reads
+
+
+def test_sources_are_told_in_order_and_take_commands_before_their_first_picture() -> None:
+    with stage() as (capture, url), serving(stages={url: "capture"}) as site:
+        yard = SourceReport("yard", SourceState.LOST, "camera 0 cannot be opened")
+        command = RECORD.replace("cam1", "yard")
+        capture.sources = SourceReports([yard, SourceReport("door", SourceState.OPEN)])
+        assert site.post(command).status_code == 400
+        state = site.get("/api/state").json()
+        assert state["sources"] == [
+            {"stream": "yard", "state": "lost", "reason": "camera 0 cannot be opened"},
+            {"stream": "door", "state": "open", "reason": ""},
+        ]
+        assert list(state["controls"]["streams"]) == ["yard", "door"]
+        assert site.post(command).status_code == 202
+
+
+def test_a_viewer_who_comes_is_told_the_sources_within_a_second() -> None:
+    with stage() as (capture, url), serving(stages={url: "capture"}) as site:
+        capture.sources = SourceReports([SourceReport("door", SourceState.OPENING)])
+        with site.connect() as viewer:
+            updates = [json.loads(viewer.recv(timeout=1)) for _ in range(2)]
+            assert updates[-1]["sources"][0]["stream"] == "door"
 
 
 def test_a_stage_that_is_away_is_told_with_the_reason() -> None:

@@ -363,17 +363,21 @@ def test_a_wrong_token_waits_for_its_answer_and_a_right_one_does_not() -> None:
 
 
 def test_metrics_are_read_by_the_names_that_are_allowed() -> None:
-    def status(port: int, host: str) -> int:
-        url = f"http://127.0.0.1:{port}/livez"
+    def status(port: int, host: str, path: str = "/livez") -> int:
+        url = f"http://127.0.0.1:{port}{path}"
         return httpx2.get(url, headers={"host": host}, trust_env=False).status_code
 
     def metrics(*names: str) -> closing[MetricsServer]:
         health = Health(10)
-        return closing(MetricsServer("x", "127.0.0.1", 0, CollectorRegistry(), health, names))
+        server = MetricsServer("x", "127.0.0.1", 0, CollectorRegistry(), health, names)
+        server.serve_json("/sources", list)
+        return closing(server)
 
     with metrics() as plain, metrics("stage.example") as named:
         for host in ("127.0.0.1:9101", "[::1]:9101", "192.0.2.7", "capture:9101", "localhost"):
             assert status(plain.port, host) == 200, host
         assert status(plain.port, "stage.example:9101") == 403
+        assert status(plain.port, "stage.example:9101", "/sources") == 403
+        assert status(plain.port, "127.0.0.1:9101", "/sources") == 200
         assert status(named.port, "Stage.Example:9101") == 200
         assert status(named.port, "other.example") == 403

@@ -21,8 +21,8 @@ BOUND = 350 * MB
 PROGRAM = """
 import os, resource, sys, time
 from emostream.services.capture.source_set import SourceSet
-from emostream.services.capture.source_status import SourceState
 from emostream.shared.config import Source
+from emostream.shared.source_report import SourceState
 
 def largest():
     unit = 1 if sys.platform == "darwin" else 1024

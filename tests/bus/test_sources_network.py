@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from emostream.services.capture.source_set import SourceSet
-from emostream.services.capture.source_status import SourceState
 from emostream.shared.config import Source
+from emostream.shared.source_report import SourceState
 
 PICTURES = 6
 

@@ -1,6 +1,7 @@
 """`emostream top` against real metrics ports, one of which hangs."""
 
 import argparse
+import re
 import socket
 import threading
 import time
@@ -13,9 +14,12 @@ from prometheus_client import CollectorRegistry
 
 from emostream.services.cli.top import command as top
 from emostream.shared import scraping
+from emostream.shared.bus import Bus
 from emostream.shared.health import Health
+from emostream.shared.messages import Message
 from emostream.shared.metric_names import MetricName
 from emostream.shared.metrics import MetricsServer, StageMetrics
+from tests.builders import emotion, face
 
 
 @pytest.fixture
@@ -102,7 +106,8 @@ def options(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     top.add_options(parser)
     nowhere = [f"--set={stage}.metrics=127.0.0.1:{port}" for stage, port in NOWHERE.items()]
-    return parser.parse_args([*nowhere, *words])
+    silent = "--set=connect.emotion=['tcp://127.0.0.1:7']"
+    return parser.parse_args([*nowhere, silent, *words])
 
 
 # Reserved ports below 10, on which nothing listens.
@@ -118,6 +123,32 @@ def test_without_a_terminal_one_plain_table_is_printed(
     assert f"capture {stage[1]}" in out
     assert "cam1" in out
     assert out.count("no answer from") == 5
+
+
+def test_the_faces_of_each_stream_are_shown_by_small_numbers(
+    stage: tuple[StageMetrics, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop = threading.Event()
+    with Bus("test") as bus, closing(bus.publisher("tcp://127.0.0.1:*", 0)) as publisher:
+
+        def publish() -> None:
+            tracks = [(1_760_000_000 << 20) + n for n in (9017, 9018)]
+            found = [face(tracks[0], "fear", confidence=0.7), face(tracks[1], "anger")]
+            while not stop.wait(0.05):
+                publisher.take_subscriptions()
+                publisher.send(Message(emotion(0, *found)))
+
+        thread = threading.Thread(target=publish)
+        thread.start()
+        try:
+            endpoint = f"--set=connect.emotion=['{publisher.endpoint}']"
+            assert top.run(options("--metrics", stage[1], endpoint)) == 0
+        finally:
+            stop.set()
+            thread.join()
+    out = capsys.readouterr().out
+    assert re.search(r"cam1 +#1 fear 70%, #2 anger \d+%", out)
+    assert "9017" not in out
 
 
 def test_when_nothing_answers_the_exit_code_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,8 +22,8 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 30.0
 
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """The pipeline as `make run` starts it, on ports of its own, ready."""
+    """The pipeline as `make run` starts it, on ports of its own and keeping video, ready."""
     folder = tmp_path_factory.mktemp("pipeline")
-    with Pipeline(load(DEFAULT), folder) as running:
+    with Pipeline(load(DEFAULT, ["recorder.video=true"]), folder) as running:
         running.wait_ready()
         yield running

@@ -85,7 +85,7 @@ def _middle(box: list[float]) -> list[float]:
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("control")
-    with Pipeline(load(DEFAULT, ["recorder.video=false"]), folder) as pipeline:
+    with Pipeline(load(DEFAULT), folder) as pipeline:
         pipeline.wait_ready()
         watched = Watched(pipeline)
         watched.wait_for(recording=False, blur=False)

@@ -199,7 +199,7 @@ def test_a_stage_that_stands_still_shows_in_the_readiness_of_the_next(pipeline: 
 
 
 def test_ctrl_c_ends_everything_and_leaves_a_recording_that_plays(tmp_path: Path) -> None:
-    with Pipeline(load(DEFAULT), tmp_path) as pipeline:
+    with Pipeline(load(DEFAULT, ["recorder.video=true"]), tmp_path) as pipeline:
         pipeline.wait_ready()
         listen(pipeline, "emotion/demo/", 50)
         below = pipeline.processes()

@@ -39,7 +39,8 @@ def top(pipeline: Pipeline, folder: Path) -> str:
 
 
 def test_a_full_disk_stops_no_stage_and_is_said_everywhere(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "recordings") as disk, Pipeline(load(DEFAULT), tmp_path) as pipeline:
+    config = load(DEFAULT, ["recorder.video=true"])
+    with small_disk(tmp_path / "recordings") as disk, Pipeline(config, tmp_path) as pipeline:
         pipeline.wait_ready()
         processes = {name: process.pid for name, process in pipeline.stage_processes().items()}
         began = time.time_ns()

@@ -279,3 +279,26 @@ def test_a_file_goes_as_fast_as_the_pipeline_takes_it_and_none_is_dropped(
     # What was given before the detector listened is gone; from then on every frame is answered.
     assert seqs == list(range(seqs[0], frames))
     assert len(seqs) >= frames - 3
+
+
+def test_a_capture_tells_its_sources_in_order_with_state_and_reason(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    sources = ['{name="yard", url="camera:97"}', '{name="demo", url="demo"}']
+    # It is not ready, so its log would only say after a while where it answers.
+    address = free_endpoint().removeprefix("tcp://")
+    capture = Stage(
+        *("capture", tmp_path / "log", f"capture.metrics={address}"),
+        'capture.bind="tcp://127.0.0.1:*"',
+        f"capture.sources=[{', '.join(sources)}]",
+    )
+    stack.callback(capture.close)
+
+    def states() -> list[list[str]]:
+        status, body = get(f"http://{address}/sources")
+        sources = json.loads(body)["sources"] if status == 200 else []
+        return [list(source.values()) for source in sources]
+
+    reason = "camera 97 cannot be opened: is it plugged in, free, and permitted?"
+    expected = [["yard", "lost", reason], ["demo", "open", ""]]
+    wait_until(lambda: states() == expected, "the camera to be given up")

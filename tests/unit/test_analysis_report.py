@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html import unescape
 from itertools import pairwise
 from pathlib import Path
@@ -335,6 +336,32 @@ def test_labels_of_another_model_have_their_own_names_and_colours(tmp_path: Path
 def test_the_same_session_gives_the_same_bytes(tmp_path: Path) -> None:
     once = page(tmp_path / "1", pictures=gray([100] * 90))
     assert page(tmp_path / "2", pictures=gray([100] * 90)) == once
+
+
+def test_the_model_s_card_lies_beside_the_page_and_is_linked(tmp_path: Path) -> None:
+    html = page(tmp_path, facts=replace(FACTS, card=CARD))
+    assert html.count('href="model-card.md"') == 2
+    assert (tmp_path / "model-card.md").read_text("utf-8") == CARD.read_text("utf-8")
+
+
+def test_a_model_without_a_card_has_no_link(tmp_path: Path) -> None:
+    html = page(tmp_path, facts=replace(FACTS, model="mine"))
+    assert "model-card" not in html
+    assert "its own card has to say" in words(html)
+    assert not (tmp_path / "model-card.md").exists()
+
+
+def test_the_page_says_how_many_rows_quality_excluded(tmp_path: Path) -> None:
+    frames = [{1: "fear", 2: "anger"}] * 5 + [{1: "fear", 3: "anger"}] * 15 + [{}] * 5
+    text = words(page(tmp_path, frames, left_out={2: "new", 3: "quality"}))
+    assert "Quality excluded 15 of the 40 rows of faces in observations.csv (38%)" in text
+    assert "5 more are of a track too new. Nothing on this page counts them." in text
+
+
+def test_where_quality_excluded_nothing_the_page_says_that_too(tmp_path: Path) -> None:
+    text = words(page(tmp_path))
+    assert "Quality excluded 0 of the 100 rows of faces in observations.csv (0%)" in text
+    assert "Nothing on this page" not in text
 
 
 def test_the_words_about_the_shipped_model_are_those_of_its_card(tmp_path: Path) -> None:

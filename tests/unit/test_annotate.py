@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from emostream.models.labels import LABELS
+from emostream.shared import label_strip as strips
 from emostream.shared.annotate import annotate
 from emostream.shared.colors import COLORS, bgr, colors
+from emostream.shared.label_strip import LONGEST_TEXT, label_strip
 from emostream.shared.messages import Box, EmotionFace
 
 
@@ -97,3 +99,49 @@ def test_the_label_stays_inside_the_picture(box: Box) -> None:
 @pytest.mark.parametrize("width,height", [(1, 1), (7, 3), (640, 360)])
 def test_odd_boxes_and_pictures_are_survived(box: Box, width: int, height: int) -> None:
     assert annotate(gray(width, height), [face(box)]).shape == (height, width, 3)
+
+
+YELLOW = bgr(COLORS["happiness"])
+
+
+def ink(text: str, size: int = 18) -> np.ndarray:
+    """Return where the letters are, as a share of black."""
+    strip = label_strip(text, size, YELLOW).astype(float)
+    return 1 - strip[:, :, 2] / YELLOW[2]
+
+
+def test_letters_of_other_languages_are_drawn_and_no_question_marks() -> None:
+    for text, plain in (("Ärger", "Arger"), ("Überraschung", "Uberraschung"), ("joie é", "joie e")):
+        assert ink(text).shape == ink(plain).shape
+        assert ink(text).sum() > ink(plain).sum(), "the mark on the letter is drawn too"
+
+
+def test_letters_have_smooth_rims_and_a_line_without_them_is_equally_high() -> None:
+    letters = ink("happiness 93%")
+    assert ((letters > 0.1) & (letters < 0.9)).sum() > 100
+    assert letters.shape[0] == ink("e").shape[0] == ink("").shape[0]
+
+
+def test_a_label_is_drawn_once_and_cannot_be_changed() -> None:
+    strip = label_strip("fear 50%", 18, YELLOW)
+    assert label_strip("fear 50%", 18, YELLOW) is strip
+    with pytest.raises(ValueError, match="read-only"):
+        strip[0, 0] = 0
+
+
+@pytest.mark.parametrize("text", ["\n", "a\tb", "\0", "x" * 100_000, "\u200d\U0001f600"])
+def test_odd_labels_are_survived(text: str) -> None:
+    assert label_strip(text, 18, YELLOW).shape[1] < 40 * LONGEST_TEXT
+    drawn = annotate(gray(64, 48), [face((5, 20, 30, 20), text)])
+    assert drawn.shape == (48, 64, 3)
+
+
+def test_without_the_font_of_opencv_pillow_s_own_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strips, "BUNDLED_FONT", ("qt", "fonts", "none.ttf"))
+    strips._font.cache_clear()
+    label_strip.cache_clear()
+    try:
+        assert ink("fear 50%").sum() > 50
+    finally:
+        strips._font.cache_clear()
+        label_strip.cache_clear()

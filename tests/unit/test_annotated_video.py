@@ -125,7 +125,7 @@ def test_faces_bear_the_numbers_of_the_tables(tmp_path: Path) -> None:
     left, right = face((80, 150, 120, 120), track=9), face((400, 150, 120, 120), track=2)
     target = write(video, [[left], [right, left]])
     plain = np.full((360, 640, 3), 100, np.uint8)
-    picture, numerals = shown(target)[1][1], np.s_[120:150, 78:105]
+    picture, numerals = shown(target)[1][1], np.s_[132:150, 88:102]
 
     def difference(number: int) -> float:
         drawn = annotate(plain, [left], lambda _: f"#{number} happiness 90%")

@@ -12,6 +12,14 @@ from emostream.shared.shipped_files import find_config
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
+SHIPPED = [*sorted(CONFIGS.glob("*.toml")), CONFIGS.parent / "docker" / "compose.toml"]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_none_that_ships_keeps_video_unasked(path: Path) -> None:
+    assert not load(path).recorder.video
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
 def test_each_file_that_ships_is_good(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["detector", "--config", str(path), "--check-config"]) == 0

@@ -172,7 +172,9 @@ def test_a_command_on_the_bus_is_obeyed_and_an_unknown_one_told(rig: Rig) -> Non
 def test_a_packet_carries_the_picture_and_its_results() -> None:
     message = frame(200)
     joined = Joined(message, (header_of(emotion(200), Emotion),), True)
-    data = picture_packet(joined, encoded(message, 90, results=joined.results))
+    blur = FaceBlur(StreamSwitch(False))
+    blur.observe(joined)
+    data = picture_packet(joined, encoded(message, 90, results=joined.results), blur)
     length = int.from_bytes(data[:4], "big")
     facts = json.loads(data[4 : 4 + length])
     picture = decoded(data[4 + length :])
@@ -187,13 +189,19 @@ def test_a_packet_carries_the_picture_and_its_results() -> None:
     assert one["box"] == [1.0, 2.0, 8.0, 9.0]
     assert (one["label"], one["confidence"], one["smoothed"]) == ("fear", 0.5, {"fear": 0.5})
     assert facts["prior"] == {}
+    # A fifth more than the box, for a page that is to blur the picture while it stands still.
+    assert (facts["blurred"], facts["blur_areas"]) == (False, [[0, 1, 10, 11]])
 
 
 def test_a_packet_says_which_shares_the_probabilities_reckon_with() -> None:
     prior = EmotionPrior("uniform", 1.0, {"fear": 0.5, "joy": 0.5})
     header = msgspec.structs.replace(header_of(emotion(0), Emotion), prior=prior)
-    data = picture_packet(Joined(frame(0), (header,), True), b"")
-    assert json.loads(data[4:])["prior"] == prior.shares
+    joined, blur = Joined(frame(0), (header,), True), FaceBlur(StreamSwitch(True))
+    data = picture_packet(joined, b"", blur)
+    facts = json.loads(data[4:])
+    assert facts["prior"] == prior.shares
+    # Where the faces are was not noted.
+    assert (facts["blurred"], facts["blur_areas"]) == (True, None)
 
 
 def jpeg_of(width: int, height: int) -> bytes:

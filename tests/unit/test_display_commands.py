@@ -1,5 +1,6 @@
 """Commands: who may give them, what becomes of them, and what the page is told."""
 
+import stat
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -8,7 +9,7 @@ from starlette.datastructures import Headers
 
 from emostream.services.cli.main import main
 from emostream.services.display.commands import REPEAT_INTERVAL_S, Command, CommandHandler
-from emostream.services.display.web.access import Access, read_token
+from emostream.services.display.web.access import Access, create_token, read_token
 from emostream.shared.control import COMMANDS, OnOff, StreamSwitch, parse_command
 from emostream.shared.errors import ConfigError, MessageError
 from emostream.shared.messages import Control
@@ -216,3 +217,37 @@ def test_a_token_file_that_cannot_be_used_is_named(
         read_token(str(file))
     assert main(["display", "--set", f"display.token_file={file}"]) == 2
     assert "display.token_file" in capsys.readouterr().err
+
+
+def test_a_token_is_made_once_for_its_owner_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "token"
+    with caplog.at_level("INFO"):
+        create_token(str(file))
+    token = read_token(str(file))
+    assert len(token) > 40
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert str(file) in caplog.text
+    assert token not in caplog.text
+    create_token(str(file))
+    assert read_token(str(file)) == token
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_token_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"token_file: .*none/token cannot be written: No such"):
+        create_token(str(tmp_path / "none" / "token"))
+
+
+def test_the_check_of_the_configuration_makes_no_token(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    settings = [f"display.token_file={file}", "display.create_token=true"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    assert main(["display", *words, "--check-config"]) == 0
+    assert not file.exists()
+
+
+def test_a_token_to_be_made_needs_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["display", "--set", "display.create_token=true", "--check-config"]) == 2
+    assert "display.create_token" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from emostream.services.cli.processes.stages import STAGES
 from emostream.services.display.commands import CommandHandler
 from emostream.services.display.display_state import DisplayState
 from emostream.services.display.pipeline_status import PipelineStatus, pipeline_status
@@ -21,6 +22,7 @@ from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.scraping import Scrape, Scraper, parse
+from emostream.shared.shipped_files import ROOT
 from tests.builders import emotion, event, face, faces, frame
 
 URL = "http://127.0.0.1:{}/metrics"
@@ -158,6 +160,23 @@ def test_the_addresses_are_those_of_the_configuration_and_its_own_real_one() -> 
     }
 
 
+def test_of_a_stage_on_every_address_the_watched_one_of_its_port_is_asked() -> None:
+    watch = 'display.watch=["recorder:9104", "gpu:9203"]'
+    config = load(None, ["recorder.metrics=0.0.0.0:9104", "capture.metrics=0.0.0.0:9101", watch])
+    named = metrics_urls(config, URL.format(9105))
+    assert named["http://recorder:9104/metrics"] == "recorder"
+    assert named["http://gpu:9203/metrics"] == "unknown"
+    assert named["http://0.0.0.0:9101/metrics"] == "capture"
+    assert "http://0.0.0.0:9104/metrics" not in named
+
+
+def test_in_the_compose_setup_each_stage_is_asked_at_its_own_host() -> None:
+    config = load(ROOT / "docker" / "compose.toml")
+    others = dict(zip(STAGES, range(9101, 9105), strict=False))
+    expected = {f"http://{stage}:{port}/metrics": stage for stage, port in others.items()}
+    assert metrics_urls(config, "own") == {**expected, "own": "display"}
+
+
 class UpdateRig:
     """An update builder, with a poller that reads nothing by itself."""
 
@@ -214,6 +233,7 @@ def test_controls_tell_what_is_and_not_what_was_asked_for(
     controls = updates.builder.update(0).controls
     assert not controls.token
     assert (controls.streams["cam1"].recording, controls.streams["cam1"].blur) == told
+    assert controls.streams["cam1"].pictures_blurred == blurred
     assert updates.builder.state().controls == controls
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emostream.services.cli.numbered_faces import NumberedFaces
 from emostream.services.cli.subscribe.command import line
 from emostream.services.display.display_state import DisplayState
 from emostream.services.display.picture_encoding import picture_packet
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.shared.annotate import annotate
+from emostream.shared.blur import FaceBlur
 from emostream.shared.colors import COLORS, bgr
+from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 from emostream.shared.messages import Emotion, Event, Frame, Message
 from emostream.shared.wire import decode, encode
@@ -71,7 +74,7 @@ def test_the_page_is_told_them_with_their_colours(answers: list[Message]) -> Non
     state.add_results(emotion_of(answers))
     assert [look.label for look in state.update(0).labels] == list(SEVEN)
     assert state.update(0).labels[3].color == COLORS["happiness"]
-    data = picture_packet(joined(emotion_of(answers)), b"jpeg")
+    data = picture_packet(joined(emotion_of(answers)), b"jpeg", FaceBlur(StreamSwitch(False)))
     facts = json.loads(data[4 : 4 + int.from_bytes(data[:4], "big")])
     assert list(facts["faces"][0]["smoothed"]) == list(SEVEN)
 
@@ -82,7 +85,7 @@ def test_the_video_has_their_colours(answers: list[Message]) -> None:
 
 
 def test_a_terminal_shows_them(answers: list[Message]) -> None:
-    assert "#7 happy 86%, #8 happy 86%" in line(Message(emotion_of(answers))).plain
+    assert "#1 happy 86%, #2 happy 86%" in line(Message(emotion_of(answers)), NumberedFaces()).plain
 
 
 @pytest.mark.parametrize("place", DOWNSTREAM)

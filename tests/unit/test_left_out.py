@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from emostream.services.cli.numbered_faces import NumberedFaces
 from emostream.services.cli.replay.steps import replay_steps, step_messages
 from emostream.services.cli.results.report.history import run_history
 from emostream.services.cli.results.tables.recording import write_tables
@@ -129,8 +130,8 @@ def test_a_face_that_cannot_be_judged_is_outlined_without_a_word() -> None:
 
 
 def test_the_terminal_says_why_a_face_was_left_out() -> None:
-    text = line(Message(emotion(3, left_out(7), left_out(8, "new")))).plain
-    assert text.endswith("#7 left out: of too low quality, #8 left out: of a track too new")
+    text = line(Message(emotion(3, left_out(7), left_out(8, "new"))), NumberedFaces()).plain
+    assert text.endswith("#1 left out: of too low quality, #2 left out: of a track too new")
 
 
 @pytest.mark.parametrize(

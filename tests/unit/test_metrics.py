@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from emostream.services.capture.metrics import SourceCollector
-from emostream.services.capture.source_status import SourceState, SourceStatus
+from emostream.services.capture.source_status import SourceStatus
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.metrics import RecorderMetrics
@@ -15,6 +15,7 @@ from emostream.services.recorder.retention import Limits, Retention
 from emostream.shared.gaps import Gaps
 from emostream.shared.messages import Emotion
 from emostream.shared.metrics import StageMetrics
+from emostream.shared.source_report import SourceState
 from tests import builders
 from tests.builders import face, frame
 from tests.recorders import fault_status

@@ -163,6 +163,11 @@ def test_compose_pins_images_and_mounts_what_is_there_and_opens_nothing_outside(
                 assert Path(inside).is_absolute()
             else:
                 assert source in compose["volumes"]
+    composed = tomllib.loads((DOCKER / "compose.toml").read_text("utf-8"))["display"]
+    folder = str(Path(composed["token_file"]).parent)
+    assert composed["create_token"]
+    # What the display makes there is there after a new start too.
+    assert f"secrets:{folder}" in compose["services"]["display"]["volumes"]
     for name in ("prometheus", "grafana"):
         service = compose["services"][name]
         assert re.search(r":v?\d+\.\d+\.\d+$", service["image"])

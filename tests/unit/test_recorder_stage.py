@@ -390,3 +390,15 @@ def test_a_command_that_is_not_known_is_told_and_survived(rig: Rig) -> None:
     rig.stage.close()
     assert [error.reason for error in rig.errors] == ["command", "command"]
     assert pictures(rig.videos()[0]) == [(0, True)]
+
+
+def test_a_running_recording_tells_its_file_and_size(rig: Rig) -> None:
+    assert rig.stage.recordings.recordings == []
+    for seq in range(20):
+        rig.give(frame(seq), emotion(seq))
+    (recording,) = rig.stage.recordings.recordings
+    (path,) = rig.videos()
+    assert (recording.stream, recording.path) == ("cam1", str(path))
+    assert 0 < recording.bytes <= path.stat().st_size
+    rig.give(command("record", on=False))
+    assert rig.stage.recordings.recordings == []

@@ -15,10 +15,11 @@ from emostream.services.capture.ffmpeg.video_file import describe_video
 from emostream.services.capture.framer import Framer
 from emostream.services.capture.process import StreamEnds
 from emostream.services.capture.source_set import SourceSet
-from emostream.services.capture.source_status import SourceState, SourceStatus
+from emostream.services.capture.source_status import SourceStatus
 from emostream.services.capture.source_url import awaited
 from emostream.shared.config import Source
 from emostream.shared.errors import SourceError
+from emostream.shared.source_report import SourceState
 from tests.unit.test_capture_frames import picture
 from tests.unit.videos import FRAME, Clip
 

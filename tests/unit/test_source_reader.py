@@ -224,7 +224,7 @@ def test_a_folder_without_a_picture(tmp_path: Path, files: tuple[str, ...], erro
 
 
 def test_a_camera_that_is_not_there() -> None:
-    with pytest.raises(SourceError, match=r"^camera:97: the camera cannot be opened; is it"):
+    with pytest.raises(SourceError, match=r"^camera 97 cannot be opened: is it"):
         pictures("camera:97")
 
 

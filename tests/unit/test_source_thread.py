@@ -13,9 +13,10 @@ from emostream.services.capture.clock import Clock, SystemClock
 from emostream.services.capture.picture import OnSkip, Picture, Pictures
 from emostream.services.capture.pts import MonotonicPts
 from emostream.services.capture.source_set import SourceSet
-from emostream.services.capture.source_status import SourceState, SourceStatus
+from emostream.services.capture.source_status import SourceStatus
 from emostream.shared.config import Source
 from emostream.shared.errors import SourceError
+from emostream.shared.source_report import SourceState
 from tests.builders import WaitingClock
 
 LIMIT = 20.0

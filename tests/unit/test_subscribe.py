@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from emostream.services.cli.numbered_faces import NumberedFaces
 from emostream.services.cli.subscribe import command as subscribe
 from emostream.shared.errors import BusError, ConfigError
 from emostream.shared.inbox import FifoInbox
@@ -15,6 +16,7 @@ from tests.builders import Clock, face, header_of
 TRACK = (1_760_000_000 << 20) | 7
 T = 1_760_000_000_123_456_789
 FACE = face(TRACK, "sadness", confidence=0.7)
+OTHER = face(TRACK + 4711, "fear", confidence=0.6)
 
 
 def event(kind: str = "enter", label: str = "happiness", previous: str = "") -> Message:
@@ -29,28 +31,29 @@ def emotion(*faces: EmotionFace, **fields: Any) -> Message:
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        (event("enter"), "cam1 #7 enter happiness 71%"),
-        (event("change", "fear", "happiness"), "cam1 #7 change happiness -> fear 71%"),
-        (event("leave", "fear"), "cam1 #7 leave fear 71%"),
-        (emotion(FACE), "cam1 frame 3 #7 sadness 70%"),
-        (emotion(FACE, FACE), "cam1 frame 3 #7 sadness 70%, #7 sadness 70%"),
+        (event("enter"), "cam1 #1 enter happiness 71%"),
+        (event("change", "fear", "happiness"), "cam1 #1 change happiness -> fear 71%"),
+        (event("leave", "fear"), "cam1 #1 leave fear 71%"),
+        (emotion(FACE), "cam1 frame 3 #1 sadness 70%"),
+        (emotion(FACE, OTHER), "cam1 frame 3 #1 sadness 70%, #2 fear 60%"),
         (emotion(), "cam1 frame 3 no face"),
         (emotion(degraded=True), "cam1 frame 3 the model fails"),
     ],
 )
 def test_a_line_reads_well(message: Message, words: str) -> None:
-    time, *rest = subscribe.line(message).plain.split()
+    time, *rest = subscribe.line(message, NumberedFaces()).plain.split()
     assert rest == words.split()
     assert time.endswith(".123")
 
 
 def test_lines_stand_below_each_other() -> None:
+    numbered = NumberedFaces()
     lines = [
-        subscribe.line(message).plain
+        subscribe.line(message, numbered).plain
         for message in (event("enter"), event("change", "contempt", "happiness"), event("leave"))
     ]
     assert len({line.index("71%") for line in lines}) == 1
-    assert len({line.index("#7") for line in lines}) == 1
+    assert len({line.index("#1") for line in lines}) == 1
 
 
 class Waits(FifoInbox):

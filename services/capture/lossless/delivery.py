@@ -5,10 +5,9 @@ from typing import Final
 
 from emostream.services.capture.framer import Framer
 from emostream.services.capture.lossless.credit_window import REPEAT_INTERVAL, CreditWindow
-from emostream.services.capture.metrics import SourceCollector
+from emostream.services.capture.metrics import serve_sources
 from emostream.services.capture.picture import Picture
 from emostream.services.capture.source_set import SourceSet
-from emostream.services.capture.source_status import SourceState
 from emostream.services.capture.source_url import recorded_streams
 from emostream.shared.bus import RESULTS_HWM, Publisher, Subscription
 from emostream.shared.config import Config
@@ -16,6 +15,7 @@ from emostream.shared.errors import MessageError
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Credit, Message, stamped
 from emostream.shared.service import TAKE_TIMEOUT, Service
+from emostream.shared.source_report import SourceState
 
 MAX_CREDITS: Final = 64  # taken in one step of the loop
 
@@ -36,7 +36,7 @@ def deliver_all(config: Config, service: Service, publisher: Publisher) -> None:
     topics = [f"credit/{source.name}/" for source in settings.sources]
     service.listen([Subscription(config.connect.credit, topics, RESULTS_HWM)], credits.put)
     with SourceSet(settings.sources) as sources:
-        service.registry.register(SourceCollector(sources.statuses))
+        serve_sources(service, sources.statuses)
         delivery = Delivery(service, publisher, framer, window, sources)
         while not service.stop.is_set():
             service.check_health()

@@ -9,7 +9,12 @@ from emostream.services.capture.picture import Pictures
 from emostream.services.cli.analysis.estimated_prior import prior_line
 from emostream.services.cli.analysis.reporter import Reporter
 from emostream.services.cli.analysis.run_file import NAME, RunFile
-from emostream.services.cli.results.report.page import REPORT, ReportFacts, write_report
+from emostream.services.cli.results.report.page import (
+    MODEL_CARD,
+    REPORT,
+    ReportFacts,
+    write_report,
+)
 from emostream.services.cli.results.tables.recording import write_tables
 from emostream.services.cli.results.video.annotated import ANNOTATED_VIDEO, write_annotated
 from emostream.services.recorder.archive.reader import ArchiveReader
@@ -19,11 +24,18 @@ from emostream.shared.user_path import path_text
 
 
 def write_results(
-    recording: Path, folder: Path, record: RunFile, reporter: Reporter, *, video: bool
+    recording: Path,
+    folder: Path,
+    record: RunFile,
+    reporter: Reporter,
+    *,
+    video: bool,
+    card: Path | None = None,
 ) -> list[str]:
     """Write tables, annotated video and report of what the database in `folder` holds.
 
-    `record` is filled with what was analyzed. Returns the names of all files of the analysis.
+    `record` is filled with what was analyzed; `card` is the file of the model's card, which the
+    report links. Returns the names of all files of the analysis.
     """
     if not (folder / DATABASE).exists():
         return [NAME]
@@ -53,11 +65,12 @@ def write_results(
             broken=record.message,
             prior=prior_line(record.prior),
             sampled=f"{record.sample:g}/s" if record.sample else "",
+            card=card,
         )
         reporter.start(name, "report", None)
         pictures = _pictures(recording, record.sample)
         write_report(folder, reader, run, facts, recording, pictures)
-        return [*files, REPORT]
+        return [*files, *([MODEL_CARD] if card else []), REPORT]
 
 
 def _pictures(recording: Path, sample: float) -> Pictures:

@@ -13,6 +13,7 @@ import msgspec
 from emostream.models import weights
 from emostream.models.engines import SUFFIXES
 from emostream.models.prior import ESTIMATED
+from emostream.models.spec import card_of
 from emostream.shared.atomic_file import atomic_file
 from emostream.shared.config import Config
 from emostream.shared.errors import RecordingError
@@ -118,6 +119,11 @@ def model_facts(config: Config) -> dict[str, str]:
         "file": path.name,
         "sha256": weights.sha256(path),
     }
+
+
+def model_card(config: Config) -> Path | None:
+    """Return the file of the model's card, if there is one; WeightsError for a missing model."""
+    return card_of(weights.find(config.classifier.model, config.classifier.engine))
 
 
 def versions() -> dict[str, str]:

@@ -158,7 +158,12 @@ class VideoJob:
         if record.status in WHOLE:
             shutil.rmtree(folder / FIRST_PASS, ignore_errors=True)
         record.files = write_results(
-            self._path, folder, record, self._reporter, video=self._options.video
+            self._path,
+            folder,
+            record,
+            self._reporter,
+            video=self._options.video,
+            card=run_file.model_card(self._config),
         )
         record.write(folder)
 

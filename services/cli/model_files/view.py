@@ -84,9 +84,8 @@ def _add_spec(shown: Table, path: Path) -> None:
             shares = ", ".join(f"{label} {share:.1%}" for label, share in prior.shares.items())
             shown.add_row("prior", f"{prior}: {shares}")
         shown.add_row("TOML", str(file))
-        card = path.parent / spec.card
-        if card.is_file():
-            shown.add_row("card", str(card.resolve()))
+        if card := specs.card_of(path):
+            shown.add_row("card", str(card))
 
 
 def _add_files(shown: Table, path: Path) -> None:

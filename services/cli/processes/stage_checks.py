@@ -62,7 +62,10 @@ def _check_recorder(config: Config) -> None:
 def _check_display(config: Config) -> None:
     from emostream.services.display.web.access import read_token
 
-    read_token(config.display.token_file)
+    file = config.display.token_file
+    # The display itself makes one that it may make.
+    if not config.display.create_token or Path(file).exists():
+        read_token(file)
 
 
 CHECKS: Final[dict[str, Callable[[Config], None]]] = {

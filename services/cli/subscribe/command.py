@@ -14,6 +14,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from emostream.services.cli.numbered_faces import NumberedFaces
 from emostream.services.cli.options import positive
 from emostream.shared.bus import Bus, Subscription
 from emostream.shared.errors import ConfigError, ExitCode, MessageError
@@ -27,8 +28,6 @@ HINT_AFTER = 5.0
 HWM = 1000
 TAKE_AT_MOST = 100
 STYLES = {"enter": "green", "change": "yellow", "leave": "dim"}
-# A track id is the start of its detector and a number below 2^20; a line shows the number.
-TRACK_NUMBER = (1 << 20) - 1
 log = logging.getLogger("emostream")
 
 
@@ -111,33 +110,35 @@ def print_all(
     return ExitCode.FAILURE if count else ExitCode.OK
 
 
-def line(message: Message) -> Text:
-    """Return the message as one readable line with its styles."""
+def line(message: Message, numbered: NumberedFaces) -> Text:
+    """Return the message as one readable line with its styles, each face by its number."""
     header = message.header
     when = datetime.fromtimestamp(header.t / 1e9)
     text = Text(f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}  {header.stream:<10}  ")
     if isinstance(header, Event):
         arrow = f"{header.previous} -> " if header.kind == "change" else ""
-        text.append(f"#{header.track & TRACK_NUMBER:<4}  ")
+        text.append(f"#{numbered.number(header, header.track):<4}  ")
         text.append(f"{header.kind:<7}", STYLES[header.kind])
         text.append(f"  {arrow + header.label:<24}  {header.confidence:4.0%}")
     elif isinstance(header, Emotion):
-        faces = ", ".join(_face(face) for face in header.faces)
+        faces = ", ".join(_face(face, numbered.number(header, face.track)) for face in header.faces)
         text.append(f"frame {header.seq:<7}", "cyan")
         text.append("  the model fails" if header.degraded else f"  {faces or 'no face'}")
     return text
 
 
-def _face(face: EmotionFace) -> str:
+def _face(face: EmotionFace, number: int) -> str:
     if face.left_out:
-        return f"#{face.track & TRACK_NUMBER} left out: {WORDS[face.left_out]}"
-    return f"#{face.track & TRACK_NUMBER} {face.label} {face.confidence:.0%}"
+        return f"#{number} left out: {WORDS[face.left_out]}"
+    return f"#{number} {face.label} {face.confidence:.0%}"
 
 
 def _line_formatter(console: Console) -> Callable[[Message], str]:
+    numbered = NumberedFaces()
+
     def format_line(message: Message) -> str:
         with console.capture() as capture:
-            console.print(line(message), end="")
+            console.print(line(message, numbered), end="")
         return capture.get()
 
     return format_line

@@ -1,15 +1,19 @@
 """`emostream top`: a view of all stages that refreshes each second."""
 
 import argparse
+import contextlib
 import re
 import time
+from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.stages import STAGES
+from emostream.services.cli.top.faces import FacesNow
 from emostream.services.cli.top.view import unready, view
+from emostream.shared.bus import RESULTS_HWM, Bus, Subscription
 from emostream.shared.config import Config, load
 from emostream.shared.errors import ConfigError, ExitCode
 from emostream.shared.scraping import Scraper, missing
@@ -39,13 +43,15 @@ def run(options: argparse.Namespace) -> int:
 
     Returns FAILURE where no process answered at the end.
     """
-    named = named_urls(load(options.config, options.set), options.metrics)
-    scraper = Scraper(list(named))
+    config = load(options.config, options.set)
+    named = named_urls(config, options.metrics)
+    scraper, faces = Scraper(list(named)), FacesNow()
     try:
-        if options.once or not Console().is_terminal:
-            _print_once(named, scraper)
-        else:
-            _show(named, scraper)
+        with watched(config, faces):
+            if options.once or not Console().is_terminal:
+                _print_once(named, scraper, faces)
+            else:
+                _show(named, scraper, faces)
     except KeyboardInterrupt:
         return ExitCode.OK
     return ExitCode.OK if scraper.answering() else ExitCode.FAILURE
@@ -67,20 +73,30 @@ def named_urls(config: Config, others: list[str]) -> dict[str, str]:
     return named
 
 
-def _print_once(named: dict[str, str], scraper: Scraper) -> None:
+@contextlib.contextmanager
+def watched(config: Config, faces: FacesNow) -> Iterator[None]:
+    """Have `faces` take what the classifiers publish, while the context lasts."""
+    results = Subscription(config.connect.emotion, ["emotion/"], RESULTS_HWM)
+    with Bus("top", insecure=config.insecure) as bus:
+        # What breaks the wire format, the stages count.
+        with contextlib.closing(bus.receiver([results], faces.add, lambda error: None)):
+            yield
+
+
+def _print_once(named: dict[str, str], scraper: Scraper, faces: FacesNow) -> None:
     scraper.scrape()
     time.sleep(INTERVAL)
     scraper.scrape()
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    console.print(view(named, scraper, _missing(scraper)))
+    console.print(view(named, scraper, _missing(scraper), faces.lines()))
 
 
-def _show(named: dict[str, str], scraper: Scraper) -> None:
+def _show(named: dict[str, str], scraper: Scraper, faces: FacesNow) -> None:
     def next_view() -> RenderableType:
         scraper.scrape()
-        return view(named, scraper, _missing(scraper))
+        return view(named, scraper, _missing(scraper), faces.lines())
 
     with Live(next_view(), screen=True, auto_refresh=False) as live:
         while True:

@@ -79,12 +79,15 @@ def unready(scraper: Scraper) -> list[str]:
 
 
 def view(
-    named: Mapping[str, str], scraper: Scraper, missing: Mapping[str, str] = MappingProxyType({})
+    named: Mapping[str, str],
+    scraper: Scraper,
+    missing: Mapping[str, str] = MappingProxyType({}),
+    faces: Mapping[str, str] = MappingProxyType({}),
 ) -> RenderableType:
     """Return what to show.
 
     `named` maps the URL of each process to its name, `missing` those that are not ready to what
-    they lack.
+    they lack, `faces` each stream to the faces that it shows now, in words.
     """
     parts: list[RenderableType] = [_stages(named, scraper)]
     for url, failure in scraper.failures.items():
@@ -92,6 +95,8 @@ def view(
     parts += [
         Text(f"{named[url]}: {reason}", "yellow") for url, reason in missing.items() if reason
     ]
+    if faces:
+        parts += ["", _faces(faces)]
     counts = frame_counts(scraper.answering())
     for scrape in scraper.answering():
         parts += _bad_messages(scrape)
@@ -99,6 +104,13 @@ def view(
     if counts:
         parts += ["", _counts(counts), *map(_causes, filter(_is_short, counts))]
     return Group(*parts)
+
+
+def _faces(faces: Mapping[str, str]) -> Table:
+    table = _table("faces now, numbered since this command was started", "stream", "faces")
+    for stream, text in faces.items():
+        table.add_row(stream, Text(text))
+    return table
 
 
 def _stages(named: Mapping[str, str], scraper: Scraper) -> Table:

@@ -16,12 +16,31 @@ export class Commands {
     this.changed = changed;
   }
 
-  // What is known: { on: true, false or null (nobody can tell), pending }, or null where this
-  // server has no such command for the stream.
+  // What is known: { on: true, false or null (nobody can tell), pending }, or null where this server
+  // has no such command for the stream.
   state(stream, command) {
     const known = this.#controls.streams[stream];
     if (!known) return null;
     return { on: known[CONFIRMED[command]], pending: this.#pending.has(`${stream} ${command}`) };
+  }
+
+  // The same of several streams: on where it is for each of those that can be told.
+  stateOfAll(streams, command) {
+    const states = streams.map((stream) => this.state(stream, command)).filter((state) => state !== null);
+    if (states.length === 0) return null;
+    const known = states.filter(({ on }) => on !== null);
+    const on = known.length === 0 ? null : known.every((state) => state.on);
+    return { on, pending: states.some(({ pending }) => pending) };
+  }
+
+  // The file that a stream is recorded into now, { path, bytes }, or null.
+  video(stream) {
+    return this.#controls.streams[stream]?.video ?? null;
+  }
+
+  // Whether the stream's pictures are blurred, whatever becomes of what is recorded.
+  arePicturesBlurred(stream) {
+    return this.#controls.streams[stream]?.pictures_blurred ?? false;
   }
 
   update(controls) {
@@ -33,23 +52,26 @@ export class Commands {
     this.changed();
   }
 
-  async toggle(stream, command) {
-    const state = this.state(stream, command);
+  // Switches it on for all of the streams, or off where it is on for each.
+  async toggle(streams, command) {
+    const state = this.stateOfAll(streams, command);
     if (!state || state.pending) return;
     if (state.on === null) {
       this.notify("No recorder answers, so nothing can be recorded.");
       return;
     }
-    const key = `${stream} ${command}`;
     const on = !state.on;
-    this.#pending.set(key, on);
+    const others = streams.filter((stream) => this.state(stream, command)?.on === !on);
+    for (const stream of others) this.#pending.set(`${stream} ${command}`, on);
     this.changed();
-    const refusal = await this.#send({ stream, command, arguments: { on } });
-    if (refusal === null) {
-      setTimeout(() => this.#giveUp(key, on), CONFIRM_WITHIN_MS);
-      return;
+    // One by one: a token is asked for once, and the first refusal holds for all.
+    let refusal = null;
+    for (const stream of others) {
+      const key = `${stream} ${command}`;
+      refusal ??= await this.#send({ stream, command, arguments: { on } });
+      if (refusal === null) setTimeout(() => this.#giveUp(key, on), CONFIRM_WITHIN_MS);
+      else this.#pending.delete(key);
     }
-    this.#pending.delete(key);
     this.changed();
     if (refusal) this.notify(refusal);
   }

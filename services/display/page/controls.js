@@ -10,12 +10,13 @@ export class Controls {
     }
   }
 
-  // `stream`: the one that has the window or null; `record` and `blur` as of Commands.state.
+  // `stream`: the one that has the window or null; `record` and `blur` as of Commands.stateOfAll.
   show({ paused, stream, record, blur, summary }) {
     this.#turn("pause", paused, paused ? "Go on" : "Pause");
     this.#button("snapshot").hidden = stream === null;
-    this.#command("record", record, ["Record", "Stop recording"]);
-    this.#command("blur", blur, ["Blur faces", "Show faces"]);
+    const all = stream === null ? " all" : "";
+    this.#command("record", record, [`Record${all}`, `Stop recording${all}`]);
+    this.#command("blur", blur, [`Blur${all} faces`, `Show${all} faces`]);
     this.#button("view").querySelector("small").textContent = summary;
   }
 

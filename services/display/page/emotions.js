@@ -31,6 +31,8 @@ export const percent = (share) => `${Math.round(100 * share)}%`;
 
 export const count = (number) => number.toLocaleString("en");
 
+export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+
 export const clockTime = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
 
 // With the date where the time alone would mislead.

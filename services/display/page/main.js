@@ -57,11 +57,8 @@ const actions = {
     const tile = grid.tileOf(stream);
     if (tile.facts) toast.show(`Saved ${await snapshot(tile, settings, preferences)}.png and .json`);
   }),
-  record: ofStream((stream) => commands.toggle(stream, "record")),
-  blur: ofStream((stream) => {
-    grid.pause(false); // A picture that stands still would go on showing the faces.
-    commands.toggle(stream, "blur");
-  }),
+  record: () => commands.toggle(grid.chosen, "record"),
+  blur: () => commands.toggle(grid.chosen, "blur"),
   lower: () => threshold(-THRESHOLD_STEP),
   raise: () => threshold(THRESHOLD_STEP),
   view: () => part("panel").togglePopover(),
@@ -103,6 +100,7 @@ const connection = new Connection({
       events.clear();
     }
     for (const [stream, state] of Object.entries(update.streams)) grid.tileOf(stream).update(state);
+    grid.arrange(update.sources ?? []);
     for (const stream of grid.keep(Object.keys(update.streams))) {
       timeline.forget(stream);
       shares.forget(stream);
@@ -148,7 +146,7 @@ function showStream() {
 
 function showControls() {
   const { stream } = grid;
-  const state = (command) => (stream === null ? null : commands.state(stream, command));
+  const state = (command) => commands.stateOfAll(grid.chosen, command);
   controls.show({
     paused: grid.paused,
     stream,
@@ -159,9 +157,11 @@ function showControls() {
   for (const [name, tile] of grid.tiles) {
     tile.mark({
       recording: commands.state(name, "record")?.on,
+      video: commands.video(name),
       blur: commands.state(name, "blur")?.on,
       paused: grid.paused,
     });
+    tile.blur(commands.arePicturesBlurred(name));
   }
 }
 

@@ -11,6 +11,7 @@ const HASH = "#stream=";
 export class TileGrid {
   paused = false;
   tiles = new Map();
+  #configured = []; // the names of the configured sources, in their order
   #stream; // undefined until the first layout
 
   // `handlers`: drawn(stream) and showing(tile) as of a tile, changed() when another stream (or
@@ -35,6 +36,11 @@ export class TileGrid {
     return this.tiles.has(wanted) ? wanted : null;
   }
 
+  // The streams that a command is for: the one that has the window, or all.
+  get chosen() {
+    return this.stream === null ? [...this.tiles.keys()] : [this.stream];
+  }
+
   get tile() {
     return this.tiles.get(this.stream);
   }
@@ -51,17 +57,29 @@ export class TileGrid {
       const opened = (name) => this.open(this.stream === name ? null : name);
       const tile = new Tile(stream, this.settings, this.preferences, { opened, drawn, showing });
       this.tiles.set(stream, tile);
-      this.section.append(tile.element);
+      this.#sort();
       this.#layOut();
     }
     return this.tiles.get(stream);
   }
 
-  // Removes the tiles of streams that the display has forgotten. A picture may be here before the
-  // first word of its stream, so two updates have to lack it.
+  // Gives each configured source a tile, whether or not a picture came, in the order of the list.
+  arrange(sources) {
+    const names = sources.map(({ stream }) => stream);
+    if (names.join("\n") !== this.#configured.join("\n")) {
+      this.#configured = names;
+      this.#sort();
+      this.#layOut();
+    }
+    for (const source of sources) this.tileOf(source.stream).updateSource(source);
+  }
+
+  // Removes the tiles of streams that the display has forgotten and nobody is configured to read. A
+  // picture may be here before the first word of its stream, so two updates have to lack it.
   keep(streams) {
+    const kept = new Set([...streams, ...this.#configured]);
     const gone = [...this.tiles].filter(([name, tile]) => {
-      tile.missed = streams.includes(name) ? 0 : tile.missed + 1;
+      tile.missed = kept.has(name) ? 0 : tile.missed + 1;
       return tile.missed > 1;
     });
     for (const [name, tile] of gone) {
@@ -92,6 +110,18 @@ export class TileGrid {
     this.paused = on;
     this.#freeze();
     this.handlers.changed();
+  }
+
+  // Puts the tiles into the order of the configuration; streams that are not in it follow by name.
+  #sort() {
+    const rank = new Map(this.#configured.map((name, index) => [name, index]));
+    const rankOf = (name) => rank.get(name) ?? rank.size;
+    const sorted = [...this.tiles].sort(([a], [b]) => rankOf(a) - rankOf(b) || a.localeCompare(b));
+    this.tiles = new Map(sorted);
+    sorted.forEach(([, { element }], index) => {
+      // An element that is moved loses the focus, so those in their place stay.
+      if (this.section.children[index] !== element) this.section.insertBefore(element, this.section.children[index]);
+    });
   }
 
   #layOut() {

@@ -1,19 +1,30 @@
 // A stream's tile: its picture, the boxes of exactly that picture, and its state.
 
 import { FrameCounts } from "./frame-counts.js";
+import { blurAreas } from "./blur.js";
 import { Boxes } from "./boxes.js";
-import { clockTime, dateTime, make } from "./emotions.js";
+import { clockTime, dateTime, make, megabytes } from "./emotions.js";
 import { FaceStates } from "./face-states.js";
 
 const SILENT_MS = 3000;
 // A single frame without results must not make the boxes blink.
 const KEEP_BOXES_MS = 300;
 
+// What is written below the reason while no picture of a source has come.
+const SOURCE_STATES = {
+  opening: "Opening the source",
+  open: "Waiting for the first picture",
+  lost: "Lost, trying again",
+  ended: "The source has ended",
+  unknown: "No news of the source",
+};
+
 export class Tile {
   #waiting = null;
   #drawing = false;
   #boxed = -Infinity;
   #frozen = false;
+  #blurs = false;
   #faceStates;
 
   // `opened(stream)` is called on a click, `drawn(stream)` for each picture that was drawn or left
@@ -25,6 +36,7 @@ export class Tile {
     this.facts = null;
     this.faces = [];
     this.state = null;
+    this.source = null;
     this.missed = 0;
     this.#faceStates = new FaceStates(preferences);
     this.element = make("figure", "tile");
@@ -61,6 +73,12 @@ export class Tile {
     this.#work();
   }
 
+  // Whether faces are blurred: also in the picture that stands still, where they stay so.
+  blur(on) {
+    this.#blurs = on;
+    this.#blurPicture();
+  }
+
   // Computes the picture's faces again, after the preferences changed.
   refresh() {
     if (this.facts) this.#showFaces(this.#faceStates.compute(this.facts));
@@ -87,27 +105,44 @@ export class Tile {
     this.element.classList.toggle("gone", this.gone);
     const figures = [`${state.fps.toFixed(0)} frames/s`, `${state.latency_ms.toFixed(0)} ms after capture`];
     this.figures.replaceChildren(...(this.gone ? [] : figures.map((text) => make("span", "", text))));
-    const notice = this.#noticeOf(state);
+    this.#showNotice();
+  }
+
+  // `source`: what its capture says of it, also before the first picture.
+  updateSource(source) {
+    this.source = source;
+    this.element.dataset.source = source.state;
+    this.#showNotice();
+  }
+
+  #showNotice() {
+    this.element.classList.toggle("empty", this.facts === null);
+    const notice = this.#noticeLines().filter(Boolean).join("\n");
     if (notice === this.notice.textContent) return;
     this.notice.replaceChildren(...(notice ? [make("span", "notice", notice)] : []));
   }
 
-  #noticeOf(state) {
-    if (state.ended) return "The source has ended";
-    if (this.gone) return `No frame since ${dateTime(Date.now() - state.age_ms)}`;
-    return state.stale ? "Emotions are stale: the classifier is silent" : "";
+  // Why no picture comes and since when, or what is wrong with those that come.
+  #noticeLines() {
+    const { state, source } = this;
+    const reason = source?.reason;
+    if (state === null) return [reason, SOURCE_STATES[source?.state]];
+    if (state.ended) return [reason, "The source has ended"];
+    if (this.gone) return [reason, `No frame since ${dateTime(Date.now() - state.age_ms)}`];
+    return state.stale ? ["Emotions are stale: the classifier is silent"] : [];
   }
 
   // What is true of the stream beside its picture: recording, blurred, paused.
-  mark({ recording, blur, paused }) {
+  // `video`: the file that it is recorded into, null while that is not known.
+  mark({ recording, video, blur, paused }) {
     const marks = [];
     if (paused && this.facts) marks.push(["paused", `paused at ${clockTime(this.facts.t)}`]);
-    if (recording) marks.push(["recording", "recording"]);
+    if (recording) marks.push(["recording", ...recordingWords(video)]);
     if (blur) marks.push(["blurred", "faces blurred"]);
-    const text = marks.map(([, words]) => words).join("\n");
+    const text = marks.flat().join("\n");
     if (text === this.marks.dataset.text) return;
     this.marks.dataset.text = text;
-    this.marks.replaceChildren(...marks.map(([name, words]) => make("span", `mark ${name}`, words)));
+    this.marks.replaceChildren(...marks.map(markOf));
   }
 
   async #work() {
@@ -140,7 +175,15 @@ export class Tile {
     picture.close();
     this.element.dataset.seq = facts.seq;
     this.facts = facts;
+    this.#blurPicture();
+    this.#showNotice();
     this.#showFaces(faces);
+  }
+
+  #blurPicture() {
+    if (!this.#blurs || this.facts === null || this.facts.blurred) return;
+    blurAreas(this.canvas, this.facts.blur_areas, this.facts.width);
+    this.facts = { ...this.facts, blurred: true };
   }
 
   #showFaces(faces) {
@@ -151,4 +194,18 @@ export class Tile {
     if (facts.results !== "none") this.#boxed = performance.now();
     this.boxes.show(facts, faces);
   }
+}
+
+// How much is recorded, and (where the tile has room for it) into which file.
+function recordingWords(video) {
+  return video ? [`recording, ${megabytes(video.bytes)}`, `to ${video.path}`] : ["recording"];
+}
+
+function markOf([name, words, detail = ""]) {
+  const mark = make("span", `mark ${name}`, words);
+  if (detail) {
+    mark.append(" ", make("span", "detail", detail));
+    mark.title = detail;
+  }
+  return mark;
 }

@@ -1,6 +1,7 @@
 """Who may give commands; everyone who reaches the page may watch."""
 
 import hmac
+import logging
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -8,7 +9,10 @@ from starlette.datastructures import Headers
 
 from emostream.services.display.web.security import is_origin
 from emostream.services.display.web.token_guesses import TokenGuesses
-from emostream.shared.secret_file import read_secret
+from emostream.shared.secret_file import create_secret, read_secret
+
+TOKEN_FILE: Final = "display.token_file"
+log = logging.getLogger("emostream")
 
 
 class Refusal(NamedTuple):
@@ -86,4 +90,13 @@ def read_token(path: str) -> str:
 
     Raises ConfigError where the file cannot be read or holds nothing.
     """
-    return read_secret(Path(path), "display.token_file") if path else ""
+    return read_secret(Path(path), TOKEN_FILE) if path else ""
+
+
+def create_token(path: str) -> None:
+    """Write a random token into the file where there is none yet, and log that.
+
+    Raises ConfigError where it cannot be written.
+    """
+    if create_secret(Path(path), TOKEN_FILE):
+        log.info("commands need the token that is now in %s", path)

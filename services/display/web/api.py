@@ -10,7 +10,6 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from emostream.services.display.commands import Command, CommandHandler
-from emostream.services.display.display_state import DisplayState
 from emostream.services.display.status_poller import StatusPoller
 from emostream.services.display.update_builder import UpdateBuilder
 from emostream.services.display.web.access import Access
@@ -26,13 +25,11 @@ class Api:
 
     def __init__(
         self,
-        display_state: DisplayState,
         updates: UpdateBuilder,
         commands: CommandHandler,
         poller: StatusPoller,
         access: Access,
     ) -> None:
-        self._display_state = display_state
         self._updates = updates
         self._commands = commands
         self._poller = poller
@@ -65,7 +62,7 @@ class Api:
             command = msgspec.json.decode(body, type=Command)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _json(Problem(f"the command is not understood: {error}"), 400)
-        if not self._display_state.has_stream(command.stream):
+        if not self._updates.has_stream(command.stream):
             return _json(Problem(f"there is no stream {command.stream}"), 400)
         self._commands.submit(command)
         return _json({}, 202)

@@ -65,6 +65,7 @@ def application(
         with contextlib.suppress(WebSocketDisconnect):
             await socket.accept()
             with viewers.connect() as viewer:
+                poller.wake()
                 async with asyncio.TaskGroup() as tasks:
                     sending = tasks.create_task(_send(socket, viewer, display_state, updates))
                     await _listen(socket, viewer)
@@ -72,7 +73,7 @@ def application(
 
     return Starlette(
         routes=[
-            *Api(display_state, updates, commands, poller, access).routes,
+            *Api(updates, commands, poller, access).routes,
             Route("/events", event_stream_endpoint(display_state, stop)),
             Route("/settings.json", _settings),
             Route("/plotly.min.js", _charts),

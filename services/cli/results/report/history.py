@@ -99,7 +99,8 @@ class RunHistory:
 
     `thinned` frames each make one point of the curves, and `intervals` are the start and end of
     these. Of the `frames`, `empty` show no face for certain and `incomplete` lack an answer. What
-    was left out, counted in `left_out` by reason, is in none of the `faces`.
+    was left out, counted in `left_out` by reason, is in none of the `faces`; `rows` counts the
+    faces of all frames, with these.
     """
 
     labels: tuple[str, ...]
@@ -109,6 +110,7 @@ class RunHistory:
     frames: int = 0
     empty: int = 0
     incomplete: int = 0
+    rows: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     faces: dict[int, FaceHistory] = field(default_factory=dict)
     intervals: list[tuple[int, int]] = field(default_factory=list)
@@ -126,6 +128,7 @@ class RunHistory:
         self.frames += 1
         self.incomplete += frame.state != "whole"
         self.empty += frame.state == "whole" and not frame.faces
+        self.rows += len(frame.faces)
         for one in frame.faces:
             if one.left_out:
                 self.left_out[one.left_out] += 1

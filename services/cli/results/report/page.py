@@ -1,6 +1,7 @@
 """The report of an analysis: one page of HTML that needs nothing else and opens offline."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -28,9 +29,11 @@ from emostream.shared.optional_groups import require
 from emostream.shared.user_path import path_text
 
 REPORT: Final = "report.html"
+# A copy of the model's card beside the page, so that the link holds wherever the folder goes.
+MODEL_CARD: Final = "model-card.md"
 MOST_EVENTS: Final = 4000
 # The models that the page's words about models/CARD.md are true of.
-CARDS: Final = ("alexnet-fer",)
+CARDS: Final = ("alexnet-fer", "alexnet-fer-int8")
 TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
@@ -41,7 +44,7 @@ class ReportFacts:
     `title` is the file's name, `sha256` that of the model, `version` that of this program. `broken`
     says why and where a partial result breaks off, and is empty for a whole one; `sampled` says
     where not all frames were to be analysed, as "5/s", and `prior` which shares of the labels the
-    probabilities reckon with, where that is known.
+    probabilities reckon with, where that is known. `card` is the file of the model's card.
     """
 
     title: str
@@ -51,6 +54,7 @@ class ReportFacts:
     broken: str = ""
     sampled: str = ""
     prior: str = ""
+    card: Path | None = None
 
 
 def require_jinja2() -> None:
@@ -79,10 +83,13 @@ def write_report(
         **_of_video(folder, video),
         "facts": facts,
         "broken": (facts.broken or run.error).rstrip("."),
-        "card": facts.model in CARDS,
+        "card": MODEL_CARD if facts.card else "",
+        "has_known_card": facts.model in CARDS,
     }
     path = folder / REPORT
     try:
+        if facts.card:
+            shutil.copyfile(facts.card, folder / MODEL_CARD)
         path.write_text(_html(page), "utf-8")
     except OSError as error:
         raise RecordingError(
@@ -98,6 +105,7 @@ def _of_run(history: RunHistory, reader: ArchiveReader, run: Run) -> dict[str, A
         "run": run,
         "history": history,
         "left_out": left_out_text(history.left_out),
+        "rows": history.rows,
         "length": history.length / NS,
         # A single picture has no time in which anything happens.
         "still": history.frames == 1,

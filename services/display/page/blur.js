@@ -1,0 +1,32 @@
+// Faces made unrecognisable in a picture that is on the page already, as the display blurs later ones.
+
+// Mean colours that are left of a face along its longer side, and of a whole picture along its own.
+const FACE_CELLS = 5;
+const PICTURE_CELLS = 12;
+
+// `areas`: boxes in pixels of a frame that is `frameWidth` wide; null blurs the whole picture.
+export function blurAreas(canvas, areas, frameWidth) {
+  const scale = canvas.width / frameWidth;
+  const boxes = areas?.map((box) => box.map((at) => scale * at));
+  const all = [[0, 0, canvas.width, canvas.height]];
+  const cells = areas === null ? PICTURE_CELLS : FACE_CELLS;
+  for (const [x, y, width, height] of boxes ?? all) {
+    const left = Math.max(Math.floor(x), 0);
+    const top = Math.max(Math.floor(y), 0);
+    const across = Math.min(Math.ceil(x + width), canvas.width) - left;
+    const down = Math.min(Math.ceil(y + height), canvas.height) - top;
+    if (across > 0 && down > 0) coarsen(canvas, [left, top, across, down], Math.max(width, height) / cells);
+  }
+}
+
+// Leaves no detail in the region that is finer than `cell` pixels.
+function coarsen(canvas, [left, top, across, down], cell) {
+  const means = document.createElement("canvas");
+  means.width = Math.ceil(across / cell);
+  means.height = Math.ceil(down / cell);
+  const small = means.getContext("2d", { alpha: false });
+  small.imageSmoothingQuality = "high";
+  small.drawImage(canvas, left, top, across, down, 0, 0, means.width, means.height);
+  const pen = canvas.getContext("2d", { alpha: false });
+  pen.drawImage(means, 0, 0, means.width, means.height, left, top, across, down);
+}
