@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import emostream
 from emostream.services.cli.commands import COMMANDS
+from emostream.services.cli.given_config import config_file
 from emostream.services.cli.log_options import add_log_options, take_log_options
 from emostream.services.cli.processes.shared_report import report_once
 from emostream.services.cli.processes.stage_checks import check_stage
@@ -88,11 +89,12 @@ class _Version(argparse.Action):
 
 def _run_stage(options: argparse.Namespace) -> int:
     config = stage_config(options)
+    file = config_file(options.config)
     if options.stage == "capture":
-        warn_of_readable_secrets(config, options.config)
+        warn_of_readable_secrets(config, file)
     if options.check_config:
         check_stage(options.stage, config, options.instance)
-        print(f"{options.config or 'defaults'}: good")
+        print(f"{file or 'defaults'}: good")
         return ExitCode.OK
     # Imported here, so that one stage does not pay for another's libraries.
     module = importlib.import_module(f"emostream.services.{options.stage}.process")

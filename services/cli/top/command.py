@@ -7,10 +7,11 @@ import time
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from emostream.services.cli.given_config import given_config
 from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.cli.top.view import unready, view
-from emostream.shared.config import Config, load
+from emostream.shared.config import Config
 from emostream.shared.errors import ConfigError, ExitCode
 from emostream.shared.scraping import Scraper, missing
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
     Returns FAILURE where no process answered at the end.
     """
-    named = named_urls(load(options.config, options.set), options.metrics)
+    named = named_urls(given_config(options).load(), options.metrics)
     scraper = Scraper(list(named))
     try:
         if options.once or not Console().is_terminal:
