@@ -1,10 +1,12 @@
 """The `emostream` command."""
 
 import argparse
+import errno
 import functools
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 import emostream
 from emostream.services.cli.commands import COMMANDS
@@ -18,6 +20,9 @@ from emostream.shared.config.secrets import warn_of_readable_secrets
 from emostream.shared.errors import ConfigError, EmostreamError, ExitCode
 from emostream.shared.logs import log_end, log_to_stderr
 from emostream.shared.optional_groups import naming_the_group
+
+# Of a disk: wherever it is met, it is no fault of the program.
+UNWRITABLE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EmostreamError as error:
         log_end(error)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        place = f" {error.filename}" if error.filename else ""
+        log_end(EmostreamError(f"cannot write{place}: {error.strerror}; make room there"))
+        return ExitCode.FAILURE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     return code
