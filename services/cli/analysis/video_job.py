@@ -130,6 +130,7 @@ class VideoJob:
         self, folder: Path, record: RunFile, expected: int | None, picture_bytes: int
     ) -> None:
         """Run the stages, unless only the files of results are missing, and write those."""
+        record.video = self._options.video
         record.write(folder)
         if record.status not in WHOLE:
             self._reporter.start(self._name, "frames", expected)
