@@ -20,7 +20,7 @@ from emostream.services.cli.options import add_config_options, add_prior_options
 from emostream.services.cli.results.report.page import require_jinja2
 from emostream.services.cli.results.tables.files import require_formats
 from emostream.shared.config import load
-from emostream.shared.errors import ConfigError, ExitCode, RecordingError
+from emostream.shared.errors import ConfigError, ExitCode, RecordingError, WeightsError
 from emostream.shared.shipped_files import CONFIGS
 from emostream.shared.user_path import path_text
 
@@ -147,7 +147,7 @@ def _resume_all(options: argparse.Namespace, shown: Reporter) -> ExitCode:
                 analysis.input, record.stream, analysis.config, asked, listed, resumed=analysis
             )
             codes.append(job.run())
-        except (ConfigError, RecordingError) as error:
+        except (ConfigError, RecordingError, WeightsError) as error:
             facts = {"folder": str(analysis.folder), "status": "refused", "message": str(error)}
             shown.end(path_text(analysis.input.name), f"error: {error}", facts)
             codes.append(ExitCode.FAILURE)

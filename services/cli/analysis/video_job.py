@@ -165,6 +165,7 @@ class VideoJob:
 
     def _begin(self, video: VideoDescription) -> Analysis:
         """Return the analysis: a new one, or the one to resume."""
+        recording_config.check_detector(self._config)
         path, sample = self._path, self._options.sample
         facts = _input_facts(path, video)
         config = without_secrets(self._config)
