@@ -31,4 +31,12 @@ Name = Annotated[str, Meta(max_length=256)]
 Share = Annotated[float, Meta(ge=-0.02, le=1.02)]
 Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Positive = Annotated[float, Meta(gt=0)]
-StreamName = Annotated[str, Meta(pattern=f"^{STREAM_PATTERN.pattern}$")]
+# Says in words, with an example, what a pattern lets through: people do not read patterns.
+ALLOWED = "allowed"
+StreamName = Annotated[
+    str,
+    Meta(
+        pattern=f"^{STREAM_PATTERN.pattern}$",
+        extra={ALLOWED: "1 to 64 lowercase letters, digits, - and _, for example door_2"},
+    ),
+]
