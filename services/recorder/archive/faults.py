@@ -54,7 +54,7 @@ BY_ERRNO: Final = {
 
 
 class WriteError(RecordingError):
-    """A recording cannot be written now; `fault` is why, `advice` what to do where not the usual."""
+    """A recording cannot be written now; `fault` is why, and `advice` replaces the usual one."""
 
     def __init__(self, fault: Fault, what: str, reason: object, advice: str = "") -> None:
         kind = "" if fault is Fault.OTHER else f"{fault}: "
