@@ -82,9 +82,14 @@ def choose_reweighting(
 
     Without a `prior`, what the model's TOML says; without a `strength`, that of the TOML for its
     own prior, and 1 for another. ConfigError where the model cannot be reweighted to the prior, or
-    has other labels.
+    has other labels, and for a `strength` above 0 where there is no prior.
     """
     _check(prior, strength)
+    if strength and prior is None and spec.prior is None:
+        raise ConfigError(
+            f"prior_strength is {strength:g} and there is no prior: name one, for example uniform"
+            f" (model {model} has none of its own)"
+        )
     if not spec.trained:
         if prior is None or prior == "natural":
             return None

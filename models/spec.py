@@ -105,6 +105,8 @@ def load_spec(path: Path) -> ModelSpec:
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
         key = where.strip(".`")
+        if "regex" in message:
+            message = "write a label without spaces around it, for example anger"
         choices = f": write one of {', '.join(SCALINGS)}" if key == "scaling" else ""
         raise WeightsError(f"{path}: {f'{key}: ' if key else ''}{message}{choices}") from error
 

@@ -89,6 +89,10 @@ class IncompleteRecordingError(RecordingError):
     exit_code = ExitCode.INCOMPLETE
 
 
+class TemporaryFolderError(EmostreamError):
+    """Files that are not kept cannot be written: the disk for them is full, or read-only."""
+
+
 class DeliveryError(EmostreamError):
     """Lossless delivery came to a stop: a stage hangs, or is gone for good."""
 

@@ -12,6 +12,8 @@ LARGEST_NS = 2**63 - 1  # the year 2262; what SQLite holds
 MOST_PARTS = 1024
 # Of one message: a classifier works on all of them in one turn of its loop.
 MOST_FACES = 1024
+# Names the file, whose path may have 4,096 bytes alone.
+LONGEST_REASON = 8192
 
 Count = Annotated[int, Meta(ge=0)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
@@ -27,8 +29,17 @@ Side = Annotated[int, Meta(ge=1, le=65_535)]
 CropSide = Annotated[int, Meta(ge=1, le=1024)]
 RunName = Annotated[str, Meta(max_length=64)]
 Name = Annotated[str, Meta(max_length=256)]
+Reason = Annotated[str, Meta(max_length=LONGEST_REASON)]
 # With room for the rounding of models; NaN and infinities are outside too.
 Share = Annotated[float, Meta(ge=-0.02, le=1.02)]
 Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Positive = Annotated[float, Meta(gt=0)]
-StreamName = Annotated[str, Meta(pattern=f"^{STREAM_PATTERN.pattern}$")]
+# Says in words, with an example, what a pattern lets through: people do not read patterns.
+ALLOWED = "allowed"
+StreamName = Annotated[
+    str,
+    Meta(
+        pattern=f"^{STREAM_PATTERN.pattern}$",
+        extra={ALLOWED: "1 to 64 lowercase letters, digits, - and _, for example door_2"},
+    ),
+]

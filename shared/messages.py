@@ -18,6 +18,7 @@ from emostream.shared.fields import (
     Part,
     Parts,
     Pts,
+    Reason,
     RunName,
     Share,
     Side,
@@ -25,9 +26,14 @@ from emostream.shared.fields import (
 )
 
 Buffer: TypeAlias = bytes | memoryview
+# Far more than a frame passes.
+MOST_STAGES: Final = 32
 Point: TypeAlias = tuple[Coordinate, Coordinate]
 Box: TypeAlias = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
-Marks: TypeAlias = dict[str, tuple[Nanoseconds, Nanoseconds]]
+Marks: TypeAlias = Annotated[
+    dict[Name, tuple[Nanoseconds, Nanoseconds]], Meta(max_length=MOST_STAGES)
+]
+States: TypeAlias = Annotated[dict[Name, bytes], Meta(max_length=MOST_STAGES)]
 Shares: TypeAlias = dict[Name, Share]
 Degrees: TypeAlias = Annotated[float, Meta(ge=-180, le=180)]
 # Keys become the labels of metrics, so what comes from outside must not be able to fill a disk.
@@ -66,8 +72,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     base: Number = 0
     end: bool = False
     frames: Number = 0
-    error: str = ""
-    states: dict[str, bytes] = {}
+    error: Reason = ""
+    states: States = {}
 
     @property
     def is_data(self) -> bool:
@@ -163,15 +169,15 @@ class EmotionPrior(msgspec.Struct, frozen=True):
     for nothing), with `strength` from 0 to 1.
     """
 
-    name: str
-    strength: float
-    shares: dict[str, float]
+    name: Name
+    strength: Share
+    shares: Shares
 
 
 class Emotion(Header, frozen=True, kw_only=True, omit_defaults=True):
     """The classified faces of one part of a frame; `prior` is None where it is not known."""
 
-    model: str
+    model: Name
     faces: Annotated[tuple[EmotionFace, ...], Meta(max_length=MOST_FACES)]
     part: Part
     parts: Parts

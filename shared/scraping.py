@@ -1,5 +1,6 @@
 """Reading the metrics of many processes at once, and what changed in them over some seconds."""
 
+import errno
 import http.client
 import time
 import urllib.error
@@ -8,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 from urllib.parse import urljoin
 
 import msgspec
@@ -17,7 +18,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from emostream.shared import histogram
 from emostream.shared.metric_names import MetricName
 
+# Until the next part of an answer comes, and until all of it is there, s.
 TIMEOUT = 1.0
+READ_WITHIN_S = 3.0
+CHUNK_BYTES = 64 * 1024
+# A thousand streams take 4 MB.
+MAX_PAGE_BYTES = 64 * 2**20
+MAX_JSON_BYTES = 2**20
 WINDOW = 10.0
 PREFIX = "emostream_"
 COUNTERS = ("_total", "_bucket", "_count")
@@ -168,10 +175,11 @@ def parse(text: str) -> Samples:
 
 
 def scrape(url: str) -> Scrape | str:
-    """Return what the process says, or why it does not, within about `TIMEOUT` seconds."""
+    """Return what the process says, or why it does not, within a few seconds."""
     try:
         with _opener.open(url, timeout=TIMEOUT) as answer:
-            return Scrape(time.monotonic(), parse(answer.read().decode("utf-8", "replace")))
+            page = _body(answer, MAX_PAGE_BYTES).decode("utf-8", "replace")
+            return Scrape(time.monotonic(), parse(page))
     except OSError as error:
         # urllib wraps the cause, which says it shorter.
         reason = getattr(error, "reason", error)
@@ -180,10 +188,28 @@ def scrape(url: str) -> Scrape | str:
         return str(error) or type(error).__name__
 
 
+def _body(answer: http.client.HTTPResponse, most: int) -> bytes:
+    """Return the body of an answer, of `most` bytes at most, within `READ_WITHIN_S` seconds.
+
+    Raises ValueError, OSError or HTTPException.
+    """
+    parts, size, until = [], 0, time.monotonic() + READ_WITHIN_S
+    while part := answer.read1(CHUNK_BYTES):
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise ValueError(f"its answer is longer than {most // 2**20} MiB")
+        if time.monotonic() > until:
+            raise TimeoutError(errno.ETIMEDOUT, "its answer comes too slowly")
+    if answer.length:
+        raise http.client.IncompleteRead(b"", answer.length)
+    return b"".join(parts)
+
+
 def missing(url: str) -> str:
     """Return what the process whose metrics are at `url` lacks to be ready; "" if it does not say.
 
-    Waits about `TIMEOUT` seconds at most.
+    Waits a few seconds at most.
     """
     readiness = json_answer(url, "/readyz", _Readiness)
     return "; ".join(readiness.missing.values()) if readiness else ""
@@ -195,17 +221,20 @@ def json_answer(url: str, path: str, type: type[T]) -> T | None:
     Waits about `TIMEOUT` seconds at most.
     """
     try:
-        with _opener.open(urljoin(url, path), timeout=TIMEOUT) as answer:
-            body = answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            body = error.read()
-    except (OSError, http.client.HTTPException):
-        return None
-    try:
+        with _answer(urljoin(url, path)) as answer:
+            body = _body(answer, MAX_JSON_BYTES)
         return msgspec.json.decode(body, type=type)
-    except msgspec.DecodeError:
+    except (OSError, http.client.HTTPException, ValueError):
         return None
+
+
+def _answer(url: str) -> http.client.HTTPResponse:
+    """Return the answer, whatever its status is."""
+    try:
+        answer = _opener.open(url, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        answer = error.fp
+    return cast(http.client.HTTPResponse, answer)
 
 
 class _Readiness(msgspec.Struct):

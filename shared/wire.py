@@ -17,6 +17,8 @@ VERSION: Final = 1
 # Unpacked, small objects take up to 60 times their bytes.
 MAX_TOPIC_BYTES: Final = 128
 MAX_HEADER_BYTES: Final = 4 * 2**20
+# Of some 10,000 faces; those of three take 600 bytes.
+MAX_STATES_BYTES: Final = 2 * 2**20
 TOPIC: Final = re.compile(
     rf"(faces)/(0|[1-9]\d{{0,3}})/({STREAM_PATTERN.pattern})/"
     rf"|({'|'.join(kind for kind in KINDS if kind != 'faces')})/({STREAM_PATTERN.pattern})/",
@@ -53,6 +55,8 @@ def decode(parts: Sequence[Buffer]) -> Message:
         header = msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
         raise MessageError("header", str(error)) from error
+    if (size := sum(map(len, header.states.values()))) > MAX_STATES_BYTES:
+        raise MessageError("header", f"{size} bytes of states, more than {MAX_STATES_BYTES}")
     if header.stream != stream:
         raise MessageError("topic", f"stream {stream!r} in the topic, {header.stream!r} inside")
     if isinstance(header, Faces | Emotion) and header.part >= header.parts:

@@ -11,6 +11,7 @@ import msgspec
 
 from emostream.services.capture.picture import Picture
 from emostream.shared.config.checks import check_picture_bytes
+from emostream.shared.fields import LONGEST_REASON
 from emostream.shared.messages import Frame, Message
 
 
@@ -74,7 +75,9 @@ class Framer:
         frames = self._counts[stream]
         header = self.template(stream)
         return Message(
-            msgspec.structs.replace(header, seq=frames, end=True, frames=frames, error=error)
+            msgspec.structs.replace(
+                header, seq=frames, end=True, frames=frames, error=error[:LONGEST_REASON]
+            )
         )
 
     def sum(self, stream: str) -> Message:

@@ -17,7 +17,7 @@ from emostream.services.capture.source_status import SourceStatus
 from emostream.services.capture.source_url import awaited, source_kind
 from emostream.shared import config
 from emostream.shared.config.secrets import resolve
-from emostream.shared.errors import SourceError
+from emostream.shared.errors import SourceError, TemporaryFolderError
 from emostream.shared.plural import counted
 from emostream.shared.source_report import SourceState
 from emostream.shared.source_urls import hide, redact
@@ -61,6 +61,7 @@ class SourceThread:
         self._restart_at: float | None = None
         self._threads: list[threading.Thread] = []
         self._last_warnings: dict[str, float] = {}
+        self._no_room: TemporaryFolderError | None = None
 
     def start(self) -> None:
         """Start the thread that reads."""
@@ -111,8 +112,13 @@ class SourceThread:
             )
 
     def supervise(self) -> None:
-        """Replace a reader that hangs or broke down; to be called often."""
+        """Replace a reader that hangs or broke down; to be called often.
+
+        TemporaryFolderError where a file that may lose no picture cannot be read on without room.
+        """
         with self._changed:
+            if self._no_room:
+                raise self._no_room
             now = self._clock.now()
             if self._restart_at is not None:
                 stuck = sum(thread.is_alive() for thread in self._threads)
@@ -147,7 +153,7 @@ class SourceThread:
         while not self._clock.wait(delay):
             reason = self._read_once(generation)
             with self._changed:
-                if generation != self._generation:
+                if generation != self._generation or self._no_room:
                     return
                 if self._live:
                     delay = self._mark_lost(reason or f"{self._display_url}: the stream ended")
@@ -166,6 +172,9 @@ class SourceThread:
                         break
         except SourceError as error:
             return hide(str(error), self._secrets)
+        except TemporaryFolderError as error:
+            self._no_room = error if self._blocks else None
+            return str(error)
         return ""
 
     def _enqueue(self, picture: Picture, generation: int) -> bool:

@@ -1,13 +1,16 @@
 """The `emostream` command."""
 
 import argparse
+import errno
 import functools
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 import emostream
 from emostream.services.cli.commands import COMMANDS
+from emostream.services.cli.given_config import config_file
 from emostream.services.cli.log_options import add_log_options, take_log_options
 from emostream.services.cli.processes.shared_report import report_once
 from emostream.services.cli.processes.stage_checks import check_stage
@@ -17,6 +20,9 @@ from emostream.shared.config.secrets import warn_of_readable_secrets
 from emostream.shared.errors import ConfigError, EmostreamError, ExitCode
 from emostream.shared.logs import log_end, log_to_stderr
 from emostream.shared.optional_groups import naming_the_group
+
+# Of a disk: wherever it is met, it is no fault of the program.
+UNWRITABLE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EmostreamError as error:
         log_end(error)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        place = f" {error.filename}" if error.filename else ""
+        log_end(EmostreamError(f"cannot write{place}: {error.strerror}; make room there"))
+        return ExitCode.FAILURE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     return code
@@ -88,11 +100,12 @@ class _Version(argparse.Action):
 
 def _run_stage(options: argparse.Namespace) -> int:
     config = stage_config(options)
+    file = config_file(options.config)
     if options.stage == "capture":
-        warn_of_readable_secrets(config, options.config)
+        warn_of_readable_secrets(config, file)
     if options.check_config:
         check_stage(options.stage, config, options.instance)
-        print(f"{options.config or 'defaults'}: good")
+        print(f"{file or 'defaults'}: good")
         return ExitCode.OK
     # Imported here, so that one stage does not pay for another's libraries.
     module = importlib.import_module(f"emostream.services.{options.stage}.process")

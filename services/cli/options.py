@@ -5,14 +5,14 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from emostream.shared.shipped_files import config_names, find_config
+from emostream.shared.shipped_files import FOLDER_CONFIG, config_names, find_config
 
 
 def add_config_options(
     parser: argparse.ArgumentParser,
     default: Path | str | None = None,
     *,
-    shown: str = "none",
+    shown: str = f"{FOLDER_CONFIG} in this folder, else none",
     example: str = "detector.backend=haar",
 ) -> None:
     """Add `--config` and `--set`.

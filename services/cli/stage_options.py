@@ -2,6 +2,7 @@
 
 import argparse
 
+from emostream.services.cli.given_config import config_file
 from emostream.services.cli.options import add_config_options, count
 from emostream.shared.config import Config, load
 
@@ -17,6 +18,9 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
 
 
 def stage_config(options: argparse.Namespace) -> Config:
-    """Return the configuration of the stage. Raises ConfigError where it cannot be used."""
+    """Return the configuration of the stage. Raises ConfigError where it cannot be used.
+
+    Settings of the environment are the Procfile's to hand on.
+    """
     settings = [*options.set, *(["display.window=true"] if options.window else [])]
-    return load(options.config, settings)
+    return load(config_file(options.config), settings)

@@ -19,6 +19,11 @@ from emostream.shared.messages import Event
 COMMIT_EVERY_S: Final = 0.5
 # Long enough that whoever looks once a second sees a fault that the next try heals.
 RETRY_AFTER_S: Final = 2.0
+# Where the database is damaged again and again, each try leaves a file behind. The wait doubles up
+# to this, which is half of what `recorder.buffer_s` is by default.
+LONGEST_RETRY_S: Final = 60.0
+# A database that stayed whole for this long was well.
+WELL_AFTER_S: Final = 300.0
 # What is written at once, so that a full buffer does not hold up the pictures.
 ROWS_AT_ONCE: Final = 2_000
 # Each try waits for a lock for a moment, and a process has 3.5 s to end.
@@ -55,7 +60,8 @@ class BufferedArchive:
         self._error: WriteError | None = None
         self._dropped = 0
         self._closing = False
-        self._due = float("-inf")
+        self._due = self._damaged_at = float("-inf")
+        self._damage_wait = RETRY_AFTER_S
         with self.noting_faults():
             self._writer = ArchiveWriter(path)
             self._writer.restore(metrics.accounts)
@@ -96,7 +102,7 @@ class BufferedArchive:
         except WriteError as error:
             self._close()
             self._error = error
-            self._due = self._clock() + RETRY_AFTER_S
+            self._due = self._clock() + self._retry_after(error.fault)
             self._tell(error)
             if error.fault is Fault.DAMAGED and not self._closing:
                 self._replace()
@@ -137,6 +143,16 @@ class BufferedArchive:
                 self._metrics.count_rows(result)
         return written
 
+    def _retry_after(self, fault: Fault) -> float:
+        """Return the seconds until the next try after a fault."""
+        if fault is not Fault.DAMAGED:
+            return RETRY_AFTER_S
+        now, before = self._clock(), self._damaged_at
+        self._damaged_at = now
+        longer = min(LONGEST_RETRY_S, 2 * self._damage_wait)
+        self._damage_wait = longer if now - before < WELL_AFTER_S else RETRY_AFTER_S
+        return self._damage_wait
+
     def _drop(self, results: Iterable[Result]) -> None:
         reason = self._error.fault if self._error else BACKLOG
         for result in results:
@@ -160,7 +176,10 @@ class BufferedArchive:
             kept = set_aside(self._path)
         except OSError:
             return  # tried again when the database is
-        log.warning("the damaged database is now %s, and a new one begins", kept)
+        if kept:
+            log.warning("the damaged database is now %s, and a new one begins", kept)
+        else:
+            log.warning("the database %s had become empty, and a new one begins", self._path)
 
     def _close(self) -> None:
         if self._writer:

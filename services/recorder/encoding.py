@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
+from av.error import FFmpegError
 from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
+from emostream.services.recorder.archive.faults import Fault, WriteError
 from emostream.shared.errors import RecordingError
 from emostream.shared.pixels import Image
 
@@ -54,7 +56,8 @@ class VideoTrack:
 
     Odd sizes are padded to even ones, which 4:2:0 needs; a viewer can seek to every two seconds.
     `options` are the encoder's; 0 `threads` are as many as there are cores. `aspect` is the width
-    of a pixel by its height. FFmpeg's errors come out as they are.
+    of a pixel by its height. WriteError for pictures that the encoder does not take, such as some
+    beyond 16,384 pixels a side.
     """
 
     def __init__(
@@ -88,6 +91,22 @@ class VideoTrack:
         The first is shown at 0. A pts that is not later than the last one is moved behind it by
         1/60000 s. Returns the packets that are ready.
         """
+        try:
+            return self._stream.encode(self._frame(image, pts))
+        except FFmpegError as error:
+            height, width = image.shape[:2]
+            raise WriteError(
+                Fault.OTHER,
+                f"video of {width} x {height} pixels",
+                f"the encoder does not take it ({error.strerror})",
+                "Make the pictures smaller, or keep no video of them",
+            ) from error
+
+    def flush(self) -> "list[Packet[VideoStream]]":
+        """Return the packets that are left; nothing can be added any more."""
+        return [] if self._start is None else self._stream.encode(None)
+
+    def _frame(self, image: Image, pts: int) -> VideoFrame:
         frame = self._convert(image)
         if self._start is None:
             self._start = pts
@@ -97,11 +116,7 @@ class VideoTrack:
             frame.pict_type = PictureType.I
         frame.pts, frame.time_base = tick, TIME_BASE
         self._last = tick
-        return self._stream.encode(frame)
-
-    def flush(self) -> "list[Packet[VideoStream]]":
-        """Return the packets that are left; nothing can be added any more."""
-        return [] if self._start is None else self._stream.encode(None)
+        return frame
 
     def _convert(self, image: Image) -> VideoFrame:
         if any(self._padding):

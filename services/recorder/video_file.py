@@ -88,10 +88,10 @@ class VideoFile:
     def _closed_on_error(self) -> Iterator[None]:
         try:
             yield
-        except (FFmpegError, OSError):
+        except (FFmpegError, OSError, WriteError):
             self._open = False
             # What is still to be written fails for the same reason.
-            with contextlib.suppress(FFmpegError, OSError):
+            with contextlib.suppress(FFmpegError, OSError, WriteError):
                 self._container.close()
             with contextlib.suppress(OSError):
                 if self._is_at_path:

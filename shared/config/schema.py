@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
-from emostream.shared.fields import Count, StreamName
+from emostream.shared.fields import ALLOWED, Count, StreamName
 from emostream.shared.prior import Prior
 
 # Upper bounds are far beyond what makes sense, and within what sockets, threads and OpenCV take.
@@ -23,10 +23,31 @@ Side = Annotated[int, Meta(ge=0, le=16_384)]
 Few = Annotated[int, Meta(ge=1, le=1024)]
 Quality = Annotated[int, Meta(ge=1, le=100)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
-Endpoint = Annotated[str, Meta(pattern=r"^(tcp://.+:(\d+|\*)|ipc://.+)$")]
+Endpoint = Annotated[
+    str,
+    Meta(
+        pattern=r"^(tcp://.+:(\d+|\*)|ipc://.+)$",
+        extra={ALLOWED: "tcp://HOST:PORT or ipc://PATH, for example tcp://127.0.0.1:5551"},
+    ),
+]
 Endpoints = Annotated[tuple[Endpoint, ...], Meta(min_length=1)]
-Address = Annotated[str, Meta(pattern=r"^.+:\d+$")]
-HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,253}$")]
+Address = Annotated[
+    str, Meta(pattern=r"^.+:\d+$", extra={ALLOWED: "HOST:PORT, for example 127.0.0.1:9200"})
+]
+HostName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_.-]{1,253}$",
+        extra={ALLOWED: "a DNS name without a port, for example faces.example.org"},
+    ),
+]
+RunId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-zA-Z0-9_-]{0,64}$",
+        extra={ALLOWED: "up to 64 letters, digits, - and _, for example 2026-05-01"},
+    ),
+]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,7 +109,7 @@ class Capture(Section, frozen=True):
 
     bind: Endpoint = "tcp://127.0.0.1:5551"
     metrics: Address = "127.0.0.1:9101"
-    run: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{0,64}$")] = ""
+    run: RunId = ""
     sources: Annotated[tuple[Source, ...], Meta(min_length=1)] = (Source(),)
     encoding: Literal["bgr8", "jpeg"] = "bgr8"
     jpeg_quality: Quality = 90

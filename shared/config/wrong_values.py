@@ -5,15 +5,18 @@ import math
 import re
 import typing
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from emostream.shared.config.invalid_key import InvalidKey
 from emostream.shared.config.schema import Config, Section, Source
+from emostream.shared.fields import ALLOWED
 from emostream.shared.toml_positions import KeyPath
 
 UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+# A key of another section has to be so much like what was written; of its own, less is enough.
+VERY_SIMILAR: Final = 0.8
 PATH_PART = re.compile(r"\.([^.\[]+)|\[(\d+)]")
 
 
@@ -28,6 +31,8 @@ def invalid_key(error: msgspec.ValidationError, tree: dict[str, Any]) -> Invalid
         return _UnknownKey(path, unknown[1], message)
     if _is_nan(path, tree):
         return InvalidKey(path, f"nan is no number: {message[:1].lower()}{message[1:]}")
+    if allowed := _allowed(path):
+        return InvalidKey(path, f"write {allowed}")
     choices = _choices(path) if message.startswith("Invalid enum value") else ()
     hint = f"; write one of {', '.join(map(str, choices))}" if choices else ""
     return InvalidKey(path, f"{message}{hint}")
@@ -45,8 +50,9 @@ class _UnknownKey(InvalidKey):
     """A key that no section of that name has; it is shown with its section, and found itself."""
 
     def __init__(self, section: KeyPath, name: str, message: str) -> None:
-        meant = _meant(section, name)
-        hint = f"; did you mean `{meant}`?" if meant else ""
+        *others, last = [f"`{path}`{_top(path, section)}" for path in _meant(section, name)] or [""]
+        choice = f"{', '.join(others)} or {last}" if others else last
+        hint = f"; did you mean {choice}?" if choice else ""
         super().__init__((*section, name), f"{message}{hint}")
         self._section = section
 
@@ -54,12 +60,31 @@ class _UnknownKey(InvalidKey):
         return str(InvalidKey(self._section, self.reason))
 
 
-def _meant(section: KeyPath, name: str) -> str:
-    """Return the key that looks most like the name: of its own section, or of another one."""
+def _top(path: str, section: KeyPath) -> str:
+    """Say where a key belongs that was written into a section, and stands above all of them."""
     own = [field.name for field in msgspec.structs.fields(_section_at(section))]
-    if close := difflib.get_close_matches(name.lower().replace("-", "_"), own, n=1):
-        return close[0]
-    return next((path for path in _paths(Config) if path.endswith(f".{name}")), "")
+    return " at the top level" if section and "." not in path and path not in own else ""
+
+
+def _meant(section: KeyPath, name: str) -> list[str]:
+    """Return the keys that were probably meant, several where several sections have that name.
+
+    The same name in another section is more likely than a name in its own that is only similar.
+    """
+    own = [field.name for field in msgspec.structs.fields(_section_at(section))]
+    plain = name.lower().replace("-", "_")
+    if plain in own:
+        return [plain]
+    elsewhere: dict[str, list[str]] = {}
+    for path in _paths(Config):
+        elsewhere.setdefault(path.rpartition(".")[2], []).append(path)
+    if plain in elsewhere:
+        return elsewhere[plain]
+    if close := difflib.get_close_matches(plain, own, n=1, cutoff=VERY_SIMILAR):
+        return close
+    if close := difflib.get_close_matches(plain, elsewhere, n=1, cutoff=VERY_SIMILAR):
+        return elsewhere[close[0]]
+    return difflib.get_close_matches(plain, own, n=1)
 
 
 def _section_at(path: KeyPath) -> type[Section]:
@@ -79,6 +104,17 @@ def _paths(section: type[Section], prefix: str = "") -> Iterator[str]:
             yield from _paths(field.type, f"{path}.")
         elif field.name == "sources":
             yield from _paths(Source, f"{path}.")
+
+
+def _allowed(path: KeyPath) -> str:
+    """Return in words what the text at this path may be, "" where any may."""
+    *section, name = (part for part in path if isinstance(part, str))
+    kind = typing.get_type_hints(_section_at(tuple(section)), include_extras=True)[name]
+    if isinstance(path[-1], int):
+        values = kind.__origin__ if typing.get_origin(kind) is typing.Annotated else kind
+        kind = typing.get_args(values)[0]
+    notes = (getattr(note, "extra", None) or {} for note in getattr(kind, "__metadata__", ()))
+    return next((note[ALLOWED] for note in notes if ALLOWED in note), "")
 
 
 def _choices(path: KeyPath) -> tuple[Any, ...]:

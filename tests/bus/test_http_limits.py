@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from emostream.services.display.web.access import GUESS_DELAY_S, Access
 from emostream.shared.config import Config, Display
 from emostream.shared.health import Health
-from emostream.shared.http_connections import HttpLimits
+from emostream.shared.http_connections import HttpLimits, RepeatFilter
 from emostream.shared.http_server import HttpServer
 from emostream.shared.metrics import MetricsServer
 from tests.bus.site import emotion, serving
@@ -334,6 +334,63 @@ def test_a_viewer_that_sends_and_never_reads_takes_no_memory(flood: bytes) -> No
             for _ in range(50):
                 client.sendall(many)
         assert psutil.Process().memory_info().rss - before < 15 * MB
+
+
+def close_code(client: socket.socket) -> int:
+    """Return the code with which the server ends a WebSocket, when it has closed it."""
+    client.settimeout(WAIT)
+    got = b""
+    while part := client.recv(65536):
+        got += part
+    # The last frame: its head, its length, and the code before the reason.
+    head = got.rindex(b"\x88")
+    return int.from_bytes(got[head + 2 : head + 4])
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        pytest.param(frame(1, b"\xff\xfe"), 1007, id="no UTF-8"),
+        pytest.param(frame(1, b"\xe2", is_last=False) + frame(0, b"("), 1007, id="in parts"),
+        pytest.param(frame(1, b"\xff") * 3 + frame(2, b"x"), 1007, id="and more"),
+        pytest.param(frame(1, b'"no"') + frame(1, b"\xff"), 1007, id="after a wrong message"),
+        pytest.param(frame(8, b"\x03\xe8\xff"), 1007, id="reason of a close"),
+        pytest.param(frame(8, b"\x03"), 1002, id="half a close code"),
+        pytest.param(frame(3, b"abc"), 1002, id="unknown kind"),
+        pytest.param(frame(0, b"abc"), 1002, id="part of nothing"),
+        pytest.param(b"\x81\x03abc", 1002, id="not masked"),
+        pytest.param(b"\x81\xff" + b"\xff" * 12, 1009, id="16 EiB"),
+        pytest.param(frame(1, is_last=False) + frame(0, is_last=False) * 40, 1008, id="many parts"),
+    ],
+)
+def test_a_viewer_that_breaks_the_protocol_is_told_so_in_one_line(
+    sent: bytes, code: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(RepeatFilter, "filter", lambda *_: True)
+    with serving() as site:
+        with closing(websocket(site.server.port)) as client:
+            client.sendall(sent)
+            assert close_code(client) == code
+        site.wait_for_viewers(0)
+        with site.connect() as viewer:
+            viewer.recv(timeout=WAIT)
+    (record,) = caplog.records
+    assert f"disconnected: {code} " in record.getMessage()
+    assert record.exc_info is None
+
+
+@pytest.mark.parametrize("sent", [b"", frame(1, b"abc")[:3]], ids=["between", "within"])
+def test_a_viewer_that_only_stops_sending_is_let_go(
+    sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving() as site, closing(websocket(site.server.port)) as client:
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        client.settimeout(WAIT)
+        while client.recv(65536):
+            pass
+        site.wait_for_viewers(0)
+    assert not caplog.records
 
 
 def test_a_viewer_s_long_message_ends_its_connection() -> None:

@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import pytest
 
-from emostream.services.cli.subscribe.command import ENDPOINT
 from emostream.shared.bus import Publisher
 from emostream.shared.config import Config
 from emostream.shared.messages import Message
@@ -79,7 +78,7 @@ def ended(process: subprocess.Popen[str]) -> Callable[[], bool]:
 
 
 def test_the_default_endpoint_is_the_classifiers() -> None:
-    assert Config().classifier.bind == ENDPOINT
+    assert Config().connect.emotion == (Config().classifier.bind,)
 
 
 def test_json_lines_of_one_stream(publisher: Publisher, started: Start) -> None:

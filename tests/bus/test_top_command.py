@@ -5,8 +5,8 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -93,6 +93,68 @@ def test_a_port_of_something_else_is_said(path: str, said: str) -> None:
         answer = scraping.scrape(address + path)
     assert isinstance(answer, str)
     assert said in answer
+
+
+@contextmanager
+def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Answer each connection with what `answer` writes to it; give the URL."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = server.accept()
+                with client, suppress(OSError):
+                    client.recv(65536)
+                    answer(client)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def flood(client: socket.socket) -> None:
+    """Answer without an end."""
+    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        client.sendall(b"#" * 2**20)
+
+
+def trickle(client: socket.socket) -> None:
+    """Answer a byte at a time."""
+    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        client.sendall(b"#")
+        time.sleep(scraping.TIMEOUT / 20)
+
+
+def break_off(client: socket.socket) -> None:
+    """Answer less than was announced."""
+    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (flood, "its answer is longer than 4 MiB"),
+        (trickle, "its answer comes too slowly"),
+        (break_off, "IncompleteRead"),
+    ],
+)
+def test_an_answer_without_an_end_is_given_up(
+    answer: Callable[[socket.socket], None], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scraping, "MAX_PAGE_BYTES", 4 * 2**20)
+    monkeypatch.setattr(scraping, "READ_WITHIN_S", 0.3)
+    with raw_server(answer) as url:
+        reason = scraping.scrape(f"{url}/metrics")
+        assert isinstance(reason, str)
+        assert said in reason
+        assert scraping.missing(f"{url}/metrics") == ""
 
 
 def test_a_proxy_of_the_environment_is_not_asked(

@@ -1,6 +1,7 @@
 """Recordings that cannot be written, with real processes: seeing goes on, analyses end clearly."""
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -73,10 +74,16 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def analysis(film: Path, out: Path) -> "subprocess.Popen[str]":
+def analysis(
+    film: Path, out: Path, environment: dict[str, str] | None = None
+) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "emostream", "analyze", "--json", "--no-video", str(film)]
     return subprocess.Popen(
-        [*command, "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
 
 
@@ -113,3 +120,20 @@ def test_an_analysis_on_a_full_disk_ends_with_what_is_written(film: Path, tmp_pa
         assert "recorder cannot go on: disk full: " in facts["message"]
         assert facts["frames_analysed"] == frames_written(database) > 5
         assert json.loads((database.parent / "run.json").read_text("utf-8"))["status"]
+
+
+def test_an_analysis_without_room_for_temporary_files_can_be_resumed(tmp_path: Path) -> None:
+    short = tmp_path / "film.mp4"
+    demo = DemoScene(320, 180, fps=25)
+    with VideoFile(short, 320, 180) as writer:
+        for n in range(10):
+            writer.write(demo.frame(n), n * 40_000_000)
+    out = tmp_path / "out"
+    with small_disk(tmp_path / "disk", "16k") as disk:
+        facts = result(analysis(short, out, {**os.environ, "TMPDIR": str(disk.path)}))
+        assert "No space left on device" in facts["message"]
+        assert "TMPDIR" in facts["message"]
+    command = [sys.executable, "-m", "emostream", "analyze", "--resume", "--out", str(out)]
+    assert subprocess.run(command, timeout=60).returncode == ExitCode.OK
+    record = json.loads((out / "film" / "run.json").read_text("utf-8"))
+    assert (record["status"], record["frames_analysed"]) == ("complete", 10)

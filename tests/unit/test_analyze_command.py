@@ -16,6 +16,7 @@ from emostream.services.cli.analysis.run_file import RunFile, StageUse
 from emostream.services.cli.processes.config_file import write_config
 from emostream.shared.config import Config, load
 from emostream.shared.errors import ConfigError, RecordingError
+from tests.unit.videos import Clip
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -113,12 +114,26 @@ def test_json_lines_say_how_far_it_is_and_how_it_ended(capsys: pytest.CaptureFix
         (["{}/a.mp4", "--sample", "often"], 2, "error: --sample often: write pictures a second"),
         (["{}/p.jpg", "--resume"], 2, "error: --resume: photos are analyzed in one go"),
         (["{}/a.mp4", "--set", "detector.nonsense=1"], 2, f"error: {CONFIG}: detector: "),
+        (["{}/film.mp4", "--set", "detector.weights=x.onnx"], 3, "error: no YuNet weights at x"),
+        (["{0}/film.mp4", "--set", "detector.weights={0}/p.onnx"], 3, "error: {}/p.onnx is no"),
+        (["{}/film.mp4", "--prior-strength", "0.5"], 2, "error: prior_strength is 0.5 and"),
+        (
+            ["{}/film.mp4", "--prior", "estimate", "--set", "classifier.prior=uniform"],
+            2,
+            "error: --prior and --set classifier.prior say the same: leave one out",
+        ),
+        (
+            ["{}/film.mp4", "--prior-strength", "1", "--set", "classifier={{prior_strength=1}}"],
+            2,
+            "error: --prior-strength and --set classifier.prior_strength say the same",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line(
     words: list[str], code: int, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    touch(tmp_path, "p.jpg", "a.mp4")
+    touch(tmp_path, "p.jpg", "a.mp4", "p.onnx")
+    Clip(range(3)).write(tmp_path / "film.mp4")
     arguments = [word.format(tmp_path) for word in words]
     assert cli.main(["analyze", *arguments, "--out", str(tmp_path / "out")]) == code
     assert capsys.readouterr().err.startswith(line.format(tmp_path))

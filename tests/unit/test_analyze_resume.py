@@ -1,9 +1,12 @@
 """Going on with analyses: what did not end, and the command that Ctrl-C prints."""
 
 import argparse
+import csv
+import dataclasses
+import json
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -16,6 +19,8 @@ from emostream.services.cli.analysis.resume import (
     resume_command,
 )
 from emostream.services.cli.analysis.run_file import RunFile, Status
+from emostream.services.cli.analysis.summary import InputResult, write_summary
+from emostream.services.cli.analysis.video_job import AnalyzeOptions
 from emostream.services.cli.processes.config_file import as_table
 from emostream.shared.config import load
 from emostream.shared.errors import ConfigError, ExitCode
@@ -147,3 +152,79 @@ def test_a_configuration_that_is_none_any_more_is_one_line(
     analysis.record.write(tmp_path / "old")
     assert cli.main(["analyze", "--resume", "--out", str(tmp_path)]) == ExitCode.FAILURE
     assert "began with a configuration that cannot be used now" in capsys.readouterr().out
+
+
+def listed(out: Path, *results: InputResult, name: str = "summary") -> Path:
+    """Write a summary."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_summary(out / f"{name}.json", results)
+    return out / f"{name}.json"
+
+
+def rows(path: Path) -> list[tuple[str, str]]:
+    """Return the status and folder of each row of a summary, which the table has too."""
+    found = [
+        (row["status"], row["folder"]) for row in json.loads(path.read_text("utf-8"))["inputs"]
+    ]
+    with path.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        assert found == [(row["status"], row["folder"]) for row in csv.DictReader(file)]
+    return found
+
+
+class Job:
+    """Goes on with an analysis and finds that it is whole; `options` are those of all."""
+
+    options: ClassVar[list[AnalyzeOptions]] = []
+
+    def __init__(self, *given: Any, resumed: Analysis) -> None:
+        self._reporter, self._analysis = given[-1], resumed
+        self.options.append(given[-2])
+
+    def run(self) -> ExitCode:
+        """Report the end."""
+        record = dataclasses.replace(self._analysis.record, status="complete", message="")
+        facts = {"folder": str(self._analysis.folder), **dataclasses.asdict(record)}
+        self._reporter.end(record.stream, "whole", facts)
+        return ExitCode.OK
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch) -> type[Job]:
+    monkeypatch.setattr(command, "VideoJob", Job)
+    monkeypatch.setattr(Job, "options", [])
+    return Job
+
+
+def test_the_summary_is_brought_up_to_date(tmp_path: Path, job: type[Job]) -> None:
+    begun(tmp_path / "a", "interrupted")
+    begun(tmp_path / "b", "running")
+    begun(tmp_path / "c", "complete", "run.json")
+    first = listed(
+        tmp_path,
+        InputResult(str(tmp_path / "a.mp4"), "video", "interrupted", "a"),
+        InputResult(str(tmp_path / "b.mp4"), "video"),
+        InputResult(str(tmp_path / "c.mp4"), "video"),
+        InputResult(str(tmp_path / "d.mp4"), "video"),
+    )
+    other = listed(
+        tmp_path,
+        InputResult(str(tmp_path / "a.mp4"), "video", "complete", "a-2"),
+        InputResult(str(tmp_path / "b.mp4"), "video"),
+        name="summary-2",
+    )
+    (tmp_path / "summary-3.json").write_text("{}")
+    assert cli.main(["analyze", "--resume", "--out", str(tmp_path)]) == ExitCode.OK
+    whole = [("complete", name) for name in "abc"]
+    assert rows(first) == [*whole, ("not analyzed", "")]
+    assert rows(other) == [("complete", "a-2"), ("not analyzed", "")]
+    count = json.loads(first.read_text("utf-8"))["count"]
+    assert count == {"complete": 3, "not analyzed": 1}
+
+
+def test_annotated_video_is_made_where_it_was_asked_for(tmp_path: Path, job: type[Job]) -> None:
+    begun(tmp_path / "a", "interrupted")
+    begun(tmp_path / "b", "interrupted", video=False)
+    assert cli.main(["analyze", "--resume", "--out", str(tmp_path)]) == ExitCode.OK
+    assert [options.video for options in job.options] == [True, False]
+    assert cli.main(["analyze", "--resume", "--no-video", "--out", str(tmp_path)]) == ExitCode.OK
+    assert [options.video for options in job.options[2:]] == [False, False]

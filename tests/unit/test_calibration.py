@@ -117,18 +117,23 @@ def test_it_is_calibrated_for_the_prior_that_it_is_used_with(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    training, held_out = ferplus.split_training(faces)
+    labels = calibrate.true_labels("ferplus", held_out)
+    # It is right about two faces in three, and says so with 80%.
+    said = np.where(np.arange(len(labels)) % 3, labels, (labels + 1) % len(LABELS))
+    given = np.full((len(labels), len(LABELS)), 0.2 / (len(LABELS) - 1), np.float32)
+    given[np.arange(len(labels)), said] = 0.8
     monkeypatch.setattr(ferplus, "load_faces", lambda split, folder: faces)
+    monkeypatch.setattr(calibrate, "predict", lambda net, faces: given)
     net.save(tmp_path / "average.keras")
     toml = (weights.FOLDER / "alexnet-fer.toml").read_text("utf-8")
+    toml = re.sub(r"^prior(_strength)? = .*\n", "", toml, flags=re.MULTILINE)
     (tmp_path / "alexnet-fer.toml").write_text(f'prior = "natural"\n{toml}', "utf-8")
     words = [str(tmp_path / "average.keras"), "--heads", "ferplus", "--out", str(tmp_path)]
     assert calibrate.main(words) == 0
     found = re.search(r"temperature ([\d.]+)", capsys.readouterr().out)
-    training, held_out = ferplus.split_training(faces)
     trained, natural = calibrate.shares_of_labels("ferplus", training, 0.5)
     ratios = np.array(list(natural.values())) / np.array(list(trained.values()))
-    given = calibrate.predict(alexnet.single_head(net, "ferplus"), held_out)
-    labels = calibrate.true_labels("ferplus", held_out)
     assert found
     assert float(found[1]) == pytest.approx(
         calibrate.fit_temperature(given, labels, ratios), rel=0.01

@@ -54,6 +54,8 @@ def test_the_end_says_how_many_frames_there_were() -> None:
     end = header(framer.end("a"))
     assert (end.end, end.frames, end.seq) == (True, 3, 3)
     assert decode([bytes(part) for part in encode(framer.end("a"))]).payload is None
+    long = decode([bytes(part) for part in encode(framer.end("a", "e" * 10_000))]).header
+    assert long.error == "e" * 8192
 
 
 def answer(seq: int, run: str = "r") -> Message:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from emostream.services.cli.configuration.command import ARGS_VARIABLE, CONFIG_VARIABLE
+from emostream.services.cli.given_config import ARGS_VARIABLE, CONFIG_VARIABLE
 from emostream.services.cli.main import main
 from emostream.shared.config import Config, load
 from emostream.shared.shipped_files import CONFIGS, FOLDER_CONFIG, config_names

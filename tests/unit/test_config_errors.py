@@ -1,15 +1,19 @@
 """What a wrong configuration is answered with: the line, what was meant, and nothing secret."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from emostream.services.cli.main import main
 from emostream.shared.config import load
+from emostream.shared.config.schema import Address, Endpoint, HostName, RunId
 from emostream.shared.errors import ConfigError, ExitCode
+from emostream.shared.fields import ALLOWED, StreamName
 
 SOURCES = 5000
 PASSWORD = "tr0ub4dor"
@@ -48,6 +52,53 @@ def test_a_misspelled_key_is_answered_with_its_line_and_what_was_meant(
     said = refused(path)
     assert said.startswith(f"{path}: line {line}: ")
     assert said.endswith(f"did you mean `{meant}`?")
+
+
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [
+        ("display.Bind=1", "`bind`"),
+        ("recorder.max_fps=3", "`display.max_fps`"),
+        ("classifier.jpeg_qualty=3", "`capture.jpeg_quality` or `display.jpeg_quality`"),
+        ("capture.fps=3", "`capture.sources.fps`"),
+        ("display.insecure=true", "`insecure` at the top level"),
+        (
+            "bind=1",
+            "`capture.bind`, `detector.bind`, `classifier.bind`, `recorder.bind` or `display.bind`",
+        ),
+        ("capture.sources=[{nme='a'}]", "`name`"),
+        ("capture.sources=[{encoding='jpeg'}]", "`capture.encoding`"),
+    ],
+)
+def test_a_key_of_another_section_is_found(setting: str, meant: str) -> None:
+    assert f"; did you mean {meant}? (--set " in refused(None, setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("capture.bind=x", "tcp://HOST:PORT or ipc://PATH, for example tcp://127.0.0.1:5551"),
+        ("capture.bind=5551", "tcp://HOST:PORT or ipc://PATH, for example tcp://127.0.0.1:5551"),
+        ("connect.frame=['x']", "tcp://HOST:PORT or ipc://PATH, for example tcp://127.0.0.1:5551"),
+        ("display.page=8080", "HOST:PORT, for example 127.0.0.1:9200"),
+        ("display.watch=['x']", "HOST:PORT, for example 127.0.0.1:9200"),
+        ("allowed_hosts=['a b']", "a DNS name without a port, for example faces.example.org"),
+        (
+            "capture.sources=[{name='Big Cam'}]",
+            "1 to 64 lowercase letters, digits, - and _, for example door_2",
+        ),
+        ("capture.run='a b'", "up to 64 letters, digits, - and _, for example 2026-05-01"),
+    ],
+)
+def test_what_may_be_written_is_said_in_words(setting: str, said: str) -> None:
+    assert f": write {said} (--set " in refused(None, setting)
+
+
+@pytest.mark.parametrize("kind", [Endpoint, Address, HostName, RunId, StreamName])
+def test_every_example_may_be_written(kind: Any) -> None:
+    (note,) = kind.__metadata__
+    example = note.extra[ALLOWED].rpartition("for example ")[2]
+    assert re.fullmatch(note.pattern, example)
 
 
 def test_a_key_like_no_other_is_answered_without_a_guess(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import ast
 import inspect
 import itertools
 import re
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -124,3 +125,5 @@ def test_every_exit_code_stands_in_the_documentation_with_its_meaning() -> None:
     table = re.findall(row, section("operations.md", "Exit codes"), re.MULTILINE)
     assert {int(code): (name, meaning) for code, name, meaning in table} == meanings()
     assert meanings().keys() == set(ExitCode)
+    # No code of ours: what a shell says of SIGTERM.
+    assert f"| `{128 + signal.SIGTERM}` |" in section("operations.md", "Exit codes")

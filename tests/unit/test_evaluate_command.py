@@ -75,6 +75,7 @@ def test_a_data_set_with_other_words_is_mapped(
         ("odd=glaring", 2, "--map odd=glaring: the model has no such label, but dark, bright"),
         ("even=dark", 1, "has no such class; it has bright, dark, odd"),
         ("odd", 2, "'odd' is not like AN=anger,NE=neutral"),
+        ("odd=dark, odd=bright", 2, "odd is there twice"),
     ],
 )
 def test_a_wrong_map_is_named(

@@ -145,6 +145,7 @@ def test_a_broken_message_is_refused_by_name(parts: list[bytes], reason: str, na
 
 
 NAN, INFINITY = float("nan"), float("inf")
+PRIOR = {"name": "uniform", "strength": 1.0, "shares": {"a": 1.0}}
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,12 @@ NAN, INFINITY = float("nan"), float("inf")
         ("frame/cam1/", {"probe": True, "pid": 2**63}, "pid"),
         ("frame/cam1/", {"end": True, "frames": 2**62}, "frames"),
         ("frame/cam1/", {"marks": {"capture": [2**63, 0]}}, "marks"),
+        ("frame/cam1/", {"marks": {str(n): [0, 0] for n in range(33)}}, "marks"),
+        ("frame/cam1/", {"marks": {"x" * 257: [0, 0]}}, "marks"),
         ("frame/cam1/", {"run": "r" * 65}, "run"),
+        ("frame/cam1/", {"end": True, "error": "e" * 8193}, "error"),
+        ("frame/cam1/", {"states": {str(n): b"" for n in range(33)}}, "states"),
+        ("frame/cam1/", {"states": {"a": b"s" * 2**20, "b": b"s" * (2**20 + 1)}}, "of states"),
         ("frame/cam1/", {"width": 2**40, "encoding": "jpeg"}, "width"),
         ("frame/cam1/", {"pixel_aspect": NAN}, "pixel_aspect"),
         ("frame/cam1/", {"pixel_aspect": 1e-300}, "pixel_aspect"),
@@ -178,6 +184,11 @@ NAN, INFINITY = float("nan"), float("inf")
         ("emotion/cam1/", {"faces": _face("emotion/cam1/") * 1025}, "faces"),
         ("emotion/cam1/", {"parts": 5_000_000, "probe": True}, "parts"),
         ("emotion/cam1/", {"part": 1}, "part 1 of 1"),
+        ("emotion/cam1/", {"model": "m" * 257}, "model"),
+        ("emotion/cam1/", {"prior": {**PRIOR, "name": "n" * 257}}, "prior.name"),
+        ("emotion/cam1/", {"prior": {**PRIOR, "strength": 2.0}}, "prior.strength"),
+        ("emotion/cam1/", {"prior": {**PRIOR, "shares": {"a": NAN}}}, "prior.shares"),
+        ("emotion/cam1/", {"prior": {**PRIOR, "shares": {"a" * 257: 0.5}}}, "prior.shares"),
         ("emotion/cam1/", {"faces": _face("emotion/cam1/", track=2**60)}, "track"),
         ("emotion/cam1/", {"faces": _face("emotion/cam1/", confidence=NAN)}, "confidence"),
         ("emotion/cam1/", {"faces": _face("emotion/cam1/", smoothed={"a": INFINITY})}, "smoothed"),

@@ -57,6 +57,7 @@ def told(**keys: Any) -> spec.ModelSpec:
         (GOOD + "natural = {yes = 0.5, no = 0.5}", "trained: write the labels' shares"),
         (GOOD + 'prior = "uniform"', "trained: write the labels' shares"),
         (GOOD + 'prior = "posed"', "prior"),
+        (GOOD.replace("yes", " yes", 1), "labels[0]: write a label without spaces around it"),
         (SHARES + "natural = {yes = 0.5, no = 0.6}", "natural: the shares sum to 1.1"),
         (SHARES + "prior = {yes = 0.9, no = 0.9}", "prior: the shares sum to 1.8"),
         (SHARES + 'prior = "uniform"\nprior_strength = 2', "prior_strength"),

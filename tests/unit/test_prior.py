@@ -102,6 +102,7 @@ def test_the_shares_of_what_is_reweighted_are_those_wanted() -> None:
         ({}, None, "names no label"),
         ("uniform", 1.5, "prior_strength is 1.5"),
         ("uniform", float("nan"), "prior_strength is nan"),
+        (None, 0.5, "prior_strength is 0.5 and there is no prior"),
     ],
 )
 def test_what_cannot_be_is_refused(prior: Prior, strength: float | None, words: str) -> None:
@@ -114,6 +115,9 @@ def test_what_cannot_be_is_refused(prior: Prior, strength: float | None, words: 
 def test_a_model_without_shares_is_used_as_it_is() -> None:
     assert choose_reweighting(PLAIN, "mine") is None
     assert choose_reweighting(PLAIN, "mine", "natural", 0.5) is None
+    assert choose_reweighting(PLAIN, "mine", None, 0.0) is None
+    with pytest.raises(ConfigError, match="there is no prior"):
+        choose_reweighting(PLAIN, "mine", None, 0.5)
     for prior in ("uniform", {"happy": 0.5}):
         with pytest.raises(ConfigError, match=r"model mine does not state .* \[trained\]"):
             choose_reweighting(PLAIN, "mine", prior)

@@ -246,6 +246,46 @@ def test_a_database_that_is_damaged_while_it_is_open_is_kept_and_a_new_one_begin
         assert lines == [f"the damaged database is now {kept}, and a new one begins"]
 
 
+def empty_all(database: Path) -> None:
+    """Empty the database and its log."""
+    empty(database)
+    empty(database.with_name(f"{database.name}-wal"))
+
+
+@pytest.mark.parametrize(("damage", "fewest", "most"), [(damage_all, 5, 10), (empty_all, 0, 0)])
+def test_a_database_that_is_damaged_again_and_again_is_tried_less_and_less_often(
+    damage: Any, fewest: int, most: int, tmp_path: Path
+) -> None:
+    def kept() -> list[Path]:
+        found = tmp_path.glob("emostream.db.damaged-*")
+        return [path for path in found if not path.name.endswith(("-wal", "-shm"))]
+
+    with rig(tmp_path) as recorder:
+        recorder.run(1)
+        opened = 0
+        for _ in range(240):
+            if recorder.database.exists():
+                damage(recorder.database)
+                opened += 1
+            recorder.run(1)
+        # A try each 2 s would open 80.
+        assert 5 <= opened <= 20
+        assert fewest <= len(kept()) <= most
+        assert all(path.stat().st_size for path in kept())
+        # Nothing is dropped: the longest wait is half of what the buffer holds.
+        assert recorder.dropped("database damaged") == 0
+        before = len(kept())
+        recorder.run(400)
+        assert recorder.said == ""
+        damage(recorder.database)
+        recorder.run(1)
+        assert recorder.said.startswith("database damaged: ")
+        # After so long it is the first damage again.
+        recorder.run(RETRY_S + 1)
+        assert recorder.said == ""
+        assert len(kept()) > before or not most
+
+
 @pytest.mark.parametrize("damage", [damage_all, damage_pages])
 def test_a_database_that_is_damaged_at_the_start_is_kept_and_a_new_one_begins(
     tmp_path: Path, damage: Any

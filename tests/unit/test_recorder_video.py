@@ -219,6 +219,18 @@ def test_a_file_without_a_whole_picture_is_deleted(tmp_path: Path, small_disk: N
     assert files(tmp_path) == [] and not (tmp_path / "video.mp4").exists()
 
 
+@pytest.mark.parametrize("encoder", [name for name in ENCODERS if name in av.codecs_available])
+def test_a_picture_that_no_encoder_takes_is_named_by_its_size(tmp_path: Path, encoder: str) -> None:
+    path = tmp_path / "x.mp4"
+    video = VideoFile(path, 65_535, 16, encoder)
+    with pytest.raises(
+        RecordingError, match=r"video of 65535 x 16 pixels: .*pictures smaller"
+    ) as it:
+        video.write(picture(0, 65_535, 16), 0)
+    assert "Make room" not in str(it.value)
+    assert not path.exists()
+
+
 def test_a_missing_encoder_falls_back_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
     assert best_encoder() in ENCODERS
     monkeypatch.setattr(encoding, "ENCODERS", {"x264-that-nobody-built": {}, "mpeg4": {}})

@@ -15,7 +15,7 @@ from emostream.services.capture.pts import MonotonicPts
 from emostream.services.capture.source_set import SourceSet
 from emostream.services.capture.source_status import SourceStatus
 from emostream.shared.config import Source
-from emostream.shared.errors import SourceError
+from emostream.shared.errors import SourceError, TemporaryFolderError
 from emostream.shared.source_report import SourceState
 from tests.builders import WaitingClock
 
@@ -151,6 +151,18 @@ def test_a_file_that_breaks_off_ends_with_its_error(caplog: pytest.LogCaptureFix
     assert status.error == "clip.mp4: breaks off"
     assert not status.ready
     assert caplog.messages == ["clip: clip.mp4: breaks off"]
+
+
+def test_want_of_room_for_temporary_files_is_not_taken_for_the_end_of_a_file() -> None:
+    full = TemporaryFolderError("no room")
+    with SourceSet([FAST], WaitingClock(), Script([0, full])) as sources:
+        with pytest.raises(TemporaryFolderError):
+            while True:
+                sources.take(0.01)
+        assert sources.statuses()["clip"].state is not SourceState.ENDED
+    # A source of a live pipeline only says why; the others go on.
+    with SourceSet([FILE], WaitingClock(), Script([0, full])) as sources:
+        assert until(sources, SourceState.ENDED).error == "no room"
 
 
 def test_a_lost_camera_is_tried_for_ever_with_longer_and_longer_waits() -> None:

@@ -356,7 +356,7 @@ def test_the_view_shows_the_sums_with_every_term_and_what_they_leave_open() -> N
     stages = Stage("capture").capture(40), Stage("detector"), classifier.take(38, publisher="2nd")
     named = {stage.name: stage.name for stage in stages}
     shown = printed(view(named, scraper_of(*stages)))
-    assert line(shown, "emotions")[:8] == ["emotions", "cam1", "40", "4", "2", "4", "29", "1"]
+    assert line(shown, "emotions")[2:9] == ["40", "4", "0", "2", "4", "29", "1"]
     assert "dropped by classifier backlog 2; lost before classifier 4" in shown
     assert "lost with a process: detector 29" in shown
     assert "unexplained" not in shown

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.cli.top.view import unready, view
-from emostream.shared.messages import Faces
+from emostream.shared.messages import Faces, Message
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.scraping import Scrape, Scraper, parse
 from tests.builders import emotion, face, faces, frame
@@ -73,6 +73,24 @@ def test_the_sum_says_where_frames_were_dropped_and_why() -> None:
     assert (
         "emotions, cam1: dropped by detector backlog 2, detector stale 1; lost before detector 2\n"
     ) in shown(scraper)
+
+
+def test_what_was_sent_before_a_stage_listened_is_not_dropped() -> None:
+    scraper = Scraper(["capture", "classifier"])
+    stage(scraper, "capture", 100, captured=100)
+    registry = CollectorRegistry()
+    metrics = StageMetrics("classifier", registry)
+    metrics.late(Message(faces(90)), 90)
+    metrics.accounts.take(faces(90))
+    scraper.histories["classifier"].add(Scrape(0.0, parse(generate_latest(registry).decode())))
+    text = shown(scraper)
+    assert "emotions, cam1: sent before it listened: classifier 90\n" in text
+    assert "dropped by" not in text
+    (stage_row,) = [line for line in text.splitlines() if line.startswith("classifier")]
+    assert "late" not in stage_row
+    (terms,) = re.findall(r"^emotions cam1 (.+)$", text, re.MULTILINE)
+    captured, *others = map(int, terms.split())
+    assert (captured, others) == (100, [1, 90, 0, 0, 0, 9])
 
 
 def test_nothing_is_said_where_nothing_is_missing() -> None:

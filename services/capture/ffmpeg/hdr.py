@@ -1,9 +1,7 @@
 """Brings HDR video (PQ and HLG, BT.2020) to SDR (BT.709) by a lookup table."""
 
 import functools
-import tempfile
 from fractions import Fraction
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import av
@@ -11,6 +9,8 @@ import numpy as np
 from av.filter import Graph
 from av.video.reformatter import ColorPrimaries, ColorTrc, VideoReformatter
 from numpy.typing import NDArray
+
+from emostream.shared.temporary_folder import naming_temporary_files, temporary_folder
 
 Values: TypeAlias = NDArray[np.float64]
 
@@ -67,9 +67,10 @@ class ToneMapper:
 def _graph(frame: av.VideoFrame, transfer: ColorTrc, *, wide: bool) -> Graph:
     graph = Graph()
     graph.threads = 1
-    with tempfile.TemporaryDirectory(prefix="emostream-") as folder:
-        path = Path(folder) / "hdr.cube"
-        path.write_text(_cube(transfer, wide=wide), "ascii")
+    with temporary_folder() as folder:
+        path = folder / "hdr.cube"
+        with naming_temporary_files():
+            path.write_text(_cube(transfer, wide=wide), "ascii")
         graph.link_nodes(
             graph.add_buffer(
                 width=frame.width,

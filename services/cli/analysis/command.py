@@ -3,9 +3,11 @@
 import argparse
 import logging
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from emostream.services.cli.analysis import inputs
+from emostream.services.cli.analysis.earlier_summaries import EarlierSummaries
 from emostream.services.cli.analysis.inputs import Skipped, stream_names
 from emostream.services.cli.analysis.photo_job import run_photo_job
 from emostream.services.cli.analysis.prior_options import ESTIMATE, has_prior, with_prior
@@ -18,7 +20,7 @@ from emostream.services.cli.options import add_config_options, add_prior_options
 from emostream.services.cli.results.report.page import require_jinja2
 from emostream.services.cli.results.tables.files import require_formats
 from emostream.shared.config import load
-from emostream.shared.errors import ConfigError, ExitCode, RecordingError
+from emostream.shared.errors import ConfigError, ExitCode, RecordingError, WeightsError
 from emostream.shared.shipped_files import CONFIGS
 from emostream.shared.user_path import path_text
 
@@ -90,7 +92,8 @@ def _analyze(options: argparse.Namespace, shown: Reporter) -> ExitCode:
     if found.skipped:
         line = inputs.skipped_line(found.skipped, recursive=options.recursive)
         shown.note(line, {"skipped": inputs.count_kinds(found.skipped)})
-    summary = Summary(found, options.out, shown)
+    listed = EarlierSummaries(options.out, shown) if options.resume else shown
+    summary = Summary(found, options.out, listed)
     streams = stream_names(found.videos)
     jobs = [VideoJob(video, streams[video], config, asked, summary) for video in found.videos]
     codes = [ExitCode.OK, *(_refuse(one, summary) for one in found.refused)]
@@ -125,19 +128,26 @@ def _resume_all(options: argparse.Namespace, shown: Reporter) -> ExitCode:
             "--resume without a VIDEO takes --config, --set, --sample and --prior from the run "
             "files: leave them out"
         )
-    unfinished = [each for each in analyses_in(options.out) if not each.is_whole]
+    found = analyses_in(options.out)
+    unfinished = [each for each in found if not each.is_whole]
+    listed = EarlierSummaries(options.out, shown)
+    for analysis in found:
+        if analysis.is_whole:
+            # The run may have been killed before it wrote that down.
+            listed.correct({"folder": str(analysis.folder), **asdict(analysis.record)})
     if not unfinished:
         log.info("nothing to go on with in %s", options.out)
     codes = [ExitCode.OK]
     for analysis in unfinished:
         record = analysis.record
-        asked = AnalyzeOptions(options.out, record.sample, video=not options.no_video, resume=True)
+        video = record.video and not options.no_video
+        asked = AnalyzeOptions(options.out, record.sample, video=video, resume=True)
         try:
             job = VideoJob(
-                analysis.input, record.stream, analysis.config, asked, shown, resumed=analysis
+                analysis.input, record.stream, analysis.config, asked, listed, resumed=analysis
             )
             codes.append(job.run())
-        except (ConfigError, RecordingError) as error:
+        except (ConfigError, RecordingError, WeightsError) as error:
             facts = {"folder": str(analysis.folder), "status": "refused", "message": str(error)}
             shown.end(path_text(analysis.input.name), f"error: {error}", facts)
             codes.append(ExitCode.FAILURE)

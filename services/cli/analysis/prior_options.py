@@ -6,6 +6,8 @@ from typing import Final
 import msgspec
 
 from emostream.shared.config import Config
+from emostream.shared.config.loading import read
+from emostream.shared.errors import ConfigError
 from emostream.shared.prior import parse_prior
 
 ESTIMATE: Final = "estimate"
@@ -14,15 +16,25 @@ ESTIMATE: Final = "estimate"
 def with_prior(config: Config, options: argparse.Namespace) -> Config:
     """Return the configuration with the prior of the command line, if that names one.
 
-    ConfigError where it names none that there is.
+    ConfigError where it names none that there is, or `--set` says another.
     """
     if not has_prior(options):
         return config
+    _check_said_once(options)
     prior, strength = config.classifier.prior, options.prior_strength
     if options.prior is not None:
         prior = None if options.prior == ESTIMATE else parse_prior(options.prior)
     classifier = msgspec.structs.replace(config.classifier, prior=prior, prior_strength=strength)
     return msgspec.structs.replace(config, classifier=classifier)
+
+
+def _check_said_once(options: argparse.Namespace) -> None:
+    """Raise ConfigError where the same is said by `--set` too."""
+    classifier = read(None, options.set).tree.get("classifier", {})
+    for key in ("prior", "prior_strength"):
+        if key in classifier and getattr(options, key) is not None:
+            option = f"--{key.replace('_', '-')}"
+            raise ConfigError(f"{option} and --set classifier.{key} say the same: leave one out")
 
 
 def has_prior(options: argparse.Namespace) -> bool:

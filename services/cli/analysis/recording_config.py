@@ -7,6 +7,7 @@ import msgspec
 
 from emostream.services.capture.source_url import path_url
 from emostream.services.cli.analysis.inputs import stream_of
+from emostream.services.detector.backends import create, select
 from emostream.shared.config import Config, Connect, Source
 from emostream.shared.config.schema import MIN_HUNG_AFTER_S
 from emostream.shared.errors import ConfigError
@@ -69,6 +70,18 @@ def for_few_frames(config: Config, frames: int | None) -> Config:
         return config
     single = msgspec.structs.replace(classifier, enter_frames=1)
     return msgspec.structs.replace(config, classifier=single)
+
+
+def check_detector(config: Config) -> None:
+    """Raise what the detector's start would, so that no analysis begins without its weights.
+
+    WeightsError where they are missing or of something else, MissingPackageError for packages.
+    """
+    settings = config.detector
+    chosen = select(settings.backend, Path(settings.weights) if settings.weights else None)
+    # Those that ship are whole where they are found; running them takes a moment.
+    if settings.weights:
+        create(chosen)
 
 
 def with_sockets(config: Config, folder: Path) -> Config:

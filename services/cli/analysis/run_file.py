@@ -51,6 +51,7 @@ class _InputFacts(msgspec.Struct, frozen=True):
 class RunFile:
     """What `run.json` holds. `frames_skipped` are pictures that could not be decoded.
 
+    `video` says whether annotated video was asked for.
     `prior` are the facts of the reweighting, {} for a model that states no shares; `left_out`
     counts the observations that count for nothing, by reason.
     """
@@ -61,6 +62,7 @@ class RunFile:
     model: dict[str, str]
     config: dict[str, Any]
     sample: float = 0.0
+    video: bool = True
     prior: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     status: Status = "running"

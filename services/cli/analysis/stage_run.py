@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +14,10 @@ from emostream.services.cli.processes.stage_group import START_ORDER, StageGroup
 from emostream.services.recorder.archive.progress import frames_written, run_end
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.config import Config
-from emostream.shared.errors import DeliveryError
+from emostream.shared.errors import DeliveryError, TemporaryFolderError
 from emostream.shared.metric_names import MetricName
 from emostream.shared.scraping import scrape
+from emostream.shared.temporary_folder import temporary_folder
 
 POLL: Final = 0.1
 
@@ -33,25 +33,44 @@ def run_stages(
     """
     database = Path(config.recorder.folder) / DATABASE
     record.status, record.message = "interrupted", ""
-    with tempfile.TemporaryDirectory(prefix="emostream-") as private:
-        file = Path(private) / "config.toml"
-        write_config(with_sockets(config, Path(private)), file)
-        with StageGroup(file, Path(private), config.live.hung_after) as stages:
-            started = time.monotonic()
+    try:
+        with temporary_folder() as private:
+            file = private / "config.toml"
+            write_config(with_sockets(config, private), file)
             try:
-                while (end := run_end(database, record.run)) is None:
-                    stages.watch()
-                    on_progress(frames_written(database))
-                    time.sleep(POLL)
-                record.frames_read, record.message = end
-                record.status = "broken" if record.message else "complete"
-            except DeliveryError as error:
-                record.status, record.message = "partial", str(error)
-                _keep_logs(Path(private), folder)
-            finally:
-                record.seconds += time.monotonic() - started
-                _note_use(record, stages)
+                _follow(file, config.live.hung_after, database, record, on_progress)
+            except DeliveryError:
+                _keep_logs(private, folder)
+                raise
+    except (DeliveryError, TemporaryFolderError) as error:
+        record.status, record.message = "partial", str(error)
     on_progress(frames_written(database))
+
+
+def _follow(
+    file: Path,
+    hung_after: float,
+    database: Path,
+    record: RunFile,
+    on_progress: Callable[[int], None],
+) -> None:
+    """Run the stages of a configuration file until they have written the end of the recording.
+
+    Raises DeliveryError where a stage cannot go on, TemporaryFolderError where their logs cannot be
+    written.
+    """
+    with StageGroup(file, file.parent, hung_after) as stages:
+        started = time.monotonic()
+        try:
+            while (end := run_end(database, record.run)) is None:
+                stages.watch()
+                on_progress(frames_written(database))
+                time.sleep(POLL)
+            record.frames_read, record.message = end
+            record.status = "broken" if record.message else "complete"
+        finally:
+            record.seconds += time.monotonic() - started
+            _note_use(record, stages)
 
 
 def _note_use(record: RunFile, stages: StageGroup) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 from emostream.services.cli.analysis.inputs import Inputs, Skipped
 from emostream.services.cli.analysis.reporter import Reporter
 from emostream.services.cli.results.photos.analysis import photo_names
+from emostream.shared.atomic_file import atomic_file
 from emostream.shared.errors import RecordingError
 from emostream.shared.user_path import path_text
 
@@ -34,6 +35,13 @@ class InputResult:
     folder: str = ""
     left_out: int = 0
     message: str = ""
+
+    def note_end(self, facts: Mapping[str, Any]) -> None:
+        """Take over how it ended: `facts` are those that a reporter gets at the end."""
+        self.status = facts.get("status", "complete")
+        self.message = facts.get("message", "")
+        self.folder = path_text(Path(facts.get("folder", "")).name)
+        self.left_out = sum(facts.get("left_out", {}).values())
 
 
 class Summary(Reporter):
@@ -82,13 +90,11 @@ class Summary(Reporter):
         self._shown.end(name, line, facts)
         unreadable = facts.get("unreadable", {})
         photos = {one["photo"]: one["left_out"] for one in facts.get("photos", ())}
-        whole = sum(facts.get("left_out", {}).values())
         for photo, path in photo_names(self._now).items():
             result = self._results[path]
-            result.status = facts.get("status", "complete")
-            result.message = facts.get("message", "")
-            result.folder = path_text(Path(facts.get("folder", "")).name)
-            result.left_out = photos.get(photo, 0) if "photos" in facts else whole
+            result.note_end(facts)
+            if "photos" in facts:
+                result.left_out = photos.get(photo, 0)
             if photo in unreadable:
                 result.status, result.message = "unreadable", unreadable[photo]
         if len(self._results) > 1:
@@ -99,20 +105,33 @@ class Summary(Reporter):
         self._shown.close()
 
     def _write(self) -> None:
-        try:
+        with naming_the_summary(self._out):
             self._stem = self._stem or _fresh_stem(self._out)
-            rows = [asdict(result) for result in self._results.values()]
-            tree = {"count": Counter(row["status"] for row in rows), "inputs": rows}
-            text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
-            (self._out / f"{self._stem}.json").write_text(text, "utf-8")
-            with (self._out / f"{self._stem}.csv").open("w", encoding="utf-8", newline="") as file:
-                table = csv.DictWriter(file, [field.name for field in fields(InputResult)])
-                table.writeheader()
-                table.writerows(rows)
-        except OSError as error:
-            raise RecordingError(
-                f"{self._out}: the summary cannot be written: {error.strerror}"
-            ) from error
+            write_summary(self._out / f"{self._stem}.json", self._results.values())
+
+
+@contextlib.contextmanager
+def naming_the_summary(out: Path) -> Iterator[None]:
+    """Raise RecordingError where the block cannot write the summary in the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise RecordingError(f"{out}: the summary cannot be written: {error.strerror}") from error
+
+
+def write_summary(path: Path, results: Iterable[InputResult]) -> None:
+    """Write a summary to `path`, which ends in .json, and the table beside it."""
+    rows = [asdict(result) for result in results]
+    tree = {"count": Counter(row["status"] for row in rows), "inputs": rows}
+    with atomic_file(path) as part:
+        part.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    with (
+        atomic_file(path.with_suffix(".csv")) as part,
+        part.open("w", encoding="utf-8", newline="") as file,
+    ):
+        table = csv.DictWriter(file, [field.name for field in fields(InputResult)])
+        table.writeheader()
+        table.writerows(rows)
 
 
 def _result(path: Path, kind: str) -> InputResult:

@@ -130,6 +130,7 @@ class VideoJob:
         self, folder: Path, record: RunFile, expected: int | None, picture_bytes: int
     ) -> None:
         """Run the stages, unless only the files of results are missing, and write those."""
+        record.video = self._options.video
         record.write(folder)
         if record.status not in WHOLE:
             self._reporter.start(self._name, "frames", expected)
@@ -169,6 +170,7 @@ class VideoJob:
 
     def _begin(self, video: VideoDescription) -> Analysis:
         """Return the analysis: a new one, or the one to resume."""
+        recording_config.check_detector(self._config)
         path, sample = self._path, self._options.sample
         facts = _input_facts(path, video)
         config = without_secrets(self._config)

@@ -9,11 +9,9 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from argparse import SUPPRESS
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -30,6 +28,7 @@ from emostream.shared.messages import Emotion, Message
 from emostream.shared.progress import ProgressBar
 from emostream.shared.sequence_validator import SequenceValidator
 from emostream.shared.shipped_files import CONFIGS, ROOT
+from emostream.shared.temporary_folder import temporary_folder
 
 LIVE: Final = {
     "config": CONFIGS / "default.toml",
@@ -117,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
 def measure(options: argparse.Namespace) -> Result:
     """Start a pipeline, measure it for the time asked, and end it."""
     config = load(options.config, options.set)
-    with tempfile.TemporaryDirectory() as folder, Pipeline(config, Path(folder)) as pipeline:
+    with temporary_folder() as folder, Pipeline(config, folder) as pipeline:
         ready = pipeline.wait_ready()
         time.sleep(options.warm_up)
         before = pipeline.memory()

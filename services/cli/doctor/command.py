@@ -16,9 +16,10 @@ from rich.text import Text
 
 from emostream.services.cli.doctor import machine, packages, ports, sources
 from emostream.services.cli.doctor.finding import Finding, Status, problem
+from emostream.services.cli.given_config import given_config
 from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.stages import STAGES
-from emostream.shared.config import Config, load
+from emostream.shared.config import Config
 from emostream.shared.errors import ExitCode
 from emostream.shared.plural import counted
 from emostream.shared.shipped_files import ROOT
@@ -52,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what was found; return FAILURE where a problem would stop the start."""
-    config = load(options.config, options.set)
+    config = given_config(options).load()
     stages = [stage for stage in STAGES if stage in (options.stages or STAGES)]
     found = examine(config, stages)
     if options.json:

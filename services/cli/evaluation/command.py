@@ -96,7 +96,12 @@ def _class_map(text: str) -> dict[str, str]:
     pairs = [pair.split("=") for pair in text.split(",")]
     if not all(len(pair) == 2 and all(pair) for pair in pairs):
         raise argparse.ArgumentTypeError(f"{text!r} is not like AN=anger,NE=neutral")
-    return {word.strip(): label.strip() for word, label in pairs}
+    classes: dict[str, str] = {}
+    for word, label in ((word.strip(), label.strip()) for word, label in pairs):
+        if word in classes:
+            raise argparse.ArgumentTypeError(f"{text!r}: {word} is there twice")
+        classes[word] = label
+    return classes
 
 
 def _share(text: str) -> float:

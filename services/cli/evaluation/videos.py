@@ -4,7 +4,6 @@ import argparse
 import csv
 import itertools
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from emostream.services.recorder.encoding import best_encoder
 from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.errors import RecordingError
 from emostream.shared.pixels import Image
+from emostream.shared.temporary_folder import temporary_folder
 
 SHIPPED: Final = "alexnet-fer"  # of which an analysis runs the int8 file
 SMALL: Final = SceneStyle(smallest=32, largest=80)
@@ -56,8 +56,8 @@ def measure_video(
     RecordingError where that fails.
     """
     drawn = faces[: max(1, round(kind.part * len(faces)))]
-    with tempfile.TemporaryDirectory(prefix="emostream-evaluate-") as folder:
-        path = Path(folder) / "scenes.mp4"
+    with temporary_folder() as folder:
+        path = folder / "scenes.mp4"
         truth = _write(path, kind.video(drawn, options.seed, kind.style), on_progress)
         _analyze(path, options)
         found = read_observations(path.with_suffix("") / "observations.csv", len(truth))

@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from emostream.services.cli.given_config import given_config
+from emostream.services.cli.options import add_config_options
 from emostream.services.cli.results.folder import fresh_folder
 from emostream.services.cli.results.tables.files import FORMATS, require_formats
 from emostream.services.cli.results.tables.recording import TableSummary, write_tables
@@ -19,7 +21,6 @@ from emostream.shared.left_out import left_out_text
 from emostream.shared.plural import counted
 from emostream.shared.progress import ProgressBar
 
-RECORDINGS = Path("recordings") / DATABASE
 FOLDER = Path("export")
 # Of the names that a line lists.
 MOST_NAMED = 10
@@ -31,9 +32,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "database",
         type=Path,
         nargs="?",
-        default=RECORDINGS,
         metavar="DB",
-        help="the recorder's, which may go on recording (default: %(default)s)",
+        help="the recorder's, which may go on recording (default: that in recorder.folder)",
     )
     parser.add_argument(
         "--out",
@@ -62,6 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="of the observations (default: both); events and tracks are CSV",
     )
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+    add_config_options(parser, example="recorder.folder=/data/sessions")
     parser.set_defaults(run=run)
 
 
@@ -69,7 +70,8 @@ def run(options: argparse.Namespace) -> int:
     """Write the tables of each stream and say what is in them."""
     require_formats(options.format)
     summaries = []
-    with ArchiveReader(options.database) as reader:
+    database = options.database or Path(given_config(options).load().recorder.folder) / DATABASE
+    with ArchiveReader(database) as reader:
         chosen = _chosen(reader, options.stream, options.runs)
         for stream, runs in itertools.groupby(chosen, key=lambda run: run.stream):
             summary = _export(reader, stream, list(runs), options)

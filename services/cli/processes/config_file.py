@@ -1,4 +1,4 @@
-"""Writing a configuration to a file that stages read."""
+"""Writing a configuration to a temporary file that stages read."""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +7,13 @@ import msgspec
 import tomli_w
 
 from emostream.shared.config import Config
+from emostream.shared.temporary_folder import naming_temporary_files
 
 
 def write_config(config: Config, path: Path) -> None:
-    """Write the configuration as TOML."""
-    path.write_text(tomli_w.dumps(as_table(config)), "utf-8")
+    """Write the configuration as TOML; TemporaryFolderError where that cannot be done."""
+    with naming_temporary_files():
+        path.write_text(tomli_w.dumps(as_table(config)), "utf-8")
 
 
 def as_table(config: Config) -> dict[str, Any]:

@@ -11,9 +11,12 @@ from emostream.services.cli.processes.child_process import Process, stage_comman
 from emostream.services.cli.processes.liveness import LivenessWatch
 from emostream.services.cli.processes.restarts import RestartPolicy, end_of
 from emostream.shared.address_file import Addresses, read_addresses
-from emostream.shared.errors import DeliveryError
+from emostream.shared.errors import DeliveryError, TemporaryFolderError
 from emostream.shared.logs import message_of
+from emostream.shared.temporary_folder import naming_temporary_files
 
+# A stage needs less for its log and its addresses.
+ROOM_FOR_FILES: Final = 64 * 1024
 START_ORDER: Final = ("recorder", "classifier", "detector", "capture")
 
 
@@ -37,9 +40,10 @@ class StageGroup:
     def __enter__(self) -> Self:
         try:
             for stage in START_ORDER:
-                self._logs[stage] = (self._folder / f"{stage}.log").open("ab")
+                with naming_temporary_files():
+                    self._logs[stage] = (self._folder / f"{stage}.log").open("ab", buffering=0)
                 self._start(stage)
-        except DeliveryError:
+        except (DeliveryError, TemporaryFolderError):
             self.__exit__()
             raise
         return self
@@ -52,7 +56,10 @@ class StageGroup:
             log.close()
 
     def watch(self) -> None:
-        """Start again what ended or hangs; DeliveryError where a stage cannot be started again."""
+        """Start again what ended or hangs; DeliveryError where a stage cannot be started again.
+
+        TemporaryFolderError where it cannot be because its log has no room.
+        """
         for stage, process in self._processes.items():
             self._kill_hung(stage, process)
             code = process.poll()
@@ -80,8 +87,9 @@ class StageGroup:
         """Kill the stage where it hangs; it has ended at a later look."""
         watch = self._watches[stage]
         if watch.reason:
-            self._logs[stage].write(f"error: hung, so it is killed: {watch.reason}\n".encode())
-            self._logs[stage].flush()
+            # It is killed all the same where its log has no room.
+            with contextlib.suppress(OSError):
+                self._logs[stage].write(f"error: hung, so it is killed: {watch.reason}\n".encode())
             watch.reason = ""
             process.kill()
 
@@ -92,7 +100,12 @@ class StageGroup:
     def _last_line(self, stage: str) -> str:
         log = (self._folder / f"{stage}.log").read_text("utf-8", "replace")
         lines = log.strip().splitlines()
-        return message_of(lines[-1]) if lines else "it printed nothing"
+        if lines:
+            return message_of(lines[-1])
+        # What it had to say may not have found room.
+        with naming_temporary_files():
+            (self._folder / "room").write_bytes(bytes(ROOM_FOR_FILES))
+        return "it printed nothing"
 
     def _address_file(self, stage: str) -> Path:
         return self._folder / f"{stage}.json"

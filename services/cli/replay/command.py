@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from emostream.services.cli.given_config import given_config
 from emostream.services.cli.options import add_config_options, count, positive
 from emostream.services.cli.replay.pictures import PicturedStep, frame_message, with_pictures
 from emostream.services.cli.replay.schedule import duration, paced, scheduled
@@ -20,7 +21,7 @@ from emostream.services.cli.replay.sent import SentMessages
 from emostream.services.cli.replay.steps import step_messages
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, BlockingPublisher, Bus, Publisher
-from emostream.shared.config import Config, load
+from emostream.shared.config import Config
 from emostream.shared.errors import ExitCode
 from emostream.shared.messages import Frame, Message
 from emostream.shared.progress import ProgressBar
@@ -68,7 +69,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Publish the session once, or again and again, as soon as the subscribers are there."""
-    config = load(options.config, options.set)
+    config = given_config(options).load()
     selection = select(options)
     with (
         Bus("replay", insecure=config.insecure) as bus,

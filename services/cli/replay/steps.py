@@ -14,6 +14,7 @@ from emostream.services.recorder.archive.rows import (
     RecordedFrame,
     Run,
 )
+from emostream.shared.fields import LONGEST_REASON
 from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 
 
@@ -89,10 +90,11 @@ def _place(row: EventRow | RecordedFrame) -> tuple[int, bool]:
 
 def _ends(step: ReplayStep, common: dict[str, Any]) -> Iterator[Message]:
     model = step.frame.row.model if step.frame else ""
+    error = step.run.error[:LONGEST_REASON]
     for part in range(step.parts):
         yield Message(
             Emotion(
-                **common, marks={}, end=True, frames=step.seq, error=step.run.error,
+                **common, marks={}, end=True, frames=step.seq, error=error,
                 model=model, faces=(), part=part, parts=step.parts, degraded=False,
             )
         )  # fmt: skip

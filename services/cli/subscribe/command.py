@@ -14,8 +14,9 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from emostream.services.cli.given_config import given_config
 from emostream.services.cli.numbered_faces import NumberedFaces
-from emostream.services.cli.options import positive
+from emostream.services.cli.options import add_config_options, positive
 from emostream.shared.bus import Bus, Subscription
 from emostream.shared.errors import ConfigError, ExitCode, MessageError
 from emostream.shared.fields import STREAM_PATTERN
@@ -23,7 +24,6 @@ from emostream.shared.inbox import FifoInbox, Inbox
 from emostream.shared.left_out import WORDS
 from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 
-ENDPOINT = "tcp://127.0.0.1:5553"
 HINT_AFTER = 5.0
 HWM = 1000
 TAKE_AT_MOST = 100
@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--endpoint",
         action="append",
         metavar="ADDRESS",
-        help=f"where a classifier publishes; may be repeated (default {ENDPOINT})",
+        help="where a classifier publishes; may be repeated (default: connect.emotion)",
     )
     parser.add_argument("--stream", metavar="NAME", help="only this stream")
     parser.add_argument(
@@ -51,6 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="end after S seconds; exit code 1 where fewer than --count messages came",
     )
+    add_config_options(parser, example="connect.emotion=['tcp://127.0.0.1:6553']")
     parser.set_defaults(run=run)
 
 
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     """Print messages until enough came, the time is over, or nobody wants more."""
     if options.stream is not None and not STREAM_PATTERN.fullmatch(options.stream):
         raise ConfigError(f"--stream {options.stream}: a stream's name is like cam1 or door_2")
-    endpoints = tuple(options.endpoint or (ENDPOINT,))
+    endpoints = tuple(options.endpoint or given_config(options).load().connect.emotion)
     kinds = ("event", "emotion") if options.emotions else ("event",)
     suffix = f"{options.stream}/" if options.stream else ""
     subscription = Subscription(endpoints, [f"{kind}/{suffix}" for kind in kinds], HWM)

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from emostream.services.cli.given_config import given_config
 from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.cli.top.faces import FacesNow
 from emostream.services.cli.top.view import unready, view
 from emostream.shared.bus import RESULTS_HWM, Bus, Subscription
-from emostream.shared.config import Config, load
+from emostream.shared.config import Config
 from emostream.shared.errors import ConfigError, ExitCode
 from emostream.shared.scraping import Scraper, missing
 
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
 
     Returns FAILURE where no process answered at the end.
     """
-    config = load(options.config, options.set)
+    config = given_config(options).load()
     named = named_urls(config, options.metrics)
     scraper, faces = Scraper(list(named)), FacesNow()
     try:

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from emostream.shared.account import LATE
 from emostream.shared.frame_counts import SKEW, FrameCounts, frame_counts
 from emostream.shared.left_out import REASONS, left_out_text
 from emostream.shared.metric_names import MetricName
@@ -17,7 +18,10 @@ from emostream.shared.scraping import History, Scrape, Scraper
 QUANTILES = (0.5, 0.95, 0.99)
 NOTHING = "-"
 # The columns of the sum, in two lines each so that they fit.
-SUM = ("captured\n=", "answered\n+", "dropped\n+", "lost\n+", "lost with\nprocess +", "in\nflight")
+SUM = (
+    *("captured\n=", "answered\n+", "late\n+", "dropped\n+", "lost\n+"),
+    *("lost with\nprocess +", "in\nflight"),
+)
 # What a stream is known by in a stage, from its first frame on.
 FRAMES = (
     MetricName.FRAMES_GIVEN,
@@ -31,7 +35,8 @@ FRAMES = (
 class Row:
     """One stream in one process over the last seconds; rates a second, latency in seconds.
 
-    `dropped` counts by reason, and `lost` all topics, since the process started.
+    `dropped` counts by reason, and `lost` all topics, since the process started. What was sent
+    before the process listened is in neither: it says nothing of the process.
     """
 
     stream: str
@@ -60,7 +65,7 @@ def rows(history: History, stage: str) -> Iterator[Row]:
                 history.quantile(q, MetricName.LATENCY_SECONDS, **labels) for q in QUANTILES
             ),
             faces=history.rate(MetricName.FACES, **labels),
-            dropped={reason: count for reason, count in counts.items() if count},
+            dropped={reason: count for reason, count in counts.items() if count and reason != LATE},
             lost=round(last.total(MetricName.FRAMES_LOST, **labels)),
         )
 
@@ -182,7 +187,8 @@ def _counts(counts: Sequence[FrameCounts]) -> Table:
     for column in SUM:
         table.add_column(column, justify="right", no_wrap=True)
     for one in counts:
-        gone = (one.dropped, one.lost, one.lost_with_process)
+        late, dropped = _late_and_dropped(one)
+        gone = (late, dropped, one.lost, one.lost_with_process)
         numbers = (one.captured, one.answered, *(sum(term.values()) for term in gone))
         table.add_row(
             one.path,
@@ -197,26 +203,35 @@ def _stream(one: FrameCounts) -> str:
     return one.stream if one.part is None else f"{one.stream} part {one.part}"
 
 
+def _late_and_dropped(one: FrameCounts) -> tuple[dict[str, int], dict[str, int]]:
+    """Return what was sent before each stage listened, and what each dropped, with the reason."""
+    late = {stage: count for (stage, reason), count in one.dropped.items() if reason == LATE}
+    dropped = {
+        f"{stage} {reason}": count
+        for (stage, reason), count in one.dropped.items()
+        if reason != LATE
+    }
+    return late, dropped
+
+
 def _is_short(one: FrameCounts) -> bool:
     return bool(one.dropped or one.lost or one.lost_with_process or one.unexplained)
 
 
 def _causes(one: FrameCounts) -> Text:
-    """Say which stage dropped frames, and why, where they were lost, and what is unexplained."""
-    dropped = [f"{stage} {reason} {count}" for (stage, reason), count in one.dropped.items()]
-    lost = [f"{stage} {count}" for stage, count in one.lost.items()]
-    with_process = [f"{stage} {count}" for stage, count in one.lost_with_process.items()]
-    unexplained = [str(one.unexplained)] if one.unexplained else []
+    late, dropped = _late_and_dropped(one)
     causes = [
-        f"{what} {', '.join(counts)}"
+        f"{what} {', '.join(f'{where} {count}' for where, count in counts.items())}"
         for what, counts in (
+            ("sent before it listened:", late),
             ("dropped by", dropped),
-            ("lost before", lost),
-            ("lost with a process:", with_process),
-            ("unexplained:", unexplained),
+            ("lost before", one.lost),
+            ("lost with a process:", one.lost_with_process),
         )
         if counts
     ]
+    if one.unexplained:
+        causes.append(f"unexplained: {one.unexplained}")
     return Text(f"{one.path}, {_stream(one)}: {'; '.join(causes)}", "dim")
 
 

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from emostream.services.display.commands import CommandHandler
 from emostream.services.display.display_state import DisplayState
@@ -70,6 +70,8 @@ def application(
                     sending = tasks.create_task(_send(socket, viewer, display_state, updates))
                     await _listen(socket, viewer)
                     sending.cancel()
+            if socket.client_state is WebSocketState.CONNECTED:
+                await socket.close(1008, "not understood")
 
     return Starlette(
         routes=[
@@ -108,12 +110,11 @@ async def _send(
 
 
 async def _listen(socket: WebSocket, viewer: ViewerConnection) -> None:
-    """Take the viewer's confirmations until it leaves; disconnect one that sends anything else."""
+    """Take the viewer's confirmations until it leaves, or sends anything else."""
     while (message := await socket.receive())["type"] == "websocket.receive":
         try:
             confirmation = msgspec.json.decode(message.get("text") or "", type=DrawnPicture)
         except msgspec.DecodeError:
-            await socket.close(1008, "not understood")
             return
         viewer.confirm(confirmation.shown)
 

@@ -4,10 +4,11 @@ from typing import Final
 
 from starlette.types import ASGIApp
 from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
+from websockets.frames import CloseCode, Frame
 
-from emostream.shared.http_connections import HttpLimits
+from emostream.shared.http_connections import HttpLimits, log
 from emostream.shared.http_server import HttpServer
 
 # Beside the viewers: a page that is opened takes six for a moment, a program one.
@@ -33,7 +34,11 @@ class ViewerProtocol(WebSocketsSansIOProtocol):
     """A WebSocket of uvicorn on which a client cannot make anything grow."""
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send what the application says."""
+        """Send what the application says; ClientDisconnected where the connection has ended."""
+        await self.writable.wait()
+        if self.close_sent:
+            # The application hears of the end only with the next message that it takes.
+            raise ClientDisconnected
         await super().send(message)
         # Else uvicorn logs a viewer that was refused as a mistake of the application.
         self.handshake_complete |= self.close_sent
@@ -47,7 +52,29 @@ class ViewerProtocol(WebSocketsSansIOProtocol):
 
     def handle_cont(self, event: Frame) -> None:
         """Take a further part of a message, or disconnect one that sends too many."""
+        if self.close_sent:
+            return
         if len(self.frames) < MAX_FRAGMENTS:
             super().handle_cont(event)
         else:
-            self.transport.abort()
+            self._end(CloseCode.POLICY_VIOLATION, "too many parts")
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message on, or disconnect whoever sends a text that is no UTF-8."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self._end(CloseCode.INVALID_DATA, "no UTF-8")
+                return
+        super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """End the connection, in which the client broke the protocol."""
+        log.warning("a viewer that breaks the protocol is disconnected: %s", self.conn.close_sent)
+        super().handle_parser_exception()
+
+    def _end(self, code: CloseCode, reason: str) -> None:
+        self.frames = []
+        self.conn.fail(code, reason)
+        self.handle_parser_exception()

@@ -54,11 +54,11 @@ BY_ERRNO: Final = {
 
 
 class WriteError(RecordingError):
-    """A recording cannot be written now; `fault` is why."""
+    """A recording cannot be written now; `fault` is why, and `advice` replaces the usual one."""
 
-    def __init__(self, fault: Fault, what: str, reason: object) -> None:
+    def __init__(self, fault: Fault, what: str, reason: object, advice: str = "") -> None:
         kind = "" if fault is Fault.OTHER else f"{fault}: "
-        super().__init__(f"{kind}cannot write {what}: {reason}. {ADVICE[fault]}")
+        super().__init__(f"{kind}cannot write {what}: {reason}. {advice or ADVICE[fault]}")
         self.fault = fault
 
 

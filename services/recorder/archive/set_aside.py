@@ -6,14 +6,19 @@ from typing import Final
 
 TIME: Final = "%Y%m%dT%H%M%SZ"
 # Beside the database: its write-ahead log, without which its last rows are lost, and the index.
-COMPANIONS: Final = ("-wal", "-shm")
+LOG: Final = "-wal"
+COMPANIONS: Final = (LOG, "-shm")
 
 
-def set_aside(database: Path) -> Path:
+def set_aside(database: Path) -> Path | None:
     """Rename the database and what belongs to it to `<name>.damaged-<UTC time>`; return that.
 
-    Raises OSError where it cannot be renamed.
+    One that holds nothing is deleted, and None returned. Raises OSError where neither can be done.
     """
+    if not any(_holds_something(database.with_name(database.name + one)) for one in ("", LOG)):
+        for suffix in ("", *COMPANIONS):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+        return None
     base = f"{database.name}.damaged-{datetime.now(UTC):{TIME}}"
     target = database.with_name(base)
     number = 1
@@ -26,3 +31,7 @@ def set_aside(database: Path) -> Path:
         if companion.exists():
             companion.rename(target.with_name(target.name + suffix))
     return target
+
+
+def _holds_something(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0

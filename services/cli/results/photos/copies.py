@@ -1,5 +1,6 @@
 """Copies of photos with the faces drawn on them."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -38,6 +39,9 @@ def write_copy(folder: Path, name: str, picture: Image, faces: Sequence[Recogniz
         (folder / copy).parent.mkdir(parents=True, exist_ok=True)
         (folder / copy).write_bytes(code.tobytes())
     except OSError as error:
+        # A part of a picture is none.
+        with contextlib.suppress(OSError):
+            (folder / copy).unlink()
         raise RecordingError(f"{folder / copy} cannot be written: {error.strerror}") from error
     return copy
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from emostream.services.cli.results.page_text import css_percent, data_url, percent
 from emostream.services.recognition.recognizer import RecognizedFace, Recognizer
+from emostream.shared.atomic_file import atomic_file
 from emostream.shared.colors import colors, ink
 from emostream.shared.errors import RecordingError
 from emostream.shared.pixels import Image
@@ -70,7 +71,8 @@ def write_page(
     path = folder / PAGE
     html = _html(cards, unreadable, recognizer)
     try:
-        path.write_text(html, "utf-8")
+        with atomic_file(path) as part:
+            part.write_text(html, "utf-8")
     except OSError as error:
         raise RecordingError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -23,6 +23,7 @@ from emostream.services.cli.results.report.overview import label_styles, report_
 from emostream.services.cli.results.video.annotated import ANNOTATED_VIDEO
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
+from emostream.shared.atomic_file import atomic_file
 from emostream.shared.errors import RecordingError
 from emostream.shared.left_out import left_out_text
 from emostream.shared.optional_groups import require
@@ -89,8 +90,10 @@ def write_report(
     path = folder / REPORT
     try:
         if facts.card:
-            shutil.copyfile(facts.card, folder / MODEL_CARD)
-        path.write_text(_html(page), "utf-8")
+            with atomic_file(folder / MODEL_CARD) as part:
+                shutil.copyfile(facts.card, part)
+        with atomic_file(path) as part:
+            part.write_text(_html(page), "utf-8")
     except OSError as error:
         raise RecordingError(
             f"cannot write {path}: {error.strerror}. Make room or allow writing there"

@@ -1,0 +1,63 @@
+"""The configuration that a command works with: its file, and the settings that change it."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from emostream.services.cli.options import add_config_options
+from emostream.shared.config import Config, load
+from emostream.shared.shipped_files import FOLDER_CONFIG, find_config
+
+# What the Procfile hands on to each stage.
+CONFIG_VARIABLE: Final = "EMOSTREAM_CONFIG"
+ARGS_VARIABLE: Final = "EMOSTREAM_ARGS"
+
+
+@dataclass(frozen=True)
+class GivenConfig:
+    """The file of a configuration, and the settings that change it, each with who made it."""
+
+    file: Path | None
+    settings: Sequence[tuple[str, str]]
+
+    def load(self) -> Config:
+        """Return the configuration; ConfigError where it cannot be used."""
+        return load(self.file, [setting for _, setting in self.settings])
+
+
+def given_config(
+    options: argparse.Namespace, environment: Mapping[str, str] = os.environ
+) -> GivenConfig:
+    """Return what `honcho start` gives the stages in this folder, changed by the options.
+
+    The settings of the environment go before those of the command line.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_config_options(parser)
+    parser.add_argument("--window", action="store_true")
+    # As a shell splits a variable: quotes have no meaning in it.
+    handed_on, _ = parser.parse_known_args(environment.get(ARGS_VARIABLE, "").split())
+    window = ["display.window=true"] if handed_on.window else []
+    return GivenConfig(
+        config_file(options.config or handed_on.config, environment),
+        [
+            *((f"${ARGS_VARIABLE}", setting) for setting in [*handed_on.set, *window]),
+            *(("--set", setting) for setting in options.set),
+        ],
+    )
+
+
+def config_file(named: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the configuration file of a live pipeline, None for the defaults.
+
+    It is the one that `--config` named, else that of $EMOSTREAM_CONFIG, else emostream.toml in this
+    folder. ConfigError where the variable names none.
+    """
+    if named:
+        return named
+    if variable := environment.get(CONFIG_VARIABLE):
+        return find_config(variable)
+    return Path(FOLDER_CONFIG) if os.path.lexists(FOLDER_CONFIG) else None
