@@ -33,13 +33,12 @@ def test_boxes_stay_dimmed_and_follow_the_faces_between_answers(page: Page, feed
         assert len(now["boxes"]) == 3, "no box blinks"
         for track, _, *box in now["boxes"]:
             assert box == pytest.approx([scale * at for at in truth[track].box], abs=NEAR)
-        if now["seq"] % feed.answer_every:
-            kept += 1
-            dimmed = page.locator(".box[data-kept=true]")
-            if dimmed.count():
-                assert float(dimmed.first.evaluate("box => getComputedStyle(box).opacity")) < 1
+        assert now["kept"] == (3 if now["seq"] % feed.answer_every else 0)
+        kept += now["kept"]
         wait_for_picture_after(page, now["seq"])
     assert kept > 0
+    dimmed = page.locator(".box[data-kept=true]").first
+    expect(dimmed).to_have_css("opacity", "0.5")
 
 
 def test_the_tile_and_the_health_row_say_how_many_frames_are_analyzed_and_what_helps(
