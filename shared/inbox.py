@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from emostream.shared.messages import Frame, Message
 
@@ -20,10 +20,19 @@ Dropped = Callable[[Message, str], None]
 # afterward, in which the stage catches up.
 PAUSED_BACKLOG = 50
 PAUSE_TAIL_S = 2.0
+# A stage is behind before it has to drop: at these shares of the bounds of a live inbox.
+BEHIND_SHARE = 0.25
+BEHIND_BACKLOG = 0.5
 
 
 class Inbox(Protocol):
-    """Messages that wait to be worked on."""
+    """Messages that wait to be worked on.
+
+    `is_behind`: of what was taken last, messages wait for so long here that soon some will be
+    dropped.
+    """
+
+    is_behind: bool
 
     def put(self, message: Message, age: float = 0.0) -> None:
         """Add a message that waited `age` s on the way; called by the receiving thread."""
@@ -51,6 +60,7 @@ class FifoInbox:
         self._dropped = dropped
         self._max_pictures = max_pictures
         self._pictures = 0
+        self.is_behind = False
         self._waiting: deque[Message] = deque()
         self._arrival = threading.Condition()
 
@@ -81,6 +91,14 @@ def _is_picture(message: Message) -> bool:
     return isinstance(message.header, Frame) and message.header.is_data
 
 
+class _Waiting(NamedTuple):
+    """A message, when it arrived here, and from when on its age counts; s on the inbox's clock."""
+
+    message: Message
+    arrived: float
+    since: float
+
+
 class LiveInbox:
     """Keeps the fresh messages of each topic: fresh beats complete.
 
@@ -106,9 +124,10 @@ class LiveInbox:
         self._max_age = max_age
         self._clock = clock
         self._paused_until = float("-inf")
-        self._topics: dict[str, deque[tuple[float, Message]]] = {}
+        self._topics: dict[str, deque[_Waiting]] = {}
         self._turns: deque[str] = deque()
         self._arrival = threading.Condition()
+        self.is_behind = False
 
     def __len__(self) -> int:
         # Under the lock, since the receiving thread adds topics.
@@ -119,12 +138,13 @@ class LiveInbox:
         topic = message.topic
         with self._arrival:
             waiting = self._topics.setdefault(topic, deque())
-            waiting.append((self._clock() - age, message))
+            now = self._clock()
+            waiting.append(_Waiting(message, now, now - age))
             if topic not in self._turns:
                 self._turns.append(topic)
-            frames = sum(waiter.header.is_data for _, waiter in waiting)
+            frames = sum(each.message.header.is_data for each in waiting)
             if len(waiting) - frames > MAX_ENDS:
-                waiting.remove(next(each for each in waiting if not each[1].header.is_data))
+                waiting.remove(next(each for each in waiting if not each.message.header.is_data))
             limit = PAUSED_BACKLOG if self._is_paused else self._backlog
             stale = self._thin(topic) if frames > limit else []
             self._arrival.notify()
@@ -141,9 +161,12 @@ class LiveInbox:
             while self._turns and len(taken) < limit:
                 topic = self._turns.popleft()
                 waiting = self._topics[topic]
-                if self._clock() - waiting[0][0] > self._max_age and not self._is_paused:
+                now = self._clock()
+                late = now - waiting[0].arrived > BEHIND_SHARE * self._max_age
+                self.is_behind = late or len(waiting) - 1 > BEHIND_BACKLOG * self._backlog
+                if now - waiting[0].since > self._max_age and not self._is_paused:
                     stale += self._thin(topic)
-                taken.append(waiting.popleft()[1])
+                taken.append(waiting.popleft().message)
                 if waiting:
                     self._turns.append(topic)
                 else:
@@ -169,9 +192,11 @@ class LiveInbox:
     def _thin(self, topic: str) -> list[Message]:
         """Remove all of the topic's frames but the newest, and return them."""
         waiting = self._topics[topic]
-        frames = [message for _, message in waiting if message.header.is_data]
+        frames = [each.message for each in waiting if each.message.header.is_data]
         newest = frames[-1] if frames else None
-        kept = [entry for entry in waiting if entry[1] is newest or not entry[1].header.is_data]
+        kept = [
+            each for each in waiting if each.message is newest or not each.message.header.is_data
+        ]
         waiting.clear()
         waiting.extend(kept)
         return frames[:-1]

@@ -24,6 +24,8 @@ class MetricName(StrEnum):
     QUEUE_DEPTH = "emostream_queue_depth"
     # Of the classifier, for each stream.
     FACES_LEFT_OUT = "emostream_faces_left_out_total"
+    # Of the detector, once it has chosen its weights.
+    DETECTOR_WHOLE_ONLY = "emostream_detector_whole_only_frames_total"
     # Of the capture, once it reads its sources.
     SOURCE_SKIPPED = "emostream_source_skipped_total"
     # Of the recorder, once it has opened its database.

@@ -2,13 +2,21 @@
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+Values: TypeAlias = NDArray[np.float64]
+# Evidence, smoothed, pts, label, since, and since when which labels have been ahead.
+State: TypeAlias = tuple[list[float], list[float], int, int, int, list[tuple[int, int]]]
+
 NS = 1_000_000_000
 # A frame may come so much too late, ns; further back, the source's clock was set back.
 OUT_OF_ORDER = NS // 2
+# Where labels cross, a further exponential delays by a little less than its time constant; by
+# `python -m benchmarks.label_stability`.
+LAG_PER_DELAY = 1.1
 
 
 @dataclass(frozen=True)
@@ -16,22 +24,34 @@ class SmoothingRules:
     """How steady a label is, in seconds of pts; `hysteresis` is a difference of probabilities.
 
     After a sure change (from probability 1 of one label to 1 of another) the shown label follows
-    within `smoothing` x ln(2 / (1 - `hysteresis`)) + `hold` s and two frames: 0.70 s and two frames
+    within `smoothing` x ln(2 / (1 - `hysteresis`)) + `hold` s and two frames: 0.60 s and two frames
     with these defaults.
     """
 
     smoothing: float = 0.5
     hysteresis: float = 0.1
-    hold: float = 0.3
+    hold: float = 0.2
     leave_after: float = 1.0
+
+    @property
+    def lag(self) -> float:
+        """The time constant that smooths the evidence once more, in seconds.
+
+        It is as long as hysteresis and hold delay the label, so that the strongest of the smoothed
+        probabilities changes when the label does.
+        """
+        if not self.smoothing:
+            return 0.0
+        return LAG_PER_DELAY * (self.hold + self.smoothing * self.hysteresis)
 
 
 class ShownLabel:
     """The label that is shown for one track: it follows true changes and does not flicker.
 
-    Probabilities are smoothed exponentially on pts (ns), at whatever intervals they come. The
-    label changes to one whose smoothed probability was higher than its own by more than
-    `hysteresis`, without a break, for `hold` seconds.
+    Probabilities are smoothed exponentially on pts (ns), at whatever intervals they come. That is
+    the evidence: the label changes to one whose evidence was higher than its own by more than
+    `hysteresis`, without a break, for `hold` seconds. `smoothed` are the probabilities to show: the
+    evidence smoothed once more, as long as `rules.lag` says.
     """
 
     def __init__(
@@ -40,7 +60,8 @@ class ShownLabel:
         self._rules = rules
         self._pts = pts
         self._ahead: dict[int, int] = {}
-        self.smoothed = np.asarray(probabilities, np.float64)
+        self._evidence = np.asarray(probabilities, np.float64)
+        self.smoothed = self._evidence
         self.label = int(np.argmax(self.smoothed))
         self.since = pts
 
@@ -60,37 +81,63 @@ class ShownLabel:
         if elapsed < -OUT_OF_ORDER:
             self._ahead = {}
         self._pts = pts
-        weight = self._weight(max(elapsed, 0))
-        self.smoothed = self.smoothed + weight * (probabilities - self.smoothed)
+        self._smooth(np.asarray(probabilities, np.float64), max(elapsed, 0) / NS)
         return self._choose(pts)
 
     def interrupt(self) -> None:
         """Forget how long other labels have been ahead: nobody knows what was shown meanwhile."""
         self._ahead = {}
 
-    def state(self) -> tuple[list[float], int, int, int, list[tuple[int, int]]]:
+    def state(self) -> State:
         """Return all that it goes on from, exactly."""
         ahead = list(self._ahead.items())
-        return self.smoothed.tolist(), self._pts, self.label, self.since, ahead
+        evidence, smoothed = self._evidence.tolist(), self.smoothed.tolist()
+        return evidence, smoothed, self._pts, self.label, self.since, ahead
 
-    def restore(self, state: tuple[list[float], int, int, int, list[tuple[int, int]]]) -> None:
+    def restore(self, state: State) -> None:
         """Go on from there."""
-        smoothed, self._pts, self.label, self.since, ahead = state
-        self.smoothed, self._ahead = np.array(smoothed), dict(ahead)
+        evidence, smoothed, self._pts, self.label, self.since, ahead = state
+        self._evidence, self.smoothed = np.array(evidence), np.array(smoothed)
+        self._ahead = dict(ahead)
 
-    def _weight(self, elapsed: int) -> float:
-        if self._rules.smoothing == 0:
-            return 1.0
-        return -math.expm1(-elapsed / NS / self._rules.smoothing)
+    def _smooth(self, probabilities: Values, elapsed: float) -> None:
+        """Follow the probabilities of the last `elapsed` seconds, at any rate of frames alike.
+
+        The exact answer of two exponentials in series to an input that was constant meanwhile.
+        """
+        kept, passed = cascade_response(elapsed, self._rules.smoothing, self._rules.lag)
+        difference = self._evidence - probabilities
+        smoothed = probabilities + kept * (self.smoothed - probabilities) + passed * difference
+        # Rounding must not leave the range that the wire format allows.
+        self.smoothed = np.clip(smoothed, 0.0, 1.0)
+        self._evidence = probabilities + decay(elapsed, self._rules.smoothing) * difference
 
     def _choose(self, pts: int) -> bool:
-        ahead = np.flatnonzero(self.smoothed > self.confidence + self._rules.hysteresis).tolist()
+        lead = self._evidence - self._evidence[self.label]
+        ahead = np.flatnonzero(lead > self._rules.hysteresis).tolist()
         self._ahead = {label: self._ahead.get(label, pts) for label in ahead}
         hold = self._rules.hold * NS
         steady = [label for label, since in self._ahead.items() if pts - since >= hold]
         if not steady:
             return False
-        self.label = max(steady, key=lambda label: float(self.smoothed[label]))
+        self.label = max(steady, key=lambda label: float(self._evidence[label]))
         self.since = self._ahead[self.label]
         self._ahead = {}
         return True
+
+
+def decay(elapsed: float, constant: float) -> float:
+    """Return what is left of a difference after `elapsed` s; all times are s, 0 forgets at once."""
+    return math.exp(-elapsed / constant) if constant else 0.0
+
+
+def cascade_response(elapsed: float, first: float, second: float) -> tuple[float, float]:
+    """Return what is left after `elapsed` s behind two exponentials in series: (kept, passed).
+
+    `kept` is the share of the second one's own difference from the input, `passed` that of the
+    first one's difference, which comes through. `first` and `second` are time constants.
+    """
+    kept = decay(elapsed, second)
+    if math.isclose(first, second):
+        return kept, elapsed / first * kept if first else 0.0
+    return kept, first / (first - second) * (decay(elapsed, first) - kept)

@@ -54,6 +54,11 @@ class FrameSearch:
         pending = self._pending.pop(_key(message, index), None)
         return pending.result() if pending else self._search(self._detector, message, index)
 
+    def result_of_whole(self, message: Message) -> Result:
+        """Return the same of a frame that is searched as a whole alone, without its tiles."""
+        frame = _picture(message)
+        return frame, merge(self._detector.detect(frame))
+
     def add(
         self, frame: Image, found: list[Detection], regions: Sequence[Region]
     ) -> list[Detection]:
@@ -70,11 +75,15 @@ class FrameSearch:
             self._helpers.put(helper)
 
     def _search(self, detector: FaceDetector, message: Message, index: int) -> Result:
-        header = message.header
-        assert isinstance(header, Frame)
-        frame = square_pixels(image(message), header.pixel_aspect)
+        frame = _picture(message)
         tiles = self._tiling.tiles(frame, index)
         return frame, merge([*detector.detect(frame), *search(detector, frame, tiles)])
+
+
+def _picture(message: Message) -> Image:
+    header = message.header
+    assert isinstance(header, Frame)
+    return square_pixels(image(message), header.pixel_aspect)
 
 
 def _key(message: Message, index: int) -> Key:

@@ -36,6 +36,7 @@ def run(config: Config, instance: int) -> None:
         helpers = min(os.cpu_count() or 1, MAX_HELPERS)
         chosen = selected(settings)
         log.info("faces are found by %s", chosen)
+        inbox = FifoInbox() if service.is_lossless else service.live_inbox()
         stage = DetectorStage(
             new_detector(settings, chosen),
             track_ids(time.time()),
@@ -47,8 +48,8 @@ def run(config: Config, instance: int) -> None:
             helpers=[new_detector(settings, chosen) for _ in range(helpers * service.is_lossless)],
         )
         service.on_stream_gone(stage.forget)
-        DetectorMetrics(service.registry, stage.looks).set_detector(chosen)
-        inbox = FifoInbox() if service.is_lossless else service.live_inbox()
+        metrics = DetectorMetrics(service.registry, stage.looks, lambda: stage.whole_only)
+        metrics.set_detector(chosen)
         frames = Subscription(config.connect.frame, ["frame/"], LIVE_HWM)
         service.receive([frames], inbox, paced=True)
         if service.is_lossless:
@@ -58,7 +59,11 @@ def run(config: Config, instance: int) -> None:
             return
         service.run(
             inbox,
-            lambda messages: [answer for message in messages for answer in stage(message)],
+            lambda messages: [
+                answer
+                for message in messages
+                for answer in stage(message, whole_only=inbox.is_behind)
+            ],
             publisher,
         )
 

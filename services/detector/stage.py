@@ -11,7 +11,7 @@ from emostream.models.alignment import CROP, align
 from emostream.models.quality import assess
 from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.services.detector.extra_looks import ExtraLooks, LookCounts
-from emostream.services.detector.frame_search import FrameSearch
+from emostream.services.detector.frame_search import FrameSearch, Result
 from emostream.services.detector.tiling import Tiling
 from emostream.services.detector.tracking import Tracker
 from emostream.shared.messages import Face, Faces, Frame, Header, Message, common_fields
@@ -47,9 +47,11 @@ class DetectorStage:
         `ids` gives each new track its id (see `track_ids`), `score` is what a face needs to begin
         a track, `leave_after` the seconds of absence that end one. Each of `helpers`, detectors
         like the first, searches one of the frames given to `look_ahead`. `looks` counts the extra
-        looks by reason and whether there was room for them.
+        looks by reason and whether there was room for them, `whole_only` the frames that were
+        searched as a whole alone.
         """
         self.looks: LookCounts = Counter()
+        self.whole_only = 0
         self._search = FrameSearch(detector, tiling, helpers)
         self._tiling = tiling
         self._ids = ids
@@ -58,8 +60,11 @@ class DetectorStage:
         self._shards = shards
         self._streams: dict[str, _Stream] = {}
 
-    def __call__(self, message: Message) -> list[Message]:
+    def __call__(self, message: Message, *, whole_only: bool = False) -> list[Message]:
         """Answer a `frame/` message with one `faces/` message for each shard, with faces or none.
+
+        `whole_only` leaves out the search for small faces, where there is no time for it: a small
+        face that is missed costs less than a frame that is.
 
         Probes and ends are passed on to every shard. Raises MessageError for a frame whose picture
         cannot be decoded.
@@ -69,16 +74,35 @@ class DetectorStage:
         if not header.is_data:
             return [self._message(header, shard, ()) for shard in range(self._shards)]
         stream = self._stream(header)
-        frame, found = self._search.result(message, stream.frames)
-        stream.looks.begin(frame, self._tiling.tiles(frame, stream.frames))
+        search = self._search_whole if whole_only else self._search_all
+        frame, found = search(message, stream)
         stream.frames += 1
-        if stream.looks.is_cut:
-            stream.tracker.end_tracks()
-        missing = stream.tracker.missing(found, header.pts, recorded=header.recorded)
-        found = self._search.add(frame, found, stream.looks.around(frame, missing))
-        found = self._search.add(frame, found, stream.looks.changed_tiles(frame))
         tracked = stream.tracker.update(found, header.pts, recorded=header.recorded)
         return [self._answer(header, frame, shard, tracked) for shard in range(self._shards)]
+
+    def _search_all(self, message: Message, stream: _Stream) -> Result:
+        """Search the frame, the tiles whose turn it is, and where faces are missing."""
+        header = message.header
+        assert isinstance(header, Frame)
+        frame, found = self._search.result(message, stream.frames)
+        stream.looks.begin(frame, self._tiling.tiles(frame, stream.frames))
+        self._end_shot(stream)
+        missing = stream.tracker.missing(found, header.pts, recorded=header.recorded)
+        found = self._search.add(frame, found, stream.looks.around(frame, missing))
+        return frame, self._search.add(frame, found, stream.looks.changed_tiles(frame))
+
+    def _search_whole(self, message: Message, stream: _Stream) -> Result:
+        """Search the frame alone; its tiles have their next turn, or one for what changed."""
+        self.whole_only += 1
+        frame, found = self._search.result_of_whole(message)
+        stream.looks.begin(frame, [])
+        self._end_shot(stream)
+        return frame, found
+
+    @staticmethod
+    def _end_shot(stream: _Stream) -> None:
+        if stream.looks.is_cut:
+            stream.tracker.end_tracks()
 
     def look_ahead(self, messages: Sequence[Message]) -> None:
         """Begin to search the frames that wait, in the order in which their turns will come."""

@@ -1,48 +1,33 @@
 """The state that the page shows beside the pictures: of each stream, its faces and its events."""
 
-import statistics
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 
 import msgspec
 
-from emostream.services.display.face_timeline import FaceTimeline, TimelineSegment
+from emostream.services.display.face_timeline import TimelineSegment
 from emostream.services.display.schema import (
     FaceEvent,
-    FaceState,
     LabelStyle,
     SegmentRow,
     StreamSnapshot,
-    StreamState,
     Update,
+)
+from emostream.services.display.stream_record import (
+    Answer,
+    ShownFrame,
+    StreamRecord,
+    snapshot_of,
+    state_of,
 )
 from emostream.shared.colors import colors, ink
 from emostream.shared.join import Joined
-from emostream.shared.left_out import REASONS
-from emostream.shared.messages import Emotion, EmotionFace, Event, Frame
+from emostream.shared.messages import Emotion, Event, Frame
 
 MAX_EVENTS = 200
 MAX_LABELS = 1000
-RATE_OVER_S = 2.0
-# A stream is stale when frames came for this long without any answer.
-STALE_AFTER_S = 2.0
-
-
-class _Stream:
-    def __init__(self, now: float) -> None:
-        # What is first heard of a stream may be its end.
-        self.heard = now
-        self.timeline = FaceTimeline()
-        self.shown: deque[tuple[float, float]] = deque(maxlen=512)
-        self.frame: Frame | None = None
-        self.faces: tuple[EmotionFace, ...] = ()
-        self.faces_seen = 0
-        self.left_out = Counter(dict.fromkeys(REASONS, 0))
-        self.answered = float("-inf")
-        self.first_shown = 0.0
-        self.ended = False
 
 
 class DisplayState:
@@ -65,7 +50,8 @@ class DisplayState:
         self._revision = 0
         self._labels: dict[str, None] = {}
         self._labels_revision = 0
-        self._streams: dict[str, _Stream] = {}
+        self._numbers_revision = 0
+        self._streams: dict[str, StreamRecord] = {}
         self._events: deque[tuple[int, FaceEvent]] = deque(maxlen=MAX_EVENTS)
 
     def add_frame(self, joined: Joined) -> None:
@@ -76,7 +62,8 @@ class DisplayState:
         with self._lock:
             stream = self._stream(header.stream)
             stream.first_shown = stream.first_shown or now
-            stream.shown.append((now, (self._wall() - header.t) / 1e6))
+            latency = (self._wall() - header.t) / 1e6
+            stream.shown.append(ShownFrame(now, latency))
             stream.frame, stream.faces = header, joined.faces
             stream.ended = False
 
@@ -88,25 +75,29 @@ class DisplayState:
             self._revision += 1
             stream = self._stream(header.stream)
             stream.answered = self._clock()
+            stream.answers.append(Answer(stream.answered, header.run, header.seq))
             stream.timeline.add(header, self._revision)
             stream.faces_seen += len(header.faces)
             stream.left_out.update(face.left_out for face in header.faces if face.left_out)
             for face in header.faces:
                 self._add_labels(face.smoothed)
+                if not face.left_out:
+                    self._number(stream, face.track, header.t)
 
     def add_event(self, header: Event) -> None:
         """Note an event."""
-        event = FaceEvent(
-            header.stream,
-            header.t / 1e6,
-            header.kind,
-            header.track,
-            header.label,
-            header.previous,
-            round(header.confidence, 3),
-        )
         with self._lock:
             self._revision += 1
+            event = FaceEvent(
+                header.stream,
+                header.t / 1e6,
+                header.kind,
+                header.track,
+                header.label,
+                header.previous,
+                round(header.confidence, 3),
+                self._number_of(header),
+            )
             self._events.append((self._revision, event))
             self._add_labels(label for label in (header.previous, header.label) if label)
 
@@ -120,29 +111,35 @@ class DisplayState:
         with self._lock:
             self._stream(stream).ended = True
 
-    def has_new_labels(self, since: int) -> bool:
-        """Whether a label was first seen after revision `since`."""
-        return self._labels_revision > since
+    def has_new_names(self, since: int) -> bool:
+        """Whether a label was first seen, or a face got its number, after revision `since`."""
+        return max(self._labels_revision, self._numbers_revision) > since
 
     def update(self, since: int) -> Update:
         """Return the streams' states and what changed after revision `since` (0: everything)."""
         now = self._clock()
         with self._lock:
-            states = {name: _state(stream, now) for name, stream in self._streams.items()}
+            states = {name: state_of(stream, now) for name, stream in self._streams.items()}
             segments = {
                 name: [_row(segment) for segment in stream.timeline.since(since)]
                 for name, stream in self._streams.items()
             }
             events = [event for revision, event in self._events if revision > since]
             changed = {name: rows for name, rows in segments.items() if rows}
-            labels = _label_styles(tuple(self._labels)) if self.has_new_labels(since) else []
-            return Update(self._revision, since == 0, labels, states, changed, events)
+            labels = _label_styles(tuple(self._labels)) if self._labels_revision > since else []
+            numbers = {
+                track: number
+                for stream in self._streams.values()
+                for track, number in stream.numbers.since(since)
+            }
+            update = Update(self._revision, since == 0, labels, states, changed, events)
+            return msgspec.structs.replace(update, numbers=numbers)
 
     def snapshots(self) -> dict[str, StreamSnapshot]:
         """Return each stream's state with what its newest frame shows."""
         now = self._clock()
         with self._lock:
-            return {name: _snapshot(stream, now) for name, stream in self._streams.items()}
+            return {name: snapshot_of(stream, now) for name, stream in self._streams.items()}
 
     def has_stream(self, stream: str) -> bool:
         """Whether anything came of the stream."""
@@ -158,11 +155,23 @@ class DisplayState:
         with self._lock:
             return [(revision, event) for revision, event in self._events if revision > since]
 
-    def _stream(self, name: str) -> _Stream:
+    def _stream(self, name: str) -> StreamRecord:
         """Return the state of a stream, new where nothing came of it yet; the lock is held."""
         if name not in self._streams:
-            self._streams[name] = _Stream(self._clock())
+            self._streams[name] = StreamRecord(self._clock())
         return self._streams[name]
+
+    def _number_of(self, header: Event) -> int:
+        """Return the number of the event's face; 0 where its stream is gone already."""
+        if header.kind == "leave" and header.stream not in self._streams:
+            return 0
+        return self._number(self._stream(header.stream), header.track, header.t)
+
+    def _number(self, stream: StreamRecord, track: int, t: int) -> int:
+        """Return the track's number, a new one where it has none; the lock is held."""
+        if stream.numbers.see(track, t, self._revision):
+            self._numbers_revision = self._revision
+        return stream.numbers.of(track)
 
     def _add_labels(self, labels: Iterable[str]) -> None:
         """Note the labels, as many as any model has; the lock is held."""
@@ -176,40 +185,6 @@ class DisplayState:
 
 def _label_styles(labels: tuple[str, ...]) -> list[LabelStyle]:
     return [LabelStyle(label, color, ink(color)) for label, color in colors(labels).items()]
-
-
-def _state(stream: _Stream, now: float) -> StreamState:
-    recent = [(at, latency) for at, latency in stream.shown if now - at <= RATE_OVER_S]
-    last = stream.shown[-1][0] if stream.shown else max(stream.answered, stream.heard)
-    since_answer = now - max(stream.answered, stream.first_shown)
-    return StreamState(
-        fps=round(_rate([at for at, _ in recent]), 1),
-        latency_ms=round(statistics.median(latency for _, latency in recent), 1) if recent else 0.0,
-        age_ms=round(1000 * (now - last)),
-        t=stream.frame.t / 1e6 if stream.frame else 0.0,
-        stale=bool(recent) and since_answer > STALE_AFTER_S,
-        ended=stream.ended,
-        faces_seen=stream.faces_seen,
-        left_out=dict(stream.left_out),
-    )
-
-
-def _snapshot(stream: _Stream, now: float) -> StreamSnapshot:
-    state = msgspec.structs.asdict(_state(stream, now))
-    faces = [FaceState.of(face) for face in stream.faces]
-    if stream.frame is None:
-        return StreamSnapshot(**state, faces=faces)
-    frame = stream.frame
-    return StreamSnapshot(
-        **state, faces=faces, width=frame.width, height=frame.height, seq=frame.seq, run=frame.run
-    )
-
-
-def _rate(times: list[float]) -> float:
-    """Return the rate a second of what came at these times."""
-    if len(times) < 2:
-        return 0.0
-    return (len(times) - 1) / max(times[-1] - times[0], 1e-3)
 
 
 def _row(segment: TimelineSegment) -> SegmentRow:

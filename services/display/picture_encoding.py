@@ -1,5 +1,6 @@
 """The packet of a picture with its results: length of the JSON, the JSON, the JPEG."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -10,19 +11,22 @@ from emostream.services.display.schema import FaceState
 from emostream.shared.blur import FaceBlur
 from emostream.shared.errors import MessageError
 from emostream.shared.join import Joined
-from emostream.shared.messages import Box, Frame
+from emostream.shared.messages import Box, EmotionFace, Frame
 from emostream.shared.pixels import check_jpeg
 
 # A page shows no more pixels than this, and to encode a 4K picture would take a whole core.
 LONG_SIDE = 1280
 
 
-def picture_packet(joined: Joined, jpeg: bytes, blur: FaceBlur) -> bytes:
+def picture_packet(
+    joined: Joined, jpeg: bytes, blur: FaceBlur, kept: Sequence[EmotionFace] = ()
+) -> bytes:
     """Return 4 bytes (big-endian: the length of the JSON), the JSON, and the JPEG.
 
     Times are ms; boxes are in pixels of the frame, whose size is `width` x `height` even where the
-    JPEG is smaller. `blur_areas` are the boxes to blur in a picture that is not `blurred` yet when
-    somebody asks for it, null for the whole picture: a page that is paused has no later one.
+    JPEG is smaller. `kept` are faces of earlier frames, where results are missing. `blur_areas` are
+    the boxes to blur in a picture that is not `blurred` yet when somebody asks for it, null for the
+    whole picture: a page that is paused has no later one.
     """
     header = joined.frame.header
     assert isinstance(header, Frame)
@@ -36,6 +40,7 @@ def picture_packet(joined: Joined, jpeg: bytes, blur: FaceBlur) -> bytes:
         "height": header.height,
         "results": joined.completeness,
         "faces": [FaceState.of(face) for face in joined.faces],
+        "kept": [FaceState.of(face) for face in kept],
         "prior": _shares(joined),
         "blurred": blur.switch.is_on(header.stream),
         "blur_areas": _rounded(blur.areas(joined)),

@@ -76,7 +76,8 @@ def _answering(url: str, history: History, reason_of: Callable[[str], str]) -> l
         rate = _rate(history, stage)
         fps = None if rate is None else round(rate, 1)
         if last.total(MetricName.READY, stage=stage) > 0:
-            states.append(StageState(stage, address, "ready", "", fps))
+            analyzed, whole_only = _analyzed(history, stage), _whole_only(history, stage)
+            states.append(StageState(stage, address, "ready", "", fps, analyzed, whole_only))
         elif last.total(MetricName.DOWN, stage=stage) > 0:
             states.append(StageState(stage, address, "down", reason_of(url), None))
         else:
@@ -89,6 +90,25 @@ def _rate(history: History, stage: str) -> float | None:
         # It keeps the results of every frame, the pictures of some streams alone.
         return history.rate(MetricName.RECORDER_ROWS, table="frames")
     return history.rate(MetricName.FRAMES_GIVEN, stage=stage)
+
+
+def _analyzed(history: History, stage: str) -> float | None:
+    """Return the share of the frames that a detector or classifier works on; None of none."""
+    if stage not in ("detector", "classifier"):
+        return None
+    taken = history.increase(MetricName.FRAMES_TAKEN, stage=stage)
+    missed = history.increase(MetricName.FRAMES_LOST, stage=stage) + sum(
+        history.increase(MetricName.FRAMES_DROPPED, stage=stage, reason=reason)
+        for reason in ("backlog", "stale")
+    )
+    return round(taken / (taken + missed), 3) if taken + missed else None
+
+
+def _whole_only(history: History, stage: str) -> float | None:
+    """Return the share of a detector's frames that were searched as a whole alone."""
+    narrowed = history.rate(MetricName.DETECTOR_WHOLE_ONLY) if stage == "detector" else None
+    taken = history.rate(MetricName.FRAMES_TAKEN, stage=stage)
+    return None if narrowed is None or not taken else round(narrowed / taken, 3)
 
 
 def _path_counts(counts: FrameCounts) -> PathCounts:

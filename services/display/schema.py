@@ -13,8 +13,9 @@ class StreamState(msgspec.Struct, frozen=True):
     """A stream now: frames/s, median latency from capture to here, ms since its last frame.
 
     `t` is the capture time of the newest frame in ms since the epoch; `stale` says that frames
-    come without emotions, `ended` that the source came to its end. Of the `faces_seen` in all
-    results since the display started, `left_out` count for nothing, by reason.
+    come without emotions, `ended` that the source came to its end. `analyzed` is the share of the
+    captured frames whose emotions came, over the last 5 s. Of the `faces_seen` in all results since
+    the display started, `left_out` count for nothing, by reason.
     """
 
     fps: float
@@ -23,6 +24,7 @@ class StreamState(msgspec.Struct, frozen=True):
     t: float
     stale: bool
     ended: bool
+    analyzed: float
     faces_seen: int
     left_out: dict[str, int]
 
@@ -65,7 +67,8 @@ class StreamSnapshot(StreamState, frozen=True, kw_only=True):
 
     `fps` are the frames/s that came, `latency_ms` the median from capture to here, `age_ms` the
     time since the last frame, `t` its capture time in ms since the epoch. `stale`: frames come
-    without emotions; `ended`: the source came to its end. `width` and `height` are in pixels; they
+    without emotions; `ended`: the source came to its end; `analyzed`: the share of the captured
+    frames whose emotions came, over the last 5 s. `width` and `height` are in pixels; they
     and the frame's number `seq` in this `run` of the capture are null before the first. Of the
     `faces_seen` since the display started, `left_out` count for nothing, by reason.
     """
@@ -80,7 +83,8 @@ class StreamSnapshot(StreamState, frozen=True, kw_only=True):
 class FaceEvent(msgspec.Struct, frozen=True):
     """A face came (`enter`), changed its label (`change`) or went (`leave`).
 
-    `t` is in ms since the epoch, `confidence` the smoothed probability of `label`.
+    `t` is in ms since the epoch, `confidence` the smoothed probability of `label`. `number` is what
+    people call the face on the page: small, and each stream has its own.
     """
 
     stream: str
@@ -90,6 +94,7 @@ class FaceEvent(msgspec.Struct, frozen=True):
     label: str
     previous: str
     confidence: float
+    number: int = 0
 
 
 class LabelStyle(msgspec.Struct, frozen=True):
@@ -105,7 +110,9 @@ class StageState(msgspec.Struct, frozen=True):
 
     `away`: it does not answer. `down`: it ended too often, and its supervisor answers until it
     tries it again. `reason` says why it is not ready, away or down. A process that was only given
-    by its address is `unknown` until it has answered.
+    by its address is `unknown` until it has answered. Of the frames that came to it in that time,
+    a detector or classifier worked on the share `analyzed`; a detector searched the share
+    `whole_only` without looking for small faces, for lack of time.
     """
 
     stage: str
@@ -113,6 +120,8 @@ class StageState(msgspec.Struct, frozen=True):
     state: Literal["ready", "not ready", "away", "down"]
     reason: str
     fps: float | None
+    analyzed: float | None = None
+    whole_only: float | None = None
 
 
 class ConfiguredSource(msgspec.Struct, frozen=True):
@@ -195,6 +204,7 @@ class Update(msgspec.Struct, frozen=True):
 
     `labels` are all that were seen, none where none is new. `spans` are track, start and end in ms
     since the epoch, label, and mean confidence; one with the start of an earlier one replaces it.
+    `numbers` are what people call the faces, by their tracks: small, and each stream has its own.
     """
 
     revision: int
@@ -207,6 +217,7 @@ class Update(msgspec.Struct, frozen=True):
     accounts: list[PathCounts] = []
     controls: ControlsState = ControlsState()
     sources: list[ConfiguredSource] = []
+    numbers: dict[int, int] = {}
 
 
 class State(msgspec.Struct, frozen=True):

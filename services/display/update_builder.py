@@ -52,7 +52,7 @@ class UpdateBuilder:
             self._tick = tick
             self._encoded.clear()
         encoded = self._encoded.get(since)
-        if encoded is None or self._display_state.has_new_labels(encoded.revision):
+        if encoded is None or self._display_state.has_new_names(encoded.revision):
             update = self.update(since)
             encoded = EncodedUpdate(msgspec.json.encode(update).decode(), update.revision)
             self._encoded[since] = encoded

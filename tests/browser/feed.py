@@ -48,12 +48,12 @@ def demo() -> DemoScene:
 class Feed:
     """Shows the streams on a page of its own until closed.
 
-    What a test changes: `answering` (whether results come), `playing` (the streams that go on),
-    `faces` (whether there are any), `broken` (whether pictures can be decoded), `left_out` (why
-    the first face counts for nothing, "" where it counts), `named` (what the model calls the demo's
-    emotions; faces with one that it does not have are not sent), `report` (what the
-    stages say), `prior` (what the model states), `obedient` (whether there is a recorder that
-    records when told to).
+    What a test changes: `answering` (whether results come), `answer_every` (of how many frames one
+    gets them), `playing` (the streams that go on), `faces` (whether there are any), `broken`
+    (whether pictures can be decoded), `left_out` (why the first face counts for nothing, "" where
+    it counts), `named` (what the model calls the demo's emotions; faces with one that it does not
+    have are not sent), `report` (what the stages say), `prior` (what the model states), `obedient`
+    (whether there is a recorder that records when told to).
 
     `frames` counts what was shown of all streams.
     """
@@ -63,6 +63,7 @@ class Feed:
     ) -> None:
         self.demo = demo()
         self.answering, self.faces, self.broken = True, True, False
+        self.answer_every = 1
         self.playing = set(streams)
         self.frames, self.obedient = 0, True
         self.left_out: LeftOut = ""
@@ -128,7 +129,7 @@ class Feed:
             "pts": seq * 10**9 // FPS, "marks": {},
         }  # fmt: skip
         yield Message(*self._picture(common, seq))
-        if not self.answering:
+        if not self.answering or seq % self.answer_every:
             return
         truth = [face for face in self.demo.truth(seq) if self.faces and face.label in self.named]
         faces = tuple(emotion_face(face, self.named) for face in truth)

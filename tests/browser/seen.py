@@ -17,7 +17,8 @@ SEEN = """stream => {
     return [Number(box.dataset.track), box.dataset.label, at.x - view.x, at.y - view.y,
             at.width, at.height];
   });
-  return {seq: Number(tile.dataset.seq), width: view.width, boxes};
+  const kept = tile.querySelectorAll('.box[data-kept=true]').length;
+  return {seq: Number(tile.dataset.seq), width: view.width, boxes, kept};
 }"""
 
 
@@ -28,7 +29,10 @@ def open_page(page: Page, feed: Feed, boxes: int = 3, at: str = "") -> None:
 
 
 def seen(page: Page, stream: str = "demo") -> dict[str, Any]:
-    """Return the tile's frame, the width of its picture, and its boxes, in CSS pixels."""
+    """Return the tile's frame, the width of its picture, and its boxes, in CSS pixels.
+
+    `kept` is how many of the boxes are those of an earlier frame.
+    """
     found: dict[str, Any] = page.evaluate(SEEN, stream)
     return found
 

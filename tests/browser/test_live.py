@@ -53,6 +53,10 @@ def test_boxes_follow_the_demos_faces_and_labels_its_script(page: Page, pipeline
     right: Counter[bool] = Counter()
     for _ in range(60):
         now = seen(page)
+        if now["kept"]:
+            # Where faces are in a frame that was not analyzed is a guess.
+            wait_for_picture_after(page, now["seq"])
+            continue
         scale = now["width"] / demo.width
         truth = demo.truth(now["seq"])
         before = demo.truth(max(now["seq"] - 25, 0))

@@ -182,7 +182,7 @@ def test_a_face_that_cannot_be_judged_is_outlined_and_counts_for_nothing(
     expect(poor).to_have_count(1)
     expect(poor.locator(".name")).to_be_hidden()
     expect(poor).to_have_attribute(
-        "aria-label", "Face 1: left out, of too low quality to be judged"
+        "aria-label", "A face, left out: of too low quality to be judged"
     )
     expect(page.locator(".face")).to_have_count(2)
     expect(page.locator(".left-out")).to_contain_text("of too low quality", timeout=AWAY)

@@ -1,11 +1,14 @@
 """Streams as tiles that fill the window, one with the window to itself, and a phone."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page, seen, wait_for_picture_after
 
+SHARES = re.compile(r"^Shares of the session: [a-z]+ \d+%")
 NAMES = ("door", "garden", "hall", "yard", "gate", "lobby", "stairs", "roof", "dock")
 # The window's rest beside the pictures, and whether anything is outside of the window.
 FILLED = """() => {
@@ -17,7 +20,7 @@ FILLED = """() => {
   const page = document.documentElement;
   return {
     scrolls: page.scrollWidth > innerWidth || page.scrollHeight > innerHeight,
-    within: all('.tile, #events-part').every(within),
+    within: all('.tile').every(within),
     whole: [...document.querySelectorAll('.tile')].every((tile) => {
       const [room, picture] = [tile, tile.querySelector('canvas')].map((one) =>
         one.getBoundingClientRect());
@@ -40,7 +43,11 @@ def test_tiles_fill_the_window(page: Page, count: int) -> None:
         assert filled["whole"]
         assert filled["tiles"] > 0.95
         assert filled["pictures"] > 0.5
-        expect(page.locator("#events li").first).to_be_visible()
+        expect(page.locator("#events-part")).to_be_hidden()
+        expect(page.locator(".account").first).to_be_hidden()
+        for tile in page.locator(".tile").all():
+            expect(tile.locator(".person")).to_have_count(3)
+            expect(tile.locator(".share-bar")).to_have_attribute("aria-label", SHARES)
         keep(page, f"tiles-{count}")
 
 

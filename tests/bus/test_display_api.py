@@ -196,7 +196,7 @@ def test_a_stage_that_is_away_is_told_with_the_reason() -> None:
         (state,) = site.get("/api/state").json()["stages"]
         assert state == {
             "stage": "recorder", "address": f"127.0.0.1:{port}", "state": "away",
-            "reason": "Connection refused", "fps": None,
+            "reason": "Connection refused", "fps": None, "analyzed": None, "whole_only": None,
         }  # fmt: skip
 
 
@@ -238,7 +238,7 @@ def test_events_come_as_server_sent_events(site: Site) -> None:
     assert got["event"] == "change"
     assert json.loads(got["data"]) == {
         "stream": "cam1", "t": 0, "kind": "change", "track": 1, "label": "fear",
-        "previous": "before", "confidence": 0.5,
+        "previous": "before", "confidence": 0.5, "number": 2,
     }  # fmt: skip
 
 

@@ -360,3 +360,41 @@ def test_only_the_last_events_are_kept(rig: Rig) -> None:
     events = rig.state.update(0).events
     assert len(events) == MAX_EVENTS
     assert events[-1].t == common(3 * MAX_EVENTS - 1)["t"] / 1e6
+
+
+def test_a_stream_tells_how_many_of_its_captured_frames_are_analyzed(rig: Rig) -> None:
+    """By the numbers of the frames: the display need not have seen those that were left out."""
+    rig.give(frame(0))
+    rig.later(0.6)
+    assert rig.state.update(0).streams["cam1"].analyzed == 1, "nothing was answered yet"
+    for seq in range(0, 101, 4):
+        rig.later(4 / 25, frame(seq), emotion(seq))
+    assert rig.state.update(0).streams["cam1"].analyzed == 0.25
+    for seq in range(101, 301):
+        rig.later(1 / 25, frame(seq), emotion(seq))
+    assert rig.state.update(0).streams["cam1"].analyzed == 1
+
+
+def test_faces_have_small_numbers_of_their_own_in_each_stream(rig: Rig) -> None:
+    """They are told before the first picture with the face, and with each of its events."""
+    rig.give(event(0, "enter"), emotion(0), frame(0))
+    first = rig.state.update(0)
+    assert first.numbers == {TRACK: 1}
+    assert [each.number for each in first.events] == [1]
+    assert not rig.state.has_new_names(first.revision)
+    garden = builders.emotion(**common(0, "garden"), faces=(face("fear", track=TRACK + 1),))
+    rig.give(Message(garden))
+    assert rig.state.has_new_names(first.revision)
+    assert rig.state.update(first.revision).numbers == {TRACK + 1: 1}
+    poor = msgspec.structs.replace(face("fear", track=TRACK + 2), label="", left_out="quality")
+    rig.give(Message(builders.emotion(**common(1), faces=(face("fear"), poor))))
+    assert set(rig.state.update(0).numbers) == {TRACK, TRACK + 1}
+
+
+def test_the_page_gets_the_faces_that_are_kept_beside_the_pictures_own() -> None:
+    joined = Joined(frame(0), (), False)
+    packet = picture_packet(joined, b"jpeg", FaceBlur(StreamSwitch(False)), [face("fear")])
+    length = int.from_bytes(packet[:4], "big")
+    facts = json.loads(packet[4 : 4 + length])
+    assert facts["faces"] == []
+    assert [(one["track"], one["label"]) for one in facts["kept"]] == [(TRACK, "fear")]

@@ -1,6 +1,7 @@
 """What the page and programs are told of the stages, and of what commands changed."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from emostream.services.cli.processes.stages import STAGES
+from emostream.services.detector.metrics import DetectorMetrics
 from emostream.services.display.commands import CommandHandler
 from emostream.services.display.display_state import DisplayState
 from emostream.services.display.pipeline_status import PipelineStatus, pipeline_status
@@ -321,3 +323,21 @@ def test_the_page_names_every_request_and_every_field_and_needs_nothing_from_out
 )
 def test_schemas_are_told_in_words(schema: dict[str, Any], words: str) -> None:
     assert type_name(schema) == words
+
+
+def test_a_stage_that_leaves_frames_out_tells_how_many_it_works_on(rig: Rig) -> None:
+    detector = rig.processes["detector"]
+    counted = 0
+    DetectorMetrics(detector.registry, Counter(), lambda: counted)
+    rig.read(0.0)
+    detector.give(30)
+    counted = 24
+    for seq, reason in ((0, "stale"), (1, "backlog"), (2, "late")):
+        for _ in range(25):
+            detector.metrics.dropped(frame(seq, stream="cam1"), reason)
+    detector.metrics.lost(frame(3, stream="cam1"), 20)
+    rig.processes["classifier"].give(30)
+    states = {one.stage: one for one in rig.read(2.0).stages}
+    assert (states["detector"].analyzed, states["detector"].whole_only) == (0.3, 0.8)
+    assert (states["classifier"].analyzed, states["classifier"].whole_only) == (1, None)
+    assert states["capture"].analyzed is None

@@ -191,3 +191,22 @@ def test_looks_and_detector_are_told_by_the_metrics() -> None:
     assert value("lost", "done") == value("changed", "skipped") == 0
     looks["changed", False] += 3
     assert value("changed", "skipped") == 3
+
+
+def test_small_faces_are_given_up_before_frames_are() -> None:
+    """A tile whose turn was left out for lack of time is searched once there is time again."""
+    detector = Fixed()
+    stage = DetectorStage(detector, track_ids(1), tiling=Tiling(2, 1, seen=640, extra_looks=1.0))
+    whole, tile = (720, 1280, 3), (720, 720, 3)
+    stage(message(0, room()))
+    assert detector.shapes == [whole, tile, tile]
+    for seq in (1, 2):
+        detector.shapes.clear()
+        detector.found = []
+        stage(message(seq, room()), whole_only=True)
+        assert detector.shapes == [whole], (
+            "neither tiles nor a close-up of the face that is missing"
+        )
+    stage(message(3, room()))
+    assert detector.shapes[1:4] == [whole, tile, tile]
+    assert stage.whole_only == 2

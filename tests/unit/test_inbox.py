@@ -138,3 +138,24 @@ def test_patience_has_an_end_in_numbers() -> None:
         for seq in range(PAUSED_BACKLOG + 1):
             inbox.put(frame(seq))
     assert len(drops) == PAUSED_BACKLOG
+
+
+def test_a_stage_is_behind_before_anything_is_dropped() -> None:
+    """By how long messages wait here; how long they were on the way is no fault of the stage."""
+    clock, drops = Clock(), Drops()
+    inbox = LiveInbox(drops, backlog=3, max_age=0.2, clock=clock)
+
+    def is_behind_after(count: int) -> bool:
+        assert len(inbox.take(count, 0)) == count
+        return inbox.is_behind
+
+    inbox.put(frame(0), age=0.1)
+    assert not is_behind_after(1)
+    inbox.put(frame(1))
+    clock.sleep(0.06)
+    assert is_behind_after(1)
+    for seq in (2, 3, 4):
+        inbox.put(frame(seq))
+    assert is_behind_after(1), "as many wait as may"
+    assert not is_behind_after(2)
+    assert drops == []

@@ -24,6 +24,7 @@ export class Boxes {
     box.dataset.track = face.track;
     box.dataset.label = face.label;
     box.dataset.state = face.state;
+    box.dataset.kept = face.kept === true;
     box.dataset.streamLabel = face.streamLabel;
     box.setAttribute("aria-label", spoken(face));
     box.style.left = `${(100 * x) / width}%`;
@@ -32,7 +33,7 @@ export class Boxes {
     box.style.height = `${(100 * down) / height}%`;
     box.classList.toggle("top", y < 0.07 * height);
     box.classList.toggle("right", x > 0.7 * width);
-    paintFace(box, face.track);
+    paintFace(box, numberOf(face.track));
     paint(box, this.settings.styleOf(face.label));
     const [badge, label, share] = box.firstChild.children;
     badge.textContent = numberOf(face.track);
@@ -42,8 +43,8 @@ export class Boxes {
 }
 
 function spoken(face) {
-  const name = `Face ${numberOf(face.track)}`;
-  if (face.state === "left out") return `${name}: left out, of too low quality to be judged`;
+  if (face.state === "left out") return "A face, left out: of too low quality to be judged";
+  const name = `Face ${numberOf(face.track)}${face.kept ? " a moment ago" : ""}`;
   if (face.state === "other") return `${name}: an emotion that is not chosen`;
   const own = face.streamLabel ? `, by your sensitivity; the stream says ${face.streamLabel}` : "";
   const words = `${face.label}, ${percent(face.confidence)}${own}`;

@@ -1,7 +1,7 @@
 // The labels and the faces with their colours, and how numbers and times are written.
 
-// A track's id is the detector's start << 20 and a number; people need the number alone.
-const NUMBERS = 2 ** 20;
+// track -> number, as the server gave them: small, and each stream has its own.
+const numbers = new Map();
 // Of a label that the server has not sent yet.
 const UNKNOWN_STYLE = { color: "#ffffff", ink: "#000000" };
 // By the face's number. Chosen to lie far from the emotions' colours and from each other for every
@@ -23,9 +23,15 @@ export async function loadSettings() {
   return settings;
 }
 
-export const numberOf = (track) => track % NUMBERS;
+export function learnNumbers(given) {
+  for (const [track, number] of Object.entries(given)) numbers.set(Number(track), number);
+}
 
-export const faceColor = (track) => FACES[(numberOf(track) + FACES.length - 1) % FACES.length];
+export const numberOf = (track) => numbers.get(track) ?? 0;
+
+export const byNumber = (a, b) => numberOf(a.track) - numberOf(b.track);
+
+export const faceColor = (number) => FACES[(number + FACES.length - 1) % FACES.length];
 
 export const percent = (share) => `${Math.round(100 * share)}%`;
 
@@ -48,8 +54,8 @@ export function paint(element, style) {
 }
 
 // Colours an element, and all in it, as the face: --face.
-export function paintFace(element, track) {
-  element.style.setProperty("--face", faceColor(track));
+export function paintFace(element, number) {
+  element.style.setProperty("--face", faceColor(number));
 }
 
 export function make(tag, className = "", text = "") {

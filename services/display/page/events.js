@@ -1,6 +1,6 @@
 // The list of events, newest first; read out on request.
 
-import { clockTime, make, numberOf, paint, paintFace } from "./emotions.js";
+import { clockTime, make, paint, paintFace } from "./emotions.js";
 
 const MOST = 100;
 // A voice that is interrupted all the time says nothing.
@@ -65,12 +65,12 @@ export class Events {
     item.dataset.stream = event.stream;
     item.dataset.label = event.label;
     item.append(make("time", "", clockTime(event.t)), make("span", "stream", event.stream));
-    const badge = make("i", "badge", String(numberOf(event.track)));
-    paintFace(badge, event.track);
+    const badge = make("i", "badge", String(event.number));
+    paintFace(badge, event.number);
     const words = make("span", "words");
     words.append(...this.#words(event));
     item.append(badge, words);
-    item.dataset.spoken = `${event.stream}, face ${numberOf(event.track)}: ${spoken(event)}`;
+    item.dataset.spoken = `${event.stream}, face ${event.number}: ${spoken(event)}`;
     return item;
   }
 

@@ -41,6 +41,16 @@ export class FaceStates {
     return faces;
   }
 
+  // The faces of a moment ago, which change nothing of their tracks.
+  keep(facts) {
+    return facts.kept.filter((face) => face.left_out !== "new").map((face) => {
+      if (face.left_out) return { ...face, shares: {}, state: "left out", streamLabel: "", kept: true };
+      const shares = this.#tracks.get(face.track)?.shares;
+      const own = shares ? { shares, ...strongest(shares) } : { shares: face.smoothed };
+      return this.#compare({ ...face, ...own, streamLabel: "", kept: true });
+    });
+  }
+
   // What cannot be judged changes nothing of its track, here as in the pipeline.
   #of(face, facts) {
     if (face.left_out) return { ...face, shares: {}, state: "left out", streamLabel: "" };
@@ -63,8 +73,7 @@ export class FaceStates {
   #smooth(face, t, smoothing) {
     if (smoothing === "pipeline") return { shares: face.smoothed };
     const shares = smoothing > 0 ? this.#average(face, t, smoothing) : face.probabilities;
-    const [label, confidence] = Object.entries(shares).reduce((a, b) => (b[1] > a[1] ? b : a));
-    return { shares, label, confidence };
+    return { shares, ...strongest(shares) };
   }
 
   // Exponential over `seconds`, by the times of the pictures, so that lost ones change nothing.
@@ -96,6 +105,11 @@ export class FaceStates {
     const present = new Set(faces.map((face) => face.track));
     for (const track of this.#tracks.keys()) if (!present.has(track)) this.#tracks.delete(track);
   }
+}
+
+function strongest(shares) {
+  const [label, confidence] = Object.entries(shares).reduce((a, b) => (b[1] > a[1] ? b : a));
+  return { label, confidence };
 }
 
 // What is written at a face: its emotion, or that it is unsure, hidden or left out. A star marks a label that

@@ -1,6 +1,6 @@
 // The probabilities of each face now, as bars: one for each label that the model gives.
 
-import { make, numberOf, paint, paintFace, percent } from "./emotions.js";
+import { byNumber, make, numberOf, paint, paintFace, percent } from "./emotions.js";
 
 // More often than this nobody can read a number.
 const EVERY_MS = 125;
@@ -28,13 +28,13 @@ export class Faces {
   // `now`: at once, however short ago the last were shown.
   show(facts, faces, now = false) {
     const time = performance.now();
-    // A frame without results says nothing about faces.
-    if (facts.results === "none" || (!now && time - this.#at < EVERY_MS)) return;
+    // A frame without results says nothing about faces, unless some are kept of one before.
+    if ((facts.results === "none" && faces.length === 0) || (!now && time - this.#at < EVERY_MS)) return;
     this.#at = time;
     const judged = faces.filter((face) => face.state !== "left out");
     this.nobody = judged.length < faces.length ? UNJUDGED : NOBODY;
     if (this.hint.textContent !== STALE) this.hint.textContent = this.nobody;
-    this.#show(judged.sort((a, b) => a.track - b.track));
+    this.#show(judged.sort(byNumber));
   }
 
   // Old bars must not be taken for new ones.
@@ -59,7 +59,7 @@ export class Faces {
     card.dataset.state = face.state;
     card.setAttribute("aria-label", `Face ${number}`);
     card.querySelector(".badge").textContent = number;
-    paintFace(card, face.track);
+    paintFace(card, number);
     card.querySelector("h3 .emotion").textContent = face.state === "other" ? "other" : face.label;
     card.querySelector("h3 small").textContent = face.state === "unsure" ? "unsure" : "";
     card.querySelector("h3 .own").textContent = face.streamLabel ? `* stream: ${face.streamLabel}` : "";

@@ -4,9 +4,10 @@ import { Preferences } from "./preferences.js";
 import { Commands } from "./commands.js";
 import { Connection } from "./connection.js";
 import { Controls } from "./controls.js";
-import { loadSettings } from "./emotions.js";
+import { learnNumbers, loadSettings } from "./emotions.js";
 import { Events } from "./events.js";
 import { Faces } from "./faces.js";
+import { Health } from "./health.js";
 import { Panel } from "./panel.js";
 import { Shares } from "./shares.js";
 import * as shortcuts from "./shortcuts.js";
@@ -23,7 +24,8 @@ const part = (id) => document.getElementById(id);
 const preferences = new Preferences();
 const settings = await loadSettings();
 const toast = new Toast(part("toast"));
-const stages = new Stages(part("stages"));
+const stages = new Stages(part("stages"), part("details"));
+const health = new Health(part("health"));
 const faces = new Faces(part("faces-part"), settings, preferences);
 const timeline = new Timeline(part("timeline-part"), settings, preferences);
 const shares = new Shares(part("shares-part"), settings, preferences);
@@ -36,7 +38,7 @@ const grid = new TileGrid(part("streams"), part("places"), settings, preferences
   showing(tile) {
     tile.facts.faces.slice(0, 1).forEach((face) => settings.orderLabels(Object.keys(face.smoothed)));
     if (tile !== grid.tile) return;
-    faces.show(tile.facts, tile.faces, grid.paused);
+    faces.show(tile.facts, tile.shown, grid.paused);
     timeline.setLabels(tile.facts);
     panel.enableSensitivity(Object.keys(tile.facts.prior).length > 0 || tile.facts.results === "none");
   },
@@ -94,6 +96,7 @@ const connection = new Connection({
 
   update(update) {
     settings.addStyles(update.labels);
+    learnNumbers(update.numbers);
     panel.list();
     if (update.complete) {
       timeline.clear();
@@ -111,6 +114,8 @@ const connection = new Connection({
     events.add(update.events, !update.complete);
     stages.update(update.stages ?? []);
     updateFrameCounts(update.accounts ?? []);
+    health.update(update.stages ?? [], update.accounts ?? []);
+    for (const [stream, tile] of grid.tiles) tile.summary.showShares(shares.partsOf(stream));
     commands.update(update.controls ?? { token: false, streams: {} });
     if (!grid.tile) return;
     timeline.draw();
@@ -137,7 +142,7 @@ function showStream() {
     part(id).querySelector("small").textContent = grid.tiles.size > 1 ? `of ${stream}` : "";
   }
   faces.clear();
-  if (tile?.facts) faces.show(tile.facts, tile.faces, true);
+  if (tile?.facts) faces.show(tile.facts, tile.shown, true);
   events.select(stream);
   if (stream === null) return;
   timeline.select(stream);

@@ -50,21 +50,23 @@ export class Shares {
   }
 
   draw() {
-    const totals = this.#of(this.stream);
-    const total = [...totals.times.values()].reduce((sum, ms) => sum + ms, 0);
-    this.hint.hidden = total > 0;
-    this.bar.hidden = this.list.hidden = total === 0;
+    const parts = this.partsOf(this.stream);
+    const isEmpty = parts.length === 0;
+    this.hint.hidden = !isEmpty;
+    this.bar.hidden = this.list.hidden = isEmpty;
     this.left.textContent = leftOut(this.#counts.get(this.stream));
-    this.note.textContent = total > 0 ? `since ${clockTime(totals.since)}` : "";
-    if (total === 0) return;
-    const parts = this.#parts(totals.times, total);
+    this.note.textContent = isEmpty ? "" : `since ${clockTime(this.#of(this.stream).since)}`;
+    if (isEmpty) return;
     this.bar.setAttribute("aria-label", parts.map(([style, share]) => `${style.label} ${percent(share)}`).join(", "));
     this.bar.replaceChildren(...parts.map(([style, share]) => segment(style, share)));
     this.list.replaceChildren(...parts.map(([style, share]) => entry(style, share)));
   }
 
   // The chosen emotions in their steady order, and all others as one.
-  #parts(times, total) {
+  partsOf(stream) {
+    const { times } = this.#of(stream);
+    const total = [...times.values()].reduce((sum, ms) => sum + ms, 0);
+    if (total === 0) return [];
     const share = (label) => (times.get(label) ?? 0) / total;
     const shown = this.settings.labels().filter((label) => times.has(label) && this.preferences.shows(label));
     const parts = shown.map((label) => [this.settings.styleOf(label), share(label)]);

@@ -45,7 +45,7 @@ function drawFace(pen, face, scale, size, settings) {
   const line = size / 6;
   pen.setLineDash(face.state === "sure" ? [] : [size / 2, size / 3]);
   pen.lineWidth = line;
-  pen.strokeStyle = faceColor(face.track);
+  pen.strokeStyle = faceColor(numberOf(face.track));
   pen.strokeRect(x, y, width, height);
   if (face.state === "left out") return;
   const share = face.state === "other" ? "" : ` ${percent(face.confidence)}`;
@@ -58,7 +58,7 @@ function drawFace(pen, face, scale, size, settings) {
   const style = settings.styleOf(face.label);
   const [ground, ink] = face.state === "sure" ? [style.color, style.ink] : ["#20272f", "#ffffff"];
   pen.textBaseline = "middle";
-  write(pen, words[0], faceColor(face.track), "#000000", [left, top, widths[0], down]);
+  write(pen, words[0], faceColor(numberOf(face.track)), "#000000", [left, top, widths[0], down]);
   write(pen, words[1], ground, ink, [left + widths[0], top, widths[1], down]);
 }
 

@@ -1,19 +1,24 @@
 // Each stage's health: a sign, a word and its frames/s; why it is not ready, on hover or focus.
 
-import { make } from "./emotions.js";
+import { make, percent } from "./emotions.js";
+import { analyzedText, helpForStage, isOverloaded } from "./overload.js";
 
-const SIGNS = { "ready": "✓", "not ready": "!", "away": "✕", "down": "✕" };
+const SIGNS = { "ready": "✓", "overloaded": "!", "not ready": "!", "away": "✕", "down": "✕" };
+// Below that nobody misses the search for small faces.
+const NARROWED_ABOVE = 0.1;
 
 export class Stages {
   #items = new Map();
 
-  constructor(list) {
+  // `details`: the button that opens the health panel.
+  constructor(list, details) {
     this.list = list;
-    list.hidden = true;
+    this.details = details;
+    list.hidden = details.hidden = true;
   }
 
   update(stages) {
-    this.list.hidden = stages.length === 0;
+    this.list.hidden = this.details.hidden = stages.length === 0;
     const present = new Set();
     for (const stage of stages) {
       const key = `${stage.stage} ${stage.address}`;
@@ -32,18 +37,30 @@ export class Stages {
   }
 }
 
-function fill(item, { stage, address, state, reason, fps }) {
-  item.dataset.stage = stage;
+function fill(item, stage) {
+  const { fps } = stage;
+  const state = stage.state === "ready" && isOverloaded(stage) ? "overloaded" : stage.state;
+  item.dataset.stage = stage.stage;
   item.dataset.state = state;
   const [sign, name, word, rate, more] = item.children;
   sign.textContent = SIGNS[state] ?? "?";
-  name.textContent = stage;
-  word.textContent = state;
+  name.textContent = stage.stage;
+  word.textContent = state === "overloaded" ? `${percent(stage.analyzed)} of frames` : state;
   rate.textContent = fps === null || state === "away" ? "" : `${Math.round(fps)}/s`;
-  const why = state === "ready" ? "ready" : reason || state;
-  const text = `${stage} at ${address}: ${why}${rate.textContent && `, ${fps.toFixed(1)} frames/s`}`;
+  const text = describe(stage);
   // Not written anew when it is the same, so that a screen reader is left alone.
   if (more.textContent !== text) more.textContent = text;
+}
+
+// All that is known of a stage, in words.
+export function describe(stage) {
+  const { address, state, reason, fps, whole_only: narrowed } = stage;
+  const words = [state === "ready" ? "ready" : reason || state];
+  if (fps !== null && state !== "away") words.push(`${fps.toFixed(1)} frames/s`);
+  if (isOverloaded(stage)) words.push(analyzedText(stage));
+  if (narrowed > NARROWED_ABOVE) words.push(`${percent(narrowed)} without the search for small faces`);
+  const help = isOverloaded(stage) ? ` ${helpForStage(stage.stage)}` : "";
+  return `${stage.stage} at ${address}: ${words.join(", ")}.${help}`;
 }
 
 function newItem() {

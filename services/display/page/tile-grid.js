@@ -3,7 +3,6 @@
 import { make } from "./emotions.js";
 import { Tile } from "./tile.js";
 
-const GAP_PX = 10;
 // Of most cameras; pictures of another shape are fitted in.
 const RATIO = 16 / 9;
 const HASH = "#stream=";
@@ -160,11 +159,12 @@ export class TileGrid {
     const count = this.stream === null ? this.tiles.size : 1;
     if (count === 0) return;
     const tiles = [...this.tiles.values()];
+    const gap = parseFloat(getComputedStyle(this.section).rowGap) || 0;
     const caption = tiles.find((tile) => tile.caption.offsetHeight)?.caption.offsetHeight ?? 0;
     const wide = (columns) => {
       const rows = Math.ceil(count / columns);
-      const across = (width - (columns - 1) * GAP_PX) / columns;
-      const down = (height - (rows - 1) * GAP_PX) / rows - caption;
+      const across = (width - (columns - 1) * gap) / columns;
+      const down = (height - (rows - 1) * gap) / rows - caption;
       return Math.min(across, down * RATIO);
     };
     const candidates = Array.from({ length: count }, (_, n) => n + 1);

@@ -1,14 +1,14 @@
 // A stream's tile: its picture, the boxes of exactly that picture, and its state.
 
-import { FrameCounts } from "./frame-counts.js";
 import { blurAreas } from "./blur.js";
 import { Boxes } from "./boxes.js";
-import { clockTime, dateTime, make, megabytes } from "./emotions.js";
+import { FrameCounts } from "./frame-counts.js";
+import { byNumber, clockTime, dateTime, make, megabytes } from "./emotions.js";
 import { FaceStates } from "./face-states.js";
+import { HELP, analyzedText, isOverloaded } from "./overload.js";
+import { TileSummary } from "./tile-summary.js";
 
 const SILENT_MS = 3000;
-// A single frame without results must not make the boxes blink.
-const KEEP_BOXES_MS = 300;
 
 // What is written below the reason while no picture of a source has come.
 const SOURCE_STATES = {
@@ -22,7 +22,6 @@ const SOURCE_STATES = {
 export class Tile {
   #waiting = null;
   #drawing = false;
-  #boxed = -Infinity;
   #frozen = false;
   #blurs = false;
   #faceStates;
@@ -35,6 +34,7 @@ export class Tile {
     this.showing = showing;
     this.facts = null;
     this.faces = [];
+    this.kept = [];
     this.state = null;
     this.source = null;
     this.missed = 0;
@@ -55,15 +55,17 @@ export class Tile {
     room.append(stage);
     this.figures = make("span", "figures");
     this.frameCounts = new FrameCounts();
+    this.summary = new TileSummary(settings);
     this.caption = make("figcaption");
-    this.caption.append(make("b", "", stream), this.marks, this.figures, this.frameCounts.element);
+    const parts = [this.marks, this.summary.element, this.figures, this.frameCounts.element];
+    this.caption.append(make("b", "", stream), ...parts);
     this.element.append(room, this.caption);
   }
 
   // One picture is decoded at a time; of those that come meanwhile the newest waits.
   show(facts, jpeg) {
     if (this.#waiting) this.drawn(this.stream);
-    this.#waiting = { facts, faces: this.#faceStates.compute(facts), jpeg };
+    this.#waiting = { facts, faces: this.#faceStates.compute(facts), kept: this.#faceStates.keep(facts), jpeg };
     this.#work();
   }
 
@@ -81,7 +83,7 @@ export class Tile {
 
   // Computes the picture's faces again, after the preferences changed.
   refresh() {
-    if (this.facts) this.#showFaces(this.#faceStates.compute(this.facts));
+    if (this.facts) this.#showFaces(this.#faceStates.compute(this.facts), this.#faceStates.keep(this.facts));
   }
 
   // `others`: whether there are other streams; `open`: whether this one has the window.
@@ -103,6 +105,7 @@ export class Tile {
   update(state) {
     this.state = state;
     this.element.classList.toggle("gone", this.gone);
+    if (this.gone) this.summary.showPeople([]);
     const figures = [`${state.fps.toFixed(0)} frames/s`, `${state.latency_ms.toFixed(0)} ms after capture`];
     this.figures.replaceChildren(...(this.gone ? [] : figures.map((text) => make("span", "", text))));
     this.#showNotice();
@@ -117,9 +120,13 @@ export class Tile {
 
   #showNotice() {
     this.element.classList.toggle("empty", this.facts === null);
-    const notice = this.#noticeLines().filter(Boolean).join("\n");
-    if (notice === this.notice.textContent) return;
-    this.notice.replaceChildren(...(notice ? [make("span", "notice", notice)] : []));
+    const [first, ...others] = this.#noticeLines().filter(Boolean);
+    const text = [first, ...others].join("\n");
+    if (text === this.notice.dataset.text) return;
+    this.notice.dataset.text = text;
+    const notice = make("span", "notice", first);
+    notice.append(...others.map((line) => make("span", "detail", line)));
+    this.notice.replaceChildren(...(first ? [notice] : []));
   }
 
   // Why no picture comes and since when, or what is wrong with those that come.
@@ -129,7 +136,13 @@ export class Tile {
     if (state === null) return [reason, SOURCE_STATES[source?.state]];
     if (state.ended) return [reason, "The source has ended"];
     if (this.gone) return [reason, `No frame since ${dateTime(Date.now() - state.age_ms)}`];
-    return state.stale ? ["Emotions are stale: the classifier is silent"] : [];
+    if (state.stale) return ["Emotions are stale: the classifier is silent"];
+    return isOverloaded(state) ? [analyzedText(state), HELP] : [];
+  }
+
+  // The picture's own faces, and those of a moment ago that it should still show.
+  get shown() {
+    return [...this.faces, ...this.kept].sort(byNumber);
   }
 
   // What is true of the stream beside its picture: recording, blurred, paused.
@@ -157,7 +170,7 @@ export class Tile {
     this.#drawing = false;
   }
 
-  async #draw({ facts, faces, jpeg }) {
+  async #draw({ facts, faces, kept, jpeg }) {
     let picture;
     try {
       picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
@@ -177,7 +190,7 @@ export class Tile {
     this.facts = facts;
     this.#blurPicture();
     this.#showNotice();
-    this.#showFaces(faces);
+    this.#showFaces(faces, kept);
   }
 
   #blurPicture() {
@@ -186,13 +199,12 @@ export class Tile {
     this.facts = { ...this.facts, blurred: true };
   }
 
-  #showFaces(faces) {
+  #showFaces(faces, kept) {
     this.faces = faces;
+    this.kept = kept;
     this.showing(this);
-    const { facts } = this;
-    if (facts.results === "none" && performance.now() - this.#boxed < KEEP_BOXES_MS) return;
-    if (facts.results !== "none") this.#boxed = performance.now();
-    this.boxes.show(facts, faces);
+    this.boxes.show(this.facts, this.shown);
+    this.summary.showPeople(this.shown);
   }
 }
 

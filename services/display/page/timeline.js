@@ -1,12 +1,15 @@
 // The last minutes as a chart: a row a face, coloured and named by the emotion that it showed.
 
-import { clockTime, faceColor, make, numberOf, paint, percent } from "./emotions.js";
+import { byNumber, clockTime, faceColor, make, numberOf, paint, percent } from "./emotions.js";
 
 const SHORTEST_MS = 30_000;
 const MOST_ROWS = 8;
+// Sizes in CSS pixels at the usual size of text.
+const FONT_PX = 12;
 const ROW_PX = 30;
 const MARGIN = { l: 72, r: 26, t: 2, b: 26 };
 const TICK_PX = 75;
+const USUAL_TEXT_PX = 16;
 // Between ticks, up to which length of the chart: "150 s ago" is hard to read.
 const TICK_STEPS_MS = [[10_000, 60_000], [30_000, 130_000], [60_000, Infinity]];
 const WIDEST_TICK_STEP_MS = 120_000;
@@ -99,25 +102,27 @@ export class Timeline {
 
   #layout(rows, now) {
     const style = getComputedStyle(this.element);
+    // The text of the page grows with large screens.
+    const scale = parseFloat(getComputedStyle(document.documentElement).fontSize) / USUAL_TEXT_PX;
     const first = Math.min(...rows.map((row) => row.spans[0][0]));
     const length = Math.min(Math.max(now - first, SHORTEST_MS), this.settings.history_ms);
     return {
       barmode: "overlay",
       bargap: 0.22,
-      height: 30 + ROW_PX * rows.length,
-      margin: MARGIN,
+      height: scale * (MARGIN.t + MARGIN.b + 2 + ROW_PX * rows.length),
+      margin: { l: scale * MARGIN.l, r: scale * MARGIN.r, t: scale * MARGIN.t, b: scale * MARGIN.b },
       paper_bgcolor: "transparent",
       plot_bgcolor: "transparent",
       showlegend: false,
       hovermode: "closest",
-      font: { color: style.color, family: style.fontFamily, size: 12 },
-      uniformtext: { mode: "hide", minsize: 10 },
+      font: { color: style.color, family: style.fontFamily, size: scale * FONT_PX },
+      uniformtext: { mode: "hide", minsize: scale * 10 },
       xaxis: {
         range: [-length, 0],
         fixedrange: true,
         zeroline: false,
         gridcolor: style.borderTopColor,
-        ...ticks(length, this.element.clientWidth - MARGIN.l - MARGIN.r),
+        ...ticks(length, this.element.clientWidth / scale - MARGIN.l - MARGIN.r),
       },
       yaxis: {
         type: "category",
@@ -147,12 +152,12 @@ function newestRows(tracks) {
     .map(([track, spans]) => ({ track, spans: [...spans.values()].sort((a, b) => a[0] - b[0]) }))
     .sort((a, b) => b.spans.at(-1)[1] - a.spans.at(-1)[1])
     .slice(0, MOST_ROWS)
-    .sort((a, b) => a.track - b.track)
+    .sort(byNumber)
     .map((row) => ({ ...row, name: nameOf(row.track) }));
 }
 
 function nameOf(track) {
-  return `<span style="color:${faceColor(track)}">●</span> face ${numberOf(track)} `;
+  return `<span style="color:${faceColor(numberOf(track))}">●</span> face ${numberOf(track)} `;
 }
 
 // What is less sure than the viewer's threshold is pale.

@@ -98,8 +98,8 @@ async def _send(
         while True:
             packets = await viewer.next_packets(due - clock())
             now = clock()
-            # A picture's labels are sent before it, with their colors.
-            if now >= due or display_state.has_new_labels(revision):
+            # A picture's labels, with their colors, and its faces' numbers are sent before it.
+            if now >= due or display_state.has_new_names(revision):
                 text, revision = updates.encoded(revision, now)
                 await socket.send_text(text)
                 due = updates.next_due(now)

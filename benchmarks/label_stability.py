@@ -1,0 +1,137 @@
+"""How steadily the demo's faces are labeled, and whether the label is the strongest probability.
+
+    python -m benchmarks.label_stability --seconds 160
+
+The demo goes through detector and classifier as the default configuration has them, each frame of
+it. A face-frame agrees where the label to show is the strongest of the smoothed probabilities. The
+changes of label are compared with those of the script.
+"""
+
+import argparse
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from emostream.services.capture.demo.scene import DemoScene
+from emostream.services.classifier.inclusion import InclusionCriteria
+from emostream.services.classifier.metrics import ClassifierMetrics
+from emostream.services.classifier.process import open_model
+from emostream.services.classifier.smoothing import NS, SmoothingRules
+from emostream.services.classifier.stage import ClassifierStage
+from emostream.services.detector.process import new_detector, new_tiling, selected
+from emostream.services.detector.stage import DetectorStage
+from emostream.services.detector.tracking import track_ids
+from emostream.shared.config import Config
+from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Message
+from emostream.shared.progress import ProgressBar
+
+MIN_AGREEMENT = 0.98
+MAX_EXCESS = 0.1  # of changes of label over those of the script, either way
+
+
+@dataclass
+class Stability:
+    """What was counted of the faces that were shown; `changes` are events of that kind."""
+
+    face_frames: int = 0
+    agreeing: int = 0
+    changes: int = 0
+    scripted: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, messages: Sequence[Message]) -> None:
+        """Count the events and emotions of a frame."""
+        for message in messages:
+            header = message.header
+            if isinstance(header, Event):
+                self.changes += header.kind == "change"
+            elif isinstance(header, Emotion):
+                shown = [face for face in header.faces if not face.left_out]
+                self.face_frames += len(shown)
+                self.agreeing += sum(map(is_strongest, shown))
+
+    @property
+    def agreement(self) -> float:
+        """The share of face-frames in which the label is the strongest smoothed probability."""
+        return self.agreeing / max(self.face_frames, 1)
+
+    @property
+    def true_changes(self) -> int:
+        """How often the script changes a person's emotion."""
+        labels = self.scripted.values()
+        return sum(a != b for each in labels for a, b in itertools.pairwise(each))
+
+
+def is_strongest(face: EmotionFace) -> bool:
+    """Whether the face's label is the strongest of its smoothed probabilities."""
+    return face.label == max(face.smoothed, key=face.smoothed.__getitem__)
+
+
+def frames(scene: DemoScene, count: int) -> Iterator[Message]:
+    """Yield the demo's frames as the capture sends them."""
+    for seq in range(count):
+        pts = round(seq * NS / scene.fps)
+        header = Frame(
+            stream="demo", run="benchmark", seq=seq, t=pts, pts=pts, marks={},
+            width=scene.width, height=scene.height, encoding="bgr8",
+        )  # fmt: skip
+        yield Message(header, scene.frame(seq).tobytes())
+
+
+def measure(seconds: float) -> Stability:
+    """Return what is counted over the demo's first seconds."""
+    config, scene, counted = Config(), DemoScene(), Stability()
+    detector, classifier = new_stages(config)
+    count = round(seconds * scene.fps)
+    with ProgressBar("demo", count, "frames") as bar:
+        for seq, message in enumerate(frames(scene, count)):
+            counted.add(classifier(detector(message)))
+            for face in scene.truth(seq):
+                counted.scripted[face.person].append(face.label)
+            bar.update(seq + 1)
+    return counted
+
+
+def new_stages(config: Config) -> tuple[DetectorStage, ClassifierStage]:
+    """Return detector and classifier as they run live."""
+    chosen = selected(config.detector)
+    detector = DetectorStage(
+        new_detector(config.detector, chosen),
+        track_ids(time.time()),
+        tiling=new_tiling(config.detector, chosen, live=True),
+        score=chosen.defaults.score,
+    )
+    settings = config.classifier
+    rules = SmoothingRules(settings.smoothing, settings.hysteresis, settings.hold)
+    classifier = ClassifierStage(
+        open_model(settings),
+        ClassifierMetrics(CollectorRegistry()),
+        rules,
+        settings.max_batch,
+        criteria=InclusionCriteria(settings.min_quality, settings.enter_frames),
+    )
+    return detector, classifier
+
+
+def main() -> None:
+    """Measure, print, and fail where the limits do not hold."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--seconds", type=float, default=160)
+    seconds = parser.parse_args().seconds
+    counted = measure(seconds)
+    minutes = seconds / 60
+    print(f"{counted.face_frames:,} face-frames, {counted.agreement:.1%} agree")
+    print(
+        f"{counted.changes / minutes:.1f} changes a minute, "
+        f"{counted.true_changes / minutes:.1f} in the script"
+    )
+    excess = abs(counted.changes - counted.true_changes) / max(counted.true_changes, 1)
+    if counted.agreement < MIN_AGREEMENT or excess > MAX_EXCESS:
+        raise SystemExit("too unsteady, or too slow")
+
+
+if __name__ == "__main__":
+    main()

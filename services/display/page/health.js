@@ -1,0 +1,40 @@
+// The health panel: each stage in a line with its reason, and where each stream's frames went.
+
+import { make } from "./emotions.js";
+import { FrameCounts } from "./frame-counts.js";
+import { describe } from "./stages.js";
+
+export class Health {
+  #counts = new Map(); // stream -> { heading, counts }
+
+  constructor(panel) {
+    this.panel = panel;
+    this.stages = panel.querySelector("ul");
+    this.streams = panel.querySelector(".frame-counts");
+    this.hint = panel.querySelector(".hint");
+  }
+
+  // Written while somebody reads it alone.
+  update(stages, accounts) {
+    if (!this.panel.matches(":popover-open")) return;
+    this.stages.replaceChildren(...stages.map((stage) => make("li", "", describe(stage))));
+    const streams = [...new Set(accounts.map(({ stream }) => stream))];
+    this.hint.hidden = streams.length > 0;
+    for (const [stream, { heading, counts }] of this.#counts) {
+      if (streams.includes(stream)) continue;
+      heading.remove();
+      counts.element.remove();
+      this.#counts.delete(stream);
+    }
+    for (const stream of streams) this.#of(stream).update(accounts.filter((one) => one.stream === stream));
+  }
+
+  #of(stream) {
+    if (!this.#counts.has(stream)) {
+      const [heading, counts] = [make("h3", "", stream), new FrameCounts()];
+      this.streams.append(heading, counts.element);
+      this.#counts.set(stream, { heading, counts });
+    }
+    return this.#counts.get(stream).counts;
+  }
+}

@@ -1,0 +1,96 @@
+"""What the display knows of one stream beside its pictures, and how that is told."""
+
+import statistics
+from collections import Counter, deque
+from typing import NamedTuple
+
+import msgspec
+
+from emostream.services.display.face_timeline import FaceTimeline
+from emostream.services.display.schema import FaceState, StreamSnapshot, StreamState
+from emostream.shared.face_numbers import FaceNumbers
+from emostream.shared.left_out import REASONS
+from emostream.shared.messages import EmotionFace, Frame
+
+RATE_OVER_S = 2.0
+ANALYZED_OVER_S = 5.0
+# A stream is stale when frames came for this long without any answer.
+STALE_AFTER_S = 2.0
+
+
+class ShownFrame(NamedTuple):
+    """A frame that was shown `at` s, `latency` ms after its capture."""
+
+    at: float
+    latency: float
+
+
+class Answer(NamedTuple):
+    """Results that came `at` s, of frame number `seq` of this `run` of the capture."""
+
+    at: float
+    run: str
+    seq: int
+
+
+class StreamRecord:
+    """What is known of a stream that was heard of at `now`, in s on the display's clock."""
+
+    def __init__(self, now: float) -> None:
+        # What is first heard of a stream may be its end.
+        self.heard = now
+        self.timeline = FaceTimeline()
+        self.numbers = FaceNumbers()
+        self.shown: deque[ShownFrame] = deque(maxlen=512)
+        self.frame: Frame | None = None
+        self.faces: tuple[EmotionFace, ...] = ()
+        self.faces_seen = 0
+        self.left_out = Counter(dict.fromkeys(REASONS, 0))
+        self.answered = float("-inf")
+        self.answers: deque[Answer] = deque(maxlen=1024)
+        self.first_shown = 0.0
+        self.ended = False
+
+
+def state_of(stream: StreamRecord, now: float) -> StreamState:
+    """Return what the page shows of the stream beside its pictures."""
+    recent = [shown for shown in stream.shown if now - shown.at <= RATE_OVER_S]
+    last = stream.shown[-1].at if stream.shown else max(stream.answered, stream.heard)
+    since_answer = now - max(stream.answered, stream.first_shown)
+    return StreamState(
+        fps=round(_rate([shown.at for shown in recent]), 1),
+        latency_ms=round(statistics.median(each.latency for each in recent), 1) if recent else 0.0,
+        age_ms=round(1000 * (now - last)),
+        t=stream.frame.t / 1e6 if stream.frame else 0.0,
+        stale=bool(recent) and since_answer > STALE_AFTER_S,
+        ended=stream.ended,
+        analyzed=round(_analyzed(stream, now), 3),
+        faces_seen=stream.faces_seen,
+        left_out=dict(stream.left_out),
+    )
+
+
+def snapshot_of(stream: StreamRecord, now: float) -> StreamSnapshot:
+    """Return the same, with what the newest frame shows."""
+    state = msgspec.structs.asdict(state_of(stream, now))
+    faces = [FaceState.of(face) for face in stream.faces]
+    if stream.frame is None:
+        return StreamSnapshot(**state, faces=faces)
+    frame = stream.frame
+    return StreamSnapshot(
+        **state, faces=faces, width=frame.width, height=frame.height, seq=frame.seq, run=frame.run
+    )
+
+
+def _rate(times: list[float]) -> float:
+    """Return the rate a second of what came at these times."""
+    if len(times) < 2:
+        return 0.0
+    return (len(times) - 1) / max(times[-1] - times[0], 1e-3)
+
+
+def _analyzed(stream: StreamRecord, now: float) -> float:
+    """Return how many of the captured frames were answered lately, by the gaps in their numbers."""
+    answers = [each for each in stream.answers if now - each.at <= ANALYZED_OVER_S]
+    seqs = {each.seq for each in answers if each.run == answers[-1].run}
+    return (len(seqs) - 1) / (max(seqs) - min(seqs)) if len(seqs) > 1 else 1.0
