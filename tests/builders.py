@@ -1,8 +1,10 @@
 """Messages and clocks for tests: every field has a value, and a test names those that matter."""
 
+import re
 import threading
 from typing import Any, TypeVar
 
+from emostream.models import weights
 from emostream.models.labels import LABELS
 from emostream.shared.messages import (
     Emotion,
@@ -108,3 +110,9 @@ def event(seq: int = 0, kind: str = "enter", **fields: Any) -> Event:
     """Return the header of an `event/` message."""
     values = {"track": 7, "label": "fear", "previous": "", "confidence": 0.5, "since": 0}
     return Event(**{**COMMON, "seq": seq, "kind": kind, **values, **fields})
+
+
+def toml_without_prior() -> str:
+    """Return the TOML of the shipped model, without the prior that it has by default."""
+    text = (weights.FOLDER / "alexnet-fer.toml").read_text("utf-8")
+    return re.sub(r"^prior(_strength)? = .*\n", "", text, flags=re.MULTILINE)

@@ -116,7 +116,11 @@ def test_json_lines_say_how_far_it_is_and_how_it_ended(capsys: pytest.CaptureFix
         (["{}/a.mp4", "--set", "detector.nonsense=1"], 2, f"error: {CONFIG}: detector: "),
         (["{}/film.mp4", "--set", "detector.weights=x.onnx"], 3, "error: no YuNet weights at x"),
         (["{0}/film.mp4", "--set", "detector.weights={0}/p.onnx"], 3, "error: {}/p.onnx is no"),
-        (["{}/film.mp4", "--prior-strength", "0.5"], 2, "error: prior_strength is 0.5 and"),
+        (
+            ["{}/film.mp4", "--prior-strength", "0.5", "--set", "classifier.model=alexnet-fer2013"],
+            2,
+            "error: prior_strength is 0.5 and",
+        ),
         (
             ["{}/film.mp4", "--prior", "estimate", "--set", "classifier.prior=uniform"],
             2,

@@ -8,10 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from emostream.models import alexnet, calibrate, ferplus, weights
+from emostream.models import alexnet, calibrate, ferplus
 from emostream.models.evaluation import scores
 from emostream.models.labels import FER2013, LABELS
 from emostream.models.spec import load_spec
+from tests.builders import toml_without_prior
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -126,9 +127,9 @@ def test_it_is_calibrated_for_the_prior_that_it_is_used_with(
     monkeypatch.setattr(ferplus, "load_faces", lambda split, folder: faces)
     monkeypatch.setattr(calibrate, "predict", lambda net, faces: given)
     net.save(tmp_path / "average.keras")
-    toml = (weights.FOLDER / "alexnet-fer.toml").read_text("utf-8")
-    toml = re.sub(r"^prior(_strength)? = .*\n", "", toml, flags=re.MULTILINE)
-    (tmp_path / "alexnet-fer.toml").write_text(f'prior = "natural"\n{toml}', "utf-8")
+    (tmp_path / "alexnet-fer.toml").write_text(
+        f'prior = "natural"\n{toml_without_prior()}', "utf-8"
+    )
     words = [str(tmp_path / "average.keras"), "--heads", "ferplus", "--out", str(tmp_path)]
     assert calibrate.main(words) == 0
     found = re.search(r"temperature ([\d.]+)", capsys.readouterr().out)

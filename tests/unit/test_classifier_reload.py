@@ -21,7 +21,7 @@ from emostream.services.classifier.process import open_model
 from emostream.shared.config import Classifier as Settings
 from emostream.shared.errors import ConfigError, EmostreamError, WeightsError
 from emostream.shared.messages import Emotion, Event
-from tests.builders import header_of
+from tests.builders import header_of, toml_without_prior
 from tests.unit.test_classifier_stage import Bench, Model, faces
 
 SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -118,8 +118,7 @@ def test_a_model_that_cannot_be_reweighted_does_not_take_over(tmp_path: Path) ->
     model = open_model(settings)
     assert model.prior
     assert model.prior.name == "uniform"
-    toml = tmp_path / "mine.toml"
-    toml.write_text(toml.read_text("utf-8").partition("[trained]")[0], "utf-8")
+    (tmp_path / "mine.toml").write_text(toml_without_prior().partition("[trained]")[0], "utf-8")
     with pytest.raises(ConfigError, match="model mine does not state"):
         open_model(settings)
 

@@ -13,6 +13,7 @@ from emostream.models.alexnet import preprocess
 from emostream.models.spec import load_spec
 from emostream.models.synthetic_faces import synthetic_faces
 from emostream.shared.errors import ModelError, WeightsError
+from tests.builders import toml_without_prior
 
 # Keras saves, and TensorFlow converts, through interfaces that NumPy and they call outdated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -44,7 +45,7 @@ def net() -> Any:
 def saved(net: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "net.keras"
     weights.save(net, path)
-    shutil.copy(weights.FOLDER / "alexnet-fer.toml", path.with_suffix(".toml"))
+    path.with_suffix(".toml").write_text(toml_without_prior(), "utf-8")
     return path
 
 
@@ -73,7 +74,7 @@ def test_what_was_trained_in_mixed_precision_is_saved_to_compute_in_float32(
     mixed.set_weights(net.get_weights())
     path = tmp_path / "mixed.keras"
     weights.save(mixed, path)
-    shutil.copy(weights.FOLDER / "alexnet-fer.toml", path.with_suffix(".toml"))
+    path.with_suffix(".toml").write_text(toml_without_prior(), "utf-8")
     given = models.load(path).predict(FACES)
     assert given == pytest.approx(np.array(net(FACES)), abs=1e-3)
 
@@ -112,10 +113,10 @@ def name_of(engine: str) -> str:
 
 
 def test_an_export_whose_toml_is_there_gets_the_shares_of_its_model(tmp_path: Path) -> None:
-    text = (weights.FOLDER / "alexnet-fer.toml").read_text("utf-8")
+    text = toml_without_prior()
     source, out = tmp_path / "net.keras", tmp_path / "net-int8.tflite"
     source.with_suffix(".toml").write_text(text, "utf-8")
-    kept = '# mine\nprior = "uniform"\n' + text.replace("neutral = 0.2964", "neutral = 0.2994")
+    kept = '# mine\nprior = "uniform"\n' + text.replace("neutral = 0.29797", "neutral = 0.29997")
     out.with_suffix(".toml").write_text(kept, "utf-8")
     export.write_spec(source, out)
     written = load_spec(out.with_suffix(".toml"))
@@ -166,7 +167,7 @@ def test_what_cannot_be_exported_is_one_line(
 def test_a_model_in_mixed_precision_is_not_exported(tmp_path: Path) -> None:
     path = tmp_path / "mixed.keras"
     build("mixed_bfloat16").save(path)
-    shutil.copy(weights.FOLDER / "alexnet-fer.toml", path.with_suffix(".toml"))
+    path.with_suffix(".toml").write_text(toml_without_prior(), "utf-8")
     with pytest.raises(ModelError, match="computes in bfloat16: save it in float32 first"):
         export.export(path, "litert", FACES)
 

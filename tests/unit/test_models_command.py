@@ -77,7 +77,10 @@ def test_info_of_the_shipped_model_names_its_parameters_and_card() -> None:
     shown, failure = models_view.description("alexnet-fer")
     assert failure is None
     assert "card" in list(shown.columns[0].cells)
-    assert any(str(cell).startswith("as trained: neutral 29.6%") for cell in shown.columns[1].cells)
+    assert any(
+        str(cell).startswith("uniform at strength 0.3: neutral 24.5%")
+        for cell in shown.columns[1].cells
+    )
 
 
 def test_info_says_whether_a_model_loads(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
