@@ -3,13 +3,12 @@
 import errno
 import http.client
 import time
-import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeVar
 from urllib.parse import urljoin
 
 import msgspec
@@ -39,8 +38,21 @@ REQUIRED = (
     MetricName.FRAMES_LOST_WITH_PROCESS,
     f"{MetricName.LATENCY_SECONDS}_bucket",
 )
+
+
+class _AnyStatus(urllib.request.HTTPErrorProcessor):
+    """Takes an answer as it is, whatever its status says: `/readyz` has a body with 503 too."""
+
+    def http_response(
+        self, request: urllib.request.Request, response: http.client.HTTPResponse
+    ) -> http.client.HTTPResponse:
+        """Return the answer."""
+        return response
+
+
 # Stages are never behind a proxy that the environment names for the web.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_any_status_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _AnyStatus)
 
 T = TypeVar("T")
 Labels: TypeAlias = frozenset[tuple[str, str]]
@@ -218,23 +230,14 @@ def missing(url: str) -> str:
 def json_answer(url: str, path: str, type: type[T]) -> T | None:
     """Return what the process whose metrics are at `url` answers at `path`; None if no such JSON.
 
-    Waits about `TIMEOUT` seconds at most.
+    Waits a few seconds at most.
     """
     try:
-        with _answer(urljoin(url, path)) as answer:
+        with _any_status_opener.open(urljoin(url, path), timeout=TIMEOUT) as answer:
             body = _body(answer, MAX_JSON_BYTES)
         return msgspec.json.decode(body, type=type)
     except (OSError, http.client.HTTPException, ValueError):
         return None
-
-
-def _answer(url: str) -> http.client.HTTPResponse:
-    """Return the answer, whatever its status is."""
-    try:
-        answer = _opener.open(url, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        answer = error.fp
-    return cast(http.client.HTTPResponse, answer)
 
 
 class _Readiness(msgspec.Struct):

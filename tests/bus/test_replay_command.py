@@ -23,8 +23,9 @@ from tests.conftest import fail_with, take_sigint
 
 ROOT = Path(__file__).parents[2]
 FRAMES = 3_000
-# So long a name that a session is more than what the kernel holds for a subscriber.
-MODEL = "m" * 8_000
+# So long that a session is more than what the kernel holds for a subscriber.
+LONG_LABELS = tuple(f"{'x' * 56}{number:02d}" for number in range(60))
+SHARES = dict.fromkeys(LONG_LABELS, 1 / len(LONG_LABELS))
 PATIENCE = 30.0
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -37,7 +38,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         place = {"t": seq, "pts": seq * 40_000_000}
         if seq % 25 == 0:
             archive.add_event(event(seq, "change", previous="anger", **place))
-        archive.add_emotion(emotion(seq, face(), model=MODEL, **place))
+        found = face(label=LONG_LABELS[0], probabilities=SHARES, smoothed=SHARES)
+        archive.add_emotion(emotion(seq, found, **place))
     archive.close()
     return archive.path
 

@@ -29,6 +29,8 @@ from tests.builders import header_of
 from tests.conftest import fail_with
 from tests.system.conftest import DEFAULT, wait_until
 
+LOOKED_AT = 300  # faces with one emotion: two looks of 4 s
+
 
 def listen(pipeline: Pipeline, topic: str, count: int, timeout: float = 30.0) -> list[Message]:
     """Return the next messages on the results' topic."""
@@ -84,10 +86,10 @@ def test_the_faces_of_the_demo_are_found_where_they_are_and_named_as_they_look(
     pipeline: Pipeline,
 ) -> None:
     demo = DemoScene()
+    right: Counter[bool] = Counter()
 
-    def nearly_all_are_found_and_most_named() -> bool:
+    def nearly_all_are_found() -> bool:
         found, true = 0, 0
-        right: Counter[bool] = Counter()
         for message in listen(pipeline, "emotion/demo/", 100):
             header = header_of(message, Emotion)
             for face in demo.truth(header.seq):
@@ -97,11 +99,12 @@ def test_the_faces_of_the_demo_are_found_where_they_are_and_named_as_they_look(
                 if seen and face.label is not None and max(face.mix.values()) == 1:
                     shares = seen[0].probabilities
                     right[max(shares, key=shares.__getitem__) == face.label] += 1
-        return found / true > 0.97 and right[True] > 0.6 * right.total()
+        # Each look of 4 s shows each person with one emotion or two.
+        return found / true > 0.97 and right.total() > LOOKED_AT
 
     # A busy machine drops frames, and a face that was lost meanwhile is found again a little later.
-    # Each look of 4 s sees few emotions, and some of them are harder to name than others.
-    wait_until(nearly_all_are_found_and_most_named, "97% of the faces found, 60% named right")
+    wait_until(nearly_all_are_found, "97% of the faces to be found")
+    assert right[True] / right.total() > 0.6
 
 
 def test_probabilities_sum_to_one_and_the_marks_tell_the_way(pipeline: Pipeline) -> None:

@@ -20,6 +20,7 @@ from emostream.services.cli.main import main
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.cli.toml_text import toml_value
 from emostream.shared.config import Config, Section, Source, load
+from tests.conftest import take_sigint
 
 CAMERA = Camera("/dev/video2", "A camera")
 
@@ -171,7 +172,10 @@ def terminal(folder: Path) -> "pexpect.spawn[str]":
         "import sys; from emostream.services.cli.init import command; from emostream.services.cli "
         "import main; command.list_cameras = list; sys.exit(main.main(sys.argv[3:]))"
     )
-    return pexpect.spawn(sys.executable, ["-c", no_cameras, *words], encoding="utf-8", timeout=60)
+    command = ["-c", no_cameras, *words]
+    return pexpect.spawn(
+        sys.executable, command, encoding="utf-8", timeout=60, preexec_fn=take_sigint
+    )
 
 
 def test_it_asks_on_a_terminal(tmp_path: Path) -> None:
