@@ -26,6 +26,7 @@ NOT_RUN: Final = {
     "emostream bench*": "a benchmark: takes minutes",
     "*emostream train*": "takes hours, and needs the training faces",
     "python -m emostream.models.calibrate *": "needs a net that was trained for hours",
+    "python -m emostream.models.mean_weights *": "needs nets that were trained for hours",
     "emostream evaluate*": "takes minutes, and needs the training faces or other ones with labels",
     "emostream models export alexnet-fer *": "replaces a shipped model's file; takes minutes",
     "emostream models info mine.onnx*": "needs a model of one's own",

@@ -109,6 +109,8 @@ def test_training_and_serving_agree(stack: ExitStack, tmp_path: Path) -> None:
     stage = Stage(
         *("classifier", tmp_path / "log", f"classifier.bind={bind}"),
         f'connect.faces=["{source.endpoint}"]',
+        # The net alone: a prior comes after it.
+        "classifier.prior_strength=0",
     )
     stack.callback(stage.close)
     inbox = listen(stack, bus, bind, "emotion/")
