@@ -12,11 +12,7 @@ import pytest
 # for the processor.
 TIMED = ("system", "test_live")
 # These are not timed: each has a network of its own, or none, and mostly waits.
-WAITING = (
-    *("test_analyze", "test_documented_commands", "test_doctor", "test_examples"),
-    *("test_honcho_report", "test_init", "test_recorder_faults", "test_recordings"),
-    *("test_run_figures", "test_stages", "test_swap", "test_wheel"),
-)
+WAITING = ("test_documented_commands", "test_wheel")
 # TensorFlow takes seconds and 0.4 GB to load, so one process does it for all.
 TENSORFLOW = (
     *("test_calibration", "test_distillation", "test_training"),
