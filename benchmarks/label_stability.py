@@ -9,7 +9,6 @@ changes of label are compared with those of the script.
 
 import argparse
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +16,12 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from emostream.services.capture.demo.scene import DemoScene
-from emostream.services.classifier.inclusion import InclusionCriteria
+from emostream.services.classifier import process as classifier_process
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.process import open_model
-from emostream.services.classifier.smoothing import NS, SmoothingRules
-from emostream.services.classifier.stage import ClassifierStage
-from emostream.services.detector.process import new_detector, new_tiling, selected
-from emostream.services.detector.stage import DetectorStage
-from emostream.services.detector.tracking import track_ids
+from emostream.services.classifier.smoothing import NS
+from emostream.services.detector import process as detector_process
+from emostream.services.detector.process import selected
 from emostream.shared.config import Config
 from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Message
 from emostream.shared.progress import ProgressBar
@@ -84,7 +81,11 @@ def frames(scene: DemoScene, count: int) -> Iterator[Message]:
 def measure(seconds: float) -> Stability:
     """Return what is counted over the demo's first seconds."""
     config, scene, counted = Config(), DemoScene(), Stability()
-    detector, classifier = new_stages(config)
+    detector = detector_process.new_stage(config.detector, selected(config.detector), live=True)
+    model = open_model(config.classifier)
+    classifier = classifier_process.new_stage(
+        config.classifier, model, ClassifierMetrics(CollectorRegistry())
+    )
     count = round(seconds * scene.fps)
     with ProgressBar("demo", count, "frames") as bar:
         for seq, message in enumerate(frames(scene, count)):
@@ -93,27 +94,6 @@ def measure(seconds: float) -> Stability:
                 counted.scripted[face.person].append(face.label)
             bar.update(seq + 1)
     return counted
-
-
-def new_stages(config: Config) -> tuple[DetectorStage, ClassifierStage]:
-    """Return detector and classifier as they run live."""
-    chosen = selected(config.detector)
-    detector = DetectorStage(
-        new_detector(config.detector, chosen),
-        track_ids(time.time()),
-        tiling=new_tiling(config.detector, chosen, live=True),
-        score=chosen.defaults.score,
-    )
-    settings = config.classifier
-    rules = SmoothingRules(settings.smoothing, settings.hysteresis, settings.hold)
-    classifier = ClassifierStage(
-        open_model(settings),
-        ClassifierMetrics(CollectorRegistry()),
-        rules,
-        settings.max_batch,
-        criteria=InclusionCriteria(settings.min_quality, settings.enter_frames),
-    )
-    return detector, classifier
 
 
 def main() -> None:

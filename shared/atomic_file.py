@@ -4,6 +4,9 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+
+LONGEST_KEPT: Final = 200  # bytes of a name, of 255
 
 
 @contextlib.contextmanager
@@ -13,7 +16,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Where the block raises, nothing is left of it, and a file that was at `path` stays as it was.
     OSError where it cannot take its name.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # A name that is as long as a file system takes leaves no room for more.
+    kept = os.fsencode(path.name)[:LONGEST_KEPT].decode("utf-8", "ignore")
+    part = path.with_name(f".{kept}.{os.getpid()}.part")
     try:
         yield part
         part.replace(path)

@@ -1,4 +1,4 @@
-"""Small numbers for the faces of a stream, as people read them: 1, 2, 3 in place of track ids."""
+"""Small numbers for the faces of a stream, as people read them: 1, 2, 3 instead of track ids."""
 
 import heapq
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ TIMED = ("system", "test_live")
 WAITING = ("test_documented_commands", "test_wheel")
 # TensorFlow takes seconds and 0.4 GB to load, so one process does it for all.
 TENSORFLOW = (
-    *("test_calibration", "test_distillation", "test_training"),
+    *("test_calibration", "test_distillation", "test_mean_weights", "test_training"),
     *("test_model_alexnet", "test_model_classifier", "test_model_engines", "test_model_export"),
     *("test_model_legacy", "test_models_command", "test_original_loop"),
 )

@@ -33,17 +33,7 @@ def run(config: Config, instance: int) -> None:
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         model = open_model(settings)
         metrics = ClassifierMetrics(service.registry)
-        rules = SmoothingRules(
-            settings.smoothing, settings.hysteresis, settings.hold, settings.leave_after
-        )
-        stage = ClassifierStage(
-            model,
-            metrics,
-            rules,
-            settings.max_batch,
-            baseline=settings.baseline,
-            criteria=InclusionCriteria(settings.min_quality, settings.enter_frames),
-        )
+        stage = new_stage(settings, model, metrics)
         service.on_stream_gone(stage.forget)
         shards = range(settings.shard, config.detector.shards, settings.of)
         faces = Subscription(config.connect.faces, [f"faces/{n}/" for n in shards], LIVE_HWM)
@@ -96,6 +86,18 @@ def _answer_live(
     else:
         service.health.clear_missing("model")
     return answers
+
+
+def new_stage(settings: Settings, model: Classifier, metrics: ClassifierMetrics) -> ClassifierStage:
+    """Return the stage as the configuration has it."""
+    return ClassifierStage(
+        model,
+        metrics,
+        SmoothingRules.of(settings),
+        settings.max_batch,
+        baseline=settings.baseline,
+        criteria=InclusionCriteria(settings.min_quality, settings.enter_frames),
+    )
 
 
 def open_model(settings: Settings) -> Classifier:

@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from emostream.shared.config import Classifier as Settings
 
 Values: TypeAlias = NDArray[np.float64]
 # Evidence, smoothed, pts, label, since, and since when which labels have been ahead.
@@ -32,6 +34,11 @@ class SmoothingRules:
     hysteresis: float = 0.1
     hold: float = 0.2
     leave_after: float = 1.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the rules that the classifier's configuration has."""
+        return cls(settings.smoothing, settings.hysteresis, settings.hold, settings.leave_after)
 
     @property
     def lag(self) -> float:

@@ -33,20 +33,10 @@ def run(config: Config, instance: int) -> None:
     cv2.setNumThreads(settings.threads)
     with Service("detector", config, settings.metrics, Frame, instance) as service:
         publisher = service.publisher(settings.bind, LIVE_HWM)
-        helpers = min(os.cpu_count() or 1, MAX_HELPERS)
         chosen = selected(settings)
         log.info("faces are found by %s", chosen)
         inbox = FifoInbox() if service.is_lossless else service.live_inbox()
-        stage = DetectorStage(
-            new_detector(settings, chosen),
-            track_ids(time.time()),
-            tiling=new_tiling(settings, chosen, live=not service.is_lossless),
-            score=chosen.defaults.score if settings.score is None else settings.score,
-            leave_after=settings.leave_after,
-            shards=settings.shards,
-            # Live, a frame is searched when it comes; of a recording many wait for this stage.
-            helpers=[new_detector(settings, chosen) for _ in range(helpers * service.is_lossless)],
-        )
+        stage = new_stage(settings, chosen, live=not service.is_lossless)
         service.on_stream_gone(stage.forget)
         metrics = DetectorMetrics(service.registry, stage.looks, lambda: stage.whole_only)
         metrics.set_detector(chosen)
@@ -66,6 +56,21 @@ def run(config: Config, instance: int) -> None:
             ],
             publisher,
         )
+
+
+def new_stage(settings: Settings, chosen: Selection, *, live: bool) -> DetectorStage:
+    """Return the stage as the configuration has it, for live streams or for recordings."""
+    # Live, a frame is searched when it comes; of a recording many wait for this stage.
+    helpers = 0 if live else min(os.cpu_count() or 1, MAX_HELPERS)
+    return DetectorStage(
+        new_detector(settings, chosen),
+        track_ids(time.time()),
+        tiling=new_tiling(settings, chosen, live=live),
+        score=chosen.defaults.score if settings.score is None else settings.score,
+        leave_after=settings.leave_after,
+        shards=settings.shards,
+        helpers=[new_detector(settings, chosen) for _ in range(helpers)],
+    )
 
 
 def selected(settings: Settings) -> Selection:

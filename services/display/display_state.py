@@ -5,8 +5,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-import msgspec
-
 from emostream.services.display.face_timeline import TimelineSegment
 from emostream.services.display.schema import (
     FaceEvent,
@@ -132,8 +130,9 @@ class DisplayState:
                 for stream in self._streams.values()
                 for track, number in stream.numbers.since(since)
             }
-            update = Update(self._revision, since == 0, labels, states, changed, events)
-            return msgspec.structs.replace(update, numbers=numbers)
+            return Update(
+                self._revision, since == 0, labels, states, changed, events, numbers=numbers
+            )
 
     def snapshots(self) -> dict[str, StreamSnapshot]:
         """Return each stream's state with what its newest frame shows."""

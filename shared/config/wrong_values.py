@@ -108,8 +108,7 @@ def _paths(section: type[Section], prefix: str = "") -> Iterator[str]:
 
 def _allowed(path: KeyPath) -> str:
     """Return in words what the text at this path may be, "" where any may."""
-    *section, name = (part for part in path if isinstance(part, str))
-    kind = typing.get_type_hints(_section_at(tuple(section)), include_extras=True)[name]
+    kind = _annotation(path)
     if isinstance(path[-1], int):
         values = kind.__origin__ if typing.get_origin(kind) is typing.Annotated else kind
         kind = typing.get_args(values)[0]
@@ -119,9 +118,13 @@ def _allowed(path: KeyPath) -> str:
 
 def _choices(path: KeyPath) -> tuple[Any, ...]:
     """Return the values that the key at this path may have, where it has a list of them."""
+    return tuple(_literals(_annotation(path)))
+
+
+def _annotation(path: KeyPath) -> Any:
+    """Return the type of the key at this path, with its bounds; of a list, that of the whole."""
     *section, name = (part for part in path if isinstance(part, str))
-    kind = typing.get_type_hints(_section_at(tuple(section)))[name]
-    return tuple(_literals(kind))
+    return typing.get_type_hints(_section_at(tuple(section)), include_extras=True)[name]
 
 
 def _literals(kind: Any) -> Iterator[Any]:

@@ -177,7 +177,10 @@ def test_ctrl_c_ends_the_wait_for_what_was_sent_last(started: Start, endpoint: s
     line_with(process, "waiting")
     with program(endpoint) as taker:
         assert process.stderr is not None
-        while not select.select([process.stderr], [], [], 0)[0]:
+        for _ in range(FRAMES // 2):
+            taken(taker)
+        # From here on more slowly than the replay sends, so that its queue is full at the end.
+        while not select.select([process.stderr], [], [], 0.005)[0]:
             taken(taker)
         line_with(process, "replayed")
         # A thousand messages wait in its queue.

@@ -84,16 +84,24 @@ def test_the_temperature_is_folded_into_one_heads_weights(
     assert calibrate.predict(other, faces) == pytest.approx(untouched)
 
 
+@pytest.fixture
+def trained(
+    net: Any, faces: ferplus.FerFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A net's file as a training with these faces leaves it."""
+    monkeypatch.setattr(ferplus, "load_faces", lambda split, folder: faces)
+    net.save(tmp_path / "average.keras")
+    return tmp_path / "average.keras"
+
+
 def test_the_command_ships_a_model_a_head(
     net: Any,
     faces: ferplus.FerFaces,
+    trained: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(ferplus, "load_faces", lambda split, folder: faces)
-    net.save(tmp_path / "average.keras")
-    assert calibrate.main([str(tmp_path / "average.keras"), "--out", str(tmp_path / "new")]) == 0
+    assert calibrate.main([str(trained), "--out", str(tmp_path / "new")]) == 0
     printed = capsys.readouterr().out
     for head, name, classes in (("ferplus", "alexnet-fer", 8), ("fer2013", "alexnet-fer2013", 7)):
         found = re.search(rf"{head}: temperature ([\d.]+)", printed)
@@ -106,15 +114,14 @@ def test_the_command_ships_a_model_a_head(
         assert calibrate.predict(shipped, faces) == pytest.approx(wanted, abs=2e-3)
         spec = load_spec(tmp_path / "new" / f"{name}.toml")
         training, _ = ferplus.split_training(faces)
-        trained, natural = calibrate.shares_of_labels(head, training, 0.5)
-        assert spec.trained == pytest.approx(trained, abs=1e-5)
+        drawn, natural = calibrate.shares_of_labels(head, training, 0.5)
+        assert spec.trained == pytest.approx(drawn, abs=1e-5)
         assert spec.natural == pytest.approx(natural, abs=1e-5)
 
 
 def test_it_is_calibrated_for_the_prior_that_it_is_used_with(
-    net: Any,
     faces: ferplus.FerFaces,
-    tmp_path: Path,
+    trained: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -124,17 +131,15 @@ def test_it_is_calibrated_for_the_prior_that_it_is_used_with(
     said = np.where(np.arange(len(labels)) % 3, labels, (labels + 1) % len(LABELS))
     given = np.full((len(labels), len(LABELS)), 0.2 / (len(LABELS) - 1), np.float32)
     given[np.arange(len(labels)), said] = 0.8
-    monkeypatch.setattr(ferplus, "load_faces", lambda split, folder: faces)
     monkeypatch.setattr(calibrate, "predict", lambda net, faces: given)
-    net.save(tmp_path / "average.keras")
-    (tmp_path / "alexnet-fer.toml").write_text(
+    (trained.parent / "alexnet-fer.toml").write_text(
         f'prior = "natural"\n{toml_without_prior()}', "utf-8"
     )
-    words = [str(tmp_path / "average.keras"), "--heads", "ferplus", "--out", str(tmp_path)]
+    words = [str(trained), "--heads", "ferplus", "--out", str(trained.parent)]
     assert calibrate.main(words) == 0
     found = re.search(r"temperature ([\d.]+)", capsys.readouterr().out)
-    trained, natural = calibrate.shares_of_labels("ferplus", training, 0.5)
-    ratios = np.array(list(natural.values())) / np.array(list(trained.values()))
+    drawn, natural = calibrate.shares_of_labels("ferplus", training, 0.5)
+    ratios = np.array(list(natural.values())) / np.array(list(drawn.values()))
     assert found
     assert float(found[1]) == pytest.approx(
         calibrate.fit_temperature(given, labels, ratios), rel=0.01

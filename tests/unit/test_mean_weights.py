@@ -9,10 +9,7 @@ import pytest
 
 from emostream.models.mean_weights import main
 
-pytestmark = [
-    pytest.mark.xdist_group("tensorflow"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 def net(path: Path, value: float, units: int = 2) -> Path:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from emostream.services.capture.folder import natural_order
-from emostream.services.cli.analysis.reporter import Reporter
+from emostream.services.cli.analysis.reporter import ForwardingReporter, Reporter
 from emostream.services.cli.analysis.summary import (
     NAME,
     InputResult,
@@ -27,33 +27,18 @@ class _SummaryFile(msgspec.Struct):
     inputs: list[InputResult]
 
 
-class EarlierSummaries(Reporter):
+class EarlierSummaries(ForwardingReporter):
     """A reporter that hands everything on, and corrects the summaries in the folder of results."""
 
     def __init__(self, out: Path, shown: Reporter) -> None:
-        self._out, self._shown = out, shown
-
-    def note(self, line: str, facts: dict[str, Any]) -> None:
-        """Hand it on."""
-        self._shown.note(line, facts)
-
-    def start(self, name: str, work: str, total: int | None) -> None:
-        """Hand it on."""
-        self._shown.start(name, work, total)
-
-    def update(self, frames: int) -> None:
-        """Hand it on."""
-        self._shown.update(frames)
+        super().__init__(shown)
+        self._out = out
 
     def end(self, name: str, line: str, facts: dict[str, Any]) -> None:
         """Hand it on, and correct the row of a video in the summary that has it."""
-        self._shown.end(name, line, facts)
+        super().end(name, line, facts)
         if "input" in facts:
             self.correct(facts)
-
-    def close(self) -> None:
-        """Hand it on."""
-        self._shown.close()
 
     def correct(self, facts: Mapping[str, Any]) -> None:
         """Write how an analysis ended into the summary that has it.

@@ -7,7 +7,8 @@ import msgspec
 
 from emostream.services.capture.source_url import path_url
 from emostream.services.cli.analysis.inputs import stream_of
-from emostream.services.detector.backends import create, select
+from emostream.services.detector.backends import create
+from emostream.services.detector.process import selected
 from emostream.shared.config import Config, Connect, Source
 from emostream.shared.config.schema import MIN_HUNG_AFTER_S
 from emostream.shared.errors import ConfigError
@@ -77,10 +78,9 @@ def check_detector(config: Config) -> None:
 
     WeightsError where they are missing or of something else, MissingPackageError for packages.
     """
-    settings = config.detector
-    chosen = select(settings.backend, Path(settings.weights) if settings.weights else None)
+    chosen = selected(config.detector)
     # Those that ship are whole where they are found; running them takes a moment.
-    if settings.weights:
+    if config.detector.weights:
         create(chosen)
 
 

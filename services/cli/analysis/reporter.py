@@ -30,6 +30,33 @@ class Reporter(Protocol):
         """Leave what is shown as it is."""
 
 
+class ForwardingReporter(Reporter):
+    """Hands everything on to another reporter; others do more when something happens."""
+
+    def __init__(self, shown: Reporter) -> None:
+        self._shown = shown
+
+    def note(self, line: str, facts: dict[str, Any]) -> None:
+        """Hand it on."""
+        self._shown.note(line, facts)
+
+    def start(self, name: str, work: str, total: int | None) -> None:
+        """Hand it on."""
+        self._shown.start(name, work, total)
+
+    def update(self, frames: int) -> None:
+        """Hand it on."""
+        self._shown.update(frames)
+
+    def end(self, name: str, line: str, facts: dict[str, Any]) -> None:
+        """Hand it on."""
+        self._shown.end(name, line, facts)
+
+    def close(self) -> None:
+        """Hand it on."""
+        self._shown.close()
+
+
 @contextlib.contextmanager
 def reporter(*, as_json: bool) -> Iterator[Reporter]:
     """Give the reporter that the user asked for; a bar that is not full is left on its line."""

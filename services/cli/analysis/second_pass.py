@@ -102,9 +102,7 @@ def _answers(
     reader: ArchiveReader, run: Run, prior: Reweighting, settings: Settings
 ) -> Iterator[tuple[list[Event], Emotion]]:
     """Yield each frame's events and emotions, and at last the end of a run that was recorded."""
-    rules = SmoothingRules(
-        settings.smoothing, settings.hysteresis, settings.hold, settings.leave_after
-    )
+    rules = SmoothingRules.of(settings)
     labels = prior.labels
     neutral = neutral_index(labels, settings.model) if settings.baseline else None
     applied = EmotionPrior(prior.name, prior.strength, prior.shares)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from emostream.services.cli.analysis.inputs import Inputs, Skipped
-from emostream.services.cli.analysis.reporter import Reporter
+from emostream.services.cli.analysis.reporter import ForwardingReporter, Reporter
 from emostream.services.cli.results.photos.analysis import photo_names
 from emostream.shared.atomic_file import atomic_file
 from emostream.shared.errors import RecordingError
@@ -44,14 +44,15 @@ class InputResult:
         self.left_out = sum(facts.get("left_out", {}).values())
 
 
-class Summary(Reporter):
+class Summary(ForwardingReporter):
     """A reporter that hands everything on, and writes a summary after each input that ended.
 
     A run of one input, with nothing skipped, has none: the `run.json` of that input says it all.
     """
 
     def __init__(self, found: Inputs, out: Path, shown: Reporter) -> None:
-        self._shown, self._out = shown, out
+        super().__init__(shown)
+        self._out = out
         self._results = {
             **{path: _result(path, "video") for path in found.videos},
             **{path: _result(path, "photo") for path in found.photos},
@@ -73,21 +74,9 @@ class Summary(Reporter):
             if self._stem:
                 self._write()
 
-    def start(self, name: str, work: str, total: int | None) -> None:
-        """Hand it on."""
-        self._shown.start(name, work, total)
-
-    def update(self, frames: int) -> None:
-        """Hand it on."""
-        self._shown.update(frames)
-
-    def note(self, line: str, facts: dict[str, Any]) -> None:
-        """Hand it on."""
-        self._shown.note(line, facts)
-
     def end(self, name: str, line: str, facts: dict[str, Any]) -> None:
         """Hand it on, and write how it ended."""
-        self._shown.end(name, line, facts)
+        super().end(name, line, facts)
         unreadable = facts.get("unreadable", {})
         photos = {one["photo"]: one["left_out"] for one in facts.get("photos", ())}
         for photo, path in photo_names(self._now).items():
@@ -99,10 +88,6 @@ class Summary(Reporter):
                 result.status, result.message = "unreadable", unreadable[photo]
         if len(self._results) > 1:
             self._write()
-
-    def close(self) -> None:
-        """Hand it on."""
-        self._shown.close()
 
     def _write(self) -> None:
         with naming_the_summary(self._out):

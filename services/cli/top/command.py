@@ -78,10 +78,12 @@ def named_urls(config: Config, others: list[str]) -> dict[str, str]:
 def watched(config: Config, faces: FacesNow) -> Iterator[None]:
     """Have `faces` take what the classifiers publish, while the context lasts."""
     results = Subscription(config.connect.emotion, ["emotion/"], RESULTS_HWM)
-    with Bus("top", insecure=config.insecure) as bus:
+    with (
+        Bus("top", insecure=config.insecure) as bus,
         # What breaks the wire format, the stages count.
-        with contextlib.closing(bus.receiver([results], faces.add, lambda error: None)):
-            yield
+        contextlib.closing(bus.receiver([results], faces.add, lambda error: None)),
+    ):
+        yield
 
 
 def _print_once(named: dict[str, str], scraper: Scraper, faces: FacesNow) -> None:

@@ -1,6 +1,5 @@
 """Copies of photos with the faces drawn on them."""
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import cv2
 
 from emostream.services.recognition.recognizer import RecognizedFace
 from emostream.shared.annotate import annotate
+from emostream.shared.atomic_file import atomic_file
 from emostream.shared.errors import RecordingError
 from emostream.shared.messages import EmotionFace
 from emostream.shared.pixels import Image
@@ -37,11 +37,9 @@ def write_copy(folder: Path, name: str, picture: Image, faces: Sequence[Recogniz
     _, code = cv2.imencode(form, drawn, QUALITY if form == ".jpg" else ())
     try:
         (folder / copy).parent.mkdir(parents=True, exist_ok=True)
-        (folder / copy).write_bytes(code.tobytes())
+        with atomic_file(folder / copy) as part:
+            part.write_bytes(code.tobytes())
     except OSError as error:
-        # A part of a picture is none.
-        with contextlib.suppress(OSError):
-            (folder / copy).unlink()
         raise RecordingError(f"{folder / copy} cannot be written: {error.strerror}") from error
     return copy
 
