@@ -89,12 +89,16 @@ class _Account:
     fates: Mapping[tuple[str, str], int]
     with_process: Mapping[str, int]
 
+    @property
+    def witnessed(self) -> int:
+        """The frames that came when it listened: it cannot tell what became of those before."""
+        return self.known - self.fates.get((self.observer.stage, LATE), 0)
+
     def rank(self, path: _Path) -> int:
         """The frames that it knows to be answered at the path's end.
 
-        Who was started last knows least of what was before, and of a process that is killed one
-        subscriber may have got more than another. Between equals it is the end that counts, also
-        where another was asked some frames later.
+        Of a process that is killed one subscriber may have got more than another. Between equals
+        it is the end that counts, also where another was asked some frames later.
         """
         fates, _ = self.at_the_end(path)
         skew = SKEW if self.observer.stage == path.end else 0
@@ -142,7 +146,7 @@ def _counts(
     accounts = [account for scrape in scrapes for account in _accounts(scrape, path, stream)]
     parts = sorted({account.part for account in accounts})
     for part in parts:
-        best = max((one for one in accounts if one.part == part), key=lambda one: one.rank(path))
+        best = _best([account for account in accounts if account.part == part], path)
         in_flight = frames - best.run_frames if best.run == run else frames
         fates, with_process = best.at_the_end(path)
         yield FrameCounts(
@@ -156,6 +160,13 @@ def _counts(
             lost_with_process={stage: count for stage, count in with_process.items() if count},
             part=part if len(parts) > 1 else None,
         )
+
+
+def _best(accounts: Sequence[_Account], path: _Path) -> _Account:
+    """Return the account of who was there all along and got most, not of who was restarted."""
+    most = max(account.witnessed for account in accounts)
+    witnesses = [account for account in accounts if account.witnessed >= most - SKEW]
+    return max(witnesses, key=lambda account: account.rank(path))
 
 
 def _accounts(scrape: Scrape, path: _Path, stream: str) -> Iterator[_Account]:

@@ -210,6 +210,21 @@ def test_a_stage_that_was_started_again_leaves_the_word_to_one_that_knows_more()
         assert counts.unexplained == 0
 
 
+def test_who_was_restarted_leaves_the_word_also_where_it_answered_about_as_much() -> None:
+    classifier = Stage("classifier")
+    for seq in range(30, 150):
+        classifier.take(seq)
+    display = Stage("display")
+    for seq in [*range(2, 12), *range(32, 150)]:
+        display.take_emotion(seq, publisher="first" if seq < 12 else "started again")
+    scrapes = [stage.read() for stage in (Stage("capture").capture(150), classifier, display)]
+    (counts,) = frame_counts(scrapes)
+    assert counts.answered == 128
+    assert counts.lost_with_process == {"classifier": 20}
+    assert counts.dropped == {("display", "late"): 2}
+    assert counts.unexplained == 0
+
+
 def test_what_a_recorder_missed_was_answered_all_the_same() -> None:
     recorder = Stage("recorder").take_emotion(0)
     recorder.metrics.lost(Message(emotion(5)), 4)
