@@ -10,6 +10,8 @@ PORT_STEP: Final = 100
 LAST_PORT: Final = 65_535
 # What listens on every address is asked on this machine's own.
 LOOPBACK: Final = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}
+# For an address that other hosts reach, where nothing protects it.
+ADVICE: Final = 'bind to 127.0.0.1, or write [security] mode = "disabled" if the network is trusted'
 TCP: Final = re.compile(r"tcp://(?P<host>.+):(?P<port>\d+|\*)")
 
 
@@ -26,12 +28,26 @@ def local_host(host: str) -> str:
     return LOOPBACK.get(host, host.strip("[]"))
 
 
-def check_exposure(host: str, address: str, who: str, *, insecure: bool) -> None:
-    """Raise ConfigError for an address that other hosts could reach, unless that was asked for."""
-    if not (insecure or is_loopback(host)):
+def is_local(endpoint: str) -> bool:
+    """Whether an endpoint of the bus is on this machine alone: `ipc://`, or TCP on loopback."""
+    match = TCP.fullmatch(endpoint)
+    return not match or is_loopback(match["host"])
+
+
+def check_bus_exposure(endpoint: str, shown: str, who: str, mode: str) -> None:
+    """Raise ConfigError for an endpoint of the bus that `security.mode` wants keys for."""
+    if mode == "required" or (mode == "auto" and not is_local(endpoint)):
         raise ConfigError(
-            f"{who}: {address} can be reached from other hosts and nothing is encrypted; "
-            "bind to 127.0.0.1, or write insecure = true if the network is trusted"
+            f"{who}: {shown} is encrypted, and this host has no keys; run emostream keys init, "
+            f"{ADVICE}"
+        )
+
+
+def check_http_exposure(host: str, address: str, who: str, *, is_disabled: bool) -> None:
+    """Raise ConfigError for an HTTP address beyond loopback, unless security is disabled."""
+    if not (is_disabled or is_loopback(host)):
+        raise ConfigError(
+            f"{who}: {address} can be reached from other hosts and nothing is encrypted; {ADVICE}"
         )
 
 

@@ -13,7 +13,7 @@ from typing import Self, TypeAlias
 from prometheus_client import CollectorRegistry
 
 from emostream.shared.address_file import Addresses, write_addresses
-from emostream.shared.addresses import check_exposure, shifted_port
+from emostream.shared.addresses import check_http_exposure, shifted_port
 from emostream.shared.bad_messages import BadMessages
 from emostream.shared.bus import Bus, Publisher, Receiver, Subscription
 from emostream.shared.config import Config
@@ -69,10 +69,11 @@ class Service:
         self._publishers: list[Publisher] = []
         self._stack = contextlib.ExitStack()
         host, _, port = metrics.rpartition(":")
-        check_exposure(host, f"{name}.metrics {metrics}", name, insecure=config.insecure)
+        is_disabled = config.security.mode == "disabled"
+        check_http_exposure(host, f"{name}.metrics {metrics}", name, is_disabled=is_disabled)
         self._metrics_address = (host, shifted_port(int(port), instance))
         largest = config.live.max_message_bytes
-        self.bus = Bus(name, instance=instance, insecure=config.insecure, max_message=largest)
+        self.bus = Bus(name, instance=instance, security=config.security, max_message=largest)
         self.intake = Intake(
             self.metrics, self.health, config.live, primary, counts_losses=not self.is_lossless
         )

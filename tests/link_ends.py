@@ -5,6 +5,7 @@ import sys
 import time
 
 from emostream.shared.bus import LIVE_HWM, Bus, Subscription
+from emostream.shared.config import Security
 from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import Face, Message, stamped
 from emostream.shared.send_buffers import SendBuffers
@@ -15,11 +16,12 @@ CROPS = 3
 FOUND = Face(7, (0.0, 0.0, 64.0, 64.0), 1.0, ())
 FRAMES_PER_S = 25
 MAX_AGE_S = 0.2
+TRUSTED = Security(mode="disabled")
 
 
 def publish(endpoint: str) -> None:
     """Publish three faces a frame, until killed."""
-    with Bus("detector", insecure=True) as bus:
+    with Bus("detector", security=TRUSTED) as bus:
         publisher = bus.publisher(endpoint, LIVE_HWM)
         buffers = SendBuffers([publisher.endpoint], MAX_AGE_S / 2)
         crops = bytes(CROPS * 64 * 64)
@@ -42,7 +44,7 @@ def listen(endpoint: str, seconds: float) -> None:
             age = (time.time_ns() - message.header.t) / 1e9
             seen.append((time.monotonic() - began, age))
 
-    with Bus("classifier") as bus:
+    with Bus("classifier", security=TRUSTED) as bus:
         subscription = Subscription([endpoint], ["faces/0/"], LIVE_HWM)
         receiver = bus.receiver([subscription], deliver, fail_with, pacer)
         time.sleep(seconds)

@@ -22,7 +22,7 @@ from rich.table import Table
 from benchmarks.thin_link.namespaces import NEAR_ADDRESS, ThinLink
 from emostream.services.cli.processes.child_process import stage_command
 from emostream.services.cli.processes.config_file import write_config
-from emostream.shared.config import Config, load
+from emostream.shared.config import Config, Security, load
 from emostream.shared.shipped_files import CONFIGS
 
 # Bytes of a face's crop and of its map, of the rest of a message, and of their packets' headers.
@@ -41,7 +41,7 @@ def configuration(folder: Path) -> Config:
     faces = f"tcp://{NEAR_ADDRESS}:5552"
     return replace(
         config,
-        insecure=True,
+        security=Security(mode="disabled"),
         detector=replace(config.detector, bind=faces),
         connect=replace(config.connect, faces=(faces,)),
         recorder=replace(config.recorder, folder=str(folder / "recordings")),

@@ -5,6 +5,7 @@ import sys
 import time
 
 from emostream.shared.bus import Bus, Subscription
+from emostream.shared.config import Security
 from emostream.shared.messages import Emotion, Message
 
 
@@ -18,7 +19,7 @@ def main(endpoint: str, seconds: float) -> None:
             now, (_, sent) = time.time_ns(), header.marks["detector"]
             seen.append(((now - header.t) / 1e9, (now - sent) / 1e9, len(header.faces)))
 
-    with Bus("listener") as bus:
+    with Bus("listener", security=Security(mode="disabled")) as bus:
         receiver = bus.receiver(
             [Subscription([endpoint], ["emotion/"], 0)], deliver, lambda error: None
         )

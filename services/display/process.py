@@ -17,7 +17,7 @@ from emostream.services.display.viewers import ViewerPool
 from emostream.services.display.web.access import Access, create_token, read_token
 from emostream.services.display.web.app import application
 from emostream.services.display.web.server import PageServer
-from emostream.shared.addresses import check_exposure, is_loopback, shifted_port
+from emostream.shared.addresses import check_http_exposure, is_loopback, shifted_port
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from emostream.shared.config import Config
 from emostream.shared.control import StreamSwitch
@@ -40,7 +40,8 @@ def run(config: Config, instance: int) -> None:
     require("emostream display", "display", "plotly", "websockets")
     cv2.setNumThreads(1)
     host, _, port = settings.page.rpartition(":")
-    check_exposure(host, f"display.page {settings.page}", "display", insecure=config.insecure)
+    is_disabled = config.security.mode == "disabled"
+    check_http_exposure(host, f"display.page {settings.page}", "display", is_disabled=is_disabled)
     if settings.create_token:
         create_token(settings.token_file)
     access = Access(read_token(settings.token_file), is_exposed=not is_loopback(host))

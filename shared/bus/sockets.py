@@ -8,9 +8,10 @@ from typing import Self
 
 import zmq
 
-from emostream.shared.addresses import TCP, check_exposure, is_loopback, shifted
+from emostream.shared.addresses import check_bus_exposure, is_local, shifted
 from emostream.shared.bus.publisher import BlockingPublisher, Publisher
 from emostream.shared.bus.receiver import Receiver
+from emostream.shared.config import Security
 from emostream.shared.errors import BusError, MessageError
 from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import Message
@@ -36,6 +37,7 @@ SUBSCRIPTIONS_BUFFER = 1280
 MAX_MESSAGE_BYTES = 256_000_000
 # What encryption and framing add to a part of a message.
 OVERHEAD_BYTES = 1024
+DEFAULT_SECURITY = Security()
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class Subscription:
 class Bus:
     """The sockets of one process. `who` names it in errors, `instance` shifts the ports it binds.
 
-    Raises BusError where an address cannot be bound or connected, and ConfigError where it could
-    be reached from other hosts without `insecure`. A part of a message that is received may have
+    Raises BusError where an address cannot be bound or connected, and ConfigError where
+    `security` wants keys. A part of a message that is received may have
     `max_message` bytes; the connection of one that is larger is closed, and opened again.
     """
 
@@ -60,13 +62,13 @@ class Bus:
         who: str,
         *,
         instance: int = 0,
-        insecure: bool = False,
+        security: Security = DEFAULT_SECURITY,
         max_message: int = MAX_MESSAGE_BYTES,
     ) -> None:
         self._who = who
         self._max_message = max_message
         self._instance = instance
-        self._insecure = insecure
+        self._security = security
         # What subscribers tell this start of the process from an earlier one by.
         self._publisher_name = secrets.token_hex(4)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -111,10 +113,9 @@ class Bus:
         with contextlib.ExitStack() as on_error:
             on_error.callback(socket.close, linger=0)
             endpoint = shifted(endpoint, self._instance)
-            if match := TCP.fullmatch(endpoint):
-                check_exposure(match["host"], endpoint, self._who, insecure=self._insecure)
-                if hwm and not is_loopback(match["host"]):
-                    socket.set(zmq.SNDBUF, FIRST_BYTES)
+            check_bus_exposure(endpoint, endpoint, self._who, self._security.mode)
+            if hwm and not is_local(endpoint):
+                socket.set(zmq.SNDBUF, FIRST_BYTES)
             try:
                 socket.bind(endpoint)
             except zmq.ZMQError as error:
@@ -143,6 +144,8 @@ class Bus:
 
     def _subscriber(self, subscription: Subscription, topics: Sequence[str]) -> "zmq.Socket[bytes]":
         endpoints = [shifted(endpoint, 0) for endpoint in subscription.endpoints]
+        for endpoint in endpoints:
+            check_bus_exposure(endpoint, endpoint, self._who, self._security.mode)
         socket = self._context.socket(zmq.SUB)
         socket.set(zmq.RCVHWM, subscription.hwm)
         socket.set(zmq.MAXMSGSIZE, self._max_message + OVERHEAD_BYTES)

@@ -12,6 +12,7 @@ from emostream.shared.config.schema import (
     Lossless,
     Recorder,
     Section,
+    Security,
     Source,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "Lossless",
     "Recorder",
     "Section",
+    "Security",
     "Source",
     "load",
 ]

@@ -1,6 +1,6 @@
 """The keys of the configuration, their types, ranges and defaults; each default works."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, field
@@ -182,13 +182,23 @@ class Display(Section, frozen=True):
     max_fps: Annotated[float, Meta(gt=0, le=1000)] = 30.0
 
 
+SecurityMode: TypeAlias = Literal["auto", "required", "disabled"]
+
+
+class Security(Section, frozen=True):
+    """Where traffic is encrypted, and where this host's keys are."""
+
+    mode: SecurityMode = "auto"
+    folder: Annotated[str, Meta(min_length=1)] = "~/.config/emostream/keys"
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
-    insecure: bool = False
     allowed_hosts: tuple[HostName, ...] = ()
     delivery: Literal["live", "lossless"] = "live"
     blur: bool = False
+    security: Security = field(default_factory=Security)
     connect: Connect = field(default_factory=Connect)
     live: Live = field(default_factory=Live)
     lossless: Lossless = field(default_factory=Lossless)

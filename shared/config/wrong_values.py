@@ -17,6 +17,11 @@ from emostream.shared.toml_positions import KeyPath
 UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 # A key of another section has to be so much like what was written; of its own, less is enough.
 VERY_SIMILAR: Final = 0.8
+# Keys of earlier versions, and what to write instead.
+REPLACED: Final = {
+    "insecure": 'write mode = "disabled" in [security] where the network is trusted '
+    "(security.mode)",
+}
 PATH_PART = re.compile(r"\.([^.\[]+)|\[(\d+)]")
 
 
@@ -28,6 +33,8 @@ def invalid_key(error: msgspec.ValidationError, tree: dict[str, Any]) -> Invalid
     path = tuple(name or int(index) for name, index in PATH_PART.findall(place))
     if unknown := UNKNOWN.fullmatch(message):
         # msgspec names the table; the key in it is what was written.
+        if not path and unknown[1] in REPLACED:
+            return InvalidKey((unknown[1],), f"no longer exists; {REPLACED[unknown[1]]}")
         return _UnknownKey(path, unknown[1], message)
     if _is_nan(path, tree):
         return InvalidKey(path, f"nan is no number: {message[:1].lower()}{message[1:]}")

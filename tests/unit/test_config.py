@@ -39,7 +39,7 @@ def test_each_that_ships_is_found_by_its_name_from_any_folder(
 
 def test_a_file_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("webcam").write_text("insecure = true\n")
+    Path("webcam").write_text("blur = true\n")
     assert find_config("webcam") == Path("webcam")
 
 

@@ -61,7 +61,7 @@ def test_a_misspelled_key_is_answered_with_its_line_and_what_was_meant(
         ("recorder.max_fps=3", "`display.max_fps`"),
         ("classifier.jpeg_qualty=3", "`capture.jpeg_quality` or `display.jpeg_quality`"),
         ("capture.fps=3", "`capture.sources.fps`"),
-        ("display.insecure=true", "`insecure` at the top level"),
+        ("display.blurr=true", "`blur` at the top level"),
         (
             "bind=1",
             "`capture.bind`, `detector.bind`, `classifier.bind`, `recorder.bind` or `display.bind`",
@@ -236,6 +236,11 @@ def test_no_number_of_the_configuration_may_be_infinite() -> None:
                 assert f"{section}.{key}" in refused(None, f"{section}.{key}=inf")
 
 
+def test_a_setting_of_an_earlier_version_names_its_replacement(tmp_path: Path) -> None:
+    said = refused(written(tmp_path, "insecure = true\n"))
+    assert 'line 1: insecure: no longer exists; write mode = "disabled" in [security]' in said
+
+
 def vars_of(section: str) -> dict[str, object]:
     """Return the keys of a section with their defaults."""
     settings = getattr(load(None), section)
@@ -248,7 +253,7 @@ def vars_of(section: str) -> dict[str, object]:
         ('[detector]\nbind = "tcp://127.0.0.1:5553"\n', 2),
         ('[classifier]\nmetrics = "127.0.0.1:5551"\n', 2),
         ('[capture]\nbind = "tcp://127.0.0.1:8080"\n', 2),
-        ('insecure = true\n[recorder]\nbind = "tcp://0.0.0.0:9101"\n', 3),
+        ('[security]\nmode = "disabled"\n[recorder]\nbind = "tcp://0.0.0.0:9101"\n', 4),
     ],
 )
 def test_two_addresses_on_one_port_are_refused(text: str, line: int, tmp_path: Path) -> None:

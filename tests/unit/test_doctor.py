@@ -318,30 +318,30 @@ def port(
     ],
 )
 def test_a_port_that_cannot_be_had(facts: Port, found: str, advice: str) -> None:
-    (finding,) = ports.check([facts, port(number=7)], [], "127.0.0.1:8080", insecure=True)
+    (finding,) = ports.check([facts, port(number=7)], [], "127.0.0.1:8080", "disabled")
     assert finding.check == f"port {facts.number}"
     judged(finding, PROBLEM, found, advice)
 
 
 def test_ports_that_are_free() -> None:
-    (finding,) = ports.check([port(number=9), port(number=7)], [], "x:1", insecure=False)
+    (finding,) = ports.check([port(number=9), port(number=7)], [], "x:1", "auto")
     judged(finding, OK, "free: 7, 9")
 
 
 def test_a_pipeline_that_runs_is_told_once() -> None:
     taken = [port(errno.EADDRINUSE), port(errno.EADDRINUSE, number=8, setting="display.page")]
-    found = ports.check(taken, ["capture"], "127.0.0.1:8080", insecure=False)
+    found = ports.check(taken, ["capture"], "127.0.0.1:8080", "auto")
     judged(found[0], PROBLEM, "already runs here: capture", "http://127.0.0.1:8080")
     assert [finding.check for finding in found] == ["ports", "port 8"]
 
 
 def test_a_port_that_is_named_twice_or_open_to_others() -> None:
     twice = [port(), port(setting="capture.metrics")]
-    (finding,) = ports.check(twice, [], "x:1", insecure=False)
+    (finding,) = ports.check(twice, [], "x:1", "auto")
     judged(finding, PROBLEM, "capture.bind and capture.metrics", "its own port")
-    (finding,) = ports.check([port(host="0.0.0.0")], [], "x:1", insecure=False)
-    judged(finding, PROBLEM, "can be reached from other hosts", "insecure = true")
-    assert ports.check([port(host="0.0.0.0")], [], "x:1", insecure=True)[0].status is OK
+    (finding,) = ports.check([port(host="0.0.0.0")], [], "x:1", "auto")
+    judged(finding, PROBLEM, "can be reached from other hosts", 'mode = "disabled"')
+    assert ports.check([port(host="0.0.0.0")], [], "x:1", "disabled")[0].status is OK
 
 
 def source(url: object) -> Source:

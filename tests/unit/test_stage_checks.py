@@ -11,8 +11,8 @@ from emostream.shared.errors import ExitCode
 @pytest.mark.parametrize(
     ("stage", "setting", "code", "said"),
     [
-        ("capture", "capture.bind=tcp://0.0.0.0:5999", ExitCode.USAGE, "insecure = true"),
-        ("display", "display.page=0.0.0.0:8999", ExitCode.USAGE, "insecure = true"),
+        ("capture", "capture.bind=tcp://0.0.0.0:5999", ExitCode.USAGE, "keys init"),
+        ("display", "display.page=0.0.0.0:8999", ExitCode.USAGE, 'mode = "disabled"'),
         ("display", "display.token_file={}/none", ExitCode.USAGE, "display.token_file"),
         ("detector", "detector.weights={}/none.tflite", ExitCode.UNAVAILABLE, "none.tflite"),
         ("classifier", "classifier.model={}/none.onnx", ExitCode.UNAVAILABLE, "none.onnx"),

@@ -15,8 +15,9 @@ import psutil
 
 from emostream.services.cli.doctor.finding import Finding, good, problem
 from emostream.services.cli.processes.child_process import arguments_of
-from emostream.shared.addresses import TCP, is_loopback, local_host
+from emostream.shared.addresses import ADVICE, TCP, is_loopback, local_host
 from emostream.shared.config import Config
+from emostream.shared.config.schema import SecurityMode
 
 ANSWER_WITHIN_S: Final = 1.0
 
@@ -39,7 +40,7 @@ def findings(config: Config, stages: Sequence[str]) -> list[Finding]:
     """Check the ports of these stages."""
     running = [stage for stage in stages if answers(getattr(config, stage).metrics)]
     ports = [probe(*address) for address in addresses(config, stages)]
-    return check(ports, running, config.display.page, insecure=config.insecure)
+    return check(ports, running, config.display.page, config.security.mode)
 
 
 def addresses(config: Config, stages: Sequence[str]) -> list[tuple[str, str, int]]:
@@ -116,10 +117,10 @@ def program(pid: int) -> str:
 
 
 def check(
-    ports: Sequence[Port], running: Sequence[str], page: str, *, insecure: bool
+    ports: Sequence[Port], running: Sequence[str], page: str, mode: SecurityMode
 ) -> list[Finding]:
     """Judge the addresses; `running` are the stages that answer on theirs, `page` is the page's."""
-    found = [*_exposed(ports, insecure), *_named_twice(ports)]
+    found = [*_exposed(ports, mode), *_named_twice(ports)]
     if running:
         found.append(
             problem(
@@ -161,15 +162,15 @@ def _unusable(port: Port) -> Finding:
     )
 
 
-def _exposed(ports: Sequence[Port], insecure: bool) -> list[Finding]:
+def _exposed(ports: Sequence[Port], mode: SecurityMode) -> list[Finding]:
     return [
         problem(
             f"port {port.number}",
             f"{port.setting} can be reached from other hosts and nothing is encrypted",
-            "bind to 127.0.0.1, or write insecure = true if the network is trusted",
+            ADVICE,
         )
         for port in ports
-        if not (insecure or is_loopback(port.host))
+        if mode != "disabled" and not is_loopback(port.host)
     ]
 
 

@@ -5,7 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from emostream.shared.addresses import TCP, check_exposure, shifted_port
+from emostream.shared.addresses import (
+    TCP,
+    check_bus_exposure,
+    check_http_exposure,
+    shifted_port,
+)
 from emostream.shared.config import Config
 from emostream.shared.config.secrets import resolve
 from emostream.shared.errors import RecordingError
@@ -23,7 +28,11 @@ def check_stage(stage: str, config: Config, instance: int) -> None:
         # Neither a Unix socket nor a key that this stage lacks is such an address.
         if match := TCP.fullmatch(address if "://" in address else f"tcp://{address}"):
             shown = f"{stage}.{key} {address}"
-            check_exposure(match["host"], shown, stage, insecure=config.insecure)
+            if key == "bind":
+                check_bus_exposure(address, shown, stage, config.security.mode)
+            else:
+                is_disabled = config.security.mode == "disabled"
+                check_http_exposure(match["host"], shown, stage, is_disabled=is_disabled)
             if match["port"] != "*":
                 shifted_port(int(match["port"]), instance)
     CHECKS[stage](config)

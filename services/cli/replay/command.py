@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     config = given_config(options).load()
     selection = select(options)
     with (
-        Bus("replay", insecure=config.insecure) as bus,
+        Bus("replay", security=config.security) as bus,
         _publishers(bus, config, selection.pictures, options.speed) as (results, frames),
     ):
         log.info("%s", selection)

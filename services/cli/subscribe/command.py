@@ -59,7 +59,8 @@ def run(options: argparse.Namespace) -> int:
     """Print messages until enough came, the time is over, or nobody wants more."""
     if options.stream is not None and not STREAM_PATTERN.fullmatch(options.stream):
         raise ConfigError(f"--stream {options.stream}: a stream's name is like cam1 or door_2")
-    endpoints = tuple(options.endpoint or given_config(options).load().connect.emotion)
+    config = given_config(options).load()
+    endpoints = tuple(options.endpoint or config.connect.emotion)
     kinds = ("event", "emotion") if options.emotions else ("event",)
     suffix = f"{options.stream}/" if options.stream else ""
     subscription = Subscription(endpoints, [f"{kind}/{suffix}" for kind in kinds], HWM)
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         _as_json if options.json else _line_formatter(Console(highlight=False, soft_wrap=True))
     )
     inbox = FifoInbox()
-    with suppress(KeyboardInterrupt), Bus("subscribe") as bus:
+    with suppress(KeyboardInterrupt), Bus("subscribe", security=config.security) as bus:
         with closing(bus.receiver([subscription], inbox.put, _warn_once())):
             messages = listen(inbox, options.timeout, lambda: _hint(endpoints, options))
             return print_all(messages, format_line, options.count)

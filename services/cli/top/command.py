@@ -79,7 +79,7 @@ def watched(config: Config, faces: FacesNow) -> Iterator[None]:
     """Have `faces` take what the classifiers publish, while the context lasts."""
     results = Subscription(config.connect.emotion, ["emotion/"], RESULTS_HWM)
     with (
-        Bus("top", insecure=config.insecure) as bus,
+        Bus("top", security=config.security) as bus,
         # What breaks the wire format, the stages count.
         contextlib.closing(bus.receiver([results], faces.add, lambda error: None)),
     ):
