@@ -34,15 +34,6 @@ def is_local(endpoint: str) -> bool:
     return not match or is_loopback(match["host"])
 
 
-def check_bus_exposure(endpoint: str, shown: str, who: str, mode: str) -> None:
-    """Raise ConfigError for an endpoint of the bus that `security.mode` wants keys for."""
-    if mode == "required" or (mode == "auto" and not is_local(endpoint)):
-        raise ConfigError(
-            f"{who}: {shown} is encrypted, and this host has no keys; run emostream keys init, "
-            f"{ADVICE}"
-        )
-
-
 def check_http_exposure(host: str, address: str, who: str, *, is_disabled: bool) -> None:
     """Raise ConfigError for an HTTP address beyond loopback, unless security is disabled."""
     if not (is_disabled or is_loopback(host)):

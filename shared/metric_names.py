@@ -18,6 +18,7 @@ class MetricName(StrEnum):
     FRAMES_LOST_WITH_PROCESS = "emostream_frames_lost_with_process_total"
     RUN_FRAMES = "emostream_run_frames"
     BAD_MESSAGES = "emostream_bad_messages_total"
+    HANDSHAKE_FAILURES = "emostream_handshake_failures_total"
     FACES = "emostream_faces_total"
     LATENCY_SECONDS = "emostream_latency_seconds"
     STAGE_SECONDS = "emostream_stage_seconds"

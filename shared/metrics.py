@@ -71,6 +71,8 @@ class StageMetrics:
         text = "Messages that break the wire format"
         self._bad = counter(MetricName.BAD_MESSAGES, text, "stage", "reason")
         self._faces = counter(MetricName.FACES, "Faces that the stage gave", *by_stream)
+        text = "Encrypted connections that failed: no key, or one that is unknown or revoked"
+        self._handshakes = counter(MetricName.HANDSHAKE_FAILURES, text, "stage", "socket")
         text = "Time from capture to the end of this stage's work"
         self._latency = seconds(MetricName.LATENCY_SECONDS, text, *by_stream)
         text = "Time that one step of the stage takes"
@@ -82,6 +84,10 @@ class StageMetrics:
         self.ready = gauge(MetricName.READY, "1 when the stage is ready")
         text = "1 while the stage is down: its supervisor answers until it tries it again"
         self.down = gauge(MetricName.DOWN, text)
+
+    def handshake_failed(self, socket: str) -> None:
+        """Count a failed handshake of the socket with this endpoint."""
+        self._handshakes.labels(self._stage, socket).inc()
 
     def taken(self, stream: str) -> None:
         """Count a frame that the stage takes."""

@@ -19,6 +19,7 @@ from emostream.shared.bus import Bus, Publisher, Receiver, Subscription
 from emostream.shared.config import Config
 from emostream.shared.counted_receiver import CountedReceiver
 from emostream.shared.errors import EmostreamError, MessageError
+from emostream.shared.handshake_failures import HandshakeFailures
 from emostream.shared.health import Health
 from emostream.shared.inbox import Inbox, LiveInbox
 from emostream.shared.intake import Intake
@@ -73,7 +74,13 @@ class Service:
         check_http_exposure(host, f"{name}.metrics {metrics}", name, is_disabled=is_disabled)
         self._metrics_address = (host, shifted_port(int(port), instance))
         largest = config.live.max_message_bytes
-        self.bus = Bus(name, instance=instance, security=config.security, max_message=largest)
+        self.bus = Bus(
+            name,
+            instance=instance,
+            security=config.security,
+            failures=HandshakeFailures(self.metrics.handshake_failed),
+            max_message=largest,
+        )
         self.intake = Intake(
             self.metrics, self.health, config.live, primary, counts_losses=not self.is_lossless
         )

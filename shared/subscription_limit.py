@@ -26,7 +26,7 @@ class SubscriptionLimit:
 
     def add(self, descriptor: int, topic_bytes: int) -> bool:
         """Note a subscription of a connection; return False where that was ended for it."""
-        inode = _inode(descriptor)
+        inode = socket_inode(descriptor)
         if inode is None:
             return False
         before, taken = self._taken.get(descriptor, (inode, 0))
@@ -34,7 +34,7 @@ class SubscriptionLimit:
         self._taken[descriptor] = inode, taken
         if taken <= CONNECTION_BYTES and self._total() <= TOTAL_BYTES:
             return True
-        _end(descriptor)
+        end_connection(descriptor)
         return False
 
     def remove(self, descriptor: int, topic_bytes: int) -> None:
@@ -47,20 +47,23 @@ class SubscriptionLimit:
         total = sum(taken for _, taken in self._taken.values())
         if total > TOTAL_BYTES:
             # Some of them may be gone.
-            current = {key: each for key, each in self._taken.items() if _inode(key) == each[0]}
+            current = {
+                key: each for key, each in self._taken.items() if socket_inode(key) == each[0]
+            }
             self._taken = current
             total = sum(taken for _, taken in current.values())
         return total
 
 
-def _inode(descriptor: int) -> int | None:
+def socket_inode(descriptor: int) -> int | None:
+    """Return the inode of a connection's socket, None where it has ended."""
     try:
         return os.fstat(descriptor).st_ino
     except OSError:
         return None
 
 
-def _end(descriptor: int) -> None:
+def end_connection(descriptor: int) -> None:
     """End the connection; its owner finds it at its end, and closes it."""
     # It may have ended by itself.
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:

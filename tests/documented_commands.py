@@ -38,6 +38,7 @@ NOT_RUN: Final = {
     "make test*": "runs this test",
     "python -m benchmarks.fuzz *": "needs atheris, and takes minutes",
     "pip install -r benchmarks/fuzz/*": "changes the environment",
+    "emostream keys *": "writes into the user's home; tests/unit/test_keys.py runs each",
     "make check": "takes minutes; the checks run beside the tests",
     "make format": "changes the checkout",
     "pkill *": "would reach processes that no test started",

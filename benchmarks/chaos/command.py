@@ -70,7 +70,7 @@ def run(config: Config, folder: Path, seconds: float, seed: int, *, has_disk: bo
     with (
         mounted(recordings) if has_disk else contextlib.nullcontext(),
         Pipeline(config, folder) as pipeline,
-        observed(pipeline.config.connect) as observer,
+        observed(pipeline.config) as observer,
         ProgressBar("chaos", round(seconds), "s") as bar,
     ):
         began = time.monotonic()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from emostream.shared.bus import Bus, Subscription
-from emostream.shared.config import Connect
+from emostream.shared.config import Config
 from emostream.shared.messages import Credit, Emotion, Message
 
 
@@ -51,14 +51,14 @@ class Observer:
 
 
 @contextlib.contextmanager
-def observed(connect: Connect) -> Iterator[Observer]:
+def observed(config: Config) -> Iterator[Observer]:
     """Give an observer of the results and credits at these endpoints, while the context lasts."""
     observer = Observer()
     subscriptions = [
-        Subscription(connect.emotion, ["emotion/"], 0),
-        Subscription(connect.credit, ["credit/"], 0),
+        Subscription(config.connect.emotion, ["emotion/"], 0),
+        Subscription(config.connect.credit, ["credit/"], 0),
     ]
-    with Bus("chaos") as bus:
+    with Bus("chaos", security=config.security) as bus:
         receiver = bus.receiver(subscriptions, observer.see, lambda _: None)
         with contextlib.closing(receiver):
             yield observer

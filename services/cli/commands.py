@@ -49,6 +49,9 @@ COMMANDS = {
         "doctor",
         "checks this machine before the first run, and says what to do about what is missing",
     ),
+    "keys": Command(
+        "keys", "makes this host's keys for encrypted traffic, and says which peers are let in"
+    ),
     "bench": Command(
         "bench",
         "measures the pipeline on this machine: drops, latency, memory, time to ready",

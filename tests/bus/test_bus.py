@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgpack
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 import zmq
 
 from emostream.shared.bus import Bus, Publisher, Subscription
+from emostream.shared.config import Security
 from emostream.shared.errors import BusError, ConfigError, MessageError
 from emostream.shared.inbox import FifoInbox, Inbox, LiveInbox
 from emostream.shared.messages import Message
@@ -82,8 +84,12 @@ def test_a_port_in_use_is_named_with_who_asks_for_it() -> None:
 
 
 @pytest.mark.parametrize("host", ["*", "0.0.0.0", "192.0.2.1", "gpu-box", "[::]"])
-def test_a_bind_beyond_loopback_is_refused(host: str) -> None:
-    with Bus("detector") as bus, pytest.raises(ConfigError, match="emostream keys init"):
+def test_a_bind_beyond_loopback_is_refused(host: str, tmp_path: Path) -> None:
+    no_keys = Security(folder=str(tmp_path / "none"))
+    with (
+        Bus("detector", security=no_keys) as bus,
+        pytest.raises(ConfigError, match="emostream keys init"),
+    ):
         bus.publisher(f"tcp://{host}:5999", 1)
 
 

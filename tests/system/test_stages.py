@@ -183,7 +183,10 @@ def test_a_camera_that_is_not_there_is_said_and_tried_again(
     [
         (["classifier.model=/nowhere/model.keras"], "/nowhere/model.keras"),
         (["classifier.metrics=0.0.0.0:0"], 'mode = "disabled"'),
-        (["classifier.bind=tcp://0.0.0.0:5599"], "emostream keys init"),
+        (
+            ["classifier.bind=tcp://0.0.0.0:5599", "security.folder=/nowhere/keys"],
+            "emostream keys init",
+        ),
         (["classifier.bind=tcp://127.0.0.1:*", "connect.faces=[]"], "connect.faces"),
     ],
 )

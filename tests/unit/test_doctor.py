@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from emostream.models import weights as shipped
-from emostream.services.cli.doctor import command, machine, models, packages, ports, sources
+from emostream.services.cli.doctor import (
+    command,
+    machine,
+    models,
+    packages,
+    ports,
+    security,
+    sources,
+)
 from emostream.services.cli.doctor.finding import Finding, Status, good, problem, warning
 from emostream.services.cli.doctor.machine import Desktop, Disk, Processor
 from emostream.services.cli.doctor.models import Gpu
@@ -23,6 +31,8 @@ from emostream.services.detector.backends import Choice, Selection
 from emostream.services.detector.weights import Weights
 from emostream.shared.config import Classifier, Config, Detector, Display, Recorder, Source, load
 from emostream.shared.errors import WeightsError
+from emostream.shared.key_files import KeyFolder, Own
+from emostream.shared.security import new_key
 from tests.terminal import printed
 
 ROOT = Path(__file__).parents[2]
@@ -339,9 +349,24 @@ def test_a_port_that_is_named_twice_or_open_to_others() -> None:
     twice = [port(), port(setting="capture.metrics")]
     (finding,) = ports.check(twice, [], "x:1", "auto")
     judged(finding, PROBLEM, "capture.bind and capture.metrics", "its own port")
-    (finding,) = ports.check([port(host="0.0.0.0")], [], "x:1", "auto")
+    exposed = port(host="0.0.0.0", setting="capture.metrics")
+    (finding,) = ports.check([exposed], [], "x:1", "auto")
     judged(finding, PROBLEM, "can be reached from other hosts", 'mode = "disabled"')
-    assert ports.check([port(host="0.0.0.0")], [], "x:1", "disabled")[0].status is OK
+    assert ports.check([exposed], [], "x:1", "disabled")[0].status is OK
+
+
+def test_what_is_encrypted_and_whether_its_keys_are_there(tmp_path: Path) -> None:
+    (finding,) = security.findings(load(None), ["capture"])
+    judged(finding, OK, "this machine alone")
+    (finding,) = security.findings(load(None, ["security.mode=disabled"]), [])
+    judged(finding, WARNING, "nothing is encrypted", "emostream keys init")
+    far = load(None, ["capture.bind=tcp://0.0.0.0:5551", f"security.folder={tmp_path}"])
+    (finding,) = security.findings(far, ["capture"])
+    judged(finding, PROBLEM, "a key is missing", "emostream keys init")
+    KeyFolder(str(tmp_path)).path.chmod(0o700)
+    KeyFolder(str(tmp_path)).write_own(Own("here", (new_key(),)))
+    (finding,) = security.findings(far, ["capture"])
+    judged(finding, OK, "encrypted: tcp://0.0.0.0:5551")
 
 
 def source(url: object) -> Source:

@@ -12,6 +12,7 @@ from emostream.shared.errors import ExitCode
     ("stage", "setting", "code", "said"),
     [
         ("capture", "capture.bind=tcp://0.0.0.0:5999", ExitCode.USAGE, "keys init"),
+        ("display", "connect.emotion=['tcp://gpu-box:5553']", ExitCode.USAGE, "keys init"),
         ("display", "display.page=0.0.0.0:8999", ExitCode.USAGE, 'mode = "disabled"'),
         ("display", "display.token_file={}/none", ExitCode.USAGE, "display.token_file"),
         ("detector", "detector.weights={}/none.tflite", ExitCode.UNAVAILABLE, "none.tflite"),
@@ -29,7 +30,8 @@ def test_what_the_stage_needs_is_looked_for(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "file").touch()
-    words = [stage, "--check-config", "--set", setting.format(tmp_path)]
+    no_keys = ["--set", f"security.folder={tmp_path}/none"]
+    words = [stage, "--check-config", *no_keys, "--set", setting.format(tmp_path)]
     assert main(words) == code
     error = capsys.readouterr().err
     assert said in error

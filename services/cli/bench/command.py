@@ -22,7 +22,7 @@ from emostream.services.cli.options import add_config_options, not_negative, pos
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.bus import Bus, Subscription
-from emostream.shared.config import load
+from emostream.shared.config import Config, load
 from emostream.shared.errors import ConfigError, EmostreamError, ExitCode
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.progress import ProgressBar
@@ -120,12 +120,12 @@ def measure(options: argparse.Namespace) -> Result:
         ready = pipeline.wait_ready()
         time.sleep(options.warm_up)
         before = pipeline.memory()
-        arrivals = _listen(pipeline.config.connect.emotion, options.seconds)
+        arrivals = _listen(pipeline.config, options.seconds)
         after = pipeline.memory()
     return _result(ready, arrivals, before, after)
 
 
-def _listen(endpoints: tuple[str, ...], seconds: float) -> list[tuple[Emotion, int]]:
+def _listen(config: Config, seconds: float) -> list[tuple[Emotion, int]]:
     """Return the emotion messages of the time with the ns since the epoch of their arrival."""
     arrivals: list[tuple[Emotion, int]] = []
 
@@ -138,8 +138,8 @@ def _listen(endpoints: tuple[str, ...], seconds: float) -> list[tuple[Emotion, i
             validator.check(message)
             arrivals.append((header, time.time_ns()))
 
-    with Bus("bench") as bus:
-        subscription = Subscription(endpoints, ["emotion/"], 0)
+    with Bus("bench", security=config.security) as bus:
+        subscription = Subscription(config.connect.emotion, ["emotion/"], 0)
         receiver = bus.receiver([subscription], deliver, lambda _: None)
         time.sleep(seconds)
         receiver.close()

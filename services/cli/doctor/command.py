@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from emostream.services.cli.doctor import machine, packages, ports, sources
+from emostream.services.cli.doctor import machine, packages, ports, security, sources
 from emostream.services.cli.doctor.finding import Finding, Status, problem
 from emostream.services.cli.given_config import given_config
 from emostream.services.cli.options import add_config_options
@@ -117,6 +117,7 @@ def _checks(config: Config, stages: Sequence[str]) -> list[Check]:
         ("capture", partial(sources.findings, config.capture.sources)),
         *of_models,
         (None, partial(ports.findings, config, stages)),
+        (None, partial(security.findings, config, stages)),
         ("recorder", lambda: [_disk(config)]),
         ("display", partial(_desktop, config)),
         (None, lambda: [machine.check_clock(time.time(), machine.newest_file())]),

@@ -163,6 +163,7 @@ def _unusable(port: Port) -> Finding:
 
 
 def _exposed(ports: Sequence[Port], mode: SecurityMode) -> list[Finding]:
+    """Judge the addresses of HTTP; those of the bus are encrypted beyond loopback."""
     return [
         problem(
             f"port {port.number}",
@@ -170,7 +171,7 @@ def _exposed(ports: Sequence[Port], mode: SecurityMode) -> list[Finding]:
             ADVICE,
         )
         for port in ports
-        if mode != "disabled" and not is_loopback(port.host)
+        if mode != "disabled" and not (port.setting.endswith(".bind") or is_loopback(port.host))
     ]
 
 

@@ -7,13 +7,13 @@ from typing import Final
 
 from emostream.shared.addresses import (
     TCP,
-    check_bus_exposure,
     check_http_exposure,
     shifted_port,
 )
 from emostream.shared.config import Config
 from emostream.shared.config.secrets import resolve
 from emostream.shared.errors import RecordingError
+from emostream.shared.security import check_stage_keys
 
 
 def check_stage(stage: str, config: Config, instance: int) -> None:
@@ -28,13 +28,12 @@ def check_stage(stage: str, config: Config, instance: int) -> None:
         # Neither a Unix socket nor a key that this stage lacks is such an address.
         if match := TCP.fullmatch(address if "://" in address else f"tcp://{address}"):
             shown = f"{stage}.{key} {address}"
-            if key == "bind":
-                check_bus_exposure(address, shown, stage, config.security.mode)
-            else:
+            if key != "bind":
                 is_disabled = config.security.mode == "disabled"
                 check_http_exposure(match["host"], shown, stage, is_disabled=is_disabled)
             if match["port"] != "*":
                 shifted_port(int(match["port"]), instance)
+    check_stage_keys(config, stage)
     CHECKS[stage](config)
 
 

@@ -23,6 +23,7 @@ const part = (id) => document.getElementById(id);
 
 const preferences = new Preferences();
 const settings = await loadSettings();
+part("unencrypted").hidden = !settings.security_disabled;
 const toast = new Toast(part("toast"));
 const stages = new Stages(part("stages"), part("details"));
 const health = new Health(part("health"));

@@ -33,6 +33,7 @@ from emostream.services.display.web.security import SecurityMiddleware
 from emostream.services.display.web.viewer_limit import ViewerLimitMiddleware
 from emostream.shared.allowed_hosts import AllowedHosts
 from emostream.shared.config import Config
+from emostream.shared.config.schema import SecurityMode
 
 PAGE: Final = Path(__file__).parents[1] / "page"
 DEFAULTS: Final = Config()
@@ -77,7 +78,7 @@ def application(
         routes=[
             *Api(updates, commands, poller, access).routes,
             Route("/events", event_stream_endpoint(display_state, stop)),
-            Route("/settings.json", _settings),
+            Route("/settings.json", functools.partial(_settings, config.security.mode)),
             Route("/plotly.min.js", _charts),
             WebSocketRoute("/live", live),
             Mount("/", StaticFiles(directory=PAGE, html=True)),
@@ -119,8 +120,8 @@ async def _listen(socket: WebSocket, viewer: ViewerConnection) -> None:
         viewer.confirm(confirmation.shown)
 
 
-def _settings(_: Request) -> Response:
-    settings = {"history_ms": HISTORY_NS // 10**6}
+async def _settings(mode: SecurityMode, _: Request) -> Response:
+    settings = {"history_ms": HISTORY_NS // 10**6, "security_disabled": mode == "disabled"}
     return Response(msgspec.json.encode(settings), media_type="application/json")
 
 

@@ -1,0 +1,31 @@
+"""Whether the traffic of the stages that run here is encrypted, and the keys for that are there."""
+
+from collections.abc import Sequence
+
+from emostream.services.cli.doctor.finding import Finding, good, problem, warning
+from emostream.shared.config import Config
+from emostream.shared.errors import ConfigError
+from emostream.shared.security import check_stage_keys, encrypted_endpoints
+
+
+def findings(config: Config, stages: Sequence[str]) -> list[Finding]:
+    """Judge `security.mode`, and look for the keys that these stages need."""
+    if config.security.mode == "disabled":
+        return [
+            warning(
+                "security",
+                'security.mode = "disabled": nothing is encrypted, and anyone on the network can '
+                "read and publish",
+                'take that out of the configuration ("auto" is the default), and run emostream '
+                "keys init on each host",
+            )
+        ]
+    encrypted = [each for stage in stages for each in encrypted_endpoints(config, stage)]
+    try:
+        for stage in stages:
+            check_stage_keys(config, stage)
+    except ConfigError as error:
+        return [problem("security", "a key is missing", str(error))]
+    if not encrypted:
+        return [good("security", "all is on this machine alone, and plain")]
+    return [good("security", f"encrypted: {', '.join(sorted(set(encrypted)))}")]

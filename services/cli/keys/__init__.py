@@ -1,0 +1,1 @@
+"""`emostream keys`: makes this host's keys, and says who is let in."""

@@ -1,0 +1,121 @@
+"""Whom an encrypted publisher answers: it refuses topics, and ends connections of revoked keys."""
+
+import logging
+import time
+from typing import Final
+
+import zmq
+
+from emostream.shared.errors import ConfigError
+from emostream.shared.key_files import KeyFolder
+from emostream.shared.security import HandshakeMonitor, as_server, is_admitted
+from emostream.shared.subscription_limit import end_connection, socket_inode
+
+CHECK_EVERY_S: Final = 0.5
+REBIND_EVERY_S: Final = 0.02
+WARN_AFTER_TRIES: Final = 100
+# Of libzmq's own for what a ZAP handler says of a peer; here it is the peer's public key.
+USER_ID: Final = "User-Id"
+log = logging.getLogger("emostream")
+
+
+class Admission:
+    """Decides on each subscription by the key of its connection, and watches the key files.
+
+    The XPUB socket is in manual mode: nothing is sent on a subscription that was not admitted.
+    """
+
+    def __init__(
+        self, socket: "zmq.Socket[bytes]", folder: KeyFolder, monitor: HandshakeMonitor
+    ) -> None:
+        self._socket = socket
+        self._folder = folder
+        self._monitor = monitor
+        self._key = folder.current()
+        self._endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        # By file descriptor: the inode of its socket, which no later one has, and the peer's key.
+        self._connections: dict[int, tuple[int | None, str]] = {}
+        self._refused: set[tuple[str, str]] = set()
+        self._check_at = 0.0
+        self._is_bound = True
+        self._tries = 0
+
+    def admit(self, part: zmq.Frame, descriptor: int, topic: str) -> bool:
+        """Take the subscription in where the connection's key may have it; return whether it may.
+
+        To be called right after its receipt: libzmq means the last one that was received.
+        """
+        key = str(part.get(USER_ID))
+        self._connections[descriptor] = socket_inode(descriptor), key
+        try:
+            peer = self._folder.peer_of(key)
+        except ConfigError:
+            peer = None
+        if peer is None:
+            end_connection(descriptor)
+            return False
+        if not peer.may_subscribe(topic):
+            self._log_refusal(peer.name, topic)
+            return False
+        self._socket.set(zmq.SUBSCRIBE, part.bytes[1:])
+        return True
+
+    def remove(self, part: zmq.Frame) -> None:
+        """Take back the subscription that was received last."""
+        self._socket.set(zmq.UNSUBSCRIBE, part.bytes[1:])
+
+    def check(self) -> None:
+        """Now and then, end the connections of keys that were revoked, and take up a new own key.
+
+        Others keep theirs: only a new key of this host makes all of them connect again.
+        """
+        now = time.monotonic()
+        if now < self._check_at:
+            return
+        self._check_at = now + CHECK_EVERY_S
+        self._monitor.read()
+        admitted = {key: is_admitted(self._folder, key) for _, key in self._connections.values()}
+        for descriptor, (known, key) in list(self._connections.items()):
+            if socket_inode(descriptor) != known:
+                del self._connections[descriptor]
+            elif not admitted[key]:
+                del self._connections[descriptor]
+                end_connection(descriptor)
+        self._take_up_key()
+
+    def _take_up_key(self) -> None:
+        try:
+            key = self._folder.current()
+        except ConfigError:
+            # The key in use stays good while its file is broken; nobody else is let in by it.
+            return
+        if key != self._key:
+            self._socket.unbind(self._endpoint)
+            as_server(self._socket, key)
+            self._key = key
+            self._connections.clear()
+            self._is_bound = False
+        if not self._is_bound:
+            self._bind()
+
+    def _bind(self) -> None:
+        try:
+            self._socket.bind(self._endpoint)
+        except zmq.ZMQError as error:
+            # libzmq lets go of the address a moment after it was asked to.
+            self._check_at = time.monotonic() + REBIND_EVERY_S
+            self._tries += 1
+            if self._tries == WARN_AFTER_TRIES:
+                log.warning("%s cannot be bound with the new key: %s", self._endpoint, error)
+            return
+        self._is_bound, self._tries = True, 0
+        log.info("%s has the new key of this host", self._endpoint)
+
+    def _log_refusal(self, name: str, topic: str) -> None:
+        if (name, topic) not in self._refused and len(self._refused) < 1000:
+            self._refused.add((name, topic))
+            log.warning("%s may not have %s here; emostream keys list", name, topic or "all topics")
+
+    def close(self) -> None:
+        """End the monitor, before the socket is closed."""
+        self._monitor.close()

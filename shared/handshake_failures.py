@@ -1,0 +1,41 @@
+"""The count of encrypted connections that did not come about, and a line a minute about them."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+LOG_EVERY_S: Final = 60.0
+log = logging.getLogger("emostream")
+
+
+def _no_metric(_: str) -> None:
+    """Count nowhere else: of a command without metrics."""
+
+
+class HandshakeFailures:
+    """Counts by socket's endpoint, from any thread. `metric` is told each one."""
+
+    def __init__(self, metric: Callable[[str], None] = _no_metric) -> None:
+        self._metric = metric
+        self._lock = threading.Lock()
+        self._unlogged: Counter[str] = Counter()
+        self._logged_at = float("-inf")
+
+    def count(self, endpoint: str, now: float) -> None:
+        """Count a failure; log all since the last line where that is a minute ago (`now` in s)."""
+        self._metric(endpoint)
+        with self._lock:
+            self._unlogged[endpoint] += 1
+            if now - self._logged_at < LOG_EVERY_S:
+                return
+            self._logged_at = now
+            found, self._unlogged = self._unlogged, Counter()
+        for each, number in found.items():
+            log.warning(
+                "%s: %d encrypted connections failed (a key that is missing, unknown or revoked, "
+                "or no encryption); emostream keys list shows who is let in",
+                each,
+                number,
+            )

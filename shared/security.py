@@ -1,0 +1,192 @@
+"""CURVE on sockets: which are encrypted, with which keys, and whom a publisher lets in (ZAP)."""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import zmq
+from zmq.utils import z85
+from zmq.utils.monitor import parse_monitor_message
+
+from emostream.shared.addresses import ADVICE, TCP, is_local
+from emostream.shared.config import Config, Security
+from emostream.shared.errors import ConfigError
+from emostream.shared.handshake_failures import HandshakeFailures
+from emostream.shared.key_files import KeyFolder, OwnKey
+
+# libzmq asks here, in the same context, about each peer that knows the publisher's key.
+ZAP_ENDPOINT: Final = "inproc://zeromq.zap.01"
+ZAP_DOMAIN: Final = b"emostream"
+MECHANISM: Final = b"CURVE"
+# The topics that each stage subscribes to.
+CONNECTED: Final[dict[str, tuple[str, ...]]] = {
+    "capture": ("emotion", "credit"),
+    "detector": ("frame",),
+    "classifier": ("faces",),
+    "recorder": ("frame", "emotion", "control"),
+    "display": ("frame", "emotion", "control"),
+}
+
+
+def new_key(since: float = 0.0) -> OwnKey:
+    """Return a new key pair, to be used from `since` on (s since the epoch)."""
+    public, secret = zmq.curve_keypair()
+    return OwnKey(public.decode(), secret.decode(), since)
+
+
+def is_encrypted(security: Security, endpoint: str) -> bool:
+    """Whether the mode wants this endpoint encrypted."""
+    return security.mode == "required" or (security.mode == "auto" and not is_local(endpoint))
+
+
+def stage_endpoints(config: Config, stage: str) -> tuple[str, tuple[str, ...]]:
+    """Return what a stage binds on the bus, and what it connects to."""
+    connected = tuple(
+        endpoint
+        for topic in CONNECTED[stage]
+        for endpoint in getattr(config.connect, topic)
+        if topic != "credit" or config.delivery == "lossless"
+    )
+    return getattr(config, stage).bind, connected
+
+
+def encrypted_endpoints(config: Config, stage: str) -> list[str]:
+    """Return the endpoints of a stage that are encrypted."""
+    bound, connected = stage_endpoints(config, stage)
+    return [each for each in (bound, *connected) if is_encrypted(config.security, each)]
+
+
+def check_stage_keys(config: Config, stage: str) -> None:
+    """Raise ConfigError where the stage has to encrypt an endpoint, and a key for it is missing."""
+    bound, connected = stage_endpoints(config, stage)
+    check_bind(config.security, bound, f"{stage}.bind {bound}", stage)
+    for endpoint in connected:
+        check_connect(config.security, endpoint, stage)
+
+
+def check_bind(security: Security, endpoint: str, shown: str, who: str) -> None:
+    """Raise ConfigError where the endpoint has to be encrypted, and this host has no usable key."""
+    if is_encrypted(security, endpoint):
+        _checked_folder(security, shown, who)
+
+
+def check_connect(security: Security, endpoint: str, who: str) -> None:
+    """Raise ConfigError where the endpoint has to be encrypted, and a key for that is missing."""
+    if not is_encrypted(security, endpoint):
+        return
+    if not _checked_folder(security, endpoint, who).pinned(endpoint):
+        match = TCP.fullmatch(endpoint)
+        host = match["host"] if match else ""
+        raise ConfigError(
+            f"{who}: {endpoint} is encrypted, and no key of that host is known; run emostream keys "
+            f"allow NAME KEY --host {host} with what emostream keys show prints there"
+        )
+
+
+def _checked_folder(security: Security, shown: str, who: str) -> KeyFolder:
+    folder = KeyFolder(security.folder)
+    try:
+        folder.current()
+        folder.peers()
+    except ConfigError as error:
+        raise ConfigError(f"{who}: {shown} is encrypted: {error}, {ADVICE}") from error
+    return folder
+
+
+def as_server(socket: "zmq.Socket[Any]", key: OwnKey) -> None:
+    """Let the socket take only peers that the ZAP handler lets in; to be called before its bind."""
+    socket.set(zmq.CURVE_SERVER, 1)
+    socket.set(zmq.CURVE_SECRETKEY, key.secret.encode())
+    socket.set(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
+    # Without a handler libzmq would let in whoever knows the public key.
+    socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
+
+
+def as_client(socket: "zmq.Socket[Any]", key: OwnKey, server_key: str) -> None:
+    """Let the socket connect only to the holder of `server_key`; to be called before `connect`."""
+    socket.set(zmq.CURVE_PUBLICKEY, key.public.encode())
+    socket.set(zmq.CURVE_SECRETKEY, key.secret.encode())
+    socket.set(zmq.CURVE_SERVERKEY, server_key.encode())
+
+
+class ZapHandler:
+    """A thread that says of each peer whether its key is allowed, by the files as they are now.
+
+    It ends with the context. What it admits has its public key as `User-Id`.
+    """
+
+    def __init__(self, context: "zmq.Context[Any]", folder: KeyFolder) -> None:
+        self._folder = folder
+        self._socket = context.socket(zmq.REP)
+        self._socket.set(zmq.LINGER, 0)
+        self._socket.bind(ZAP_ENDPOINT)
+        threading.Thread(target=self._run, name="zap", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            while True:
+                self._socket.send_multipart(self._answer(self._socket.recv_multipart()))
+        except zmq.ContextTerminated:
+            pass
+        finally:
+            self._socket.close()
+
+    def _answer(self, request: list[bytes]) -> list[bytes]:
+        # Version, id, domain, address, identity, mechanism, and the key where it is CURVE.
+        version, number, domain, _, _, mechanism, *credentials = request
+        key = z85.encode(credentials[0]).decode() if credentials else ""
+        if domain == ZAP_DOMAIN and mechanism == MECHANISM and is_admitted(self._folder, key):
+            return [version, number, b"200", b"OK", key.encode(), b""]
+        return [version, number, b"400", b"not allowed", b"", b""]
+
+
+def is_admitted(folder: KeyFolder, key: str) -> bool:
+    """Whether the key is allowed now; where the files cannot be read nobody's is."""
+    try:
+        return folder.peer_of(key) is not None
+    except ConfigError:
+        return False
+
+
+@dataclass(frozen=True)
+class Handshakes:
+    """Whether any handshake failed, and any succeeded."""
+
+    failed: bool
+    succeeded: bool
+
+
+class HandshakeMonitor:
+    """Sees what becomes of the handshakes of one socket."""
+
+    EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | (
+        zmq.EVENT_HANDSHAKE_FAILED_AUTH
+        | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+        | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    )
+
+    def __init__(
+        self, socket: "zmq.Socket[bytes]", endpoint: str, failures: HandshakeFailures
+    ) -> None:
+        self._socket = socket
+        self._endpoint = endpoint
+        self._failures = failures
+        self._monitor = socket.get_monitor_socket(self.EVENTS)
+
+    def read(self) -> Handshakes:
+        """Return what became of handshakes since the last call; those that failed are counted."""
+        failed = succeeded = False
+        while self._monitor.poll(0):
+            event = parse_monitor_message(self._monitor.recv_multipart())["event"]
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                succeeded = True
+            else:
+                failed = True
+                self._failures.count(self._endpoint, time.monotonic())
+        return Handshakes(failed, succeeded)
+
+    def close(self) -> None:
+        """End the monitor; to be called before the socket is closed."""
+        self._socket.disable_monitor()
+        self._monitor.close(linger=0)

@@ -1,0 +1,178 @@
+"""The keys of a host: the command, the files, and who counts as whom."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from emostream.services.cli.keys.peers import allowed, revoked
+from emostream.services.cli.main import main
+from emostream.shared.errors import ConfigError, ExitCode
+from emostream.shared.key_files import KeyFolder, Own, OwnKey, Peer, PeerKey
+from emostream.shared.security import new_key
+
+HOUR = 3600.0
+
+
+class Keys:
+    """`emostream keys` with a folder of its own."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capsys = capsys
+        self.file = folder.parent / f"{folder.name}.toml"
+        self.file.write_text(f'[security]\nfolder = "{folder}"\n')
+
+    def __call__(self, *words: str, code: int = ExitCode.OK) -> str:
+        """Run the command; return what it prints, or its one line of error."""
+        self._capsys.readouterr()
+        try:
+            assert main(["keys", words[0], "--config", str(self.file), *words[1:]]) == code
+        except SystemExit as end:
+            assert end.code == code
+        out, err = self._capsys.readouterr()
+        return err if code else out
+
+
+@pytest.fixture
+def keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Keys:
+    return Keys(tmp_path / "keys", capsys)
+
+
+def a_key() -> str:
+    return new_key().public
+
+
+def test_init_makes_files_that_the_owner_alone_may_read(keys: Keys) -> None:
+    name, key = keys("init", "--name", "camera-1").split()
+    assert (name, len(key)) == ("camera-1", 40)
+    assert keys("show").split()[-1] == key
+    assert keys.folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in keys.folder.iterdir()} == {0o600}
+    keys("allow", "gpu", a_key(), "--host", "10.0.0.2")
+    assert {path.stat().st_mode & 0o777 for path in keys.folder.iterdir()} == {0o600}
+
+
+def test_keys_are_never_overwritten(keys: Keys) -> None:
+    before = keys("init")
+    assert "holds keys already" in keys("init", code=2)
+    assert keys("show") == before
+
+
+@pytest.mark.parametrize(("path", "mode"), [(".", 0o750), ("own.json", 0o640)])
+def test_wider_permissions_are_refused(path: str, mode: int, keys: Keys) -> None:
+    keys("init")
+    (keys.folder / path).chmod(mode)
+    said = keys("show", code=2)
+    assert "is open to other users; run chmod" in said
+    assert said.count("\n") == 1
+
+
+def test_without_keys_the_command_to_run_is_said(keys: Keys) -> None:
+    assert "run emostream keys init" in keys("show", code=2)
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"name": "a", "keys": []}', "[1]"])
+def test_a_broken_file_is_one_line_and_shows_no_secret(content: str, keys: Keys) -> None:
+    keys("init")
+    (keys.folder / "own.json").write_text(content)
+    said = keys("show", code=2)
+    assert "is no file of keys" in said
+    assert said.count("\n") == 1
+
+
+def test_a_peer_is_allowed_listed_and_revoked(keys: Keys) -> None:
+    keys("init")
+    key = a_key()
+    keys("allow", "partner", key, "--host", "10.0.0.9", "--topics", "emotion,event")
+    assert keys("list").strip() == f"partner host=10.0.0.9 topics=emotion,event {key}"
+    keys("revoke", "partner")
+    assert keys("list") == ""
+    assert "no peer is named partner; let in: nobody" in keys("revoke", "partner", code=2)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("allow", "partner", "short"),
+        ("allow", "Big Name", "a" * 40),
+        ("allow", "partner", "a" * 40, "--topics", "frames"),
+        ("allow", "partner", "a" * 40, "--topics", ""),
+        ("rotate", "--grace", "0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(words: tuple[str, ...], keys: Keys) -> None:
+    keys("init")
+    keys(*words, code=2)
+    assert keys("list") == ""
+
+
+def test_a_further_key_keeps_the_limit_and_ends_the_earlier_one() -> None:
+    old, new = a_key(), a_key()
+    peers = allowed((), "partner", old, "10.0.0.9", ("emotion",), 0.0)
+    (peer,) = allowed(peers, "partner", new, None, None, 100.0)
+    assert peer == Peer("partner", "10.0.0.9", ("emotion",), (PeerKey(new), PeerKey(old, 100.0)))
+    (later,) = allowed((peer,), "partner", new, None, (), 200.0)
+    assert later.topics == ()
+    assert later.keys[1].until == 100.0
+
+
+def test_a_key_or_host_of_another_peer_is_refused() -> None:
+    key = a_key()
+    peers = allowed((), "one", key, "10.0.0.9", None, 0.0)
+    with pytest.raises(ConfigError, match="one has that key"):
+        allowed(peers, "two", key, None, None, 0.0)
+    with pytest.raises(ConfigError, match="one is at"):
+        allowed(peers, "two", a_key(), "10.0.0.9", None, 0.0)
+    assert revoked(peers, "one") == ()
+
+
+def test_a_rotated_key_is_used_after_the_grace_period(keys: Keys) -> None:
+    old = keys("init").split()[-1]
+    new = keys("rotate", "--grace", "2").split()[-1]
+    assert new != old
+    now = time.time()
+    for later, current, valid in ((0.0, old, {old, new}), (3 * HOUR, new, {new})):
+        at = now + later
+        folder = KeyFolder(str(keys.folder), lambda at=at: at)  # type: ignore[misc]
+        assert folder.current().public == current
+        assert set(folder.pinned("tcp://127.0.0.1:5551")) == valid
+        assert {key for key in (old, new) if folder.peer_of(key)} == valid
+
+
+def test_a_peers_earlier_key_counts_until_its_end(tmp_path: Path) -> None:
+    now = 1000.0
+    folder = KeyFolder(str(tmp_path / "keys"), lambda: now)
+    folder.write_own(Own("here", (new_key(),)))
+    old, new = a_key(), a_key()
+    folder.write_peers((Peer("gpu", "10.0.0.2", (), (PeerKey(new), PeerKey(old, 1001.0))),))
+    assert folder.pinned("tcp://10.0.0.2:5553") == (new, old)
+    now = 1001.0
+    assert folder.pinned("tcp://10.0.0.2:5553") == (new,)
+    assert folder.peer_of(old) is None
+    assert folder.peer_of(new)
+    assert folder.pinned("tcp://10.0.0.3:5553") == ()
+
+
+@pytest.mark.parametrize(
+    ("subscription", "may"),
+    [
+        ("emotion/", True),
+        ("emotion/cam1/", True),
+        ("once/a/emotion/cam1/", True),
+        ("emotion", False),
+        ("", False),
+        ("frame/", False),
+        ("once/a/frame/", False),
+        ("once/a/", False),
+        ("once/", False),
+    ],
+)
+def test_a_limit_covers_all_that_a_subscription_matches(subscription: str, may: bool) -> None:
+    assert Peer("partner", "", ("emotion",)).may_subscribe(subscription) == may
+    assert Peer("partner", "").may_subscribe(subscription)
+
+
+def test_a_secret_is_not_shown() -> None:
+    pair = new_key()
+    assert pair.secret not in repr(Own("here", (pair, OwnKey(pair.public, pair.secret))))
