@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from emostream.shared.plural import counted
+
 LOG_EVERY_S: Final = 60.0
 log = logging.getLogger("emostream")
 
@@ -34,8 +36,8 @@ class HandshakeFailures:
             found, self._unlogged = self._unlogged, Counter()
         for each, number in found.items():
             log.warning(
-                "%s: %d encrypted connections failed (a key that is missing, unknown or revoked, "
+                "%s: %s failed (a key that is missing, unknown or revoked, "
                 "or no encryption); emostream keys list shows who is let in",
                 each,
-                number,
+                counted(number, "encrypted connection"),
             )

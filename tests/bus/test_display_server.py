@@ -15,6 +15,8 @@ from emostream.services.display.viewers import MAX_IN_FLIGHT
 from emostream.services.display.web.app import PAGE
 from emostream.services.display.web.server import PageServer
 from emostream.shared.colors import colors
+from emostream.shared.config import Config, Security
+from emostream.shared.config.schema import SecurityMode
 from emostream.shared.errors import BusError
 from tests.builders import event
 from tests.bus.site import Site, emotion, serving
@@ -38,6 +40,12 @@ def test_the_page_and_all_that_it_needs_come_from_this_server(site: Site) -> Non
         assert site.get(f"/{path}").status_code == 200, path
     for file in PAGE.iterdir():
         assert not re.search(r"(src|href|url|from|import)\W{1,3}(https?:)?//", file.read_text())
+
+
+@pytest.mark.parametrize("mode", ["auto", "disabled"])
+def test_the_page_is_told_where_security_is_disabled(mode: SecurityMode) -> None:
+    with serving(config=Config(security=Security(mode=mode))) as site:
+        assert site.get("/settings.json").json()["security_disabled"] == (mode == "disabled")
 
 
 def test_the_chart_library_is_sent_packed_and_only_once(site: Site) -> None:

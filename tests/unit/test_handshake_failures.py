@@ -1,0 +1,19 @@
+"""Failed handshakes are counted one by one, and logged once a minute."""
+
+import logging
+
+import pytest
+
+from emostream.shared.handshake_failures import HandshakeFailures
+
+
+def test_each_is_counted_and_a_minutes_are_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    counted: list[str] = []
+    failures = HandshakeFailures(counted.append)
+    for now in (0.0, 1.0, 59.0, 61.0):
+        failures.count("tcp://10.0.0.1:5553", now)
+    assert len(counted) == 4
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("tcp://10.0.0.1:5553: 1 encrypted connection failed")
+    assert second.startswith("tcp://10.0.0.1:5553: 3 encrypted connections failed")
