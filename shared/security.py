@@ -32,6 +32,9 @@ CONNECTED: Final[dict[str, tuple[str, ...]]] = {
 def new_key(since: float = 0.0) -> OwnKey:
     """Return a new key pair, to be used from `since` on (s since the epoch)."""
     public, secret = zmq.curve_keypair()
+    # A command line would take it for an option.
+    while public.startswith(b"-"):
+        public, secret = zmq.curve_keypair()
     return OwnKey(public.decode(), secret.decode(), since)
 
 

@@ -173,6 +173,12 @@ def test_a_limit_covers_all_that_a_subscription_matches(subscription: str, may: 
     assert Peer("partner", "").may_subscribe(subscription)
 
 
+def test_a_key_is_never_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = iter([(b"-" * 40, b"a" * 40), (b"b" * 40, b"c" * 40)])
+    monkeypatch.setattr("zmq.curve_keypair", lambda: next(pairs))
+    assert new_key() == OwnKey("b" * 40, "c" * 40)
+
+
 def test_a_secret_is_not_shown() -> None:
     pair = new_key()
     assert pair.secret not in repr(Own("here", (pair, OwnKey(pair.public, pair.secret))))
