@@ -12,22 +12,26 @@ LOG_EVERY_S: Final = 60.0
 log = logging.getLogger("emostream")
 
 
-def _no_metric(_: str) -> None:
+def _no_metric(_: str, __: int) -> None:
     """Count nowhere else: of a command without metrics."""
 
 
 class HandshakeFailures:
-    """Counts by socket's endpoint, from any thread. `metric` is told each one."""
+    """Counts by socket's endpoint, from any thread. `metric` is told how many more."""
 
-    def __init__(self, metric: Callable[[str], None] = _no_metric) -> None:
+    def __init__(self, metric: Callable[[str, int], None] = _no_metric) -> None:
         self._metric = metric
         self._lock = threading.Lock()
         self._unlogged: Counter[str] = Counter()
         self._logged_at = float("-inf")
 
+    def expect(self, endpoint: str) -> None:
+        """Begin at 0: of a count that begins at 1, Prometheus sees no increase."""
+        self._metric(endpoint, 0)
+
     def count(self, endpoint: str, now: float) -> None:
         """Count a failure; log all since the last line where that is a minute ago (`now` in s)."""
-        self._metric(endpoint)
+        self._metric(endpoint, 1)
         with self._lock:
             self._unlogged[endpoint] += 1
             if now - self._logged_at < LOG_EVERY_S:

@@ -85,9 +85,9 @@ class StageMetrics:
         text = "1 while the stage is down: its supervisor answers until it tries it again"
         self.down = gauge(MetricName.DOWN, text)
 
-    def handshake_failed(self, socket: str) -> None:
-        """Count a failed handshake of the socket with this endpoint."""
-        self._handshakes.labels(self._stage, socket).inc()
+    def handshakes_failed(self, socket: str, count: int) -> None:
+        """Count failed handshakes of the socket with this endpoint."""
+        self._handshakes.labels(self._stage, socket).inc(count)
 
     def taken(self, stream: str) -> None:
         """Count a frame that the stage takes."""

@@ -176,6 +176,7 @@ class HandshakeMonitor:
         self._endpoint = endpoint
         self._failures = failures
         self._monitor = socket.get_monitor_socket(self.EVENTS)
+        failures.expect(endpoint)
 
     def read(self) -> Handshakes:
         """Return what became of handshakes since the last call; those that failed are counted."""

@@ -78,7 +78,7 @@ class Service:
             name,
             instance=instance,
             security=config.security,
-            failures=HandshakeFailures(self.metrics.handshake_failed),
+            failures=HandshakeFailures(self.metrics.handshakes_failed),
             max_message=largest,
         )
         self.intake = Intake(

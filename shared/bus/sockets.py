@@ -158,6 +158,7 @@ class Bus:
                 raise self._unbindable(endpoint, error, setting) from error
             on_error.pop_all()
         if not encrypted:
+            self._failures.expect(endpoint)
             return None
         monitor = HandshakeMonitor(socket, endpoint, self._failures)
         return Admission(socket, self._keys, monitor)

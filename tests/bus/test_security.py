@@ -49,7 +49,7 @@ class Host:
         return Bus(
             self.name,
             security=self.security,
-            failures=HandshakeFailures(self.failed.append),
+            failures=HandshakeFailures(lambda socket, more: self.failed.extend([socket] * more)),
         )
 
 
