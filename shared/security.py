@@ -13,12 +13,17 @@ from emostream.shared.addresses import ADVICE, TCP, is_local
 from emostream.shared.config import Config, Security
 from emostream.shared.errors import ConfigError
 from emostream.shared.handshake_failures import HandshakeFailures
-from emostream.shared.key_files import KeyFolder, OwnKey
+from emostream.shared.key_files import KeyFolder, OwnKey, Peer
 
 # libzmq asks here, in the same context, about each peer that knows the publisher's key.
 ZAP_ENDPOINT: Final = "inproc://zeromq.zap.01"
 ZAP_DOMAIN: Final = b"emostream"
 MECHANISM: Final = b"CURVE"
+# What the log and doctor warn of.
+DISABLED: Final = (
+    'security.mode = "disabled": nothing is encrypted, and anyone on the network can read and '
+    "publish"
+)
 # The topics that each stage subscribes to.
 CONNECTED: Final[dict[str, tuple[str, ...]]] = {
     "capture": ("emotion", "credit"),
@@ -139,17 +144,17 @@ class ZapHandler:
         # Version, id, domain, address, identity, mechanism, and the key where it is CURVE.
         version, number, domain, _, _, mechanism, *credentials = request
         key = z85.encode(credentials[0]).decode() if credentials else ""
-        if domain == ZAP_DOMAIN and mechanism == MECHANISM and is_admitted(self._folder, key):
+        if domain == ZAP_DOMAIN and mechanism == MECHANISM and admitted_peer(self._folder, key):
             return [version, number, b"200", b"OK", key.encode(), b""]
         return [version, number, b"400", b"not allowed", b"", b""]
 
 
-def is_admitted(folder: KeyFolder, key: str) -> bool:
-    """Whether the key is allowed now; where the files cannot be read nobody's is."""
+def admitted_peer(folder: KeyFolder, key: str) -> Peer | None:
+    """Return whose key this is, if it is allowed now; where the files are unusable, nobody's is."""
     try:
-        return folder.peer_of(key) is not None
+        return folder.peer_of(key)
     except ConfigError:
-        return False
+        return None
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Service:
         self._publishers: list[Publisher] = []
         self._stack = contextlib.ExitStack()
         host, _, port = metrics.rpartition(":")
-        is_disabled = config.security.mode == "disabled"
+        is_disabled = config.security.is_disabled
         check_http_exposure(host, f"{name}.metrics {metrics}", name, is_disabled=is_disabled)
         self._metrics_address = (host, shifted_port(int(port), instance))
         largest = config.live.max_message_bytes

@@ -40,7 +40,7 @@ def run(config: Config, instance: int) -> None:
     require("emostream display", "display", "plotly", "websockets")
     cv2.setNumThreads(1)
     host, _, port = settings.page.rpartition(":")
-    is_disabled = config.security.mode == "disabled"
+    is_disabled = config.security.is_disabled
     check_http_exposure(host, f"display.page {settings.page}", "display", is_disabled=is_disabled)
     if settings.create_token:
         create_token(settings.token_file)

@@ -8,7 +8,7 @@ import zmq
 
 from emostream.shared.errors import ConfigError
 from emostream.shared.key_files import KeyFolder
-from emostream.shared.security import HandshakeMonitor, as_server, is_admitted
+from emostream.shared.security import HandshakeMonitor, admitted_peer, as_server
 from emostream.shared.subscription_limit import end_connection, socket_inode
 
 CHECK_EVERY_S: Final = 0.5
@@ -47,10 +47,7 @@ class Admission:
         """
         key = str(part.get(USER_ID))
         self._connections[descriptor] = socket_inode(descriptor), key
-        try:
-            peer = self._folder.peer_of(key)
-        except ConfigError:
-            peer = None
+        peer = admitted_peer(self._folder, key)
         if peer is None:
             end_connection(descriptor)
             return False
@@ -74,7 +71,7 @@ class Admission:
             return
         self._check_at = now + CHECK_EVERY_S
         self._monitor.read()
-        admitted = {key: is_admitted(self._folder, key) for _, key in self._connections.values()}
+        admitted = {key: admitted_peer(self._folder, key) for _, key in self._connections.values()}
         for descriptor, (known, key) in list(self._connections.items()):
             if socket_inode(descriptor) != known:
                 del self._connections[descriptor]

@@ -22,6 +22,7 @@ from emostream.shared.key_files import KeyFolder, OwnKey
 from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import Message
 from emostream.shared.security import (
+    DISABLED,
     HandshakeMonitor,
     ZapHandler,
     as_client,
@@ -89,12 +90,8 @@ class Bus:
         self._max_message = max_message
         self._instance = instance
         self._security = security
-        if security.mode == "disabled":
-            log.warning(
-                '%s: security.mode = "disabled": nothing is encrypted, and anyone on the network '
-                "can read and publish",
-                who,
-            )
+        if security.is_disabled:
+            log.warning("%s: %s", who, DISABLED)
         self._failures = failures or HandshakeFailures()
         self._keys = KeyFolder(security.folder)
         self._zap: ZapHandler | None = None

@@ -191,6 +191,11 @@ class Security(Section, frozen=True):
     mode: SecurityMode = "auto"
     folder: Annotated[str, Meta(min_length=1)] = "~/.config/emostream/keys"
 
+    @property
+    def is_disabled(self) -> bool:
+        """Whether nothing is encrypted, beyond loopback too."""
+        return self.mode == "disabled"
+
 
 class Config(Section, frozen=True):
     """The whole configuration."""

@@ -106,9 +106,23 @@ def until(is_true: Callable[[], bool], seconds: float) -> bool:
     return False
 
 
-def _sent(publisher: Publisher, inbox: FifoInbox) -> bool:
+def send_frame(publisher: Publisher) -> None:
     publisher.send(builders.frame(next(SEQ), width=1, height=1))
+
+
+def _sent(publisher: Publisher, inbox: FifoInbox) -> bool:
+    send_frame(publisher)
     return bool(inbox.take(100, timeout=0.01))
+
+
+def connected(stack: ExitStack, server: Host, client: Host) -> tuple[Publisher, FifoInbox]:
+    """Let both hosts in at each other; return the two ends, of which the client's has received."""
+    server.allow(client)
+    client.allow(server)
+    publisher = publishing(stack, server)
+    inbox = listening(stack, client, publisher.endpoint)
+    assert receives(publisher, inbox)
+    return publisher, inbox
 
 
 def drain(inbox: FifoInbox) -> None:
@@ -117,10 +131,7 @@ def drain(inbox: FifoInbox) -> None:
 
 
 def test_who_is_allowed_receives(server: Host, client: Host, stack: ExitStack) -> None:
-    server.allow(client)
-    client.allow(server)
-    publisher = publishing(stack, server)
-    assert receives(publisher, listening(stack, client, publisher.endpoint))
+    connected(stack, server, client)
     assert not server.failed
 
 
@@ -162,7 +173,7 @@ def test_a_revoked_key_is_out_at_once_and_others_lose_nothing(
     seen: list[int] = []
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:
-        publisher.send(builders.frame(next(SEQ), width=1, height=1))
+        send_frame(publisher)
         seen += [message.header.seq for message in kept.take(100, timeout=0.01)]
         if time.monotonic() < deadline - 2:  # out within 5 s: here within one
             drain(revoked)
@@ -187,11 +198,7 @@ def test_a_wrong_server_key_is_refused_and_a_later_right_one_works(
 def test_a_publisher_that_is_revoked_is_heard_no_more(
     server: Host, client: Host, stack: ExitStack
 ) -> None:
-    server.allow(client)
-    client.allow(server)
-    publisher = publishing(stack, server)
-    inbox = listening(stack, client, publisher.endpoint)
-    assert receives(publisher, inbox)
+    publisher, inbox = connected(stack, server, client)
     client.keys.write_peers((Peer("elsewhere", HOST, (), (PeerKey(new_key().public),)),))
     assert until(lambda: not receives(publisher, inbox, 0.2), 5)
 
@@ -207,7 +214,7 @@ def test_a_topic_that_is_not_allowed_is_not_sent(
     allowed = listening(stack, client, publisher.endpoint, ("emotion/",))
 
     def came() -> bool:
-        publisher.send(builders.frame(next(SEQ), width=1, height=1))
+        send_frame(publisher)
         publisher.send(Message(builders.emotion()))
         return bool(allowed.take(100, timeout=0.01))
 
@@ -231,7 +238,7 @@ def test_a_plain_peer_gets_nothing_and_gives_nothing(
     socket.connect(publisher.endpoint)
 
     def came() -> bool:
-        publisher.send(builders.frame(next(SEQ), width=1, height=1))
+        send_frame(publisher)
         return bool(socket.poll(10))
 
     assert not until(came, REFUSED_S)
@@ -250,21 +257,14 @@ def test_a_subscriber_does_not_fall_back_to_plain(
 def test_two_processes_with_one_key_are_both_let_in(
     server: Host, client: Host, stack: ExitStack
 ) -> None:
-    server.allow(client)
-    client.allow(server)
-    publisher = publishing(stack, server)
-    for _ in range(2):
-        assert receives(publisher, listening(stack, client, publisher.endpoint))
+    publisher, _ = connected(stack, server, client)
+    assert receives(publisher, listening(stack, client, publisher.endpoint))
 
 
 def test_a_rotated_key_of_the_publisher_is_taken_up_while_it_runs(
     server: Host, client: Host, stack: ExitStack
 ) -> None:
-    server.allow(client)
-    client.allow(server)
-    publisher = publishing(stack, server)
-    inbox = listening(stack, client, publisher.endpoint)
-    assert receives(publisher, inbox)
+    publisher, inbox = connected(stack, server, client)
     new = new_key(time.time() + 0.5)
     keys = (PeerKey(new.public), PeerKey(server.key.public))
     client.keys.write_peers((Peer("server", HOST, (), keys),))

@@ -5,17 +5,16 @@ from collections.abc import Sequence
 from emostream.services.cli.doctor.finding import Finding, good, problem, warning
 from emostream.shared.config import Config
 from emostream.shared.errors import ConfigError
-from emostream.shared.security import check_stage_keys, encrypted_endpoints
+from emostream.shared.security import DISABLED, check_stage_keys, encrypted_endpoints
 
 
 def findings(config: Config, stages: Sequence[str]) -> list[Finding]:
     """Judge `security.mode`, and look for the keys that these stages need."""
-    if config.security.mode == "disabled":
+    if config.security.is_disabled:
         return [
             warning(
                 "security",
-                'security.mode = "disabled": nothing is encrypted, and anyone on the network can '
-                "read and publish",
+                DISABLED,
                 'take that out of the configuration ("auto" is the default), and run emostream '
                 "keys init on each host",
             )

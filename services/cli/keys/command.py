@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     rotate = actions.add_parser("rotate", help="make a new key pair, used after a grace period")
     _add_grace(rotate, "until the new key is used")
     rotate.set_defaults(run=run_rotate)
-    for action in (*actions.choices.values(),):
+    for action in actions.choices.values():
         add_config_options(action, example="security.folder=keys")
 
 

@@ -5,11 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from emostream.shared.addresses import (
-    TCP,
-    check_http_exposure,
-    shifted_port,
-)
+from emostream.shared.addresses import TCP, check_http_exposure, shifted_port
 from emostream.shared.config import Config
 from emostream.shared.config.secrets import resolve
 from emostream.shared.errors import RecordingError
@@ -29,7 +25,7 @@ def check_stage(stage: str, config: Config, instance: int) -> None:
         if match := TCP.fullmatch(address if "://" in address else f"tcp://{address}"):
             shown = f"{stage}.{key} {address}"
             if key != "bind":
-                is_disabled = config.security.mode == "disabled"
+                is_disabled = config.security.is_disabled
                 check_http_exposure(match["host"], shown, stage, is_disabled=is_disabled)
             if match["port"] != "*":
                 shifted_port(int(match["port"]), instance)

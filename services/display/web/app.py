@@ -32,8 +32,7 @@ from emostream.services.display.web.event_stream import event_stream_endpoint
 from emostream.services.display.web.security import SecurityMiddleware
 from emostream.services.display.web.viewer_limit import ViewerLimitMiddleware
 from emostream.shared.allowed_hosts import AllowedHosts
-from emostream.shared.config import Config
-from emostream.shared.config.schema import SecurityMode
+from emostream.shared.config import Config, Security
 
 PAGE: Final = Path(__file__).parents[1] / "page"
 DEFAULTS: Final = Config()
@@ -78,7 +77,7 @@ def application(
         routes=[
             *Api(updates, commands, poller, access).routes,
             Route("/events", event_stream_endpoint(display_state, stop)),
-            Route("/settings.json", functools.partial(_settings, config.security.mode)),
+            Route("/settings.json", functools.partial(_settings, config.security)),
             Route("/plotly.min.js", _charts),
             WebSocketRoute("/live", live),
             Mount("/", StaticFiles(directory=PAGE, html=True)),
@@ -120,8 +119,8 @@ async def _listen(socket: WebSocket, viewer: ViewerConnection) -> None:
         viewer.confirm(confirmation.shown)
 
 
-async def _settings(mode: SecurityMode, _: Request) -> Response:
-    settings = {"history_ms": HISTORY_NS // 10**6, "security_disabled": mode == "disabled"}
+async def _settings(security: Security, _: Request) -> Response:
+    settings = {"history_ms": HISTORY_NS // 10**6, "security_disabled": security.is_disabled}
     return Response(msgspec.json.encode(settings), media_type="application/json")
 
 
