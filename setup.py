@@ -1,6 +1,6 @@
 """Lists what is installed: the folders at the top level are imported as `emostream.<folder>`.
 
-An installed emostream has the folders of the checkout beside each other, so code finds a file by
+An installed emostream has the folders of the checkout next to each other, so code finds a file by
 the same path in both.
 """
 
@@ -10,7 +10,7 @@ FOLDERS = ("services", "shared", "models")
 WEIGHTS = ("csv", "keras", "sha256", "tflite", "toml")
 # Files that are no modules, by package; a test compares them with what the folders hold.
 DATA = {
-    "emostream.services": ["**/*.css", "**/*.html", "**/*.js", "**/*.png", "**/*.svg"],
+    "emostream.services": ["**/*.css", "**/*.html", "**/*.js", "**/*.npz", "**/*.svg", "**/*.webp"],
     "emostream.models": [
         *("CARD.md", "quality.png", "quality.toml", "**/*.html"),
         *(f"weights/*.{kind}" for kind in WEIGHTS),

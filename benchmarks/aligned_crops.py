@@ -1,10 +1,10 @@
-"""Makes the training faces as the pipeline crops them, for `emostream train --aligned FILE`.
+"""Creates the training faces as the pipeline crops them, for `emostream train --aligned FILE`.
 
     python -m benchmarks.aligned_crops --out runs/aligned-0.npz --seed 0
 
 Each face of the Training split is drawn into a part of a scene, found by the detector and aligned;
-where it is not found, the bare face is kept. A net that is trained on bare faces alone
-meets neither the second resampling nor the detector's inexact landmarks before it serves.
+where it is not found, the bare face is kept. A network that is trained on bare faces alone meets
+neither the second resampling nor the detector's inexact landmarks before it serves.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def align_face(
 
 def main() -> None:
     """Write the crops that the command line asks for."""
-    parser = argparse.ArgumentParser(description="Cut the training faces out as the pipeline does.")
+    parser = argparse.ArgumentParser(description="Cut the training faces out same as the pipeline.")
     parser.add_argument("--data", type=Path, default=FOLDER)
     parser.add_argument("--out", type=Path, default=Path("runs/aligned-0.npz"))
     parser.add_argument("--backend", choices=CHOICES, default="auto")

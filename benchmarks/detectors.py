@@ -33,7 +33,7 @@ LIVE, FILES, WHOLE, CLOSE = Tiling(2, 5), Tiling(2, 1), Tiling(0, 1), Tiling(8, 
 
 @dataclass
 class Tally:
-    """Counts over many pictures; `milliseconds` of the processor, an entry a picture."""
+    """Counts over many pictures; `milliseconds` of the CPU, one entry per picture."""
 
     faces: int
     found: int

@@ -15,20 +15,23 @@ from typing import Any
 import numpy as np
 import psutil
 
+from benchmarks.results import finish, parse
 from emostream.models import ferplus, load, weights
 from emostream.models.classifier import Classifier
 from emostream.models.synthetic_faces import synthetic_faces
+from emostream.services.cli.bench.result_file import Figure, figure
 from emostream.shared.errors import EmostreamError, SourceError
 
+WHAT = "python -m benchmarks.engines"
 BATCHES = (1, 8, 32)
 HEADER = (
-    "| file | MB | ms a face at 1, 8, 32 | start-up, s | resident, MB"
+    "| file | MB | ms per face at 1, 8, 32 | start-up, s | resident, MB"
     " | largest difference | same label | accuracy B |"
 )
 
 
 def measure(path: str, threads: int, repeats: int) -> dict[str, Any]:
-    """Measure one file in this process: seconds to the first answer, MB after it, ms a face."""
+    """Measure one file in this process: seconds to the first answer, MB after it, ms per face."""
     started = psutil.Process().create_time()
     model = load(path, intra_op=threads)
     faces = synthetic_faces(BATCHES[-1])
@@ -53,7 +56,7 @@ def per_face(model: Classifier, faces: np.ndarray, repeats: int) -> float:
 
 
 def measure_in_processes(path: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure a file in processes of its own and return the medians."""
+    """Measure a file in its own processes and return the medians."""
     command = [sys.executable, "-m", "benchmarks.engines", "--measure", str(path)]
     command += ["--threads", str(options.threads), "--repeats", str(options.repeats)]
     runs = []
@@ -65,6 +68,17 @@ def measure_in_processes(path: Path, options: argparse.Namespace) -> dict[str, A
         "memory": statistics.median(run["memory"] for run in runs),
         "ms": [statistics.median(run["ms"][k] for run in runs) for k in range(len(BATCHES))],
     }
+
+
+def figures_of(path: Path, measured: dict[str, Any]) -> dict[str, Figure]:
+    """Return a file's figures by name."""
+    found = {
+        f"{path.name}: start": figure([measured["start"]], "s"),
+        f"{path.name}: memory": figure([measured["memory"]], "MB resident"),
+    }
+    for size, ms in zip(BATCHES, measured["ms"], strict=True):
+        found[f"{path.name}: batches of {size}"] = figure([ms], "ms per face")
+    return found
 
 
 def format_row(path: Path, figures: dict[str, Any], agreement: Sequence[str]) -> str:
@@ -102,7 +116,7 @@ def measure_agreement(paths: Sequence[Path], folder: Path) -> list[list[str]]:
 
 
 def exported_files(source: Path, folder: Path, faces: np.ndarray) -> list[Path]:
-    """Return the Keras file and its exports: those beside it; missing ones are made in `folder`."""
+    """Return the Keras file and its exports; missing ones are created in `folder`."""
     from emostream.models.export import export, target
 
     paths = [source]
@@ -116,14 +130,14 @@ def exported_files(source: Path, folder: Path, faces: np.ndarray) -> list[Path]:
 
 def main() -> int:
     """Measure each engine and print a Markdown table; other load shows in the times."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description=__doc__)
+    parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     parser.add_argument("--model", default="alexnet-fer", help="a name or a .keras file")
     parser.add_argument("--data", type=Path, default=ferplus.FOLDER, help="faces (%(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of an engine (%(default)s)")
     parser.add_argument("--runs", type=int, default=5, help="processes a file (%(default)s)")
     parser.add_argument("--repeats", type=int, default=30, help="calls a batch size (%(default)s)")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse(parser, WHAT)
     if options.measure:
         print(json.dumps(measure(options.measure, options.threads, options.repeats)))
         return 0
@@ -134,12 +148,15 @@ def main() -> int:
             print(f"{options.threads} threads, medians of {options.runs} processes", end="")
             print(f" of {options.repeats} calls; {os.cpu_count()} cores, load {os.getloadavg()[0]}")
             print(f"\n{HEADER}\n|{' --- |' * HEADER.count(' | ')} --- |")
+            named: dict[str, Figure] = {}
             for path, cells in zip(paths, measure_agreement(paths, options.data), strict=True):
-                print(format_row(path, measure_in_processes(path, options), cells), flush=True)
+                figures = measure_in_processes(path, options)
+                named |= figures_of(path, figures)
+                print(format_row(path, figures, cells), flush=True)
     except EmostreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    return 0
+    return finish(options, WHAT, named)
 
 
 if __name__ == "__main__":

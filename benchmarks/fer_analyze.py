@@ -3,7 +3,8 @@
     /tmp/fer-venv/bin/python benchmarks/fer_analyze.py VIDEO
 
 It analyzes the first frames of a video with fer's own class for videos, and prints the frames/s
-between two lengths and the faces a frame, as JSON. Run it in an empty folder: fer writes data.csv.
+between two lengths and the faces per frame, as JSON. Run it in an empty folder: fer writes
+data.csv.
 """
 
 import argparse

@@ -3,9 +3,9 @@
     python3.11 -m venv /tmp/fer-venv && /tmp/fer-venv/bin/pip install fer==25.10.3
     python -m benchmarks.fer_comparison --fer-python /tmp/fer-venv/bin/python
 
-fer needs TensorFlow and, for MTCNN, an old PyTorch, so it lives in an environment of its own; its
-weights come inside the packages. Both run by turns in processes of their own, and their speed is
-the slope between two lengths.
+fer needs TensorFlow and, for MTCNN, an old PyTorch, so it lives in its own environment; its weights
+come inside the packages. Both run alternately in their own processes, and their speed is the slope
+between two lengths.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def format_row(name: str, speeds: Sequence[Speed]) -> str:
 
 
 def main() -> int:
-    """Measure by turns and print a Markdown table."""
+    """Measure alternately and print a Markdown table."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.fer_comparison", description=__doc__
     )
@@ -91,7 +91,7 @@ def main() -> int:
         return error.exit_code
     print(f"fer {version}; 1280 x 720 at {FPS} frames/s with {clips[1].shows}; ", end="")
     print(f"median of {options.runs} turns\n")
-    print("| program | frames/s | range | faces a frame | peak memory, MB |\n|" + " --- |" * 5)
+    print("| program | fps | range | faces per frame | peak memory, MB |\n|" + " --- |" * 5)
     for name, measured in speeds.items():
         print(format_row(name, measured))
     return 0

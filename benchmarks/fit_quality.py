@@ -80,7 +80,7 @@ def judge(
     )
     truth = protocol_b(faces.votes)
     indices = np.array([one.face for one in found])
-    rows = [terms(measure(one.crop, one.found, one.width, one.height)) for one in found]
+    rows = [terms(measure(one.crop[None], [one.found], one.width, one.height)[0]) for one in found]
     return JudgedFaces(
         names=tuple(rows[0]),
         values=np.array([list(row.values()) for row in rows]),
@@ -115,7 +115,7 @@ def overall(judged: JudgedFaces, fit: Fit) -> Floats:
 
 
 def reliability(predicted: Floats, right: Flags) -> Iterator[tuple[int, float, float]]:
-    """Yield the faces, the mean prediction and the share that is right in each bin with faces."""
+    """Yield the faces, the mean prediction and the accuracy in each bin with faces."""
     bins = np.digitize(predicted, BINS)
     for number in np.unique(bins):
         chosen = bins == number
@@ -148,7 +148,7 @@ def _share(flags: Flags) -> str:
 
 
 def draw(judged: JudgedFaces, predicted: Floats, path: Path) -> None:
-    """Draw the reliability diagram beside the curve of accuracy over the share kept."""
+    """Draw the reliability diagram next to the curve of accuracy over the share kept."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained", dpi=110)

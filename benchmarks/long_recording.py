@@ -13,11 +13,14 @@ from typing import Any
 
 import psutil
 
+from benchmarks.results import finish, parse
 from emostream.services.capture.demo.scene import DemoScene
+from emostream.services.cli.bench.result_file import figure
 from emostream.services.cli.processes.child_process import arguments_of
 from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.progress import ProgressBar
 
+WHAT = "python -m benchmarks.long_recording"
 SCENES = 400  # pictures of the demo that are drawn; the recording repeats them
 SAMPLE_INTERVAL = 2.0  # seconds between two samples of the memory
 
@@ -56,12 +59,10 @@ def sample_memory(process: "subprocess.Popen[str]") -> Iterator[tuple[float, dic
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Analyze a film as the command line says and print the figures; 1 if frames are lost."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.long_recording", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--fps", type=float, default=25.0, help="of the film (%(default)g)")
-    chosen = parser.parse_args(arguments)
+    chosen = parse(parser, WHAT, arguments)
     with tempfile.TemporaryDirectory() as folder:
         path = write_film(Path(folder) / "film.mp4", chosen.frames, chosen.fps)
         command = [sys.executable, "-m", "emostream", "analyze", str(path)]
@@ -76,7 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for at, found in (samples[part * (len(samples) - 1) // 3] for part in range(4)):
         stages = ", ".join(f"{stage} {mb:.1f}" for stage, mb in sorted(found.items()))
         print(f"after {at:.0f} s, MB resident: {stages}")
-    return int(done != chosen.frames)
+    figures = {
+        "frames lost": figure([chosen.frames - done], "frames"),
+        "speed": figure([done / seconds], "frames/s", "higher"),
+    }
+    if samples:
+        _, settled = samples[(len(samples) - 1) // 3]
+        for stage, memory in sorted(samples[-1][1].items()):
+            figures[f"{stage}: memory"] = figure([memory], "MB resident")
+            figures[f"{stage}: growth"] = figure([memory - settled[stage]], "MB of growth")
+    return finish(chosen, WHAT, figures, good=done == chosen.frames)
 
 
 if __name__ == "__main__":

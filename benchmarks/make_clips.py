@@ -1,4 +1,4 @@
-"""Makes the clips that `analyze` is timed on: 1280 x 720, 25 frames/s, H.264, three faces.
+"""Creates the clips that `analyze` is timed on: 1280 x 720, 25 frames/s, H.264, three faces.
 
     python -m benchmarks.make_clips FOLDER --seconds 10 40
 

@@ -4,8 +4,8 @@
 
 A Haar cascade searches each whole frame, and each face that it finds is one call of
 `model.predict`. Where the original was slower than it had to be for reasons that are no part of its
-method, this is not: it opens no window, prints no bar of progress, and its net, with random
-weights, is of the size of alexnet-fer, so that the two programs' nets cost alike.
+method, this is not: it opens no window, prints no bar of progress, and its network, with random
+weights, is of the size of alexnet-fer, so that the two programs' networks cost alike.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from emostream.shared.pixels import Image
 
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
-PYRAMID_STEP, NEIGHBOURS = 1.3, 5
+PYRAMID_STEP, NEIGHBORS = 1.3, 5
 SIDE = 48
 GREEN, WHITE = (0, 255, 0), (255, 255, 255)
 
@@ -58,7 +58,7 @@ def build_model() -> Any:
 
 
 class OriginalLoop:
-    """The cascade and the net, loaded and used once, so that no run pays for their start."""
+    """The cascade and the network, loaded and used once, so that no run pays for their start."""
 
     def __init__(self) -> None:
         self._cascade = cv2.CascadeClassifier(str(CASCADE))
@@ -68,7 +68,7 @@ class OriginalLoop:
     def frame(self, picture: Image) -> int:
         """Draw box and label of each face into uint8 (H, W, 3) BGR; return how many there are."""
         gray = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
-        boxes = self._cascade.detectMultiScale(gray, PYRAMID_STEP, NEIGHBOURS)
+        boxes = self._cascade.detectMultiScale(gray, PYRAMID_STEP, NEIGHBORS)
         for x, y, width, height in boxes:
             label = self.label(gray[y : y + height, x : x + width])
             cv2.rectangle(picture, (x, y), (x + width, y + height), GREEN, 2)
@@ -76,7 +76,7 @@ class OriginalLoop:
         return len(boxes)
 
     def label(self, face: Image) -> str:
-        """Return the label of a face, uint8 (H, W), in a call of its own."""
+        """Return the label of a face, uint8 (H, W), in its own call."""
         small = cv2.resize(face, (SIDE, SIDE)) / 255
         answer = self._model.predict(small[None, ..., None], verbose=0)
         return LABELS[int(np.argmax(answer))]
@@ -85,7 +85,7 @@ class OriginalLoop:
 def time_loop(path: Path, frames: int, program: OriginalLoop | None = None) -> tuple[Timing, int]:
     """Time the loop over the first `frames` of a video; return it and the number of faces.
 
-    Raises SourceError where the video does not open, or is shorter.
+    Raises SourceError if the video does not open, or is shorter.
     """
     program = program or OriginalLoop()
     began = time.perf_counter()
@@ -117,7 +117,7 @@ def main() -> int:
     if options.json:
         print(json.dumps(figures))
     else:
-        print("{frames_per_second:.2f} frames/s, {faces:.2f} faces a frame".format(**figures))
+        print("{frames_per_second:.2f} frames/s, {faces:.2f} faces per frame".format(**figures))
     return 0
 
 

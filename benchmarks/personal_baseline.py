@@ -2,8 +2,8 @@
 
     python -m benchmarks.personal_baseline --model alexnet-fer --data ../shared/data/fer
 
-A track is a resting face (people's vote: neutral) that is held for 20 s, and then expressions of
-2 s each (faces that people voted other labels) with 3 s of rest between them, 5 frames a second,
+A track is a resting face (people's vote: neutral) that is held for 20 s, and then expressions of 2
+s each (faces that people voted other labels) with 3 s of rest between them, 5 frames per second,
 each frame turned, moved, lit and noised a little as video does. FER has no second picture of a
 person, so an expression is another person's face: it lacks the bias of the resting face, and what
 the baseline costs is overstated by that. Last come tracks that never rest: one expression, held.
@@ -67,7 +67,7 @@ class Views:
 
 
 def emotion_probabilities(model: Classifier, images: NDArray[np.uint8]) -> Floats:
-    """Return the probabilities (N, 8) of FER+'s labels, by whatever names; 0 where it has none."""
+    """Return the probabilities (N, 8) of FER+'s labels, by whatever names; 0 if it has none."""
     names = [canonical_label(label) for label in model.labels]
     predicted = model.predict(images)
     lacking = np.zeros(len(predicted))
@@ -104,7 +104,7 @@ def correct_shares(
     right = np.zeros((2, len(track.faces)))
     for frame, (place, answer) in enumerate(track_frames(track, views, random)):
         baseline = baseline or Baseline(0, len(answer))
-        centered = baseline.centre(answer, frame * NS // FPS)
+        centered = baseline.center(answer, frame * NS // FPS)
         label = true[track.faces[place]]
         right[:, place] += (answer.argmax() == label, centered.argmax() == label)
     return np.asarray(right / (np.array(track.seconds) * FPS), np.float64)

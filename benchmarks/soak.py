@@ -21,12 +21,13 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.results import finish, parse
 from emostream.services.capture.demo.scene import DemoScene
+from emostream.services.cli.bench.result_file import Figure, figure
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.config import Config, Source, load
-from emostream.shared.errors import ExitCode
 from emostream.shared.frame_counts import FrameCounts, frame_counts
 from emostream.shared.progress import ProgressBar
 from emostream.shared.scraping import Scrape, scrape
@@ -34,6 +35,7 @@ from emostream.shared.shipped_files import CONFIGS
 
 Delivery = Literal["lossless", "live"]
 
+WHAT: Final = "python -m benchmarks.soak"
 SIZE: Final = (128, 96)
 # Pictures of the demo that are drawn; the film repeats them.
 SCENES: Final = 200
@@ -164,6 +166,20 @@ def faults(run: Soak, frames: int) -> list[str]:
     return found
 
 
+def figures(run: Soak) -> dict[str, Figure]:
+    """Return the figures of a run by name: its rows, and what each stage grew by."""
+    found = {f"{run.delivery}: rows": figure([run.rows], "rows", "higher")}
+    for stage, samples in run.samples.items():
+        if len(samples) >= 4:
+            for unit, values in (
+                ("MB of growth", [sample.memory for sample in samples]),
+                ("files more", [float(sample.files) for sample in samples]),
+                ("threads more", [float(sample.threads) for sample in samples]),
+            ):
+                found[f"{run.delivery}: {stage}, {unit}"] = figure([growth(values)], unit)
+    return found
+
+
 def table(run: Soak) -> Table:
     """Return the figures of a run: at a quarter of the time, and at its end."""
     sums = {one.path: one for one in run.counts}
@@ -186,11 +202,12 @@ def table(run: Soak) -> Table:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soak both deliveries, print their figures, and return 1 where something is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--delivery", choices=["lossless", "live"], help="only this (both)")
-    chosen = parser.parse_args(arguments)
+    chosen = parse(parser, WHAT, arguments)
     console, found = Console(), []
+    named: dict[str, Figure] = {}
     with tempfile.TemporaryDirectory() as folder:
         film = write_film(Path(folder) / "film.mp4", chosen.frames)
         deliveries: list[Delivery] = ["lossless", "live"]
@@ -200,10 +217,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for one in run.counts:
                 if one.path in ("emotions", "rows"):
                     console.print(f"  {one}")
+            named |= figures(run)
             found += [f"{delivery}: {fault}" for fault in faults(run, chosen.frames)]
     for fault in found:
         console.print(fault, style="red")
-    return ExitCode.FAILURE if found else ExitCode.OK
+    return finish(chosen, WHAT, named, good=not found)
 
 
 if __name__ == "__main__":

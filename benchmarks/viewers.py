@@ -1,8 +1,8 @@
 """The display's processor time by number of viewers: python -m benchmarks.viewers.
 
-One stream of 1280 x 720 at 25 frames/s with three faces and a camera's noise, and viewers in
-processes of their own that confirm each picture as a browser does. Only the display's own
-processor time is counted.
+One stream of 1280 x 720 at 25 frames/s with three faces and a camera's noise, and viewers in their
+own processes that confirm each picture as a browser does. Only the display's own processor time is
+counted.
 """
 
 import argparse
@@ -27,12 +27,15 @@ import psutil
 from websockets.sync.client import connect
 
 from benchmarks.frames import ping_pong
+from benchmarks.results import finish, parse
 from emostream.models.labels import LABELS
 from emostream.services.capture.demo.scene import DemoScene
+from emostream.services.cli.bench.result_file import figure
 from emostream.shared.bus import LIVE_HWM, Bus
 from emostream.shared.errors import EmostreamError
 from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
 
+WHAT = "python -m benchmarks.viewers"
 FPS = 25
 # Drawn once and played back and forth, so that drawing costs nothing meanwhile.
 DRAWN = 50
@@ -51,7 +54,7 @@ class Figures(NamedTuple):
 
 
 def view(url: str) -> None:
-    """View the page at `url` until terminated; then print pictures a second, and kB of each."""
+    """View the page at `url` until terminated; then print pictures per second, and kB of each."""
     pictures, size, began = 0, 0, time.monotonic()
 
     def end(*_: object) -> None:
@@ -151,7 +154,7 @@ def run_display(endpoint: str) -> Iterator[tuple[psutil.Process, str]]:
 def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
     deadline = time.monotonic() + START_WITHIN
     while time.monotonic() < deadline and process.poll() is None:
-        if found := re.search(r"the page is on http://(\S+)", log.read_text("utf-8")):
+        if found := re.search(r"serving the page on http://(\S+)", log.read_text("utf-8")):
             return f"ws://{found[1]}/live"
         time.sleep(0.1)
     raise EmostreamError(f"the display did not start: {log.read_text('utf-8')}")
@@ -188,13 +191,13 @@ def _cpu(process: psutil.Process) -> float:
 
 
 def main() -> int:
-    """Measure by turns and print a Markdown table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.viewers", description=__doc__)
+    """Measure alternately and print a Markdown table."""
+    parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     parser.add_argument("--viewers", type=int, nargs="+", default=[1, 10], help="(%(default)s)")
     parser.add_argument("--seconds", type=float, default=20.0, help="of a run (%(default)s)")
-    parser.add_argument("--runs", type=int, default=3, help="by turns (%(default)s)")
+    parser.add_argument("--runs", type=int, default=3, help="alternating runs (%(default)s)")
     parser.add_argument("--view", metavar="URL", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse(parser, WHAT)
     if options.view:
         view(options.view)
         return 0
@@ -207,7 +210,7 @@ def main() -> int:
     except EmostreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    print(f"{options.runs} runs of {options.seconds:g} s by turns; ", end="")
+    print(f"{options.runs} runs of {options.seconds:g} s, alternately; ", end="")
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(
         "\n| viewers | share of a core, each run | median | pictures/s of the slowest | kB each |"
@@ -217,7 +220,13 @@ def main() -> int:
         each = ", ".join(f"{run.share:.1%}" for run in runs)
         share, rate, size = map(statistics.median, zip(*runs, strict=True))
         print(f"| {count} | {each} | {share:.1%} | {rate:.1f} | {size:.0f} |")
-    return 0
+    found = {}
+    for count, runs in figures.items():
+        shares, rates, sizes = zip(*runs, strict=True)
+        found[f"{count} viewers: display"] = figure([100 * one for one in shares], "% of a core")
+        found[f"{count} viewers: slowest"] = figure(rates, "pictures/s", "higher")
+        found[f"{count} viewers: picture"] = figure(sizes, "kB", "")
+    return finish(options, WHAT, found)
 
 
 if __name__ == "__main__":

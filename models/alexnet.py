@@ -8,14 +8,12 @@ import keras
 import numpy as np
 from keras import layers
 
-from emostream.models.labels import FER2013, LABELS
-
-HEADS: Final = {"ferplus": len(LABELS), "fer2013": len(FER2013)}
+from emostream.models.labels import HEADS
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What differs between the nets; `side` is the input's in pixels."""
+    """What differs between the networks; `side` is the input's in pixels."""
 
     side: int
     filters: tuple[int, int, int, int, int]
@@ -64,10 +62,10 @@ def build(
     dtype: str = "float32",
     heads: Mapping[str, int] = HEADS,
 ) -> Any:
-    """Return the untrained net: uint8 faces (N, H, W) of any size to probabilities.
+    """Return the untrained network: uint8 faces (N, H, W) of any size to probabilities.
 
     Each of `heads` is an output of that name with that many classes, float32 (N, classes); they
-    share all but the last layer. `single_head` cuts the net of one head out.
+    share all but the last layer. `single_head` cuts the network of one head out.
 
     The layers are those of Krizhevsky et al. 2012 without the split over two GPUs and with batch
     normalization instead of the local response one. ReLU and max pooling commute; pooling comes
@@ -99,12 +97,12 @@ def build(
     x = layers.Dropout(dropout, name="dropout7", dtype=dtype)(x)
     x = layers.Dense(size.dense[1], use_bias=False, name="dense7", dtype=dtype)(x)
     x = _rectify(x, "7", dtype)
-    outputs = {head: _softmax(x, head, classes, dtype) for head, classes in heads.items()}
+    outputs = {head: softmax_head(x, head, classes, dtype) for head, classes in heads.items()}
     return keras.Model(faces, outputs, name=name)
 
 
 def single_head(net: Any, head: str) -> Any:
-    """Return the net with one output (N, classes) instead of a map of them; it shares weights."""
+    """Return the network with one output (N, classes), not a map; it shares weights."""
     return keras.Model(net.input, net.output[head], name=net.name)
 
 
@@ -126,7 +124,7 @@ def resample(faces: Any, side: int) -> Any:
 
     Bilinear with the triangle widened where the picture shrinks, as Pillow and
     `tf.image.resize(antialias=True)` do it, but as two products of matrices: every backend, LiteRT
-    and ONNX Runtime compute those alike, while each has an antialiased resizing of its own or none.
+    and ONNX Runtime compute those alike, while each has its own antialiased resizing or none.
     """
     rows = _triangles(keras.ops.mean(faces, axis=(0, 2)), side)
     columns = _triangles(keras.ops.mean(faces, axis=(0, 1)), side)
@@ -160,7 +158,8 @@ def _convolution(x: Any, size: Architecture, number: int, dtype: str) -> Any:
     )(x)
 
 
-def _softmax(x: Any, head: str, classes: int, dtype: str) -> Any:
+def softmax_head(x: Any, head: str, classes: int, dtype: str) -> Any:
+    """Add the layers of a head: float32 probabilities (N, classes) of features (N, F)."""
     logits = layers.Dense(classes, name=f"logits_{head}", dtype=dtype)(x)
     return layers.Softmax(name=head, dtype="float32")(logits)
 

@@ -73,7 +73,7 @@ def mixup(
 ) -> tuple[Image, Targets]:
     """Mix each face and its targets with another of the batch (Zhang et al. 2017).
 
-    `targets` maps each head of the net to float32 (N, classes); `alpha` 0 mixes nothing.
+    `targets` maps each head of the network to float32 (N, classes); `alpha` 0 mixes nothing.
     """
     if not alpha:
         return faces, targets

@@ -1,4 +1,4 @@
-"""What a training is shown: seeded batches, augmented on threads of their own."""
+"""What a training is shown: seeded batches, augmented on their own threads."""
 
 import os
 from collections import deque
@@ -17,12 +17,12 @@ from emostream.shared.pixels import Image
 
 T = TypeVar("T")
 
-PREFETCH: Final = 4  # batches that are made while the net works on one
+PREFETCH: Final = 4  # batches that are made while the network works on one
 VIEW_SHARE: Final = 0.4  # share of the faces that are shown as one of their further views
 
 
 def targets(faces: FerFaces, labels: Literal["soft", "majority"] = "soft") -> Targets:
-    """Return what each head learns, float32 (N, classes); rows of zeros are not learnt from.
+    """Return what each head learns, float32 (N, classes); rows of zeros are not learned from.
 
     Of FER+ that is each label's share of the votes, or the winner alone.
     """
@@ -70,7 +70,7 @@ def batches(
     `seed` alone decides them, `alpha` is that of mixup. Each face comes once, or, with `drawn`, as
     often as these probabilities (N) say.
 
-    OpenCV and numpy let go of the interpreter while they work, so the net hardly waits.
+    OpenCV and numpy releases the interpreter while they work, so the network hardly waits.
     """
     random = np.random.default_rng(seed)
     if drawn is None:

@@ -1,4 +1,4 @@
-"""Calibrates a trained net and saves it for shipping: python -m emostream.models.calibrate."""
+"""Calibrates a trained network and saves it for shipping: python -m emostream.models.calibrate."""
 
 import argparse
 import shutil
@@ -61,7 +61,7 @@ def scale_temperature(
 
 
 def fold_into_logits(net: Any, head: str, temperature: float) -> None:
-    """Divide the head's logits by the temperature, in the net's weights."""
+    """Divide the head's logits by the temperature, in the network's weights."""
     logits = net.get_layer(f"logits_{head}")
     kernel, bias = logits.get_weights()
     logits.set_weights([kernel / temperature, bias / temperature])
@@ -107,12 +107,12 @@ def report_calibration(head: str, net: Any, held_out: FerFaces, ratios: Ratios) 
 
 
 def predict(net: Any, faces: FerFaces) -> Probabilities:
-    """Return the net's probabilities, float32 (N, C)."""
+    """Return the network's probabilities, float32 (N, C)."""
     return np.asarray(net.predict(faces.images, batch_size=256, verbose=0), np.float32)
 
 
 def write_calibrated(net: Any, head: str, faces: FerFaces, chosen: argparse.Namespace) -> None:
-    """Calibrate one head on held-out faces, and write it as a model of its own with its TOML.
+    """Calibrate one head on held-out faces, and write it as its own model with its TOML.
 
     It is calibrated for the prior that it is used with by default, which its TOML says.
     """

@@ -1,4 +1,4 @@
-"""What a training writes after each epoch, so that it can go on after being killed."""
+"""What a training writes after each epoch, so that it can continue after being killed."""
 
 import csv
 import shutil
@@ -67,7 +67,7 @@ def save(state: TrainingState, out: Path) -> Path:
 
 
 def load_latest(out: Path) -> TrainingState | None:
-    """Load what was saved last, None where nothing was."""
+    """Load what was saved last, None if nothing was."""
     if not (found := folders(out)):
         return None
     return TrainingState(
@@ -78,11 +78,11 @@ def load_latest(out: Path) -> TrainingState | None:
 
 
 def load_net(path: Path) -> Any:
-    """Load a saved net to go on from or to learn from; WeightsError where it is none."""
+    """Load a saved network to continue from or to learn from; WeightsError if it is none."""
     try:
         return keras.saving.load_model(weights.find(path, "keras"), compile=False)
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} is no saved Keras model") from error
+        raise WeightsError(f"{path} is not a saved Keras model") from error
 
 
 def folders(out: Path) -> list[Path]:

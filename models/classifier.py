@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.models import engines, weights
-from emostream.models.alignment import CROP
-from emostream.models.engines import Engine
+from emostream.models.crop_size import CROP
+from emostream.models.engines import Engine, Sizes
+from emostream.models.engines.device import DeviceChoice
 from emostream.models.face_arrays import group_by_size, to_bgr, to_gray
 from emostream.models.preprocessing import preprocess
 from emostream.models.prior import Reweighting, choose_reweighting
@@ -27,15 +28,17 @@ from emostream.shared.prior import Prior
 
 Probabilities: TypeAlias = NDArray[np.float32]
 
-MAX_BATCH: Final = 32  # faces in one call of an engine
+MAX_BATCH: Final = 32  # faces in one call of an engine, where nothing else is set
 
 
 class Classifier:
     """A loaded model; `labels` names the columns of what `predict` returns.
 
-    `engine` is what runs it, `files` are the weights and the TOML beside them, and `sha256` is
-    that of the weights, "" for a model that comes from no file. `prior` is how its probabilities
-    are reweighted, None where they are given as they are; it may be set between two calls.
+    `engine` is what runs it, on `device` ("cpu" or "gpu") by means of `runtime`. `files` are the
+    weights and the TOML next to them, and `sha256` is that of the weights, "" for a model that
+    comes from no file. `prior` is how its probabilities are reweighted, None if they are given as
+    they are. `max_batch` is how many faces one call of the engine takes at most; more go in
+    several. Both may be set between two calls.
     """
 
     def __init__(
@@ -49,18 +52,29 @@ class Classifier:
     ) -> None:
         """Take an engine, or a Keras model in memory, and its specification.
 
-        WeightsError where the two differ.
+        WeightsError if the two differ.
         """
         self._engine: Engine = model if hasattr(model, "failures") else _keras(model)
         check_engine(spec, self._engine, files[0] if files else Path(name))
         self.name, self.labels, self.sha256 = name, spec.labels, sha256
-        self.engine = self._engine.name
+        self.engine, self.device = self._engine.name, self._engine.device
+        self.runtime = self._engine.runtime
         self.files = list(files)
         self.spec = spec
         self.prior = prior
-        fixed = self._engine.shape[0]
-        self._sizes = self._engine.sizes if fixed is None else (fixed,)
+        self.max_batch = MAX_BATCH
         self._convert = to_gray if spec.channels == 1 else to_bgr
+
+    @property
+    def max_batch(self) -> int:
+        """How many faces one call of the engine takes."""
+        return self._max_batch
+
+    @max_batch.setter
+    def max_batch(self, faces: int) -> None:
+        self._max_batch = faces
+        fixed = self._engine.shape[0]
+        self._sizes = (fixed,) if fixed is not None else padded_sizes(self._engine.sizes, faces)
 
     def predict(self, faces: NDArray[Any] | Sequence[NDArray[Any]]) -> Probabilities:
         """Return the probabilities float32 (N, C) of uint8 faces (N, H, W) or (N, H, W, 3) in BGR.
@@ -78,11 +92,11 @@ class Classifier:
 
     def warm_up(self, sizes: Iterable[int] = ()) -> None:
         """Run each batch size once, so that no later call pays for what the first one prepares."""
-        for size in sizes or self._sizes or (1, MAX_BATCH):
+        for size in sizes or self._sizes or (1, self._max_batch):
             self.predict(np.zeros((size, CROP, CROP), np.uint8))
 
     def check(self) -> None:
-        """Let the model answer once; WeightsError where that is no row of probabilities."""
+        """Let the model answer once; WeightsError if that is no row of probabilities."""
         try:
             face = np.arange(CROP * CROP, dtype=np.uint8).reshape(1, CROP, CROP)
             # Not reweighted, which would make probabilities of any row.
@@ -91,12 +105,12 @@ class Classifier:
             raise WeightsError(str(error)) from error
         if not are_probabilities(row):
             raise WeightsError(
-                f"model {self.name} gives {np.round(row[0], 2)}, which are no probabilities:"
+                f"model {self.name} gives {np.round(row[0], 2)}, which are not probabilities:"
                 ' if they are logits, write output = "logits" in its TOML'
             )
 
     def _predict(self, faces: Image) -> Probabilities:
-        largest = self._sizes[-1] if self._sizes else MAX_BATCH
+        largest = self._sizes[-1] if self._sizes else self._max_batch
         batches = [faces[start : start + largest] for start in range(0, len(faces), largest)]
         empty = np.empty((0, len(self.labels)), np.float32)
         return np.concatenate([empty, *map(self._predict_batch, batches)])
@@ -128,25 +142,33 @@ def load(
     *,
     prior: Prior | None = None,
     prior_strength: float | None = None,
+    device: DeviceChoice = "auto",
 ) -> Classifier:
-    """Load a shipped model by name, or any by the path of its file, which needs a TOML beside it.
+    """Load a shipped model by name, or any by the path of its file, which needs a TOML next to it.
 
     `engine` is "keras", "litert", "onnxruntime" or "auto": by a path's suffix, and for a name the
     first of litert, onnxruntime, keras whose file and package are there. `intra_op` sets the
     threads of the engine and `inter_op` how many operations TensorFlow runs at a time; None leaves
     both to the engine. Probabilities are reweighted to `prior`: "natural" (as the labels occur in
     FER+), "uniform", or a share by label, with `prior_strength` from 0 (not at all) to 1 (wholly);
-    None leaves both to the TOML. WeightsError where anything is missing, corrupt or contradicts the
-    TOML; ConfigError for a prior that the model cannot be reweighted to.
+    None leaves both to the TOML. `device` is "cpu", "gpu" or "auto": a GPU where the engine has
+    one; with "gpu", the engine "auto" is the first of onnxruntime and keras. WeightsError if
+    anything is missing, corrupt or contradicts the TOML; ConfigError for a prior that the model
+    cannot be reweighted to, and for a GPU that cannot be used.
     """
-    path = weights.find(name_or_path, engine)
-    loaded = engines.load_engine(path, intra_op, inter_op)
+    path = weights.find(name_or_path, engine, device)
+    loaded = engines.load_engine(path, intra_op, inter_op, device)
     files = [path, spec_path(path)]
     spec = spec_for(path, loaded)
     chosen = choose_reweighting(spec, path.stem, prior, prior_strength)
     classifier = Classifier(loaded, path.stem, spec, weights.sha256(path), files, chosen)
     classifier.check()
     return classifier
+
+
+def padded_sizes(sizes: Sizes, max_batch: int) -> Sizes:
+    """Return the sizes, of those that an engine would have, that batches up to the largest need."""
+    return (*(size for size in sizes if size < max_batch), max_batch) if sizes else ()
 
 
 def _keras(model: Any) -> Engine:

@@ -1,4 +1,4 @@
-"""Soft targets from teachers: the probabilities that trained nets give the faces."""
+"""Soft targets from teachers: the probabilities that trained networks give the faces."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +8,11 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
-from emostream.models.alexnet import HEADS
+from emostream.models.answer_files import SUFFIX, load_answers
 from emostream.models.augment import Targets
 from emostream.models.checkpoint import load_net
 from emostream.models.ferplus import Floats
+from emostream.models.labels import HEADS
 from emostream.shared.errors import WeightsError
 from emostream.shared.pixels import Image
 from emostream.shared.progress import ProgressBar
@@ -19,19 +20,32 @@ from emostream.shared.progress import ProgressBar
 BATCH: Final = 256
 
 
-def teacher_targets(paths: Sequence[Path], images: Image) -> Targets:
+def teacher_targets(paths: Sequence[Path], images: Image, temperature: float = 1.0) -> Targets:
     """Return the teachers' soft targets for faces uint8 (N, S, S): by head, float32 (N, classes).
 
-    That is the geometric mean over the teachers and, for each, over a face and its mirror image:
-    several nets together are right more often than each of them (Hinton et al. 2015). A head that
-    no teacher has is left out. WeightsError for a file that is no such net.
+    A `temperature` above 1 makes them softer (Hinton et al. 2015). A head that no teacher has is
+    left out. WeightsError for a file that is no teacher.
+    """
+    answers = mean_answers(paths, images)
+    return {head: softmax(rows / temperature, axis=1) for head, rows in answers.items()}
+
+
+def mean_answers(paths: Sequence[Path], images: Image) -> Targets:
+    """Return the mean logarithm of what teachers say of faces: by head, float32 (N, classes).
+
+    It is the mean over the teachers and, for each, over a face and its mirror image: several
+    networks together are right more often than each of them. A teacher is a saved network, or an
+    .npz file of stored answers, which counts as one.
     """
     sums: dict[str, list[Floats]] = {}
     for path in paths:
-        teacher = load_teacher(path)
-        for head, rows in _mean_log_probabilities(teacher, images, f"teacher {path}").items():
+        if path.suffix == SUFFIX:
+            answers = load_answers(path, images)
+        else:
+            answers = _mean_log_probabilities(load_teacher(path), images, f"teacher {path}")
+        for head, rows in answers.items():
             sums.setdefault(head, []).append(rows)
-    return {head: softmax(np.mean(rows, axis=0), axis=1) for head, rows in sums.items()}
+    return {head: np.mean(rows, axis=0) for head, rows in sums.items()}
 
 
 def blend_targets(targets: Targets, soft: Targets, share: float) -> Targets:
@@ -45,7 +59,7 @@ def blend_targets(targets: Targets, soft: Targets, share: float) -> Targets:
 
 
 def load_teacher(path: Path) -> Any:
-    """Load a teacher: a net with one or both of the heads. WeightsError where it is none."""
+    """Load a teacher: a network with one or both of the heads. WeightsError if it is none."""
     net = load_net(path)
     if not _by_head(net.output):
         raise WeightsError(f"{path} has none of the heads {', '.join(HEADS)}")

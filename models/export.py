@@ -27,7 +27,7 @@ PRECISIONS: Final = {
     "litert": {"float16": "", "int8": "-int8", "float32": "-float32"},
     "onnxruntime": {"float32": ""},
 }
-MAX_DIFFERENCE: Final = 1e-3  # the largest difference of a probability, of all exports but int8
+MAX_DIFFERENCE: Final = 1e-3  # the largest difference in a probability, of all exports but int8
 OPSET: Final = 18
 
 OnStep = Callable[[str], None]
@@ -48,7 +48,7 @@ class Exported:
 def target(source: Path, engine: str, precision: str | None = None) -> tuple[Path, str]:
     """Return where an export goes by default, and its precision; ModelError for one there is not.
 
-    The precision that an engine has by default lies beside the model under the same name.
+    The precision that an engine has by default lies next to the model under the same name.
     """
     if engine not in PRECISIONS:
         raise ModelError(f"no export for {engine!r}: choose {' or '.join(PRECISIONS)}")
@@ -70,7 +70,7 @@ def export(
 ) -> Exported:
     """Write a Keras model for another engine, with its TOML and sha256, and return how it agrees.
 
-    `faces` are uint8 (N, H, W); `on_step` is called with a line a step. ModelError, and no file
+    `faces` are uint8 (N, H, W); `on_step` is called with one line per step. ModelError, and no file
     is kept, where the conversion fails, or a probability differs by more than MAX_DIFFERENCE from
     the Keras model's (int8 cannot reach that and is accepted).
     """
@@ -91,7 +91,7 @@ def export(
             if precision != "int8" and not exported.difference <= MAX_DIFFERENCE:
                 raise ModelError(
                     f"{out.name} differs from {source.name} by {exported.difference:.4f}"
-                    f" (at most {MAX_DIFFERENCE} is allowed), so it was not kept"
+                    f" (at most {MAX_DIFFERENCE} is allowed), so it was deleted"
                 )
             write_spec(source, out)
             weights.write_checksum(out, part)

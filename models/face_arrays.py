@@ -1,16 +1,15 @@
 """Arrays of faces as callers pass them, checked and brought to gray or BGR batches."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from emostream.shared.errors import ModelError
 from emostream.shared.pixels import Image
 
-GRAY_CONVERSIONS = {3: cv2.COLOR_BGR2GRAY, 4: cv2.COLOR_BGRA2GRAY}
+COLOR_CHANNELS: Final = (3, 4)  # BGR and BGRA
 
 
 def to_gray(faces: NDArray[Any]) -> Image:
@@ -24,10 +23,12 @@ def to_gray(faces: NDArray[Any]) -> Image:
     count, height, width, channels = faces.shape
     if channels == 1 or count == 0:
         return faces[..., 0]
+    # Imported here: a pipeline's crops are gray already.
+    import cv2
+
+    conversion = cv2.COLOR_BGR2GRAY if channels == 3 else cv2.COLOR_BGRA2GRAY
     rows = np.ascontiguousarray(faces).reshape(count * height, width, channels)
-    return np.asarray(
-        cv2.cvtColor(rows, GRAY_CONVERSIONS[channels]).reshape(count, height, width), np.uint8
-    )
+    return np.asarray(cv2.cvtColor(rows, conversion).reshape(count, height, width), np.uint8)
 
 
 def to_bgr(faces: NDArray[Any]) -> Image:
@@ -59,16 +60,16 @@ def _check(faces: NDArray[Any]) -> None:
         raise ModelError(f"faces are {faces.dtype}: give uint8, 0 to 255")
     if _is_single_image(faces.shape):
         raise ModelError(
-            f"faces have shape {faces.shape}: give (N, H, W), also for one: face[None]"
+            f"faces have shape {faces.shape}: give (N, H, W), even for a single face: face[None]"
         )
     if faces.ndim not in (3, 4) or (faces.ndim == 4 and faces.shape[3] not in (1, 3, 4)):
         raise ModelError(f"faces have shape {faces.shape}: give (N, H, W) or (N, H, W, 3)")
     if 0 in faces.shape[1:]:
-        raise ModelError(f"faces have shape {faces.shape}, that is no pixels: skip empty crops")
+        raise ModelError(f"faces have shape {faces.shape}, which has no pixels: skip empty crops")
 
 
 def _is_single_image(shape: tuple[int, ...]) -> bool:
     """Return whether a shape is that of one image, (H, W) or (H, W, C), instead of a batch."""
     return len(shape) == 2 or (
-        len(shape) == 3 and shape[2] in GRAY_CONVERSIONS and shape[1] != shape[2]
+        len(shape) == 3 and shape[2] in COLOR_CHANNELS and shape[1] != shape[2]
     )

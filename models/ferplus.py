@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from emostream.models.array_files import read_arrays
 from emostream.models.labels import LABELS
 from emostream.shared.errors import SourceError
 from emostream.shared.pixels import Image
@@ -53,7 +54,7 @@ class FerFaces:
 
 
 def load_faces(split: str, folder: Path = FOLDER) -> FerFaces:
-    """Load one of SPLITS; SourceError where the folder does not hold it."""
+    """Load one of SPLITS; SourceError if the folder does not hold it."""
     if split not in SPLITS:
         raise SourceError(f"no split {split!r}: choose one of {', '.join(SPLITS)}")
     sheets = sorted(folder.glob("faces_*.webp"))
@@ -68,7 +69,7 @@ def load_faces(split: str, folder: Path = FOLDER) -> FerFaces:
 
 
 def protocol_a(votes: Votes) -> Labels:
-    """Label each row as Barsoum et al. 2016 do ("majority"), -1 where the row is left out.
+    """Label each row as Barsoum et al. 2016 do ("majority"), -1 if the row is left out.
 
     Votes of one are dropped; the winner needs more than half of what remains.
     """
@@ -79,7 +80,7 @@ def protocol_a(votes: Votes) -> Labels:
 
 
 def protocol_b(votes: Votes) -> Labels:
-    """Label each row by the most of its ten votes, -1 where unknown or not a face wins."""
+    """Label each row by the most of its ten votes, -1 if unknown or not a face wins."""
     winner = votes.argmax(axis=1)
     return np.where(winner < len(LABELS), winner, -1)
 
@@ -95,8 +96,8 @@ def soft_labels(votes: Votes) -> Floats:
 
 def is_usable(faces: FerFaces) -> npt.NDArray[np.bool_]:
     """Return which faces protocol B labels and which have a soft label to learn from, bool (N,)."""
-    labelled = protocol_b(faces.votes) >= 0
-    return np.asarray(labelled & (soft_labels(faces.votes).sum(axis=1) > 0), np.bool_)
+    labeled = protocol_b(faces.votes) >= 0
+    return np.asarray(labeled & (soft_labels(faces.votes).sum(axis=1) > 0), np.bool_)
 
 
 def usable(faces: FerFaces) -> FerFaces:
@@ -140,17 +141,16 @@ def duplicates(faces: FerFaces, others: FerFaces) -> npt.NDArray[np.bool_]:
 def _load_sheet(path: Path) -> Image:
     sheet = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if sheet is None or sheet.shape != (TILES * SIDE, TILES * SIDE):
-        raise SourceError(f"{path} is no sheet of {TILES} x {TILES} faces: copy it again")
+        raise SourceError(f"{path} is not a sheet of {TILES} x {TILES} faces: copy it again")
     tiles = sheet.reshape(TILES, SIDE, TILES, SIDE).transpose(0, 2, 1, 3)
     return np.asarray(tiles.reshape(-1, SIDE, SIDE), np.uint8)
 
 
 def _load_view(path: Path, shape: tuple[int, ...]) -> Image:
     try:
-        with np.load(path) as arrays:
-            images = arrays["images"]
+        images = read_arrays(path)["images"]
     except (OSError, ValueError, KeyError) as error:
-        raise SourceError(f"{path}: no .npz file with an array of images") from error
+        raise SourceError(f"{path}: not an .npz file with an array of images") from error
     if images.shape != shape or images.dtype != np.uint8:
         raise SourceError(f"{path}: holds {images.dtype} {images.shape}, not uint8 {shape}")
     return np.asarray(images)

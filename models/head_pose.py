@@ -37,7 +37,7 @@ class HeadPose:
 def head_pose(landmarks: Sequence[Point]) -> HeadPose | None:
     """Return the pose that right eye, left eye, nose and middle of the mouth show.
 
-    None where there are no such four points, or where they lie on one point or line.
+    None if there are no such four points, or where they lie on one point or line.
     """
     if len(landmarks) != 4:
         return None

@@ -16,3 +16,6 @@ LABELS: Final = (
 
 # FER2013 (Goodfellow et al. 2013)
 FER2013: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+# The heads of a network that learns both, and their classes.
+HEADS: Final = {"ferplus": len(LABELS), "fer2013": len(FER2013)}

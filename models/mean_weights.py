@@ -1,4 +1,4 @@
-"""Averages the weights of trained nets: python -m emostream.models.mean_weights."""
+"""Averages the weights of trained networks: python -m emostream.models.mean_weights."""
 
 import argparse
 import sys
@@ -15,13 +15,13 @@ from emostream.shared.errors import EmostreamError, ExitCode, ModelError
 def mean_net(nets: Sequence[Any]) -> Any:
     """Return the first Keras model with the mean of all models' weights (Wortsman et al. 2022).
 
-    They should descend from one another: the mean of nets from different random weights is none.
-    Raises ModelError where their shapes differ.
+    They should descend from one another: the mean of networks from different random weights is
+    none. Raises ModelError if their shapes differ.
     """
     values = [net.get_weights() for net in nets]
     shapes = [[value.shape for value in each] for each in values]
     if any(each != shapes[0] for each in shapes):
-        raise ModelError("the nets have different layers, so their weights have no mean")
+        raise ModelError("the networks have different layers, so their weights cannot be averaged")
     nets[0].set_weights([np.mean(same, axis=0) for same in zip(*values, strict=True)])
     return nets[0]
 
@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Average as the command line says, return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m emostream.models.mean_weights",
-        description="Averages the weights of trained nets of one shape and line of descent.",
+        description=(
+            "Averages the weights of trained networks of the same architecture and ancestry."
+        ),
     )
     parser.add_argument("nets", type=Path, nargs="+", metavar="FILE", help="average.keras")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .keras file")

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +31,9 @@ def preprocess(faces: Image, spec: ModelSpec, dtype: np.dtype[Any]) -> NDArray[A
 
 def resize(face: Image, height: int, width: int) -> Image:
     """Resize one face: averaged where it shrinks, so without aliasing, else bilinear."""
+    # Imported here: crops of the size that the model takes need no OpenCV.
+    import cv2
+
     small = (min(width, face.shape[1]), min(height, face.shape[0]))
     face = np.asarray(cv2.resize(face, small, interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(cv2.resize(face, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

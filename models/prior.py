@@ -78,11 +78,11 @@ class Reweighting:
 def choose_reweighting(
     spec: ModelSpec, model: str, prior: Prior | None = None, strength: float | None = None
 ) -> Reweighting | None:
-    """Return how to reweight a model's probabilities, None where its TOML states no `trained`.
+    """Return how to reweight a model's probabilities, None if its TOML states no `trained`.
 
     Without a `prior`, what the model's TOML says; without a `strength`, that of the TOML for its
-    own prior, and 1 for another. ConfigError where the model cannot be reweighted to the prior, or
-    has other labels, and for a `strength` above 0 where there is no prior.
+    own prior, and 1 for another. ConfigError if the model cannot be reweighted to the prior, or has
+    other labels, and for a `strength` above 0 if there is no prior.
     """
     _check(prior, strength)
     if strength and prior is None and spec.prior is None:
@@ -95,7 +95,7 @@ def choose_reweighting(
             return None
         raise ConfigError(
             f"prior: model {model} does not state the shares of its labels in training, so only"
-            ' "natural" goes; add them to its TOML as [trained]'
+            ' "natural" works; add them to its TOML as [trained]'
         )
     if prior is None:
         prior = spec.prior
@@ -131,7 +131,7 @@ def wanted_shares(spec: ModelSpec, model: str, prior: Prior) -> tuple[float, ...
                 f"prior: model {model} has no label {label} (it has {', '.join(spec.labels)})"
             )
         if not np.isnan(shares[place]):
-            raise ConfigError(f"prior: {label} is {spec.labels[place]}, which is there twice")
+            raise ConfigError(f"prior: {label} is {spec.labels[place]}, which is listed twice")
         shares[place] = share
     rest = max(0.0, 1 - np.nansum(shares))
     open_places = np.isnan(shares)

@@ -9,7 +9,7 @@ from emostream.models.prior import Shares
 
 # Faces that the pull towards the shares in training counts as, and the share of the faces that it
 # counts as at least: so few faces say little, and of many no label is said to be absent. Chosen on
-# PublicTest drawn anew with other shares: see models/CARD.md.
+# PublicTest drawn again with other shares: see models/CARD.md.
 PULL_FACES: Final = 20.0
 PULL_SHARE: Final = 0.1
 STEPS: Final = 1000

@@ -8,6 +8,7 @@ result is `quality.toml`.
 import functools
 import itertools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +24,14 @@ from emostream.shared.pixels import Image
 from emostream.shared.toml_file import parse_toml, read_text
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 FITTED: Final = Path(__file__).with_name("quality.toml")
-# The crop is measured as small as the shipped nets see it, without its rim of background.
+# The crop is measured as small as the shipped networks see it, without its rim of background.
 SIDE: Final = 48
 RIM: Final = 5
+# OpenCV resizes pictures of four channels at most.
+MOST_AT_ONCE: Final = 4
 WHITE: Final = 255
 TURNED: Final = 60  # degrees
 # Deviations of Gaussians: detail of 2 to 4 pixels lies between the first two, of 4 to 8 beyond.
@@ -47,35 +51,67 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def assess(crop: Image, face: Located, width: int, height: int) -> Quality:
-    """Return the quality of a face; it takes 0.2 ms.
+    """Return the quality of one face, as `assess_all` does."""
+    return assess_all(crop[None], [face], width, height)[0]
 
-    `crop` is gray uint8 (S, S) as `alignment.align` cuts it out; the box and the landmarks of the
-    face are in pixels of the picture, which is `width` x `height`.
+
+def assess_all(crops: Image, faces: Sequence[Located], width: int, height: int) -> list[Quality]:
+    """Return the quality of each face; three take 0.3 ms.
+
+    `crops` is gray uint8 (N, S, S) as `alignment.align` cuts them out; boxes and landmarks of the
+    faces are in pixels of the picture, which is `width` x `height`.
     """
-    measured = measure(crop, face, width, height)
-    return msgspec.structs.replace(measured, overall=probability(terms(measured), fitted()))
+    measured = measure(crops, faces, width, height)
+    return [
+        msgspec.structs.replace(one, overall=probability(terms(one), fitted())) for one in measured
+    ]
 
 
-def measure(crop: Image, face: Located, width: int, height: int) -> Quality:
-    """Return the measures of a face, as `assess` takes it, with an `overall` of 0."""
-    small = crop.astype(np.float32)
-    if crop.shape != (SIDE, SIDE):
-        small = np.asarray(
-            cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32
-        )
+def measure(crops: Image, faces: Sequence[Located], width: int, height: int) -> list[Quality]:
+    """Return the measures of faces, as `assess_all` takes them, with an `overall` of 0."""
+    starts = range(0, len(faces), MOST_AT_ONCE)
+    pixels = [
+        values
+        for start in starts
+        for values in zip(*_measured(crops[start : start + MOST_AT_ONCE]), strict=True)
+    ]
+    return [
+        _quality(face, values, width, height) for face, values in zip(faces, pixels, strict=True)
+    ]
+
+
+def _quality(face: Located, pixels: tuple[float, ...], width: int, height: int) -> Quality:
+    sharpness, brightness, contrast, noise = pixels
     pose = head_pose(face.landmarks)
     return Quality(
         size_px=math.sqrt(max(face.box[2], 0.0) * max(face.box[3], 0.0)),
-        sharpness=_sharpness(small),
-        brightness=float(_inside(small).mean()) / WHITE,
-        contrast=float(_inside(small).std()) / WHITE,
-        noise=_noise(small) / WHITE,
+        sharpness=sharpness,
+        brightness=brightness,
+        contrast=contrast,
+        noise=noise,
         yaw=pose.yaw if pose else None,
         pitch=pose.pitch if pose else None,
         roll=pose.roll if pose else None,
         cut=share_outside(face.box, width, height),
         overall=0.0,
     )
+
+
+def _measured(crops: Image) -> tuple[list[float], ...]:
+    """Return sharpness, brightness, contrast and noise of each crop.
+
+    The crops are the channels of one picture, so that OpenCV and NumPy are called once for all.
+    """
+    small = np.ascontiguousarray(crops.transpose(1, 2, 0), np.float32)
+    if crops.shape[1:] != (SIDE, SIDE):
+        small = np.asarray(
+            cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32
+        )
+    small = small.reshape(SIDE, SIDE, -1)
+    inside = _inside(small)
+    brightness, contrast = inside.mean(axis=(0, 1)) / WHITE, inside.std(axis=(0, 1)) / WHITE
+    measures = (_sharpness(small), brightness, contrast, _noise(small) / WHITE)
+    return tuple(each.tolist() for each in measures)
 
 
 def share_outside(box: Box, width: int, height: int) -> float:
@@ -117,7 +153,7 @@ def probability(values: dict[str, float], fit: Fit) -> float:
 
 @functools.cache
 def fitted() -> Fit:
-    """Return the model that ships; ConfigError where its file cannot be read."""
+    """Return the model that ships; ConfigError if its file cannot be read."""
     return msgspec.convert(parse_toml(read_text(FITTED), FITTED), Fit)
 
 
@@ -135,18 +171,24 @@ def _within(value: float, *, good: float, bad: float) -> float:
     return min(max((value - good) / (bad - good), 0.0), 1.0)
 
 
-def _inside(small: Floats) -> Floats:
-    return small[RIM:-RIM, RIM:-RIM]
+def _inside(small: Floats) -> Doubles:
+    return np.asarray(small[RIM:-RIM, RIM:-RIM], np.float64)
 
 
-def _sharpness(small: Floats) -> float:
+def _sharpness(small: Floats) -> Doubles:
     """Return the share of the fine detail in the energy of fine and middle detail."""
-    smooth = [np.asarray(cv2.GaussianBlur(small, (0, 0), sigma), np.float32) for sigma in DETAIL]
-    fine, middle = (float(_inside(a - b).var()) for a, b in itertools.pairwise(smooth))
-    return fine / (fine + middle) if fine + middle > 0 else 0.0
+    smooth = [_inside(_filtered(small, sigma)) for sigma in DETAIL]
+    fine, middle = ((a - b).var(axis=(0, 1)) for a, b in itertools.pairwise(smooth))
+    energy = fine + middle
+    return np.asarray(np.divide(fine, energy, out=np.zeros_like(fine), where=energy > 0))
 
 
-def _noise(small: Floats) -> float:
+def _filtered(small: Floats, sigma: float) -> Floats:
+    blurred = np.asarray(cv2.GaussianBlur(small, (0, 0), sigma), np.float32)
+    return blurred.reshape(small.shape)
+
+
+def _noise(small: Floats) -> Doubles:
     """Return the deviation of the noise, in gray levels."""
-    answer = np.asarray(cv2.filter2D(small, -1, NOISE_FILTER), np.float32)
-    return NOISE_SCALE * float(np.abs(_inside(answer)).mean())
+    answer = np.asarray(cv2.filter2D(small, -1, NOISE_FILTER), np.float32).reshape(small.shape)
+    return np.asarray(NOISE_SCALE * np.abs(_inside(answer)).mean(axis=(0, 1)))

@@ -1,4 +1,4 @@
-"""A model's specification: the TOML beside its file, which says what goes in and comes out."""
+"""A model's specification: the TOML next to its file, which says what goes in and comes out."""
 
 import contextlib
 import shlex
@@ -45,9 +45,9 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         """Check the keys against each other; msgspec turns ValueError into its own error."""
         if len(set(self.labels)) < len(self.labels):
-            raise ValueError("labels: one is there twice")
+            raise ValueError("labels: one is listed twice")
         if self.layout == "nhw" and self.channels != 1:
-            raise ValueError('layout: "nhw" has no place for 3 channels')
+            raise ValueError('layout: "nhw" does not fit 3 channels')
         wanted = self.channels if self.scaling == "mean-std" else 0
         if not len(self.mean) == len(self.std) == wanted:
             raise ValueError(
@@ -68,13 +68,13 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             return
         if set(shares) != set(self.labels):
             odd = ", ".join(sorted(set(shares) ^ set(self.labels)))
-            raise ValueError(f"{key}: write a share for each label and no other ({odd})")
+            raise ValueError(f"{key}: write one share for each label and no others ({odd})")
         if not abs((total := sum(shares.values())) - 1) <= TOLERANCE:
             raise ValueError(f"{key}: the shares sum to {total:g}, not to 1")
 
     @property
     def shape(self) -> Shape:
-        """The shape of the input that it describes, None where any number goes."""
+        """The shape of the input that it describes, None if any number goes."""
         height, width = self.size or (None, None)
         if self.layout == "nhw":
             return (None, height, width)
@@ -87,7 +87,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 with contextlib.suppress(msgspec.ValidationError):
     msgspec.convert({}, ModelSpec)
 
-# What the nets of models/alexnet.py take: faces of any size, prepared by the model itself.
+# What the networks of models/alexnet.py take: faces of any size, prepared by the model itself.
 ALEXNET: Final = ModelSpec(labels=LABELS, scaling="model", layout="nhw")
 
 
@@ -97,7 +97,7 @@ def spec_path(path: Path) -> Path:
 
 
 def load_spec(path: Path) -> ModelSpec:
-    """Return what a TOML file says; WeightsError, which names file and key, where it is wrong."""
+    """Return what a TOML file says; WeightsError, which names file and key, if it is wrong."""
     try:
         return msgspec.convert(parse_toml(read_text(path), path), ModelSpec)
     except ConfigError as error:
@@ -120,7 +120,7 @@ def card_of(path: Path) -> Path | None:
 
 
 def spec_for(path: Path, engine: Engine) -> ModelSpec:
-    """Return what the TOML beside a model says; WeightsError, with what to write, without one.
+    """Return what the TOML next to a model says; WeightsError, with what to write, without one.
 
     An empty TOML counts as none: a shell leaves one where the command that was to fill it failed.
     """
@@ -129,7 +129,7 @@ def spec_for(path: Path, engine: Engine) -> ModelSpec:
         return load_spec(file)
     outputs = "" if engine.outputs is None else f" and gives {counted(engine.outputs, 'output')}"
     raise WeightsError(
-        f"no {file.name} beside {path}, which takes {format_shape(engine.shape)}{outputs}:"
+        f"no {file.name} next to {path}, which takes {format_shape(engine.shape)}{outputs}:"
         f" write one with {template_command(path)} and fill it in"
     )
 
@@ -141,7 +141,7 @@ def template_command(path: Path) -> str:
 
 
 def check_engine(spec: ModelSpec, engine: Engine, path: Path) -> None:
-    """Compare what the TOML says with the model; WeightsError where they differ."""
+    """Compare what the TOML says with the model; WeightsError if they differ."""
     if engine.outputs not in (None, len(spec.labels)):
         raise WeightsError(
             f"{path} has {counted(engine.outputs, 'output')}, its TOML"

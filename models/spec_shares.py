@@ -1,4 +1,4 @@
-"""Writes the labels' shares into the TOML beside a model, and leaves the rest as it is."""
+"""Writes the labels' shares into the TOML next to a model, and leaves the rest as it is."""
 
 import json
 import re

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models.alignment import CROP
+from emostream.models.crop_size import CROP
 from emostream.models.engines import Engine, Shape
 from emostream.models.spec import are_probabilities, format_shape
 from emostream.shared.errors import WeightsError
@@ -14,21 +14,21 @@ from emostream.shared.errors import WeightsError
 FACES: Final = 2  # of noise, for a model that takes any number
 
 HEADER: Final = """\
-# What {name} takes and gives, as far as its file says: fill in {missing}.
+# What {name} takes and returns, as far as its file tells: fill in {missing}.
 # docs/models.md explains the keys.
 """
 LABELS: Final = """
-# What its {count} outputs are called, in their order.
+# The names of its {count} outputs, in order.
 labels = [
 {labels}
 ]
 """
 SCALING: Final = """
-# The pixel values that it wants:
+# The pixel values that it expects:
 #   "0..1"         0 to 1
 #   "-1..1"        -1 to 1
-#   "standardise"  mean 0 and deviation 1 in each face
-#   "mean-std"     0 to 1, less `mean`, divided by `std`: add these keys, with a number a channel
+#   "standardise"  mean 0 and standard deviation 1 in each face
+#   "mean-std"     0 to 1, minus `mean`, divided by `std`: add both keys, one number per channel
 #   "model"        0 to 255: the model scales them itself
 scaling = ""
 """
@@ -38,15 +38,15 @@ scaling = "model"
 """
 OUTPUTS: Final = {
     "probabilities": "its rows sum to 1",
-    "logits": "its rows do not sum to 1, so they are put through softmax",
+    "logits": "its rows do not sum to 1, so a softmax is applied",
 }
 
 
 def spec_template(path: Path, engine: Engine) -> str:
     """Return the TOML for the model in a file, with placeholders for what the file does not say.
 
-    The model answers once, for faces of noise. WeightsError where no TOML would make it serve:
-    it takes no pictures, or gives no row of numbers for each.
+    The model answers once, for faces of noise. WeightsError if no TOML would make it serve: it
+    takes no pictures, or gives no row of numbers for each.
     """
     layout, channels, size = _input(path, engine.shape)
     rows = _answer(path, engine, layout, channels, size)
@@ -73,7 +73,7 @@ def _input(path: Path, shape: Shape) -> tuple[str, int, Shape]:
     channels = 1 if layout == "nhw" else shape[1 if layout == "nchw" else -1] or 1
     if len(shape) not in (3, 4) or channels not in (1, 3):
         raise WeightsError(
-            f"{path} takes {format_shape(shape)}, which is no picture of a face in gray or color"
+            f"{path} takes {format_shape(shape)}, which is not a gray or color picture of a face"
         )
     return layout, channels, shape[2:4] if layout == "nchw" else shape[1:3]
 

@@ -45,7 +45,7 @@ def _tensorflow() -> ModuleType:
 def use_threads(intra_op: int, inter_op: int = 1) -> None:
     """Let TensorFlow compute one operation on `intra_op` threads, and `inter_op` at a time.
 
-    ModelError where TensorFlow already works with other numbers.
+    ModelError if TensorFlow already works with other numbers.
     """
     threading = import_tensorflow().config.threading
     try:
@@ -53,7 +53,8 @@ def use_threads(intra_op: int, inter_op: int = 1) -> None:
         threading.set_inter_op_parallelism_threads(inter_op)
     except RuntimeError as error:
         raise ModelError(
-            "TensorFlow runs already: set its threads before the first model of the process"
+            "TensorFlow is already running: set its threads before the process loads its first "
+            "model"
         ) from error
 
 
@@ -61,7 +62,7 @@ def use_threads(intra_op: int, inter_op: int = 1) -> None:
 def muted_stderr() -> Iterator[None]:
     """Send what C++ writes to file descriptor 2 nowhere: no log level reaches those notices.
 
-    Beside the main thread nothing is muted, since the lines of the others would be lost.
+    Next to the main thread nothing is muted, since the lines of the others would be lost.
     """
     if current_thread() is not main_thread():
         yield

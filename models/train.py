@@ -11,12 +11,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models import alexnet, checkpoint, ferplus
+from emostream.models import alexnet, checkpoint, ferplus, residual
 from emostream.models.augment import Targets
 from emostream.models.batches import batches, draw_probabilities, targets
 from emostream.models.checkpoint import EpochRow, TrainingState
 from emostream.models.distillation import blend_targets, teacher_targets
 from emostream.models.ferplus import FerFaces
+from emostream.models.labels import HEADS
 from emostream.shared.errors import ModelError, WeightsError
 from emostream.shared.plural import counted
 from emostream.shared.progress import ProgressBar
@@ -24,7 +25,7 @@ from emostream.shared.progress import ProgressBar
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the result of a training, beside the faces and the weights it starts from."""
+    """The settings of a training that determine its result."""
 
     arch: str = "alexnet-fer"
     epochs: int = 60
@@ -37,7 +38,8 @@ class Recipe:
     dropout: float = 0.2
     mixup: float = 0.0
     balance: float = 0.5  # rare labels are drawn more often: see `batches.draw_probabilities`
-    distillation: float = 0.6  # share of the teachers in what is learnt, where there are any
+    distillation: float = 0.6  # share of the teachers in what is learned, where there are any
+    temperature: float = 1.0  # of the teachers' answers: above 1 they are softer
     fer2013: float = 0.3  # weight of the FER2013 head's loss; that of the FER+ head is 1
     smoothing: float = 0.999  # of the moving average, a step
     seed: int = 0
@@ -54,12 +56,12 @@ def train(
     init: Path | None = None,
     teachers: Sequence[Path] = (),
 ) -> TrainingState:
-    """Train on `training`, write a checkpoint an epoch to `out`, return its final state.
+    """Train on `training`, write a checkpoint per epoch to `out`, return its final state.
 
     The result is `TrainingState.average`. A training that was interrupted and resumed gives what it
-    would have given otherwise. `init` is a saved net to start from instead of random weights;
-    `teachers` are saved nets whose mean is learned from beside the labels. ModelError where there
-    are fewer faces than a batch.
+    would have given otherwise. `init` is a saved network to start from instead of random weights;
+    `teachers` are saved networks, or stored answers, whose mean is learned from in addition to the
+    labels. ModelError if there are fewer faces than a batch.
     """
     if len(training) < recipe.batch:
         raise ModelError(
@@ -69,9 +71,8 @@ def train(
     wanted = targets(training, recipe.labels)
     drawn = draw_probabilities(wanted["ferplus"], recipe.balance) if recipe.balance else None
     if teachers:
-        wanted = blend_targets(
-            wanted, teacher_targets(teachers, training.images), recipe.distillation
-        )
+        soft = teacher_targets(teachers, training.images, recipe.temperature)
+        wanted = blend_targets(wanted, soft, recipe.distillation)
     state = (checkpoint.load_latest(out) if resume else None) or initial_state(recipe, init)
     while state.epochs < recipe.epochs:
         started = time.monotonic()
@@ -84,20 +85,27 @@ def train(
 
 
 def initial_state(recipe: Recipe, init: Path | None) -> TrainingState:
-    """Build the net, with its optimizer, and its average."""
-    model = alexnet.build(recipe.arch, recipe.dropout, recipe.dtype)
+    """Build the network, with its optimizer, and its average."""
+    model = build(recipe.arch, recipe.dropout, recipe.dtype)
     if init:
         initialize_weights(model, init)
     model.compile(
         optimizer(recipe),
-        loss=dict.fromkeys(alexnet.HEADS, "categorical_crossentropy"),
+        loss=dict.fromkeys(HEADS, "categorical_crossentropy"),
         loss_weights={"ferplus": 1.0, "fer2013": recipe.fer2013},
         # TensorFlow's XLA was slower on a CPU than its plain graph (EXPERIMENTS.md).
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
-    average = alexnet.build(recipe.arch, recipe.dropout)
+    average = build(recipe.arch, recipe.dropout)
     average.set_weights(model.get_weights())
     return TrainingState(model, average, [])
+
+
+def build(arch: str, dropout: float, dtype: str = "float32") -> Any:
+    """Return the untrained network of this name, with both heads."""
+    if arch == residual.NAME:
+        return residual.build(dropout, dtype)
+    return alexnet.build(arch, dropout, dtype)
 
 
 def optimizer(recipe: Recipe) -> Any:
@@ -109,7 +117,7 @@ def optimizer(recipe: Recipe) -> Any:
 
 
 def initialize_weights(model: Any, path: Path) -> None:
-    """Take the weights of a saved net for the layers that have the same name and shapes in both."""
+    """Copy the weights of a saved network for layers with the same name and shapes."""
     saved = checkpoint.load_net(path)
     known = {layer.name: layer.get_weights() for layer in saved.layers}
     taken = 0
@@ -158,8 +166,8 @@ def run_epoch(
 def seed_dropout(state: TrainingState, recipe: Recipe) -> None:
     """Let seed and epoch alone decide what is dropped, also after an interruption."""
     seeds = np.random.SeedSequence((recipe.seed, state.epochs))
-    for number, name in enumerate(("dropout6", "dropout7")):
-        layer = state.model.get_layer(name)
+    dropouts = [layer for layer in state.model.layers if isinstance(layer, keras.layers.Dropout)]
+    for number, layer in enumerate(dropouts):
         if layer.rate:  # else it draws nothing
             layer.seed_generator.state.assign(seeds.spawn(number + 1)[number].generate_state(2))
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from emostream.models.engines import ENGINES, SUFFIXES, engine_info, is_installed
+from emostream.models.engines.device import DeviceChoice
 from emostream.shared.errors import WeightsError
 from emostream.shared.whole_file import read_whole
 
@@ -36,18 +37,19 @@ def files(name: str, folder: Path | None = None) -> dict[str, Path]:
     }
 
 
-def find(name_or_path: str | Path, engine: str = "auto") -> Path:
+def find(name_or_path: str | Path, engine: str = "auto", device: DeviceChoice = "auto") -> Path:
     """Return the verified file of a shipped model, by name, or of any other, by path.
 
     `engine` chooses among the files that differ in nothing but their suffix; "auto" takes a path as
-    it is, and for a name the first file whose engine is installed. WeightsError where the file is
-    missing, or differs from the .sha256 file (the format of sha256sum) beside it. A shipped file
-    must have a line there.
+    it is, and for a name the first file whose engine is installed; for the device "gpu", whose
+    engine computes on one, if there is such a file. WeightsError if the file is missing, or differs
+    from the .sha256 file (the format of sha256sum) next to it. A shipped file must have a line
+    there.
     """
     if engine != "auto":
         engine_info(engine)
     if str(name_or_path) in names():
-        path = _shipped(str(name_or_path), engine)
+        path = _shipped(str(name_or_path), engine, device)
     else:
         path = _given(Path(name_or_path), engine)
     verify(path)
@@ -61,14 +63,14 @@ def sha256(path: Path) -> str:
 
 
 def checksum_file(path: Path) -> Path:
-    """Return where the sha256 of a model's files is written, a line a file."""
+    """Return where the sha256 of a model's files is written, one line per file."""
     return path.with_suffix(".sha256")
 
 
 def checksums(path: Path) -> dict[str, str]:
     """Return the expected sha256 by file name, of a model and those that differ in the suffix.
 
-    WeightsError where they cannot be read.
+    WeightsError if they cannot be read.
     """
     listing = checksum_file(path)
     if not listing.is_file():
@@ -78,7 +80,7 @@ def checksums(path: Path) -> dict[str, str]:
     except OSError as error:
         raise WeightsError(f"{listing}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise WeightsError(f"{listing}: is no text in UTF-8") from error
+        raise WeightsError(f"{listing}: is not UTF-8 text") from error
     lines = (line.split() for line in text.splitlines())
     return {words[1].lstrip("*"): words[0] for words in lines if len(words) == 2}
 
@@ -86,7 +88,7 @@ def checksums(path: Path) -> dict[str, str]:
 def write_checksum(path: Path, content: Path | None = None) -> str:
     """Write the line of a file into the model's .sha256 file, return the digest.
 
-    `content` is what is about to take the file's place: whoever waits for that to change
+    `content` is what is about to take the file's place: a process that waits for that to change
     then finds the line there already.
     """
     known = checksums(path) | {path.name: sha256(content or path)}
@@ -114,14 +116,14 @@ def save(model: Any, path: Path) -> str:
 
 
 def verify(path: Path) -> None:
-    """Raise WeightsError where a file is not what its .sha256 file says."""
+    """Raise WeightsError if a file is not what its .sha256 file says."""
     expected = checksums(path).get(path.name)
     if expected is None and path.parent == FOLDER:
         raise WeightsError(
-            f"no sha256 of {path.name} in {checksum_file(path)}: get it again with git"
+            f"no sha256 of {path.name} in {checksum_file(path)}: restore it with git"
         )
     if expected not in (None, sha256(path)):
-        raise WeightsError(f"{path} is corrupt (its sha256 is not the expected one): get it again")
+        raise WeightsError(f"{path} is corrupt (its sha256 does not match): download it again")
 
 
 def _converted(name: str, content: bytes) -> bytes:
@@ -149,10 +151,12 @@ def _halved(content: bytes) -> bytes:
     return halved.getvalue()
 
 
-def _shipped(name: str, engine: str) -> Path:
+def _shipped(name: str, engine: str, device: DeviceChoice) -> Path:
     found = files(name)
     if engine == "auto":
-        engine = next(filter(is_installed, found), next(iter(found)))
+        on_gpu = [each for each in found if ENGINES[each].on_gpu] if device == "gpu" else []
+        usable = on_gpu or list(found)
+        engine = next(filter(is_installed, usable), usable[0])
     if engine not in found:
         raise WeightsError(_absent(FOLDER / name, engine, name))
     return found[engine]
@@ -166,7 +170,7 @@ def _given(path: Path, engine: str) -> Path:
         )
     if engine in ("auto", SUFFIXES[path.suffix]):
         if not path.is_file():
-            raise WeightsError(f"no weights at {path}: check the path, or get them with git")
+            raise WeightsError(f"no weights at {path}: check the path, or restore them with git")
         return path
     paths = (path.with_suffix(suffix) for suffix in ENGINES[engine].suffixes)
     if not (found := next((other for other in paths if other.is_file()), None)):

@@ -4,8 +4,8 @@ from typing import Final
 
 # A longer step of a live stream than this many of the step before is a stop.
 STOP_FACTOR: Final = 3
-# No more of a stop counts, ns, beside the absence that ends a track: the clock stays small whatever
-# times a stream has.
+# No more of a stop counts, ns, next to the absence that ends a track: the clock stays small
+# whatever times per stream has.
 LONGEST_STOP: Final = 60 * 10**9
 
 
@@ -34,7 +34,7 @@ class AbsenceClock:
         return self._now + min(step, self._most)
 
     def advance(self, pts: int, *, recorded: bool) -> int:
-        """Go on to the frame at `pts`, and return its time."""
+        """Continue to the frame at `pts`, and return its time."""
         self._now = self.at(pts, recorded=recorded)
         if self._pts is None or pts > self._pts:
             self._step = 0 if self._pts is None else pts - self._pts
@@ -45,9 +45,9 @@ class AbsenceClock:
         return self._now
 
     def state(self) -> tuple[int, int | None, int]:
-        """Return all that it goes on from, exactly."""
+        """Return all that it continues from, exactly."""
         return self._now, self._pts, self._step
 
     def restore(self, state: tuple[int, int | None, int]) -> None:
-        """Go on from there."""
+        """Continue from there."""
         self._now, self._pts, self._step = state

@@ -74,8 +74,8 @@ class Account:
         seq, left = frames_before(header), Fates()
         if header.run != self.run:
             if self.restored:
-                # Nothing went on meanwhile: what was written down is of an earlier pipeline.
-                self._begin_anew()
+                # Nothing continued meanwhile: what was written down is of an earlier pipeline.
+                self._begin_again()
             left = self._left_of_earlier_runs(header)
             self.run, self.next_seq = header.run, 0
         elif seq < self.next_seq:
@@ -104,7 +104,7 @@ class Account:
         self.known = self.next_seq
         self.fates = Counter({(self.stage, ANSWERED): self.next_seq})
 
-    def _begin_anew(self) -> None:
+    def _begin_again(self) -> None:
         self.publisher, self.restored, self.known = None, False, 0
         self.fates.clear()
 

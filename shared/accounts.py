@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
 
 class _Kept(msgspec.Struct):
-    """What is written down of an account beside its stream, run and `seq`."""
+    """What is written down of an account next to its stream, run and `seq`."""
 
     publisher: str
     reported: dict[str, int]
@@ -94,7 +94,7 @@ class Accounts(Collector):
                 del self._accounts[part]
 
     def states(self) -> Iterator[tuple[str, str, int, str, bytes]]:
-        """Yield stream, run, next `seq`, and the name and bytes from which `restore` goes on."""
+        """Yield stream, run, next `seq`, and the name and bytes from which `restore` continues."""
         with self._lock:
             kept = [(part, account, _packed(account)) for part, account in self._accounts.items()]
         for part, account, state in kept:
@@ -109,7 +109,7 @@ class Accounts(Collector):
         state: bytes,
         rows: tuple[int, int] | None = None,
     ) -> None:
-        """Go on from what an earlier process of this stage wrote down, before it was killed.
+        """Continue from what an earlier process of this stage wrote down, before it was killed.
 
         `rows` are the number of answers that it wrote after that, and the last one's `seq`. Raises
         ValueError for a state that is none.
@@ -119,7 +119,7 @@ class Accounts(Collector):
             kept = msgspec.msgpack.decode(state, type=_Kept)
             account = Account(self._stage, UPSTREAM[topic], run, seq, kept.publisher, kept.reported)
         except (msgspec.MsgspecError, KeyError) as error:
-            raise ValueError(f"no state of an account: {error}") from error
+            raise ValueError(f"not an account state: {error}") from error
         account.known, account.restored = kept.known, True
         account.fates.update({(stage, fate): count for stage, fate, count in kept.fates})
         if rows:
@@ -144,10 +144,12 @@ class Accounts(Collector):
             MetricName.FRAMES_KNOWN, "Frames captured, as far as the stage knows", labels=labels
         )
         run_frames = GaugeMetricFamily(
-            MetricName.RUN_FRAMES, "Frames of the present run", labels=(*labels, "run")
+            MetricName.RUN_FRAMES, "Frames of the current run", labels=(*labels, "run")
         )
         accounted = GaugeMetricFamily(
-            MetricName.FRAMES_ACCOUNTED, "What became of them", labels=(*labels, "at", "fate")
+            MetricName.FRAMES_ACCOUNTED,
+            "Frames by what happened to them",
+            labels=(*labels, "at", "fate"),
         )
         with_process = CounterMetricFamily(
             MetricName.FRAMES_LOST_WITH_PROCESS,

@@ -37,7 +37,7 @@ def given_address_file() -> Path | None:
 def write_addresses(addresses: Addresses) -> None:
     """Write them as JSON, in one step, to the file that the environment variable names, if any.
 
-    Raises ConfigError where it can never be written there, EmostreamError where it cannot now.
+    Raises ConfigError if it can never be written there, EmostreamError if it cannot now.
     """
     path = given_address_file()
     if path is None:

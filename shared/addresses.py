@@ -34,12 +34,13 @@ def is_local(endpoint: str) -> bool:
     return not match or is_loopback(match["host"])
 
 
-def check_http_exposure(host: str, address: str, who: str, *, is_disabled: bool) -> None:
-    """Raise ConfigError for an HTTP address beyond loopback, unless security is disabled."""
-    if not (is_disabled or is_loopback(host)):
-        raise ConfigError(
-            f"{who}: {address} can be reached from other hosts and nothing is encrypted; {ADVICE}"
-        )
+def has_name(endpoint: str) -> bool:
+    """Whether an endpoint of the bus names its host, so that it has to be looked up."""
+    match = TCP.fullmatch(endpoint)
+    try:
+        return bool(match and not ipaddress.ip_address(match["host"].strip("[]")))
+    except ValueError:
+        return True
 
 
 def shifted(endpoint: str, instance: int) -> str:
@@ -53,9 +54,9 @@ def shifted(endpoint: str, instance: int) -> str:
 def shifted_port(port: int, instance: int) -> int:
     """Return the port with 100 x `instance` added; 0, any free one, stays.
 
-    Raises ConfigError where that is no port: ZeroMQ would take its lowest 16 bits.
+    Raises ConfigError if that is no port: ZeroMQ would take its lowest 16 bits.
     """
     moved = port + PORT_STEP * instance if port else 0
     if not 0 <= moved <= LAST_PORT:
-        raise ConfigError(f"{moved} is no port: the last one is {LAST_PORT}")
+        raise ConfigError(f"{moved} is not a valid port: the highest is {LAST_PORT}")
     return moved

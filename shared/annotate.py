@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 
+from emostream.shared.canvas import BgrCanvas, Canvas
 from emostream.shared.colors import Color, bgr, colors
 from emostream.shared.label_strip import label_strip
 from emostream.shared.messages import Box, EmotionFace
@@ -36,25 +36,33 @@ def annotate(
     gray box alone, one of a track that has not entered nothing.
     """
     drawn = np.array(image, np.uint8, order="C")
-    for face in faces:
-        if face.left_out != "new" and all(math.isfinite(number) for number in face.box):
-            _draw(drawn, face, text(face))
+    draw(BgrCanvas(drawn), faces, text)
     return drawn
 
 
-def _draw(drawn: Image, face: EmotionFace, text: str) -> None:
-    height, width = drawn.shape[:2]
-    scale = math.sqrt(height * width / (720 * 1280))
-    left, top, right, bottom = _corners(face.box, width, height)
+def draw(
+    canvas: Canvas,
+    faces: Sequence[EmotionFace],
+    text: Callable[[EmotionFace], str] = label_and_confidence,
+) -> None:
+    """Draw the same on the picture itself."""
+    for face in faces:
+        if face.left_out != "new" and all(math.isfinite(number) for number in face.box):
+            _draw(canvas, face, text(face))
+
+
+def _draw(canvas: Canvas, face: EmotionFace, text: str) -> None:
+    scale = math.sqrt(canvas.height * canvas.width / (720 * 1280))
+    corners = _corners(face.box, canvas.width, canvas.height)
     if face.left_out:
-        cv2.rectangle(drawn, (left, top), (right, bottom), LEFT_OUT, max(1, round(1.5 * scale)))
+        canvas.rectangle(corners, LEFT_OUT, max(1, round(1.5 * scale)))
         return
     line = max(1, round(2.5 * scale))
     color = bgr(colors((*face.smoothed, face.label))[face.label])
     # The dark line around keeps a bright box visible on a bright wall.
-    cv2.rectangle(drawn, (left, top), (right, bottom), OUTLINE, line + 2)
-    cv2.rectangle(drawn, (left, top), (right, bottom), color, line)
-    _label(drawn, text, (left, top), color, scale)
+    canvas.rectangle(corners, OUTLINE, line + 2)
+    canvas.rectangle(corners, color, line)
+    _label(canvas, text, corners[:2], color, scale)
 
 
 def _corners(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
@@ -65,12 +73,11 @@ def _corners(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def _label(drawn: Image, text: str, corner: tuple[int, int], color: Color, scale: float) -> None:
+def _label(canvas: Canvas, text: str, corner: tuple[int, int], color: Color, scale: float) -> None:
     """Write the text on a filled strip above the corner, or below where the picture ends."""
     strip = label_strip(text, max(SMALLEST_FONT, round(FONT_SIZE * scale)), color)
     height, width = strip.shape[:2]
     line = max(1, round(2.5 * scale))
-    left = max(0, min(corner[0] - line // 2 - 1, drawn.shape[1] - width))
+    left = max(0, min(corner[0] - line // 2 - 1, canvas.width - width))
     top = corner[1] - height if corner[1] >= height else max(0, corner[1])
-    room = drawn[top : top + height, left : left + width]
-    room[:] = strip[: room.shape[0], : room.shape[1]]
+    canvas.paste(strip, left, top)

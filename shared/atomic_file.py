@@ -14,7 +14,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a path in the same folder to write to; it becomes `path` where the block ends well.
 
     Where the block raises, nothing is left of it, and a file that was at `path` stays as it was.
-    OSError where it cannot take its name.
+    OSError if it cannot take its name.
     """
     # A name that is as long as a file system takes leaves no room for more.
     kept = os.fsencode(path.name)[:LONGEST_KEPT].decode("utf-8", "ignore")

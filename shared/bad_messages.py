@@ -29,4 +29,4 @@ class BadMessages:
         now = self._clock()
         if now - self._logged >= LOG_INTERVAL_S:
             self._logged = now
-            log.warning("ignored a message that breaks the wire format: %s", error)
+            log.warning("ignored a message that violates the wire format: %s", error)

@@ -1,56 +1,22 @@
-"""Faces made unrecognizable, also while it is not known where they are."""
+"""Which faces are made unrecognizable, also while it is not known where they are."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
-
-import cv2
-import numpy as np
+from typing import TYPE_CHECKING, Final
 
 from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 from emostream.shared.messages import Box
-from emostream.shared.pixels import Image, image
 
-# Mean colours that are left of a face along its longer side, and of a whole picture along its own.
-FACE_CELLS: Final = 5
-PICTURE_CELLS: Final = 12
+if TYPE_CHECKING:
+    from emostream.shared.pixels import Image
+
 # By how much a box is enlarged: it ends at brow and chin, and a face that was not found again in
 # this frame has moved since.
 ROOM: Final = 1.2
 ROOM_TO_MOVE: Final = 1.5
 # How long a face is where it was last seen. Without results for longer, faces may be anywhere.
 HOLD_NS: Final = 10**9
-
-
-def blur_boxes(picture: Image, boxes: Iterable[Box]) -> Image:
-    """Return a copy of the picture, uint8 (height, width, 3), with what is in the boxes blurred.
-
-    Boxes are x, y, width, height in pixels and may reach out of the picture.
-    """
-    blurred = np.array(picture, np.uint8, order="C")
-    height, width = blurred.shape[:2]
-    for x, y, across, down in boxes:
-        left, right = (math.floor(min(max(at, 0), width)) for at in (x, x + across + 1))
-        top, bottom = (math.floor(min(max(at, 0), height)) for at in (y, y + down + 1))
-        if left < right and top < bottom:
-            region = blurred[top:bottom, left:right]
-            region[:] = _coarse(region, max(across / FACE_CELLS, down / FACE_CELLS, 1.0))
-    return blurred
-
-
-def blur_all(picture: Image) -> Image:
-    """Return the picture, uint8 (height, width, 3), with all of it blurred."""
-    return _coarse(picture, max(picture.shape[:2]) / PICTURE_CELLS)
-
-
-def _coarse(region: Image, cell: float) -> Image:
-    """Return the region with no detail left that is finer than `cell` pixels."""
-    height, width = region.shape[:2]
-    cells = (math.ceil(width / cell), math.ceil(height / cell))
-    means = cv2.resize(region, cells, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(means, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 @dataclass(slots=True)
@@ -97,11 +63,15 @@ class FaceBlur:
         self._streams.pop(stream, None)
         self.switch.forget(stream)
 
-    def picture(self, joined: Joined) -> Image:
+    def picture(self, joined: Joined) -> "Image":
         """Return the picture of the stream's newest frame, blurred if that is switched on.
 
         Raises MessageError for a JPEG that cannot be decoded.
         """
+        # Imported here: where nobody looks at pictures, OpenCV need not be loaded.
+        from emostream.shared.blurring import blur_all, blur_boxes
+        from emostream.shared.pixels import image
+
         picture = image(joined.frame)
         if not self.switch.is_on(joined.frame.header.stream):
             return picture

@@ -1,4 +1,4 @@
-"""The colour of each label: steady, told apart by every eye, for any set of labels."""
+"""The color of each label: steady, told apart by every eye, for any set of labels."""
 
 import functools
 import zlib
@@ -9,7 +9,7 @@ from emostream.shared.label_synonyms import canonical_label
 
 Color = tuple[int, int, int]
 
-# Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), told apart with each kind of colour
+# Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), told apart with each kind of color
 # blindness; its black is gray here, to be seen on dark pictures too.
 COLORS: Final = {
     "neutral": "#bbbbbb",
@@ -21,7 +21,7 @@ COLORS: Final = {
     "fear": "#cc79a7",
     "contempt": "#56b4e9",
 }
-# For labels of other kinds: those of Paul Tol's colours (https://personal.sron.nl/~pault/) that lie
+# For labels of other kinds: those of Paul Tol's colors (https://personal.sron.nl/~pault/) that lie
 # furthest from the eight above and from each other, for every eye.
 FURTHER: Final = (
     *("#eedd88", "#332288", "#882255", "#99ddff", "#ee6677"),
@@ -34,11 +34,11 @@ WHITE: Final = (255, 255, 255)
 
 @functools.lru_cache(maxsize=64)
 def colors(labels: tuple[str, ...]) -> dict[str, str]:
-    """Return the colour `#rrggbb` of each label; those of different canonical_label differ.
+    """Return the color `#rrggbb` of each label; those of different canonical_label differ.
 
-    The eight usual emotions keep theirs in every set, by whatever name. Another label's colour
+    The eight usual emotions keep theirs in every set, by whatever name. Another label's color
     follows from its name, or is the next one that is free: so it is mostly the same in other sets
-    too, and stays when further labels are appended. Beyond ten other labels colours come again.
+    too, and stays when further labels are appended. Beyond ten other labels colors come again.
     """
     given: dict[str, str] = {}
     for label in labels:
@@ -61,7 +61,7 @@ def text_color(background: Color) -> Color:
 
 
 def ink(background: str) -> str:
-    """Return what `text_color` does, of a colour `#rrggbb` and as one."""
+    """Return what `text_color` does, of a color `#rrggbb` and as one."""
     blue, green, red = text_color(bgr(background))
     return f"#{red:02x}{green:02x}{blue:02x}"
 

@@ -15,7 +15,7 @@ class CountedReceiver:
         self._topics: frozenset[str] = frozenset()
 
     def follow(self, topics: Collection[str]) -> None:
-        """Receive exactly these topics from now on, beside those that it began with.
+        """Receive exactly these topics from now on, in addition to those that it began with.
 
         What was sent on a topic while it was not received counts as late.
         """

@@ -17,22 +17,22 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the exit code of every command means; docs/operations.md has the same table."""
+    """The exit codes of all commands; docs/operations.md has the same table."""
 
     OK = 0
-    """Done, or stopped because somebody asked for that."""
+    """Success, or stopped on request."""
     FAILURE = 1
-    """It failed, or did not find what it was asked for; the output says why."""
+    """It failed, or did not find what was requested; the output says why."""
     USAGE = 2
-    """The command line or the configuration cannot be used with what is installed."""
+    """The command line or the configuration is invalid, or a required package is not installed."""
     UNAVAILABLE = 3
-    """What it needs to start is not there: a free address, or whole weights of a model."""
+    """Something that it needs to start is missing: a free address, or intact model weights."""
     STOPPED = 4
-    """Lossless delivery came to a stop; what was written until then is kept."""
+    """Lossless delivery stopped; everything written so far is kept."""
     INCOMPLETE = 5
-    """A part of the input cannot be read, or of a recording not written; the rest is written."""
+    """Part of the input was not read, or part of a recording not written; the rest is written."""
     INTERRUPTED = 130
-    """Ctrl-C ended it, as a shell says of any program."""
+    """Ctrl-C ended it; the usual code of a shell."""
 
 
 class EmostreamError(Exception):

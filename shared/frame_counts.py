@@ -16,7 +16,7 @@ class FrameCounts:
     `dropped` counts by (stage, reason), `lost` by the stage that they did not reach,
     `lost_with_process` by the stage whose process was killed. `in_flight` is what was captured and
     is in a queue or being worked on; some frames off, since the processes are not asked at one
-    instant. `part` is the part of the stream's faces, None where there is but one.
+    instant. `part` is the part of the stream's faces, None if there is but one.
     """
 
     path: str
@@ -170,6 +170,9 @@ def _best(accounts: Sequence[_Account], path: _Path) -> _Account:
 
 
 def _accounts(scrape: Scrape, path: _Path, stream: str) -> Iterator[_Account]:
+    if scrape.has(MetricName.CLASSIFIER_STANDBY) and scrape.total(MetricName.CLASSIFIER_STANDBY):
+        # What it answers shows behind it; of the rest it knows only that somebody else did.
+        return
     if path.sign and not (scrape.has(path.sign) and scrape.total(path.sign, stream=stream)):
         return
     for observer in path.observers:

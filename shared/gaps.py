@@ -2,15 +2,53 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
 from emostream.shared.messages import Message
-from emostream.shared.sequences import is_of_stream, stream_part
+from emostream.shared.sequences import frames_before, is_of_stream, stream_part
+
+# Two classifiers may answer alternately, and each be restarted.
+MOST_PUBLISHERS: Final = 4
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What came of one topic and part: the next number of each publisher, and of the run."""
+
+    run: str = ""
+    next_seq: int = 0
+    publishers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def last_publisher(self) -> str | None:
+        """Whose message came last."""
+        return next(reversed(self.publishers), None)
+
+    def frames_missing(self, message: Message) -> int:
+        """Return how many frames of the message's run did not come before it."""
+        header = message.header
+        return max(0, frames_before(header) - self.next_seq * (header.run == self.run))
+
+    def note(self, message: Message) -> None:
+        header = message.header
+        self.publishers.pop(header.publisher, None)
+        self.publishers[header.publisher] = header.sent + header.is_data
+        if len(self.publishers) > MOST_PUBLISHERS:
+            del self.publishers[next(iter(self.publishers))]
+        seq = frames_before(header) + header.is_data
+        self.next_seq = max(seq, self.next_seq) if header.run == self.run else seq
+        self.run = header.run
 
 
 class Gaps:
-    """Finds what never arrived, by the publishers' count of what they sent."""
+    """Finds what never arrived, by each publisher's count of what it sent.
+
+    Of what one publisher sent in vain, another may have sent the same in time: no more is missing
+    than the frames that nobody's message came of.
+    """
 
     def __init__(
         self,
@@ -26,7 +64,7 @@ class Gaps:
         self._late = late
         self._lost = lost
         self._left_out = left_out or lost
-        self._next: dict[tuple[str, int], tuple[str, int]] = {}
+        self._heard: dict[tuple[str, int], _Heard] = {}
         self._rejoined: set[tuple[str, int]] = set()
 
     def follow(self, before: Collection[str], topics: Collection[str]) -> None:
@@ -34,7 +72,7 @@ class Gaps:
 
         Of those that were not heard for a time, what was sent meanwhile is late and not lost.
         """
-        for key in list(self._next):
+        for key in list(self._heard):
             if key[0].startswith(tuple(topics)) and not key[0].startswith(tuple(before)):
                 self._rejoined.add(key)
 
@@ -46,29 +84,38 @@ class Gaps:
             # Before publishers had names, only frames had a count.
             return
         key, sent = (message.topic, part), header.sent
-        publisher, expected = self._next.get(key, (header.publisher, None))
-        same = publisher == header.publisher
-        self._next[key] = (header.publisher, sent + header.is_data)
-        if expected is None:
+        heard = self._heard.get(key)
+        if heard is None:
+            self._heard[key] = heard = _Heard()
             self._late(message, sent)
             self._lost(message, 0)
-        elif missing := sent - expected if same and sent >= expected else sent:
-            # A publisher that was started again counts from 0.
+        elif missing := self._missing(heard, message):
             missed = self._lost if asked_for_all else self._left_out
             (self._late if key in self._rejoined else missed)(message, missing)
+        heard.note(message)
         self._rejoined.discard(key)
 
+    @staticmethod
+    def _missing(heard: _Heard, message: Message) -> int:
+        # A publisher that was restarted counts from 0.
+        expected = heard.publishers.get(message.header.publisher, 0)
+        sent = message.header.sent
+        missing = sent - expected if sent >= expected else sent
+        if message.header.publisher == heard.last_publisher:
+            return missing
+        return min(missing, heard.frames_missing(message))
+
     def restart(self, message: Message) -> None:
-        """Go on from a message whose sequence starts anew; what is between is not known."""
+        """Continue from a message whose sequence starts over; what is between is not known."""
         header = message.header
         part = stream_part(header)
         if part is not None:
-            self._next[message.topic, part] = header.publisher, header.sent + header.is_data
+            self._heard.setdefault((message.topic, part), _Heard()).note(message)
 
     def forget(self, stream: str) -> None:
         """Forget the stream."""
-        for key in [key for key in self._next if is_of_stream(key[0], stream)]:
-            del self._next[key]
+        for key in [key for key in self._heard if is_of_stream(key[0], stream)]:
+            del self._heard[key]
             self._rejoined.discard(key)
 
 

@@ -1,4 +1,4 @@
-"""The count of encrypted connections that did not come about, and a line a minute about them."""
+"""Counts encrypted connections that failed, and logs one line per minute about them."""
 
 import logging
 import threading
@@ -9,6 +9,14 @@ from typing import Final
 from emostream.shared.plural import counted
 
 LOG_EVERY_S: Final = 60.0
+# Who failed, as each side has to look for it.
+BY_SIDE: Final = {
+    False: "failed (a missing, unknown or revoked key, or no encryption); "
+    "emostream keys list shows the allowed peers",
+    True: "failed: this host's key is not let in there, that host has another key than this one "
+    "expects, or it does not encrypt; compare emostream keys show on each host with emostream "
+    "keys list on the other",
+}
 log = logging.getLogger("emostream")
 
 
@@ -22,26 +30,25 @@ class HandshakeFailures:
     def __init__(self, metric: Callable[[str, int], None] = _no_metric) -> None:
         self._metric = metric
         self._lock = threading.Lock()
-        self._unlogged: Counter[str] = Counter()
+        self._unlogged: Counter[tuple[str, bool]] = Counter()
         self._logged_at = float("-inf")
 
     def expect(self, endpoint: str) -> None:
         """Begin at 0: of a count that begins at 1, Prometheus sees no increase."""
         self._metric(endpoint, 0)
 
-    def count(self, endpoint: str, now: float) -> None:
-        """Count a failure; log all since the last line where that is a minute ago (`now` in s)."""
+    def count(self, endpoint: str, now: float, *, connects: bool = False) -> None:
+        """Count a failure; log all since the last line where that is a minute ago (`now` in s).
+
+        `connects`: this process is the one that connects to the endpoint, and has not bound it.
+        """
         self._metric(endpoint, 1)
         with self._lock:
-            self._unlogged[endpoint] += 1
+            self._unlogged[endpoint, connects] += 1
             if now - self._logged_at < LOG_EVERY_S:
                 return
             self._logged_at = now
             found, self._unlogged = self._unlogged, Counter()
-        for each, number in found.items():
-            log.warning(
-                "%s: %s failed (a key that is missing, unknown or revoked, "
-                "or no encryption); emostream keys list shows who is let in",
-                each,
-                counted(number, "encrypted connection"),
-            )
+        for (each, is_client), number in found.items():
+            failed = counted(number, "encrypted connection")
+            log.warning("%s: %s %s", each, failed, BY_SIDE[is_client])

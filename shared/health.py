@@ -107,9 +107,9 @@ class Health:
         with self._lock:
             missing = self._missing | self._stuck()
         if self._beat is None:
-            missing["loop"] = "it starts"
+            missing["loop"] = "it is starting"
         elif not self._beats_within(self._beat_within):
-            missing["loop"] = f"the loop has not gone round for {self._beat_within:g} s"
+            missing["loop"] = f"the loop has not run for {self._beat_within:g} s"
         if self._needs_input:
             if self._input is None:
                 missing["input"] = "no input yet"
@@ -124,7 +124,7 @@ class Health:
         """Return the streams that send and make no progress; the lock is held."""
         now = self._clock()
         return {
-            f"stream {stream}": f"{stream}: frames come, and nothing of them is done for"
+            f"stream {stream}": f"{stream}: frames arrive, but none has been processed for"
             f" {now - frames.since:.0f} s"
             for stream, frames in self._unanswered.items()
             if now - frames.since > self._silent_after >= now - frames.last

@@ -20,11 +20,11 @@ def decode_heif(data: bytes, form: PictureFormat, name: str) -> Image:
 
     uint8 (H, W, 3) in BGR order, without alpha; more than 8 bits are rounded down. `irot` and
     `imir` turn it; the EXIF orientation repeats them, and is not applied again (ISO/IEC 23008-12,
-    annex A). SourceError, which names `name`, where it is too large or cannot be had as a whole.
+    annex A). SourceError, which names `name`, if it is too large or cannot be had as a whole.
     """
     # Of a grid libheif leaves out the tiles that it cannot read, without a word.
     if any(end > len(data) for box, end in _boxes(data) if box in CONTENT):
-        raise SourceError(f"{name}: no picture that can be read: its {form} is cut off")
+        raise SourceError(f"{name}: not a readable picture: its {form} is truncated")
     decode = _avif if form is PictureFormat.AVIF else _heic
     try:
         return decode(data, name)
@@ -34,7 +34,7 @@ def decode_heif(data: bytes, form: PictureFormat, name: str) -> Image:
         ) from error
     except (RuntimeError, ValueError, SyntaxError, OSError, MemoryError) as error:
         reason = " ".join(str(error).split()) or "damaged"
-        raise SourceError(f"{name}: no picture that can be read: {form}: {reason}") from error
+        raise SourceError(f"{name}: not a readable picture: {form}: {reason}") from error
 
 
 def _heic(data: bytes, name: str) -> Image:
@@ -76,6 +76,6 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, int]]:
         elif size == 0:
             size = len(data) - at
         if size < 8:
-            return  # no box: phones write notes of their own behind the last
+            return  # no box: phones write their own notes behind the last
         at += size
         yield box, at

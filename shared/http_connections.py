@@ -41,13 +41,13 @@ class HttpLimits:
 class GuardedConnection(H11Protocol):
     """A connection of uvicorn that is closed when its client is slow or sends too much.
 
-    Where there are too many, the one that has waited longest for its client gives way to a new one;
-    where all are being answered, the new one is refused with 503.
+    Where there are too many, the one that has waited longest for its client is replaced by a new
+    one; where all are being answered, the new one is refused with 503.
     """
 
     def __init__(self, limits: HttpLimits, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._limits = limits
+        self.limits = limits
         self._waits_since = self.loop.time()
         self._discarded = 0
         self.is_ending = False
@@ -56,9 +56,9 @@ class GuardedConnection(H11Protocol):
         """Take the connection, if need be in the place of an idle one; or refuse it."""
         super().connection_made(transport)
         ending, active = _by_ending(self.connections)
-        if len(ending) > self._limits.connections:
+        if len(ending) > self.limits.connections:
             min(ending, key=GuardedConnection.waited_since).transport.abort()
-        if len(active) > self._limits.connections:
+        if len(active) > self.limits.connections:
             # A viewer's WebSocket waits for nobody.
             waiting = [
                 each
@@ -70,25 +70,23 @@ class GuardedConnection(H11Protocol):
             if waiting:
                 min(waiting, key=GuardedConnection.waited_since).transport.abort()
             else:
-                transport.write(BUSY)
-                self._end()
+                self.refuse()
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sends; of one that was answered already, a little."""
+        if self.is_ending or self._was_answered_early():
+            self._discarded += len(data)
+            if self._discarded > DISCARDED_BYTES:
+                self.transport.abort()
+                return
         if not self.is_ending:
             super().data_received(data)
-            return
-        self._discarded += len(data)
-        if self._discarded > DISCARDED_BYTES:
-            self.transport.abort()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request; but end where the client still sends the body of this one."""
+        """Wait for the next request, behind the rest of the body where this one was refused."""
         self._waits_since = self.loop.time()
-        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
-            self._end()
-        else:
-            super().on_response_complete()
+        self._discarded = 0
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP; where an answer is under way already, only close."""
@@ -108,16 +106,27 @@ class GuardedConnection(H11Protocol):
 
     def close_if_late(self, now: float) -> None:
         """Close the connection where the client had its time for a whole request."""
-        if self.waits_for_client and now - self._waits_since > self._limits.request_s:
+        if self.waits_for_client and now - self._waits_since > self.limits.request_s:
             self.transport.abort()
 
-    def _end(self) -> None:
+    def refuse(self) -> None:
+        """Say that there are too many connections, and end this one."""
+        self.transport.write(BUSY)
         # To close with something unread would reset the connection, and with it the answer.
         self.is_ending = True
         self._unset_keepalive_if_required()
         self.flow.resume_reading()
-        self.transport.write_eof()
+        # TLS has no half-closed connections.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.close)
+
+    def _was_answered_early(self) -> bool:
+        """Whether the answer is complete and the body of its request is not."""
+        cycle = self.cycle
+        return (
+            cycle is not None and cycle.response_complete and self.conn.their_state is h11.SEND_BODY
+        )
 
 
 class StalledWrites:

@@ -1,10 +1,11 @@
-"""An HTTP server on a thread of its own, for the metrics of each stage and for the page."""
+"""An HTTP server on its own thread, for the metrics of each stage and for the page."""
 
 import asyncio
 import functools
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any, Final, Self
 
 import uvicorn
@@ -18,10 +19,12 @@ from emostream.shared.http_connections import (
     log,
     log_loop_error,
 )
+from emostream.shared.http_tls import TlsConnection
 from emostream.shared.open_files import open_files_limit
+from emostream.shared.tls import Certificate
 
 STOP_WITHIN_S: Final = 2.0
-# Connections that wait to be accepted; beyond, a client tries again only after a second.
+# Connections that wait to be accepted; beyond, a client retries only after a second.
 BACKLOG: Final = 1024
 # asyncio takes so many before it looks at any: not so many that no file is left meanwhile.
 ACCEPTED_AT_ONCE: Final = 32
@@ -34,7 +37,8 @@ class HttpServer:
     """Serves an ASGI application while its context lasts; port 0 is any free one.
 
     `who` and `what` name its setting, `who.what`, in errors. `websocket` is the protocol class of
-    uvicorn for WebSockets; None takes none. Raises BusError where the address cannot be bound.
+    uvicorn for WebSockets; None takes none. With a `certificate` it is HTTPS. Raises BusError if
+    the address cannot be bound.
     """
 
     def __init__(
@@ -45,20 +49,25 @@ class HttpServer:
         application: Any,
         limits: HttpLimits,
         websocket: type[asyncio.Protocol] | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
         self._what = what
         self._socket = _listening(who, what, *address)
         self.port: int = self._socket.getsockname()[1]
-        self.url = f"http://{address[0]}:{self.port}"
-        # Files are needed for other things too, and connections that end count beside these.
+        self.url = f"{'https' if certificate else 'http'}://{address[0]}:{self.port}"
+        # Files are needed for other things too, and connections that end count as well.
         limit = max(1, min(limits.connections, open_files_limit() // 4))
         limits = HttpLimits(limit, limits.request_s, limits.stall_s)
         self._stalled = StalledWrites(limits.stall_s)
+        self._certificate = certificate
+        protocol: Callable[..., GuardedConnection] = functools.partial(GuardedConnection, limits)
+        if certificate:
+            protocol = functools.partial(TlsConnection, certificate, limits)
         self._server = _Server(
             uvicorn.Config(
                 application,
                 interface="asgi3",
-                http=functools.partial(GuardedConnection, limits),  # type: ignore[arg-type]
+                http=protocol,  # type: ignore[arg-type]
                 h11_max_incomplete_event_size=HEADER_BYTES,
                 ws=websocket or "none",
                 # JPEGs do not shrink any more, and to try it costs more than all else here.
@@ -67,7 +76,7 @@ class HttpServer:
                 callback_notify=self._sweep,
                 timeout_notify=1,
                 backlog=ACCEPTED_AT_ONCE,
-                # Whoever is on this machine could claim to be any client.
+                # Any user of this machine could claim to be any client.
                 proxy_headers=False,
                 lifespan="off",
                 log_config=None,
@@ -108,6 +117,9 @@ class HttpServer:
             log_loop_error(context)
 
     async def _sweep(self) -> None:
+        if self._certificate:
+            # A renewal that went wrong is logged when it happens.
+            self._certificate.context()
         now = asyncio.get_running_loop().time()
         connections = list(self._server.server_state.connections)
         for connection in connections:
@@ -139,6 +151,6 @@ def _listening(who: str, what: str, host: str, port: int) -> socket.socket:
         bound.close()
         raise BusError(
             f"{who} cannot serve its {what} on {host}:{port}: {error.strerror}. Stop the program "
-            f"that has the port (another emostream?), or set {who}.{what} to another"
+            f"that uses the port (another emostream?), or set {who}.{what} to another"
         ) from error
     return bound

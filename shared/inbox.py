@@ -16,7 +16,7 @@ from emostream.shared.messages import Frame, Message
 # A stream ends once a run; of more ends that wait the newest are kept.
 MAX_ENDS = 8
 Dropped = Callable[[Message, str], None]
-# What is kept of a topic while dropping is paused, and for how many seconds the pause goes on
+# What is kept of a topic while dropping is paused, and for how many seconds the pause continues
 # afterward, in which the stage catches up.
 PAUSED_BACKLOG = 50
 PAUSE_TAIL_S = 2.0
@@ -123,6 +123,7 @@ class LiveInbox:
         self._backlog = backlog
         self._max_age = max_age
         self._clock = clock
+        self._pauses = 0
         self._paused_until = float("-inf")
         self._topics: dict[str, deque[_Waiting]] = {}
         self._turns: deque[str] = deque()
@@ -179,15 +180,18 @@ class LiveInbox:
     @contextlib.contextmanager
     def pause_dropping(self) -> Iterator[None]:
         """Drop nothing meanwhile, nor in the 2 s after; for a delay that is short and expected."""
-        self._paused_until = float("inf")
+        with self._arrival:
+            self._pauses += 1
         try:
             yield
         finally:
-            self._paused_until = self._clock() + PAUSE_TAIL_S
+            with self._arrival:
+                self._pauses -= 1
+                self._paused_until = self._clock() + PAUSE_TAIL_S
 
     @property
     def _is_paused(self) -> bool:
-        return self._clock() < self._paused_until
+        return self._pauses > 0 or self._clock() < self._paused_until
 
     def _thin(self, topic: str) -> list[Message]:
         """Remove all of the topic's frames but the newest, and return them."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from emostream.shared.config import Live
+from emostream.shared.duplicates import Duplicates
 from emostream.shared.gaps import Gaps
 from emostream.shared.health import Health
 from emostream.shared.inbox import Inbox
@@ -41,6 +42,7 @@ class Intake:
         self._counts_losses = counts_losses
         self.gaps = Gaps(self._late, metrics.lost, metrics.left_out)
         self._validator = SequenceValidator(clock, wall)
+        self._duplicates = Duplicates()
         self._limit = StreamLimit(live.max_streams, live.silent_after, self._evict, clock)
         self._evicted: deque[str] = deque()
         # A stream must not go between its check and its message's arrival in the inbox.
@@ -55,8 +57,9 @@ class Intake:
     ) -> None:
         """Put the message into the inbox, unless `pacer` finds that it waited for too long.
 
-        The stage is ready while messages of the `needed` kind come. Raises MessageError for a
-        message that could not have been sent, or that is of one stream too many.
+        Live, what another publisher has said before is left out, and counted. The stage is ready
+        while messages of the `needed` kind come. Raises MessageError for a message that could not
+        have been sent, or that is of one stream too many.
         """
         header = message.header
         with self._lock:
@@ -73,13 +76,16 @@ class Intake:
             # Live, a probe is a sum that is sent while nothing flows.
             if isinstance(header, needed) and (header.is_data or not self._counts_losses):
                 self._health.mark_input()
+            if self._counts_losses and self._duplicates.has(header):
+                self._metrics.duplicate(message)
+                return
             if age is None:
                 self._metrics.dropped(message, STALE)
                 return
             inbox.put(message, age)
 
     def _check(self, message: Message) -> bool:
-        """Return whether a message goes on from the last one; MessageError where it cannot."""
+        """Return whether a message continues from the last one; MessageError if it cannot."""
         if message.header.is_data:
             return self._validator.check(message)
         if message.header.probe and self._counts_losses:
@@ -106,5 +112,6 @@ class Intake:
 
     def _evict(self, stream: str) -> None:
         self._validator.forget(stream)
+        self._duplicates.forget(stream)
         self.gaps.forget(stream)
         self._evicted.append(stream)

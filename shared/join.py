@@ -7,8 +7,8 @@ from typing import Final
 
 from emostream.shared.messages import AnyHeader, Emotion, EmotionFace, Frame, Message
 
-# So many frames in turn below the last one that was handed out are no repetition: the frames go on
-# there, and it was the last one that did not belong to them.
+# So many frames in turn below the last one that was handed out are no repetition: the frames
+# continue there, and it was the last one that did not belong to them.
 RESUMED_AFTER: Final = 3
 
 
@@ -110,7 +110,7 @@ class StreamJoin:
                 yield _joined(entry, whole)
 
     def _resumes(self, header: AnyHeader) -> bool:
-        """Whether the frames go on from this one, though a later one was handed out."""
+        """Whether the frames continue from this one, though a later one was handed out."""
         self._refused += isinstance(header, Frame)
         if self._refused < RESUMED_AFTER or not isinstance(header, Frame):
             return False

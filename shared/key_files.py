@@ -1,7 +1,9 @@
 """This host's keys and those of its peers: the files that hold them, and who may read these."""
 
+import functools
 import os
 import re
+import string
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,19 +14,24 @@ from msgspec import Meta
 
 from emostream.shared.addresses import TCP, is_local
 from emostream.shared.atomic_file import atomic_file
+from emostream.shared.clocks import TOPIC as CLOCK_TOPIC
 from emostream.shared.errors import ConfigError
 from emostream.shared.fields import STREAM_PATTERN
 from emostream.shared.requests import answered_topic
 from emostream.shared.user_path import user_path
+from emostream.shared.whole_file import read_whole
 
 OWN_FILE: Final = "own.json"
 PEERS_FILE: Final = "peers.json"
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 OTHERS: Final = 0o077
+# Peers wait for it: a pipe in its place is none.
+READ_WITHIN_S: Final = 0.5
 INIT: Final = "emostream keys init"
 
 # 32 bytes in Z85, as ZeroMQ writes them.
+Z85: Final = "".join((string.digits, string.ascii_letters, ".-:+=^!/*?&<>()[]{}@%$#"))
 KEY_PATTERN: Final = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 Key = Annotated[str, Meta(pattern=f"^{KEY_PATTERN.pattern}$")]
 Name = Annotated[str, Meta(pattern=f"^{STREAM_PATTERN.pattern}$")]
@@ -78,6 +85,8 @@ class Peer(msgspec.Struct, frozen=True):
 
     def may_subscribe(self, subscription: str) -> bool:
         """Whether all that the subscription matches is allowed."""
+        if CLOCK_TOPIC.fullmatch(subscription):
+            return True
         asked = answered_topic(subscription.encode()).decode()
         return not self.topics or any(asked.startswith(f"{topic}/") for topic in self.topics)
 
@@ -88,7 +97,7 @@ Content = TypeVar("Content")
 class KeyFolder:
     """The folder of the keys. Files are read again when they change.
 
-    Raises ConfigError where they cannot be read, or where others may read them.
+    Raises ConfigError if they cannot be read, or where others may read them.
     """
 
     def __init__(self, folder: str, clock: Callable[[], float] = time.time) -> None:
@@ -99,7 +108,7 @@ class KeyFolder:
     def own(self) -> Own:
         """Return this host's keys."""
         if not os.path.lexists(self.path / OWN_FILE):
-            raise ConfigError(f"{self.path} holds no keys of this host; run {INIT}")
+            raise ConfigError(f"{self.path} contains no keys of this host; run {INIT}")
         return self._content(OWN_FILE, Own)
 
     def peers(self) -> tuple[Peer, ...]:
@@ -109,7 +118,7 @@ class KeyFolder:
         return self._content(PEERS_FILE, tuple[Peer, ...])
 
     def peer_of(self, key: str) -> Peer | None:
-        """Return the peer with this public key, None where it is nobody's; this host is one too."""
+        """Return the peer with this public key, None if it is nobody's; this host is one too."""
         now = self._clock()
         for peer in self.peers():
             if any(each.public == key and each.is_valid(now) for each in peer.keys):
@@ -155,20 +164,24 @@ class KeyFolder:
             state = (facts.st_mtime_ns, facts.st_ino, facts.st_size)
             known = self._read.get(name)
             if known is None or known[0] != state:
-                known = state, msgspec.json.decode(path.read_bytes(), type=kind)
+                known = state, _decoded(path, kind)
                 self._read[name] = known
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-        except msgspec.DecodeError as error:
-            # What msgspec says may not quote a secret: it names types and paths alone.
-            raise ConfigError(f"{path} is no file of keys: {error}") from error
         return cast("Content", known[1])
 
-    def _write(self, name: str, content: object) -> None:
-        path = self.path / name
+    def make(self) -> None:
+        """Make the folder where there is none."""
         try:
             self.path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
             _check_private(self.path, FOLDER_MODE)
+        except OSError as error:
+            raise ConfigError(f"{self.path} cannot be created: {error.strerror}") from error
+
+    def _write(self, name: str, content: object) -> None:
+        self.make()
+        path = self.path / name
+        try:
             with atomic_file(path) as part:
                 part.touch(FILE_MODE, exist_ok=False)
                 part.write_bytes(msgspec.json.format(msgspec.json.encode(content)))
@@ -176,6 +189,38 @@ class KeyFolder:
             raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
 
 
+def is_key(text: str) -> bool:
+    """Whether this is a key: the characters alone do not tell, since 85^5 is more than 2^32."""
+    if not KEY_PATTERN.fullmatch(text):
+        return False
+    numbers = [Z85.index(each) for each in text]
+    groups = (numbers[at : at + 5] for at in range(0, len(numbers), 5))
+    return all(functools.reduce(lambda a, b: 85 * a + b, group) < 2**32 for group in groups)
+
+
+def _decoded(path: Path, kind: type[Content]) -> Content:
+    """Return what a file of keys says; ConfigError if ZeroMQ could not use it."""
+    try:
+        content = msgspec.json.decode(read_whole(path, max_seconds=READ_WITHIN_S), type=kind)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not a key file: not UTF-8 text") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} is not a key file: it is nested too deeply") from error
+    except msgspec.DecodeError as error:
+        # What msgspec says may not quote a secret: it names types and paths alone.
+        raise ConfigError(f"{path} is not a key file: {error}") from error
+    owners = [content] if isinstance(content, Own) else cast("tuple[Peer, ...]", content)
+    for owner in owners:
+        keys = [key for pair in owner.keys for key in _keys(pair)]
+        if not all(map(is_key, keys)):
+            raise ConfigError(f"{path} is not a key file: one of {owner.name} is mistyped")
+    return content
+
+
+def _keys(pair: OwnKey | PeerKey) -> tuple[str, ...]:
+    return (pair.public, pair.secret) if isinstance(pair, OwnKey) else (pair.public,)
+
+
 def _check_private(path: Path, mode: int) -> None:
     if path.stat().st_mode & OTHERS:
-        raise ConfigError(f"{path} is open to other users; run chmod {mode:o} {path}")
+        raise ConfigError(f"{path} is readable by other users; run chmod {mode:o} {path}")

@@ -7,11 +7,11 @@ from emostream.shared.messages import LeftOut
 
 # What stands in `left_out` of a face that counts for nothing.
 REASONS: Final[tuple[str, ...]] = tuple(reason for reason in get_args(LeftOut) if reason)
-WORDS: Final = {"quality": "of too low quality", "new": "of a track too new"}
+WORDS: Final = {"quality": "low quality", "new": "track too new"}
 
 
 def left_out_text(counts: Mapping[str, int]) -> str:
-    """Return how many faces were left out, by reason; "" where none was."""
+    """Return how many faces were left out, by reason; "" if none was."""
     parts = [f"{counts[reason]:,} {WORDS[reason]}" for reason in REASONS if counts.get(reason)]
     if not parts:
         return ""

@@ -60,8 +60,8 @@ class LinkPacer:
     frame is as old as they are deep, seconds on a thin link. Where messages keep waiting for more
     than half of `max_age` s beyond the link's own delay, this asks for one message at a time, the
     next when that has come, of each stream in turn; so it is never behind another. Now and then it
-    tries again whether the link carries all. Times are s on the steady `clock`; `wall` is ns since
-    the epoch. Used by the thread that receives.
+    retries whether the link carries all. Times are s on the steady `clock`; `wall` is ns since the
+    epoch. Used by the thread that receives.
     """
 
     def __init__(
@@ -122,12 +122,14 @@ class LinkPacer:
         return False
 
     def age(self, message: Message) -> float | None:
-        """Return for how long a message waited on the way, s; None where that was too long."""
+        """Return for how long a message waited on the way, s; None if that was too long."""
         now = self._clock()
         if frame_part(message.header) is None or not message.header.marks:
             waited: float | None = 0.0
         else:
-            given = max(given for _, given in message.header.marks.values())
+            # That of the publisher, by whose clock all of its messages are; others may be of hosts
+            # whose clocks are ahead.
+            _, given = next(reversed(message.header.marks.values()))
             self._seen[message.topic] = now
             difference = (self._wall() - given) / 1e9
             measure = self._waited_alone if self.is_asking else self._waited

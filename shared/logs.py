@@ -1,4 +1,4 @@
-"""How the log is written to stderr: as text for people, or a JSON object a line for programs."""
+"""How the log is written to stderr: as text for people, or a JSON object per line for programs."""
 
 import json
 import logging
@@ -48,7 +48,7 @@ def log_to_stderr(level: str, style: LogFormat = "text", stage: str = "") -> Non
 def log_end(error: EmostreamError) -> None:
     """Write the line with which an error ends the process.
 
-    One that refuses the start answers whoever starts it now, so it needs no time.
+    One that refuses the start is read at once, so it needs no time.
     """
     refuses_start = error.exit_code in (ExitCode.USAGE, ExitCode.UNAVAILABLE)
     log.error("%s", error, extra={TIMELESS: refuses_start})

@@ -26,6 +26,10 @@ from emostream.shared.fields import (
 )
 
 Buffer: TypeAlias = bytes | memoryview
+# How uncertain a clock is that was not measured yet: a day. Beyond half a second nothing is told of
+# how old something is.
+UNKNOWN_CLOCK_NS: Final = 86_400_000_000_000
+MOST_UNCERTAIN_NS: Final = 500_000_000
 # Far more than a frame passes.
 MOST_STAGES: Final = 32
 Point: TypeAlias = tuple[Coordinate, Coordinate]
@@ -49,13 +53,15 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What every header carries.
 
     `t` is the time of capture in ns since the epoch, `pts` the time in the source in ns, and
-    `marks` maps a stage to the ns since the epoch at which it took and gave the message.
-    `sent` counts the frames that this publisher sent before on this topic (and part): a gap in it
-    is a loss on the way here, where a gap in `seq` may also be a frame dropped further up.
-    `publisher` names this start of the process that sent it; `missed` maps `<stage>/<fate>` to how
-    many frames of this stream (and part) did not get through it since then.
-    `probe`, `pid` and `base`, and `end`, `frames` and `error` (why the source broke off), are
-    present only where they apply, as are `states`: what a stage remembers after this frame.
+    `marks` maps a stage to the ns since the epoch at which it took and gave the message. `sent`
+    counts the frames that this publisher sent before on this topic (and part): a gap in it is a
+    loss on the way here, where a gap in `seq` may also be a frame dropped further up. `publisher`
+    names this start of the process that sent it; `missed` maps `<stage>/<fate>` to how many frames
+    of this stream (and part) did not get through it since then. `clock_offset` is what to add to
+    `t` to have it by the clock of the sender, ns, and `clock_uncertainty` by how much that
+    may be wrong. `probe`, `pid` and `base`, and `end`, `frames` and `error` (why the source
+    failed), are present only where they apply, as are `states`: what a stage remembers after this
+    frame.
     """
 
     stream: StreamName
@@ -67,6 +73,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sent: Number = 0
     publisher: Name = ""
     missed: Missed = {}
+    clock_offset: Pts = 0
+    clock_uncertainty: Nanoseconds = 0
     probe: bool = False
     pid: Number = 0
     base: Number = 0
@@ -80,6 +88,12 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether this is a frame's message, and neither a probe nor an end."""
         return not (self.probe or self.end)
 
+    @property
+    def local_t(self) -> int | None:
+        """`t` by the clock of this process, once the message was received; None: not known yet."""
+        is_known = self.clock_uncertainty <= MOST_UNCERTAIN_NS
+        return self.t + self.clock_offset if is_known else None
+
 
 class Frame(Header, frozen=True, kw_only=True, omit_defaults=True):
     """A picture; the payload is its pixels.
@@ -89,7 +103,7 @@ class Frame(Header, frozen=True, kw_only=True, omit_defaults=True):
 
     width: Side
     height: Side
-    encoding: Literal["bgr8", "jpeg"]
+    encoding: Literal["bgr8", "jpeg", "i420"]
     pixel_aspect: PixelAspect = 1.0
     recorded: bool = False
 
@@ -97,8 +111,8 @@ class Frame(Header, frozen=True, kw_only=True, omit_defaults=True):
 class Quality(msgspec.Struct, frozen=True):
     """How well a face can be judged; `models/quality.py` measures it and says how.
 
-    `size_px` is in pixels of the frame, `yaw`, `pitch` and `roll` in degrees, or None where there
-    are no landmarks. All others lie in 0..1: `cut` is the share outside the picture, `overall` the
+    `size_px` is in pixels of the frame, `yaw`, `pitch` and `roll` in degrees, or None if there are
+    no landmarks. All others lie in 0..1: `cut` is the share outside the picture, `overall` the
     probability that the label is right.
     """
 
@@ -175,7 +189,10 @@ class EmotionPrior(msgspec.Struct, frozen=True):
 
 
 class Emotion(Header, frozen=True, kw_only=True, omit_defaults=True):
-    """The classified faces of one part of a frame; `prior` is None where it is not known."""
+    """The classified faces of one part of a frame; `prior` is None if it is not known.
+
+    `standby` says that a standby answered instead of the active classifier.
+    """
 
     model: Name
     faces: Annotated[tuple[EmotionFace, ...], Meta(max_length=MOST_FACES)]
@@ -183,10 +200,14 @@ class Emotion(Header, frozen=True, kw_only=True, omit_defaults=True):
     parts: Parts
     degraded: bool
     prior: EmotionPrior | None = None
+    standby: bool = False
 
 
 class Event(Header, frozen=True, kw_only=True, omit_defaults=True):
-    """A track's `enter`, `change` of label or `leave`; `since` is the pts at which it began."""
+    """A track's `enter`, `change` of label or `leave`; `since` is the pts at which it began.
+
+    `standby` is as in an answer.
+    """
 
     kind: Literal["enter", "change", "leave"]
     track: Number
@@ -194,6 +215,7 @@ class Event(Header, frozen=True, kw_only=True, omit_defaults=True):
     previous: Name
     confidence: Share
     since: Pts
+    standby: bool = False
 
 
 class Credit(Header, frozen=True, kw_only=True, omit_defaults=True):

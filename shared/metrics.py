@@ -1,6 +1,7 @@
 """The metrics that every stage has, and the HTTP port that answers for them and for its health."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -17,11 +18,17 @@ from prometheus_client.metrics import MetricWrapperBase
 from emostream.shared.account import LATE, LOST
 from emostream.shared.accounts import Accounts
 from emostream.shared.allowed_hosts import AllowedHosts
+from emostream.shared.certificate_metrics import CertificateCollector
+from emostream.shared.clock_metrics import ClockCollector
+from emostream.shared.clocks import Clocks
 from emostream.shared.health import Health
+from emostream.shared.http_access import OPEN, HttpAccess
 from emostream.shared.http_connections import HttpLimits
 from emostream.shared.http_server import HttpServer
 from emostream.shared.messages import Emotion, Faces, Message
 from emostream.shared.metric_names import MetricName
+from emostream.shared.token_files import Role, bearer, is_token
+from emostream.shared.token_guesses import TokenGuesses
 
 SECONDS = (
     *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.0225, 0.025),
@@ -37,6 +44,8 @@ REASONS = ("backlog", STALE, LATE, "bad")
 LIMITS: Final = HttpLimits(connections=64)
 
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+# A version of a format that is not a number: prometheus_client compares it with one.
+_NO_NUMBER: Final = re.compile(r";\s*version=(?!\d{1,9}(\.\d{1,9})*\s*([;,]|$))[^;,]*", re.ASCII)
 # Status, headers and body.
 Response: TypeAlias = tuple[int, list[tuple[str, str]], bytes]
 
@@ -48,6 +57,10 @@ class StageMetrics:
         self.registry = registry
         self.accounts = Accounts(stage)
         registry.register(self.accounts)
+        self.clocks = Clocks()
+        registry.register(ClockCollector(stage, self.clocks))
+        self.certificates = CertificateCollector(stage)
+        registry.register(self.certificates)
         ProcessCollector(registry=registry)
         self._stage = stage
         by_stream = ("stage", "stream")
@@ -61,42 +74,54 @@ class StageMetrics:
         def seconds(name: str, text: str, *labels: str) -> Histogram:
             return Histogram(name, text, labels, buckets=SECONDS, registry=registry)
 
-        self._taken = counter(MetricName.FRAMES_TAKEN, "Frames taken to work on", *by_stream)
+        self._taken = counter(MetricName.FRAMES_TAKEN, "Frames accepted for processing", *by_stream)
         self._given = counter(MetricName.FRAMES_GIVEN, "Frames answered or shown", *by_stream)
-        text = "Frames that arrived and were not worked on"
+        text = "Frames that arrived but were not processed"
         self._dropped = counter(MetricName.FRAMES_DROPPED, text, *by_stream, "reason")
         self._lost = counter(
             MetricName.FRAMES_LOST, "Frames that never arrived", *by_stream, "topic"
         )
-        text = "Messages that break the wire format"
+        text = "Messages that violate the wire format"
         self._bad = counter(MetricName.BAD_MESSAGES, text, "stage", "reason")
-        self._faces = counter(MetricName.FACES, "Faces that the stage gave", *by_stream)
-        text = "Encrypted connections that failed: no key, or one that is unknown or revoked"
+        text = "Answers and events that another classifier had already published"
+        self._duplicates = counter(MetricName.DUPLICATE_ANSWERS, text, *by_stream, "topic")
+        self._faces = counter(MetricName.FACES, "Faces published by the stage", *by_stream)
+        text = "Encrypted connections that failed: no key, or an unknown or revoked one"
         self._handshakes = counter(MetricName.HANDSHAKE_FAILURES, text, "stage", "socket")
+        text = "Wrong tokens that clients of the stage's HTTP addresses presented"
+        self._wrong_tokens = counter(MetricName.WRONG_TOKENS, text, "stage", "address")
         text = "Time from capture to the end of this stage's work"
         self._latency = seconds(MetricName.LATENCY_SECONDS, text, *by_stream)
-        text = "Time that one step of the stage takes"
+        text = "Time of one step of the stage"
         self._by_stream = (
-            *(self._taken, self._given, self._dropped, self._lost, self._faces, self._latency),
+            *(self._taken, self._given, self._dropped, self._lost, self._duplicates),
+            *(self._faces, self._latency),
         )
         self.seconds = seconds(MetricName.STAGE_SECONDS, text, "stage").labels(stage)
-        self.queue_depth = gauge(MetricName.QUEUE_DEPTH, "Messages that wait")
+        self.queue_depth = gauge(MetricName.QUEUE_DEPTH, "Messages waiting in the inbox")
         self.ready = gauge(MetricName.READY, "1 when the stage is ready")
-        text = "1 while the stage is down: its supervisor answers until it tries it again"
+        text = "1 while the stage is down and its supervisor answers for it"
         self.down = gauge(MetricName.DOWN, text)
 
     def handshakes_failed(self, socket: str, count: int) -> None:
         """Count failed handshakes of the socket with this endpoint."""
         self._handshakes.labels(self._stage, socket).inc(count)
 
+    def wrong_token_counter(self, address: str) -> Callable[[], None]:
+        """Return what counts a wrong token at `address`: `metrics` or `page`."""
+        # From 0 on: of a count that begins at 1, Prometheus sees no increase.
+        return self._wrong_tokens.labels(self._stage, address).inc
+
     def taken(self, stream: str) -> None:
         """Count a frame that the stage takes."""
         self._taken.labels(self._stage, stream).inc()
 
-    def given(self, stream: str, latency: float) -> None:
-        """Count a frame that the stage answered, `latency` seconds after its capture."""
+    def given(self, stream: str, latency: float | None) -> None:
+        """Count a frame that the stage answered, `latency` s after its capture (None: unknown)."""
         self._given.labels(self._stage, stream).inc()
-        self._latency.labels(self._stage, stream).observe(latency)
+        latencies = self._latency.labels(self._stage, stream)
+        if latency is not None:
+            latencies.observe(latency)
 
     def faces(self, message: Message) -> None:
         """Count the faces of a message that the stage gives, if it is one with faces."""
@@ -107,6 +132,11 @@ class StageMetrics:
         """Count a frame that was not worked on."""
         self._dropped.labels(self._stage, message.header.stream, reason).inc()
         self.accounts.note(message, reason)
+
+    def duplicate(self, message: Message) -> None:
+        """Count an answer, or an event, that another publisher had given before."""
+        topic = message.topic.partition("/")[0]
+        self._duplicates.labels(self._stage, message.header.stream, topic).inc()
 
     def left_out(self, message: Message, count: int) -> None:
         """Count frames before the message that would have been stale on a link that is too thin."""
@@ -154,10 +184,11 @@ def set_switch(metric: Gauge, stream: str, on: bool | None) -> None:
 
 
 class MetricsServer:
-    """Serves /metrics, /livez, /readyz and JSON on a thread of its own, until it is closed.
+    """Serves /metrics, /livez, /readyz and JSON on its own thread, until it is closed.
 
-    It answers those who name this machine, or one of the `allowed_hosts`. Raises BusError where the
-    address cannot be bound.
+    It answers those who name this machine, or one of the allowed hosts of `access`. Where that has
+    a token, others learn of /livez and whether the stage is ready, and no more; `count_wrong` is
+    called with each wrong one. Raises BusError if the address cannot be bound.
     """
 
     def __init__(
@@ -167,13 +198,19 @@ class MetricsServer:
         port: int,
         registry: CollectorRegistry,
         health: Health,
-        allowed_hosts: Sequence[str] = (),
+        access: HttpAccess = OPEN,
+        count_wrong: Callable[[], None] = lambda: None,
     ) -> None:
         self._metrics = make_wsgi_app(registry)
         self._health = health
-        self._hosts = AllowedHosts(allowed_hosts, local_names=True)
+        self._hosts = AllowedHosts(access.allowed_hosts, local_names=True)
+        self._token = access.tokens.get(Role.METRICS)
+        self._guesses = TokenGuesses()
+        self._count_wrong = count_wrong
         self._documents: dict[str, Callable[[], object]] = {}
-        self._server = HttpServer(who, "metrics", (host, port), self._answer, LIMITS)
+        self._server = HttpServer(
+            who, "metrics", (host, port), self._answer, LIMITS, certificate=access.certificate
+        )
         self.port = self._server.port
         self._server.__enter__()
 
@@ -191,22 +228,44 @@ class MetricsServer:
     async def _answer(self, scope: dict[str, Any], _: object, send: Send) -> None:
         """Answer a request, as an ASGI application."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        status, lines, body = self._response(scope, headers)
+        refusal = self._refusal(headers, scope["client"][0] if scope["client"] else "")
+        status, lines, body = self._response(scope, headers, refusal)
         encoded = [(name.encode(), value.encode()) for name, value in lines]
         encoded.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": status, "headers": encoded})
         await send({"type": "http.response.body", "body": body})
 
-    def _response(self, scope: dict[str, Any], headers: dict[bytes, str]) -> Response:
+    def _refusal(self, headers: dict[bytes, str], client: str) -> Response | None:
+        """Return the answer to who has not the token; None if none is needed, or it is right."""
+        if self._token is None:
+            return None
+        given = bearer(headers.get(b"authorization", ""))
+        if given is None:
+            return _NO_TOKEN
+        if self._guesses.are_too_many(client):
+            return _TOO_MANY_GUESSES
+        if is_token(given, self._token()):
+            return None
+        self._guesses.count(client)
+        self._count_wrong()
+        return _NO_TOKEN
+
+    def _response(
+        self, scope: dict[str, Any], headers: dict[bytes, str], refusal: Response | None
+    ) -> Response:
         if headers.get(b"host", "") not in self._hosts:
-            return _text(403, "not a name of this machine: add it to allowed_hosts\n")
+            return _text(403, "unknown host name: add it to allowed_hosts\n")
         match scope["path"]:
             case "/livez":
                 liveness = self._health.liveness()
                 return _json(liveness["live"], liveness)
             case "/readyz":
                 missing = self._health.missing()
-                return _json(not missing, {"ready": not missing, "missing": missing})
+                # What is missing names streams and files.
+                more = {} if refusal else {"missing": missing}
+                return _json(not missing, {"ready": not missing, **more})
+            case _ if refusal:
+                return refusal
             case "/metrics" | "/":
                 return self._page(scope, headers)
             case path if path in self._documents:
@@ -221,7 +280,7 @@ class MetricsServer:
             "REQUEST_METHOD": scope["method"],
             "PATH_INFO": scope["path"],
             "QUERY_STRING": scope["query_string"].decode("latin-1"),
-            "HTTP_ACCEPT": headers.get(b"accept", ""),
+            "HTTP_ACCEPT": _NO_NUMBER.sub("", headers.get(b"accept", "").replace('"', "")),
             "HTTP_ACCEPT_ENCODING": headers.get(b"accept-encoding", ""),
         }
         started: list[tuple[str, list[tuple[str, str]]]] = []
@@ -235,5 +294,12 @@ def _json(good: bool, body: object) -> Response:
     return 200 if good else 503, kind, msgspec.json.encode(body) + b"\n"
 
 
-def _text(status: int, text: str) -> Response:
-    return status, [("Content-Type", "text/plain")], text.encode()
+def _text(status: int, text: str, *headers: tuple[str, str]) -> Response:
+    return status, [("Content-Type", "text/plain"), *headers], text.encode()
+
+
+_NEEDED: Final = "the token is missing or wrong: Authorization: Bearer TOKEN\n"
+_NO_TOKEN: Final = _text(401, _NEEDED, ("WWW-Authenticate", "Bearer"))
+_TOO_MANY_GUESSES: Final = _text(
+    429, "too many wrong tokens from this address\n", ("Retry-After", "1")
+)

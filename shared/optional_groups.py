@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from packaging.requirements import Requirement
-
 from emostream.shared.errors import MissingPackageError
 
 # Modules whose package has another name, or is brought along by that package of a group.
@@ -20,6 +18,9 @@ def requirements() -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
     The group is "" for none. The last is which groups of that package it asks for.
     """
+    # Imported here: this is asked for where something is missing, and each stage starts with us.
+    from packaging.requirements import Requirement
+
     groups = importlib.metadata.metadata("emostream").get_all("Provides-Extra") or []
     for line in importlib.metadata.requires("emostream") or ():
         required = Requirement(line)
@@ -66,7 +67,7 @@ def is_installed(module: str) -> bool:
 
 
 def require(what: str, group: str, *modules: str) -> None:
-    """Raise MissingPackageError where one of the modules, which `group` brings, is missing."""
+    """Raise MissingPackageError if one of the modules, which `group` brings, is missing."""
     for module in modules:
         if not is_installed(module):
             raise missing_package(what, group, module)
@@ -82,7 +83,7 @@ def missing_package(what: str, group: str, module: str) -> MissingPackageError:
 
 @contextlib.contextmanager
 def naming_the_group(what: str, group: str) -> Iterator[None]:
-    """Raise MissingPackageError where an import fails for a package of an optional group.
+    """Raise MissingPackageError if an import fails for a package of an optional group.
 
     `group` is the one that `what` needs; where that does not bring the package, the first that does
     is named. Any other failing import passes: it is a bug, or a broken installation.

@@ -35,7 +35,7 @@ def parse_prior(text: str) -> Prior:
         if not label or math.isnan(number):
             raise ConfigError(f"prior {text}: write {', '.join(PRIOR_NAMES)}, or label=share,...")
         if label in shares:
-            raise ConfigError(f"prior {text}: {label} is there twice")
+            raise ConfigError(f"prior {text}: {label} is listed twice")
         shares[label] = number
     if fault := shares_fault(shares):
         raise ConfigError(f"prior {text}: {fault}")
@@ -43,7 +43,7 @@ def parse_prior(text: str) -> Prior:
 
 
 def shares_fault(shares: Mapping[str, float]) -> str:
-    """Say why shares cannot be a prior, "" where they can: from 0 to 1, not above 1 together."""
+    """Say why shares cannot be a prior, "" if they can: from 0 to 1, not above 1 together."""
     if not shares:
         return "it names no label"
     for label, share in shares.items():

@@ -1,7 +1,8 @@
 """A progress bar on stderr: redrawn in place on a terminal, a line now and then in a log."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final, Self
 
@@ -18,7 +19,8 @@ BAR_WIDTH: Final = 24
 class ProgressBar:
     """Shows how much of a piece of work is done, the rate, and the time left, as a context manager.
 
-    `total` is the number of `unit`, an estimate at least; None where it is not known.
+    `total` is the number of `unit`, an estimate at least; None if it is not known. A `transient`
+    bar is removed when it is closed.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class ProgressBar:
         unit: str = "",
         *,
         console: Console | None = None,
+        transient: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console or Console(stderr=True)
@@ -40,6 +43,7 @@ class ProgressBar:
             BarColumn(BAR_WIDTH),
             _Figures(Column(no_wrap=True)),
             console=self._console,
+            transient=transient,
             auto_refresh=False,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -77,6 +81,16 @@ class ProgressBar:
         """Note that one more is done."""
         (task,) = self._progress.tasks
         self.update(int(task.completed) + 1)
+
+    @contextlib.contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Take a transient bar off the terminal while the block prints."""
+        self.close()
+        try:
+            yield
+        finally:
+            if self._console.is_interactive:
+                self._progress.start()
 
     def close(self) -> None:
         """End the bar's line; a bar that is not full is left on it."""

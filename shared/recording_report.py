@@ -10,7 +10,7 @@ RECORDINGS_PATH: Final = "/recordings"
 class RecordingReport(msgspec.Struct, frozen=True):
     """The video of a stream that is written now: its file, and the bytes of all its files so far.
 
-    A recording goes on in a new file after some minutes; `path` is that of the newest.
+    A recording continues in a new file after some minutes; `path` is that of the newest.
     """
 
     stream: str

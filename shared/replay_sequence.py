@@ -38,7 +38,7 @@ class ReplaySequence:
     `name` remembered after the frame before `base`. So does one that is further beyond it than its
     answers go back, which only a false probe can bring about. What was answered among the last
     `window` frames, and the end after them, is answered again without work; all else that is not
-    expected is discarded. Each answer carries the stage's state after its frame, beside those of
+    expected is discarded. Each answer carries the stage's state after its frame, next to those of
     the stages before.
     """
 

@@ -3,7 +3,7 @@
 import errno
 import http.client
 import time
-import urllib.request
+import urllib.error
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +16,20 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from emostream.shared import histogram
 from emostream.shared.metric_names import MetricName
+from emostream.shared.metrics_client import MetricsClient
 
-# Until the next part of an answer comes, and until all of it is there, s.
-TIMEOUT = 1.0
+# Until all of an answer is there, s.
 READ_WITHIN_S = 3.0
 CHUNK_BYTES = 64 * 1024
 # A thousand streams take 4 MB.
 MAX_PAGE_BYTES = 64 * 2**20
 MAX_JSON_BYTES = 2**20
 WINDOW = 10.0
+REFUSED = (401, 429)
+WITHOUT_TOKEN = "it requires another token: set security.metrics_token_file"
 PREFIX = "emostream_"
+# Stages of which a pipeline may have none: that one does not answer is not a fault.
+OPTIONAL = ("relay",)
 COUNTERS = ("_total", "_bucket", "_count")
 # The names of the samples of a kind of metric, by what they add to its name.
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
@@ -39,20 +43,6 @@ REQUIRED = (
     f"{MetricName.LATENCY_SECONDS}_bucket",
 )
 
-
-class _AnyStatus(urllib.request.HTTPErrorProcessor):
-    """Takes an answer as it is, whatever its status says: `/readyz` has a body with 503 too."""
-
-    def http_response(
-        self, request: urllib.request.Request, response: http.client.HTTPResponse
-    ) -> http.client.HTTPResponse:
-        """Return the answer."""
-        return response
-
-
-# Stages are never behind a proxy that the environment names for the web.
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-_any_status_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _AnyStatus)
 
 T = TypeVar("T")
 Labels: TypeAlias = frozenset[tuple[str, str]]
@@ -146,7 +136,7 @@ class History:
         return self.increase(name, **labels) / self.seconds
 
     def quantile(self, q: float, name: MetricName, **labels: str) -> float | None:
-        """Return the quantile of what a histogram took over `seconds`; None where nothing."""
+        """Return the quantile of what a histogram took over `seconds`; None if nothing."""
         if not self._scrapes:
             return None
         bucket = f"{name}_bucket"
@@ -178,24 +168,32 @@ def parse(text: str) -> Samples:
                 samples.setdefault(sample.name, {})[labels] = sample.value
     except (ValueError, IndexError) as error:
         # The parser raises either for a page that is not in its format.
-        raise ValueError("no page of metrics") from error
+        raise ValueError("not a metrics page") from error
     if not samples:
-        raise ValueError("no metrics of emostream there")
+        raise ValueError("no emostream metrics there")
     if missing := [name for name in REQUIRED if name not in samples]:
-        raise ValueError(f"no stage of this version of emostream: it has no {missing[0]}")
+        raise ValueError(f"not a stage of this version of emostream: it has no {missing[0]}")
     return samples
 
 
-def scrape(url: str) -> Scrape | str:
-    """Return what the process says, or why it does not, within a few seconds."""
+def scrape(url: str, client: MetricsClient | None = None) -> Scrape | str:
+    """Return what the process says, or why it does not, within a few seconds.
+
+    `client` asks it; without one, as with the default configuration.
+    """
+    client = client or MetricsClient()
     try:
-        with _opener.open(url, timeout=TIMEOUT) as answer:
+        with client.open(url) as answer:
             page = _body(answer, MAX_PAGE_BYTES).decode("utf-8", "replace")
             return Scrape(time.monotonic(), parse(page))
+    except urllib.error.HTTPError as error:
+        with error:
+            return WITHOUT_TOKEN if error.code in REFUSED else str(error)
     except OSError as error:
         # urllib wraps the cause, which says it shorter.
         reason = getattr(error, "reason", error)
-        return getattr(reason, "strerror", None) or str(reason)
+        told = getattr(reason, "verify_message", None) or getattr(reason, "strerror", None)
+        return told or str(reason)
     except (http.client.HTTPException, ValueError) as error:
         return str(error) or type(error).__name__
 
@@ -212,44 +210,48 @@ def _body(answer: http.client.HTTPResponse, most: int) -> bytes:
         if size > most:
             raise ValueError(f"its answer is longer than {most // 2**20} MiB")
         if time.monotonic() > until:
-            raise TimeoutError(errno.ETIMEDOUT, "its answer comes too slowly")
+            raise TimeoutError(errno.ETIMEDOUT, "its answer arrives too slowly")
     if answer.length:
         raise http.client.IncompleteRead(b"", answer.length)
     return b"".join(parts)
 
 
-def missing(url: str) -> str:
+def missing(url: str, client: MetricsClient | None = None) -> str:
     """Return what the process whose metrics are at `url` lacks to be ready; "" if it does not say.
 
     Waits a few seconds at most.
     """
-    readiness = json_answer(url, "/readyz", _Readiness)
+    readiness = json_answer(url, "/readyz", _Readiness, client)
     return "; ".join(readiness.missing.values()) if readiness else ""
 
 
-def json_answer(url: str, path: str, type: type[T]) -> T | None:
+def json_answer(
+    url: str, path: str, type: type[T], client: MetricsClient | None = None
+) -> T | None:
     """Return what the process whose metrics are at `url` answers at `path`; None if no such JSON.
 
     Waits a few seconds at most.
     """
+    client = client or MetricsClient()
     try:
-        with _any_status_opener.open(urljoin(url, path), timeout=TIMEOUT) as answer:
+        with client.open(urljoin(url, path), any_status=True) as answer:
             body = _body(answer, MAX_JSON_BYTES)
         return msgspec.json.decode(body, type=type)
-    except (OSError, http.client.HTTPException, ValueError):
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
         return None
 
 
 class _Readiness(msgspec.Struct):
-    """The answer of `/readyz`."""
+    """The answer of `/readyz`; without the token it does not say what is missing."""
 
-    missing: dict[str, str]
+    missing: dict[str, str] = {}
 
 
 class Scraper:
     """Reads the metrics of all processes at once, so that a dead host delays no other."""
 
-    def __init__(self, urls: Sequence[str]) -> None:
+    def __init__(self, urls: Sequence[str], client: MetricsClient | None = None) -> None:
+        self.client = client or MetricsClient()
         self._urls = list(dict.fromkeys(urls))
         self._pool = ThreadPoolExecutor(max(1, len(self._urls)), "scrape")
         self.histories = {url: History() for url in self._urls}
@@ -257,7 +259,7 @@ class Scraper:
 
     def scrape(self) -> None:
         """Read all once; `failures` then maps each URL without an answer to the reason."""
-        answers = zip(self._urls, self._pool.map(scrape, self._urls), strict=True)
+        answers = zip(self._urls, self._pool.map(self._scrape, self._urls), strict=True)
         failures: dict[str, str] = {}
         for url, answer in answers:
             if isinstance(answer, Scrape):
@@ -265,6 +267,17 @@ class Scraper:
             else:
                 failures[url] = answer
         self.failures = failures
+
+    def _scrape(self, url: str) -> Scrape | str:
+        return scrape(url, self.client)
+
+    def present(self, named: Mapping[str, str]) -> dict[str, str]:
+        """Return the processes of `named` (by URL) but those of optional stages never seen."""
+        return {
+            url: name
+            for url, name in named.items()
+            if name not in OPTIONAL or self.histories[url].last is not None
+        }
 
     def answering(self) -> list[Scrape]:
         """Return the newest scrape of each process that answered last time."""

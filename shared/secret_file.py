@@ -9,40 +9,55 @@ from emostream.shared.errors import ConfigError
 from emostream.shared.whole_file import read_whole
 
 OTHERS_MAY_READ = 0o004
+OTHERS: Final = 0o077
 # As many as 43 letters and digits hold; nobody has to remember them.
 RANDOM_BYTES: Final = 32
 
 
 def read_secret(path: Path, setting: str) -> str:
-    """Return what is in the file, without white space around it.
+    """Return what is in the file, without white space around it or an editor's byte order mark.
 
-    Raises ConfigError, which names the setting, where the file cannot be read or holds nothing.
+    Raises ConfigError, which names the setting, if the file cannot be read or holds nothing.
     """
     try:
-        secret = read_whole(path).decode("utf-8").strip()
+        secret = read_whole(path).decode("utf-8-sig").strip()
     except OSError as error:
         raise ConfigError(f"{setting}: {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{setting}: {path} is no text in UTF-8") from error
+        raise ConfigError(f"{setting}: {path} is not UTF-8 text") from error
     if not secret:
         raise ConfigError(f"{setting}: {path} is empty; write the secret into it")
     return secret
 
 
 def create_secret(path: Path, setting: str) -> bool:
-    """Write a random secret that its owner alone may read, where there is no file yet.
+    """Write a random secret that its owner alone may read, if there is no file yet.
 
-    Returns whether it did. Raises ConfigError, which names the setting, where it cannot.
+    Returns whether it did. Raises ConfigError, which names the setting, if it cannot.
     """
     if path.exists():
         return False
+    write_secret(path, setting)
+    return True
+
+
+def write_secret(path: Path, setting: str) -> None:
+    """Write a random secret that its owner alone may read, in the place of one that is there.
+
+    Raises ConfigError, which names the setting, if it cannot.
+    """
     try:
         with atomic_file(path) as part:
             part.touch(0o600, exist_ok=False)
             part.write_text(f"{secrets.token_urlsafe(RANDOM_BYTES)}\n", "utf-8")
     except OSError as error:
         raise ConfigError(f"{setting}: {path} cannot be written: {error.strerror}") from error
-    return True
+
+
+def check_private(path: Path, setting: str) -> None:
+    """Raise ConfigError, which names the setting, if others may read or write the file."""
+    if path.stat().st_mode & OTHERS:
+        raise ConfigError(f"{setting}: {path} is readable by other users; run chmod 600 {path}")
 
 
 def is_world_readable(path: Path) -> bool:

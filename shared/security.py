@@ -10,20 +10,23 @@ from zmq.utils import z85
 from zmq.utils.monitor import parse_monitor_message
 
 from emostream.shared.addresses import ADVICE, TCP, is_local
+from emostream.shared.classifier_peers import classifier_peers
 from emostream.shared.config import Config, Security
 from emostream.shared.errors import ConfigError
 from emostream.shared.handshake_failures import HandshakeFailures
-from emostream.shared.key_files import KeyFolder, OwnKey, Peer
+from emostream.shared.key_files import OWN_FILE, KeyFolder, OwnKey, Peer
 
 # libzmq asks here, in the same context, about each peer that knows the publisher's key.
 ZAP_ENDPOINT: Final = "inproc://zeromq.zap.01"
 ZAP_DOMAIN: Final = b"emostream"
 MECHANISM: Final = b"CURVE"
+LOCAL: Final = "ipc://"
 # What the log and doctor warn of.
 DISABLED: Final = (
     'security.mode = "disabled": nothing is encrypted, and anyone on the network can read and '
     "publish"
 )
+LOCAL_ADVICE: Final = 'or write [security] mode = "auto", which encrypts only beyond this host'
 # The topics that each stage subscribes to.
 CONNECTED: Final[dict[str, tuple[str, ...]]] = {
     "capture": ("emotion", "credit"),
@@ -48,15 +51,29 @@ def is_encrypted(security: Security, endpoint: str) -> bool:
     return security.mode == "required" or (security.mode == "auto" and not is_local(endpoint))
 
 
-def stage_endpoints(config: Config, stage: str) -> tuple[str, tuple[str, ...]]:
+def stage_endpoints(config: Config, stage: str, instance: int = 0) -> tuple[str, tuple[str, ...]]:
     """Return what a stage binds on the bus, and what it connects to."""
+    if stage == "relay":
+        return config.relay.bind, config.relay.connect
     connected = tuple(
         endpoint
         for topic in CONNECTED[stage]
+        if _is_connected(config, stage, topic)
         for endpoint in getattr(config.connect, topic)
-        if topic != "credit" or config.delivery == "lossless"
     )
+    if stage == "classifier":
+        connected += classifier_peers(config, instance)
     return getattr(config, stage).bind, connected
+
+
+def _is_connected(config: Config, stage: str, topic: str) -> bool:
+    lossless = config.delivery == "lossless"
+    if topic == "credit":
+        return lossless
+    if (stage, topic) == ("capture", "emotion"):
+        # What was answered holds back sources that are read as fast as they can be, no others.
+        return not lossless and any(source.pace == "fast" for source in config.capture.sources)
+    return True
 
 
 def encrypted_endpoints(config: Config, stage: str) -> list[str]:
@@ -65,40 +82,51 @@ def encrypted_endpoints(config: Config, stage: str) -> list[str]:
     return [each for each in (bound, *connected) if is_encrypted(config.security, each)]
 
 
-def check_stage_keys(config: Config, stage: str) -> None:
-    """Raise ConfigError where the stage has to encrypt an endpoint, and a key for it is missing."""
-    bound, connected = stage_endpoints(config, stage)
+def check_stage_keys(config: Config, stage: str, instance: int = 0) -> None:
+    """Raise ConfigError if the stage has to encrypt an endpoint, and a key for it is missing."""
+    bound, connected = stage_endpoints(config, stage, instance)
     check_bind(config.security, bound, f"{stage}.bind {bound}", stage)
     for endpoint in connected:
         check_connect(config.security, endpoint, stage)
 
 
+def check_own_processes(security: Security, who: str) -> None:
+    """Raise ConfigError if this host encrypts even its own processes, and has no usable key."""
+    check_bind(security, LOCAL, "the bus", who)
+
+
 def check_bind(security: Security, endpoint: str, shown: str, who: str) -> None:
-    """Raise ConfigError where the endpoint has to be encrypted, and this host has no usable key."""
+    """Raise ConfigError if the endpoint has to be encrypted, and this host has no usable key."""
     if is_encrypted(security, endpoint):
-        _checked_folder(security, shown, who)
+        _checked_folder(security, endpoint, shown, who)
 
 
 def check_connect(security: Security, endpoint: str, who: str) -> None:
-    """Raise ConfigError where the endpoint has to be encrypted, and a key for that is missing."""
+    """Raise ConfigError if the endpoint has to be encrypted, and a key for that is missing."""
     if not is_encrypted(security, endpoint):
         return
-    if not _checked_folder(security, endpoint, who).pinned(endpoint):
+    if not _checked_folder(security, endpoint, endpoint, who).pinned(endpoint):
         match = TCP.fullmatch(endpoint)
         host = match["host"] if match else ""
         raise ConfigError(
-            f"{who}: {endpoint} is encrypted, and no key of that host is known; run emostream keys "
+            f"{who}: {endpoint} is encrypted, but the key of that host is not known; run "
+            "emostream keys "
             f"allow NAME KEY --host {host} with what emostream keys show prints there"
         )
 
 
-def _checked_folder(security: Security, shown: str, who: str) -> KeyFolder:
+def _checked_folder(security: Security, endpoint: str, shown: str, who: str) -> KeyFolder:
     folder = KeyFolder(security.folder)
     try:
-        folder.current()
+        for key in folder.usable():
+            if zmq.curve_public(key.secret.encode()) != key.public.encode():
+                raise ConfigError(
+                    f"{folder.path / OWN_FILE}: {key.public} does not match its secret key"
+                )
         folder.peers()
     except ConfigError as error:
-        raise ConfigError(f"{who}: {shown} is encrypted: {error}, {ADVICE}") from error
+        advice = LOCAL_ADVICE if is_local(endpoint) else ADVICE
+        raise ConfigError(f"{who}: {shown} is encrypted: {error}, {advice}") from error
     return folder
 
 
@@ -107,7 +135,7 @@ def as_server(socket: "zmq.Socket[Any]", key: OwnKey) -> None:
     socket.set(zmq.CURVE_SERVER, 1)
     socket.set(zmq.CURVE_SECRETKEY, key.secret.encode())
     socket.set(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
-    # Without a handler libzmq would let in whoever knows the public key.
+    # Without a handler libzmq would let in anyone who knows the public key.
     socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
 
@@ -166,10 +194,16 @@ class Handshakes:
 
 
 class HandshakeMonitor:
-    """Sees what becomes of the handshakes of one socket."""
+    """Sees what becomes of the handshakes of one socket.
 
-    EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | (
-        zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    `is_connected` is whether the last one succeeded and its connection was not lost since: of a
+    socket that connects to one endpoint.
+    """
+
+    EVENTS: Final = (
+        zmq.EVENT_HANDSHAKE_SUCCEEDED
+        | zmq.EVENT_DISCONNECTED
+        | zmq.EVENT_HANDSHAKE_FAILED_AUTH
         | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
         | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
     )
@@ -180,7 +214,9 @@ class HandshakeMonitor:
         self._socket = socket
         self._endpoint = endpoint
         self._failures = failures
+        self._connects = socket.get(zmq.TYPE) in (zmq.SUB, zmq.XSUB)
         self._monitor = socket.get_monitor_socket(self.EVENTS)
+        self.is_connected = False
         failures.expect(endpoint)
 
     def read(self) -> Handshakes:
@@ -188,11 +224,12 @@ class HandshakeMonitor:
         failed = succeeded = False
         while self._monitor.poll(0):
             event = parse_monitor_message(self._monitor.recv_multipart())["event"]
-            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self.is_connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            if self.is_connected:
                 succeeded = True
-            else:
+            elif event != zmq.EVENT_DISCONNECTED:
                 failed = True
-                self._failures.count(self._endpoint, time.monotonic())
+                self._failures.count(self._endpoint, time.monotonic(), connects=self._connects)
         return Handshakes(failed, succeeded)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from emostream.shared.errors import MessageError
@@ -30,6 +30,7 @@ class _Position:
     seq: int
     sent: int
     t: int
+    publisher: str
 
 
 @dataclass(slots=True)
@@ -64,8 +65,8 @@ class SequenceValidator:
     """Refuses messages whose `seq`, `sent` or `t` leaps beyond what could have been sent.
 
     One such message would otherwise be the newest for good. It is on probation, as in RFC 3550
-    (A.1): only where several in turn follow each other does the sequence go on there. A number
-    below the last one is no reason to refuse a message, since lossless delivery sends frames
+    (A.1): only where several in turn follow each other does the sequence continue there. A number
+    below the last one is not a reason to refuse a message, since lossless delivery sends frames
     again; the sequence goes back to it in the same way. Times are s on the steady `clock`, `wall`
     is ns since the epoch.
     """
@@ -80,18 +81,18 @@ class SequenceValidator:
         self._sequences: dict[tuple[str, int], _Sequence] = {}
 
     def check(self, message: Message) -> bool:
-        """Return whether a frame's message goes on from the last one; False: it starts anew.
+        """Return whether a frame's message continues from the last one; False: it starts over.
 
         Raises MessageError, with the reason `leap`, for one that could not have been sent.
         """
         header = message.header
         key = (message.topic, sequence_part(header))
-        position = _Position(header.run, header.seq, header.sent, header.t)
+        position = _Position(header.run, header.seq, header.sent, header.t, header.publisher)
         now = self._clock()
         sequence = self._sequences.get(key)
         if sequence is None:
             # What came before is not known, so only the clock can be compared.
-            start = _Position(header.run, header.seq, header.sent, self._wall())
+            start = replace(position, t=self._wall())
             sequence = self._sequences[key] = _Sequence(start, now)
             slack = MAX_CLOCK_DIFFERENCE_S - MAX_CLOCK_LEAP_S
         else:
@@ -117,7 +118,7 @@ class SequenceValidator:
         if sequence is None:
             return
         slack = sequence.silence + self._clock() - sequence.arrived
-        position = _Position(header.run, header.base, header.sent, header.t)
+        position = _Position(header.run, header.base, header.sent, header.t, header.publisher)
         if _leaps(sequence.last, position, slack):
             raise MessageError("leap", _difference(sequence.last, header))
 
@@ -133,8 +134,10 @@ def _goes_back(last: _Position, position: _Position) -> bool:
 
 def _leaps(last: _Position, position: _Position, silence: float) -> bool:
     """Whether the position is beyond all that may come after `silence` seconds."""
+    # Each publisher counts what it sent, and two may answer alternately.
     frames = max(
-        position.seq - last.seq if position.run == last.run else 0, position.sent - last.sent
+        position.seq - last.seq if position.run == last.run else 0,
+        position.sent - last.sent if position.publisher == last.publisher else 0,
     )
     later = (position.t - last.t) / 1e9
     return frames > MAX_LEAP + MAX_RATE * silence or later > MAX_CLOCK_LEAP_S + silence

@@ -4,7 +4,7 @@ from emostream.shared.messages import AnyHeader, Emotion, Faces, Frame
 
 
 def frame_part(header: AnyHeader) -> int | None:
-    """Return which part of its frame a message is; None where it stands for no frame or part."""
+    """Return which part of its frame per message is; None if it stands for no frame or part."""
     return stream_part(header) if header.is_data else None
 
 

@@ -1,49 +1,45 @@
-"""The process around a stage: signals, logging, metrics, health, the bus and the loop."""
+"""The process around a stage: signals, logging, metrics, health, and the bus."""
 
 import contextlib
 import dataclasses
 import logging
 import signal
 import threading
-import time
-from collections import abc, deque
-from collections.abc import Callable, Iterable
-from typing import Self, TypeAlias
+from collections import abc
+from collections.abc import Callable
+from typing import Self
 
 from prometheus_client import CollectorRegistry
 
 from emostream.shared.address_file import Addresses, write_addresses
-from emostream.shared.addresses import check_http_exposure, shifted_port
+from emostream.shared.addresses import shifted_port
 from emostream.shared.bad_messages import BadMessages
-from emostream.shared.bus import Bus, Publisher, Receiver, Subscription
+from emostream.shared.bus import Bus, Publisher, Receiver, Relay, Subscription
 from emostream.shared.config import Config
 from emostream.shared.counted_receiver import CountedReceiver
-from emostream.shared.errors import EmostreamError, MessageError
+from emostream.shared.errors import EmostreamError
 from emostream.shared.handshake_failures import HandshakeFailures
 from emostream.shared.health import Health
+from emostream.shared.http_access import log_if_plain, metrics_access
+from emostream.shared.http_urls import metrics_url
 from emostream.shared.inbox import Inbox, LiveInbox
 from emostream.shared.intake import Intake
 from emostream.shared.link_pacing import LinkPacer
-from emostream.shared.messages import AnyHeader, Message, stamped
+from emostream.shared.messages import AnyHeader, Message
 from emostream.shared.metrics import MetricsServer, StageMetrics
 from emostream.shared.open_files import raise_open_files_limit
 from emostream.shared.parent_process import exit_with_parent
 from emostream.shared.readiness import ReadinessLog
-from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.send_buffers import SendBuffers
 from emostream.shared.sums import Sums
 from emostream.shared.terminal import Terminal
+from emostream.shared.work_loop import WorkLoop
 
-TAKE_TIMEOUT = 0.2
-# Messages that a stage is told of before their turn.
-AHEAD = 8
 log = logging.getLogger("emostream")
-
-Step: TypeAlias = Callable[[list[Message]], list[Message]]
 
 
 class Service:
-    """One stage's process. Use it as a context manager around the stage's loop.
+    """One stage's process. Use it as a context manager around its `loop`.
 
     `primary` is the kind of message that the stage is counted by. `stop` is set by SIGINT and
     SIGTERM, `reload` by SIGHUP, except where that says that the terminal was closed: then `stop`.
@@ -63,15 +59,15 @@ class Service:
         self._terminal = Terminal()
         self._readiness = ReadinessLog()
         self._primary = primary
-        self._sums = Sums(self.metrics.accounts, primary)
         self._send_buffers = SendBuffers((), 0.0)
         self.bad_message = BadMessages(self.metrics)
         self._receivers: list[Receiver] = []
         self._publishers: list[Publisher] = []
         self._stack = contextlib.ExitStack()
         host, _, port = metrics.rpartition(":")
-        is_disabled = config.security.is_disabled
-        check_http_exposure(host, f"{name}.metrics {metrics}", name, is_disabled=is_disabled)
+        self._access = metrics_access(config, name)
+        self.metrics.certificates.add("metrics", self._access.certificate)
+        log_if_plain(self._access, f"{name}.metrics {metrics}")
         self._metrics_address = (host, shifted_port(int(port), instance))
         largest = config.live.max_message_bytes
         self.bus = Bus(
@@ -84,10 +80,23 @@ class Service:
         self.intake = Intake(
             self.metrics, self.health, config.live, primary, counts_losses=not self.is_lossless
         )
+        sums = Sums(self.metrics.accounts, primary)
+        self.loop = WorkLoop(
+            name=name,
+            primary=primary,
+            is_lossless=self.is_lossless,
+            metrics=self.metrics,
+            health=self.health,
+            intake=self.intake,
+            sums=sums,
+            bad_message=self.bad_message,
+            stop=self.stop,
+            check_health=self.check_health,
+        )
         self._forget: list[Callable[[str], None]] = [
             self.metrics.forget,
             self.health.mark_progress,
-            self._sums.forget,
+            sums.forget,
         ]
 
     def __enter__(self) -> Self:
@@ -101,11 +110,13 @@ class Service:
             *self._metrics_address,
             self.registry,
             self.health,
-            self.config.allowed_hosts,
+            self._access,
+            self.metrics.wrong_token_counter("metrics"),
         )
         self._stack.callback(self.metrics_server.close)
         self._stack.enter_context(self.bus)
-        self.metrics_url = f"http://{self._metrics_address[0]}:{self.metrics_server.port}/metrics"
+        bound = f"{self._metrics_address[0]}:{self.metrics_server.port}"
+        self.metrics_url = metrics_url(self.config, bound)
         write_addresses(Addresses(self.metrics_url))
         return self
 
@@ -115,6 +126,17 @@ class Service:
     def publisher(self, endpoint: str, hwm: int) -> Publisher:
         """Return a publisher that is closed with the service; lossless, its queue has no bound."""
         publisher = self.bus.publisher(endpoint, self._hwm(hwm))
+        self._keep(publisher)
+        return publisher
+
+    def relay(self, connect: abc.Sequence[str], bind: str, hwm: int) -> Relay:
+        """Return a relay from the publishers at `connect`, closed with the service; live only."""
+        relay = self.bus.relay(connect, bind, hwm)
+        self._stack.callback(relay.close)
+        self._keep(relay.publisher)
+        return relay
+
+    def _keep(self, publisher: Publisher) -> None:
         self._stack.callback(publisher.close)
         self._publishers.append(publisher)
         if not self.is_lossless:
@@ -123,7 +145,6 @@ class Service:
         write_addresses(
             Addresses(self.metrics_url, tuple(each.endpoint for each in self._publishers))
         )
-        return publisher
 
     @property
     def is_lossless(self) -> bool:
@@ -141,11 +162,12 @@ class Service:
         deliver: Callable[[Message], None],
         pacer: LinkPacer | None = None,
     ) -> Receiver:
-        """Hand each message to `deliver`, on a thread of its own, until the service closes."""
+        """Hand each message to `deliver`, on its own thread, until the service closes."""
         subscriptions = [
             dataclasses.replace(item, hwm=self._hwm(item.hwm)) for item in subscriptions
         ]
-        receiver = self.bus.receiver(subscriptions, deliver, self.bad_message, pacer)
+        clocks = None if self.is_lossless else self.metrics.clocks
+        receiver = self.bus.receiver(subscriptions, deliver, self.bad_message, pacer, clocks)
         self._stack.callback(receiver.close)
         self._receivers.append(receiver)
         return receiver
@@ -179,64 +201,13 @@ class Service:
         """Call `forget`, in the loop, with each stream that gave way to newer ones."""
         self._forget.append(forget)
 
-    def run(
-        self,
-        inbox: Inbox,
-        step: Step,
-        publisher: Publisher,
-        limit: int = 1,
-        linger: float = 0.0,
-        *,
-        reports_progress: bool = False,
-    ) -> None:
-        """Work until told to stop: take up to `limit` messages, step, stamp and publish.
-
-        Without messages for a moment, `step` is called with none, for what is due by time. Where it
-        `reports_progress`, it says itself which streams got on (`health.mark_progress`).
-        """
-        while not self.stop.is_set():
-            self.check_health()
-            messages = inbox.take(limit, TAKE_TIMEOUT, linger)
-            worked_on = self._work(messages or self._sums.due(), step, publisher)
-            if not reports_progress:
-                self._mark_progress(worked_on)
-            self.metrics.queue_depth.set(len(inbox))
-
-    def run_in_sequence(
-        self,
-        inbox: Inbox,
-        sequence: ReplaySequence,
-        publisher: Publisher,
-        look_ahead: Callable[[abc.Sequence[Message]], None] = lambda waiting: None,
-    ) -> None:
-        """Work until told to stop, on each frame once and in order, whatever comes again.
-
-        `look_ahead` is told what waits before each is worked on, and may begin with what comes.
-        """
-        waiting: deque[Message] = deque()
-
-        def step(messages: list[Message]) -> list[Message]:
-            return [answer for message in messages for answer in sequence.work(message)]
-
-        while not self.stop.is_set():
-            self.check_health()
-            waiting.extend(inbox.take(AHEAD - len(waiting), 0 if waiting else TAKE_TIMEOUT))
-            if waiting:
-                look_ahead(waiting)
-                message = waiting.popleft()
-                if sequence.expects(message):
-                    self._mark_progress(self._work([message], step, publisher))
-                else:
-                    self._send(sequence.repeat(message), publisher, time.time_ns())
-            self.metrics.queue_depth.set(len(inbox) + len(waiting))
-
     def check_health(self) -> None:
         """Note that the loop goes round, and log when readiness changes.
 
-        Raises EmostreamError where a receiver broke down, since nothing would ever come again.
+        Raises EmostreamError if a receiver broke down, since nothing would ever come again.
         """
         if not all(receiver.alive for receiver in self._receivers):
-            raise EmostreamError(f"{self.name}: the thread that receives messages broke down")
+            raise EmostreamError(f"{self.name}: the receiving thread crashed")
         if self._hung_up:
             self._hung_up = False
             (self.stop if self._terminal.is_closed else self.reload).set()
@@ -255,48 +226,6 @@ class Service:
         # Looked at by the loop: the terminal may still be there at the moment of the signal.
         self._hung_up = True
 
-    def _work(self, messages: list[Message], step: Step, publisher: Publisher) -> list[Message]:
-        """Work on the messages; return those that the stage is counted by."""
-        taken = time.time_ns()
-        messages = self.intake.known(messages)
-        counted = [
-            message
-            for message in messages
-            if message.header.is_data and isinstance(message.header, self._primary)
-        ]
-        for message in counted:
-            self.metrics.taken(message.header.stream)
-        if not self.is_lossless:
-            self._sums.take(messages)
-        try:
-            answers = self._timed(step, messages)
-        except MessageError as error:
-            self.bad_message(error)
-            for message in counted:
-                self.metrics.dropped(message, "bad")
-            return []
-        self._send(answers, publisher, taken)
-        for answer in answers:
-            self.metrics.faces(answer)
-        now = time.time_ns()
-        for message in counted:
-            self.metrics.given(message.header.stream, (now - message.header.t) / 1e9)
-        return counted
-
-    def _mark_progress(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            self.health.mark_progress(message.header.stream)
-
-    def _send(self, answers: Iterable[Message], publisher: Publisher, taken: int) -> None:
-        for answer in answers:
-            publisher.send(stamped(self._sums.add_to(answer), self.name, taken))
-
     def _hwm(self, hwm: int) -> int:
         # Lossless, only what capture holds is a bound; a full queue would drop.
         return 0 if self.is_lossless else hwm
-
-    def _timed(self, step: Step, messages: list[Message]) -> list[Message]:
-        if not messages:
-            return step(messages)
-        with self.metrics.seconds.time():
-            return step(messages)

@@ -20,7 +20,7 @@ class SourceState(StrEnum):
 class SourceReport(msgspec.Struct, frozen=True):
     """A configured source: the stream that it gives, its state, and the reason if there is one.
 
-    A source that is lost is opened again and again; one that ended with a reason broke off.
+    A source that is lost is reopened and again; one that ended with a reason failed.
     """
 
     stream: str

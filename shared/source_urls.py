@@ -73,7 +73,7 @@ def has_variables(url: str) -> bool:
 
 
 def check_variables(url: str) -> None:
-    """Raise ConfigError where the URL has a `${` that names no variable."""
+    """Raise ConfigError if the URL has a `${` that names no variable."""
     if any(match["bad"] for match in VARIABLE.finditer(url)):
         raise ConfigError("write ${NAME} for a variable of the environment, or $${ for ${ itself")
 
@@ -81,8 +81,8 @@ def check_variables(url: str) -> None:
 def expand(url: str, environment: Mapping[str, str] = os.environ) -> tuple[str, set[str]]:
     """Return the URL with the variables' values, and those values: secrets, as written and meant.
 
-    Between `://` and the last `@` they are percent-encoded, but for a colon, so that a password may
-    hold any character. Raises ConfigError, which names it, for a variable that is not set.
+    Between `://` and the last `@` they are percent-encoded, except for a colon, so that a password
+    may hold any character. Raises ConfigError, which names it, for a variable that is not set.
     """
     begin, end = url.find("://"), url.rfind("@")
     secrets: set[str] = set()
@@ -104,11 +104,11 @@ def expand(url: str, environment: Mapping[str, str] = os.environ) -> tuple[str, 
 
 
 def with_password(url: str, password: str) -> str:
-    """Return the URL with the password beside its user; ConfigError where that has no place."""
+    """Return the URL with the password next to its user; ConfigError if that has no place."""
     head, at, tail = url.partition("@")
     scheme, separator, user = head.partition("://")
     if not (at and separator and user) or "/" in user:
-        raise ConfigError("its url names no user: write rtsp://user@host/...")
+        raise ConfigError("its url has no user: write rtsp://user@host/...")
     if ":" in user:
-        raise ConfigError("its url has a password already: take it out")
+        raise ConfigError("its url already has a password: remove it")
     return f"{scheme}://{user}:{quote(password, safe='')}@{tail}"

@@ -25,15 +25,15 @@ FORMATS: Final = "JPEG, PNG, WebP, BMP, TIFF, HEIC or AVIF"
 def read_still(path: Path) -> bytes:
     """Return the bytes of a picture's file.
 
-    SourceError where it cannot be read, and before it is read as a whole where it is no file
+    SourceError if it cannot be read, and before it is read as a whole where it is not a file
     (reading a pipe or a device may never end), holds no picture, or is larger than MAX_BYTES.
     """
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise SourceError(f"{path}: a folder, no picture")
+            raise SourceError(f"{path}: a folder, not a picture")
         if not stat.S_ISREG(status.st_mode):
-            raise SourceError(f"{path}: a pipe or device, no file")
+            raise SourceError(f"{path}: a pipe or device, not a file")
         if status.st_size > MAX_BYTES:
             raise SourceError(f"{path}: the file is too large: more than {MAX_BYTES >> 30} GiB")
         with path.open("rb") as file:
@@ -49,8 +49,8 @@ def decode_still(data: bytes, name: str) -> Image:
 
     uint8 (H, W, 3) in BGR order, without alpha, of 16 bits the upper 8; of a file with several
     pictures the primary one, of an animation the first. Color profiles are not applied.
-    SourceError, which names `name`, for what is no picture, is damaged or cut off, or declares more
-    than MAX_PIXELS: such a one is not decoded.
+    SourceError, which names `name`, for what is not a picture, is damaged or cut off, or declares
+    more than MAX_PIXELS: such a one is not decoded.
     """
     form = _check_format(data[:HEAD_BYTES], name)
     if form in (PictureFormat.HEIF, PictureFormat.AVIF):
@@ -61,13 +61,13 @@ def decode_still(data: bytes, name: str) -> Image:
     except cv2.error as error:
         raise SourceError(f"{name}: the picture is too large, or damaged") from error
     if picture is None:
-        raise SourceError(f"{name}: no picture that can be read: its {form} is damaged or cut off")
+        raise SourceError(f"{name}: not a readable picture: its {form} is damaged or truncated")
     return np.asarray(picture, np.uint8)
 
 
 def _check_format(head: bytes, name: str) -> PictureFormat:
     form = picture_format(head)
     if form is None:
-        reason = f"no picture that can be read ({FORMATS})" if head else "the file is empty"
+        reason = f"not a readable picture ({FORMATS})" if head else "the file is empty"
         raise SourceError(f"{name}: {reason}")
     return form

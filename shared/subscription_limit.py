@@ -4,6 +4,8 @@ import contextlib
 import os
 import socket
 import struct
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Final
 
 # A connection may subscribe to this many bytes of topics, each with COST more for itself: all
@@ -11,6 +13,15 @@ from typing import Final
 CONNECTION_BYTES: Final = 65_536
 TOTAL_BYTES: Final = 4 * 2**20
 COST: Final = 16
+
+
+@dataclass
+class _Connection:
+    """The inode of a connection's socket, which no later one has; how often it has which topics."""
+
+    inode: int
+    topics: Counter[bytes] = field(default_factory=Counter)
+    taken: int = 0
 
 
 class SubscriptionLimit:
@@ -21,42 +32,48 @@ class SubscriptionLimit:
     """
 
     def __init__(self) -> None:
-        # By file descriptor: the inode of its socket, which no later one has, and what it took.
-        self._taken: dict[int, tuple[int, int]] = {}
+        # By file descriptor.
+        self._known: dict[int, _Connection] = {}
 
-    def add(self, descriptor: int, topic_bytes: int) -> bool:
-        """Note a subscription of a connection; return False where that was ended for it."""
+    def add(self, descriptor: int, topic: bytes) -> bool:
+        """Note a subscription of a connection; return False if that was ended for it."""
         inode = socket_inode(descriptor)
         if inode is None:
             return False
-        before, taken = self._taken.get(descriptor, (inode, 0))
-        taken = topic_bytes + COST + (taken if before == inode else 0)
-        self._taken[descriptor] = inode, taken
-        if taken <= CONNECTION_BYTES and self._total() <= TOTAL_BYTES:
+        known = self._known.get(descriptor)
+        if known is None or known.inode != inode:
+            known = self._known[descriptor] = _Connection(inode)
+        known.topics[topic] += 1
+        known.taken += len(topic) + COST
+        if known.taken <= CONNECTION_BYTES and self._total() <= TOTAL_BYTES:
             return True
         end_connection(descriptor)
         return False
 
-    def remove(self, descriptor: int, topic_bytes: int) -> None:
-        """Note that a connection no longer subscribes to a topic."""
-        if known := self._taken.get(descriptor):
-            inode, taken = known
-            self._taken[descriptor] = inode, max(0, taken - topic_bytes - COST)
+    def remove(self, descriptor: int, topic: bytes) -> None:
+        """Note that a connection no longer subscribes to a topic; one that it never had is none."""
+        topic = b"\1" + topic[1:]
+        known = self._known.get(descriptor)
+        if known is None or not known.topics[topic]:
+            return
+        known.topics[topic] -= 1
+        known.taken -= len(topic) + COST
+        if not known.topics[topic]:
+            del known.topics[topic]
 
     def _total(self) -> int:
-        total = sum(taken for _, taken in self._taken.values())
+        total = sum(each.taken for each in self._known.values())
         if total > TOTAL_BYTES:
             # Some of them may be gone.
-            current = {
-                key: each for key, each in self._taken.items() if socket_inode(key) == each[0]
+            self._known = {
+                key: each for key, each in self._known.items() if socket_inode(key) == each.inode
             }
-            self._taken = current
-            total = sum(taken for _, taken in current.values())
+            total = sum(each.taken for each in self._known.values())
         return total
 
 
 def socket_inode(descriptor: int) -> int | None:
-    """Return the inode of a connection's socket, None where it has ended."""
+    """Return the inode of a connection's socket, None if it has ended."""
     try:
         return os.fstat(descriptor).st_ino
     except OSError:

@@ -10,7 +10,7 @@ from emostream.shared.errors import TemporaryFolderError
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Yield a new folder, which is deleted at the end; TemporaryFolderError where none can be made.
+    """Yield a new folder, which is deleted at the end; TemporaryFolderError if none can be made.
 
     Writing into it may fail too: see `naming_temporary_files`.
     """
@@ -28,5 +28,5 @@ def naming_temporary_files() -> Iterator[None]:
     except OSError as error:
         raise TemporaryFolderError(
             f"cannot write temporary files: {error.strerror}. "
-            "Make room there, or set TMPDIR to another folder"
+            "Free some space, or set TMPDIR to another folder"
         ) from error

@@ -24,7 +24,7 @@ TOO_DEEP: Final = "is nested too deeply"
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file; ConfigError where it cannot be read, or is none."""
+    """Return the text of a file; ConfigError if it cannot be read, or is none."""
     try:
         text = read_whole(path).decode("utf-8-sig")
         # Lines may end as on other systems.
@@ -32,23 +32,23 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is no text in UTF-8") from error
+        raise ConfigError(f"{path}: is not UTF-8 text") from error
 
 
 def parse_toml(text: str, path: Path) -> dict[str, Any]:
-    """Return what a TOML document holds; ConfigError, which names `path`, where it is none."""
+    """Return what a TOML document holds; ConfigError, which names `path`, if it is none."""
     try:
         return tomllib.loads(text)
     except RecursionError as error:
         raise ConfigError(f"{path}: {TOO_DEEP}") from error
     except ValueError as error:  # TOMLDecodeError is one, and a number of too many digits another
         raise ConfigError(
-            f"{path}: {_other_format(text, path) or f'is no TOML: {error}'}"
+            f"{path}: {_other_format(text, path) or f'is not valid TOML: {error}'}"
         ) from error
 
 
 def _other_format(text: str, path: Path) -> str:
-    """Return what is wrong with a file of another format; empty where it is none of those."""
+    """Return what is wrong with a file of another format; empty if it is none of those."""
     lines = (line.strip() for line in text.splitlines())
     first = next((line for line in lines if line and not line.startswith("#")), "")
     if path.suffix.lower() in YAML_SUFFIXES or YAML_LINE.fullmatch(first):

@@ -31,12 +31,21 @@ def read_whole(path: Path, max_bytes: int = MAX_BYTES, max_seconds: float = MAX_
         os.close(descriptor)
 
 
+def file_state(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when the file, or who may read it, does; None if there is none."""
+    try:
+        facts = path.stat()
+    except (OSError, ValueError):
+        return None
+    return facts.st_mtime_ns, facts.st_ino, facts.st_size, facts.st_mode
+
+
 def _read(descriptor: int, max_bytes: int, deadline: float) -> bytes:
     data = bytearray()
     while True:
         ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
-            raise OSError(0, "it does not come to an end, as a pipe into which nobody writes")
+            raise OSError(0, "it never ends, like a pipe that nobody writes to")
         chunk = os.read(descriptor, _CHUNK)
         if not chunk:
             return bytes(data)

@@ -43,12 +43,12 @@ def encode(message: Message) -> list[Buffer]:
 def decode(parts: Sequence[Buffer]) -> Message:
     """Return the message that the parts carry.
 
-    Raises MessageError where they do not follow the wire format, naming the path of what is wrong.
+    Raises MessageError if they do not follow the wire format, naming the path of what is wrong.
     """
     if len(parts) not in (2, 3):
         raise MessageError("parts", f"{counted(len(parts), 'part')} instead of 2 or 3")
     kind, shard, stream = _parse_topic(bytes(memoryview(parts[0])[:MAX_TOPIC_BYTES]))
-    fields = _unpack(parts[1])
+    fields = unpack(parts[1])
     if fields.get("v") != VERSION:
         raise MessageError("version", f"v is {fields.get('v')!r}, not {VERSION}")
     try:
@@ -76,9 +76,10 @@ def _parse_topic(topic: bytes) -> tuple[type[AnyHeader], int, str]:
     return KINDS[match[1] or match[4]], shard, match[3] or match[5]
 
 
-def _unpack(part: Buffer) -> Mapping[str, Any]:
-    if (size := memoryview(part).nbytes) > MAX_HEADER_BYTES:
-        raise MessageError("header", f"{size} bytes, more than {MAX_HEADER_BYTES}")
+def unpack(part: Buffer, most: int = MAX_HEADER_BYTES) -> Mapping[str, Any]:
+    """Return the map that a part of at most so many bytes holds; MessageError if it is none."""
+    if (size := memoryview(part).nbytes) > most:
+        raise MessageError("header", f"{size} bytes, more than {most}")
     try:
         fields = msgpack.unpackb(part)
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
@@ -99,10 +100,14 @@ def _check_payload(header: AnyHeader, payload: Buffer | None) -> None:
 
 
 def _payload_size(header: AnyHeader) -> int | None:
-    """Return the bytes that the payload must have, None where any number but 0 will do."""
+    """Return the bytes that the payload must have, None if any number but 0 will do."""
     match header:
         case Frame(encoding="bgr8"):
             return header.width * header.height * 3
+        case Frame(encoding="i420"):
+            if header.width % 2 or header.height % 2:
+                raise MessageError("header", f"i420 of {header.width} x {header.height} pixels")
+            return header.width * header.height * 3 // 2
         case Frame():
             return None
         case Faces():

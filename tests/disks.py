@@ -1,4 +1,4 @@
-"""Small disks of their own, for tests that fill them or make them read-only."""
+"""Small disks, for tests that fill them or make them read-only."""
 
 import contextlib
 import subprocess
@@ -26,7 +26,7 @@ class SmallDisk:
         self._filler.unlink()
 
     def set_read_only(self, on: bool) -> None:
-        """Let nobody write there, whoever it is, or everybody again."""
+        """Let nobody write there, not even root, or everybody again."""
         mode = "ro" if on else "rw"
         subprocess.run(["mount", "-o", f"remount,{mode}", str(self.path)], check=True)
 

@@ -19,14 +19,20 @@ COMMENT: Final = re.compile(r"\s+#\s.*")
 # Patterns of command lines (as in a shell: * is any text) that no test runs, each with the reason.
 NOT_RUN: Final = {
     "docker *": "needs a Docker engine",
+    "kubectl *": "needs a cluster; tests/unit/test_kubernetes.py checks what is applied",
+    "sudo *": "changes the system; tests/unit/test_systemd.py checks the units",
+    "python docker/k8s/keys/make_keys.py": "writes into the checkout; the tests run it in a copy",
     "pip install *": "installs into the environment, from the network",
     "*/pip install *": "installs from the network",
     "python3.11 -m venv *": "makes an environment for a peer, which is installed from the network",
     "python -m benchmarks.*": "a benchmark: takes minutes, and some need the training faces",
     "emostream bench*": "a benchmark: takes minutes",
+    "emostream batch*": "starts Ray, some on a cluster; tests/system/test_batch*.py run it",
     "*emostream train*": "takes hours, and needs the training faces",
+    "python -m emostream.models.answers *": "needs a net that was trained for hours",
     "python -m emostream.models.calibrate *": "needs a net that was trained for hours",
     "python -m emostream.models.mean_weights *": "needs nets that were trained for hours",
+    "python -m emostream.models.demo_pictures": "writes into the checkout; needs training faces",
     "emostream evaluate*": "takes minutes, and needs the training faces or other ones with labels",
     "emostream models export alexnet-fer *": "replaces a shipped model's file; takes minutes",
     "emostream models info mine.onnx*": "needs a model of one's own",
@@ -36,11 +42,21 @@ NOT_RUN: Final = {
     "EMOSTREAM_CONFIG=webcam *": "needs a camera",
     "make install": "makes the environment that the tests run in",
     "make test*": "runs this test",
+    "make evidence": "runs this test",
     "python -m benchmarks.fuzz *": "needs atheris, and takes minutes",
+    "scp *": "needs another host; tests/system/test_remote_gpu.py runs it and the two below",
+    "cd classifier && honcho start": "needs the folder that scp brings",
+    "cd two-hosts/cameras && honcho start": "needs the other host",
+    "pip uninstall *": "changes the environment",
+    "pip wheel *": "builds the wheel; tests/wheels.py does",
     "pip install -r benchmarks/fuzz/*": "changes the environment",
     "emostream keys *": "writes into the user's home; tests/unit/test_keys.py runs each",
-    "make check": "takes minutes; the checks run beside the tests",
+    "emostream healthy classifier *": "reads /etc; tests/bus/test_healthy_command.py asks stages",
+    "make check": "takes minutes; the checks run next to the tests",
     "make format": "changes the checkout",
+    "make coverage": "runs the tests",
+    "make lock": "changes the checkout, from the network",
+    "make clean": "removes the environment that the tests run in",
     "pkill *": "would reach processes that no test started",
     "python -m docs.schemas.generate": "writes into the checkout; a test compares what it writes",
 }
@@ -48,7 +64,10 @@ NOT_RUN: Final = {
 MENTIONS: Final = (
     *("emostream analyze", "emostream analyze --no-video", "emostream analyze --resume"),
     *("emostream models", "emostream replay", "emostream supervise", "emostream init"),
+    *("emostream relay", "emostream keys", "emostream classifier --standby"),
+    *("emostream detector", "emostream classifier", "emostream recorder"),
     *("emostream subscribe --timeout", "emostream STAGE --check-config", "python -m emostream"),
+    *("emostream healthy", "emostream healthy STAGE"),
     "emostream models export NAME --engine litert",
     "emostream models export NAME|FILE --engine litert|onnxruntime",
     "python -P",
@@ -58,11 +77,12 @@ ENDLESS: Final = (
     *("make run", 'make run ARGS="--log-format json"', "honcho start*", "cd * && honcho start"),
     "make run ARGS=\"--set capture.sources=[{name='film',url='film.mp4',loop=true}]\"",
     *("emostream capture", "emostream display", "emostream subscribe", "emostream subscribe --*"),
+    "emostream relay --set *",
     *("emostream replay * --loop", "curl -N *", "python subscribe*.py", "prometheus *"),
 )
 # The line above a line, which that needs.
 BEFORE: Final = {"cd cameras && *": "emostream init cameras"}
-# What a command needs beside it to end, or to find anything.
+# What a command needs next to it to end, or to find anything.
 BESIDE: Final = {
     "emostream replay *": "emostream subscribe",
     "emostream top": "emostream display",
@@ -105,7 +125,7 @@ def before(line: str) -> str:
 
 
 def beside(line: str) -> str:
-    """Return what the line needs beside it, "" for nothing."""
+    """Return what the line needs next to it, "" for nothing."""
     return next((BESIDE[pattern] for pattern in BESIDE if matches(line, (pattern,))), "")
 
 
@@ -115,7 +135,7 @@ def matches(line: str, patterns: tuple[str, ...]) -> bool:
 
 
 def reason_not_run(line: str) -> str:
-    """Return why no test runs the line, "" where one does."""
+    """Return why no test runs the line, "" if one does."""
     return next((NOT_RUN[each] for each in NOT_RUN if matches(line, (each,))), "")
 
 

@@ -1,4 +1,4 @@
-"""The two ends of an encrypted link, each run in a network namespace of its own."""
+"""The two ends of an encrypted link, each run in its own network namespace."""
 
 import contextlib
 import json

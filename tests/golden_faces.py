@@ -1,6 +1,6 @@
 """Two hundred faces, the same on every machine, and the probabilities that the models gave.
 
-`python -m tests.golden_faces` writes the probabilities anew, for weights that have changed.
+`python -m tests.golden_faces` writes the probabilities again, for weights that have changed.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.models import load
-from emostream.services.capture.demo.composites import load_composites
 from emostream.shared.pixels import Image
+from tests.average_faces import load_average_faces
 
 COUNT: Final = 200
 MODELS: Final = ("alexnet-fer", "alexnet-fer-int8")
@@ -23,12 +23,12 @@ FILE: Final = Path(__file__).with_name("golden_probabilities.npz")
 
 
 def golden_faces() -> Image:
-    """Return the demo's average faces, exaggerated, in varied light, uint8 (200, 48, 48).
+    """Return average faces, exaggerated, in varied light, uint8 (200, 48, 48).
 
     Whole numbers alone are computed with, so that no library's rounding changes a pixel.
     """
     random = np.random.default_rng(12)
-    averages = load_composites().astype(np.int64)
+    averages = load_average_faces().astype(np.int64)
     mean = averages.sum(axis=0) // len(averages)
     columns = np.arange(48) - 24
     faces = np.empty((COUNT, 48, 48), np.int64)

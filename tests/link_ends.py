@@ -1,4 +1,4 @@
-"""The two ends of a link, each run in a network namespace of its own: `publish` and `listen`."""
+"""The two ends of a link, each run in its own network namespace: `publish` and `listen`."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ TRUSTED = Security(mode="disabled")
 
 
 def publish(endpoint: str) -> None:
-    """Publish three faces a frame, until killed."""
+    """Publish three faces per frame, until killed."""
     with Bus("detector", security=TRUSTED) as bus:
         publisher = bus.publisher(endpoint, LIVE_HWM)
         buffers = SendBuffers([publisher.endpoint], MAX_AGE_S / 2)

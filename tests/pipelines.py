@@ -144,21 +144,25 @@ def emotions_of(message: Message) -> list[Message]:
 
 
 class LossyPipeline:
-    """Capture, detector, one classifier for all shards, recorder and display, step by step.
+    """Capture, detector, classifiers, recorder and display, step by step.
 
-    `loss` is the share of messages that a link loses.
+    `loss` is the share of messages that a link loses. Of several classifiers each takes its share
+    of the shards; they are named `classifier`, `classifier1`, `classifier2` ...
     """
 
-    def __init__(self, seed: int, *, streams: int, shards: int, loss: float) -> None:
+    def __init__(
+        self, seed: int, *, streams: int, shards: int, loss: float, classifiers: int = 1
+    ) -> None:
         self.random = random.Random(seed)
         self.clock = Clock()
         self.streams = [f"cam{number}" for number in range(streams)]
         self.shards = shards
         self.loss = loss
+        self.classifiers = ["classifier", *(f"classifier{n}" for n in range(1, classifiers))]
         self.links = {
             "detector": Link(lambda topic: topic.startswith("frame/")),
             "pixels": Link(lambda topic: topic.startswith("frame/")),
-            "classifier": Link(lambda topic: topic.startswith("faces/")),
+            **{name: Link(self._takes(n)) for n, name in enumerate(self.classifiers)},
             "recorder": Link(lambda topic: topic.startswith("emotion/")),
             "display": Link(lambda topic: topic.startswith("emotion/")),
         }
@@ -170,19 +174,29 @@ class LossyPipeline:
         self.kept: list[tuple[str, str, int, str, bytes]] = []
         self.runs = 0
         self.nodes: dict[str, Node] = {}
-        for stage in ("capture", "detector", "classifier", "recorder", "display"):
+        for stage in ("capture", "detector", *self.classifiers, "recorder", "display"):
             self._start(stage)
+
+    def _takes(self, number: int) -> Callable[[str], bool]:
+        """Return which topics the classifier of this number subscribes to."""
+
+        def takes(topic: str) -> bool:
+            kind, _, rest = topic.partition("/")
+            return kind == "faces" and int(rest.partition("/")[0]) % len(self.classifiers) == number
+
+        return takes
 
     def _start(self, stage: str) -> None:
         out = {
             "capture": ("detector", "pixels"),
-            "detector": ("classifier",),
-            "classifier": ("recorder", "display"),
+            "detector": tuple(self.classifiers),
+            **dict.fromkeys(self.classifiers, ("recorder", "display")),
         }
         wire = Wire({name: self.links[name] for name in out.get(stage, ())}, self._loses)
+        kind = "classifier" if stage in self.classifiers else stage
         self.nodes[stage] = Node(
-            stage,
-            Faces if stage == "classifier" else Frame,
+            kind,
+            Faces if kind == "classifier" else Frame,
             wire,
             self.clock,
             self._record,
@@ -199,7 +213,8 @@ class LossyPipeline:
     def _loses(self, name: str, message: Message) -> bool:
         is_lost = self.random.random() < self.loss
         if is_lost:
-            self._record(f"{name}/lost", message)
+            kind = "classifier" if name in self.classifiers else name
+            self._record(f"{kind}/lost", message)
         return is_lost
 
     def _record(self, fate: str, message: Message) -> None:
@@ -250,7 +265,7 @@ class LossyPipeline:
             node.receive(self.links[name], count)
         steps: dict[str, Callable[[Message], list[Message]]] = {
             "detector": lambda message: faces_of(message, self.shards),
-            "classifier": emotions_of,
+            **dict.fromkeys(self.classifiers, emotions_of),
         }
         messages = node.work(steps.get(stage, lambda _: []))
         if stage == "recorder":
@@ -277,7 +292,7 @@ class LossyPipeline:
             for stream, count in self.sequence.items():
                 sums = builders.frame(0, stream=stream, run=f"r{self.runs}", probe=True, base=count)
                 self.nodes["capture"].publisher.send(sums)
-            for stage in ("detector", "classifier", "recorder", "display"):
+            for stage in ("detector", *self.classifiers, "recorder", "display"):
                 while self.step(stage):
                     pass
         self.commit()

@@ -45,7 +45,7 @@ class LiveRecorder:
         )
 
     def value(self, name: str, **labels: str) -> float:
-        """Return a sample of the recorder's metrics, 0 where there is none yet."""
+        """Return a sample of the recorder's metrics, 0 if there is none yet."""
         return self.registry.get_sample_value(f"emostream_recorder_{name}", labels) or 0.0
 
 

@@ -27,7 +27,7 @@ RECORDED: Final = {
 FILMS: Final = (
     *("interview.mp4", "film.mp4", "films/one.mp4", "day1/two.mov", "archive/2025/three.mp4"),
 )
-# A network of its own keeps the commands' ports apart from those of other programs.
+# Its own network keeps the commands' ports apart from those of other programs.
 NETWORK: Final = ("unshare", "--user", "--map-root-user", "--net", "sh", "-c")
 ISOLATED: Final = 'ip link set lo up && exec "$@"'
 
@@ -53,6 +53,10 @@ def make_sandbox(folder: Path) -> Path:
     return work
 
 
+# Waits for the display to listen.
+SERVES = "until (: </dev/tcp/127.0.0.1/8080) 2>/dev/null; do sleep 0.1; done"
+
+
 def run_line(
     line: str, folder: Path, beside: str = "", seconds: float | None = None
 ) -> "subprocess.CompletedProcess[str]":
@@ -60,7 +64,8 @@ def run_line(
 
     With `seconds` it is interrupted after that; its exit code is then 124 where it still ran.
     """
-    script = f"{beside} >/dev/null 2>&1 & sleep 4\n" if beside else ""
+    ready = SERVES if beside == "emostream display" else "sleep 4"
+    script = f"{beside} >/dev/null 2>&1 & {ready}\n" if beside else ""
     if seconds is None:
         script += f"{line}\ncode=$?\nkill $(jobs -p) 2>/dev/null; exit $code"
     else:

@@ -1,6 +1,6 @@
 """`emostream bench analyze`: the speed of `analyze` against the original program's loop.
 
-Each program runs in a process of its own, by turns, on two lengths of one clip; what one more frame
+Each program runs in its own process, alternately, on two lengths of one clip; what one more frame
 costs is the slope between them, so that no start counts.
 """
 
@@ -15,13 +15,20 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.analyze.runs import Clip, analyze, finish, steady
-from benchmarks.analyze.view import Cost, Speed, Turn, ratios, show
+from benchmarks.analyze.view import Cost, Speed, Turn, figures, ratios, show
 from emostream.services.cli.analysis.run_file import StageUse
+from emostream.services.cli.bench.result_file import ResultFile
+from emostream.services.cli.bench.result_options import (
+    add_result_options,
+    check_result_options,
+    deliver,
+)
 from emostream.services.cli.options import positive
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.errors import ConfigError, EmostreamError
 from emostream.shared.progress import ProgressBar
 
+WHAT = "emostream bench analyze"
 # The original takes this many frames of the long clip: all that the clip of real faces shows.
 ORIGINAL_FRAMES = (25, 150)
 
@@ -37,7 +44,7 @@ class Commands:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command's options."""
-    parser = argparse.ArgumentParser(prog="emostream bench analyze", description=__doc__)
+    parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     parser.add_argument("--runs", dest="turns", type=positive(int), default=3, metavar="N")
     parser.add_argument(
         "--seconds",
@@ -56,15 +63,17 @@ def parser() -> argparse.ArgumentParser:
         help="where the clips are kept (default: %(default)s)",
     )
     parser.add_argument("--json", dest="as_json", action="store_true", help="print all turns")
+    add_result_options(parser)
     return parser
 
 
 def run(options: argparse.Namespace, commands: Commands | None = None) -> int:
-    """Measure the programs by turns and print the figures."""
+    """Measure the programs alternately and print the figures."""
     commands = commands or Commands()
     short, long = sorted(options.lengths)
     if short == long:
         raise ConfigError("--seconds: give two different lengths")
+    check_result_options(options, WHAT)
     folder = options.folder.resolve()
     with ProgressBar("making the clips", 2) as bar:
         clips = make_clips(commands.clips, folder, (short, long))
@@ -80,7 +89,7 @@ def run(options: argparse.Namespace, commands: Commands | None = None) -> int:
         print(json.dumps(result, indent=2))
     else:
         show(turns, clips[1].shows)
-    return 0
+    return deliver(options, ResultFile.of(WHAT, figures(turns), command=WHAT))
 
 
 def make_clips(

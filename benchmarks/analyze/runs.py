@@ -55,9 +55,9 @@ class Finished:
 
 @dataclass(frozen=True)
 class Analysis:
-    """One analysis of one clip; `faces` is their mean number a frame.
+    """One analysis of one clip; `faces` is their mean number per frame.
 
-    `after` is how many seconds it went on without the stages: it starts, and writes the files.
+    `after` is how many seconds it continued without the stages: it starts, and writes the files.
     """
 
     timing: Timing
@@ -68,7 +68,7 @@ class Analysis:
 
 
 def steady(short: Timing, long: Timing) -> float:
-    """Return the frames/s between two lengths; EmostreamError where the longer took no longer."""
+    """Return the frames/s between two lengths; EmostreamError if the longer took no longer."""
     seconds, frames = long.seconds - short.seconds, long.frames - short.frames
     if seconds <= 0 or frames <= 0:
         raise EmostreamError(
@@ -81,8 +81,8 @@ def steady(short: Timing, long: Timing) -> float:
 def analyze(command: Sequence[str], clip: Clip, folder: Path, *, video: bool) -> Analysis:
     """Run one analysis into a folder below `folder` that is removed again.
 
-    Raises EmostreamError where it fails or does not account for each frame, and RecordingError
-    where what it leaves cannot be read.
+    Raises EmostreamError if it fails or does not account for each frame, and RecordingError if what
+    it leaves cannot be read.
     """
     with tempfile.TemporaryDirectory(dir=folder, prefix="analysis-") as out:
         words = [*command, clip.path, "--out", out, *([] if video else ["--no-video"])]
@@ -98,8 +98,8 @@ def analyze(command: Sequence[str], clip: Clip, folder: Path, *, video: bool) ->
 
 
 def finish(words: Sequence[str], folder: Path = ROOT) -> Finished:
-    """Run a command in `folder` to its end; EmostreamError where it fails or is not there."""
-    # TensorFlow's notes about the processor would hide what a failure says.
+    """Run a command in `folder` to its end; EmostreamError if it fails or is not there."""
+    # TensorFlow's notes about the CPU would hide what a failure says.
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     began = time.perf_counter()
     try:
@@ -119,7 +119,7 @@ def finish(words: Sequence[str], folder: Path = ROOT) -> Finished:
             process.kill()
             raise
     if process.returncode:
-        last = (output[1].strip() or "it said nothing").splitlines()[-1]
+        last = (output[1].strip() or "it printed nothing").splitlines()[-1]
         raise EmostreamError(f"{shlex.join(words)} ended with {process.returncode}: {last}")
     return Finished(output[0], time.perf_counter() - began, peak)
 

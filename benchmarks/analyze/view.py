@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.table import Table
 
+from emostream.services.cli.bench.result_file import Figure, figure
 from emostream.services.cli.processes.stages import STAGES
 
 # What `analyze` has to reach, in times the original's frames/s.
@@ -29,7 +30,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Speed:
-    """How quick a program is, the faces that it finds a frame, its memory, its stages' costs.
+    """How fast a program is, the faces that it finds a frame, its memory, its stages' costs.
 
     `after_ms` is the time that a frame takes after the stages are done, in the files of the end.
     """
@@ -59,6 +60,24 @@ class Turn:
 def ratios(turns: Sequence[Turn]) -> dict[str, list[float]]:
     """Return how many times the original's frames/s `analyze` reached in each turn."""
     return {name: _values(turns, name, _times_original) for name in _analyses(turns)}
+
+
+def figures(turns: Sequence[Turn]) -> dict[str, Figure]:
+    """Return the figures over the turns, by name."""
+    found: dict[str, Figure] = {}
+    for name in turns[0].speeds:
+        speeds, program = [turn.speeds[name] for turn in turns], NAMES[name]
+        rates = [speed.frames_per_second for speed in speeds]
+        found[f"{program}: speed"] = figure(rates, "frames/s", "higher")
+        found[f"{program}: memory"] = figure([speed.peak_mb for speed in speeds], "MB")
+        for stage in speeds[0].stages:
+            costs = [speed.stages[stage].cpu_ms for speed in speeds]
+            found[f"{program}: {stage}, processor"] = figure(costs, "ms per frame")
+            steps = [speed.stages[stage].step_ms for speed in speeds]
+            found[f"{program}: {stage}, step"] = figure(steps, "ms per frame")
+    for name, times in ratios(turns).items():
+        found[f"{NAMES[name]}: by the original"] = figure(times, "times", "higher")
+    return found
 
 
 def show(turns: Sequence[Turn], shows: str) -> None:

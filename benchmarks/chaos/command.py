@@ -16,14 +16,15 @@ from benchmarks.chaos.findings import missing_rows, sums, unreadable_videos
 from benchmarks.chaos.observer import observed
 from benchmarks.chaos.plan import HOLD_S, PAUSE_S, faults
 from benchmarks.chaos.recordings_disk import enter_namespace, mounted
-from benchmarks.chaos.view import Outcome, show
+from benchmarks.chaos.view import Outcome, figures, show
+from benchmarks.results import finish, parse
 from emostream.services.cli.options import add_config_options, positive
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.config import Config, load
-from emostream.shared.errors import ExitCode
 from emostream.shared.progress import ProgressBar
 
+WHAT: Final = "python -m benchmarks.chaos"
 HUNG_AFTER: Final = 5.0
 # Every stage has grown to its size by then.
 SETTLE_S: Final = 15.0
@@ -34,13 +35,13 @@ LEAST_MINUTES: Final = (2 * (HOLD_S + PAUSE_S[1]) + 2 * SETTLE_S) / 60
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as the command line says, print the figures; FAILURE where one is not as it has to be."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
+    parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     parser.add_argument("--minutes", type=positive(float), default=10.0, help="(%(default)g)")
     parser.add_argument("--seed", type=int, default=0, help="the same faults again (%(default)d)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="a new folder for log and videos")
     parser.add_argument("--in-namespace", action="store_true", help=argparse.SUPPRESS)
     add_config_options(parser, example="classifier.engine=keras")
-    options = parser.parse_args(words)
+    options = parse(parser, WHAT, words)
     if options.minutes < LEAST_MINUTES:
         parser.error(f"--minutes: {LEAST_MINUTES:g} or more, so that every fault has its time")
     has_disk = options.in_namespace or enter_namespace([*words, "--in-namespace"])
@@ -50,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="emostream-chaos-") as private:
         folder = (options.keep or Path(private)).absolute()
         folder.mkdir(exist_ok=True)
-        good = show(run(config, folder, 60 * options.minutes, options.seed, has_disk=has_disk))
-    return ExitCode.OK if good else ExitCode.FAILURE
+        outcome = run(config, folder, 60 * options.minutes, options.seed, has_disk=has_disk)
+    return finish(options, WHAT, figures(outcome), good=show(outcome))
 
 
 def chaos_config(config: Config) -> Config:

@@ -57,7 +57,7 @@ class Disturber:
     def cause(self, fault: Fault) -> Disturbance:
         """Cause the fault after its pause, and wait until the pipeline is as before.
 
-        Raises EmostreamError where the whole pipeline ended.
+        Raises EmostreamError if the whole pipeline ended.
         """
         self._wait(fault.pause)
         self._observer.longest_gap()

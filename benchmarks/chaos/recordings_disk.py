@@ -1,4 +1,4 @@
-"""The disk of the recordings: a tmpfs in a mount namespace of our own, which can be full."""
+"""The disk of the recordings: a tmpfs in its own mount namespace, which can be full."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ LOCK_WITHIN_S: Final = 10.0
 
 
 def enter_namespace(arguments: Sequence[str]) -> bool:
-    """Start this program anew in a mount namespace; return only where that cannot be had: False.
+    """Start this program again in a mount namespace; return only where that cannot be had: False.
 
     What is mounted there is seen by nobody else, and is gone with the last process in it, however
     that ends.
@@ -37,7 +37,7 @@ def enter_namespace(arguments: Sequence[str]) -> bool:
 def mounted(folder: Path) -> Iterator[None]:
     """Mount a tmpfs with plenty of room, while the context lasts.
 
-    Raises EmostreamError where that fails.
+    Raises EmostreamError if that fails.
     """
     folder.mkdir(parents=True)
     _run("mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(folder))

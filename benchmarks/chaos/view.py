@@ -10,6 +10,7 @@ from rich.table import Table
 from benchmarks.chaos.disturbance import Disturbance
 from benchmarks.chaos.findings import growth, unexplained
 from benchmarks.chaos.plan import Kind
+from emostream.services.cli.bench.result_file import Figure, figure
 from emostream.shared.frame_counts import FrameCounts
 
 MAX_GROWTH = 0.1
@@ -58,6 +59,21 @@ def rows(outcome: Outcome) -> Iterator[Row]:
     change = growth(outcome.memory_before, outcome.memory_after)
     figure = f"{before:.0f} to {after:.0f} MB ({change:+.1%})"
     yield Row("memory of all stages", figure, f"{MAX_GROWTH:+.0%} at most", change <= MAX_GROWTH)
+
+
+def figures(outcome: Outcome) -> dict[str, Figure]:
+    """Return the figures by name, for a result file."""
+    found = {
+        "credited rows missing": figure([outcome.missing_rows], "rows"),
+        "mp4 files that do not open": figure([len(outcome.unreadable)], "files"),
+    }
+    for kind in Kind:
+        times = [one.recovery for one in outcome.disturbances if one.fault.kind is kind]
+        if times:
+            found[f"{kind.value}: works again after"] = figure(times, "s")
+    for name, memory in (("before", outcome.memory_before), ("after", outcome.memory_after)):
+        found[f"memory {name}"] = figure([sum(memory.values())], "MB resident")
+    return found
 
 
 def _recoveries(disturbances: Sequence[Disturbance]) -> Iterator[Row]:

@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fuzz in a process of its own, which ends with a finding; return the exit code."""
+    """Fuzz in its own process, which ends with a finding; return the exit code."""
     options.findings.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         corpus = options.corpus or Path(folder)

@@ -17,6 +17,8 @@ from emostream.services.display.viewers import ViewerPool
 from emostream.services.display.web.access import Access
 from emostream.services.display.web.app import application
 from emostream.shared.control import StreamSwitch
+from emostream.shared.http_access import HttpAccess
+from emostream.shared.token_files import Role
 
 TOKEN = "secret"
 PATHS = ("/api/control", "/api/state", "/api", "/settings.json", "/api/openapi.json", "/nothing")
@@ -33,7 +35,7 @@ HTTP_SEEDS = (
 
 
 def call_http(data: bytes) -> None:
-    """Send a request: it is answered below 500, and the application goes on.
+    """Send a request: it is answered below 500, and the application continues.
 
     The first byte says what the rest is: the body of a command (c), its headers (h), the words of
     a viewer (w), one of PATHS (g), or a path itself (p).
@@ -87,7 +89,11 @@ def _application() -> ASGIApp:
     poller = StatusPoller({}, lambda: False)
     poller.wait = lambda timeout: None  # type: ignore[method-assign]
     commands = CommandHandler(StreamSwitch(False))
-    return application(viewers, state, commands, poller, Access(TOKEN), threading.Event())
+    return application(viewers, state, commands, poller, _access(), threading.Event())
+
+
+def _access() -> Access:
+    return Access(HttpAccess({Role.OPERATOR: lambda: TOKEN}))
 
 
 async def _request(method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes) -> int:

@@ -97,7 +97,7 @@ def message_seeds() -> Iterator[bytes]:
     for header, payload in (
         (Frame(**COMMON, **size, encoding="bgr8", pixel_aspect=1.5), bytes(6)),
         (Frame(**COMMON, **size, encoding="jpeg"), b"\xff\xd8\xff\xe0\0\x10JFIF\0"),
-        (Frame(**COMMON, **size, encoding="bgr8", end=True, frames=7, error="it broke off"), None),
+        (Frame(**COMMON, **size, encoding="bgr8", end=True, frames=7, error="it ended"), None),
         (Frame(**COMMON, **size, encoding="bgr8", probe=True, pid=1, base=2), None),
         (Faces(**COMMON, **size, faces=(face,), crop=(2, 2), **part), bytes(4)),
         (Emotion(**COMMON, model="m", faces=(found,), **part, degraded=False), None),

@@ -55,7 +55,7 @@ def load_configuration(data: bytes) -> None:
 
 
 def read_side_file(data: bytes) -> None:
-    """Read a file that stands beside a model, a recording or a process: the first byte says which.
+    """Read a file that stands next to a model, a recording or a process: the first byte says which.
 
     What comes out is of the right types, or is refused.
     """

@@ -1,6 +1,6 @@
 """`python -m benchmarks.thin_link`: measures the age of results behind a link of a limited rate.
 
-Capture and detector run at one end, the classifier and whoever listens to it at the other. Needs
+Capture and detector run at one end, the classifier and its subscribers at the other. Needs
 Linux, root, and `ip` and `tc` of iproute2. Ends with 1 where a result came later after its faces
 were sent than `live.max_age_ms` and the link's own delay: the time for them, and its queue.
 """

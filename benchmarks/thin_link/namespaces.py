@@ -13,7 +13,7 @@ class ThinLink:
     """A pair of namespaces `near` and `far`; what each sends goes at `rate` (as `tc` has it).
 
     The link's own queue holds what it carries in `latency_ms`. A context manager, which takes both
-    away again. Raises OSError or subprocess.CalledProcessError where that is not allowed.
+    away again. Raises OSError or subprocess.CalledProcessError if that is not allowed.
     """
 
     def __init__(self, rate: str, latency_ms: float) -> None:

@@ -1,4 +1,4 @@
-"""Keras on TensorFlow: runs .keras files and the legacy .h5."""
+"""Keras: runs .keras files on each of its backends, and the legacy .h5 on TensorFlow."""
 
 import json
 import re
@@ -10,10 +10,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models.engines import Sizes
+from emostream.models.engines import GPU_SIZES, Sizes
+from emostream.models.engines.device import Device, DeviceChoice, choose_device
+from emostream.models.engines.keras_backends import VARIABLE, on, start_backend
 from emostream.models.engines.legacy import keras3_config, parse_config
 from emostream.models.engines.legacy_weights import finalize, load_weights
-from emostream.models.tensorflow_runtime import import_tensorflow, use_threads
 from emostream.shared.errors import WeightsError
 from emostream.shared.plural import counted
 
@@ -22,19 +23,21 @@ FAILURES: Final = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError),
     BadZipFile,
 )
+CPU_SIZES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024)
 CAUSE: Final = "Exception encountered: "  # how Keras begins the error inside an error
 
 
 class KerasEngine:
-    """A Keras model, compiled to a graph for inference."""
+    """A Keras model, made ready for inference by the backend that KERAS_BACKEND names."""
 
     name = "keras"
-    # TensorFlow prepares its kernels once for each shape, so that there should be few.
-    sizes: Sizes = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
-    def __init__(self, model: Any) -> None:
-        """Take a model with one input and one output; WeightsError for others."""
-        tf = import_tensorflow()
+    def __init__(self, model: Any, device: DeviceChoice = "auto") -> None:
+        """Take a model with one input and one output, that was made on the device.
+
+        WeightsError for others, ConfigError if the device is a GPU that cannot be used.
+        """
+        backend = start_backend()
         if len(model.inputs) != 1 or not isinstance(model.output_shape, tuple):
             raise WeightsError(
                 f"it has {counted(len(model.inputs), 'input')} and outputs {model.output_shape}:"
@@ -44,24 +47,34 @@ class KerasEngine:
         self.shape = tuple(given.shape)
         self.dtype = np.dtype(given.dtype)
         self.outputs = model.output_shape[-1] if len(model.output_shape) == 2 else None
-        self.failures: tuple[type[Exception], ...] = (tf.errors.OpError,)
-        graph = tf.function(lambda x: model(x, training=False))
-        self._graph = graph.get_concrete_function(tf.TensorSpec(self.shape, given.dtype))
-        self._tensor = tf.convert_to_tensor
+        self.failures = backend.failures
+        self.device = choose_device(device, self.name, backend.missing())
+        self.runtime = backend.title
+        # Kernels are prepared, or compiled, once for each shape, so that there should be few.
+        self.sizes: Sizes = CPU_SIZES if self.device == "cpu" else GPU_SIZES
+        self._run = backend.compile(model, self.device)
 
     def __call__(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Return float32 (N, outputs)."""
-        return np.asarray(self._graph(self._tensor(batch))).astype(np.float32, copy=False)
+        return self._run(batch).astype(np.float32, copy=False)
 
 
-def load_engine(path: Path, intra_op: int | None, inter_op: int) -> KerasEngine:
-    """Load a saved model without its optimizer and without running code from the file."""
+def load_engine(
+    path: Path, intra_op: int | None, inter_op: int, device: DeviceChoice = "auto"
+) -> KerasEngine:
+    """Load a saved model without its optimizer and without running code from the file.
+
+    ConfigError if the device is a GPU that cannot be used.
+    """
+    backend = start_backend()
+    chosen = choose_device(device, KerasEngine.name, backend.missing())
     if intra_op is not None:
-        use_threads(intra_op, inter_op)
-    model, tf = load_keras_model(path), import_tensorflow()
+        backend.use_threads(intra_op, inter_op)
+    model = load_keras_model(path, chosen)
+    failures: tuple[type[Exception], ...] = (ValueError, TypeError, RuntimeError, *backend.failures)
     try:
-        return KerasEngine(model)
-    except (ValueError, TypeError, RuntimeError, tf.errors.OpError) as error:
+        return KerasEngine(model, chosen)
+    except failures as error:
         raise WeightsError(f"{path} cannot run: {_reason(error)}") from error
 
 
@@ -73,15 +86,16 @@ def _reason(error: Exception) -> str:
     return causes[-1].removeprefix(CAUSE)
 
 
-def load_keras_model(path: Path) -> Any:
-    """Return the Keras model in a file; WeightsError where it is none."""
-    import_tensorflow()
+def load_keras_model(path: Path, device: Device = "cpu") -> Any:
+    """Return the Keras model in a file, kept on the device; WeightsError if it is none."""
+    start_backend()
     try:
-        return _load(path)
+        with on(device):
+            return _load(path)
     except WeightsError as error:
         raise WeightsError(f"{path} cannot be loaded: {error}") from error
     except FAILURES as error:
-        raise WeightsError(f"{path} is no saved Keras model: {_reason(error)}") from error
+        raise WeightsError(f"{path} is not a saved Keras model: {_reason(error)}") from error
 
 
 def _load(path: Path) -> Any:
@@ -98,7 +112,7 @@ def _load(path: Path) -> Any:
         with h5py.File(path) as file:
             version = file.attrs.get("keras_version", "2")
             if "model_config" not in file.attrs:
-                raise WeightsError("No model config found: it holds weights alone")
+                raise WeightsError("No model config found: it contains only weights")
             model = _build(file.attrs["model_config"], version)
             if not _is_keras_3(version):
                 load_weights(model, file)
@@ -117,6 +131,11 @@ def _build(config: str | bytes, version: str | bytes) -> Any:
     """Return a model without its weights, and without running code from its configuration."""
     import keras
 
+    if (backend := keras.backend.backend()) != "tensorflow":
+        raise WeightsError(
+            f"it was saved as .h5, or by Keras 2, which requires TensorFlow: run it without"
+            f" {VARIABLE}={backend}, or save it as .keras with Keras 3"
+        )
     from emostream.models.engines.legacy_layers import FUNCTIONS_OF_KERAS_2, LAYERS
 
     objects = LAYERS if _is_keras_3(version) else LAYERS | FUNCTIONS_OF_KERAS_2

@@ -40,7 +40,7 @@ AT_INFERENCE: Final = {
 }
 REPLACED_KEYS: Final = ("name", "trainable", "dtype", "height", "width")  # what these keep
 RENAMED_KEYS: Final = {("LeakyReLU", "alpha"): "negative_slope"}
-# Layers of Keras's own nets that are no public layers.
+# Layers of Keras's own networks that are no public layers.
 PRIVATE_MODULES: Final = {
     "LayerScale": "keras.src.applications.convnext",
     "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
@@ -120,7 +120,8 @@ def _layer(written: str, config: Config) -> Config:
     name = written.rpartition(">")[2]
     if name == "Lambda":
         raise WeightsError(
-            "it has a Lambda layer, and code from a file is not run: export the model to .onnx or"
+            "it has a Lambda layer, and emostream does not run code from a model file: export "
+            "the model to .onnx or"
             " .tflite in the program that saved it"
         )
     if name == "InputLayer" and "batch_input_shape" in config:
@@ -164,7 +165,7 @@ def _value(layer: str, key: str, value: Any) -> Any:
 
 
 def _find_operation(name: str) -> tuple[type, Config] | None:
-    """Return the class of an operation as _find_class returns a layer's; None where it is none."""
+    """Return the class of an operation as _find_class returns a layer's; None if it is none."""
     for module in OPERATIONS:
         cls = getattr(importlib.import_module(module), name, None)
         if isinstance(cls, type):
@@ -185,7 +186,8 @@ def _find_class(name: str) -> tuple[type, Config]:
         return getattr(importlib.import_module(module), name), {"module": module}
     if not hasattr(keras.layers, name):
         raise WeightsError(
-            f"it has a layer {name!r}, which Keras 3 lacks: export the model to .onnx or .tflite"
+            f"it has a layer {name!r}, which Keras 3 does not have: export the model to .onnx "
+            "or .tflite"
             " in the program that saved it"
         )
     return getattr(keras.layers, name), {"module": "keras.layers"}

@@ -30,7 +30,7 @@ def tensorflow_function(name: str) -> Any:
     else:
         found = getattr(found, path, None) if path in FUNCTIONS else None
     if found is None:
-        raise WeightsError(f"it calls tf.{name}, which is not permitted in a model's file")
+        raise WeightsError(f"it calls tf.{name}, which is not allowed in a model file")
     return found
 
 

@@ -12,10 +12,10 @@ OPERATIONS: Final = ("TFOpLambda", "SlicingOpLambda")  # functions of TensorFlow
 def connect(layers: list[Config], config: Config) -> Config:
     """Return `layers`, `input_layers` and `output_layers` of a functional model's configuration.
 
-    `layers` are converted but for their `inbound_nodes`. Keras 2 writes a call as a list of
+    `layers` are converted except for their `inbound_nodes`. Keras 2 writes a call as a list of
     references, [layer, number of the call, number of the output, other arguments], and counts a
-    nested model's own graph as its first call; Keras 3 does not count it. Graphs that Keras 3
-    wrote are returned as they are.
+    nested model's own graph as its first call; Keras 3 does not count it. Graphs that Keras 3 wrote
+    are returned as they are.
     """
     ends = {key: single(config[key]) for key in ("input_layers", "output_layers")}
     calls = [node for layer in layers for node in layer["inbound_nodes"] if isinstance(node, list)]

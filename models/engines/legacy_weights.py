@@ -17,8 +17,8 @@ WITHOUT_USE: Final = ("StateVar",)
 def load_weights(model: Any, file: h5py.File) -> None:
     """Set the variables of a model to what an .h5 file of Keras 2 has.
 
-    A layer of the model has a group of its own, in which the weights of nested models come one
-    after the other. WeightsError where they do not fit.
+    A layer of the model has its own group, in which the weights of nested models come one after the
+    other. WeightsError if they do not fit.
     """
     groups = file.get("model_weights", file)
     for name in _names(groups, "layer_names"):

@@ -2,22 +2,27 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from emostream.models.engines import Sizes
+from emostream.models.engines.device import Device, DeviceChoice, choose_device
 from emostream.models.tensorflow_runtime import without_litert_notice
 from emostream.shared.errors import WeightsError
 from emostream.shared.plural import counted
+
+PROCESSOR_ALONE: Final = "it runs on the CPU only: choose the engine keras or onnxruntime"
 
 
 class LiteRTEngine:
     """An interpreter, whose input is resized to each batch: that takes 0.02 ms."""
 
     name = "litert"
+    device: Device = "cpu"
+    runtime = "XNNPACK"
     sizes: Sizes = ()
     failures: tuple[type[Exception], ...] = (ValueError, RuntimeError)
 
@@ -54,15 +59,21 @@ class LiteRTEngine:
         return _real(self._interpreter.get_tensor(self._output["index"]), self._output)
 
 
-def load_engine(path: Path, intra_op: int | None, inter_op: int) -> LiteRTEngine:
-    """Load a model; `intra_op` are the threads of XNNPACK, `inter_op` has no meaning here."""
+def load_engine(
+    path: Path, intra_op: int | None, inter_op: int, device: DeviceChoice = "auto"
+) -> LiteRTEngine:
+    """Load a model; `intra_op` are the threads of XNNPACK, `inter_op` has no meaning here.
+
+    ConfigError if the device is a GPU.
+    """
+    choose_device(device, LiteRTEngine.name, PROCESSOR_ALONE)
     try:
         with without_litert_notice():
             interpreter = Interpreter(str(path), num_threads=intra_op)
         return LiteRTEngine(interpreter)
     except (ValueError, RuntimeError, OSError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise WeightsError(f"{path} is no readable TFLite model: {reason}") from error
+        raise WeightsError(f"{path} is not a readable TFLite model: {reason}") from error
 
 
 def _signature(details: dict[str, Any]) -> NDArray[np.int32]:

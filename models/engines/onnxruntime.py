@@ -1,5 +1,10 @@
-"""ONNX Runtime on the CPU: runs .onnx files."""
+"""ONNX Runtime on the CPU, or by CUDA or TensorRT on a GPU: runs .onnx files."""
 
+import contextlib
+import importlib.util
+import io
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,11 +13,19 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from emostream.models.engines import Sizes
+from emostream.models.engines import GPU_SIZES, Sizes
+from emostream.models.engines.device import (
+    Device,
+    DeviceChoice,
+    choose_device,
+    has_gpu,
+    missing_for_gpu,
+)
+from emostream.models.tensorflow_runtime import muted_stderr
 from emostream.shared.errors import WeightsError
 from emostream.shared.plural import counted
 
-# They have no common base of their own.
+# They have no common base class.
 FAILURES: Final = (
     *(state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf),
     *(state.NoModel, state.NotImplemented, state.RuntimeException, state.EngineError),
@@ -24,13 +37,26 @@ TYPES: Final = {
     "tensor(float16)": np.float16,
     "tensor(double)": np.float64,
 }
+# Those that compute on a GPU, by how they are called elsewhere.
+CPU: Final = "CPUExecutionProvider"
+GPU_PROVIDERS: Final = {
+    "TensorrtExecutionProvider": "TensorRT",
+    "CUDAExecutionProvider": "CUDA",
+}
+BUILD: Final = (
+    "this onnxruntime is a build without CUDA"
+    " (pip uninstall onnxruntime, then pip install 'onnxruntime-gpu[cuda,cudnn]')"
+)
+LIBRARIES: Final = (
+    "onnxruntime cannot use the GPU; CUDA or cuDNN libraries or a newer driver are missing:"
+    " pip install 'onnxruntime-gpu[cuda,cudnn]'"
+)
 
 
 class OnnxRuntimeEngine:
     """A session with one input and one output."""
 
     name = "onnxruntime"
-    sizes: Sizes = ()
     failures: tuple[type[Exception], ...] = FAILURES
 
     def __init__(self, session: Any) -> None:
@@ -41,9 +67,12 @@ class OnnxRuntimeEngine:
             raise WeightsError(
                 f"it has {counted(len(inputs), 'input')} ({kinds})"
                 f" and {counted(len(outputs), 'output')}:"
-                " give a model with one of each, which takes bytes or floats"
+                " give a model with one of each, which accepts bytes or floats"
             )
         self._session, self._input = session, inputs[0].name
+        self.device, self.runtime = session_device(session.get_providers())
+        # CUDA tries its ways to compute a shape, and TensorRT compiles it, when it comes first.
+        self.sizes: Sizes = GPU_SIZES if self.device == "gpu" else ()
         self.shape = tuple(n if isinstance(n, int) else None for n in inputs[0].shape)
         self.dtype = np.dtype(TYPES[inputs[0].type])
         given = outputs[0].shape
@@ -56,17 +85,63 @@ class OnnxRuntimeEngine:
         return np.asarray(rows, np.float32)
 
 
-def load_engine(path: Path, intra_op: int | None, inter_op: int) -> OnnxRuntimeEngine:
-    """Load a model; `intra_op` are the threads of one operation, `inter_op` has no meaning here."""
+def load_engine(
+    path: Path, intra_op: int | None, inter_op: int, device: DeviceChoice = "auto"
+) -> OnnxRuntimeEngine:
+    """Load a model; `intra_op` are the threads of one operation, `inter_op` has no meaning here.
+
+    ConfigError if the device is a GPU that cannot be used.
+    """
+    with_tensorrt = importlib.util.find_spec("tensorrt") is not None
+    providers = gpu_providers(onnxruntime.get_available_providers(), with_tensorrt=with_tensorrt)
+    missing = missing_for_gpu(BUILD, LIBRARIES, is_built=bool(providers), has_gpu=has_gpu())
+    if not providers or device == "cpu" or (device == "auto" and not has_gpu()):
+        choose_device(device, OnnxRuntimeEngine.name, missing)
+        return OnnxRuntimeEngine(_session(path, intra_op, ()))
+    engine = OnnxRuntimeEngine(_session(path, intra_op, providers))
+    if engine.device == "cpu":
+        choose_device(device, engine.name, missing)
+    return engine
+
+
+def gpu_providers(available: Sequence[str], *, with_tensorrt: bool) -> list[str]:
+    """Return the providers of a GPU to ask for, the preferred one first.
+
+    TensorRT compiles for minutes when it starts, so that it is asked for only where somebody
+    installed its package.
+    """
+    wanted = [name for name in GPU_PROVIDERS if with_tensorrt or GPU_PROVIDERS[name] != "TensorRT"]
+    return [name for name in wanted if name in available]
+
+
+def session_device(providers: Sequence[str]) -> tuple[Device, str]:
+    """Return where a session with these providers computes, and by what means.
+
+    One whose libraries do not load is not among them: ONNX Runtime continues with the others.
+    """
+    of_gpu = [GPU_PROVIDERS[name] for name in providers if name in GPU_PROVIDERS]
+    return ("gpu", of_gpu[0]) if of_gpu else ("cpu", "ONNX Runtime")
+
+
+def _session(path: Path, intra_op: int | None, providers: Sequence[str]) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = intra_op or 0
     # Threads that spin while they wait take the cores from the other stages.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     try:
-        return OnnxRuntimeEngine(
-            onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        )
+        with _quiet() if providers else contextlib.nullcontext():
+            if providers:
+                onnxruntime.preload_dlls()  # what pip installed of CUDA and cuDNN
+            return onnxruntime.InferenceSession(str(path), options, providers=[*providers, CPU])
     except FAILURES as error:
         reason = str(error).strip().partition("\n")[0]
-        raise WeightsError(f"{path} is no readable ONNX model: {reason}") from error
+        raise WeightsError(f"{path} is not a readable ONNX model: {reason}") from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what is printed where libraries do not load; the providers show whether they did."""
+    with contextlib.redirect_stdout(io.StringIO()), muted_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

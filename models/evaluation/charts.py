@@ -48,9 +48,9 @@ def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
         confidence = [one.confidence for one in bins]
         upper.plot([0, 1], [0, 1], color=SOFT, linestyle="--")
         upper.plot(confidence, [one.accuracy for one in bins], color=FIRST, marker="o")
-        upper.set(ylabel="share that is right", ylim=(0, 1.02), xlim=(0, 1.02))
+        upper.set(ylabel="accuracy", ylim=(0, 1.02), xlim=(0, 1.02))
         lower.bar(confidence, [one.faces for one in bins], width=0.045, color=FIRST)
-        lower.set(xlabel="probability of the label given", ylabel="faces")
+        lower.set(xlabel="predicted probability", ylabel="faces")
         return _svg(figure, "reliability diagram")
 
 

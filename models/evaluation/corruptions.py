@@ -24,7 +24,7 @@ READ_NOISE = 1.0  # of the sensor: standard deviation in gray levels
 class Corruption:
     """One corruption: of a bare crop, uint8 (H, W[, 3]), and the style of scenes with it.
 
-    `side` is how many pixels wide the face is then, None where that does not change.
+    `side` is how many pixels wide the face is then, None if that does not change.
     """
 
     name: str

@@ -1,6 +1,5 @@
 """Loads labeled faces: the FER sheets, an .npz file, or a folder of pictures by class."""
 
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.models import ferplus
+from emostream.models.array_files import read_arrays
 from emostream.models.face_arrays import to_gray
 from emostream.models.labels import FER2013, LABELS
 from emostream.models.preprocessing import resize
@@ -33,7 +33,7 @@ class Dataset:
     """Faces with what each of them shows, as indices of a model's labels.
 
     `images` are uint8 (N, H, W) or (N, H, W, 3) in BGR, or a list of single ones; `truths` has
-    labels (N,) by the name of the protocol, -1 where that leaves a face out; `votes` are those of
+    labels (N,) by the name of the protocol, -1 if that leaves a face out; `votes` are those of
     FER+, uint8 (N, 10), where they are known. `unknown` counts the faces that were left out since
     the model has no label for their class.
     """
@@ -71,8 +71,8 @@ def load_dataset(
     """Read the faces at `path` for a model with `labels`.
 
     A folder with the FER sheets gives the split asked for. `classes` says what label each of the
-    other data sets' words means, where their own words do not. SourceError where there is nothing
-    to evaluate the model on, or no face has a word of `classes`.
+    other data sets' words means, where their own words do not. SourceError if there is nothing to
+    evaluate the model on, or no face has a word of `classes`.
     """
     if path.suffix == ".npz" and path.is_file():
         return from_npz(path, labels, classes)
@@ -80,8 +80,8 @@ def load_dataset(
         return from_folder(path, labels, classes)
     if not (path / "labels.npz").exists():
         raise SourceError(
-            f"no faces in {path}: give a folder with the FER sheets, a folder with a folder of"
-            " pictures a class, or an .npz file with `images` and `labels`"
+            f"no faces in {path}: give a folder with the FER sheets, a folder with one folder"
+            " of pictures per class, or an .npz file with `images` and `labels`"
         )
     return from_fer(ferplus.load_faces(split, path), labels, f"FER2013 {split}, {path}")
 
@@ -117,10 +117,9 @@ def from_npz(path: Path, labels: Sequence[str], classes: ClassMap = NO_MAP) -> D
     Without an array `names` (or `label_names`) indices are those of the model's labels.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays: dict[str, NDArray[Any]] = dict(file)
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise SourceError(f"{path} is no readable .npz file: {error}") from error
+        arrays = read_arrays(path)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path} is not a readable .npz file: {error}") from error
     if not {"images", "labels"} <= arrays.keys():
         raise SourceError(f"{path} holds {', '.join(arrays) or 'nothing'}: give images and labels")
     images, given = arrays["images"], arrays["labels"]
@@ -153,7 +152,7 @@ def _class_names(path: Path, given: NDArray[Any], names: Sequence[str]) -> list[
         len(given) and not 0 <= given.min() <= given.max() < len(names)
     ):
         raise SourceError(
-            f"{path}: labels are no names and no indices of the {len(names)} label names"
+            f"{path}: labels are neither names nor indices of the {len(names)} label names"
         )
     return [names[int(index)] for index in given]
 
@@ -165,7 +164,7 @@ def from_folder(path: Path, labels: Sequence[str], classes: ClassMap = NO_MAP) -
     for file in files:
         picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
         if picture is None:
-            raise SourceError(f"{file} is no picture that can be read: fix or remove it")
+            raise SourceError(f"{file} is not a readable picture: fix or remove it")
         pictures.append(np.asarray(picture, np.uint8))
     return _labeled(str(path), pictures, [file.parent.name for file in files], labels, classes)
 
@@ -184,7 +183,9 @@ def _labeled(
     """Return the faces whose class the model knows."""
     if missing := sorted(classes.keys() - set(words)):
         has = ", ".join(sorted(set(words)))
-        raise SourceError(f"--map {missing[0]}=...: {source} has no such class; it has {has}")
+        raise SourceError(
+            f"--map {missing[0]}=...: {source} has no such class; its classes are {has}"
+        )
     words = [classes.get(word, word) for word in words]
     truth = _label_indices(words, labels)
     whole = Dataset(source, images, {"labels": truth}, None, _unknown(words, labels))
@@ -195,11 +196,13 @@ def _require_labels(dataset: Dataset) -> Dataset:
     if any((truth >= 0).any() for truth in dataset.truths.values()):
         return dataset
     classes = ", ".join(sorted(dataset.unknown)) or "no face"
-    raise SourceError(f"{dataset.source} holds nothing that the model has a label for: {classes}")
+    raise SourceError(
+        f"{dataset.source} contains no class that the model has a label for: {classes}"
+    )
 
 
 def _label_indices(words: Sequence[str], labels: Sequence[str]) -> Labels:
-    """Return which of the model's labels each of the words is, -1 where it is none."""
+    """Return which of the model's labels each of the words is, -1 if it is none."""
     places = {canonical_label(label): index for index, label in enumerate(labels)}
     return np.array([places.get(canonical_label(word), -1) for word in words], np.intp)
 

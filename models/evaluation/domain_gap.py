@@ -47,8 +47,8 @@ class DomainGap:
     """Accuracy on the same faces as bare crops, through the pipeline, and what is lost between.
 
     `lost` has the 95% interval of a paired bootstrap; `boxed` are crops by the box alone. All four
-    are None where no face was found. `kept` is the share of the faces found whose quality suffices;
-    `kept_bare` and `kept_aligned` are the accuracies on these, None where there are none.
+    are None if no face was found. `kept` is the share of the faces found whose quality suffices;
+    `kept_bare` and `kept_aligned` are the accuracies on these, None if there are none.
     """
 
     name: str

@@ -45,7 +45,7 @@ FREQUENT: Final = 0.6  # share of the label that is frequent in a draw
 
 @dataclass(frozen=True)
 class PosedScores:
-    """Scores on clear faces, each label with the same weight, so that accuracy is macro recall.
+    """Scores on clear faces, with equal weight for each label, so that accuracy is macro recall.
 
     `recall` is the macro recall with its 95% `interval`.
     """
@@ -76,7 +76,7 @@ class DrawnScores:
 
 @dataclass(frozen=True)
 class PriorComparison:
-    """All priors; `chosen` is the one that the rule for the default chooses, "" where none fits.
+    """All priors; `chosen` is the one that the rule for the default chooses, "" if none fits.
 
     The rule: of the priors that cost at most half a point of accuracy against the best one, and
     whose ECE is at most 2.5%, those that are right about most of the clear faces, up to a point
@@ -95,7 +95,7 @@ def compare_priors(
 ) -> PriorComparison:
     """Compare priors on the probabilities (N, C) that a model gives as it was trained.
 
-    ConfigError where its TOML does not state the shares of its labels in training.
+    ConfigError if its TOML does not state the shares of its labels in training.
     """
     settings = [_chosen(spec, model, *setting) for setting in SETTINGS]
     current = _chosen(spec, model, None, None)

@@ -25,10 +25,10 @@ ENLARGED: Final = 96  # pixels that a mistake's picture has at least
 
 @dataclass(frozen=True)
 class Facts:
-    """What was judged, on what, when and how; `parameters` is None where nobody knows it.
+    """What was judged, on what, when and how; `parameters` is None if nobody knows it.
 
     `unknown` counts faces that were left out since the model has no label for their class. `prior`
-    is what the probabilities were reweighted to, "" where the model states no shares.
+    is what the probabilities were reweighted to, "" if the model states no shares.
     """
 
     model: str
@@ -79,7 +79,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def require_packages() -> None:
-    """Raise MissingPackageError, which names the group, where a package for it is missing."""
+    """Raise MissingPackageError, which names the group, if a package for it is missing."""
     require("the report", "evaluate", "jinja2", "matplotlib")
 
 

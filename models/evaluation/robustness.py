@@ -23,7 +23,7 @@ class Robustness:
     """The accuracy under one corruption; `lost` is the accuracy without it, less this.
 
     `kept` is the share of the faces whose quality suffices; the two figures after it are of these
-    faces alone, None where there are none.
+    faces alone, None if there are none.
     """
 
     condition: str

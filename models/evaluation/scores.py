@@ -118,7 +118,7 @@ def accuracy_loss_interval(
 
 
 def _resampled(cells: Labels, draws: int) -> Labels:
-    """Draw the counts of as many faces anew, with replacement: (draws, cells)."""
+    """Draw the counts of as many faces again, with replacement: (draws, cells)."""
     total = int(cells.sum())
     return np.random.default_rng(0).multinomial(total, cells / total, size=draws)
 

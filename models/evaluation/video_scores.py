@@ -115,7 +115,7 @@ class VideoReport:
 
     `recall` is over `faces`, a person a frame; `delay_ms` is the median time from a person's first
     frame to the first box, `late_ms` the one that one in ten exceeds. `bare` is the accuracy on the
-    faces found as bare crops, `right` that of the labels of single frames; None where none were.
+    faces found as bare crops, `right` that of the labels of single frames; None if none were.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""How long to wait before a lost source is opened again."""
+"""How long to wait before a lost source is reopened."""
 
 # In seconds.
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0

@@ -18,7 +18,7 @@ CAMERA_BACKENDS = {"linux": cv2.CAP_V4L2, "darwin": cv2.CAP_AVFOUNDATION}
 def camera_pictures(settings: Source, clock: Clock) -> Pictures:
     """The pictures of a camera until it fails; their times are those of their arrival.
 
-    Raises SourceError where the camera cannot be opened, and when it fails.
+    Raises SourceError if the camera cannot be opened, and when it fails.
     """
     capture = _open_camera(settings)
     try:
@@ -26,7 +26,9 @@ def camera_pictures(settings: Source, clock: Clock) -> Pictures:
         while True:
             success, pixels = capture.read()
             if not success or pixels is None:
-                raise SourceError(f"camera {camera_device(settings.url)} stopped giving pictures")
+                raise SourceError(
+                    f"camera {camera_device(settings.url)} stopped delivering pictures"
+                )
             arrived = clock.now()
             start = arrived if start is None else start
             yield Picture(as_bgr(pixels), round((arrived - start) * 1e9))
@@ -35,7 +37,7 @@ def camera_pictures(settings: Source, clock: Clock) -> Pictures:
 
 
 def _open_camera(settings: Source) -> cv2.VideoCapture:
-    # OpenCV would print lines of its own for each camera that is missing.
+    # OpenCV would print its own lines for each camera that is missing.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     capture = cv2.VideoCapture(
         camera_device(settings.url), CAMERA_BACKENDS.get(sys.platform, cv2.CAP_ANY)

@@ -2,7 +2,9 @@
 
 import threading
 import time
-from typing import Protocol
+from typing import Final, Protocol
+
+OPEN_TIMEOUT: Final = 10.0  # seconds, for a source to be opened
 
 
 class Clock(Protocol):

@@ -15,9 +15,9 @@ class FlowControl:
     """Lets at most `window` frames of a stream be published without the classifier's answer.
 
     `run` is that of the frames; answers to other runs do not count. With a window no larger than
-    the stages' backlog nothing is thinned on the way. A stream whose frames are not answered goes
-    on at one window each `ANSWER_TIMEOUT` seconds, so that a file plays, slowly, also where no
-    classifier runs.
+    the stages' backlog nothing is thinned on the way. A stream whose frames are not answered
+    continues at one window each `ANSWER_TIMEOUT` seconds, so that a file plays, slowly, also where
+    no classifier runs.
     """
 
     def __init__(self, run: str, window: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,6 +27,7 @@ class FlowControl:
         self._lock = threading.Lock()
         self._published: dict[str, int] = {}
         self._answered: dict[str, int] = {}
+        self._answered_parts: dict[tuple[str, int], int] = {}
         self._progressed_at: dict[str, float] = {}
 
     def record_published(self, stream: str, seq: int) -> None:
@@ -36,7 +37,7 @@ class FlowControl:
             self._progressed_at.setdefault(stream, self._clock())
 
     def record_answer(self, message: Message) -> None:
-        """Record an `emotion/` message."""
+        """Record an `emotion/` message; a frame is answered when all its parts are."""
         header = message.header
         # An answer to an earlier start says nothing about this one's frames.
         if not isinstance(header, Emotion) or not header.is_data or header.run != self._run:
@@ -44,8 +45,14 @@ class FlowControl:
         with self._lock:
             published = self._published.get(header.stream, -1)
             # Nobody can answer a frame before it is published.
-            if self._answered.get(header.stream, -1) < header.seq <= published:
-                self._answered[header.stream] = header.seq
+            if header.seq > published:
+                return
+            key = header.stream, header.part
+            self._answered_parts[key] = max(header.seq, self._answered_parts.get(key, -1))
+            parts = [(header.stream, part) for part in range(header.parts)]
+            answered = min(self._answered_parts.get(part, -1) for part in parts)
+            if answered > self._answered.get(header.stream, -1):
+                self._answered[header.stream] = answered
                 self._progressed_at[header.stream] = self._clock()
 
     def must_wait(self, stream: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Final
 
 from emostream.services.capture.picture import OnSkip, Picture, Pictures
 from emostream.shared.errors import SourceError
+from emostream.shared.plural import counted
 from emostream.shared.still_image import decode_still, read_still
 
 IMAGE_SUFFIXES: Final = {
@@ -17,23 +18,23 @@ IMAGE_SUFFIXES: Final = {
 def folder_pictures(folder: Path, fps: float, on_skip: OnSkip) -> Pictures:
     """The images of a folder in natural order (2 before 10), as if taken at `fps`.
 
-    Images are known by the suffixes of their names. Raises SourceError where none can be read;
+    Images are known by the suffixes of their names. Raises SourceError if none can be read;
     `on_skip` is called with a line for each that cannot.
     """
     paths = sorted(_images(folder), key=lambda path: natural_order(path.name))
     if not paths:
-        raise SourceError(f"{folder}: no pictures in it ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise SourceError(f"{folder}: contains no pictures ({', '.join(sorted(IMAGE_SUFFIXES))})")
     count = 0
     for path in paths:
         try:
             pixels = decode_still(read_still(path), str(path))
         except SourceError as error:
-            on_skip(f"{error}; left out")
+            on_skip(f"{error}; skipped")
             continue
         yield Picture(pixels, round(count * 1e9 / fps))
         count += 1
     if not count:
-        raise SourceError(f"{folder}: no picture of {len(paths)} can be read")
+        raise SourceError(f"{folder}: no readable picture among {counted(len(paths), 'file')}")
 
 
 def _images(folder: Path) -> list[Path]:

@@ -16,16 +16,16 @@ from emostream.shared.messages import Frame, Message
 
 
 class Framer:
-    """Makes the `frame/` messages of one start of the capture.
+    """Creates the `frame/` messages of one start of the capture.
 
-    `run` names this start, by default as no other; `encoding` is `bgr8`, or `jpeg` of the given
-    quality; `recorded` are the streams whose source is no live one. A picture may take up to
-    `max_megabytes`, of 10^6 bytes.
+    `run` names this start, by default as no other; `encoding` is `bgr8`, `jpeg` of the given
+    quality, or `i420`, where pictures that are no planes are sent as `bgr8`; `recorded` are the
+    streams whose source is no live one. A picture may take up to `max_megabytes`, of 10^6 bytes.
     """
 
     def __init__(
         self,
-        encoding: Literal["bgr8", "jpeg"],
+        encoding: Literal["bgr8", "jpeg", "i420"],
         jpeg_quality: int,
         run: str = "",
         recorded: Container[str] = (),
@@ -43,9 +43,10 @@ class Framer:
     def frame(self, stream: str, picture: Picture) -> Message:
         """Return the message of the stream's next picture; its pixels must not be written again.
 
-        Raises ConfigError where the picture is larger than the stages take.
+        Raises ConfigError if the picture is larger than the stages take.
         """
-        height, width = picture.pixels.shape[:2]
+        width, height = picture.size
+        as_bgr = self._encoding == "i420" and not picture.is_planar
         header = Frame(
             stream=stream,
             run=self.run,
@@ -55,7 +56,7 @@ class Framer:
             marks={},
             width=width,
             height=height,
-            encoding=self._encoding,
+            encoding="bgr8" if as_bgr else self._encoding,
             pixel_aspect=float(picture.pixel_aspect),
             recorded=stream in self._recorded,
         )
@@ -71,7 +72,7 @@ class Framer:
         return self._counts[stream]
 
     def end(self, stream: str, error: str = "") -> Message:
-        """Return the message that ends the stream; `error` says why it broke off, if it did."""
+        """Return the message that ends the stream; `error` says why it failed, if it did."""
         frames = self._counts[stream]
         header = self.template(stream)
         return Message(
@@ -101,7 +102,7 @@ class Framer:
         )
 
     def _encoded(self, picture: Picture) -> memoryview:
-        if self._encoding == "bgr8":
+        if self._encoding != "jpeg":
             return picture.pixels.data.cast("B")
         _, data = cv2.imencode(".jpg", picture.pixels, self._parameters)
         return data.data.cast("B")

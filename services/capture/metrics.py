@@ -31,13 +31,13 @@ class SourceCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield one family a figure, with one sample a stream."""
-        up = GaugeMetricFamily("emostream_source_up", "1 while pictures come", labels=["stream"])
+        up = GaugeMetricFamily("emostream_source_up", "1 while pictures arrive", labels=["stream"])
         ended = GaugeMetricFamily(
-            "emostream_source_ended", "1 when all its pictures were given", labels=["stream"]
+            "emostream_source_ended", "1 when all its pictures were published", labels=["stream"]
         )
         reconnects = CounterMetricFamily(
             "emostream_source_reconnects",
-            "Times that a lost source was reopened",
+            "Number of times that a lost source was reopened",
             labels=["stream"],
         )
         skipped = CounterMetricFamily(
@@ -45,7 +45,7 @@ class SourceCollector(Collector):
         )
         replaced = CounterMetricFamily(
             "emostream_source_replaced",
-            "Pictures that gave way to newer ones before they were captured",
+            "Pictures replaced by newer ones before they were captured",
             labels=["stream"],
         )
         for stream, status in self._statuses().items():

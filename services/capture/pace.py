@@ -1,4 +1,4 @@
-"""How quickly the pictures of a file are given: in real time, or thinned to a rate."""
+"""How fast the pictures of a file are given: in real time, or thinned to a rate."""
 
 import contextlib
 import math
@@ -30,7 +30,7 @@ def sampled(pictures: Pictures, rate: float) -> Pictures:
     """Leave out pictures so that at most `rate` a second of the source's time remain; 0 keeps all.
 
     The first picture of each interval of 1 / `rate` s is taken, so the times do not drift. Where
-    the source's clock goes back to an earlier interval, they are taken anew.
+    the source's clock goes back to an earlier interval, they are taken again.
     """
     taken: int | None = None
     with contextlib.closing(pictures):

@@ -17,7 +17,8 @@ from emostream.shared.pixels import Image
 class Picture:
     """One picture of a source.
 
-    `pixels` is uint8 (height, width, 3) in BGR order, contiguous and nobody else's; `pts` its time
+    `pixels` is uint8 (height, width, 3) in BGR order, contiguous and nobody else's; of a file that
+    is asked for planes it may be I420, uint8 (3/2 x height, width), in BT.601. `pts` is its time
     in the source in ns, 0 for the first; `t` the time at which it was taken, ns since the epoch;
     `pixel_aspect` a pixel's width by its height.
     """
@@ -26,6 +27,17 @@ class Picture:
     pts: int
     t: int = 0
     pixel_aspect: Fraction = Fraction(1)
+
+    @property
+    def is_planar(self) -> bool:
+        """Whether the pixels are I420."""
+        return self.pixels.ndim == 2
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        rows, width = self.pixels.shape[:2]
+        return width, rows * 2 // 3 if self.is_planar else rows
 
 
 Pictures: TypeAlias = Generator[Picture, None, None]
@@ -43,9 +55,9 @@ def as_bgr(array: NDArray[Any]) -> Image:
         array = (array >> 8).astype(np.uint8)
     channels = 1 if array.ndim == 2 else array.shape[-1]
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or not array.size:
-        raise SourceError(f"no picture: {array.dtype} of shape {array.shape}")
+        raise SourceError(f"not a picture: {array.dtype} of shape {array.shape}")
     if channels == 1:
         return np.asarray(cv2.cvtColor(array, cv2.COLOR_GRAY2BGR), np.uint8)
     if channels not in (3, 4):
-        raise SourceError(f"no picture: {channels} channels instead of 1, 3 or 4")
+        raise SourceError(f"not a picture: {channels} channels instead of 1, 3 or 4")
     return np.ascontiguousarray(array[..., :3], np.uint8)

@@ -14,12 +14,14 @@ from emostream.services.capture.picture import Picture
 from emostream.services.capture.source_set import SourceSet
 from emostream.services.capture.source_status import SourceStatus
 from emostream.services.capture.source_url import recorded_streams
-from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
+from emostream.shared.bus import RESULTS_HWM, Publisher, Subscription, frames_hwm
 from emostream.shared.config import Config
 from emostream.shared.messages import Frame, Message, stamped
+from emostream.shared.optional_groups import require
 from emostream.shared.quiet import QuietTimer
-from emostream.shared.service import TAKE_TIMEOUT, Service
+from emostream.shared.service import Service
 from emostream.shared.source_report import SourceState
+from emostream.shared.work_loop import TAKE_TIMEOUT
 
 # Seconds after which a stream without a picture is quiet.
 QUIET_AFTER_S = 0.5
@@ -32,9 +34,11 @@ def run(config: Config, instance: int) -> None:
     """Publish the pictures of all sources until told to stop; stay after their end to report it."""
     settings = config.capture
     fast = {source.name for source in settings.sources if source.pace == "fast"}
+    # Only a file's or a stream's first picture would find it missing.
+    require("emostream capture", "capture", "av")
     cv2.setNumThreads(1)
     with Service("capture", config, settings.metrics, Frame, instance) as service:
-        publisher = service.publisher(settings.bind, LIVE_HWM)
+        publisher = service.publisher(settings.bind, frames_hwm(len(settings.sources)))
         if config.delivery == "lossless":
             deliver_all(config, service, publisher)
             return
@@ -51,7 +55,7 @@ def run(config: Config, instance: int) -> None:
                 config.connect.emotion, [f"emotion/{name}/" for name in fast], RESULTS_HWM
             )
             service.listen([answers], flow_control.record_answer)
-        with SourceSet(settings.sources) as sources:
+        with SourceSet(settings.sources, planar=settings.encoding == "i420") as sources:
             serve_sources(service, sources.statuses)
             ends, quiet = StreamEnds(framer), QuietTimer[str, str](QUIET_AFTER_S)
             while not service.stop.is_set():
@@ -99,7 +103,7 @@ def _publish_without_frame(
 
 
 class StreamEnds:
-    """Makes the message that ends each stream, with the reason where it broke off."""
+    """Creates the message that ends each stream, with the reason where it failed."""
 
     def __init__(self, framer: Framer) -> None:
         self._framer = framer

@@ -1,5 +1,6 @@
 """All sources of a capture process, read as one."""
 
+import functools
 import threading
 from collections.abc import Container, Sequence
 from typing import Self
@@ -15,14 +16,20 @@ JOIN_TIMEOUT = 1.0
 
 
 class SourceSet:
-    """All sources of a capture process; a context manager that starts and stops their threads."""
+    """All sources of a capture process; a context manager that starts and stops their threads.
+
+    `planar` pictures of files may be I420, see `Picture`.
+    """
 
     def __init__(
         self,
         settings: Sequence[config.Source],
         clock: Clock | None = None,
-        reader: SourceReader = open_source,
+        reader: SourceReader | None = None,
+        *,
+        planar: bool = False,
     ) -> None:
+        reader = reader or functools.partial(open_source, planar=planar)
         self._clock = clock or SystemClock()
         self._changed = threading.Condition()
         self._sources = [

@@ -1,4 +1,4 @@
-"""Reads one source on a thread of its own, supervises it, and opens it again when it is lost."""
+"""Reads one source on its own thread, supervises it, and reopens it when it is lost."""
 
 import contextlib
 import logging
@@ -8,8 +8,7 @@ from collections import deque
 from dataclasses import replace
 
 from emostream.services.capture.backoff import Backoff
-from emostream.services.capture.clock import Clock
-from emostream.services.capture.ffmpeg.network_stream import OPEN_TIMEOUT
+from emostream.services.capture.clock import OPEN_TIMEOUT, Clock
 from emostream.services.capture.picture import Picture
 from emostream.services.capture.pts import MonotonicPts, RecordingPts, SourcePts
 from emostream.services.capture.source_reader import SourceReader, open_source
@@ -33,8 +32,8 @@ log = logging.getLogger("emostream")
 class SourceThread:
     """One source, its thread and the queue of its pictures.
 
-    `changed` guards all of it, and is notified of every change. Raises ConfigError where a variable
-    or file that holds the source's password is missing.
+    `changed` guards all of it, and is notified of every change. Raises ConfigError if a variable or
+    file that holds the source's password is missing.
     """
 
     def __init__(
@@ -114,7 +113,7 @@ class SourceThread:
     def supervise(self) -> None:
         """Replace a reader that hangs or broke down; to be called often.
 
-        TemporaryFolderError where a file that may lose no picture cannot be read on without room.
+        TemporaryFolderError if a file that may lose no picture cannot be read on without room.
         """
         with self._changed:
             if self._no_room:
@@ -136,7 +135,7 @@ class SourceThread:
         if not self._is_active:
             return ""
         if not self._threads[-1].is_alive():
-            return f"{self._display_url}: its reader broke down"
+            return f"{self._display_url}: its reader crashed"
         limit = self._settings.freeze_after if self._state is SourceState.OPEN else OPEN_DEADLINE
         silent = now - max(self._opening_at, self._last_picture)
         if self._live and silent > limit:
@@ -162,7 +161,7 @@ class SourceThread:
                     return
 
     def _read_once(self, generation: int) -> str:
-        """Queue the pictures of one opening; return why it broke off, empty at its natural end."""
+        """Queue the pictures of one opening; return why it failed, empty at its natural end."""
         self._mark_opening(generation)
         try:
             pictures = self._reader(self._settings, self._count_skip, self._clock)
@@ -204,7 +203,7 @@ class SourceThread:
     def _mark_open(self, now: float) -> None:
         if self._live and self._pictures:
             self._pts.reopen(now - self._last_picture)
-            log.info("%s: pictures again after %.1f s", self.name, now - self._last_picture)
+            log.info("%s: pictures arrive again after %.1f s", self.name, now - self._last_picture)
         self._opened_at = now
         self._state, self._error = SourceState.OPEN, ""
 
@@ -212,7 +211,7 @@ class SourceThread:
         with self._changed:
             if self._pictures and not self._live:
                 self._pts.reopen(0.0)
-            # Where a loop starts again, the source stays ready.
+            # Where a loop restarts, the source stays ready.
             loops = self._settings.loop and self._state is SourceState.OPEN
             if generation == self._generation and not loops:
                 self._reconnects += self._state is SourceState.LOST
@@ -232,7 +231,7 @@ class SourceThread:
     def _mark_ended(self, reason: str) -> None:
         self._state, self._error = SourceState.ENDED, reason
         level = logging.ERROR if reason else logging.INFO
-        end = f"the end, after {counted(self._pictures, 'picture')}"
+        end = f"ended after {counted(self._pictures, 'picture')}"
         log.log(level, "%s: %s", self.name, reason or end)
         self._changed.notify_all()
 

@@ -81,7 +81,7 @@ def path_url(path: Path) -> str:
 
 
 def awaited(url: str) -> str:
-    """Return what a source that is being opened waits for; "" where that takes no time."""
+    """Return what a source that is being opened waits for; "" if that takes no time."""
     match source_kind(url):
         case SourceKind.FILE if local_path(url).is_fifo():
             return f"waiting for a program to write into the named pipe {local_path(url)}"

@@ -1,13 +1,15 @@
-"""The personal baseline: a resting face that reads as sad or angry is centred to read neutral."""
+"""The personal baseline: a resting face that reads as sad or angry is centered to read neutral."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from emostream.services.classifier.smoothing import NS
 from emostream.shared.errors import ConfigError
+from emostream.shared.fields import Pts
 
 NEUTRAL: Final = "neutral"
 # What follows is in nats of a label's lead over neutral, ln(p / p of neutral). At rest neutral is
@@ -20,22 +22,24 @@ BEYOND_DOUBT: Final = 1.5
 # How fast a discount follows, a second: 22 s from nothing to the most.
 RATE: Final = 1 / 15
 LONGEST_STEP_S: Final = 1.0
+# The discounts, and the pts of the last frame.
+State: TypeAlias = tuple[list[Annotated[float, Meta(ge=0.0, le=MAX_DISCOUNT)]], Pts | None]
 SMALLEST: Final = 1e-7
 
 
 def neutral_index(labels: Sequence[str], model: str) -> int:
-    """Return the index of the label neutral; ConfigError where the model has none."""
+    """Return the index of the label neutral; ConfigError if the model has none."""
     names = [label.casefold() for label in labels]
     if NEUTRAL not in names:
         raise ConfigError(
-            f"classifier.baseline: model {model} has no label {NEUTRAL} to centre on "
+            f"classifier.baseline: model {model} has no label {NEUTRAL} to center on "
             f"(it has {', '.join(labels)}); set it to false"
         )
     return names.index(NEUTRAL)
 
 
 class Baseline:
-    """What one track's resting face shows beside neutral, and its frames centred on that.
+    """What one track's resting face shows in addition to neutral, and its frames centered on that.
 
     A label's discount follows the median of its lead over neutral on this track: each frame moves
     it by time (pts) alone, up or down, however far away the frame is. So a short track is hardly
@@ -50,8 +54,8 @@ class Baseline:
         self.discounts: NDArray[np.float64] = np.zeros(labels)
         self._pts: int | None = None
 
-    def centre(self, probabilities: NDArray[np.floating], pts: int) -> NDArray[np.float64]:
-        """Learn from the frame at `pts` (ns), and return its probabilities (C,) centred."""
+    def center(self, probabilities: NDArray[np.floating], pts: int) -> NDArray[np.float64]:
+        """Learn from the frame at `pts` (ns), and return its probabilities (C,) centered."""
         logits = _logits(probabilities)
         leads = logits - logits[self._neutral]
         if leads.max() < BEYOND_DOUBT:
@@ -60,19 +64,19 @@ class Baseline:
         return self._discounted(logits)
 
     def apply(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the probabilities (C,) of a frame centred, without learning from it."""
+        """Return the probabilities (C,) of a frame centered, without learning from it."""
         return self._discounted(_logits(probabilities))
 
-    def state(self) -> tuple[list[float], int | None]:
-        """Return what was learnt, exactly."""
+    def state(self) -> State:
+        """Return what was learned, exactly."""
         return self.discounts.tolist(), self._pts
 
-    def restore(self, state: tuple[list[float], int | None]) -> None:
-        """Take up what was learnt before."""
+    def restore(self, state: State) -> None:
+        """Take up what was learned before."""
         self.discounts, self._pts = np.array(state[0]), state[1]
 
     def _elapsed(self, pts: int) -> float:
-        """Return the s since the last frame: none where time went back, a gap for one at most."""
+        """Return the s since the last frame: none if time went back, a gap for one at most."""
         if self._pts is None:
             return 0.0
         return min(max((pts - self._pts) / NS, 0.0), LONGEST_STEP_S)

@@ -14,6 +14,9 @@ from emostream.shared.errors import ModelError
 from emostream.shared.messages import Faces, Message
 
 Probabilities: TypeAlias = NDArray[np.float32]
+# By size of the crops: the indices of the messages, where the crops of each but the first begin,
+# and all crops.
+Crops: TypeAlias = list[tuple[list[int], list[int], NDArray[np.uint8]]]
 log = logging.getLogger("emostream")
 
 
@@ -21,13 +24,14 @@ class Model(Protocol):
     """What classifies faces, as `models.Classifier` does.
 
     `predict` takes uint8 (N, h, w) and returns float32 (N, C) in the order of `labels`; it raises
-    ModelError where it cannot. `prior` is how they were reweighted, None where nobody knows.
+    ModelError if it cannot. `prior` is how they were reweighted, None if nobody knows.
     """
 
     name: str
     labels: tuple[str, ...]
     sha256: str
     engine: str
+    device: str
     prior: Reweighting | None
 
     def predict(self, faces: NDArray[np.uint8]) -> Probabilities:
@@ -48,13 +52,22 @@ class BatchClassifier:
         self.failure = ""
 
     def classify(self, messages: Sequence[Message]) -> list[Probabilities | None]:
-        """Return (N, C) for each message, None where the model could not answer for its faces."""
+        """Return (N, C) for each message, None if the model could not answer for its faces."""
+        return self.run(self.assemble(messages), len(messages))
+
+    def assemble(self, messages: Sequence[Message]) -> Crops:
+        """Return the crops of the messages, those of a size together."""
+        return [
+            _together(indices, [pixels.crops(messages[index]) for index in indices])
+            for indices in _by_crop_size(messages)
+        ]
+
+    def run(self, assembled: Crops, count: int) -> list[Probabilities | None]:
+        """Return, for `count` messages, what `classify` does; on any thread, one at a time."""
         nobody = np.empty((0, len(self.model.labels)), np.float32)
-        results: list[Probabilities | None] = [nobody] * len(messages)
-        for indices in _by_crop_size(messages):
-            crops = [pixels.crops(messages[index]) for index in indices]
-            ends = np.cumsum([len(faces) for faces in crops])
-            rows = np.split(self._classify(np.concatenate(crops)), ends[:-1])
+        results: list[Probabilities | None] = [nobody] * count
+        for indices, ends, crops in assembled:
+            rows = np.split(self._classify(crops), ends)
             for index, probabilities in zip(indices, rows, strict=True):
                 results[index] = probabilities if np.isfinite(probabilities).all() else None
         return results
@@ -74,13 +87,13 @@ class BatchClassifier:
             self._set_failure(str(error))
             return np.full(shape, np.nan, np.float32)
         if self.failure:
-            log.info("the model answers again")
+            log.info("the model works again")
             self.failure = ""
         return probabilities
 
     def _set_failure(self, failure: str) -> None:
         if not self.failure:
-            log.error("the model fails, so frames go out without emotions: %s", failure)
+            log.error("the model fails, so frames are published without emotions: %s", failure)
         self.failure = failure
 
 
@@ -94,8 +107,15 @@ def _by_crop_size(messages: Sequence[Message]) -> list[list[int]]:
     return list(groups.values())
 
 
+def _together(
+    indices: list[int], crops: list[NDArray[np.uint8]]
+) -> tuple[list[int], list[int], NDArray[np.uint8]]:
+    ends = np.cumsum([len(faces) for faces in crops]).tolist()
+    return indices, ends[:-1], np.concatenate(crops)
+
+
 def _check(probabilities: Probabilities, shape: tuple[int, int]) -> None:
     if probabilities.shape != shape:
-        raise ModelError(f"the model gave {probabilities.shape} instead of {shape}")
+        raise ModelError(f"the model returned {probabilities.shape} instead of {shape}")
     if not np.isfinite(probabilities).all():
-        raise ModelError("the model gave probabilities that are not finite")
+        raise ModelError("the model returned probabilities that are not finite")

@@ -21,7 +21,7 @@ class InclusionCriteria:
         return (UNKNOWN if quality is None else quality.overall) >= self.min_quality
 
     def reason(self, quality: Quality | None, good_frames: int) -> LeftOut:
-        """Return why a face is left out, "" where it counts.
+        """Return why a face is left out, "" if it counts.
 
         `good_frames` is how many frames of its track were good so far, with this one.
         """

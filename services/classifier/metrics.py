@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from emostream.services.classifier.batching import Model
 from emostream.shared.left_out import REASONS
@@ -10,7 +10,7 @@ from emostream.shared.messages import Emotion, Event
 from emostream.shared.metric_names import MetricName
 from emostream.shared.metrics import remove_stream
 
-BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -18,40 +18,55 @@ class ClassifierMetrics:
     """What the classifier counts, written to the registry that is passed in."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._model = Info("emostream_model", "The model that answers", registry=registry)
+        self._model = Info("emostream_model", "The model in use", registry=registry)
         self.swaps = Counter(
             "emostream_model_swaps",
-            "Models that were to take over while running, by what became of them",
+            "Attempts to replace the model while running, by result",
             ("result",),
             registry=registry,
         )
         self.batch_size = Histogram(
             "emostream_batch_size",
-            "Faces in one call of the model",
+            "Faces per call of the model",
             buckets=BATCH_SIZES,
             registry=registry,
         )
         self._emotions = Counter(
-            "emostream_emotions", "Faces by the label shown", ("label",), registry=registry
+            "emostream_emotions", "Faces by displayed label", ("label",), registry=registry
         )
         self._confidence = Histogram(
             "emostream_confidence",
-            "Confidence of the label shown, a face in a frame",
+            "Confidence of the displayed label, per face and frame",
             ("stream", "label"),
             buckets=CONFIDENCES,
             registry=registry,
         )
-        self._events = Counter("emostream_events", "Events given", ("kind",), registry=registry)
+        self._events = Counter("emostream_events", "Events published", ("kind",), registry=registry)
         self._degraded = Counter(
             "emostream_degraded",
-            "Frames answered without their faces because the model failed",
+            "Frames answered without faces because the model failed",
             ("stream",),
             registry=registry,
         )
         self._left_out = Counter(
             MetricName.FACES_LEFT_OUT,
-            "Faces that count for nothing, by why: their quality, or a track that is too new",
+            "Faces left out, by reason: their quality, or a track that is too new",
             ("stream", "reason"),
+            registry=registry,
+        )
+        self.standby = Gauge(
+            MetricName.CLASSIFIER_STANDBY, "1 if this classifier is a standby", registry=registry
+        )
+        self._standby_answers = Gauge(
+            "emostream_standby_answers",
+            "1 while this standby answers instead of the active classifier",
+            ("stream", "part"),
+            registry=registry,
+        )
+        self._takeovers = Counter(
+            "emostream_takeovers",
+            "Number of times that this standby took over",
+            ("stream", "part"),
             registry=registry,
         )
         for kind in ("enter", "change", "leave"):
@@ -61,7 +76,8 @@ class ClassifierMetrics:
 
     def set_model(self, model: Model) -> None:
         """Note which model answers from now on."""
-        self._model.info({"model": model.name, "sha256": model.sha256, "engine": model.engine})
+        facts = {"model": model.name, "sha256": model.sha256}
+        self._model.info({**facts, "engine": model.engine, "device": model.device})
         for label in model.labels:
             self._emotions.labels(label)
 
@@ -85,6 +101,12 @@ class ClassifierMetrics:
     def forget(self, stream: str) -> None:
         """Remove the stream's labels."""
         remove_stream(stream, self._confidence, self._degraded, self._left_out)
+        remove_stream(stream, self._standby_answers, self._takeovers)
+
+    def standby_answers(self, stream: str, part: int, *, on: bool) -> None:
+        """Note that this standby answers a part instead of the active classifier, or no longer."""
+        self._standby_answers.labels(stream, part).set(on)
+        self._takeovers.labels(stream, part).inc(on)
 
     def count_events(self, events: Iterable[Event]) -> None:
         """Count events."""

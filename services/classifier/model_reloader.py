@@ -1,4 +1,4 @@
-"""Loading another model while one runs, which goes on if the new one is bad."""
+"""Loading another model while one runs, which continues if the new one is bad."""
 
 import logging
 import threading
@@ -12,17 +12,17 @@ from emostream.shared.errors import EmostreamError
 POLL_S = 1.0
 log = logging.getLogger("emostream")
 
-# When a file was changed, how large it is, and which one it is; None where there is none.
+# When a file was changed, how large it is, and which one it is; None if there is none.
 State: TypeAlias = tuple[int, int, int] | None
 
 
 class ModelReloader:
-    """Loads the model again, on a thread of its own, when `requested` is set or its files change.
+    """Loads the model again, on its own thread, when `requested` is set or its files change.
 
     `load` returns a model that is ready to answer, or raises EmostreamError; then the running one
-    goes on, and `on_refused` is called. A change counts once the files have been the same in two
-    checks, `poll` seconds apart, so that a half-written copy is seldom read; one that is read
-    all the same is refused, and tried again when it changes. Ends when `stop` is set.
+    continues, and `on_refused` is called. A change counts once the files have been the same in two
+    checks, `poll` seconds apart, so that a half-written copy is seldom read; one that is read all
+    the same is refused, and retried when it changes. Ends when `stop` is set.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class ModelReloader:
     def take(self) -> Classifier | None:
         """Return the model to answer with from now on, None if that is the current one.
 
-        Raises EmostreamError where the thread broke down, since no model would ever come again.
+        Raises EmostreamError if the thread broke down, since no model would ever come again.
         """
         if not (self._thread.is_alive() or self._stop.is_set()):
-            raise EmostreamError("classifier: the thread that loads models broke down")
+            raise EmostreamError("classifier: the thread that loads models crashed")
         with self._lock:
             ready, self._ready = self._ready, None
         return ready
@@ -69,14 +69,14 @@ class ModelReloader:
             before = now
 
     def _is_whole(self, states: dict[Path, State]) -> bool:
-        """Whether no file of the model is missing, as between deleting it and writing it anew."""
+        """Whether no file of the model is missing, as between deleting it and writing it again."""
         return all(states[file] for file in self._model.files)
 
     def _reload(self) -> None:
         try:
             model = self._load()
         except EmostreamError as error:
-            log.error("the new model is refused, %s goes on: %s", self._model.name, error)
+            log.error("the new model is rejected, %s stays in use: %s", self._model.name, error)
             self._on_refused()
             return
         # A file that changed while it was loaded still counts as changed.
@@ -89,7 +89,7 @@ class ModelReloader:
 
 
 def _watched(files: Iterable[Path]) -> set[Path]:
-    """Return the files with the checksums that may lie beside them."""
+    """Return the files with the checksums that may lie next to them."""
     return {path for file in files for path in (file, file.with_suffix(".sha256"))}
 
 

@@ -5,15 +5,22 @@ import gc
 import logging
 import os
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from emostream.models import Classifier, load
+from emostream.models.classifier import MAX_BATCH
 from emostream.services.classifier.baseline import neutral_index
+from emostream.services.classifier.handover import HandoverInbox
 from emostream.services.classifier.inclusion import InclusionCriteria
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.model_reloader import ModelReloader
+from emostream.services.classifier.overlap import OverlappedBatch
+from emostream.services.classifier.peers import begin, follow_peer, live_inbox, role_of
 from emostream.services.classifier.smoothing import SmoothingRules
-from emostream.services.classifier.stage import ClassifierStage
+from emostream.services.classifier.stage import ClassifierStage, Role
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
+from emostream.shared.classifier_peers import classifier_peers
 from emostream.shared.config import Classifier as Settings
 from emostream.shared.config import Config
 from emostream.shared.errors import ExitCode
@@ -29,19 +36,20 @@ log = logging.getLogger("emostream")
 def run(config: Config, instance: int) -> None:
     """Classify the faces of this classifier's shards until told to stop, then end the process."""
     settings = config.classifier
+    peers = classifier_peers(config, instance)
     with Service("classifier", config, settings.metrics, Faces, instance) as service:
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         model = open_model(settings)
         metrics = ClassifierMetrics(service.registry)
-        stage = new_stage(settings, model, metrics)
+        stage = new_stage(settings, model, metrics, role_of(settings, peers))
         service.on_stream_gone(stage.forget)
         shards = range(settings.shard, config.detector.shards, settings.of)
         faces = Subscription(config.connect.faces, [f"faces/{n}/" for n in shards], LIVE_HWM)
-        log.info("emotions are on %s", publisher.endpoint)
+        log.info("publishing emotions on %s with %s", publisher.endpoint, _description(model))
         if service.is_lossless:
             _answer_all(service, stage, faces, publisher)
         else:
-            inbox = service.live_inbox()
+            inbox = live_inbox(service, peers, shards, metrics)
             reloader = ModelReloader(
                 model,
                 functools.partial(_open_while_running, settings, inbox),
@@ -51,8 +59,8 @@ def run(config: Config, instance: int) -> None:
             )
             del model  # once another has taken over, nothing must keep this one in memory
             service.receive([faces], inbox, paced=True)
-            step = functools.partial(_answer_live, service, stage, reloader, metrics)
-            service.run(inbox, step, publisher, settings.max_batch, settings.max_wait_ms / 1000)
+            take_over = functools.partial(_take_over, service, stage, reloader, metrics)
+            _answer_live(service, stage, inbox, publisher, take_over)
     # Everything of ours is closed; TensorFlow's own teardown would take seconds more.
     os._exit(ExitCode.OK)
 
@@ -69,26 +77,48 @@ def _answer_all(
     window = service.config.lossless.window
     sequence = ReplaySequence("classifier", stage, lambda message: stage([message]), window)
     service.on_stream_gone(sequence.forget)
-    service.run_in_sequence(inbox, sequence, publisher)
+    service.loop.run_in_sequence(inbox, sequence, publisher)
 
 
 def _answer_live(
     service: Service,
     stage: ClassifierStage,
-    reloader: ModelReloader,
-    metrics: ClassifierMetrics,
-    messages: list[Message],
-) -> list[Message]:
-    answers = _take_over(stage, reloader.take(), metrics)
-    answers += stage(messages)
-    if stage.failure:
-        service.health.set_missing("model", stage.failure)
-    else:
-        service.health.clear_missing("model")
-    return answers
+    inbox: LiveInbox | HandoverInbox,
+    publisher: Publisher,
+    take_over: Callable[[], list[Message]],
+) -> None:
+    """Answer what is fresh, in batches; where they are large, put one together next to the other.
+
+    Small batches on a processor are not: it has no time to spare, and each thread more delays.
+    """
+    settings = service.config.classifier
+    batches = (publisher, settings.max_batch, settings.max_wait_ms / 1000)
+
+    def answer(messages: list[Message]) -> list[Message]:
+        states, left = begin(inbox, messages)
+        return take_over() + follow_peer(service, stage, states) + stage(left)
+
+    def overlapped(messages: list[Message]) -> OverlappedBatch:
+        # What the peer did counts for these messages, not for those that are still worked on.
+        states, left = begin(inbox, messages)
+        return OverlappedBatch(
+            messages,
+            left,
+            stage,
+            worker,
+            lambda: take_over() + follow_peer(service, stage, states),
+        )
+
+    if stage.batches.model.device == "cpu" and settings.max_batch <= MAX_BATCH:
+        service.loop.run(inbox, answer, *batches)
+        return
+    with ThreadPoolExecutor(1, "batches") as worker:
+        service.loop.run_overlapped(inbox, overlapped, *batches)
 
 
-def new_stage(settings: Settings, model: Classifier, metrics: ClassifierMetrics) -> ClassifierStage:
+def new_stage(
+    settings: Settings, model: Classifier, metrics: ClassifierMetrics, role: Role = Role.ALONE
+) -> ClassifierStage:
     """Return the stage as the configuration has it."""
     return ClassifierStage(
         model,
@@ -97,14 +127,15 @@ def new_stage(settings: Settings, model: Classifier, metrics: ClassifierMetrics)
         settings.max_batch,
         baseline=settings.baseline,
         criteria=InclusionCriteria(settings.min_quality, settings.enter_frames),
+        role=role,
     )
 
 
 def open_model(settings: Settings) -> Classifier:
     """Return the model that the configuration names, ready to answer.
 
-    WeightsError where it cannot be used, ConfigError where it has no neutral for a baseline or
-    cannot be reweighted to the prior.
+    WeightsError if it cannot be used, ConfigError if it has no neutral for a baseline, cannot be
+    reweighted to the prior, or is to have a GPU that cannot be used.
     """
     model = load(
         settings.model,
@@ -112,14 +143,16 @@ def open_model(settings: Settings) -> Classifier:
         intra_op=settings.threads,
         prior=settings.prior,
         prior_strength=settings.prior_strength,
+        device=settings.device,
     )
     if settings.baseline:
         neutral_index(model.labels, model.name)
+    model.max_batch = settings.max_batch
     model.warm_up()
     return model
 
 
-def _open_while_running(settings: Settings, inbox: LiveInbox) -> Classifier:
+def _open_while_running(settings: Settings, inbox: LiveInbox | HandoverInbox) -> Classifier:
     """Return the model, opened while another one serves."""
     switch = sys.getswitchinterval()
     # Opening is a second of Python: the answering thread must get its turn at once, and what
@@ -135,12 +168,27 @@ def _open_while_running(settings: Settings, inbox: LiveInbox) -> Classifier:
 
 
 def _take_over(
-    stage: ClassifierStage, model: Classifier | None, metrics: ClassifierMetrics
+    service: Service, stage: ClassifierStage, reloader: ModelReloader, metrics: ClassifierMetrics
 ) -> list[Message]:
-    """Let a new model answer, if there is one; return the events of that."""
+    """Let a new model answer, if there is one; return the events of that.
+
+    And show in the process's health whether the one before it answered last time.
+    """
+    if stage.failure:
+        service.health.set_missing("model", stage.failure)
+    else:
+        service.health.clear_missing("model")
+    model = reloader.take()
     if model is None:
         return []
     events = stage.switch_model(model)
     metrics.swaps.labels("swapped").inc()
-    log.info("model %s (%s, sha256 %.12s) answers now", model.name, model.engine, model.sha256)
+    log.info("%s is now in use", _description(model))
     return events
+
+
+def _description(model: Classifier) -> str:
+    return (
+        f"model {model.name} ({model.engine} on the {model.device}, by {model.runtime},"
+        f" sha256 {model.sha256[:12]})"
+    )

@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.shared.config import Classifier as Settings
+from emostream.shared.fields import Number, Pts, Share
 
 Values: TypeAlias = NDArray[np.float64]
 # Evidence, smoothed, pts, label, since, and since when which labels have been ahead.
-State: TypeAlias = tuple[list[float], list[float], int, int, int, list[tuple[int, int]]]
+State: TypeAlias = tuple[list[Share], list[Share], Pts, Number, Pts, list[tuple[Number, Pts]]]
 
 NS = 1_000_000_000
 # A frame may come so much too late, ns; further back, the source's clock was set back.
 OUT_OF_ORDER = NS // 2
-# Where labels cross, a further exponential delays by a little less than its time constant; by
-# `python -m benchmarks.label_stability`.
+# Where labels cross, another exponential delays by a little less than its time constant; by `python
+# -m benchmarks.label_stability`.
 LAG_PER_DELAY = 1.1
 
 
@@ -96,13 +97,13 @@ class ShownLabel:
         self._ahead = {}
 
     def state(self) -> State:
-        """Return all that it goes on from, exactly."""
+        """Return all that it continues from, exactly."""
         ahead = list(self._ahead.items())
         evidence, smoothed = self._evidence.tolist(), self.smoothed.tolist()
         return evidence, smoothed, self._pts, self.label, self.since, ahead
 
     def restore(self, state: State) -> None:
-        """Go on from there."""
+        """Continue from there."""
         evidence, smoothed, self._pts, self.label, self.since, ahead = state
         self._evidence, self.smoothed = np.array(evidence), np.array(smoothed)
         self._ahead = dict(ahead)

@@ -1,6 +1,10 @@
 """The classifier's stage: from `faces/` messages to `event/` and `emotion/` messages."""
 
 from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+import msgspec
 
 from emostream.services.classifier.baseline import neutral_index
 from emostream.services.classifier.batching import BatchClassifier, Model, Probabilities
@@ -8,6 +12,7 @@ from emostream.services.classifier.inclusion import InclusionCriteria
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.tracks import PartTracks
+from emostream.shared.errors import MessageError
 from emostream.shared.messages import (
     Emotion,
     EmotionFace,
@@ -19,13 +24,28 @@ from emostream.shared.messages import (
     common_fields,
 )
 
+# Under this key an answer carries what another classifier needs to continue: labels and tracks.
+STATE: Final = "classifier"
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_HANDED_ON: Final = msgspec.msgpack.Decoder(tuple[tuple[str, ...], bytes])
+
+
+class Role(Enum):
+    """Whether another classifier takes over from this one, or this one from another."""
+
+    ALONE = "alone"
+    ACTIVE = "active"
+    STANDBY = "standby"
+
 
 class ClassifierStage:
     """Says what each face expresses, and what changed on each track.
 
     Faces of all messages, of whatever stream, share batches of at most `max_batch`. With
-    `baseline`, each track is centred on its resting face; ConfigError where the model has no label
-    for that. `criteria` say which faces count; they count all by default.
+    `baseline`, each track is centered on its resting face; ConfigError if the model has no label
+    for that. `criteria` say which faces count; they count all by default. `batches` is what
+    classifies the faces. Unless its `role` is to be alone, each answer carries what is remembered
+    after it, so that another can continue.
     """
 
     def __init__(
@@ -37,31 +57,33 @@ class ClassifierStage:
         *,
         baseline: bool = False,
         criteria: InclusionCriteria | None = None,
+        role: Role = Role.ALONE,
     ) -> None:
         self._metrics = metrics
+        self._role = role
         self._rules = rules
         self._criteria = criteria or InclusionCriteria()
         self._baseline = baseline
         self._neutral = self._neutral_index(model)
-        self._classifier = BatchClassifier(model, max_batch, metrics.batch_size)
+        self.batches = BatchClassifier(model, max_batch, metrics.batch_size)
         self._prior = _emotion_prior(model)
         self._parts: dict[tuple[str, int], PartTracks] = {}
         metrics.set_model(model)
 
     @property
     def failure(self) -> str:
-        """Why the model could not answer last time, "" where it could."""
-        return self._classifier.failure
+        """Why the model could not answer last time, "" if it could."""
+        return self.batches.failure
 
     def switch_model(self, model: Model) -> list[Message]:
         """Answer with another model from now on; return what that changes at once.
 
-        With the same labels tracks and what is shown of them go on, only their baselines begin
-        anew. With others the tracks leave, and enter anew in the next frame.
+        With the same labels tracks and what is shown of them continue, only their baselines begin
+        over. With others the tracks leave, and enter again in the next frame.
         """
         self._neutral = self._neutral_index(model)
-        same = model.labels == self._classifier.model.labels
-        self._classifier.model = model
+        same = model.labels == self.batches.model.labels
+        self.batches.model = model
         self._prior = _emotion_prior(model)
         self._metrics.set_model(model)
         if same:
@@ -71,7 +93,7 @@ class ClassifierStage:
         events = [event for tracks in self._parts.values() for event in tracks.leave()]
         self._parts.clear()
         self._metrics.count_events(events)
-        return [Message(event) for event in events]
+        return [self._said(event) for event in events]
 
     def __call__(self, messages: Sequence[Message]) -> list[Message]:
         """Answer each `faces/` message, in order, with its events and then its emotions.
@@ -79,16 +101,42 @@ class ClassifierStage:
         A frame that the model fails on is answered `degraded`, without faces. Probes and ends are
         passed on as they are; at an end, and at a new run, the tracks before it leave.
         """
+        return self.answer(messages, self.batches.classify(messages))
+
+    def answer(
+        self, messages: Sequence[Message], classified: Sequence[Probabilities | None]
+    ) -> list[Message]:
+        """Answer the messages as a call does, of which `batches` gave these probabilities."""
         answers: list[Message] = []
-        for message, probabilities in zip(
-            messages, self._classifier.classify(messages), strict=True
-        ):
+        for message, probabilities in zip(messages, classified, strict=True):
             header = message.header
             assert isinstance(header, Faces)
             events, emotion = self._answer(header, probabilities)
-            answers += [Message(event) for event in events]
-            answers.append(Message(emotion))
+            answers += [self._said(event) for event in events]
+            answers.append(self._said(emotion))
         return answers
+
+    def go_on_from(self, answer: Emotion) -> None:
+        """Remember what another classifier did after this answer of its.
+
+        Raises MessageError if that is of no use here: damaged, or with other labels.
+        """
+        key = (answer.stream, answer.part)
+        self._parts.pop(key, None)
+        labels = self.batches.model.labels
+        try:
+            if STATE not in answer.states:
+                raise ValueError("it shares no state; set classifier.standbys there")
+            names, state = _HANDED_ON.decode(answer.states[STATE])
+            if names != labels:
+                raise ValueError(f"its labels are {', '.join(names)}")
+            if state:
+                tracks = self._tracks_from(answer)
+                tracks.restore(state)
+                self._parts[key] = tracks
+        except (msgspec.MsgspecError, ValueError) as error:
+            reason = f"{answer.stream}: cannot continue from the other classifier's state: {error}"
+            raise MessageError("state", reason) from error
 
     def forget(self, stream: str) -> None:
         """Forget the stream."""
@@ -143,8 +191,20 @@ class ClassifierStage:
         events, faces = tracks.update(header, probabilities)
         return events, self._emotion(header, faces)
 
-    def _tracks_from(self, header: Faces) -> PartTracks:
-        labels = self._classifier.model.labels
+    def _said(self, header: Event | Emotion) -> Message:
+        """Return the message, with what only one of two classifiers says."""
+        if self._role is Role.ALONE:
+            return Message(header)
+        states = {}
+        if isinstance(header, Emotion) and not header.probe:
+            tracks = self._parts.get((header.stream, header.part))
+            labels = self.batches.model.labels
+            states[STATE] = _ENCODER.encode((labels, tracks.state() if tracks else b""))
+        is_standby = self._role is Role.STANDBY
+        return Message(msgspec.structs.replace(header, standby=is_standby, states=states))
+
+    def _tracks_from(self, header: Faces | Emotion) -> PartTracks:
+        labels = self.batches.model.labels
         return PartTracks(labels, self._rules, header, self._neutral, self._criteria)
 
     def _neutral_index(self, model: Model) -> int | None:
@@ -155,7 +215,7 @@ class ClassifierStage:
     ) -> Emotion:
         return Emotion(
             **common_fields(header),
-            model=self._classifier.model.name,
+            model=self.batches.model.name,
             faces=tuple(faces),
             part=header.part,
             parts=header.parts,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, TypeAlias
 
 import msgpack
 import msgspec
@@ -10,10 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emostream.services.classifier.baseline import Baseline
+from emostream.services.classifier.baseline import State as BaselineState
 from emostream.services.classifier.inclusion import InclusionCriteria
-from emostream.services.classifier.smoothing import NS, ShownLabel, SmoothingRules
+from emostream.services.classifier.smoothing import NS, ShownLabel, SmoothingRules, State
 from emostream.shared.absence import AbsenceClock
-from emostream.shared.messages import EmotionFace, Event, Face, Faces, common_fields
+from emostream.shared.fields import Nanoseconds, Number, Pts
+from emostream.shared.messages import EmotionFace, Event, Face, Faces, Header, common_fields
+
+# As `PartTracks.state` has it: the last frame, the tracks, the baselines, the clock of absence.
+_TracksState: TypeAlias = tuple[
+    tuple[Number, Nanoseconds, Pts],
+    list[tuple[Number, Pts, Nanoseconds, Number, Nanoseconds, State | None]],
+    list[tuple[Number, BaselineState]],
+    tuple[Nanoseconds, Pts | None, Nanoseconds],
+]
+_STATE: Final = msgspec.msgpack.Decoder(_TracksState)
 
 
 @dataclass(slots=True)
@@ -36,7 +47,7 @@ class PartTracks:
 
     A part has only its own tracks, so absence is judged by that part's frames alone. What a track
     holds is forgotten when it leaves. Where `neutral` is the index of that label, each track is
-    centred on its resting face. A face that the `criteria` leave out (none by default) keeps its
+    centered on its resting face. A face that the `criteria` leave out (none by default) keeps its
     track present, and changes nothing else of it.
     """
 
@@ -44,7 +55,7 @@ class PartTracks:
         self,
         labels: Sequence[str],
         rules: SmoothingRules,
-        first: Faces,
+        first: Header,
         neutral: int | None = None,
         criteria: InclusionCriteria | None = None,
     ) -> None:
@@ -74,7 +85,7 @@ class PartTracks:
         for face, given in zip(header.faces, probabilities, strict=True):
             track = self._seen(face.track)
             if self._criteria.is_good(face.quality):
-                given = self._centred(face.track, given)
+                given = self._centered(face.track, given)
                 events += self._observe(face.track, track, given)
             elif baseline := self._baselines.get(face.track):
                 given = baseline.apply(given)
@@ -90,7 +101,7 @@ class PartTracks:
         return self._leave_absent()
 
     def forget_baselines(self) -> None:
-        """Let the tracks' resting faces be learnt anew, as another model sees them."""
+        """Let the tracks' resting faces be learned again, as another model sees them."""
         self._baselines.clear()
 
     def leave(self) -> list[Event]:
@@ -98,7 +109,7 @@ class PartTracks:
         return self._forget(list(self._tracks))
 
     def state(self) -> bytes:
-        """Return all that it goes on from, exactly: the last frame, the tracks, the baselines."""
+        """Return all that it continues from, exactly: the last frame, the tracks, the baselines."""
         tracks = [
             (n, t.seen, t.present, t.good_frames, t.judged, t.shown and t.shown.state())
             for n, t in self._tracks.items()
@@ -109,8 +120,8 @@ class PartTracks:
         return state
 
     def restore(self, state: bytes) -> None:
-        """Go on from there."""
-        (seq, t, pts), tracks, baselines, clock = msgpack.unpackb(state)
+        """Continue from there; ValueError if it is not a track state with these labels."""
+        (seq, t, pts), tracks, baselines, clock = _decoded(state, len(self._labels))
         self._absence.restore(clock)
         self._header = msgspec.structs.replace(
             self._header, seq=seq, t=t, pts=pts, probe=False, pid=0, base=0, states={}
@@ -121,20 +132,20 @@ class PartTracks:
                 known = ShownLabel(self._rules, np.zeros(len(self._labels)), seen)
                 known.restore(shown)
             self._tracks[number] = _Track(seen, present, known, good_frames, judged)
-        for number, learnt in baselines:
+        for number, learned in baselines if self._neutral is not None else ():
             assert self._neutral is not None
             self._baselines[number] = Baseline(self._neutral, len(self._labels))
-            self._baselines[number].restore(learnt)
+            self._baselines[number].restore(learned)
 
     def _begin_frame(self, header: Faces) -> None:
         self._header = header
         self._now = self._absence.advance(header.pts, recorded=header.recorded)
 
-    def _centred(self, number: int, given: NDArray[np.floating]) -> NDArray[np.floating]:
+    def _centered(self, number: int, given: NDArray[np.floating]) -> NDArray[np.floating]:
         if self._neutral is None:
             return given
         baseline = self._baselines.setdefault(number, Baseline(self._neutral, len(given)))
-        return baseline.centre(given, self._header.pts)
+        return baseline.center(given, self._header.pts)
 
     def _seen(self, number: int) -> _Track:
         """Return the track, which is seen now: a known one, or one that begins."""
@@ -218,3 +229,21 @@ class PartTracks:
             quality=face.quality,
             left_out=left_out,
         )
+
+
+def _decoded(state: bytes, labels: int) -> _TracksState:
+    """Return the parts of a state; ValueError if it is none of tracks with so many labels."""
+    try:
+        found: _TracksState = _STATE.decode(state)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"not a track state: {error}") from error
+    shown = [known for *_, known in found[1] if known]
+    wrong = any(
+        len(evidence) != labels or len(smoothed) != labels or not 0 <= label < labels
+        for evidence, smoothed, _, label, *_ in shown
+    )
+    if wrong or any(len(discounts) != labels for _, (discounts, _) in found[2]):
+        raise ValueError("a track state with other labels")
+    if any(max(present, judged) > found[3][0] for _, _, present, _, judged, _ in found[1]):
+        raise ValueError("a track state from the future, whose tracks would never leave")
+    return found

@@ -1,11 +1,11 @@
-"""The commands beside the stages: what each does, and the packages that it needs."""
+"""The commands besides the stages: what each does, and the packages that it needs."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command beside the stages: what it does, its package below services.cli, and its group.
+    """A command besides the stages: what it does, its package below services.cli, and its group.
 
     The package's module `command` is imported when it is called: no command needs another's
     packages. `group` is the optional group of pyproject.toml that brings what it imports; a stage's
@@ -21,36 +21,44 @@ COMMANDS = {
     "init": Command(
         "init", "writes a Procfile and a commented configuration, so that `honcho start` works"
     ),
-    "supervise": Command("supervise", "starts a stage, and starts it again when it ends or hangs"),
+    "supervise": Command("supervise", "starts a stage, and restarts it when it exits or hangs"),
     "config": Command(
         "configuration",
-        "prints the configuration that is in effect, and with --explain where each value is from",
+        "prints the configuration in effect; --explain adds where each value comes from",
     ),
     "analyze": Command(
         "analysis",
-        "turns videos and photos into tables, a report and annotated video; loses no frame",
+        "turns videos and photos into tables, a report and annotated video; skips no frame",
         "analyze",
+    ),
+    "batch": Command(
+        "batch",
+        "does the same for archives of them on Ray, in this machine or on a cluster; tables alone",
+        "ray",
     ),
     "export": Command(
         "export",
-        "makes tables of recorded sessions: CSV and Parquet, a folder a stream",
+        "writes tables of recorded sessions: CSV and Parquet, one folder per stream",
         "analyze",
     ),
     "replay": Command(
         "replay", "publishes a recorded session on the bus again, for demos and tests", "recorder"
     ),
     "subscribe": Command(
-        "subscribe", "prints events as they come: a face enters, changes its emotion, leaves"
+        "subscribe", "prints events as they arrive: a face enters, changes its emotion, leaves"
     ),
     "top": Command(
-        "top", "shows rates, latency and losses of each stage, each second; Ctrl-C ends it"
+        "top", "shows rates, latency and losses of each stage every second; Ctrl-C stops it"
+    ),
+    "healthy": Command(
+        "healthy", "asks a stage whether it is live or ready, for health checks: exit code 0 or 1"
     ),
     "doctor": Command(
         "doctor",
-        "checks this machine before the first run, and says what to do about what is missing",
+        "checks this machine before the first run, and tells you how to fix problems",
     ),
     "keys": Command(
-        "keys", "makes this host's keys for encrypted traffic, and says which peers are let in"
+        "keys", "manages this host's encryption keys and tokens, and which peers may connect"
     ),
     "bench": Command(
         "bench",
@@ -58,10 +66,10 @@ COMMANDS = {
         "bench",
     ),
     "train": Command(
-        "training", "trains a classifier; `--resume` goes on where it was cut off", "train"
+        "training", "trains a classifier; `--resume` continues an interrupted training", "train"
     ),
     "evaluate": Command(
-        "evaluation", "judges a model: a table here, a page of HTML and JSON in files", "evaluate"
+        "evaluation", "evaluates a model: prints a table, writes an HTML page and JSON", "evaluate"
     ),
     "models": Command(
         "model_files", "lists, describes, verifies, exports and fetches models", "export"

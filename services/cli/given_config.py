@@ -24,7 +24,7 @@ class GivenConfig:
     settings: Sequence[tuple[str, str]]
 
     def load(self) -> Config:
-        """Return the configuration; ConfigError where it cannot be used."""
+        """Return the configuration; ConfigError if it cannot be used."""
         return load(self.file, [setting for _, setting in self.settings])
 
 
@@ -54,7 +54,7 @@ def config_file(named: Path | None, environment: Mapping[str, str] = os.environ)
     """Return the configuration file of a live pipeline, None for the defaults.
 
     It is the one that `--config` named, else that of $EMOSTREAM_CONFIG, else emostream.toml in this
-    folder. ConfigError where the variable names none.
+    folder. ConfigError if the variable names none.
     """
     if named:
         return named

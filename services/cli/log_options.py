@@ -17,13 +17,13 @@ def add_log_options(parser: argparse.ArgumentParser) -> None:
         "--log-level",
         choices=LEVELS,
         default=DEFAULT_LEVEL,
-        help="the least that is written to stderr (default: %(default)s)",
+        help="lowest level that is written to stderr (default: %(default)s)",
     )
     group.add_argument(
         "--log-format",
         choices=FORMATS,
         default=DEFAULT_FORMAT,
-        help="text, or a JSON object a line, for programs (default: %(default)s)",
+        help="text, or one JSON object per line for programs (default: %(default)s)",
     )
 
 

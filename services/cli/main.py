@@ -13,8 +13,7 @@ from emostream.services.cli.commands import COMMANDS
 from emostream.services.cli.given_config import config_file
 from emostream.services.cli.log_options import add_log_options, take_log_options
 from emostream.services.cli.processes.shared_report import report_once
-from emostream.services.cli.processes.stage_checks import check_stage
-from emostream.services.cli.processes.stages import STAGES
+from emostream.services.cli.processes.stages import ALL_STAGES, STAGES
 from emostream.services.cli.stage_options import add_stage_options, stage_config
 from emostream.shared.config.secrets import warn_of_readable_secrets
 from emostream.shared.errors import ConfigError, EmostreamError, ExitCode
@@ -47,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in UNWRITABLE:
             raise
         place = f" {error.filename}" if error.filename else ""
-        log_end(EmostreamError(f"cannot write{place}: {error.strerror}; make room there"))
+        log_end(EmostreamError(f"cannot write{place}: {error.strerror}; free some space there"))
         return ExitCode.FAILURE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _stage(words: Sequence[str]) -> str:
     """Return the stage that the words start, alone or supervised; "" for another command."""
     name = next((word for word in words if word != "supervise"), "")
-    return name if name in STAGES else ""
+    return name if name in ALL_STAGES else ""
 
 
 def _group(words: Sequence[str]) -> str:
@@ -73,9 +72,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for stage, purpose in STAGES.items():
+    for stage, purpose in ALL_STAGES.items():
         stage_parser = commands.add_parser(stage, help=purpose, description=purpose)
-        add_stage_options(stage_parser)
+        add_stage_options(stage_parser, stage)
         add_log_options(stage_parser)
         stage_parser.set_defaults(run=_run_stage, stage=stage)
     for name, command in COMMANDS.items():
@@ -104,6 +103,9 @@ def _run_stage(options: argparse.Namespace) -> int:
     if options.stage == "capture":
         warn_of_readable_secrets(config, file)
     if options.check_config:
+        # Imported here, as the stage is: a supervisor needs neither.
+        from emostream.services.cli.processes.stage_checks import check_stage
+
         check_stage(options.stage, config, options.instance)
         print(f"{file or 'defaults'}: good")
         return ExitCode.OK

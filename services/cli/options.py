@@ -42,14 +42,14 @@ def add_prior_options(parser: argparse.ArgumentParser, *, more: str = "") -> Non
     parser.add_argument(
         "--prior",
         metavar="PRIOR",
-        help="how often each label is expected: natural, uniform, or shares such as"
+        help="expected frequency of each label: natural, uniform, or shares such as"
         f" neutral=0.5,anger=0.2 (the other labels share the rest){more}; default: the model's",
     )
     parser.add_argument(
         "--prior-strength",
         type=fraction,
         metavar="SHARE",
-        help="how far to go there, from 0 (not at all) to 1 (wholly, the default with --prior)",
+        help="how strongly to apply it, from 0 (not at all) to 1 (fully, the default with --prior)",
     )
 
 

@@ -12,7 +12,7 @@ def toml_value(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            # A basic string of TOML is one of JSON, but for DEL, which TOML wants escaped.
+            # A basic string of TOML is one of JSON, except for DEL, which TOML wants escaped.
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         case int() | float():
             return repr(value)
@@ -23,4 +23,4 @@ def toml_value(value: Any) -> str:
         case dict():
             pairs = (f"{key} = {toml_value(item)}" for key, item in value.items())
             return f"{{ {', '.join(pairs)} }}"
-    raise TypeError(f"TOML has no {type(value).__name__}")
+    raise TypeError(f"TOML cannot represent {type(value).__name__}")

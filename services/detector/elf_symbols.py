@@ -20,11 +20,11 @@ SYMBOL: Final = struct.Struct("<IBBHQQ")
 def exported_floats(library: bytes) -> Mapping[str, NDArray[np.float32]]:
     """Return what a library exports by name, read as float32 (n,); ValueError for no library."""
     if not library.startswith(MAGIC):
-        raise ValueError("it is no ELF library of 64 bits")
+        raise ValueError("it is not a 64-bit ELF library")
     try:
         return _read(library)
     except (struct.error, IndexError) as error:
-        raise ValueError("it is cut off") from error
+        raise ValueError("it is truncated") from error
 
 
 def _read(library: bytes) -> dict[str, NDArray[np.float32]]:

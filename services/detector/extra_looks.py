@@ -1,4 +1,4 @@
-"""Which regions of a frame are searched by need, beside its whole and the tiles' turns."""
+"""Which regions of a frame are searched by need, next to its whole and the tiles' turns."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emostream.services.detector.planes import Picture, Planes
 from emostream.services.detector.tiling import Region, Tiling, region_around
 from emostream.shared.messages import Box
-from emostream.shared.pixels import Image
 
 Reason: TypeAlias = Literal["lost", "changed"]
 REASONS: Final[tuple[Reason, ...]] = ("lost", "changed")
@@ -44,10 +44,11 @@ class ExtraLooks:
         self._saved = 0.0
         self._tile_cells: list[bytes] = []  # of each tile, when it was last searched
         self._frame_cells = b""
+        self._whole_cells = b""  # when a whole frame was last searched
         self.is_cut = False
 
-    def begin(self, frame: Image, searched: Sequence[Region]) -> None:
-        """Begin with the next frame, of which the tiles `searched` were searched in their turn.
+    def begin(self, frame: Picture) -> None:
+        """Begin with the next frame.
 
         Afterwards `is_cut` says whether it shows another shot than the frame before.
         """
@@ -60,25 +61,35 @@ class ExtraLooks:
         every_tile = self._tiling.every_tile(frame)
         if len(self._tile_cells) != len(every_tile):
             self._tile_cells = [self._frame_cells] * len(every_tile)
-        for place, tile in enumerate(every_tile):
-            if tile in searched:
+
+    def note_searched(self, frame: Picture, tiles: Sequence[Region]) -> None:
+        """Note that the whole frame was searched, and these tiles in their turn."""
+        self._whole_cells = self._frame_cells
+        for place, tile in enumerate(self._tiling.every_tile(frame)):
+            if tile in tiles:
                 self._tile_cells[place] = self._frame_cells
 
-    def around(self, frame: Image, missing: Sequence[Box]) -> list[Region]:
+    def changed_outside(self, frame: Picture, regions: Sequence[Region]) -> bool:
+        """Whether the frame differs outside `regions` from the last one that was searched whole."""
+        if not self._whole_cells:
+            return True
+        changed = self._differences(self._whole_cells) > CHANGED
+        for region in regions:
+            changed[_cells_of(region, frame)] = False
+        return bool(changed.any())
+
+    def around(self, frame: Picture, missing: Sequence[Box]) -> list[Region]:
         """Return where to look for the faces that should be at `missing`."""
         if not self._tiling.count:
             return []
         wanted = [region_around(box, frame.shape[1], frame.shape[0]) for box in missing]
         return [region for region in wanted if self._spend("lost", region)]
 
-    def changed_tiles(self, frame: Image) -> list[Region]:
+    def changed_tiles(self, frame: Picture) -> list[Region]:
         """Return the tiles to search again, those that changed most first."""
-        cells = np.frombuffer(self._frame_cells, np.uint8)
         places = []
         for place, tile in enumerate(self._tiling.every_tile(frame)):
-            part = _cells_of(tile, frame)
-            before = np.frombuffer(self._tile_cells[place], np.uint8)
-            difference = np.abs(cells.astype(float) - before).reshape(GRID[::-1])[part].max()
+            difference = self._differences(self._tile_cells[place])[_cells_of(tile, frame)].max()
             if difference > CHANGED:
                 places.append((-float(difference), place, tile))
         wanted = []
@@ -90,12 +101,17 @@ class ExtraLooks:
 
     def state(self) -> tuple[Any, ...]:
         """Return what is remembered as plain values."""
-        return self._saved, self._tile_cells, self._frame_cells
+        return self._saved, self._tile_cells, self._frame_cells, self._whole_cells
 
     def restore(self, state: Sequence[Any]) -> None:
         """Remember `state` instead."""
-        self._saved, tile_cells, self._frame_cells = state
+        self._saved, tile_cells, self._frame_cells, self._whole_cells = state
         self._tile_cells = list(tile_cells)
+
+    def _differences(self, before: bytes) -> NDArray[np.float64]:
+        """Return by how much each cell of the frame differs from earlier ones."""
+        now, then = (np.frombuffer(cells, np.uint8) for cells in (self._frame_cells, before))
+        return np.abs(now.astype(float) - then).reshape(GRID[::-1])
 
     def _spend(self, reason: Reason, region: Region) -> bool:
         seen = self._tiling.seen
@@ -106,9 +122,10 @@ class ExtraLooks:
         return has_room
 
 
-def thumbnail(frame: Image) -> NDArray[np.uint8]:
-    """Return the mean green level of each cell of GRID, uint8 (9, 16)."""
-    sampled = np.ascontiguousarray(frame[::SAMPLED, ::SAMPLED, 1])
+def thumbnail(frame: Picture) -> NDArray[np.uint8]:
+    """Return the mean level of green, or of brightness, of each cell of GRID, uint8 (9, 16)."""
+    level = frame.luma if isinstance(frame, Planes) else frame[..., 1]
+    sampled = np.ascontiguousarray(level[::SAMPLED, ::SAMPLED])
     return np.asarray(cv2.resize(sampled, GRID, interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -121,7 +138,7 @@ def _is_cut(cells: NDArray[np.uint8], before: bytes) -> bool:
     return likeness < CUT_CORRELATION
 
 
-def _cells_of(tile: Region, frame: Image) -> tuple[slice, slice]:
+def _cells_of(tile: Region, frame: Picture) -> tuple[slice, slice]:
     """Return the rows and columns of the cells that a tile covers, at least in part."""
     height, width = frame.shape[:2]
     x, y, across, down = tile

@@ -6,14 +6,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Final, TypeAlias
 
-from emostream.services.detector.detection import Detection, FaceDetector
+import numpy as np
+
+from emostream.services.detector.detection import Detection, FaceDetector, enlarged
+from emostream.services.detector.planes import Picture, Planes
 from emostream.services.detector.tiling import Region, Tiling, merge, search
+from emostream.services.detector.track_windows import Window, search_windows
 from emostream.shared.messages import Frame, Message
-from emostream.shared.pixels import Image, image, square_pixels
+from emostream.shared.pixels import image, square_pixels
 
 Key: TypeAlias = tuple[str, str, int, int]
 # A picture as decoded, with square pixels, and its faces, the best score first.
-Result: TypeAlias = tuple[Image, list[Detection]]
+Result: TypeAlias = tuple[Picture, list[Detection]]
 
 MAX_PENDING: Final = 32
 
@@ -22,8 +26,8 @@ class FrameSearch:
     """Searches whole frames, the tiles whose turn it is, and where a face is missing.
 
     What is found in the whole frame and in tiles depends only on the picture and on its number in
-    the stream. So each of `helpers`, detectors like the first, may search a frame ahead on a thread
-    of its own, with the same result.
+    the stream. So each of `helpers`, detectors like the first, may search a frame ahead on its own
+    thread, with the same result.
     """
 
     def __init__(
@@ -45,44 +49,70 @@ class FrameSearch:
             if len(self._pending) > MAX_PENDING:  # of frames whose turn never came
                 self._pending.popitem(last=False)
 
-    def result(self, message: Message, index: int) -> Result:
+    def result(self, message: Message, index: int, frame: Picture | None = None) -> Result:
         """Return the picture of frame number `index` of its stream, and its faces.
 
-        The picture has square pixels, and the faces are in pixels of that. Raises MessageError for
-        one that cannot be decoded.
+        The picture has square pixels, and the faces are in pixels of that; `frame` is that picture,
+        where it is there already. Raises MessageError for one that cannot be decoded.
         """
-        pending = self._pending.pop(_key(message, index), None)
-        return pending.result() if pending else self._search(self._detector, message, index)
+        if pending := self._pending.pop(_key(message, index), None):
+            return pending.result()
+        frame = picture(message) if frame is None else frame
+        return self._search(self._detector, frame, index)
 
-    def result_of_whole(self, message: Message) -> Result:
-        """Return the same of a frame that is searched as a whole alone, without its tiles."""
-        frame = _picture(message)
-        return frame, merge(self._detector.detect(frame))
+    def discard(self, message: Message, index: int) -> None:
+        """Forget what was found ahead in a frame that is not searched whole."""
+        if pending := self._pending.pop(_key(message, index), None):
+            pending.cancel()
+
+    def whole(self, frame: Picture) -> list[Detection]:
+        """Return the faces of a frame that is searched as a whole alone, without its tiles."""
+        return merge(self._look(self._detector, frame))
 
     def add(
-        self, frame: Image, found: list[Detection], regions: Sequence[Region]
+        self, frame: Picture, found: list[Detection], regions: Sequence[Region]
     ) -> list[Detection]:
         """Return what was found, with the faces that the regions show."""
         if not regions:
             return found
         return merge([*found, *search(self._detector, frame, regions)])
 
+    def add_windows(
+        self, frame: Picture, found: list[Detection], windows: Sequence[Window]
+    ) -> list[Detection]:
+        """Return what was found, with the faces that the windows show where they are expected."""
+        if not windows:
+            return found
+        return merge([*found, *search_windows(self._detector, frame, windows)])
+
     def _search_with_helper(self, message: Message, index: int) -> Result:
         helper = self._helpers.get()
         try:
-            return self._search(helper, message, index)
+            return self._search(helper, picture(message), index)
         finally:
             self._helpers.put(helper)
 
-    def _search(self, detector: FaceDetector, message: Message, index: int) -> Result:
-        frame = _picture(message)
+    def _search(self, detector: FaceDetector, frame: Picture, index: int) -> Result:
         tiles = self._tiling.tiles(frame, index)
-        return frame, merge([*detector.detect(frame), *search(detector, frame, tiles)])
+        return frame, merge([*self._look(detector, frame), *search(detector, frame, tiles)])
+
+    def _look(self, detector: FaceDetector, frame: Picture) -> list[Detection]:
+        """Return the faces that one look at all of the frame finds."""
+        if not isinstance(frame, Planes):
+            return detector.detect(frame)
+        small = frame.reduced(self._tiling.seen or max(frame.shape))
+        ratio = (frame.shape[1] / small.shape[1], frame.shape[0] / small.shape[0])
+        return [enlarged(one, *ratio) for one in detector.detect(small)]
 
 
-def _picture(message: Message) -> Image:
+def picture(message: Message) -> Picture:
+    """Return a frame's picture with square pixels; MessageError where it cannot be decoded."""
     header = message.header
     assert isinstance(header, Frame)
+    if header.encoding == "i420" and header.pixel_aspect == 1:
+        assert message.payload is not None
+        data = np.frombuffer(message.payload, np.uint8)
+        return Planes(data.reshape(header.height * 3 // 2, header.width))
     return square_pixels(image(message), header.pixel_aspect)
 
 

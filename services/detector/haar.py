@@ -13,7 +13,7 @@ CASCADE = "haarcascade_frontalface_default.xml"
 DATA = Path(cv2.__file__).parent / "data"
 PYRAMID_STEP = 1.2
 MIN_SIDE = 24
-NEIGHBOURS = 3
+NEIGHBORS = 3
 
 
 class Haar:
@@ -22,7 +22,7 @@ class Haar:
     def __init__(self, *, score: float = 0.0, width: int = 480, folder: Path = DATA):
         """Load the cascade; frames are shrunk to `width`, `score` is the lowest to report.
 
-        Raises WeightsError where OpenCV's data lacks the cascade.
+        Raises WeightsError if OpenCV's data lacks the cascade.
         """
         path = folder / CASCADE
         self._cascade = cv2.CascadeClassifier()
@@ -42,7 +42,7 @@ class Haar:
         boxes, _, weights = self._cascade.detectMultiScale3(
             gray,
             scaleFactor=PYRAMID_STEP,
-            minNeighbors=NEIGHBOURS,
+            minNeighbors=NEIGHBORS,
             minSize=(MIN_SIDE, MIN_SIDE),
             outputRejectLevels=True,
         )

@@ -12,19 +12,19 @@ from emostream.shared.metric_names import MetricName
 
 
 class DetectorMetrics(Collector):
-    """What the detector says of itself; `looks` and `whole_only` are read when it is scraped."""
+    """What the detector says of itself; its counts are read when it is scraped."""
 
     def __init__(
         self,
         registry: CollectorRegistry,
         looks: LookCounts,
         whole_only: Callable[[], int] = lambda: 0,
+        windows_only: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._detector = Info(
-            "emostream_detector", "The detector that finds the faces", registry=registry
-        )
+        self._detector = Info("emostream_detector", "The face detector in use", registry=registry)
         self._looks = looks
         self._whole_only = whole_only
+        self._windows_only = windows_only
         registry.register(self)
 
     def set_detector(self, chosen: Selection) -> None:
@@ -35,7 +35,7 @@ class DetectorMetrics(Collector):
         """Yield the looks by need, each reason and result from 0 on, and the frames without any."""
         family = CounterMetricFamily(
             "emostream_detector_looks",
-            "Looks by need, beside those at whole frames and tiles in their turn",
+            "Extra looks, in addition to whole frames and tiles",
             labels=["reason", "result"],
         )
         for reason in REASONS:
@@ -44,6 +44,11 @@ class DetectorMetrics(Collector):
         yield family
         yield CounterMetricFamily(
             MetricName.DETECTOR_WHOLE_ONLY,
-            "Frames searched as a whole alone, for lack of time to look for small faces",
+            "Frames without a search for small faces, for lack of time",
             value=self._whole_only(),
+        )
+        yield CounterMetricFamily(
+            "emostream_detector_windows_only_frames",
+            "Frames searched only where the faces of the frame before should be",
+            value=self._windows_only(),
         )

@@ -70,7 +70,7 @@ def with_free_size(content: bytes) -> bytes:
             for number, value in parse(content)
         ]
     except IndexError as error:
-        raise ValueError("it is cut off") from error
+        raise ValueError("it is truncated") from error
     if MODEL_GRAPH not in {number for number, _ in fields}:
         raise ValueError("it has no graph")
     return message(fields)
@@ -112,11 +112,11 @@ def parse(content: bytes) -> Iterator[Field]:
         elif kind == BYTES:
             length, place = _read_varint(content, place)
             if place + length > len(content):
-                raise ValueError("it is cut off")
+                raise ValueError("it is truncated")
             yield number, content[place : place + length]
             place += length
         else:
-            raise ValueError(f"it holds a field of kind {kind}")
+            raise ValueError(f"it contains a field of kind {kind}")
 
 
 def _attribute(name: str, value: Attribute) -> bytes:

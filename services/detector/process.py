@@ -34,20 +34,22 @@ def run(config: Config, instance: int) -> None:
     with Service("detector", config, settings.metrics, Frame, instance) as service:
         publisher = service.publisher(settings.bind, LIVE_HWM)
         chosen = selected(settings)
-        log.info("faces are found by %s", chosen)
+        log.info("detecting faces with %s", chosen)
         inbox = FifoInbox() if service.is_lossless else service.live_inbox()
         stage = new_stage(settings, chosen, live=not service.is_lossless)
         service.on_stream_gone(stage.forget)
-        metrics = DetectorMetrics(service.registry, stage.looks, lambda: stage.whole_only)
+        metrics = DetectorMetrics(
+            service.registry, stage.looks, lambda: stage.whole_only, lambda: stage.windows_only
+        )
         metrics.set_detector(chosen)
         frames = Subscription(config.connect.frame, ["frame/"], LIVE_HWM)
         service.receive([frames], inbox, paced=True)
         if service.is_lossless:
             sequence = ReplaySequence("detector", stage, stage, config.lossless.window)
             service.on_stream_gone(sequence.forget)
-            service.run_in_sequence(inbox, sequence, publisher, stage.look_ahead)
+            service.loop.run_in_sequence(inbox, sequence, publisher, stage.look_ahead)
             return
-        service.run(
+        service.loop.run(
             inbox,
             lambda messages: [
                 answer
@@ -58,10 +60,16 @@ def run(config: Config, instance: int) -> None:
         )
 
 
-def new_stage(settings: Settings, chosen: Selection, *, live: bool) -> DetectorStage:
-    """Return the stage as the configuration has it, for live streams or for recordings."""
-    # Live, a frame is searched when it comes; of a recording many wait for this stage.
-    helpers = 0 if live else min(os.cpu_count() or 1, MAX_HELPERS)
+def new_stage(
+    settings: Settings, chosen: Selection, *, live: bool, helpers: int | None = None
+) -> DetectorStage:
+    """Return the stage as the configuration has it, for live streams or for recordings.
+
+    `helpers` is how many further detectors search frames ahead, by default as many as help.
+    """
+    if helpers is None:
+        # Live, a frame is searched when it comes; of a recording many wait for this stage.
+        helpers = 0 if live else min(os.cpu_count() or 1, MAX_HELPERS)
     return DetectorStage(
         new_detector(settings, chosen),
         track_ids(time.time()),
@@ -79,7 +87,7 @@ def selected(settings: Settings) -> Selection:
 
 
 def new_tiling(settings: Settings, chosen: Selection, *, live: bool) -> Tiling:
-    """Return what is searched beside the whole frame, as the configuration has it."""
+    """Return what is searched in addition to the whole frame, as the configuration has it."""
     usual = chosen.defaults.live_looks if live else chosen.defaults.extra_looks
     return Tiling(
         chosen.defaults.tiles if settings.tiles is None else settings.tiles,
@@ -87,6 +95,7 @@ def new_tiling(settings: Settings, chosen: Selection, *, live: bool) -> Tiling:
         # Yunet sees a frame that needs no shrinking as it is; blazeface shrinks every one.
         settings.long_side if chosen.backend == "yunet" else 0,
         usual if settings.extra_looks is None else settings.extra_looks,
+        chosen.defaults.search_every if settings.search_every is None else settings.search_every,
     )
 
 

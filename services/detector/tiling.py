@@ -15,6 +15,7 @@ from emostream.services.detector.detection import (
     containments,
     suppress,
 )
+from emostream.services.detector.planes import Picture, cut
 from emostream.shared.fields import MOST_FACES
 from emostream.shared.messages import Box, Point
 from emostream.shared.pixels import Image
@@ -30,28 +31,36 @@ SAME_FACE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Chooses the regions that are searched beside the whole frame.
+    """Chooses the regions that are searched in addition to the whole frame.
 
-    Beside the whole frame, each of `count` overlapping tiles is searched in one of `every` frames,
-    the tiles' turns spread evenly; a stream's first frame gets them all. A frame whose longer side
-    is at most `seen` pixels has no tiles: the detector sees it all as it is. `extra_looks` are
-    those that may be spent by need, a frame on average: see `ExtraLooks`.
+    In addition to the whole frame, each of `count` overlapping tiles is searched in one of `every`
+    frames, the tiles' turns spread evenly; a stream's first frame gets them all. A frame whose
+    longer side is at most `seen` pixels has no tiles: the detector sees it all as it is.
+    `extra_looks` are those that may be spent by need, a frame on average: see `ExtraLooks`. One of
+    `search_every` frames is searched whole in any case; the others only where the picture asks for
+    it: see `FollowedStream`.
     """
 
     count: int
     every: int
     seen: int = 0
     extra_looks: float = 1.0
+    search_every: int = 1
 
-    def every_tile(self, frame: Image) -> tuple[Region, ...]:
+    def is_due(self, index: int) -> bool:
+        """Whether frame number `index` is searched whole in any case."""
+        return index % self.search_every == 0
+
+    def every_tile(self, frame: Picture) -> tuple[Region, ...]:
         """Return all tiles of the frame."""
         height, width = frame.shape[:2]
         return tiles(width, height, self.count) if max(height, width) > self.seen else ()
 
-    def tiles(self, frame: Image, index: int) -> list[Region]:
+    def tiles(self, frame: Picture, index: int) -> list[Region]:
         """Return the tiles whose turn it is in frame number `index`."""
         every_tile = self.every_tile(frame)
-        turn = index % self.every
+        # Each tile has its turn among all frames, and among those that are due alone.
+        turn = (index // self.search_every + index % self.search_every) % self.every
         return [
             tile
             for place, tile in enumerate(every_tile)
@@ -85,21 +94,26 @@ def _starts(length: int, side: int, count: int) -> list[int]:
     return sorted({round(start) for start in np.linspace(0, max(length - side, 0), count)})
 
 
-def region_around(box: Box, width: int, height: int) -> Region:
-    """Return a square of four times the box's side about its middle, kept inside the frame."""
+def region_around(
+    box: Box, width: int, height: int, zoom: float = ZOOM, least: int = MIN_REGION
+) -> Region:
+    """Return a square of `zoom` times the box's side about its middle, kept inside the frame.
+
+    It has at least `least` pixels a side, where the frame has them.
+    """
     x, y, w, h = box
-    side = max(MIN_REGION, round(ZOOM * max(w, h)))
+    side = max(least, round(zoom * max(w, h)))
     left = int(np.clip(round(x + (w - side) / 2), 0, max(width - side, 0)))
     top = int(np.clip(round(y + (h - side) / 2), 0, max(height - side, 0)))
     return left, top, min(side, width), min(side, height)
 
 
-def search(detector: FaceDetector, frame: Image, regions: Sequence[Region]) -> list[Detection]:
+def search(detector: FaceDetector, frame: Picture, regions: Sequence[Region]) -> list[Detection]:
     """Return the faces that `detector` finds in the regions of `frame`, in pixels of the frame."""
     found = []
-    for x, y, width, height in regions:
-        part = np.ascontiguousarray(frame[y : y + height, x : x + width])
-        found += [_shifted(one, x, y) for one in detector.detect(part)]
+    for region in regions:
+        part = np.ascontiguousarray(cut(frame, *region))
+        found += [_shifted(one, *region[:2]) for one in detector.detect(part)]
     return found
 
 

@@ -22,7 +22,7 @@ MAX_GROWTH = 2.0
 # Shares of what a new position corrects: of the expected position, and of the velocity.
 POSITION_GAIN = 0.8
 VELOCITY_GAIN = 0.4
-# A face that is not seen goes on, but not forever: its speed halves each 0.35 s or so.
+# A face that is not seen continues, but not forever: its speed halves each 0.35 s or so.
 COASTING = 0.5
 # For how long, in s, a face that is not found is searched for in a close-up.
 EXPECTED_FOR = 0.5
@@ -38,13 +38,13 @@ def track_ids(start: float) -> Iterator[int]:
 
 @dataclass(slots=True)
 class Track:
-    """A face over time: `centre` (x, y), `size` (width, height), `velocity` in pixels/s.
+    """A face over time: `center` (x, y), `size` (width, height), `velocity` in pixels/s.
 
     It was last found at `seen` (pts), which was `present` on the clock of absence, both in ns.
     """
 
     id: int
-    centre: Floats
+    center: Floats
     size: Floats
     seen: int
     present: int
@@ -53,29 +53,29 @@ class Track:
 
     def box_at(self, pts: int) -> Box:
         """Return the box x, y, width, height where the face is expected at `pts` (ns)."""
-        centre = self._centre_at(pts)
-        x, y = (centre - self.size / 2).tolist()
+        center = self._center_at(pts)
+        x, y = (center - self.size / 2).tolist()
         width, height = self.size.tolist()
         return (x, y, width, height)
 
-    def _centre_at(self, pts: int) -> Floats:
+    def _center_at(self, pts: int) -> Floats:
         elapsed = max(pts - self.seen, 0) / NANOSECONDS
         coasted = COASTING * (1 - np.exp(-elapsed / COASTING))
-        return np.asarray(self.centre + self.velocity * coasted)
+        return np.asarray(self.center + self.velocity * coasted)
 
     def update(self, box: Box, pts: int) -> None:
-        """Take in the box found at `pts` (ns): an alpha-beta filter of centre and velocity."""
+        """Take in the box found at `pts` (ns): an alpha-beta filter of center and velocity."""
         found = np.array(box[:2]) + np.array(box[2:]) / 2
         elapsed = (pts - self.seen) / NANOSECONDS
         if elapsed > 0:
-            surprise = found - self._centre_at(pts)
+            surprise = found - self._center_at(pts)
             # The second sighting is all that is known of the velocity, later ones refine it.
             gain = 1.0 if self.is_new else VELOCITY_GAIN
             self.velocity = self.velocity + gain * surprise / elapsed
-            self.centre = found - (1 - POSITION_GAIN) * surprise
+            self.center = found - (1 - POSITION_GAIN) * surprise
             self.is_new = False
         else:
-            self.centre = found
+            self.center = found
         self.size = self.size + POSITION_GAIN * (np.array(box[2:]) - self.size)
         self.seen = pts
 
@@ -86,7 +86,7 @@ class Tracker:
     def __init__(self, ids: Iterator[int], *, score: float = 0.5, leave_after: float = 1.0):
         """Start without tracks; `ids` gives each new one its id.
 
-        A face needs `score` to begin a track, any score will do to go on with one. A track that
+        A face needs `score` to begin a track, any score will do to continue with one. A track that
         is absent for longer than `leave_after` seconds of frames has left, and its id with it.
         """
         self._ids = ids
@@ -95,12 +95,21 @@ class Tracker:
         self._absence = AbsenceClock(self._leave_after)
         self._tracks: list[Track] = []
 
+    @property
+    def present(self) -> list[int]:
+        """The ids of the tracks that have not left."""
+        return [track.id for track in self._tracks]
+
+    def expected(self, pts: int, *, recorded: bool = False) -> list[Box]:
+        """Return where the faces that were seen a moment ago should be at `pts`."""
+        recent = self._present(self._absence.at(pts, recorded=recorded), EXPECTED_FOR * NANOSECONDS)
+        return [track.box_at(pts) for track in recent]
+
     def missing(
         self, detections: Sequence[Detection], pts: int, *, recorded: bool = False
     ) -> list[Box]:
-        """Return where faces seen a moment ago should be at `pts`, if none is detected there."""
-        recent = self._present(self._absence.at(pts, recorded=recorded), EXPECTED_FOR * NANOSECONDS)
-        boxes = [track.box_at(pts) for track in recent]
+        """Return those of the expected boxes at which none is detected."""
+        boxes = self.expected(pts, recorded=recorded)
         found = {row for row, _ in self._pairs(boxes, detections)}
         return [box for row, box in enumerate(boxes) if row not in found]
 
@@ -136,7 +145,7 @@ class Tracker:
         """Return its clock and the tracks as plain numbers, exactly."""
         tracks = [
             (
-                *(t.id, *t.centre.tolist(), *t.size.tolist(), *t.velocity.tolist()),
+                *(t.id, *t.center.tolist(), *t.size.tolist(), *t.velocity.tolist()),
                 *(t.seen, t.present, t.is_new),
             )
             for t in self._tracks
@@ -144,7 +153,7 @@ class Tracker:
         return self._absence.state(), tracks
 
     def restore(self, state: Sequence[Any]) -> None:
-        """Take the clock and the tracks of `state` instead of its own."""
+        """Use the clock and the tracks of `state` instead of its own."""
         clock, tracks = state
         self._absence.restore(clock)
         self._tracks = [
@@ -183,14 +192,14 @@ class Tracker:
 def pairwise_diou(first: Floats, second: Floats) -> Floats:
     """Return the distance IoU of each pair of boxes, (N, 4) and (M, 4) to (N, M), in -1..1.
 
-    The IoU less the squared distance of the centres in units of the diagonal that encloses
-    both (Zheng et al. 2020): unlike the IoU it is graded also where nothing overlaps.
+    The IoU less the squared distance of the centers in units of the diagonal that encloses both
+    (Zheng et al. 2020): unlike the IoU it is graded also where nothing overlaps.
     """
     low = np.minimum(first[:, None, :2], second[None, :, :2])
     high = np.maximum(
         first[:, None, :2] + first[:, None, 2:], second[None, :, :2] + second[None, :, 2:]
     )
     diagonal = np.sum((high - low) ** 2, axis=2)
-    centres = first[:, :2] + first[:, 2:] / 2, second[:, :2] + second[:, 2:] / 2
-    distance = np.sum((centres[0][:, None] - centres[1][None]) ** 2, axis=2)
+    centers = first[:, :2] + first[:, 2:] / 2, second[:, :2] + second[:, 2:] / 2
+    distance = np.sum((centers[0][:, None] - centers[1][None]) ** 2, axis=2)
     return np.asarray(pairwise_iou(first, second) - distance / np.maximum(diagonal, 1e-9))

@@ -51,7 +51,7 @@ def yunet_path() -> Path:
 
 
 def packaged_file(package: str, name: str) -> Path | None:
-    """Return a file of an installed package, by its name; None where it is not there."""
+    """Return a file of an installed package, by its name; None if it is not there."""
     try:
         files = importlib.metadata.files(package) or []
     except importlib.metadata.PackageNotFoundError:
@@ -83,7 +83,7 @@ def fetch_yunet(
             digest = _download(url, part, timeout, progress)
             if digest != sha256:
                 raise WeightsError(
-                    f"{url} gave a file with sha256 {digest}, not {sha256}: nothing was kept;"
+                    f"{url} gave a file with sha256 {digest}, not {sha256}, and was discarded;"
                     " try again, or get the file elsewhere and set `detector.weights`"
                 )
     except OSError as error:
@@ -111,7 +111,7 @@ def _copy(response: HTTPResponse, part: Path, deadline: float, progress: Progres
     with part.open("wb") as file:
         while chunk := response.read1(CHUNK):
             if time.monotonic() > deadline:
-                raise TimeoutError("it trickles in too slowly")
+                raise TimeoutError("it arrives too slowly")
             file.write(chunk)
             digest.update(chunk)
             done += len(chunk)

@@ -21,7 +21,8 @@ from emostream.shared.pixels import Image
 SAME_FACE: Final = 0.3
 MAX_FACES: Final = 5000
 STRIDES: Final = (8, 16, 32)
-STEP: Final = 32  # the input's sides are multiples of what the net's coarsest layer sees
+MOST_SIZES: Final = 4
+STEP: Final = 32  # the input's sides are multiples of what the network's coarsest layer sees
 HEADS: Final = ("cls", "obj", "bbox", "kps")
 OUTPUTS: Final = [f"{head}_{stride}" for stride in STRIDES for head in HEADS]
 
@@ -46,16 +47,33 @@ class YuNet:
         self._long_side = long_side
         self._session = _session(weights, threads)
         self._input = self._session.get_inputs()[0].name
+        self._pictures: dict[tuple[int, ...], NDArray[np.float32]] = {}
 
     def detect(self, frame: Image) -> list[Detection]:
-        """Return the faces in `frame`, uint8 (H, W, 3) in BGR order; the best score comes first."""
+        """Return the faces in `frame`, uint8 (H, W, 3) in BGR order; the best score comes first.
+
+        On one thread at a time.
+        """
         small = shrunk(frame, self._long_side)
-        picture = padded(small)
-        rows = _decode(
-            self._session.run(OUTPUTS, {self._input: picture}), picture.shape[3], self._score
-        )
+        picture = self._picture(small)
+        rows = _decode(self.run(picture), picture.shape[3], self._score)
         ratio = np.array(frame.shape[1::-1]) / np.array(small.shape[1::-1])
         return [_detection(row, ratio) for row in rows[_distinct(rows, self._score)]]
+
+    def run(self, picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return what the net alone says of a picture as `fill` makes it."""
+        outputs: list[NDArray[np.float32]] = self._session.run(OUTPUTS, {self._input: picture})
+        return outputs
+
+    def _picture(self, small: Image) -> NDArray[np.float32]:
+        """Return the net's input, in memory of the last picture of that size if there was one."""
+        picture = self._pictures.get(small.shape)
+        if picture is None:
+            # Few sizes come again and again: the frame, its tiles, and windows.
+            if len(self._pictures) == MOST_SIZES:
+                self._pictures.pop(next(iter(self._pictures)))
+            picture = self._pictures[small.shape] = blank(small)
+        return fill(picture, small)
 
 
 def shrunk(frame: Image, long_side: int) -> Image:
@@ -69,11 +87,18 @@ def shrunk(frame: Image, long_side: int) -> Image:
     return np.asarray(small, np.uint8)
 
 
-def padded(small: Image) -> NDArray[np.float32]:
-    """Return a picture as the net's input, float32 (1, 3, H, W), with black to the next STEP."""
+def blank(small: Image) -> NDArray[np.float32]:
+    """Return the net's input for a picture of that size, black, up to the next STEP."""
     height, width = (-(-side // STEP) * STEP for side in small.shape[:2])
-    picture = np.zeros((1, 3, height, width), np.float32)
-    picture[0, :, : small.shape[0], : small.shape[1]] = small.transpose(2, 0, 1)
+    return np.zeros((1, 3, height, width), np.float32)
+
+
+def fill(picture: NDArray[np.float32], small: Image) -> NDArray[np.float32]:
+    """Write a picture into the net's input, and return that, float32 (1, 3, H, W)."""
+    height, width = small.shape[:2]
+    # Split first: NumPy takes several times as long to convert what lies three bytes apart.
+    for plane, channel in zip(picture[0], cv2.split(small), strict=True):
+        plane[:height, :width] = channel
     return picture
 
 
@@ -89,9 +114,9 @@ def _session(weights: Weights, threads: int) -> onnxruntime.InferenceSession:
         )
     except FAILURES as error:
         reason = str(error).strip().partition("\n")[0]
-        raise WeightsError(f"{weights.path} is no readable ONNX model: {reason}") from error
+        raise WeightsError(f"{weights.path} is not a readable ONNX model: {reason}") from error
     if missing := set(OUTPUTS) - {output.name for output in session.get_outputs()}:
-        raise WeightsError(f"{weights.path} is no YuNet: it has no output {min(missing)}")
+        raise WeightsError(f"{weights.path} is not a YuNet model: it has no output {min(missing)}")
     return session
 
 

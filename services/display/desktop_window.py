@@ -19,14 +19,16 @@ _ADVICE = "start it in a desktop session, or without window = true (the page sho
 
 
 class DesktopWindow:
-    """Shows each stream in a window of its own; `quit` is called on `q` or when one is closed.
+    """Shows each stream in its own window; `quit` is called on `q` or when one is closed.
 
     Faces are blurred where `blur` is switched on. Made and used on the main thread alone. Raises
-    ConfigError where no window can be opened.
+    ConfigError if no window can be opened.
     """
 
     def __init__(self, quit: Callable[[], None], blur: StreamSwitch) -> None:
         check_desktop()
+        # OpenCV's pool would spin on every core for work that takes a millisecond.
+        cv2.setNumThreads(1)
         self._blur = FaceBlur(blur)
         self._quit = quit
         self._open: set[str] = set()
@@ -65,11 +67,11 @@ def _is_visible(name: str) -> bool:
 
 
 def check_desktop() -> None:
-    """Raise ConfigError, which says why, where no window can be opened."""
+    """Raise ConfigError, which says why, if no window can be opened."""
     if sys.platform == "linux" and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
-        raise ConfigError(f"display.window: there is no desktop here (no DISPLAY); {_ADVICE}")
+        raise ConfigError(f"display.window: no desktop found (DISPLAY is not set); {_ADVICE}")
     # Without a desktop that answers, OpenCV's window library ends the whole process: so another
     # one tries first.
     try:
@@ -82,4 +84,4 @@ def check_desktop() -> None:
     except subprocess.TimeoutExpired as error:
         raise ConfigError(f"display.window: the desktop does not answer; {_ADVICE}") from error
     if done.returncode != 0:
-        raise ConfigError(f"display.window: no window can be opened here; {_ADVICE}")
+        raise ConfigError(f"display.window: cannot open a window here; {_ADVICE}")

@@ -1,4 +1,4 @@
-"""The state that the page shows beside the pictures: of each stream, its faces and its events."""
+"""The state that the page shows next to the pictures: of each stream, its faces and its events."""
 
 import threading
 import time
@@ -60,7 +60,8 @@ class DisplayState:
         with self._lock:
             stream = self._stream(header.stream)
             stream.first_shown = stream.first_shown or now
-            latency = (self._wall() - header.t) / 1e6
+            captured = header.local_t
+            latency = None if captured is None else (self._wall() - captured) / 1e6
             stream.shown.append(ShownFrame(now, latency))
             stream.frame, stream.faces = header, joined.faces
             stream.ended = False
@@ -73,7 +74,8 @@ class DisplayState:
             self._revision += 1
             stream = self._stream(header.stream)
             stream.answered = self._clock()
-            stream.answers.append(Answer(stream.answered, header.run, header.seq))
+            answer = (header.run, header.seq, header.part, header.parts, header.standby)
+            stream.answers.append(Answer(stream.answered, *answer))
             stream.timeline.add(header, self._revision)
             stream.faces_seen += len(header.faces)
             stream.left_out.update(face.left_out for face in header.faces if face.left_out)
@@ -161,7 +163,7 @@ class DisplayState:
         return self._streams[name]
 
     def _number_of(self, header: Event) -> int:
-        """Return the number of the event's face; 0 where its stream is gone already."""
+        """Return the number of the event's face; 0 if its stream is gone already."""
         if header.kind == "leave" and header.stream not in self._streams:
             return 0
         return self._number(self._stream(header.stream), header.track, header.t)

@@ -14,22 +14,22 @@ class DisplayMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._shown = Counter(
             "emostream_display_frames",
-            "Frames joined and ready to be shown, by the results that came for them in time",
+            "Frames ready to be shown, by the results that arrived in time",
             ("stream", "results"),
             registry=registry,
         )
         self.encode_seconds = Histogram(
             "emostream_display_encode_seconds",
-            "Time to encode a picture, once for all viewers",
+            "Time to encode a picture once for all viewers",
             buckets=SECONDS,
             registry=registry,
         )
         self.viewers = Gauge(
-            "emostream_display_viewers", "Browsers that look at the page", registry=registry
+            "emostream_display_viewers", "Browsers that are viewing the page", registry=registry
         )
         self._skipped = Counter(
             "emostream_display_skipped_pictures",
-            "Pictures that a viewer was too slow to be sent",
+            "Pictures not sent because a viewer was too slow",
             ("stream",),
             registry=registry,
         )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from emostream.services.display.box_motion import BoxMotion
 from emostream.services.display.metrics import DisplayMetrics
-from emostream.services.display.picture_encoding import encode_jpeg, picture_packet
+from emostream.services.display.picture_encoding import picture_packet
 from emostream.services.display.viewers import ViewerPool
 from emostream.shared.blur import FaceBlur
 from emostream.shared.control import StreamSwitch
@@ -74,6 +74,9 @@ class PageSink:
                 self._offer(joined, kept)
 
     def _offer(self, joined: Joined, kept: Sequence[EmotionFace]) -> None:
+        # Imported here: until somebody looks, OpenCV's memory and the time to load it are saved.
+        from emostream.services.display.jpeg_encoding import encode_jpeg
+
         stream = joined.frame.header.stream
         (self._blurred.add if self._blur.switch.is_on(stream) else self._blurred.discard)(stream)
         with self._metrics.encode_seconds.time():

@@ -1,21 +1,13 @@
 """The packet of a picture with its results: length of the JSON, the JSON, the JPEG."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import cv2
 import msgspec
-import numpy as np
 
 from emostream.services.display.schema import FaceState
 from emostream.shared.blur import FaceBlur
-from emostream.shared.errors import MessageError
 from emostream.shared.join import Joined
 from emostream.shared.messages import Box, EmotionFace, Frame
-from emostream.shared.pixels import check_jpeg
-
-# A page shows no more pixels than this, and to encode a 4K picture would take a whole core.
-LONG_SIDE = 1280
 
 
 def picture_packet(
@@ -54,29 +46,6 @@ def _rounded(areas: list[Box] | None) -> list[list[int]] | None:
 
 
 def _shares(joined: Joined) -> dict[str, float]:
-    """Return the labels' shares that the probabilities reckon with, empty where nobody knows."""
+    """Return the labels' shares that the probabilities reckon with, empty if nobody knows."""
     priors = (result.prior for result in joined.results if result.prior)
     return next((prior.shares for prior in priors), {})
-
-
-def encode_jpeg(joined: Joined, quality: int, blur: FaceBlur) -> bytes:
-    """Return the frame's picture as JPEG, scaled down to 1280 pixels where it is larger.
-
-    A JPEG that is small enough is passed on as it is, unless faces are to be blurred in it. Raises
-    MessageError for one that cannot be decoded.
-    """
-    header = joined.frame.header
-    assert isinstance(header, Frame)
-    assert joined.frame.payload is not None
-    scale = LONG_SIDE / max(header.width, header.height)
-    if header.encoding == "jpeg" and scale >= 1 and not blur.switch.is_on(header.stream):
-        check_jpeg(joined.frame)
-        return bytes(joined.frame.payload)
-    picture: Any = blur.picture(joined)
-    if scale < 1:
-        size = (max(1, round(header.width * scale)), max(1, round(header.height * scale)))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    good, jpeg = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality))
-    if not good:
-        raise MessageError("payload", "a picture that cannot be encoded as JPEG")
-    return np.asarray(jpeg, np.uint8).tobytes()

@@ -43,7 +43,7 @@ def pipeline_status(
     not ready.
     """
     stages = []
-    for url, name in named.items():
+    for url, name in scraper.present(named).items():
         if url in scraper.failures or scraper.histories[url].last is None:
             reason = scraper.failures.get(url, "")
             stages.append(StageState(name, urlsplit(url).netloc, "away", reason, None))

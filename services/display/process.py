@@ -4,28 +4,28 @@ import contextlib
 import functools
 import logging
 
-import cv2
-
 from emostream.services.display.commands import CommandHandler
-from emostream.services.display.desktop_window import DesktopWindow
 from emostream.services.display.display_state import DisplayState
 from emostream.services.display.metrics import DisplayMetrics
 from emostream.services.display.page_sink import PageSink
 from emostream.services.display.stage import DisplayStage, FrameSink, ProgressSink
 from emostream.services.display.status_poller import StatusPoller, metrics_urls
 from emostream.services.display.viewers import ViewerPool
-from emostream.services.display.web.access import Access, create_token, read_token
+from emostream.services.display.web.access import Access
 from emostream.services.display.web.app import application
 from emostream.services.display.web.server import PageServer
-from emostream.shared.addresses import check_http_exposure, is_loopback, shifted_port
+from emostream.shared.addresses import shifted_port
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from emostream.shared.config import Config
 from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import EmostreamError
+from emostream.shared.http_access import log_if_plain, page_access
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Frame, Message
+from emostream.shared.metrics_client import MetricsClient
 from emostream.shared.optional_groups import require
 from emostream.shared.service import Service
+from emostream.shared.token_files import Role, create_token, token_path
 
 # Pictures that may wait while one is encoded: fresh ones are worth more.
 MAX_PICTURES = 10
@@ -38,17 +38,17 @@ def run(config: Config, instance: int) -> None:
     settings = config.display
     # Only a browser's first request would find these missing.
     require("emostream display", "display", "plotly", "websockets")
-    cv2.setNumThreads(1)
     host, _, port = settings.page.rpartition(":")
-    is_disabled = config.security.is_disabled
-    check_http_exposure(host, f"display.page {settings.page}", "display", is_disabled=is_disabled)
     if settings.create_token:
-        create_token(settings.token_file)
-    access = Access(read_token(settings.token_file), is_exposed=not is_loopback(host))
+        create_token(token_path(config, Role.OPERATOR))
+    http = page_access(config)
+    log_if_plain(http, f"display.page {settings.page}")
     with (
         Service("display", config, settings.metrics, Frame, instance) as service,
         contextlib.ExitStack() as stack,
     ):
+        service.metrics.certificates.add("page", http.certificate)
+        access = Access(http, service.metrics.wrong_token_counter("page"))
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         display_state, metrics = DisplayState(), DisplayMetrics(service.registry)
         viewers = ViewerPool(metrics.count_skipped, metrics.viewers.set)
@@ -58,6 +58,9 @@ def run(config: Config, instance: int) -> None:
             ProgressSink(service.health.mark_progress),
         ]
         if settings.window:
+            # Imported here: OpenCV takes time and memory, and few have a window.
+            from emostream.services.display.desktop_window import DesktopWindow
+
             window = DesktopWindow(service.stop.set, commands.blur)
             sinks.append(stack.enter_context(contextlib.closing(window)))
         stage = DisplayStage(
@@ -65,12 +68,16 @@ def run(config: Config, instance: int) -> None:
         )
         service.on_stream_gone(stage.forget)
         poller = StatusPoller(
-            metrics_urls(config, service.metrics_url), lambda: viewers.has_viewers
+            metrics_urls(config, service.metrics_url),
+            lambda: viewers.has_viewers,
+            MetricsClient(config),
         )
         stack.enter_context(poller)
         site = application(viewers, display_state, commands, poller, access, service.stop, config)
         page_port = shifted_port(int(port), instance)
-        server = PageServer("display", host, page_port, site, settings.max_viewers)
+        server = PageServer(
+            "display", host, page_port, site, settings.max_viewers, http.certificate
+        )
         stack.enter_context(server)
         # Event streams end with this when the stage ends by itself.
         stack.callback(service.stop.set)
@@ -84,12 +91,12 @@ def run(config: Config, instance: int) -> None:
         )
         frames = Subscription(config.connect.frame, ["frame/"], LIVE_HWM)
         service.receive([frames], inbox, paced=True)
-        log.info("the page is on %s", server.url)
+        log.info("serving the page on %s", server.url)
         step = functools.partial(_step, stage, server)
-        service.run(inbox, step, publisher, limit=MAX_TAKEN, reports_progress=True)
+        service.loop.run(inbox, step, publisher, limit=MAX_TAKEN, reports_progress=True)
 
 
 def _step(stage: DisplayStage, server: PageServer, messages: list[Message]) -> list[Message]:
     if not server.alive:
-        raise EmostreamError("display: the page's server ended")
+        raise EmostreamError("display: the page's server stopped")
     return stage(messages)

@@ -9,7 +9,7 @@ from emostream.shared.scraping import Scraper, json_answer
 def recording_files(scraper: Scraper) -> dict[str, VideoFile]:
     """Ask the recorders that keep video; return the file of each stream that they write."""
     reports = [
-        json_answer(url, RECORDINGS_PATH, RecordingReports)
+        json_answer(url, RECORDINGS_PATH, RecordingReports, scraper.client)
         for url, history in scraper.histories.items()
         if url not in scraper.failures
         and history.last is not None

@@ -14,8 +14,9 @@ class StreamState(msgspec.Struct, frozen=True):
 
     `t` is the capture time of the newest frame in ms since the epoch; `stale` says that frames
     come without emotions, `ended` that the source came to its end. `analyzed` is the share of the
-    captured frames whose emotions came, over the last 5 s. Of the `faces_seen` in all results since
-    the display started, `left_out` count for nothing, by reason.
+    captured frames whose emotions came, over the last 5 s; `standby` says that a standby classifier
+    gives them. Of the `faces_seen` in all results since the display started, `left_out` count for
+    nothing, by reason.
     """
 
     fps: float
@@ -27,6 +28,7 @@ class StreamState(msgspec.Struct, frozen=True):
     analyzed: float
     faces_seen: int
     left_out: dict[str, int]
+    standby: bool = False
 
 
 class FaceState(msgspec.Struct, frozen=True):
@@ -68,9 +70,10 @@ class StreamSnapshot(StreamState, frozen=True, kw_only=True):
     `fps` are the frames/s that came, `latency_ms` the median from capture to here, `age_ms` the
     time since the last frame, `t` its capture time in ms since the epoch. `stale`: frames come
     without emotions; `ended`: the source came to its end; `analyzed`: the share of the captured
-    frames whose emotions came, over the last 5 s. `width` and `height` are in pixels; they
-    and the frame's number `seq` in this `run` of the capture are null before the first. Of the
-    `faces_seen` since the display started, `left_out` count for nothing, by reason.
+    frames whose emotions came, over the last 5 s; `standby`: a standby classifier gives them,
+    instead of the active one. `width` and `height` are in pixels; they and the frame's number `seq`
+    in this `run` of the capture are null before the first. Of the `faces_seen` since the display
+    started, `left_out` count for nothing, by reason.
     """
 
     faces: list[FaceState]
@@ -179,7 +182,7 @@ class VideoFile(msgspec.Struct, frozen=True):
 class StreamControls(msgspec.Struct, frozen=True):
     """What commands change of a stream; `recording` is null where no recorder knows it.
 
-    `blur`: faces are unrecognisable in the page's pictures and in video that is kept now;
+    `blur`: faces are unrecognizable in the page's pictures and in video that is kept now;
     `pictures_blurred`: in the page's pictures, whatever the recorders do. `video` says where the
     recording goes, null while nothing is written.
     """
@@ -202,7 +205,7 @@ class Update(msgspec.Struct, frozen=True):
 
     `sources` are those of all captures that are watched, in the order of the configuration.
 
-    `labels` are all that were seen, none where none is new. `spans` are track, start and end in ms
+    `labels` are all that were seen, none if none is new. `spans` are track, start and end in ms
     since the epoch, label, and mean confidence; one with the start of an earlier one replaces it.
     `numbers` are what people call the faces, by their tracks: small, and each stream has its own.
     """
@@ -221,7 +224,7 @@ class Update(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """All that is known now of the streams, of the stages, and of where the frames went.
+    """The current state of the streams, of the stages, and of where the frames went.
 
     `stages`, `accounts` and `sources` are empty while no stage was asked yet. `sources` are in the
     order of the configuration.

@@ -6,21 +6,22 @@ import msgspec
 
 from emostream.services.display.schema import ConfiguredSource
 from emostream.shared.metric_names import MetricName
+from emostream.shared.metrics_client import MetricsClient
 from emostream.shared.scraping import Scraper, json_answer
 from emostream.shared.source_report import SOURCES_PATH, SourceReports
 
 Ask = Callable[[str], SourceReports | None]
 
 
-def ask_sources(url: str) -> SourceReports | None:
+def ask_sources(url: str, client: MetricsClient) -> SourceReports | None:
     """Return what the capture whose metrics are at `url` says of its sources, if it answers."""
-    return json_answer(url, SOURCES_PATH, SourceReports)
+    return json_answer(url, SOURCES_PATH, SourceReports, client)
 
 
 class SourceList:
     """Remembers the sources of each capture, so that they keep their places while it is away."""
 
-    def __init__(self, ask: Ask = ask_sources) -> None:
+    def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._by_capture: dict[str, list[ConfiguredSource]] = {}
 
@@ -28,7 +29,7 @@ class SourceList:
         """Ask the captures among the processes; return all sources, the first of each name."""
         for url, history in scraper.histories.items():
             if url in scraper.failures:
-                self._lose(url, f"the capture does not answer: {scraper.failures[url]}")
+                self._lose(url, f"capture does not answer: {scraper.failures[url]}")
             elif history.last is not None and "capture" in history.last.stages:
                 self._read(url, is_down=history.last.total(MetricName.DOWN, stage="capture") > 0)
         by_stream: dict[str, ConfiguredSource] = {}
@@ -40,7 +41,7 @@ class SourceList:
     def _read(self, url: str, *, is_down: bool) -> None:
         reports = None if is_down else self._ask(url)
         if reports is None:
-            self._lose(url, "the capture is down" if is_down else "the capture starts")
+            self._lose(url, "capture is down" if is_down else "capture is starting")
             return
         self._by_capture[url] = [
             ConfiguredSource(report.stream, report.state.value, report.reason)

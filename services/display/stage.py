@@ -23,7 +23,7 @@ class FrameSink(Protocol):
         """Forget a stream that is gone."""
 
     def idle(self) -> None:
-        """Do what is due; called a few times a second at least."""
+        """Do what is due; called a few times per second at least."""
 
 
 class ProgressSink:

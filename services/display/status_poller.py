@@ -1,5 +1,6 @@
 """The polling of the stages' metrics, once a second and only while somebody needs them."""
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -9,13 +10,15 @@ import msgspec
 
 from emostream.services.display.pipeline_status import PipelineStatus, pipeline_status
 from emostream.services.display.recording_files import recording_files
-from emostream.services.display.source_list import SourceList
+from emostream.services.display.source_list import SourceList, ask_sources
 from emostream.shared.addresses import LOOPBACK
 from emostream.shared.config import Config
+from emostream.shared.http_urls import metrics_url
+from emostream.shared.metrics_client import MetricsClient
 from emostream.shared.scraping import Scraper, missing
 
 POLL_INTERVAL_S: Final = 1.0
-# For how long polling goes on after a program requested the state.
+# For how long polling continues after a program requested the state.
 REQUEST_LASTS_S: Final = 10.0
 
 
@@ -28,14 +31,14 @@ def metrics_urls(config: Config, own: str) -> dict[str, str]:
     """
     watched = {address.rpartition(":")[2]: address for address in config.display.watch}
     named = {}
-    for stage in ("capture", "detector", "classifier", "recorder"):
+    for stage in ("capture", "detector", "classifier", "recorder", "relay"):
         host, _, port = getattr(config, stage).metrics.rpartition(":")
         if port != "0":
             address = watched.get(port) if host in LOOPBACK else None
-            named[f"http://{address or f'{host}:{port}'}/metrics"] = stage
+            named[metrics_url(config, address or f"{host}:{port}")] = stage
     named[own] = "display"
     for address in config.display.watch:
-        named.setdefault(f"http://{address}/metrics", "unknown")
+        named.setdefault(metrics_url(config, address), "unknown")
     return named
 
 
@@ -43,15 +46,20 @@ class StatusPoller:
     """A thread that keeps the `status` of the processes current while its context lasts.
 
     `named` maps the URL of each process' metrics to its stage. It polls while `has_viewers` returns
-    True, and for some time after each `request`.
+    True, and for some time after each `request`. `client` asks them.
     """
 
-    def __init__(self, named: Mapping[str, str], has_viewers: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        named: Mapping[str, str],
+        has_viewers: Callable[[], bool],
+        client: MetricsClient | None = None,
+    ) -> None:
         self.status = PipelineStatus()
         self._named = named
         self._has_viewers = has_viewers
-        self._scraper = Scraper(list(named))
-        self._source_list = SourceList()
+        self._scraper = Scraper(list(named), client)
+        self._source_list = SourceList(functools.partial(ask_sources, client=self._scraper.client))
         self._requested = float("-inf")
         self._wake = threading.Event()
         self._known = threading.Event()
@@ -81,11 +89,14 @@ class StatusPoller:
         """Wait until the status is known, `timeout` seconds at most."""
         self._known.wait(timeout)
 
+    def _missing(self, url: str) -> str:
+        return missing(url, self._scraper.client)
+
     def _run(self) -> None:
         while not self._stop.is_set():
             if self._has_viewers() or time.monotonic() - self._requested < REQUEST_LASTS_S:
                 self._scraper.scrape()
-                status = pipeline_status(self._named, self._scraper, missing)
+                status = pipeline_status(self._named, self._scraper, self._missing)
                 self.status = msgspec.structs.replace(
                     status,
                     sources=self._source_list.update(self._scraper),

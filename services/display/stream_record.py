@@ -1,5 +1,6 @@
-"""What the display knows of one stream beside its pictures, and how that is told."""
+"""What the display knows of one stream next to its pictures, and how that is told."""
 
+import itertools
 import statistics
 from collections import Counter, deque
 from typing import NamedTuple
@@ -14,23 +15,29 @@ from emostream.shared.messages import EmotionFace, Frame
 
 RATE_OVER_S = 2.0
 ANALYZED_OVER_S = 5.0
+# Once the active classifier is back, it and the standby both answer for some seconds: then one
+# answer of its within so long tells.
+STANDBY_OVER_S = 1.0
 # A stream is stale when frames came for this long without any answer.
 STALE_AFTER_S = 2.0
 
 
 class ShownFrame(NamedTuple):
-    """A frame that was shown `at` s, `latency` ms after its capture."""
+    """A frame that was shown `at` s, `latency` ms after its capture; None if that is unknown."""
 
     at: float
-    latency: float
+    latency: float | None
 
 
 class Answer(NamedTuple):
-    """Results that came `at` s, of frame number `seq` of this `run` of the capture."""
+    """Results that came `at` s: one of the `parts` of frame `seq` of this `run` of the capture."""
 
     at: float
     run: str
     seq: int
+    part: int = 0
+    parts: int = 1
+    standby: bool = False
 
 
 class StreamRecord:
@@ -47,19 +54,20 @@ class StreamRecord:
         self.faces_seen = 0
         self.left_out = Counter(dict.fromkeys(REASONS, 0))
         self.answered = float("-inf")
-        self.answers: deque[Answer] = deque(maxlen=1024)
+        self.answers: deque[Answer] = deque(maxlen=4096)
         self.first_shown = 0.0
         self.ended = False
 
 
 def state_of(stream: StreamRecord, now: float) -> StreamState:
-    """Return what the page shows of the stream beside its pictures."""
+    """Return what the page shows of the stream next to its pictures."""
     recent = [shown for shown in stream.shown if now - shown.at <= RATE_OVER_S]
+    latencies = [each.latency for each in recent if each.latency is not None]
     last = stream.shown[-1].at if stream.shown else max(stream.answered, stream.heard)
     since_answer = now - max(stream.answered, stream.first_shown)
     return StreamState(
         fps=round(_rate([shown.at for shown in recent]), 1),
-        latency_ms=round(statistics.median(each.latency for each in recent), 1) if recent else 0.0,
+        latency_ms=round(statistics.median(latencies), 1) if latencies else 0.0,
         age_ms=round(1000 * (now - last)),
         t=stream.frame.t / 1e6 if stream.frame else 0.0,
         stale=bool(recent) and since_answer > STALE_AFTER_S,
@@ -67,6 +75,7 @@ def state_of(stream: StreamRecord, now: float) -> StreamState:
         analyzed=round(_analyzed(stream, now), 3),
         faces_seen=stream.faces_seen,
         left_out=dict(stream.left_out),
+        standby=_is_by_standby(stream),
     )
 
 
@@ -90,7 +99,29 @@ def _rate(times: list[float]) -> float:
 
 
 def _analyzed(stream: StreamRecord, now: float) -> float:
-    """Return how many of the captured frames were answered lately, by the gaps in their numbers."""
+    """Return how many of the captured frames were answered lately, by the gaps in their numbers.
+
+    Of frames in several parts it is what was answered of each, on average: a part that nobody
+    answers counts as not analyzed.
+    """
     answers = [each for each in stream.answers if now - each.at <= ANALYZED_OVER_S]
-    seqs = {each.seq for each in answers if each.run == answers[-1].run}
-    return (len(seqs) - 1) / (max(seqs) - min(seqs)) if len(seqs) > 1 else 1.0
+    answers = [each for each in answers if each.run == answers[-1].run]
+    seqs = {each.seq for each in answers}
+    if len(seqs) < 2:
+        return 1.0
+    # The first frame stands for none: its interval began before.
+    got = {(each.seq, each.part) for each in answers if each.seq > min(seqs)}
+    return len(got) / (answers[-1].parts * (max(seqs) - min(seqs)))
+
+
+def _is_by_standby(stream: StreamRecord) -> bool:
+    """Return whether the newest answers to a part of the stream all came from a standby."""
+    if not stream.answers:
+        return False
+    since = stream.answers[-1].at - ANALYZED_OVER_S
+    newest: dict[int, float] = {}
+    active: set[int] = set()
+    for answer in itertools.takewhile(lambda each: each.at >= since, reversed(stream.answers)):
+        if newest.setdefault(answer.part, answer.at) - answer.at < STANDBY_OVER_S:
+            active.update([] if answer.standby else [answer.part])
+    return bool(newest.keys() - active)

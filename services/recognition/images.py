@@ -29,7 +29,7 @@ def as_picture(image: str | Path | NDArray[Any], channels: Channels | None) -> I
     if not isinstance(image, str | Path):
         return from_array(np.asarray(image), channels)
     if channels is not None:
-        raise SourceError(f"{image}: a file knows its channels, so leave `channels` out")
+        raise SourceError(f"{image}: omit `channels` for a file")
     path = Path(image)
     return decode_still(read_still(path), str(path))
 
@@ -37,7 +37,7 @@ def as_picture(image: str | Path | NDArray[Any], channels: Channels | None) -> I
 def from_array(array: NDArray[Any], channels: str | None) -> Image:
     """Return an array uint8 (H, W) or (H, W, C), whose channels are named, in BGR order.
 
-    SourceError where the array is no picture, or not one of these channels.
+    SourceError if the array is not a picture, or not one of these channels.
     """
     if channels is None:
         raise SourceError(
@@ -56,6 +56,6 @@ def from_array(array: NDArray[Any], channels: str | None) -> Image:
             f'the array has shape {array.shape}, but channels="{channels}" wants {wanted}'
         )
     if not array.size:
-        raise SourceError(f"the array has shape {array.shape}, that is no pixels")
+        raise SourceError(f"the array has shape {array.shape}, which has no pixels")
     whole = np.ascontiguousarray(array)
     return whole if channels == "bgr" else np.asarray(cv2.cvtColor(whole, TO_BGR[channels]))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from emostream.models import load
 from emostream.models.alignment import align
-from emostream.models.quality import assess, fitted
+from emostream.models.engines.device import DeviceChoice
+from emostream.models.quality import assess_all, fitted
 from emostream.models.tensorflow_runtime import muted_stderr
 from emostream.services.detector import backends
 from emostream.services.detector.detection import Detection
@@ -33,8 +34,8 @@ class RecognizedFace(msgspec.Struct, frozen=True):
 
     `box` is x, y, width, height in pixels of the upright picture, and may reach beyond its border.
     `score` is the detection's, 0..1. `landmarks` are right eye, left eye, nose and middle of the
-    mouth (right and left are the person's), or none where the detector gives none. `label` is the
-    likeliest of `probabilities`, which sum to 1, and `confidence` its probability. A face whose
+    mouth (right and left are the person's), or none if the detector gives none. `label` is the most
+    probable of `probabilities`, which sum to 1, and `confidence` its probability. A face whose
     `quality` is too low to judge it is `left_out`: its `label` is empty and its `confidence` 0.
     """
 
@@ -60,8 +61,8 @@ class Recognizer:
     Several threads may share one: each call gives what it would give alone. They take turns at
     detector and model, and only read and convert pictures side by side; for more, give each thread
     its own. `model` is the classifier, with its `name`, `labels`, `engine` and `sha256`; `detector`
-    is the one that runs; `score` and `tiles` are as given, the detector's usual score and None
-    where they were not.
+    is the one that runs; `score` and `tiles` are as given, the detector's usual score and None if
+    they were not.
     """
 
     def __init__(  # noqa: PLR0913 - settings, each by its keyword
@@ -69,6 +70,7 @@ class Recognizer:
         model: str | Path = "alexnet-fer",
         *,
         engine: str = "auto",
+        device: DeviceChoice = "auto",
         detector: backends.Choice = "auto",
         weights: Path | None = None,
         score: float | None = None,
@@ -81,12 +83,13 @@ class Recognizer:
         """Load the model (a name or the path of a file, see `load`) and the detector.
 
         `weights` is the detector's file instead of the usual one, `score` the lowest of a face to
-        report, and `tiles` the parts searched beside the whole picture; by default what suits the
-        detector and the picture's size. `threads` are those of detector and model, by default one
-        and what the engine takes. `prior` and `prior_strength` are those of `load`. A face of less
-        than `min_quality` (0 to 1, by default that of the configuration) is not judged.
-        WeightsError where files are missing, MissingPackageError (an ImportError) where packages
-        are, ConfigError for settings that cannot be.
+        report, and `tiles` the parts searched in addition to the whole picture; by default what
+        suits the detector and the picture's size. `threads` are those of detector and model, by
+        default one and what the engine takes. `prior`, `prior_strength` and `device` are those of
+        `load`; the detector computes on the CPU. A face of less than `min_quality` (0 to 1, by
+        default that of the configuration) is not judged. WeightsError if files are missing,
+        MissingPackageError (an ImportError) where packages are, ConfigError for settings that
+        cannot be.
         """
         least = Settings().min_quality if min_quality is None else min_quality
         _check(detector, score, tiles, least)
@@ -106,6 +109,7 @@ class Recognizer:
                 intra_op=threads,
                 prior=prior,
                 prior_strength=prior_strength,
+                device=device,
             )
         self._turned_gain = chosen.defaults.turned_gain
         self._lock = Lock()
@@ -113,9 +117,9 @@ class Recognizer:
     def __call__(self, image: Source, channels: Channels | None = None) -> list[RecognizedFace]:
         """Return the faces of a picture, the one that was found most surely first.
 
-        `image` is the path of a file, which is turned upright as its metadata says, or uint8
-        (H, W), (H, W, 3) or (H, W, 4) with its `channels` named; alpha is ignored. SourceError for
-        what is no such picture, ModelError where the model fails.
+        `image` is the path of a file, which is turned upright as its metadata says, or uint8 (H,
+        W), (H, W, 3) or (H, W, 4) with its `channels` named; alpha is ignored. SourceError for what
+        is no such picture, ModelError if the model fails.
         """
         picture = as_picture(image, channels)
         tiles = usual_tiles(self.detector, picture) if self.tiles is None else self.tiles
@@ -125,9 +129,7 @@ class Recognizer:
             crops = align(picture, found)
             rows = self.model.predict(crops)
         height, width = picture.shape[:2]
-        qualities = [
-            assess(crop, one, width, height) for crop, one in zip(crops, found, strict=True)
-        ]
+        qualities = assess_all(crops, found, width, height)
         return [self._face(*one) for one in zip(found, rows, qualities, strict=True)]
 
     def each(

@@ -77,7 +77,7 @@ def _search_framed(detector: FaceDetector, picture: Image, score: float) -> list
 
 
 def _turn(detector: FaceDetector, picture: Image, score: float, gain: float) -> int:
-    """Return how many quarter turns to the left bring the faces upright; 0 where that is unsure."""
+    """Return how many quarter turns to the left bring the faces upright; 0 if that is unsure."""
     sums, best = [], []
     for quarters in range(4):
         found = detector.detect(np.ascontiguousarray(np.rot90(picture, quarters)))

@@ -17,7 +17,7 @@ from emostream.shared.errors import IncompleteRecordingError, MessageError
 from emostream.shared.messages import Event
 
 COMMIT_EVERY_S: Final = 0.5
-# Long enough that whoever looks once a second sees a fault that the next try heals.
+# Long enough that a poll once a second sees a fault that the next try heals.
 RETRY_AFTER_S: Final = 2.0
 # Where the database is damaged again and again, each try leaves a file behind. The wait doubles up
 # to this, which is half of what `recorder.buffer_s` is by default.
@@ -36,7 +36,7 @@ log = logging.getLogger("emostream")
 class BufferedArchive:
     """Writes results to the database at `path` as soon as that is possible.
 
-    Until then they wait in `buffer`. A database that is gone or damaged gives way to a new one; a
+    Until then they wait in `buffer`. A database that is gone or damaged is replaced by a new one; a
     damaged one is kept under another name. `bad` is called with the error of a result that cannot
     be stored. `clock` is steady, in s.
     """
@@ -96,7 +96,7 @@ class BufferedArchive:
 
     @contextlib.contextmanager
     def noting_faults(self) -> Iterator[None]:
-        """Note a WriteError of the database instead of raising it; what waits is tried again."""
+        """Note a WriteError of the database instead of raising it; what waits is retried."""
         try:
             yield
         except WriteError as error:
@@ -108,7 +108,7 @@ class BufferedArchive:
                 self._replace()
 
     def close(self) -> None:
-        """Write what still waits; IncompleteRecordingError where that cannot be done."""
+        """Write what still waits; IncompleteRecordingError if that cannot be done."""
         until = self._clock() + CLOSE_WITHIN_S
         self._closing = True
         tries = TRIES_AT_END
@@ -121,7 +121,7 @@ class BufferedArchive:
             raise IncompleteRecordingError(f"{lost:,} rows are lost: {self._error}")
 
     def _write(self) -> list[Result] | None:
-        """Write the oldest results in one transaction; return those, None where that failed."""
+        """Write the oldest results in one transaction; return those, None if that failed."""
         taken = list(self._buffer.oldest(ROWS_AT_ONCE))
         written: list[Result] | None = None
         with self.noting_faults():
@@ -167,7 +167,7 @@ class BufferedArchive:
     def _tell_recovery(self) -> None:
         if self._error:
             dropped = f"; {self._dropped:,} were dropped" if self._dropped else ""
-            self._faults.end(ROWS, f"rows are written again{dropped}")
+            self._faults.end(ROWS, f"writing rows again{dropped}")
             self._error, self._dropped = None, 0
 
     def _replace(self) -> None:
@@ -175,11 +175,11 @@ class BufferedArchive:
         try:
             kept = set_aside(self._path)
         except OSError:
-            return  # tried again when the database is
+            return  # retried when the database is
         if kept:
-            log.warning("the damaged database is now %s, and a new one begins", kept)
+            log.warning("renamed the damaged database to %s and started a new one", kept)
         else:
-            log.warning("the database %s had become empty, and a new one begins", self._path)
+            log.warning("the database %s was empty; started a new one", self._path)
 
     def _close(self) -> None:
         if self._writer:

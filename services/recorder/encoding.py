@@ -6,8 +6,6 @@ from fractions import Fraction
 from typing import Final
 
 import av
-import cv2
-import numpy as np
 from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
 from av.error import FFmpegError
@@ -16,6 +14,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from emostream.services.recorder.archive.faults import Fault, WriteError
+from emostream.shared.canvas import to_planes
 from emostream.shared.errors import RecordingError
 from emostream.shared.pixels import Image
 
@@ -40,7 +39,7 @@ SQUARE: Final = Fraction(1)
 
 
 def best_encoder() -> str:
-    """Return the first of the ENCODERS that this FFmpeg has; RecordingError where it has none."""
+    """Return the first of the ENCODERS that this FFmpeg has; RecordingError if it has none."""
     for name in ENCODERS:
         with contextlib.suppress(UnknownCodecError):
             av.Codec(name, "w")
@@ -71,13 +70,13 @@ class VideoTrack:
         *,
         aspect: Fraction = SQUARE,
     ) -> None:
-        self._padding = (height % 2, width % 2)
+        self._size = (width, height)
         self._start: int | None = None
         self._last = -1
         self._keyframe = 0
         stream = container.add_stream(encoder, NOMINAL_FPS, dict(options))
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height = width + self._padding[1], height + self._padding[0]
+        stream.width, stream.height = width + width % 2, height + height % 2
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base, context.thread_count, context.gop_size = TIME_BASE, threads, 10**6
@@ -86,20 +85,21 @@ class VideoTrack:
         self._stream = stream
 
     def encode(self, image: Image, pts: int) -> "list[Packet[VideoStream]]":
-        """Add a picture, uint8 (height, width, 3) BGR, that is shown at `pts` ns of the source.
+        """Add a picture that is shown at `pts` ns of the source.
 
-        The first is shown at 0. A pts that is not later than the last one is moved behind it by
-        1/60000 s. Returns the packets that are ready.
+        It is uint8 (height, width, 3) BGR, or I420 as `to_planes` gives it. The first is shown at
+        0. A pts that is not later than the last one is moved behind it by 1/60000 s. Returns the
+        packets that are ready.
         """
         try:
             return self._stream.encode(self._frame(image, pts))
         except FFmpegError as error:
-            height, width = image.shape[:2]
+            width, height = self._size
             raise WriteError(
                 Fault.OTHER,
                 f"video of {width} x {height} pixels",
-                f"the encoder does not take it ({error.strerror})",
-                "Make the pictures smaller, or keep no video of them",
+                f"the encoder does not accept it ({error.strerror})",
+                "Use smaller pictures, or do not record them",
             ) from error
 
     def flush(self) -> "list[Packet[VideoStream]]":
@@ -119,10 +119,5 @@ class VideoTrack:
         return frame
 
     def _convert(self, image: Image) -> VideoFrame:
-        if any(self._padding):
-            down, right = self._padding
-            padded = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_REPLICATE)
-            image = np.asarray(padded, np.uint8)
-        # A fifth of the time that FFmpeg's own conversion takes.
-        planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
+        planes = image if image.ndim == 2 else to_planes(image)
         return VideoFrame.from_ndarray(planes, format="yuv420p")

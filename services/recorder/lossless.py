@@ -45,11 +45,11 @@ class _RunState:
 class LosslessRecorder:
     """Writes each frame with its events in one transaction, in order, and confirms it then.
 
-    A frame is written when the answers of all its parts are there. What comes again and was
-    written is ignored, also after a restart: the database says how far it came. Of each part at
-    most `window` frames and an end wait for the other parts. `bad` is called with the error of what
+    A frame is written when the answers of all its parts are there. What comes again and was written
+    is ignored, also after a restart: the database says how far it came. Of each part at most
+    `window` frames and an end wait for the other parts. `bad` is called with the error of what
     cannot be stored. A lock of another program is waited for, up to `patience` s on the steady
-    `clock`, and nothing is confirmed meanwhile. Raises WriteError where nothing can be written.
+    `clock`, and nothing is confirmed meanwhile. Raises WriteError if nothing can be written.
     """
 
     topics = ("emotion/", "event/")
@@ -156,10 +156,10 @@ class LosslessRecorder:
             self._locked_since = now if self._locked_since is None else self._locked_since
             if error.fault is not Fault.LOCKED or now - self._locked_since > self._patience:
                 raise
-            self._faults.begin(ROWS, error, "the analysis waits for it")
+            self._faults.begin(ROWS, error, "the analysis is waiting for it")
             return False
         self._locked_since = None
-        self._faults.end(ROWS, "rows are written again")
+        self._faults.end(ROWS, "writing rows again")
         for run in self._runs.values():
             self._metrics.accounts.written(run.header, run.written + 1)
         return True

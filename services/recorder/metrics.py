@@ -28,57 +28,57 @@ class RecorderMetrics:
         )
         self._rows_dropped = Counter(
             "emostream_recorder_rows_dropped",
-            "Rows that could not be written in time, by table and by what stood in the way",
+            "Rows that could not be written in time, by table and reason",
             ("table", "reason"),
             registry=registry,
         )
         self.waiting_rows = Gauge(
-            "emostream_recorder_waiting_rows", "Rows that wait to be written", registry=registry
+            "emostream_recorder_waiting_rows", "Rows waiting to be written", registry=registry
         )
         self._fault = Gauge(
             "emostream_recorder_fault",
-            "1 while something cannot be written, by what stands in the way",
+            "1 while something cannot be written, by reason",
             ("reason",),
             registry=registry,
         )
         self.commit_seconds = Histogram(
             "emostream_recorder_commit_seconds",
-            "Time that a commit of the rows takes",
+            "Time to commit rows",
             buckets=SECONDS,
             registry=registry,
         )
         self._video_frames = Counter(
             "emostream_recorder_video_frames",
-            "Frames written to video, by the results that came for them in time",
+            "Frames written to video, by the results that arrived in time",
             ("stream", "results"),
             registry=registry,
         )
         self._video_frames_dropped = Counter(
             "emostream_recorder_video_frames_dropped",
-            "Frames that could not be written to video, by what stood in the way",
+            "Frames that could not be written to video, by reason",
             ("stream", "reason"),
             registry=registry,
         )
         self.deleted = Counter(
             "emostream_recorder_deleted_files",
-            "Video files deleted because of their age or the total size",
+            "Video files deleted because of age or total size",
             registry=registry,
         )
         self.stored = Gauge(
             "emostream_recorder_stored_bytes",
-            "What the recordings take, by kind",
+            "Size of the recordings, by kind",
             ("kind",),
             registry=registry,
         )
         self.disk = Gauge(
             "emostream_recorder_disk_bytes",
-            "What the recordings may take in all, and what is free on their disk",
+            "Size limit of the recordings, and free space on their disk",
             ("kind",),
             registry=registry,
         )
         self._recording = Gauge(
             MetricName.RECORDER_RECORDING,
-            "1 while the stream's video is kept",
+            "1 while the stream's video is recorded",
             ("stream",),
             registry=registry,
         )

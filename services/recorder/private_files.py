@@ -17,7 +17,7 @@ def open_file(path: Path) -> int:
     """Open the file to read and write, made where it is missing; return its descriptor.
 
     One that is there keeps its content and its permissions. SQLite gives the files that it makes
-    beside a database the database's own permissions.
+    next to a database the database's own permissions.
     """
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
 

@@ -1,24 +1,23 @@
 """The recorder's process."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
 from prometheus_client import CollectorRegistry
 
 from emostream.services.recorder.archive.schema import DATABASE
 from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.buffered_archive import BufferedArchive
-from emostream.services.recorder.encoding import best_encoder
 from emostream.services.recorder.fault_status import FaultStatus
 from emostream.services.recorder.lossless import LosslessRecorder, stopping_delivery
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.services.recorder.retention import DAY_S, Limits, Retention
 from emostream.services.recorder.row_buffer import RowBuffer
 from emostream.services.recorder.stage import RecorderStage
-from emostream.services.recorder.stream_recording import MAX_FILE_BYTES, StreamRecording
 from emostream.services.recorder.video_recorder import VideoRecorder
 from emostream.shared.accounts import Accounts
 from emostream.shared.blur import FaceBlur
@@ -29,8 +28,12 @@ from emostream.shared.errors import MessageError
 from emostream.shared.health import Health
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Frame, Message
+from emostream.shared.optional_groups import require
 from emostream.shared.recording_report import RECORDINGS_PATH
 from emostream.shared.service import Service
+
+if TYPE_CHECKING:
+    from emostream.services.recorder.stream_recording import StreamRecording
 
 # Pictures that may wait while a file is opened or the disk is slow: about a second of 720p video.
 MOST_PICTURES = 30
@@ -45,7 +48,8 @@ def run(config: Config, instance: int) -> None:
     if config.delivery == "lossless":
         _record_all(config, instance)
         return
-    cv2.setNumThreads(1)
+    # Only the first recording of video would find these missing.
+    require("emostream recorder", "recorder", "av", "PIL")
     with (
         Service("recorder", config, settings.metrics, Frame, instance) as service,
         contextlib.closing(
@@ -77,7 +81,7 @@ def run(config: Config, instance: int) -> None:
             pixels.follow(stage.pixel_topics)
             return credits
 
-        service.run(inbox, step, publisher, limit=TAKE_AT_MOST, reports_progress=True)
+        service.loop.run(inbox, step, publisher, limit=TAKE_AT_MOST, reports_progress=True)
 
 
 def _record_all(config: Config, instance: int) -> None:
@@ -101,7 +105,7 @@ def _record_all(config: Config, instance: int) -> None:
         stage = LosslessRecorder(archive, metrics, faults, service.bad_message, patience, window)
         service.on_stream_gone(stage.forget)
         service.receive([Subscription(config.connect.emotion, stage.topics, RESULTS_HWM)], inbox)
-        service.run(inbox, stage, publisher, limit=TAKE_AT_MOST)
+        service.loop.run(inbox, stage, publisher, limit=TAKE_AT_MOST)
 
 
 def live_stage(
@@ -121,11 +125,8 @@ def live_stage(
     buffer = RowBuffer(settings.buffer_s)
     archive = BufferedArchive(folder / DATABASE, buffer, faults, metrics, bad, clock)
     limits = Limits(settings.max_gb * 1e9, settings.max_days * DAY_S)
-    encoder = best_encoder()
-    # Only finished files can be deleted, so one must not take most of the room.
-    file_bytes = int(min(MAX_FILE_BYTES, settings.max_gb * 1e8))
     video = VideoRecorder(
-        lambda stream: StreamRecording(folder / stream, encoder, file_bytes),
+        functools.partial(_new_recording, folder, settings.max_gb),
         StreamSwitch(settings.video, metrics.tell_recording),
         FaceBlur(StreamSwitch(config.blur, metrics.tell_blurred)),
         metrics,
@@ -135,3 +136,17 @@ def live_stage(
     )
     retention = Retention(folder, limits, metrics, faults)
     return RecorderStage(archive, video, retention, bad, clock, health.mark_progress)
+
+
+def _new_recording(folder: Path, max_gb: float, stream: str) -> "StreamRecording":
+    """Return the recording of a stream; RecordingError where FFmpeg has no encoder for video."""
+    # Imported here: most recorders keep no video, and FFmpeg and OpenCV take time and memory.
+    import cv2
+
+    from emostream.services.recorder.encoding import best_encoder
+    from emostream.services.recorder.stream_recording import MAX_FILE_BYTES, StreamRecording
+
+    cv2.setNumThreads(1)
+    # Only finished files can be deleted, so one must not take most of the room.
+    file_bytes = int(min(MAX_FILE_BYTES, max_gb * 1e8))
+    return StreamRecording(folder / stream, best_encoder(), file_bytes)

@@ -108,8 +108,8 @@ class Retention:
         It deletes a slice of the rows at a time, so that recording is not held up: call it again
         soon where it returns False. Without an `archive` rows stay. `now` is in s since the epoch;
         age counts from the newest recording instead, and the newest day is never deleted for it.
-        Raises WriteError where rows cannot be deleted or the folder cannot be read; files that
-        cannot be deleted are noted as a fault.
+        Raises WriteError if rows cannot be deleted or the folder cannot be read; files that cannot
+        be deleted are noted as a fault.
         """
         now = time.time() if now is None else now
         files = _stored_files(self._folder)
@@ -142,7 +142,7 @@ class Retention:
         if errors:
             self._faults.begin(LIMITS, errors[0], f"{len(errors)} old videos cannot be deleted")
         else:
-            self._faults.end(LIMITS, "old videos are deleted again")
+            self._faults.end(LIMITS, "deleting old videos again")
         return gone
 
     def _tell_free(self) -> None:

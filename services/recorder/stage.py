@@ -33,8 +33,8 @@ class RecorderStage:
 
     Results are recorded however late they come. `bad` is called with the error of what cannot be
     decoded, stored or obeyed, `progressed` with the stream of each answer that is taken. Times are
-    s on the steady `clock`. While nothing can be written, it goes on all the same: recording is not
-    essential to seeing.
+    s on the steady `clock`. While nothing can be written, it continues all the same: recording is
+    not essential to seeing.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RecorderStage:
 
     @property
     def pixel_topics(self) -> Set[str]:
-        """The topics whose frames are needed now, beside the results."""
+        """The topics whose frames are needed now, in addition to the results."""
         return self._video.topics
 
     @property

@@ -45,7 +45,7 @@ class StreamRecording:
     def write(self, header: Frame, image: Image) -> None:
         """Add the picture of the frame, uint8 (height, width, 3) BGR.
 
-        Raises WriteError where it cannot be written; the file ends before the last picture then.
+        Raises WriteError if it cannot be written; the file ends before the last picture then.
         """
         if self._file is None or not self._continues(header):
             self.close()

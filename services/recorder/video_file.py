@@ -28,7 +28,7 @@ class VideoFile:
 
     Odd sizes are padded to even ones, which 4:2:0 needs. A process that is killed leaves a file
     that plays up to the last frame but one. `aspect` is a pixel's width by its height. Raises
-    WriteError where the file cannot be written, or is not at its path any more: it is closed then,
+    WriteError if the file cannot be written, or is not at its path any more: it is closed then,
     plays up to the last frame but one, and is deleted where it has none.
     """
 

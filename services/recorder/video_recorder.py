@@ -3,13 +3,11 @@
 import math
 from collections.abc import Callable, Set
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from emostream.services.recorder.archive.faults import Fault, WriteError
 from emostream.services.recorder.fault_status import FaultStatus
 from emostream.services.recorder.metrics import RecorderMetrics
-from emostream.services.recorder.stream_recording import StreamRecording
-from emostream.shared.annotate import annotate
 from emostream.shared.blur import FaceBlur
 from emostream.shared.control import StreamSwitch
 from emostream.shared.errors import MessageError
@@ -17,10 +15,13 @@ from emostream.shared.join import Joined, StreamJoin
 from emostream.shared.messages import Frame, Header, Message
 from emostream.shared.recording_report import RecordingReport, RecordingReports
 
+if TYPE_CHECKING:
+    from emostream.services.recorder.stream_recording import StreamRecording
+
 CLOSE_AFTER: Final = 30.0
 RETRY_AFTER: Final = 2.0
 
-MakeRecording: TypeAlias = Callable[[str], StreamRecording]
+MakeRecording: TypeAlias = "Callable[[str], StreamRecording]"
 
 
 class VideoRecorder:
@@ -90,7 +91,7 @@ class VideoRecorder:
         """Start with the stream, or write the frames of it that still wait and finish its file."""
         self._recorded.set(stream, on)
         if not on:
-            self._finish(stream, "no video of it is wanted any more")
+            self._finish(stream, "its recording was stopped")
 
     def blur(self, stream: str, on: bool) -> None:
         """Blur the stream's faces from the next frame on, or show them."""
@@ -108,7 +109,7 @@ class VideoRecorder:
 
     def forget(self, stream: str) -> None:
         """Write the frames of the stream that still wait, finish its file, and forget it."""
-        self._finish(stream, "its stream is over")
+        self._finish(stream, "its stream has ended")
         self._metrics.forget(stream)
         self._recorded.forget(stream)
         self._blur.forget(stream)
@@ -130,7 +131,7 @@ class VideoRecorder:
             if pending.is_over(now):
                 self._close(pending, now)
                 pending.fault = None
-                self._faults.end(_part(pending.stream), "its stream is over")
+                self._faults.end(_part(pending.stream), "its stream has ended")
 
     def close(self) -> None:
         """Write what still waits and finish all files."""
@@ -161,16 +162,21 @@ class VideoRecorder:
                 self._bad(error)
 
     def _write_frame(self, pending: "_PendingVideo", joined: Joined) -> None:
+        # Imported here: most recorders keep no video.
+        from emostream.shared.annotate import draw
+        from emostream.shared.canvas import PlanesCanvas, to_planes
+
         header = joined.frame.header
         assert isinstance(header, Frame)
-        picture = annotate(self._blur.picture(joined), joined.faces)
-        pending.recording.write(header, picture)
+        planes = to_planes(self._blur.picture(joined))
+        draw(PlanesCanvas(planes), joined.faces)
+        pending.recording.write(header, planes)
         # A frame reaches the disk when the next one comes.
         self._count_last(pending)
         pending.last, pending.written = joined, header
         if pending.fault:
             pending.fault = None
-            self._faults.end(_part(header.stream), "its video goes on in a new file")
+            self._faults.end(_part(header.stream), "its video continues in a new file")
 
     def _close(self, pending: "_PendingVideo", now: float) -> None:
         try:
@@ -184,7 +190,9 @@ class VideoRecorder:
         if pending.last:
             self._metrics.count_dropped_video(pending.last, error.fault)
             pending.last = None
-        self._faults.begin(_part(pending.stream), error, f"no video of {pending.stream} is kept")
+        self._faults.begin(
+            _part(pending.stream), error, f"the video of {pending.stream} is not recorded"
+        )
 
     def _count_last(self, pending: "_PendingVideo") -> None:
         if pending.last:
@@ -200,7 +208,7 @@ class _PendingVideo:
     """
 
     def __init__(
-        self, stream: str, join: StreamJoin, recording: StreamRecording, now: float
+        self, stream: str, join: StreamJoin, recording: "StreamRecording", now: float
     ) -> None:
         self.stream = stream
         self.join = join

@@ -2,13 +2,9 @@
 
 from emostream.shared.bus.publisher import BlockingPublisher, Publisher
 from emostream.shared.bus.receiver import Receiver
-from emostream.shared.bus.sockets import (
-    LIVE_HWM,
-    MAX_SUBSCRIPTION_BYTES,
-    RESULTS_HWM,
-    Bus,
-    Subscription,
-)
+from emostream.shared.bus.relay import Passed, Relay
+from emostream.shared.bus.socket_options import MAX_SUBSCRIPTION_BYTES
+from emostream.shared.bus.sockets import LIVE_HWM, RESULTS_HWM, Bus, Subscription, frames_hwm
 
 __all__ = [
     "LIVE_HWM",
@@ -16,7 +12,10 @@ __all__ = [
     "RESULTS_HWM",
     "BlockingPublisher",
     "Bus",
+    "Passed",
     "Publisher",
     "Receiver",
+    "Relay",
     "Subscription",
+    "frames_hwm",
 ]

@@ -16,6 +16,7 @@ REBIND_EVERY_S: Final = 0.02
 WARN_AFTER_TRIES: Final = 100
 # Of libzmq's own for what a ZAP handler says of a peer; here it is the peer's public key.
 USER_ID: Final = "User-Id"
+MESSAGE: Final = "something other than a subscription"
 log = logging.getLogger("emostream")
 
 
@@ -56,6 +57,13 @@ class Admission:
             return False
         self._socket.set(zmq.SUBSCRIBE, part.bytes[1:])
         return True
+
+    def note_message(self, part: zmq.Frame) -> None:
+        """Log, once for each peer, that it sent something other than a subscription."""
+        peer = admitted_peer(self._folder, str(part.get(USER_ID)))
+        name = peer.name if peer else "a revoked key"
+        if self._is_new(name, MESSAGE):
+            log.warning("%s sent %s; disconnected it", name, MESSAGE)
 
     def remove(self, part: zmq.Frame) -> None:
         """Take back the subscription that was received last."""
@@ -99,19 +107,29 @@ class Admission:
         try:
             self._socket.bind(self._endpoint)
         except zmq.ZMQError as error:
-            # libzmq lets go of the address a moment after it was asked to.
+            # libzmq releases the address a moment after it was asked to.
             self._check_at = time.monotonic() + REBIND_EVERY_S
             self._tries += 1
             if self._tries == WARN_AFTER_TRIES:
                 log.warning("%s cannot be bound with the new key: %s", self._endpoint, error)
             return
         self._is_bound, self._tries = True, 0
-        log.info("%s has the new key of this host", self._endpoint)
+        log.info("%s now uses the new key of this host", self._endpoint)
 
     def _log_refusal(self, name: str, topic: str) -> None:
-        if (name, topic) not in self._refused and len(self._refused) < 1000:
-            self._refused.add((name, topic))
-            log.warning("%s may not have %s here; emostream keys list", name, topic or "all topics")
+        if self._is_new(name, topic):
+            log.warning(
+                "%s is not allowed to receive %s here; see emostream keys list",
+                name,
+                topic or "all topics",
+            )
+
+    def _is_new(self, name: str, what: str) -> bool:
+        """Whether that was not logged of the peer yet; so much is remembered."""
+        is_new = (name, what) not in self._refused and len(self._refused) < 1000
+        if is_new:
+            self._refused.add((name, what))
+        return is_new
 
     def close(self) -> None:
         """End the monitor, before the socket is closed."""

@@ -1,15 +1,25 @@
 """The sending end of the bus: it counts what it sends, and what its subscribers ask for."""
 
 import contextlib
+import time
+from typing import Final
 
+import msgpack
 import zmq
 
 from emostream.shared.bus.admission import Admission
+from emostream.shared.clocks import TOPIC as CLOCK_TOPIC
 from emostream.shared.gaps import SentCounts
 from emostream.shared.messages import Message
 from emostream.shared.requests import Requests
-from emostream.shared.subscription_limit import SubscriptionLimit
-from emostream.shared.wire import encode
+from emostream.shared.subscription_limit import SubscriptionLimit, end_connection
+from emostream.shared.wire import VERSION, encode
+
+# Of what subscribers ask, before the next message is sent.
+MOST_AT_ONCE: Final = 1000
+# What comes of a subscriber begins with one of these.
+SUBSCRIBES: Final = b"\1"
+UNSUBSCRIBES: Final = b"\0"
 
 
 class Publisher:
@@ -20,9 +30,11 @@ class Publisher:
     ) -> None:
         self._socket = socket
         self._admission = admission
+        self._name = name
         self._sent = SentCounts(name)
         self._limit = SubscriptionLimit()
         self._requests = Requests()
+        self._is_shifted = False
         self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def send(self, message: Message) -> None:
@@ -37,27 +49,49 @@ class Publisher:
         """Take in what subscribers ask for; to be called now and then while nothing is sent."""
         if self._admission:
             self._admission.check()
-        while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
+        for _ in range(MOST_AT_ONCE):
+            if not int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
+                self._is_shifted = False
+                return
             part = self._socket.recv(copy=False)
             with contextlib.suppress(zmq.ZMQError):  # the connection has ended
                 self._take_in(part, int(part.get(zmq.SRCFD)))
 
     def _take_in(self, part: zmq.Frame, descriptor: int) -> None:
         topic = part.bytes[1:].decode("ascii", "replace")
-        # It begins with 1 where somebody subscribes, with 0 where nobody does any more.
-        if not part.bytes.startswith(b"\1"):
+        kind = part.bytes[:1]
+        if self._is_shifted or kind not in (SUBSCRIBES, UNSUBSCRIBES):
+            # A message, which no subscriber sends. With XPUB_MANUAL, libzmq counts it as one of the
+            # subscriptions that wait behind it, and would give each of these to the connection of
+            # the next: so none of them counts, and who sent them has to connect again.
+            is_first, self._is_shifted = not self._is_shifted, self._admission is not None
+            end_connection(descriptor)
+            if self._admission and is_first:
+                self._admission.note_message(part)
+        elif kind == UNSUBSCRIBES:
             if self._admission:
                 self._admission.remove(part)
-            self._limit.remove(descriptor, len(part.bytes))
-            self._requests.remove(topic)
-        elif self._limit.add(descriptor, len(part.bytes)):
+            self._limit.remove(descriptor, part.bytes)
+            self._note_unsubscription(topic, descriptor)
+        elif self._limit.add(descriptor, part.bytes):
             if self._admission and not self._admission.admit(part, descriptor, topic):
                 return
-            self._requests.add(topic, descriptor)
-            self._note_subscriber(descriptor)
+            self._note_subscription(topic, descriptor)
 
-    def _note_subscriber(self, descriptor: int) -> None:
-        """Note that a connection has subscribed; only who waits for subscribers needs that."""
+    def _tell_time(self, topic: str) -> None:
+        """Answer who asks on this topic for the time of this process."""
+        answer = {"v": VERSION, "publisher": self._name, "time": time.time_ns()}
+        self._socket.send_multipart([topic.encode(), msgpack.packb(answer)])
+
+    def _note_subscription(self, topic: str, descriptor: int) -> None:
+        """Answer who asks for the time, and note who asks for a message."""
+        if CLOCK_TOPIC.fullmatch(topic):
+            self._tell_time(topic)
+        self._requests.add(topic, descriptor)
+
+    def _note_unsubscription(self, topic: str, descriptor: int) -> None:
+        """Note that a connection has unsubscribed; without XPUB_VERBOSER the last one alone."""
+        self._requests.remove(topic)
 
     def close(self, linger: int | None = None) -> None:
         """Close; what was sent goes out for `linger` ms (None: 2 s, if blocking all of it)."""
@@ -74,12 +108,19 @@ class BlockingPublisher(Publisher):
     ) -> None:
         super().__init__(socket, name, admission)
         self._subscribers: set[int] = set()
+        self._subscribed = time.monotonic()
 
     def subscribers(self, quiet: float) -> int:
         """Return how many have subscribed so far, as soon as none does for `quiet` seconds."""
-        while self._socket.poll(round(1000 * quiet)):
+        self._subscribed = time.monotonic()
+        while (left := self._subscribed + quiet - time.monotonic()) > 0:
+            self._socket.poll(round(1000 * left) + 1)
             self.take_subscriptions()
         return len(self._subscribers)
 
-    def _note_subscriber(self, descriptor: int) -> None:
-        self._subscribers.add(descriptor)
+    def _note_subscription(self, topic: str, descriptor: int) -> None:
+        super()._note_subscription(topic, descriptor)
+        # Who listens asks for the time again and again.
+        if not CLOCK_TOPIC.fullmatch(topic):
+            self._subscribers.add(descriptor)
+            self._subscribed = time.monotonic()

@@ -5,14 +5,16 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
+import msgspec
 import zmq
 
-from emostream.shared.bus.subscriber import Subscriber
+from emostream.shared.bus.subscriber import Subscriber, resubscribe
+from emostream.shared.clocks import CLOCK, MAX_ANSWER_BYTES, ClockAnswer, ClockQuestions, Clocks
 from emostream.shared.errors import MessageError
 from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import Message
 from emostream.shared.requests import answered_topic
-from emostream.shared.wire import decode
+from emostream.shared.wire import decode, unpack
 
 _POLL_MS: Final = 100
 _MAINTAIN_EVERY_S: Final = 0.05
@@ -27,8 +29,11 @@ class Receiver:
         deliver: Callable[[Message], None],
         bad: Callable[[MessageError], None],
         pacer: LinkPacer | None = None,
+        clocks: Clocks | None = None,
     ) -> None:
         self._subscribers = subscribers
+        self._clocks = clocks
+        self._questions = [ClockQuestions(clocks) for _ in subscribers] if clocks else []
         self._deliver = deliver
         self._bad = bad
         self._pacer = pacer
@@ -45,7 +50,7 @@ class Receiver:
         return self._thread.is_alive()
 
     def follow(self, topics: Collection[str]) -> None:
-        """Subscribe to exactly these topics soon, beside those that it began with."""
+        """Subscribe to exactly these topics soon, in addition to those that it began with."""
         self._to_follow = frozenset(topics)
 
     def close(self) -> None:
@@ -60,8 +65,11 @@ class Receiver:
                 if self._pacer:
                     self._to_follow = self._pacer.wanted()
                 self._resubscribe()
-                for socket, _ in poller.poll(_POLL_MS):
-                    self._receive(socket)
+                self._ask_for_time()
+                ready = {socket for socket, _ in poller.poll(_POLL_MS)}
+                for number, subscriber in enumerate(self._subscribers):
+                    if subscriber.socket in ready:
+                        self._receive(number)
                 if self._maintain(time.monotonic()):
                     poller = self._poller()
         except zmq.ContextTerminated:
@@ -86,21 +94,43 @@ class Receiver:
         return any(new)
 
     def _resubscribe(self) -> None:
-        wanted, had = self._to_follow, self._followed
-        for subscriber in self._subscribers if wanted != had else ():
-            # The new first: what both cover goes on without a gap.
-            for topic in wanted - had:
-                subscriber.subscribe(topic)
-            for topic in had - wanted:
-                subscriber.unsubscribe(topic)
+        wanted = self._to_follow
+        resubscribe(self._subscribers, self._followed, wanted)
         self._followed = wanted
 
-    def _receive(self, socket: "zmq.Socket[bytes]") -> None:
+    def _receive(self, number: int) -> None:
+        frames = self._subscribers[number].socket.recv_multipart(copy=False)
         # The view keeps its frame alive, so pixels are not copied.
-        parts = [memoryview(frame.buffer) for frame in socket.recv_multipart(copy=False)]
+        parts = [memoryview(frame.buffer) for frame in frames]
+        topic = bytes(parts[0])
+        if self._questions:
+            self._questions[number].hear()
+        if topic.startswith(CLOCK.encode()):
+            self._take_time(number, topic, parts)
+            return
         if self._pacer:
-            parts[0] = memoryview(answered_topic(bytes(parts[0])))
+            parts[0] = memoryview(answered_topic(topic))
         try:
-            self._deliver(decode(parts))
+            message = decode(parts)
+            self._deliver(self._clocks.local(message) if self._clocks else message)
         except MessageError as error:
             self._bad(error)
+
+    def _ask_for_time(self) -> None:
+        for subscriber, questions in zip(self._subscribers, self._questions, strict=False):
+            if asked := questions.due():
+                new, old = asked
+                subscriber.subscribe(new)
+                if old:
+                    subscriber.unsubscribe(old)
+
+    def _take_time(self, number: int, topic: bytes, parts: Sequence[memoryview]) -> None:
+        # A subscriber to everything gets the answers to others too.
+        if self._questions:
+            try:
+                answer = msgspec.convert(unpack(parts[1], MAX_ANSWER_BYTES), ClockAnswer)
+                self._questions[number].take(topic.decode(), answer)
+            except MessageError as error:
+                self._bad(error)
+            except (ValueError, IndexError) as error:
+                self._bad(MessageError("header", str(error)))

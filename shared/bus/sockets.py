@@ -1,6 +1,7 @@
 """The sockets of one process, with their bounds."""
 
 import contextlib
+import itertools
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -10,11 +11,20 @@ from typing import Self
 
 import zmq
 
-from emostream.shared.addresses import is_local, shifted
+from emostream.shared.addresses import has_name, is_local, shifted
 from emostream.shared.bus.admission import Admission
+from emostream.shared.bus.bind_error import unbindable
 from emostream.shared.bus.publisher import BlockingPublisher, Publisher
 from emostream.shared.bus.receiver import Receiver
+from emostream.shared.bus.relay import Relay, RelayPublisher
+from emostream.shared.bus.socket_options import (
+    ask_who_is_there,
+    give_up_who_takes_nothing,
+    set_publishing,
+    set_subscribing,
+)
 from emostream.shared.bus.subscriber import EncryptedSubscriber, PlainSubscriber, Subscriber
+from emostream.shared.clocks import Clocks
 from emostream.shared.config import Security
 from emostream.shared.errors import BusError, MessageError
 from emostream.shared.handshake_failures import HandshakeFailures
@@ -33,31 +43,24 @@ from emostream.shared.security import (
 )
 from emostream.shared.send_buffers import FIRST_BYTES
 
-# What a publisher still sends when it closes, in ms; a subscriber has nothing to send.
-PUBLISHER_LINGER = 2000
-# A peer that vanished without closing (a cable, a host) is noticed after these ms.
-HEARTBEAT_INTERVAL = 2000
-HEARTBEAT_TIMEOUT = 10_000
-RECONNECT_INTERVAL = 100
-RECONNECT_INTERVAL_MAX = 1000
-# Who does not say who it is within these ms is cut off, and makes room for others.
-HANDSHAKE_INTERVAL = 5000
-BACKLOG = 256
 # The queue of a live work input: it holds the old frames, so it is short.
 LIVE_HWM = 4
 # Results are small and read in full.
 RESULTS_HWM = 1000
-# What a publisher takes from its subscribers: a topic, or what opens an encrypted connection. The
-# queue and the system's buffer are short: libzmq takes in subscriptions as long as they arrive
-# faster than it stores them, and only then can the publisher count them and cut the sender off.
-MAX_SUBSCRIPTION_BYTES = 1024
-SUBSCRIPTIONS_HWM = 2
-SUBSCRIPTIONS_BUFFER = 1280
 MAX_MESSAGE_BYTES = 256_000_000
-# What encryption and framing add to a part of a message.
-OVERHEAD_BYTES = 1024
+# A lookup of a host name holds up all connections of its I/O thread, for as long as no name server
+# answers. So names have their own threads, next to the one for what binds and for addresses.
+NAME_THREADS = 3
 DEFAULT_SECURITY = Security()
 log = logging.getLogger("emostream")
+
+
+def frames_hwm(streams: int) -> int:
+    """Return how many messages the queue of a publisher of so many streams of frames holds.
+
+    Cameras may be in step, and then a frame of each comes at once.
+    """
+    return LIVE_HWM + streams - 1
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,9 @@ class Subscription:
 class Bus:
     """The sockets of one process. `who` names it in errors, `instance` shifts the ports it binds.
 
-    Raises BusError where an address cannot be bound or connected, and ConfigError where
-    `security` wants keys. A part of a message that is received may have
-    `max_message` bytes; the connection of one that is larger is closed, and opened again.
+    Raises BusError if an address cannot be bound or connected, and ConfigError if `security` wants
+    keys. A part of a message that is received may have `max_message` bytes; the connection of one
+    that is larger is closed, and reopened.
     """
 
     def __init__(
@@ -97,7 +100,8 @@ class Bus:
         self._zap: ZapHandler | None = None
         # What subscribers tell this start of the process from an earlier one by.
         self._publisher_name = secrets.token_hex(4)
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1 + NAME_THREADS)
+        self._name_threads = itertools.cycle(range(1, 1 + NAME_THREADS))
 
     def __enter__(self) -> Self:
         return self
@@ -111,15 +115,15 @@ class Bus:
         `setting` is the one that names the endpoint, where it is not this process's own `bind`.
         """
         socket = self._context.socket(zmq.XPUB)
-        socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
-        socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
+        give_up_who_takes_nothing(socket)
         admission = self._bind(socket, endpoint, hwm, setting)
         return Publisher(socket, self._publisher_name, admission)
 
     def blocking_publisher(self, endpoint: str, hwm: int, setting: str = "") -> BlockingPublisher:
         """Return a publisher as above that waits where a queue is full.
 
-        Without heartbeats: a subscriber that stands still must not be given up, and lose its queue.
+        Without a bound on that: a subscriber that stands still must not be given up, and lose its
+        queue.
         """
         socket = self._context.socket(zmq.XPUB)
         socket.set(zmq.XPUB_NODROP, 1)
@@ -127,19 +131,28 @@ class Bus:
         socket.set(zmq.LINGER, -1)
         return BlockingPublisher(socket, self._publisher_name, admission)
 
+    def relay(self, connect: Sequence[str], bind: str, hwm: int) -> Relay:
+        """Return a relay from the publishers at `connect` to the subscribers at `bind`.
+
+        Each of its queues holds `hwm` messages.
+        """
+        sources: dict[str, Subscriber] = {}
+        with contextlib.ExitStack() as on_error:
+            for endpoint in connect:
+                sources[endpoint] = self._watched(endpoint, hwm)
+                on_error.callback(sources[endpoint].close)
+            socket = self._context.socket(zmq.XPUB)
+            give_up_who_takes_nothing(socket)
+            admission = self._bind(socket, bind, hwm, "")
+            on_error.pop_all()
+        return Relay(sources, RelayPublisher(socket, self._publisher_name, admission))
+
     def _bind(
         self, socket: "zmq.Socket[bytes]", endpoint: str, hwm: int, setting: str
     ) -> Admission | None:
         """Bind the socket; where that is encrypted, return whom it answers."""
-        # Each subscription is told, also where another connection has the same one.
-        socket.set(zmq.XPUB_VERBOSE, 1)
-        socket.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)
-        socket.set(zmq.RCVHWM, SUBSCRIPTIONS_HWM)
-        socket.set(zmq.RCVBUF, SUBSCRIPTIONS_BUFFER)
-        socket.set(zmq.SNDHWM, hwm)
-        socket.set(zmq.HANDSHAKE_IVL, HANDSHAKE_INTERVAL)
-        socket.set(zmq.BACKLOG, BACKLOG)
-        socket.set(zmq.LINGER, PUBLISHER_LINGER)
+        set_publishing(socket, hwm)
+        socket.set(zmq.AFFINITY, 1)
         with contextlib.ExitStack() as on_error:
             on_error.callback(socket.close, linger=0)
             endpoint = shifted(endpoint, self._instance)
@@ -152,7 +165,7 @@ class Bus:
             try:
                 socket.bind(endpoint)
             except zmq.ZMQError as error:
-                raise self._unbindable(endpoint, error, setting) from error
+                raise unbindable(self._who, endpoint, error, setting) from error
             on_error.pop_all()
         if not encrypted:
             self._failures.expect(endpoint)
@@ -174,75 +187,85 @@ class Bus:
         deliver: Callable[[Message], None],
         bad: Callable[[MessageError], None],
         pacer: LinkPacer | None = None,
+        clocks: Clocks | None = None,
     ) -> Receiver:
         """Return a receiver whose thread calls `deliver` for a message, `bad` for a broken one.
 
-        With a `pacer`, that says which topics to subscribe to, instead of the subscriptions.
+        With a `pacer`, that says which topics to subscribe to, instead of the subscriptions. With
+        `clocks`, those of the publishers are measured, and the messages corrected by them.
         """
         with contextlib.ExitStack() as on_error:
             subscribers: list[Subscriber] = []
             for item in subscriptions:
-                for subscriber in self._subscribers(item, () if pacer else item.topics):
+                for subscriber in self._subscribers(
+                    item, () if pacer else item.topics, asks=bool(clocks)
+                ):
                     subscribers.append(subscriber)
                     on_error.callback(subscriber.close)
             on_error.pop_all()
-        return Receiver(subscribers, deliver, bad, pacer)
+        return Receiver(subscribers, deliver, bad, pacer, clocks)
 
     def _subscribers(
-        self, subscription: Subscription, topics: Sequence[str]
+        self, subscription: Subscription, topics: Sequence[str], *, asks: bool
     ) -> Iterator[Subscriber]:
-        """Yield a socket for all that are plain, and one for each that is encrypted."""
+        """Yield a socket for all that are plain, and one for each that is encrypted.
+
+        With `asks`, more topics are asked for again and again.
+        """
         plain = []
         for endpoint in (shifted(endpoint, 0) for endpoint in subscription.endpoints):
             check_connect(self._security, endpoint, self._who)
             if is_encrypted(self._security, endpoint):
-                connect = partial(self._encrypted, endpoint, subscription.hwm)
-                yield EncryptedSubscriber(connect, endpoint, topics, self._keys, self._failures)
+                yield self._encrypted_subscriber(endpoint, subscription.hwm, topics, asks=asks)
             else:
                 plain.append(endpoint)
         if plain:
-            socket = self._subscribing(subscription.hwm)
+            socket = self._subscribing(subscription.hwm, asks=asks)
             for topic in topics:
                 socket.subscribe(topic)
             self._connect(socket, plain)
             yield PlainSubscriber(socket)
 
+    def _watched(self, endpoint: str, hwm: int) -> Subscriber:
+        """Return its own socket for the endpoint, which says whether it is connected."""
+        endpoint = shifted(endpoint, 0)
+        check_connect(self._security, endpoint, self._who)
+        if is_encrypted(self._security, endpoint):
+            return self._encrypted_subscriber(endpoint, hwm, (), asks=True)
+        socket = self._subscribing(hwm, asks=True)
+        monitor = HandshakeMonitor(socket, endpoint, self._failures)
+        self._connect(socket, [endpoint])
+        return PlainSubscriber(socket, monitor)
+
+    def _encrypted_subscriber(
+        self, endpoint: str, hwm: int, topics: Sequence[str], *, asks: bool
+    ) -> EncryptedSubscriber:
+        connect = partial(self._encrypted, endpoint, hwm, asks)
+        return EncryptedSubscriber(connect, endpoint, topics, self._keys, self._failures)
+
     def _encrypted(
-        self, endpoint: str, hwm: int, own: OwnKey | None, server_key: str
+        self, endpoint: str, hwm: int, asks: bool, own: OwnKey | None, server_key: str
     ) -> "zmq.Socket[bytes]":
         """Return a socket that connects to the holder of the key alone; to nobody without."""
-        socket = self._subscribing(hwm)
+        socket = self._subscribing(hwm, asks=asks)
         if own and server_key:
             as_client(socket, own, server_key)
             self._connect(socket, [endpoint])
         return socket
 
-    def _subscribing(self, hwm: int) -> "zmq.Socket[bytes]":
+    def _subscribing(self, hwm: int, *, asks: bool) -> "zmq.Socket[bytes]":
         socket = self._context.socket(zmq.SUB)
-        socket.set(zmq.RCVHWM, hwm)
-        socket.set(zmq.HANDSHAKE_IVL, HANDSHAKE_INTERVAL)
-        socket.set(zmq.MAXMSGSIZE, self._max_message + OVERHEAD_BYTES)
-        # What a SUB socket sends is its subscriptions. With the default, the 1001st is dropped.
-        socket.set(zmq.SNDHWM, 0)
-        socket.set(zmq.LINGER, 0)
-        socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
-        socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
-        socket.set(zmq.RECONNECT_IVL, RECONNECT_INTERVAL)
-        socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_INTERVAL_MAX)
+        set_subscribing(socket, hwm, self._max_message)
+        if asks:
+            ask_who_is_there(socket)
         return socket
 
     def _connect(self, socket: "zmq.Socket[bytes]", endpoints: Sequence[str]) -> None:
         for endpoint in endpoints:
+            thread = next(self._name_threads) if has_name(endpoint) else 0
+            socket.set(zmq.AFFINITY, 1 << thread)
             try:
                 socket.connect(endpoint)
             except zmq.ZMQError as error:
                 socket.close(linger=0)
                 raise BusError(f"{self._who} cannot connect to {endpoint}: {error}") from error
-
-    def _unbindable(self, endpoint: str, error: zmq.ZMQError, setting: str) -> BusError:
-        if error.errno == zmq.EADDRINUSE:
-            return BusError(
-                f"{self._who} cannot bind {endpoint}: the port is in use. Stop the program that "
-                f"has it (another emostream?), or set {setting or f'{self._who}.bind'} to another"
-            )
-        return BusError(f"{self._who} cannot bind {endpoint}: {error}")

@@ -1,4 +1,4 @@
-"""A subscriber's connection: plain, or encrypted and built anew where a handshake was refused."""
+"""A subscriber's connection: plain, or encrypted and built again where a handshake was refused."""
 
 import itertools
 from collections.abc import Callable, Iterable
@@ -22,6 +22,10 @@ class Subscriber(Protocol):
 
     socket: "zmq.Socket[bytes]"
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has a connection, as of the last `maintain`, where it watches for that."""
+
     def subscribe(self, topic: str) -> None:
         """Subscribe to a topic."""
 
@@ -35,28 +39,54 @@ class Subscriber(Protocol):
         """Close the socket."""
 
 
-class PlainSubscriber:
-    """A SUB socket as it is: libzmq connects it again by itself."""
+def resubscribe(
+    subscribers: Iterable[Subscriber], had: frozenset[str], wanted: frozenset[str]
+) -> None:
+    """Subscribe all of them to the `wanted` topics, of which they `had` some."""
+    if wanted == had:
+        return
+    for subscriber in subscribers:
+        # The new first: what both cover continues without a gap.
+        for topic in wanted - had:
+            subscriber.subscribe(topic)
+        for topic in had - wanted:
+            subscriber.unsubscribe(topic)
 
-    def __init__(self, socket: "zmq.Socket[bytes]") -> None:
+
+class PlainSubscriber:
+    """A SUB socket as it is: libzmq connects it again by itself. With a `monitor` it is watched."""
+
+    def __init__(
+        self, socket: "zmq.Socket[bytes]", monitor: HandshakeMonitor | None = None
+    ) -> None:
         self.socket = socket
+        self._monitor = monitor
         self.subscribe = socket.subscribe
         self.unsubscribe = socket.unsubscribe
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the endpoint of a socket that is watched is connected."""
+        return self._monitor is not None and self._monitor.is_connected
+
     def maintain(self, now: float) -> bool:
         """Leave the socket as it is."""
+        if self._monitor:
+            self._monitor.read()
         return False
 
     def close(self) -> None:
         """Close the socket."""
+        if self._monitor:
+            self._monitor.close()
         self.socket.close()
 
 
 class EncryptedSubscriber:
     """A SUB socket for one endpoint, whose publisher must have a key that is pinned.
 
-    A socket that was refused never tries again by itself. So it is replaced, at growing intervals,
-    each time with the next pair of keys that may be the right one: one of this host's, one of the
+    A socket that was refused never retries by itself. So it is replaced, at growing intervals, each
+    time with the next pair of keys that may be the right one: one of this host's, one of the
     publisher's. Without a key that is pinned it stays unconnected.
     """
 
@@ -78,6 +108,11 @@ class EncryptedSubscriber:
         self._rebuild_at = float("inf")
         self._check_at = 0.0
         self._open()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the publisher is connected."""
+        return self._monitor.is_connected
 
     def subscribe(self, topic: str) -> None:
         """Subscribe to a topic, with each new socket too."""
@@ -124,7 +159,7 @@ class EncryptedSubscriber:
             self.socket.subscribe(topic)
 
     def _pairs(self) -> list[tuple[OwnKey, str]]:
-        """Return the pairs to try, the most likely first; none where the files are unusable."""
+        """Return the pairs to try, the most likely first; none if the files are unusable."""
         try:
             pairs = itertools.product(self._folder.usable(), self._folder.pinned(self._endpoint))
             return list(pairs)

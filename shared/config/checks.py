@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from emostream.shared.addresses import LAST_PORT, TCP
+from emostream.shared.addresses import LAST_PORT, TCP, is_local
 from emostream.shared.config.invalid_key import InvalidKey, dotted
 from emostream.shared.config.schema import Config, Source
 from emostream.shared.errors import ConfigError
@@ -39,13 +39,28 @@ def check(config: Config) -> None:
     _check_addresses(config)
     if config.delivery == "lossless":
         _check_lossless(config)
-    if config.classifier.shard >= config.classifier.of:
-        raise InvalidKey(("classifier", "shard"), "must be below classifier.of (it counts from 0)")
+    _check_shards(config)
     if config.display.create_token and not config.display.token_file:
-        raise InvalidKey(("display", "create_token"), "name the file for it in display.token_file")
+        raise InvalidKey(("display", "create_token"), "name its file in display.token_file")
+    if bool(config.display.tls_cert) != bool(config.display.tls_key):
+        lacking = "tls_key" if config.display.tls_cert else "tls_cert"
+        raise InvalidKey(("display", lacking), "a certificate needs its key: name both")
+    _check_relay(config)
     prior = config.classifier.prior
     if isinstance(prior, dict) and (fault := shares_fault(prior)):
         raise InvalidKey(("classifier", "prior"), fault)
+
+
+def _check_shards(config: Config) -> None:
+    shard, shards = config.classifier.shard, config.detector.shards
+    if shard >= config.classifier.of:
+        raise InvalidKey(("classifier", "shard"), "must be below classifier.of (it counts from 0)")
+    if shard >= shards:
+        reason = (
+            f"there is no shard {shard}, so this classifier would get no face: set "
+            f"detector.shards to {config.classifier.of} for all stages (it is {shards})"
+        )
+        raise InvalidKey(("classifier", "shard"), reason, ("detector", "shards"))
 
 
 def _check_sources(sources: tuple[Source, ...]) -> None:
@@ -62,7 +77,7 @@ def _check_sources(sources: tuple[Source, ...]) -> None:
 
 
 def check_picture_bytes(size: int, source: str, sides: tuple[int, int], megabytes: int) -> None:
-    """Raise ConfigError where a source's pictures of `size` bytes are more than the stages take.
+    """Raise ConfigError if a source's pictures of `size` bytes are more than the stages take.
 
     `sides` are its width and height, `megabytes` is the setting `live.max_message_mb`.
     """
@@ -81,7 +96,7 @@ def _check_bounds(config: Config) -> None:
     if len(sources) > live.max_streams:
         reason = f"{live.max_streams} is less than the {len(sources)} sources of capture"
         raise InvalidKey(("live", "max_streams"), reason, ("capture", "sources"))
-    for number, source in enumerate(sources if config.capture.encoding == "bgr8" else ()):
+    for number, source in enumerate(sources if config.capture.encoding != "jpeg" else ()):
         size = 3 * source.width * source.height
         try:
             check_picture_bytes(
@@ -117,7 +132,7 @@ def _check_addresses(config: Config) -> None:
     for path, address in _connected_addresses(config):
         host, port = _host_and_port(path, address)
         if host in ANY_HOST or port in FREE_PORTS:
-            raise InvalidKey(path, f"{address} names no host and port to connect to")
+            raise InvalidKey(path, f"{address} has no host and port to connect to")
 
 
 def _bound_addresses(config: Config) -> Iterator[tuple[KeyPath, str]]:
@@ -132,6 +147,11 @@ def _connected_addresses(config: Config) -> Iterator[tuple[KeyPath, str]]:
     for topic, addresses in msgspec.structs.asdict(config.connect).items():
         for number, address in enumerate(addresses):
             yield ("connect", topic, number), address
+    for number, address in enumerate(config.relay.connect):
+        yield ("relay", "connect", number), address
+    for key in ("active", "standbys"):
+        for number, address in enumerate(getattr(config.classifier, key)):
+            yield ("classifier", key, number), address
     for number, address in enumerate(config.display.watch):
         yield ("display", "watch", number), address
 
@@ -144,29 +164,54 @@ def _host_and_port(path: KeyPath, address: str) -> tuple[str, str]:
         return "", address
     match = TCP.fullmatch(address if "://" in address else f"tcp://{address}")
     if match is None or not HOST.fullmatch(match["host"]):
-        raise InvalidKey(path, f"{address} is no address; write host:port")
+        raise InvalidKey(path, f"{address} is not an address; write host:port")
     if match["port"] != "*" and int(match["port"]) > LAST_PORT:
-        raise InvalidKey(path, f"{address} is beyond the last port, {LAST_PORT}")
+        raise InvalidKey(path, f"{address} is above the highest port, {LAST_PORT}")
     return match["host"].strip("[]"), match["port"]
+
+
+def _check_relay(config: Config) -> None:
+    seen: set[str] = set()
+    for number, endpoint in enumerate(config.relay.connect):
+        path = ("relay", "connect", number)
+        if endpoint == config.relay.bind or _is_same_port(endpoint, config.relay.bind):
+            raise InvalidKey(path, f"{endpoint} is the relay's own", ("relay", "bind"))
+        if endpoint in seen:
+            raise InvalidKey(
+                path, f"{endpoint} is listed twice, so its messages would arrive twice"
+            )
+        seen.add(endpoint)
+
+
+def _is_same_port(endpoint: str, bind: str) -> bool:
+    """Whether the endpoint is on this machine and has the port of what is bound."""
+    match, own = TCP.fullmatch(endpoint), TCP.fullmatch(bind)
+    if not match or not own or match["port"] != own["port"] or own["port"] in FREE_PORTS:
+        return False
+    host = own["host"].strip("[]")
+    return is_local(endpoint) and (host in ANY_HOST or is_local(bind))
 
 
 def _check_lossless(config: Config) -> None:
     if not config.lossless.credit_from:
         raise InvalidKey(
             ("lossless", "credit_from"),
-            "name who confirms what was written, "
-            'credit_from = ["recorder"]; without that nothing bounds what is on its way',
+            "name the consumers that confirm what they wrote, "
+            'credit_from = ["recorder"]; without it nothing limits the frames in flight',
         )
     if config.recorder.video:
         raise InvalidKey(
             ("recorder", "video"),
-            "lossless delivery keeps rows alone; set it to false "
-            "(emostream analyze makes the video afterwards)",
+            "lossless delivery records only rows; set it to false "
+            "(emostream analyze creates the video afterwards)",
         )
+    for key in ("standby", "standbys"):
+        if getattr(config.classifier, key):
+            raise InvalidKey(("classifier", key), "a standby works only with live delivery")
     for source in config.capture.sources:
         if source.pace != "fast" or source.loop:
             raise InvalidKey(
                 ("capture", "sources"),
                 f"{source.name} cannot wait for the other stages; lossless "
-                'delivery needs a file or folder at pace = "fast", without loop',
+                'delivery needs a file or folder with pace = "fast", without loop',
             )

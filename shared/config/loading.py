@@ -20,7 +20,7 @@ from emostream.shared.toml_positions import KeyPath, key_lines
 
 LONGEST_SHOWN = 120
 PASSWORD_ADVICE = (
-    "every user of this machine can see a password on a command line; write ${NAME} in its place "
+    "every user of this machine can see a password on a command line; write ${NAME} instead "
     "and set that variable, or name a password_file"
 )
 
@@ -67,7 +67,7 @@ def _loaded(path: Path | None, settings: Sequence[str]) -> Config:
 def read(path: Path | None, settings: Sequence[str] = ()) -> Written:
     """Return what the file and the settings say, unchecked.
 
-    Raises ConfigError where the file is no TOML, or a setting is none.
+    Raises ConfigError if the file is no TOML, or a setting is none.
     """
     text = "" if path is None else read_text(path)
     tree = {} if path is None else parse_toml(text, path)
@@ -98,7 +98,7 @@ def _setting(changed: dict[KeyPath, str], error: InvalidKey, lines: Container[Ke
 
 
 def _line(lines: Mapping[KeyPath, int], error: InvalidKey) -> str:
-    """Return `line 7: `, of the key or of what it stands in; empty where nothing is written."""
+    """Return `line 7: `, of the key or of what it stands in; empty if nothing is written."""
     exact = (path for path in (error.path, *error.others) if path in lines)
     above = (error.path[:length] for length in range(len(error.path), 0, -1))
     line = next((lines[path] for path in (*exact, *above) if path in lines), None)
@@ -115,7 +115,7 @@ def _change(tree: dict[str, Any], setting: str) -> KeyPath:
     for name in tables:
         tree = tree.setdefault(name, {})
         if not isinstance(tree, dict):
-            raise ConfigError(f"--set {shown}: {name} is no table")
+            raise ConfigError(f"--set {shown}: {name} is not a table")
     tree[last] = _value(text.strip(), shown)
     return (*tables, last)
 

@@ -12,7 +12,7 @@ from emostream.shared.prior import Prior
 DAY_S, YEAR_S = 86_400, 366 * 86_400
 Seconds = Annotated[float, Meta(gt=0, le=DAY_S)]
 Milliseconds = Annotated[float, Meta(gt=0, le=1000 * DAY_S)]
-# A loop goes round five times a second.
+# A loop goes round five times per second.
 MIN_HUNG_AFTER_S = 1.0
 HungAfter = Annotated[float, Meta(ge=MIN_HUNG_AFTER_S, le=DAY_S)]
 # Of the source's own time: a recording may have been taken over weeks.
@@ -111,7 +111,7 @@ class Capture(Section, frozen=True):
     metrics: Address = "127.0.0.1:9101"
     run: RunId = ""
     sources: Annotated[tuple[Source, ...], Meta(min_length=1)] = (Source(),)
-    encoding: Literal["bgr8", "jpeg"] = "bgr8"
+    encoding: Literal["bgr8", "jpeg", "i420"] = "bgr8"
     jpeg_quality: Quality = 90
 
 
@@ -126,6 +126,7 @@ class Detector(Section, frozen=True):
     tiles: Annotated[int, Meta(ge=0, le=1024)] | None = None
     tile_every: Annotated[int, Meta(ge=1, le=1_000_000)] = 5
     extra_looks: Annotated[float, Meta(ge=0, le=1024)] | None = None
+    search_every: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     long_side: Annotated[int, Meta(ge=1, le=16_384)] = 640
     threads: Few = 1
     shards: Few = 1
@@ -139,9 +140,10 @@ class Classifier(Section, frozen=True):
     metrics: Address = "127.0.0.1:9103"
     model: str = "alexnet-fer"
     engine: Literal["auto", "keras", "litert", "onnxruntime"] = "auto"
+    device: Literal["auto", "cpu", "gpu"] = "auto"
     threads: Few = 1
-    max_batch: Annotated[int, Meta(ge=1, le=32)] = 32
-    max_wait_ms: Annotated[float, Meta(ge=0, le=60_000)] = 2.0
+    max_batch: Few = 32
+    max_wait_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
     shard: Count = 0
     of: Few = 1
     smoothing: Pts = 0.5
@@ -153,6 +155,10 @@ class Classifier(Section, frozen=True):
     enter_frames: Few = 3
     prior: Prior | None = None
     prior_strength: Probability | None = None
+    standby: bool = False
+    active: tuple[Endpoint, ...] = ()
+    standbys: tuple[Endpoint, ...] = ()
+    takeover_after: Seconds = 1.0
 
 
 class Recorder(Section, frozen=True):
@@ -174,7 +180,10 @@ class Display(Section, frozen=True):
     metrics: Address = "127.0.0.1:9105"
     page: Address = "127.0.0.1:8080"
     token_file: str = ""
+    viewer_token_file: str = ""
     create_token: bool = False
+    tls_cert: str = ""
+    tls_key: str = ""
     watch: tuple[Address, ...] = ()
     max_viewers: Few = 100
     window: bool = False
@@ -182,14 +191,24 @@ class Display(Section, frozen=True):
     max_fps: Annotated[float, Meta(gt=0, le=1000)] = 30.0
 
 
+class Relay(Section, frozen=True):
+    """The relay process."""
+
+    connect: Endpoints = ("tcp://127.0.0.1:5553",)
+    bind: Endpoint = "tcp://127.0.0.1:5563"
+    metrics: Address = "127.0.0.1:9106"
+    queue: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+
+
 SecurityMode: TypeAlias = Literal["auto", "required", "disabled"]
 
 
 class Security(Section, frozen=True):
-    """Where traffic is encrypted, and where this host's keys are."""
+    """Where traffic is encrypted, and where this host's keys and tokens are."""
 
     mode: SecurityMode = "auto"
     folder: Annotated[str, Meta(min_length=1)] = "~/.config/emostream/keys"
+    metrics_token_file: str = ""
 
     @property
     def is_disabled(self) -> bool:
@@ -212,3 +231,4 @@ class Config(Section, frozen=True):
     classifier: Classifier = field(default_factory=Classifier)
     recorder: Recorder = field(default_factory=Recorder)
     display: Display = field(default_factory=Display)
+    relay: Relay = field(default_factory=Relay)

@@ -23,7 +23,7 @@ def resolve(source: Source) -> tuple[Source, set[str]]:
     """Return the source with the URL that is opened, and all that must not be shown of it.
 
     Variables of the environment and the password file are put in. Raises ConfigError, which names
-    the source, where one of them is missing.
+    the source, if one of them is missing.
     """
     setting = f"capture.sources: {source.name}"
     try:
@@ -51,4 +51,6 @@ def warn_of_readable_secrets(config: Config, path: Path | None) -> None:
         files.add(path)
     for file in sorted(files):
         if file.exists() and is_world_readable(file):
-            log.warning("%s holds a password and every user may read it: chmod 600 it", file)
+            log.warning(
+                "%s contains a password and every user can read it: run chmod 600 on it", file
+            )

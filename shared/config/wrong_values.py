@@ -15,12 +15,12 @@ from emostream.shared.fields import ALLOWED
 from emostream.shared.toml_positions import KeyPath
 
 UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+NO_LIST: Final = "Expected `array`, got `str`"
 # A key of another section has to be so much like what was written; of its own, less is enough.
 VERY_SIMILAR: Final = 0.8
 # Keys of earlier versions, and what to write instead.
 REPLACED: Final = {
-    "insecure": 'write mode = "disabled" in [security] where the network is trusted '
-    "(security.mode)",
+    "insecure": 'write mode = "disabled" in [security] if the network is trusted (security.mode)',
 }
 PATH_PART = re.compile(r"\.([^.\[]+)|\[(\d+)]")
 
@@ -37,9 +37,11 @@ def invalid_key(error: msgspec.ValidationError, tree: dict[str, Any]) -> Invalid
             return InvalidKey((unknown[1],), f"no longer exists; {REPLACED[unknown[1]]}")
         return _UnknownKey(path, unknown[1], message)
     if _is_nan(path, tree):
-        return InvalidKey(path, f"nan is no number: {message[:1].lower()}{message[1:]}")
+        return InvalidKey(path, f"nan is not a number: {message[:1].lower()}{message[1:]}")
     if allowed := _allowed(path):
         return InvalidKey(path, f"write {allowed}")
+    if message == NO_LIST:
+        return InvalidKey(path, f"{message}; {_list_advice(_value_at(path, tree))}")
     choices = _choices(path) if message.startswith("Invalid enum value") else ()
     hint = f"; write one of {', '.join(map(str, choices))}" if choices else ""
     return InvalidKey(path, f"{message}{hint}")
@@ -47,10 +49,22 @@ def invalid_key(error: msgspec.ValidationError, tree: dict[str, Any]) -> Invalid
 
 def _is_nan(path: KeyPath, tree: Any) -> bool:
     """Whether the value at the path, or one in its table, is NaN, which no bound lets through."""
+    value = _value_at(path, tree)
+    values = value.values() if isinstance(value, dict) else (value,)
+    return any(isinstance(value, float) and math.isnan(value) for value in values)
+
+
+def _value_at(path: KeyPath, tree: Any) -> Any:
     for part in path:
         tree = tree[part]
-    values = tree.values() if isinstance(tree, dict) else (tree,)
-    return any(isinstance(value, float) and math.isnan(value) for value in values)
+    return tree
+
+
+def _list_advice(value: str) -> str:
+    """Say how a list is written; one in brackets without quotes lost these to a shell."""
+    if value.startswith("["):
+        return "the shell removed its quotes: put the whole setting in single quotes"
+    return f'write it as a list: ["{value}"]'
 
 
 class _UnknownKey(InvalidKey):
@@ -114,7 +128,7 @@ def _paths(section: type[Section], prefix: str = "") -> Iterator[str]:
 
 
 def _allowed(path: KeyPath) -> str:
-    """Return in words what the text at this path may be, "" where any may."""
+    """Return in words what the text at this path may be, "" if any may."""
     kind = _annotation(path)
     if isinstance(path[-1], int):
         values = kind.__origin__ if typing.get_origin(kind) is typing.Annotated else kind

@@ -3,7 +3,7 @@
 import functools
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -37,6 +37,8 @@ from emostream.shared.messages import (
 
 FPS = 25
 CONFIDENCE = 0.86
+# The first pictures, which each test shows, are drawn once and kept: 3 MB each.
+KEPT = 75
 
 
 @functools.cache
@@ -45,15 +47,31 @@ def demo() -> DemoScene:
     return DemoScene()
 
 
-class Feed:
-    """Shows the streams on a page of its own until closed.
+def picture(seq: int) -> bytes:
+    """Return the demo's picture, the same for all streams; drawing takes longest of all."""
+    return _kept_picture(seq) if seq < KEPT else _picture(seq)
 
-    What a test changes: `answering` (whether results come), `answer_every` (of how many frames one
-    gets them), `playing` (the streams that go on), `faces` (whether there are any), `broken`
-    (whether pictures can be decoded), `left_out` (why the first face counts for nothing, "" where
-    it counts), `named` (what the model calls the demo's emotions; faces with one that it does not
-    have are not sent), `report` (what the stages say), `prior` (what the model states), `obedient`
-    (whether there is a recorder that records when told to).
+
+@functools.lru_cache(maxsize=1)
+def _picture(seq: int) -> bytes:
+    return demo().frame(seq).tobytes()
+
+
+@functools.cache
+def _kept_picture(seq: int) -> bytes:
+    return _picture(seq)
+
+
+class Feed:
+    """Shows the streams on its own page until closed.
+
+    What a test changes: `answering` (whether results come), `standby` (whether a standby gives
+    them), `answer_every` (of how many frames one gets them), `playing` (the streams that continue),
+    `faces` (whether there are any), `broken` (whether pictures can be decoded), `left_out` (why the
+    first face counts for nothing, "" if it counts), `named` (what the model calls the demo's
+    emotions; faces with one that it does not have are not sent), `report` (what the stages say),
+    `prior` (what the model states), `obedient` (whether there is a recorder that records when told
+    to), `capture_time` (the `t` of frame number `seq`, in ns; by default when it is sent).
 
     `frames` counts what was shown of all streams.
     """
@@ -63,10 +81,12 @@ class Feed:
     ) -> None:
         self.demo = demo()
         self.answering, self.faces, self.broken = True, True, False
+        self.standby = False
         self.answer_every = 1
         self.playing = set(streams)
         self.frames, self.obedient = 0, True
         self.left_out: LeftOut = ""
+        self.capture_time: Callable[[int], int] = lambda seq: time.time_ns()
         self.named = {label: label for label in LABELS}
         self.registry = CollectorRegistry()
         self.prior: EmotionPrior | None = None
@@ -125,7 +145,7 @@ class Feed:
 
     def _messages(self, stream: str, seq: int) -> Iterator[Message]:
         common: dict[str, Any] = {
-            "stream": stream, "run": "r", "seq": seq, "t": time.time_ns(),
+            "stream": stream, "run": "r", "seq": seq, "t": self.capture_time(seq),
             "pts": seq * 10**9 // FPS, "marks": {},
         }  # fmt: skip
         yield Message(*self._picture(common, seq))
@@ -151,7 +171,7 @@ class Feed:
         yield Message(
             Emotion(
                 **common, model="true", faces=faces, part=0, parts=1, degraded=False,
-                prior=self.prior,
+                prior=self.prior, standby=self.standby,
             )
         )  # fmt: skip
 
@@ -159,7 +179,7 @@ class Feed:
         size: dict[str, Any] = {"width": self.demo.width, "height": self.demo.height}
         if self.broken:
             return Frame(**common, **size, encoding="jpeg"), b"no jpeg"
-        return Frame(**common, **size, encoding="bgr8"), self.demo.frame(seq).tobytes()
+        return Frame(**common, **size, encoding="bgr8"), picture(seq)
 
 
 def track_of(person: int) -> int:

@@ -18,7 +18,8 @@ SEEN = """stream => {
             at.width, at.height];
   });
   const kept = tile.querySelectorAll('.box[data-kept=true]').length;
-  return {seq: Number(tile.dataset.seq), width: view.width, boxes, kept};
+  // A tile that was hidden since the page was opened has had no frame yet.
+  return {seq: Number(tile.dataset.seq ?? -1), width: view.width, boxes, kept};
 }"""
 
 
@@ -31,7 +32,8 @@ def open_page(page: Page, feed: Feed, boxes: int = 3, at: str = "") -> None:
 def seen(page: Page, stream: str = "demo") -> dict[str, Any]:
     """Return the tile's frame, the width of its picture, and its boxes, in CSS pixels.
 
-    `kept` is how many of the boxes are those of an earlier frame.
+    `seq` is -1 before the first frame. `kept` is how many of the boxes are those of an
+    earlier frame.
     """
     found: dict[str, Any] = page.evaluate(SEEN, stream)
     return found

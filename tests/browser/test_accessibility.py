@@ -48,7 +48,7 @@ def test_many_streams_and_a_phone(page: Page, two: Feed) -> None:
     check(page, "one on a phone")
 
 
-def test_words_tell_what_colours_show(page: Page, feed: Feed) -> None:
+def test_words_tell_what_colors_show(page: Page, feed: Feed) -> None:
     """Roles and names as a screen reader has them."""
     open_page(page, feed)
     expect(page.get_by_role("region", name="Video")).to_be_visible()

@@ -98,7 +98,7 @@ def test_the_video_follows_where_it_was_jumped_in_from_elsewhere(opened: Page) -
     expect(video).not_to_be_in_viewport()
     opened.locator(".pictures a").last.evaluate("link => link.click()")
     expect(video).to_be_in_viewport(ratio=0.9)
-    opened.get_by_role("button", name="Close the small video").click()
+    opened.get_by_role("button", name="Close the small player").click()
     expect(video).not_to_be_in_viewport()
 
 
@@ -158,7 +158,7 @@ def test_nothing_hangs_over_the_side_or_below(opened: Page, width: int) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_its_colours_follow_the_system_and_its_words_can_be_read(
+def test_its_colors_follow_the_system_and_its_words_can_be_read(
     opened: Page, scheme: Literal["dark", "light"]
 ) -> None:
     opened.emulate_media(color_scheme=scheme)
@@ -169,10 +169,17 @@ def test_its_colours_follow_the_system_and_its_words_can_be_read(
 
 
 def test_a_screen_reader_finds_names_headings_and_descriptions(opened: Page) -> None:
-    for heading in ("film.mp4", "Faces", "Face 1", "What happened", "Over time", "How it was made"):
+    for heading in (
+        "film.mp4",
+        "Faces",
+        "Face 1",
+        "What happened",
+        "Over time",
+        "How this page was created",
+    ):
         expect(opened.get_by_role("heading", name=heading, exact=True).first).to_be_visible()
     expect(
-        opened.get_by_role("table", name="When each face came, changed and left")
+        opened.get_by_role("table", name="When each face entered, changed and left")
     ).to_be_visible()
     expect(opened.get_by_role("img", name="Smoothed probabilities of face 1")).to_be_visible()
     expect(opened.get_by_role("group", name="Zoom")).to_be_visible()

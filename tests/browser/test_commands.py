@@ -7,10 +7,10 @@ from playwright.sync_api import Page, expect
 
 from emostream.services.display.commands import Command
 from emostream.services.display.schema import ConfiguredSource, VideoFile
-from emostream.services.display.web.access import Access
 from emostream.shared.control import OnOff
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page, seen, wait_for_picture_after
+from tests.web_access import access
 
 TOKEN = "a token of this test"
 # By how much a pixel differs on average from those around it, in areas of a canvas, each left, top,
@@ -60,7 +60,7 @@ def switch(feed: Feed, stream: str, on: bool) -> None:
 @pytest.fixture
 def guarded() -> Iterator[Feed]:
     """A display that is told a token."""
-    with Feed("demo", access=Access(TOKEN)) as feed:
+    with Feed("demo", access=access(TOKEN)) as feed:
         yield feed
 
 
@@ -102,7 +102,7 @@ def test_a_recorder_that_does_not_obey_is_told_of(page: Page, feed: Feed) -> Non
     feed.obedient = False
     open_page(page, feed)
     page.locator("[data-do=record]").click()
-    expect(page.locator("#toast")).to_contain_text("nobody has confirmed it", timeout=2 * AWAY)
+    expect(page.locator("#toast")).to_contain_text("not confirmed", timeout=2 * AWAY)
     expect(page.locator("[data-do=record]")).to_have_attribute("aria-busy", "false")
 
 
@@ -112,7 +112,7 @@ def test_without_a_recorder_nothing_can_be_recorded(page: Page, feed: Feed) -> N
     button = page.locator("[data-do=record]")
     expect(button).to_have_attribute("aria-disabled", "true")
     button.click(force=True)
-    expect(page.locator("#toast")).to_contain_text("No recorder answers")
+    expect(page.locator("#toast")).to_contain_text("No recorder is responding")
 
 
 def test_faces_are_blurred_for_everybody(page: Page, feed: Feed) -> None:
@@ -140,7 +140,7 @@ def test_a_paused_picture_is_blurred_when_anyone_turns_blur_on(page: Page, feed:
     assert seen(page)["seq"] == paused
     assert are_coarser(blurred, clear)
     keep(page, "paused-blurred")
-    # What the server has sent before is blurred as well, when the page goes on.
+    # What the server has sent before is blurred as well, when the page continues.
     page.keyboard.press("k")
     wait_for_picture_after(page, paused)
     assert are_coarser(details(page), clear)
@@ -173,7 +173,7 @@ def test_a_stream_behind_another_is_blurred_before_it_is_seen_again(page: Page, 
 
 def test_a_token_is_asked_for_and_kept_for_the_tab(page: Page, guarded: Feed) -> None:
     open_page(page, guarded)
-    dialog = page.get_by_role("dialog", name="A token is needed")
+    dialog = page.get_by_role("dialog", name="Token required")
     page.locator("[data-do=record]").click()
     expect(dialog).to_be_visible()
     keep(page, "token")
@@ -195,10 +195,10 @@ def test_a_token_is_asked_for_and_kept_for_the_tab(page: Page, guarded: Feed) ->
 
 
 def test_a_refusal_is_shown_in_the_servers_words(page: Page) -> None:
-    with Feed("demo", access=Access(is_exposed=True)) as feed:
+    with Feed("demo", access=access(exposed=True)) as feed:
         open_page(page, feed)
         page.locator("[data-do=blur]").click()
-        expect(page.locator("#toast")).to_contain_text("commands need a token")
+        expect(page.locator("#toast")).to_contain_text("commands need the operator's token")
         expect(page.locator("[data-do=blur]")).to_have_attribute("aria-busy", "false")
         expect(page.locator(".mark.blurred")).to_have_count(0)
 
@@ -234,10 +234,10 @@ def test_blurring_all_includes_a_camera_that_gives_no_picture_yet(page: Page, tw
 
 
 def test_a_token_is_asked_for_once_for_all_streams(page: Page) -> None:
-    with Feed("door", "garden", access=Access(TOKEN)) as feed:
+    with Feed("door", "garden", access=access(TOKEN)) as feed:
         open_page(page, feed, boxes=6)
         page.locator("[data-do=record]").click()
-        dialog = page.get_by_role("dialog", name="A token is needed")
+        dialog = page.get_by_role("dialog", name="Token required")
         dialog.get_by_label("Token").fill(TOKEN)
         page.keyboard.press("Enter")
         expect(page.locator(".mark.recording")).to_have_count(2, timeout=AWAY)

@@ -40,7 +40,7 @@ def test_pause_freezes_the_picture_costs_nothing_and_goes_on(page: Page, feed: F
     assert seen(page) == still
     assert page.evaluate("document.querySelector('canvas').toDataURL()") == picture
     assert feed.metric("encode_seconds_count") < encoded + 20
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     wait_for_picture_after(page, still["seq"] + 30)
     expect(page.locator(".mark.paused")).to_have_count(0)
 
@@ -54,7 +54,7 @@ def test_below_the_threshold_a_face_is_said_to_be_unsure(page: Page, feed: Feed)
     expect(page.locator(".face h3 small").first).to_have_text("unsure")
     assert "unsure" in (box.get_attribute("aria-label") or "")
     assert box.get_attribute("data-label") in LABELS
-    expect(page.get_by_role("button", name="View")).to_contain_text("sure from 90%")
+    expect(page.get_by_role("button", name="View")).to_contain_text("threshold 90%")
     keep(page, "unsure")
     page.reload()
     expect(box).to_have_attribute("data-state", "unsure", timeout=AWAY)
@@ -72,9 +72,10 @@ def test_the_threshold_holds_for_a_paused_picture_too(page: Page, feed: Feed) ->
 
 def test_emotions_that_are_not_chosen_are_others(page: Page, feed: Feed) -> None:
     open_page(page, feed)
-    label = page.locator(".box").first.get_attribute("data-label") or ""
     expect(page.locator("#shares-part li").first).to_be_visible(timeout=AWAY)
     page.keyboard.press("k")
+    expect(page.locator(".mark.paused")).to_be_visible()
+    label = page.locator(".box").first.get_attribute("data-label") or ""
     page.get_by_role("button", name="View").click()
     page.locator("#panel").get_by_label(label).uncheck()
     box = page.locator(f".box[data-label={label}]").first
@@ -110,10 +111,11 @@ def test_smoothing_follows_the_viewers_seconds(page: Page, feed: Feed) -> None:
         [pytest.approx(1 - math.exp(-0.2)), "fear"],
     ]
     choose(page, "smoothing", "5")
-    shown = page.locator(".bar.shown .share").first
-    expect(shown).not_to_have_text("86%", timeout=AWAY)
+    shown = page.locator(".bar.shown .share")
+    # A face whose emotion changes: on a busy machine the next change is a while away.
+    expect(shown.filter(has_not_text="86%").first).to_be_visible(timeout=4 * AWAY)
     choose(page, "smoothing", "0")
-    expect(shown).to_have_text("86%")
+    expect(shown).to_have_text(["86%"] * 3)
 
 
 def test_the_sensitivity_reweights_and_marks_what_differs_from_the_stream(
@@ -181,7 +183,7 @@ def test_a_snapshot_is_the_picture_with_its_boxes_and_what_is_known_of_that_fram
     ]
     picture: Any = cv2.imread(str(tmp_path / "picture.png"))
     assert picture.shape == (720, 1280, 3)
-    # The very frame, but for the noise of JPEG, and boxes that differ from it.
+    # The very frame, except for the noise of JPEG, and boxes that differ from it.
     off = np.abs(picture.astype(int) - feed.demo.frame(told["seq"])).max(axis=2)
     assert np.mean(off < 24) > 0.95
     for face in told["faces"]:
@@ -211,7 +213,7 @@ def test_a_dialog_lists_the_shortcuts(page: Page, feed: Feed) -> None:
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(dialog).to_be_visible()
-    expect(dialog).to_contain_text("pause, and go on")
+    expect(dialog).to_contain_text("pause or resume")
     keep(page, "shortcuts")
     page.keyboard.press("k")
     page.keyboard.press("Escape")
@@ -222,7 +224,7 @@ def test_a_dialog_lists_the_shortcuts(page: Page, feed: Feed) -> None:
 def test_single_keys_can_be_turned_off(page: Page, feed: Feed) -> None:
     open_page(page, feed)
     page.keyboard.press("v")
-    page.get_by_label("Single keys are shortcuts").uncheck()
+    page.get_by_label("Single-key shortcuts").uncheck()
     page.keyboard.press("Escape")
     page.keyboard.press("k")
     page.keyboard.press("?")
@@ -243,5 +245,5 @@ def test_events_are_read_out_when_wanted(page: Page, feed: Feed) -> None:
     expect(page.locator("#events li[data-kind=change]").first).to_be_visible(timeout=AWAY)
     expect(page.locator("#announcer")).to_be_empty()
     page.keyboard.press("v")
-    page.get_by_label("Read events out").check()
+    page.get_by_label("Announce events").check()
     expect(page.locator("#announcer")).to_contain_text("demo, face", timeout=AWAY)

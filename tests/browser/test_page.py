@@ -77,7 +77,7 @@ def test_a_model_with_other_labels_shows_those(page: Page, feed: Feed) -> None:
     assert len(set(fills)) == 7
     for label in ("neutral", "anger", "happiness"):
         assert fills[list(SEVEN).index(label)] == usual[LABELS.index(label)], label
-    assert "rgb(255, 255, 255)" not in fills, "the colour of what the page was not told of"
+    assert "rgb(255, 255, 255)" not in fills, "the color of what the page was not told of"
     expect(page.locator(".legend li").first).to_have_text("angry", timeout=AWAY)
     for name in SEVEN.values():
         expect(page.locator(".legend").get_by_text(name, exact=True)).to_have_count(1)
@@ -125,7 +125,7 @@ def test_a_camera_that_is_gone_is_grayed_and_says_since_when(page: Page, two: Fe
 def test_no_face_is_said_in_words(page: Page, feed: Feed) -> None:
     open_page(page, feed)
     feed.faces = False
-    expect(page.get_by_text("No face in the picture.")).to_be_visible()
+    expect(page.get_by_text("No face in view.")).to_be_visible()
     expect(page.locator(".box")).to_have_count(0)
     expect(page.locator(".face")).to_have_count(0)
 
@@ -143,7 +143,7 @@ def test_a_display_that_went_away_is_noticed(page: Page, feed: Feed) -> None:
     open_page(page, feed)
     expect(page.locator("#connection")).to_have_text("live")
     feed.server.__exit__()
-    expect(page.locator("#connection")).to_contain_text("no connection")
+    expect(page.locator("#connection")).to_contain_text("disconnected")
     expect(page.locator(".tile.gone")).to_have_count(1)
     page.goto("about:blank")
 
@@ -181,11 +181,9 @@ def test_a_face_that_cannot_be_judged_is_outlined_and_counts_for_nothing(
     poor = page.locator('.box[data-state="left out"]')
     expect(poor).to_have_count(1)
     expect(poor.locator(".name")).to_be_hidden()
-    expect(poor).to_have_attribute(
-        "aria-label", "A face, left out: of too low quality to be judged"
-    )
+    expect(poor).to_have_attribute("aria-label", "A face, left out: low quality")
     expect(page.locator(".face")).to_have_count(2)
-    expect(page.locator(".left-out")).to_contain_text("of too low quality", timeout=AWAY)
+    expect(page.locator(".left-out")).to_contain_text("low quality", timeout=AWAY)
     expect(page.locator("#timeline")).to_have_attribute("data-rows", "2", timeout=AWAY)
     keep(page, "left-out")
     feed.left_out = ""

@@ -1,12 +1,15 @@
 """The page on a screen of 4K and on a phone, in dark and light: what fits, and pictures of it."""
 
+from typing import Literal
+
 import pytest
 from playwright.sync_api import Page, expect
 
-from emostream.services.display.schema import PathCounts
+from emostream.services.display.schema import ConfiguredSource, PathCounts
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page
 from tests.browser.test_overload import busy_stages
+from tests.browser.test_sources import REASON, configured
 from tests.browser.test_state import stages
 from tests.browser.test_tiles import NAMES
 
@@ -24,23 +27,53 @@ def resize(page: Page, size: tuple[int, int]) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
 
 
+Scheme = Literal["dark", "light"]
+
+
+def fits_everywhere(page: Page, boxes: int, name: str, scheme: Scheme) -> None:
+    """Assert that nothing is cut off at any size, and keep a picture of each.
+
+    On a desktop that is in dark and light, elsewhere in one of them: a picture takes seconds.
+    """
+    for size, pixels in SIZES.items():
+        resize(page, pixels)
+        both: tuple[Scheme, ...] = ("dark", "light")
+        for each in both if pixels == DESKTOP else (scheme,):
+            page.emulate_media(color_scheme=each)
+            expect(page.locator(".box:visible")).to_have_count(boxes)
+            assert page.evaluate(CUT_OFF) == []
+            page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
+            keep(page, f"{name}-{size}-{each}", full=False)
+
+
 @pytest.mark.parametrize("count", [1, 4, 9])
 def test_nothing_is_cut_off_at_any_size_quiet_and_overloaded(page: Page, count: int) -> None:
     with Feed(*NAMES[:count]) as feed:
         feed.report(stages=stages())
         open_page(page, feed, boxes=3 * count)
-        for state, scheme in (("quiet", "dark"), ("overloaded", "light")):
-            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-            if state == "overloaded":
-                feed.answer_every = 4
-                feed.report(stages=busy_stages())
-                expect(page.locator(".notice")).to_have_count(count, timeout=AWAY)
-            for name, size in SIZES.items():
-                resize(page, size)
-                expect(page.locator(".box:visible")).to_have_count(3 * count)
-                assert page.evaluate(CUT_OFF) == []
-                page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
-                keep(page, f"{count}-{name}-{scheme}-{state}", full=False)
+        fits_everywhere(page, 3 * count, f"{count}-quiet", "dark")
+        feed.answer_every = 4
+        feed.report(stages=busy_stages())
+        expect(page.locator(".notice")).to_have_count(count, timeout=AWAY)
+        fits_everywhere(page, 3 * count, f"{count}-overloaded", "light")
+
+
+def test_nothing_is_cut_off_where_something_is_missing(page: Page) -> None:
+    """Without a face, with the classifier away, and with a camera that cannot be opened."""
+    with Feed("door", "garden") as feed:
+        configured(feed, yard=ConfiguredSource("yard", "lost", REASON))
+        feed.report(stages=stages())
+        open_page(page, feed, boxes=6)
+        fits_everywhere(page, 6, "dead-camera", "dark")
+        feed.faces = False
+        expect(page.locator(".box")).to_have_count(0, timeout=AWAY)
+        fits_everywhere(page, 0, "no-face", "light")
+        feed.answering = False
+        feed.report(stages=stages(classifier=("away", "connection refused")))
+        expect(page.locator(".tile[data-stream=door] .notice")).to_contain_text(
+            "stale", timeout=AWAY
+        )
+        fits_everywhere(page, 0, "classifier-away", "dark")
 
 
 def test_text_and_panels_grow_with_a_large_screen(page: Page, feed: Feed) -> None:

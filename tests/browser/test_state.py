@@ -1,4 +1,4 @@
-"""Health, the loss sum, the session's shares, and that a face keeps its colour."""
+"""Health, the loss sum, the session's shares, and that a face keeps its color."""
 
 import re
 
@@ -6,11 +6,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from emostream.services.display.schema import Drop, Loss, PathCounts, StageState
 from emostream.shared.colors import COLORS
-from emostream.shared.config import Config, Display
+from emostream.shared.config import Config, Display, Security
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page
 
-# All at one moment: the page goes on while a test looks from one to the next.
+# All at one moment: the page continues while a test looks from one to the next.
 BADGES = "all => all.map(one => [one.innerText, getComputedStyle(one).backgroundColor])"
 BOXES = (
     "all => all.map(one => "
@@ -27,6 +27,15 @@ def stages(**states: tuple[str, str]) -> list[StageState]:
         fps = None if state in ("away", "down") else 24.9
         told.append(StageState(stage, f"127.0.0.1:{port}", state, reason, fps))  # type: ignore[arg-type]
     return told
+
+
+def test_of_several_classifiers_each_is_named_with_its_address(page: Page, feed: Feed) -> None:
+    second = StageState("classifier", "127.0.0.1:9203", "ready", "", 24.9)
+    feed.report(stages=[*stages(), second])
+    open_page(page, feed)
+    names = page.locator("#stages li[data-stage=classifier] b")
+    expect(names).to_have_text(["classifier 127.0.0.1:9103", "classifier 127.0.0.1:9203"])
+    expect(page.locator("#stages li[data-stage=detector] b")).to_have_text("detector")
 
 
 def test_each_stages_health_is_a_sign_a_word_and_a_reason(page: Page, feed: Feed) -> None:
@@ -49,13 +58,13 @@ def test_each_stages_health_is_a_sign_a_word_and_a_reason(page: Page, feed: Feed
 
 
 def test_a_stage_that_is_down_shows_as_such(page: Page, feed: Feed) -> None:
-    feed.report(stages=stages(detector=("down", "down: died with exit code 1")))
+    feed.report(stages=stages(detector=("down", "down: exited with code 1")))
     open_page(page, feed)
     detector = page.locator("#stages li[data-stage=detector]")
     expect(detector.locator(".sign")).to_have_text("✕")
     expect(detector.locator(".word")).to_have_text("down")
     detector.focus()
-    expect(detector.locator(".more")).to_contain_text("down: died with exit code 1")
+    expect(detector.locator(".more")).to_contain_text("down: exited with code 1")
 
 
 def test_a_classifier_that_is_away_shows_as_such_and_recovers(page: Page, feed: Feed) -> None:
@@ -79,6 +88,30 @@ def test_a_classifier_that_is_away_shows_as_such_and_recovers(page: Page, feed: 
     expect(classifier.locator(".word")).to_have_text("ready")
 
 
+def test_the_tile_and_the_health_panel_say_that_a_standby_answers(page: Page, two: Feed) -> None:
+    accounts = [PathCounts(name, "emotions", 100, 100, [], [], 0) for name in ("door", "garden")]
+    two.report(stages=stages(), accounts=accounts)
+    open_page(page, two, boxes=6)
+    page.get_by_role("button", name="Details").click()
+    heading = page.locator("#health h3").first
+    expect(heading).to_have_text("door", timeout=AWAY)
+    expect(page.locator(".notice")).to_have_count(0)
+    two.standby = True
+    notice = page.locator(".tile[data-stream=door] .notice")
+    expect(notice).to_have_text(
+        "Answered by a standby: the active classifier is not responding", timeout=AWAY
+    )
+    expect(heading).to_have_text(
+        "door, answered by a standby: the active classifier is not responding"
+    )
+    expect(page.locator(".tile[data-stream=door] .box")).to_have_count(3)
+    keep(page, "standby-details")
+    page.keyboard.press("Escape")
+    keep(page, "standby")
+    two.standby = False
+    expect(page.locator(".notice")).to_have_count(0, timeout=AWAY)
+
+
 def test_the_loss_sum_adds_up_and_opens_into_its_parts(page: Page, feed: Feed) -> None:
     drops = [Drop("detector", "stale", 9)]
     lost, killed = [Loss("classifier", 3)], [Loss("detector", 7)]
@@ -99,7 +132,7 @@ def test_the_loss_sum_adds_up_and_opens_into_its_parts(page: Page, feed: Feed) -
     expect(rows).to_have_count(2)
     expect(rows.nth(0)).to_contain_text("3 before classifier")
     expect(rows.nth(0)).to_contain_text("7 detector")
-    expect(rows.nth(1)).to_contain_text("pictures to this page")
+    expect(rows.nth(1)).to_contain_text("frames to this page")
     box = page.locator(".account .more").bounding_box()
     assert box and box["x"] >= 0 and box["y"] >= 0 and box["x"] + box["width"] <= 1440
     keep(page, "loss")
@@ -108,7 +141,7 @@ def test_the_loss_sum_adds_up_and_opens_into_its_parts(page: Page, feed: Feed) -
     expect(rows).to_have_count(1)
 
 
-def test_a_face_has_one_colour_everywhere_and_keeps_it(page: Page, feed: Feed) -> None:
+def test_a_face_has_one_color_everywhere_and_keeps_it(page: Page, feed: Feed) -> None:
     open_page(page, feed)
     expect(page.locator("#events li").first).to_be_visible(timeout=AWAY)
     before = badges(page)
@@ -125,7 +158,7 @@ def test_a_face_has_one_colour_everywhere_and_keeps_it(page: Page, feed: Feed) -
 
 
 def badges(page: Page) -> dict[str, str]:
-    """Return each face's colour by its number."""
+    """Return each face's color by its number."""
     return dict(page.locator(".box .badge").evaluate_all(BADGES))
 
 
@@ -166,6 +199,17 @@ def test_a_viewer_too_many_is_told_so(browser: Browser) -> None:
         first.goto(feed.server.url)
         expect(first.locator("body")).to_contain_text("live")
         second.goto(feed.server.url)
-        expect(second.locator("body")).to_contain_text("too many viewers, trying again")
+        expect(second.locator("body")).to_contain_text("too many viewers, retrying")
         first.close()
         second.close()
+
+
+def test_the_page_says_where_nothing_is_encrypted(page: Page) -> None:
+    said = page.get_by_text("not encrypted", exact=True)
+    with Feed("demo", config=Config(security=Security(mode="disabled"))) as feed:
+        open_page(page, feed)
+        expect(said).to_be_visible()
+        keep(page, "not-encrypted")
+    with Feed("demo") as feed:
+        open_page(page, feed)
+        expect(said).to_be_hidden()

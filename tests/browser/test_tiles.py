@@ -8,9 +8,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.feed import Feed
 from tests.browser.seen import AWAY, keep, open_page, seen, wait_for_picture_after
 
-SHARES = re.compile(r"^Shares of the session: [a-z]+ \d+%")
+SHARES = re.compile(r"^Session shares: [a-z]+ \d+%")
 NAMES = ("door", "garden", "hall", "yard", "gate", "lobby", "stairs", "roof", "dock")
-# The window's rest beside the pictures, and whether anything is outside of the window.
+# The window's rest next to the pictures, and whether anything is outside of the window.
 FILLED = """() => {
   const within = ({left, top, right, bottom}) =>
     left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight;

@@ -19,6 +19,7 @@ from emostream.services.display.web.server import PageServer
 from emostream.shared.config import Config
 from emostream.shared.control import StreamSwitch
 from emostream.shared.messages import Emotion
+from emostream.shared.tls import Certificate
 from tests import builders
 from tests.builders import face
 
@@ -32,7 +33,13 @@ def emotion(*labels: str) -> Emotion:
 class Site:
     """A server with its pool and state; `stages` maps the URLs of metrics to stages."""
 
-    def __init__(self, access: Access, stages: Mapping[str, str], config: Config) -> None:
+    def __init__(
+        self,
+        access: Access,
+        stages: Mapping[str, str],
+        config: Config,
+        certificate: Certificate | None,
+    ) -> None:
         self.pool = ViewerPool(lambda stream: None, self._count)
         self.viewers = 0
         self.state = DisplayState()
@@ -42,7 +49,7 @@ class Site:
         site = application(
             self.pool, self.state, self.commands, self.poller, access, self.stop, config
         )
-        self.server = PageServer("display", "127.0.0.1", 0, site)
+        self.server = PageServer("display", "127.0.0.1", 0, site, certificate=certificate)
 
     def _count(self, viewers: int) -> None:
         self.viewers = viewers
@@ -74,9 +81,10 @@ def serving(
     access: Access | None = None,
     stages: Mapping[str, str] | None = None,
     config: Config = DEFAULTS,
+    certificate: Certificate | None = None,
 ) -> Iterator[Site]:
     """Serve while the context lasts, on a free port."""
-    site = Site(access or Access(), stages or {}, config)
+    site = Site(access or Access(), stages or {}, config, certificate)
     with site.server, site.poller:
         yield site
         site.stop.set()

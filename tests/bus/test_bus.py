@@ -113,7 +113,7 @@ def test_an_instance_shifts_the_port_it_binds() -> None:
 
 
 def test_an_instance_beyond_the_last_port_is_refused() -> None:
-    with Bus("b", instance=3) as bus, pytest.raises(ConfigError, match="65600 is no port"):
+    with Bus("b", instance=3) as bus, pytest.raises(ConfigError, match="65600 is not a valid port"):
         bus.publisher("tcp://127.0.0.1:65300", 1)
 
 

@@ -1,4 +1,4 @@
-"""What strangers send to a publisher's port, byte by byte: it takes no memory; friends go on."""
+"""What strangers send to a publisher's port, byte by byte: it takes no memory; friends continue."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ import zmq
 from emostream.shared.bus import MAX_SUBSCRIPTION_BYTES, Bus, Publisher, Subscription
 from emostream.shared.errors import MessageError
 from emostream.shared.inbox import FifoInbox
-from emostream.shared.subscription_limit import CONNECTION_BYTES, SubscriptionLimit
+from emostream.shared.subscription_limit import CONNECTION_BYTES, COST, SubscriptionLimit
 from tests.builders import frame
 from tests.conftest import fail_with
 
@@ -135,7 +135,7 @@ def test_who_subscribes_again_and_again_is_taken_for_another_each_time() -> None
         ours, theirs = socket.socketpair()
         with ours, theirs:
             for _ in range(10):
-                assert limit.add(ours.fileno(), 77)
+                assert limit.add(ours.fileno(), b"\1" * 77)
 
 
 def test_who_asks_for_one_message_at_a_time_may_do_so_for_good() -> None:
@@ -143,8 +143,20 @@ def test_who_asks_for_one_message_at_a_time_may_do_so_for_good() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         for _ in range(10_000):
-            assert limit.add(ours.fileno(), 77)
-            limit.remove(ours.fileno(), 77)
+            assert limit.add(ours.fileno(), b"\1a-topic/")
+            limit.remove(ours.fileno(), b"\0a-topic/")
+
+
+def test_who_takes_back_what_it_never_had_has_no_more_room_for_that() -> None:
+    limit = SubscriptionLimit()
+    ours, theirs = socket.socketpair()
+    taken = 0
+    with ours, theirs:
+        while limit.add(ours.fileno(), b"\1" + os.urandom(500)):
+            limit.remove(ours.fileno(), b"\0" + os.urandom(500))
+            taken += 1
+            assert taken < 1000
+    assert taken == CONNECTION_BYTES // (501 + COST)
 
 
 def test_all_connections_together_have_a_bound() -> None:
@@ -155,7 +167,7 @@ def test_all_connections_together_have_a_bound() -> None:
             ours, theirs = socket.socketpair()
             stack.enter_context(ours)
             stack.enter_context(theirs)
-            accepted += limit.add(ours.fileno(), CONNECTION_BYTES - 1000)
+            accepted += limit.add(ours.fileno(), bytes(CONNECTION_BYTES - 1000))
     assert 60 < accepted < 70
 
 
@@ -164,7 +176,7 @@ def test_a_descriptor_that_is_closed_is_no_error() -> None:
     number = ours.fileno()
     ours.close()
     theirs.close()
-    assert not SubscriptionLimit().add(number, 10)
+    assert not SubscriptionLimit().add(number, b"\1frame/")
 
 
 def test_a_message_that_is_too_large_does_not_arrive_and_the_next_ones_do() -> None:

@@ -14,13 +14,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from emostream.services.display.display_state import MAX_EVENTS
-from emostream.services.display.web.access import Access
 from emostream.shared.health import Health
 from emostream.shared.messages import Control
 from emostream.shared.metrics import MetricsServer, StageMetrics
 from emostream.shared.source_report import SOURCES_PATH, SourceReport, SourceReports, SourceState
 from tests.builders import event, header_of
 from tests.bus.site import Site, emotion, serving
+from tests.web_access import access
 
 WAIT = 30.0
 RECORD = '{"stream": "cam1", "command": "record", "arguments": {"on": true}}'
@@ -61,6 +61,7 @@ def test_a_command_is_taken_and_goes_to_the_bus(site: Site) -> None:
         (b'{"stream": "\xff"', ""),
         (RECORD + " " * 100_000, "longer"),
         ("[" * 4_000, "object"),
+        (RECORD.replace("true", 'true, "x": ' + "[" * 3_000), "recursion"),
     ],
 )
 def test_what_is_no_command_is_refused_with_the_reason(
@@ -87,7 +88,7 @@ def test_a_page_from_elsewhere_cannot_give_commands(site: Site, headers: dict[st
 
 
 def test_with_a_token_commands_need_it_and_watching_does_not() -> None:
-    with serving(Access("sesame", is_exposed=True)) as site:
+    with serving(access("sesame", exposed=True)) as site:
         site.state.add_results(emotion("fear"))
         refused = site.post(RECORD)
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
@@ -102,7 +103,7 @@ def test_with_a_token_commands_need_it_and_watching_does_not() -> None:
 
 
 def test_beyond_this_machine_without_a_token_the_answer_says_what_to_set() -> None:
-    with serving(Access(is_exposed=True)) as site:
+    with serving(access(exposed=True)) as site:
         site.state.add_results(emotion("fear"))
         answer = site.post(RECORD, authorization="Bearer any")
         assert answer.status_code == 403
@@ -148,7 +149,7 @@ def test_the_first_question_for_the_state_already_tells_of_the_stages() -> None:
         (state,) = site.get("/api/state").json()["stages"]
         # Not ready, since no loop of it goes round; /readyz says that.
         assert (state["stage"], state["state"], state["reason"]) == (
-            "capture", "not ready", "it starts",
+            "capture", "not ready", "it is starting",
         )  # fmt: skip
 
 
@@ -258,7 +259,8 @@ def test_who_comes_back_gets_what_it_missed(site: Site) -> None:
     with source(site, last=last) as events:
         assert json.loads(events.next()["data"])["label"] == "anger"
     # An id of another start of the display, or none that it gave: all that is kept is new.
-    for other in ("1234-7", "nonsense"):
+    run = last.partition("-")[0]
+    for other in ("1234-7", "nonsense", f"{run}-{'9' * 5_000}"):
         with source(site, last=other) as events:
             assert json.loads(events.next()["data"])["label"] == "fear"
 

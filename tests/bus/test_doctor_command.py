@@ -1,4 +1,4 @@
-"""`emostream doctor` as a process of its own, on free ports, on taken ones and beside a stage."""
+"""`emostream doctor` as its own process, on free ports, on taken ones and next to a stage."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from typing import TypeAlias
 import pytest
 from prometheus_client import CollectorRegistry
 
+from emostream.services.cli.processes import procfile
 from emostream.services.cli.processes.pipeline import with_private_addresses
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import Config
@@ -73,14 +74,14 @@ def test_a_taken_port_is_told_with_its_owner(doctor: Doctor, config: Config) -> 
     assert "display.page" in row["advice"]
 
 
-def test_a_pipeline_that_runs_already_is_recognised(doctor: Doctor, config: Config) -> None:
+def test_a_pipeline_that_runs_already_is_recognized(doctor: Doctor, config: Config) -> None:
     host, _, number = config.capture.metrics.rpartition(":")
     with closing(
         MetricsServer("capture", host, int(number), CollectorRegistry(), Health(silent_after=10))
     ):
         code, found = doctor("capture")
     assert code == 1
-    assert "already runs here: capture" in found["ports"]["found"]
+    assert "already running here: capture" in found["ports"]["found"]
     assert f"port {number}" not in found
 
 
@@ -113,3 +114,23 @@ def test_bad_settings_end_with_one_line_and_code_2() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: configuration: detector.backend")
     assert done.stderr.count("\n") == 1
+
+
+def test_without_a_stage_those_of_the_procfile_are_looked_at(tmp_path: Path) -> None:
+    # As `emostream init` writes it for the host of the classifier: the detector is on another one.
+    (tmp_path / "Procfile").write_text(
+        procfile.procfile("emostream.toml", ["classifier"])
+        + "standby: exec emostream supervise recorder --standby\n"
+    )
+    (tmp_path / "emostream.toml").write_text(
+        '[security]\nmode = "disabled"\n[detector]\nbind = "tcp://192.0.2.1:5552"\n'
+        '[classifier]\nbind = "tcp://127.0.0.1:*"\nmetrics = "127.0.0.1:0"\n'
+    )
+    command = [sys.executable, "-m", "emostream", "doctor", "--json"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+    )
+    found = {row["check"]: row for row in json.loads(done.stdout)["findings"]}
+    assert done.returncode == 0, found
+    assert "model" in found
+    assert not {"cameras", "port 5552", "page", "disk"} & {*found}

@@ -17,13 +17,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from emostream.services.display.web.access import GUESS_DELAY_S, Access
 from emostream.shared.config import Config, Display
 from emostream.shared.health import Health
+from emostream.shared.http_access import HttpAccess
 from emostream.shared.http_connections import HttpLimits, RepeatFilter
 from emostream.shared.http_server import HttpServer
 from emostream.shared.metrics import MetricsServer
+from emostream.shared.token_guesses import GUESS_DELAY_S
 from tests.bus.site import emotion, serving
+from tests.web_access import access
 
 WAIT = 20.0
 MB = 1_000_000
@@ -92,6 +94,14 @@ def read_all(client: socket.socket) -> bytes:
         while data := client.recv(65536):
             got += data
     return got
+
+
+def read_until(client: socket.socket, end: bytes) -> None:
+    got = b""
+    while not got.endswith(end):
+        data = client.recv(65536)
+        assert data, "the connection ended"
+        got += data
 
 
 @contextmanager
@@ -169,6 +179,23 @@ def test_a_body_that_is_a_little_too_long_is_answered(caplog: pytest.LogCaptureF
         assert b"HTTP/1.1 400" in client.recv(65536)
         assert site.get("/api").status_code == 200
     assert "Traceback" not in caplog.text
+
+
+def test_a_body_that_comes_after_its_answer_does_not_end_the_connection() -> None:
+    async def refuse(_: dict[str, Any], __: Any, send: Any) -> None:
+        await answer(send, b"no")
+
+    with server(refuse) as running, connected(running.port) as client:
+        for _ in range(3):
+            client.sendall(request("POST", "/", "Content-Length: 1000"))
+            read_until(client, b"no")
+            client.sendall(bytes(1000))
+        client.sendall(request("POST", "/", "Content-Length: 1000000"))
+        read_until(client, b"no")
+        with pytest.raises(ConnectionError):
+            client.sendall(bytes(1_000_000))
+            assert not client.recv(1)
+            client.sendall(bytes(1_000_000))
 
 
 @pytest.mark.parametrize(
@@ -375,7 +402,7 @@ def test_a_viewer_that_breaks_the_protocol_is_told_so_in_one_line(
         with site.connect() as viewer:
             viewer.recv(timeout=WAIT)
     (record,) = caplog.records
-    assert f"disconnected: {code} " in record.getMessage()
+    assert f"violates the protocol: {code} " in record.getMessage()
     assert record.exc_info is None
 
 
@@ -405,7 +432,7 @@ def test_a_viewer_s_long_message_ends_its_connection() -> None:
 
 def test_a_wrong_token_waits_for_its_answer_and_a_right_one_does_not() -> None:
     command = '{"stream": "cam1", "command": "record", "arguments": {"on": true}}'
-    with serving(Access("sesame")) as site, ThreadPoolExecutor() as pool:
+    with serving(access("sesame")) as site, ThreadPoolExecutor() as pool:
         site.state.add_results(emotion("fear"))
         start = time.monotonic()
         wrong = pool.submit(site.post, command, authorization="Bearer wrong")
@@ -425,8 +452,8 @@ def test_metrics_are_read_by_the_names_that_are_allowed() -> None:
         return httpx2.get(url, headers={"host": host}, trust_env=False).status_code
 
     def metrics(*names: str) -> closing[MetricsServer]:
-        health = Health(10)
-        server = MetricsServer("x", "127.0.0.1", 0, CollectorRegistry(), health, names)
+        health, allowed = Health(10), HttpAccess({}, allowed_hosts=names)
+        server = MetricsServer("x", "127.0.0.1", 0, CollectorRegistry(), health, allowed)
         server.serve_json("/sources", list)
         return closing(server)
 

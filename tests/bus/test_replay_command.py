@@ -1,4 +1,4 @@
-"""`emostream replay` as a process of its own, with real subscribers."""
+"""`emostream replay` as its own process, with real subscribers."""
 
 import queue
 import select
@@ -32,7 +32,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two minutes of a face in 25 frames a second, and an event a second."""
+    """Two minutes of a face in 25 frames per second, and one event per second."""
     archive = ArchiveWriter(tmp_path_factory.mktemp("recording") / "emostream.db")
     for seq in range(FRAMES):
         place = {"t": seq, "pts": seq * 40_000_000}
@@ -140,7 +140,7 @@ def test_a_replay_keeps_its_time(started: Start, endpoint: str) -> None:
         _, err = process.communicate(timeout=PATIENCE)
     times = {m.header.seq: m.header.t for m in messages if isinstance(m.header, Emotion)}
     lasted = (times[FRAMES] - times[0]) / 1e9
-    # 119.96 s at fifty times the pace; it cannot be quicker, and a busy machine may be slower.
+    # 119.96 s at fifty times the pace; it cannot be faster, and a busy machine may be slower.
     assert lasted >= 2.39
     assert abs(time.time_ns() - times[FRAMES]) < 60 * 10**9
     assert process.returncode == 0

@@ -13,49 +13,21 @@ import zmq
 from emostream.shared.bus import Bus, Publisher, Subscription
 from emostream.shared.config import Security
 from emostream.shared.errors import ConfigError
-from emostream.shared.handshake_failures import HandshakeFailures
 from emostream.shared.inbox import FifoInbox
-from emostream.shared.key_files import KeyFolder, Own, OwnKey, Peer, PeerKey
+from emostream.shared.key_files import Own, Peer, PeerKey
 from emostream.shared.messages import Message
-from emostream.shared.security import new_key
+from emostream.shared.security import as_client, new_key
 from tests import builders
+from tests.key_hosts import HOST, Host
 
 ANY: Final = "tcp://127.0.0.1:*"
-HOST: Final = "127.0.0.1"
 # Long enough for a peer that is let in: it is in within some ms.
 REFUSED_S: Final = 0.6
 
 
-class Host:
-    """A host of the tests: a folder of keys, and whom it lets in."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.name = name
-        self.key = new_key()
-        self.keys = KeyFolder(str(folder / name))
-        self.keys.write_own(Own(name, (self.key,)))
-        self.security = Security(mode="required", folder=str(folder / name))
-        self.failed: list[str] = []
-
-    def allow(self, other: "Host", *topics: str, key: OwnKey | None = None) -> None:
-        keys = (PeerKey((key or other.key).public),)
-        peers = [peer for peer in self.keys.peers() if peer.name != other.name]
-        self.keys.write_peers((*peers, Peer(other.name, HOST, topics, keys)))
-
-    def revoke(self, other: "Host") -> None:
-        self.keys.write_peers(tuple(p for p in self.keys.peers() if p.name != other.name))
-
-    def bus(self) -> Bus:
-        return Bus(
-            self.name,
-            security=self.security,
-            failures=HandshakeFailures(lambda socket, more: self.failed.extend([socket] * more)),
-        )
-
-
 @pytest.fixture(autouse=True)
 def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the keys of whoever runs the tests out of them."""
+    """Keep the keys of the user who runs the tests out of them."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
@@ -153,6 +125,17 @@ def test_a_stranger_is_refused_until_its_key_is_allowed(
     assert client.failed
     server.allow(client)
     assert receives(publisher, inbox, 1.0)
+
+
+def test_each_side_of_a_refused_connection_logs_what_to_look_at(
+    server: Host, client: Host, stack: ExitStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.allow(server)
+    publisher = publishing(stack, server)
+    assert not receives(publisher, listening(stack, client, publisher.endpoint), REFUSED_S)
+    said = "\n".join(caplog.messages)
+    assert "emostream keys list shows the allowed peers" in said
+    assert "this host's key is not let in there" in said
 
 
 def test_a_revoked_key_is_out_at_once_and_others_lose_nothing(
@@ -285,3 +268,64 @@ def test_keys_that_are_missing_are_named_with_the_command(tmp_path: Path, client
         far = Subscription(["tcp://gpu-box:5553"], ["emotion/"], 1)
         with pytest.raises(ConfigError, match="keys allow NAME KEY --host gpu-box"):
             bus.receiver([far], print, print)
+
+
+def raw_subscriber(
+    stack: ExitStack, server: Host, client: Host, endpoint: str
+) -> "zmq.Socket[bytes]":
+    """Return a socket that sends upstream what it likes, as any program may with its key."""
+    context = stack.enter_context(zmq.Context())
+    socket = stack.enter_context(context.socket(zmq.XSUB))
+    socket.linger = 0
+    as_client(socket, client.key, server.key.public)
+    socket.connect(endpoint)
+    return socket
+
+
+def test_a_message_from_a_limited_peer_does_not_get_it_the_subscription_of_another(
+    stack: ExitStack,
+    server: Host,
+    client: Host,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With XPUB_MANUAL, libzmq would give each subscription that waits to the next connection."""
+    limited = Host(tmp_path, "limited")
+    server.allow(client)
+    server.allow(limited, "emotion")
+    publisher = publishing(stack, server)
+    first, second = (raw_subscriber(stack, server, limited, publisher.endpoint) for _ in range(2))
+    other = raw_subscriber(stack, server, client, publisher.endpoint)
+    for socket, topic in ((first, "emotion/a/"), (second, "emotion/b/"), (other, "event/")):
+        socket.send(b"\1" + topic.encode())
+
+    def subscribed() -> bool:
+        publisher.take_subscriptions()
+        assert publisher._admission
+        return len(publisher._admission._connections) == 3
+
+    assert until(subscribed, 10.0)
+
+    def queue(socket: "zmq.Socket[bytes]", message: bytes) -> None:
+        socket.send(message)
+        # Taken in by libzmq, which happens with each look, and not yet by the publisher.
+        until(lambda: not publisher._socket.get(zmq.EVENTS), 0.2)
+
+    queue(first, b"\2no subscription")
+    queue(other, b"\1frame/")
+    queue(second, b"\1emotion/c/")
+    came: dict[str, list[bytes]] = {"limited": [], "other": []}
+
+    def receive() -> bool:
+        publisher.send(builders.frame(next(SEQ), width=1, height=1))
+        for name, socket in (("limited", first), ("limited", second), ("other", other)):
+            while socket.poll(0):
+                came[name].append(socket.recv_multipart()[0])
+        return len(came["other"]) > 20
+
+    # It was cut off with the others that waited, and is there again by itself.
+    assert until(receive, 10.0)
+    assert came["limited"] == []
+    assert set(came["other"]) == {b"frame/cam1/"}
+    said = "limited sent something other than a subscription; disconnected it"
+    assert caplog.messages.count(said) == 1

@@ -1,4 +1,4 @@
-"""`emostream subscribe` as a process of its own, on a real publisher."""
+"""`emostream subscribe` as its own process, on a real publisher."""
 
 import json
 import select
@@ -114,7 +114,7 @@ def test_a_closed_pipe_ends_quietly(publisher: Publisher, started: Start) -> Non
     assert (process.returncode, process.stderr.read()) == (0, "")
 
 
-def test_no_colour_goes_into_a_pipe(publisher: Publisher, started: Start) -> None:
+def test_no_color_goes_into_a_pipe(publisher: Publisher, started: Start) -> None:
     process = started("--count", "1")
     send_until(publisher, ended(process), event())
     out, _ = process.communicate()

@@ -19,6 +19,7 @@ from emostream.shared.health import Health
 from emostream.shared.messages import Message
 from emostream.shared.metric_names import MetricName
 from emostream.shared.metrics import MetricsServer, StageMetrics
+from emostream.shared.metrics_client import TIMEOUT
 from tests.builders import emotion, face
 
 
@@ -74,7 +75,7 @@ def test_one_dead_host_delays_no_other(
     scraper = scraping.Scraper(urls)
     started = time.monotonic()
     scraper.scrape()
-    assert time.monotonic() - started < 3 * scraping.TIMEOUT
+    assert time.monotonic() - started < 3 * TIMEOUT
     last = scraper.histories[urls[3]].last
     assert last is not None
     assert last.total(MetricName.FRAMES_GIVEN) == 1
@@ -86,7 +87,7 @@ def test_one_dead_host_delays_no_other(
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("/none", "Not Found"), ("/page", "no page of metrics"), ("/bytes", "no page of metrics")],
+    [("/none", "Not Found"), ("/page", "not a metrics page"), ("/bytes", "not a metrics page")],
 )
 def test_a_port_of_something_else_is_said(path: str, said: str) -> None:
     with web_server() as address:
@@ -129,7 +130,7 @@ def trickle(client: socket.socket) -> None:
     client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
     while True:
         client.sendall(b"#")
-        time.sleep(scraping.TIMEOUT / 20)
+        time.sleep(TIMEOUT / 20)
 
 
 def break_off(client: socket.socket) -> None:
@@ -141,7 +142,7 @@ def break_off(client: socket.socket) -> None:
     ("answer", "said"),
     [
         (flood, "its answer is longer than 4 MiB"),
-        (trickle, "its answer comes too slowly"),
+        (trickle, "its answer arrives too slowly"),
         (break_off, "IncompleteRead"),
     ],
 )

@@ -1,7 +1,7 @@
-"""Writes models.zip with Keras 2 itself: small nets as .h5, and what they give for `inputs`.
+"""Writes models.zip with Keras 2 itself: small networks as .h5, and what they give for `inputs`.
 
-Needs TensorFlow 2.12 to 2.15, whose Keras that is, in an environment of its own:
-python tests/keras2/write_models.py
+Needs TensorFlow 2.12 to 2.15, whose Keras that is, in its own environment: python
+tests/keras2/write_models.py
 """
 
 import json
@@ -22,7 +22,7 @@ layers = keras.layers
 
 
 def base(name: str = "base", shape: tuple[int, ...] = SHAPE) -> Any:
-    """Return a net with the layers of a MobileNet, and a branch."""
+    """Return a network with the layers of a MobileNet, and a branch."""
     given = layers.Input(shape)
     x = layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False, name="stem/conv")(given)
     x = layers.BatchNormalization(name="stem/norm")(x)
@@ -178,7 +178,7 @@ def half_precision() -> Any:
 
 
 class Backbone(tf.keras.Model):  # type: ignore[misc]
-    """A functional model under a name of its own."""
+    """A functional model under its own name."""
 
 
 def trained_subclass() -> Any:

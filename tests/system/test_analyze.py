@@ -152,7 +152,7 @@ def test_a_stage_that_is_killed_leaves_no_trace(
 def test_stages_that_are_killed_and_stopped_at_random_leave_no_trace(
     clip: Path, undisturbed: Path, analyze: Callable[..., Analysis]
 ) -> None:
-    """A stopped stage (SIGSTOP) is one that hangs for a while, and then goes on."""
+    """A stopped stage (SIGSTOP) is one that hangs for a while, and then continues."""
     dice = random.Random(4)
     analysis = analyze(clip, "--no-video")
     analysis.wait_for(3)
@@ -226,7 +226,7 @@ def test_everything_in_a_folder_that_did_not_end_goes_on_by_itself(
     (out / "lost").rename(tmp_path / "elsewhere")
     again = analyze("--resume", out=out)
     assert again.end() == 0
-    assert "nothing to go on with" in again.stderr
+    assert "nothing to resume" in again.stderr
 
 
 def test_analyze_that_is_killed_leaves_no_process_and_can_go_on(
@@ -262,7 +262,7 @@ def test_a_stage_that_cannot_come_back_ends_the_run_with_what_there_is(
         time.sleep(0.02)
     assert analysis.end() == 4
     assert analysis.result["status"] == "partial"
-    assert analysis.result["message"].startswith("classifier cannot go on")
+    assert analysis.result["message"].startswith("classifier cannot continue")
     folder = Path(analysis.result["folder"])
     rows = tables(folder)["observations.csv"].splitlines()[1:]
     seqs = sorted({int(row.split(",")[1]) for row in rows})
@@ -270,7 +270,7 @@ def test_a_stage_that_cannot_come_back_ends_the_run_with_what_there_is(
     assert (folder / "classifier.log").exists()
 
 
-def test_a_film_that_breaks_off_is_analysed_as_far_as_it_goes(
+def test_a_film_that_breaks_off_is_analyzed_as_far_as_it_goes(
     clip: Path, tmp_path: Path, analyze: Callable[..., Analysis]
 ) -> None:
     broken = tmp_path / "broken.mkv"
@@ -283,7 +283,7 @@ def test_a_film_that_breaks_off_is_analysed_as_far_as_it_goes(
     result = analysis.result
     assert 0 < result["frames_analysed"] == result["frames_read"] < FRAMES
     assert (code, result["status"]) == (ExitCode.INCOMPLETE, "broken")
-    assert "breaks off at" in result["message"]
+    assert "ends early at" in result["message"]
 
 
 def remuxed(source: Path, target: Path) -> None:

@@ -94,7 +94,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 
 def pictures(path: Path) -> list[np.ndarray]:
-    """Return the grey pictures of a video that must be finished."""
+    """Return the gray pictures of a video that must be finished."""
     with av.open(str(path)) as container:
         frames = container.streams.video[0].frames
         pictures = [picture.to_ndarray(format="gray") for picture in container.decode(video=0)]
@@ -104,7 +104,7 @@ def pictures(path: Path) -> list[np.ndarray]:
 
 
 def pixel_sum(watched: Watched) -> dict[str, Any] | None:
-    """Return where the frames went on their way to the recorder; None while none is recorded."""
+    """Return where the frames continued their way to the recorder; None while none is recorded."""
     sums = [one for one in watched.state()["accounts"] if one["path"] == "pixels to recorder"]
     return sums[0] if sums else None
 
@@ -136,7 +136,7 @@ def test_recording_is_begun_and_ended_from_the_page(watched: Watched) -> None:
     recorded, _ = record_for_a_while(watched)
     assert len(recorded) >= 25
     assert recorded[0].shape == (720, 1280)
-    # Ended: no other file begins though frames go on.
+    # Ended: no other file begins though frames continue.
     time.sleep(1)
     assert len(watched.videos()) == 1
 

@@ -19,6 +19,7 @@ def is_current(work: Path) -> bool:
     return subprocess.run(["make", "--question", ".venv/.installed"], cwd=work).returncode == 0
 
 
+@pytest.mark.evidence
 @pytest.mark.parametrize("line", documented.to_run(quick=False))
 def test_a_command_works_as_it_is_written(line: str, tmp_path: Path) -> None:
     if not has_network():

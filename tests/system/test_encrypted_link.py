@@ -1,36 +1,18 @@
 """Two hosts, as network namespaces: who gets in, and that nothing plain is on the wire."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
-
-import pytest
 
 from benchmarks.thin_link.namespaces import FAR_ADDRESS, NEAR_ADDRESS, ThinLink
 from emostream.shared.key_files import KeyFolder, Own, Peer, PeerKey
 from emostream.shared.security import new_key
 from emostream.shared.shipped_files import ROOT
-from tests.conftest import require_tool
 from tests.encrypted_ends import CASES
 
 ENDPOINT: Final = f"tcp://{NEAR_ADDRESS}:5551"
-
-
-@pytest.fixture
-def link() -> Iterator[ThinLink]:
-    for tool in ("ip", "tc"):
-        require_tool(tool)
-    if os.geteuid():
-        pytest.skip("needs root, for network namespaces")
-    try:
-        with ThinLink("1gbit", 50) as link:
-            yield link
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"this system has no namespaces, or no tbf: {error}")
 
 
 def make_keys(folder: Path) -> None:

@@ -20,7 +20,10 @@ PORT = re.compile(r"(?<=127\.0\.0\.1:)\d+")
 
 
 def on_free_ports(text: str, folder: Path) -> str:
-    """Take the "#" away before each address in the configuration, and give it a free port."""
+    """Take the "#" away before each address in the configuration, and give it a free port.
+
+    The relay, which does not run, keeps its own.
+    """
     free = with_private_addresses(Config(), folder)
     ports: dict[str, str] = {}
     for stage in STAGES:
@@ -28,7 +31,7 @@ def on_free_ports(text: str, folder: Path) -> str:
             usual, other = (getattr(getattr(each, stage), key, "") for each in (Config(), free))
             ports.update(zip(PORT.findall(usual), PORT.findall(other), strict=True))
     lines = (
-        PORT.sub(lambda port: ports[port[0]], line.removeprefix("#"))
+        PORT.sub(lambda port: ports.get(port[0], port[0]), line.removeprefix("#"))
         if line.startswith("#") and PORT.search(line) and " = " in line
         else line
         for line in text.splitlines()

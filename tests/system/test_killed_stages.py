@@ -91,6 +91,6 @@ def test_after_kill_9_nothing_is_unexplained_and_nothing_counted_twice(
             assert counts.lost_with_process.keys() <= {*KILLED}, counts
             assert counts.lost_with_process, counts
         assert settled["rows", name].answered == rows.get(name, 0)
-        # Whoever tells of the emotions may have come a frame or two later than the recorder.
+        # The stage that reports the emotions may have started a frame or two after the recorder.
         late = sum(settled["emotions", name].dropped.values())
         assert settled["emotions", name].answered + late >= rows.get(name, 0)

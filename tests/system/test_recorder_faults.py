@@ -1,4 +1,4 @@
-"""Recordings that cannot be written, with real processes: seeing goes on, analyses end clearly."""
+"""Recordings that cannot be written: live stages continue, analyses end with a clear error."""
 
 import json
 import os
@@ -108,7 +108,7 @@ def test_an_analysis_whose_folder_is_deleted_ends_at_once(film: Path, tmp_path: 
     process = analysis(film, tmp_path)
     database = wait_for_rows(tmp_path)
     shutil.rmtree(database.parent)
-    assert "recorder cannot go on: folder deleted: " in result(process)["message"]
+    assert "recorder cannot continue: folder deleted: " in result(process)["message"]
 
 
 def test_an_analysis_on_a_full_disk_ends_with_what_is_written(film: Path, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_an_analysis_on_a_full_disk_ends_with_what_is_written(film: Path, tmp_pa
         database = wait_for_rows(disk.path)
         disk.fill()
         facts = result(process)
-        assert "recorder cannot go on: disk full: " in facts["message"]
+        assert "recorder cannot continue: disk full: " in facts["message"]
         assert facts["frames_analysed"] == frames_written(database) > 5
         assert json.loads((database.parent / "run.json").read_text("utf-8"))["status"]
 

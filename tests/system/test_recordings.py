@@ -130,4 +130,4 @@ def test_a_file_that_breaks_off_live_ends_with_the_reason(tmp_path: Path) -> Non
             return bool(ends)
 
         wait_until(ended, "the end of the stream", 60)
-    assert "breaks off at" in ends[0]
+    assert "ends early at" in ends[0]

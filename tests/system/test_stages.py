@@ -4,12 +4,12 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
-import keras
 import msgpack
 import numpy as np
 import pytest
@@ -17,13 +17,15 @@ import zmq
 
 from emostream.models import LABELS
 from emostream.models.weights import find
-from emostream.services.capture.demo.composites import load_composites
 from emostream.shared.bus import Bus, Publisher, Subscription
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Face, Message
+from emostream.shared.metric_names import MetricName
 from emostream.shared.shipped_files import ROOT
 from tests import builders
+from tests.average_faces import load_average_faces
 from tests.builders import header_of
+from tests.certificates import certificate
 from tests.conftest import fail_with, require_tool
 from tests.http_get import get
 from tests.system.conftest import wait_until
@@ -102,14 +104,14 @@ def faces_message(crops: np.ndarray, seq: int) -> Message:
 
 def test_training_and_serving_agree(stack: ExitStack, tmp_path: Path) -> None:
     """The original trains on pixels 0..255 and serves 0..1; here both give the same."""
-    crops = np.stack([cv2.resize(face, (64, 64)) for face in load_composites()])
+    crops = np.stack([cv2.resize(face, (64, 64)) for face in load_average_faces()])
     bus = stack.enter_context(Bus("test"))
     source = publisher(stack, bus)
     bind = free_endpoint()
     stage = Stage(
         *("classifier", tmp_path / "log", f"classifier.bind={bind}"),
         f'connect.faces=["{source.endpoint}"]',
-        # The net alone: a prior comes after it.
+        # The network alone: a prior comes after it.
         "classifier.prior_strength=0",
     )
     stack.callback(stage.close)
@@ -125,6 +127,9 @@ def test_training_and_serving_agree(stack: ExitStack, tmp_path: Path) -> None:
     header = answers[0].header
     assert isinstance(header, Emotion)
     served = [[face.probabilities[label] for label in LABELS] for face in header.faces]
+    # Only where it is needed: other tests import from this file.
+    import keras
+
     trained = keras.saving.load_model(find("alexnet-fer", "keras"), compile=False)
     wanted = np.asarray(trained(crops, training=False))
     np.testing.assert_allclose(served, wanted, atol=1e-3)  # as exports may differ
@@ -161,7 +166,7 @@ def test_a_stage_survives_messages_that_are_broken(stack: ExitStack, tmp_path: P
     _, metrics = stage.get("/metrics")
     for reason in ("msgpack", "header", "payload"):
         assert f'emostream_bad_messages_total{{reason="{reason}",stage="detector"}}' in metrics
-    assert stage.text().count("breaks the wire format") == 1
+    assert stage.text().count("violates the wire format") == 1
     assert "Traceback" not in stage.text()
 
 
@@ -210,7 +215,7 @@ def test_the_pipeline_works_split_over_two_hosts(stack: ExitStack, tmp_path: Pat
     ):
         pytest.skip("this system's loopback does not answer for 127.0.0.2")
     config = ROOT / "configs" / "remote-gpu.toml"
-    # Ports of their own, so that a pipeline that runs beside the tests is left alone.
+    # Ports of their own, so that a pipeline that runs next to the tests is left alone.
     frame, faces = free_endpoint(), free_endpoint()
     emotion = free_endpoint().replace("127.0.0.1", "127.0.0.2")
     connect = [
@@ -247,6 +252,27 @@ def test_a_stage_without_input_says_so_and_is_not_ready(stack: ExitStack, tmp_pa
     assert stage.get("/livez")[0] == 200
 
 
+def test_a_display_says_when_the_certificate_of_its_page_expires(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    pair = certificate(tmp_path)
+    stage = Stage(
+        *(
+            "display",
+            tmp_path / "log",
+            "display.page=127.0.0.1:0",
+            "display.bind=tcp://127.0.0.1:*",
+        ),
+        *(f"display.tls_cert={pair.cert}", f"display.tls_key={pair.key}"),
+    )
+    stack.callback(stage.close)
+    series = MetricName.CERTIFICATE_EXPIRY + '{address="page",stage="display"} '
+    told = [line for line in stage.get("/metrics")[1].splitlines() if line.startswith(series)]
+    assert [float(line.split()[1]) for line in told] == pytest.approx(
+        [time.time() + 30 * 86_400], abs=3600
+    )
+
+
 def test_a_file_goes_as_fast_as_the_pipeline_takes_it_and_none_is_dropped(
     stack: ExitStack, tmp_path: Path
 ) -> None:
@@ -270,7 +296,7 @@ def test_a_file_goes_as_fast_as_the_pipeline_takes_it_and_none_is_dropped(
 
     classifier = start("classifier", emotion)
     start("detector", faces, "detector.backend=haar")
-    wait_until(lambda: "emotions are on" in classifier.text(), "the classifier", 60)
+    wait_until(lambda: "publishing emotions on" in classifier.text(), "the classifier", 60)
     start("capture", frame, f'capture.sources=[{{name="film", url="{film}", pace="fast"}}]')
     got: list[Message] = []
 
@@ -307,3 +333,37 @@ def test_a_capture_tells_its_sources_in_order_with_state_and_reason(
     reason = "camera 97 cannot be opened: is it plugged in, free, and permitted?"
     expected = [["yard", "lost", reason], ["demo", "open", ""]]
     wait_until(lambda: states() == expected, "the camera to be given up")
+
+
+def test_large_batches_answer_every_frame_in_order(stack: ExitStack, tmp_path: Path) -> None:
+    bus = stack.enter_context(Bus("test"))
+    source = publisher(stack, bus)
+    bind = free_endpoint()
+    stage = Stage(
+        *("classifier", tmp_path / "log", f"classifier.bind={bind}", "classifier.max_batch=64"),
+        *(f'connect.faces=["{source.endpoint}"]', "live.max_age_ms=60000", "live.backlog=1000"),
+    )
+    stack.callback(stage.close)
+    inbox = listen(stack, bus, bind, "emotion/")
+    crops = np.zeros((3, 64, 64), np.uint8)
+    seqs: list[int] = []
+    sent = 0
+
+    def take() -> int:
+        seqs.extend(message.header.seq for message in inbox.take(100, timeout=0.1))
+        return len(seqs)
+
+    def heard() -> bool:
+        nonlocal sent
+        source.send(faces_message(crops, sent))
+        sent += 1
+        return take() > 0
+
+    wait_until(heard, "the classifier's first answer", 90)
+    for seq in range(sent, sent + 300):
+        source.send(faces_message(crops, seq))
+    wait_until(lambda: take() and seqs[-1] == sent + 299, "the last answer", 60)
+    assert seqs == list(range(seqs[0], sent + 300))
+    _, metrics = stage.get("/metrics")
+    sizes = re.findall(r'emostream_batch_size_bucket\{le="(?:32.0|64.0)"\} (\S+)', metrics)
+    assert float(sizes[1]) > float(sizes[0]), "some had more than 32 faces"

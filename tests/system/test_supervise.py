@@ -71,7 +71,7 @@ def test_a_stage_that_always_dies_is_down_and_goes_on_being_tried(tmp_path: Path
         assert notes.read_text().startswith("x" * 6)
         code, body = get(f"{url}/readyz")
         assert code == 503
-        assert "down: died with exit code 7" in body
+        assert "down: exited with code 7" in body
         said = scrape(f"{url}/metrics")
         assert isinstance(said, Scrape)
         assert said.total(MetricName.DOWN, stage="detector") == 1
@@ -81,8 +81,8 @@ def test_a_stage_that_always_dies_is_down_and_goes_on_being_tried(tmp_path: Path
         process.terminate()
         assert process.wait(10) == 0
     text = log.read_text()
-    assert text.count("warning: died with exit code 7: starting it again") == RESTARTS
-    assert "error: down: died with exit code 7; next try in 1 s" in text
+    assert text.count("warning: exited with code 7; restarting it") == RESTARTS
+    assert "error: down: exited with code 7; next try in 1 s" in text
 
 
 def test_a_wrong_configuration_is_not_tried_again(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_stage_that_is_stopped_is_killed_and_started_again(tmp_path: Path) -> 
         wait_until(lambda: notes.read_text() == "xx", "its second start")
         process.terminate()
         assert process.wait(10) == 0
-    assert "error: hung, so it is killed: it has been stopped for 1 s" in log.read_text()
+    assert "error: hung; killing it: it has been stopped for 1 s" in log.read_text()
 
 
 # It loads something for longer than `hung_after`, goes round for a moment, and stands still.
@@ -164,7 +164,7 @@ def test_a_stage_that_is_deadlocked_is_killed_but_not_while_it_starts(
         wait_until(lambda: notes.exists() and notes.read_text() == "xrx", "its second start")
         process.terminate()
         assert process.wait(10) == 0
-    assert "error: hung, so it is killed: its loop has not gone round for 1 s" in log.read_text()
+    assert "error: hung; killing it: its loop has not run for 1 s" in log.read_text()
 
 
 def test_a_stage_that_ignores_the_end_is_killed(tmp_path: Path) -> None:

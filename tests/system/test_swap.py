@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -33,7 +32,7 @@ CROPS = np.random.default_rng(0).integers(0, 255, (2, 64, 64), np.uint8)
 
 
 class Running:
-    """A classifier with a model of its own that is always given the next frame."""
+    """A classifier with its own model that is always given the next frame."""
 
     def __init__(self, stack: ExitStack, folder: Path, *settings: str) -> None:
         self.model = folder / "model.keras"
@@ -45,7 +44,7 @@ class Running:
         self.stage = Stage(
             *("classifier", folder / "log", f"classifier.bind={bind}"),
             *(f"classifier.model={self.model}", f'connect.faces=["{self._source.endpoint}"]'),
-            # A machine that is busy with other things shall lose none because of those.
+            # A machine that is busy with other things must lose none because of those.
             *("live.max_age_ms=60000", *settings),
         )
         stack.callback(self.stage.close)
@@ -115,7 +114,7 @@ def no_frame_is_missing(emotions: list[Emotion]) -> bool:
 
 
 def with_other_bytes(model: Path) -> Path:
-    """Return a copy of the file beside it that differs, with the same model in it."""
+    """Return a copy of the file next to it that differs, with the same model in it."""
     copy = model.with_name("copy")
     shutil.copy(model, copy)
     with zipfile.ZipFile(copy, "a") as archive:
@@ -124,7 +123,9 @@ def with_other_bytes(model: Path) -> Path:
 
 
 def seven_labels(folder: Path) -> tuple[Path, Path]:
-    """Write a small net with seven labels; return its weights and its TOML."""
+    """Write a small network with seven labels; return its weights and its TOML."""
+    import keras
+
     net = keras.Sequential(
         [
             keras.Input((48, 48, 1)),
@@ -144,15 +145,15 @@ def test_models_are_swapped_and_refused_while_frames_flow(stack: ExitStack, tmp_
     first = running.sha256()
     copy = with_other_bytes(running.model)
 
-    # A broken file, in place of the good one.
+    # A broken file, instead of the good one.
     running.model.write_bytes(b"no model")
     running.until(lambda: 'result="refused"} 1.0' in running.metric("model_swaps"), "a refusal")
     assert running.sha256() == first
-    assert running.stage.text().count("the new model is refused, model goes on: ") == 1
+    assert running.stage.text().count("the new model is rejected, model stays in use: ") == 1
     assert running.stage.get("/readyz")[0] == 200
     running.frames(20)
 
-    # A good one with other bytes: tracks go on.
+    # A good one with other bytes: tracks continue.
     copy.rename(running.model)
     running.until(lambda: running.sha256() != first, "the other file's model")
     running.frames(20)

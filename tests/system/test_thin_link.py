@@ -1,8 +1,6 @@
 """What comes over a link that is too thin is fresh: two namespaces, joined at 300 kbit/s."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +9,7 @@ import pytest
 
 from benchmarks.thin_link.namespaces import NEAR_ADDRESS, ThinLink
 from emostream.shared.shipped_files import ROOT
+from tests.system.conftest import linked_hosts
 
 ENDPOINT = f"tcp://{NEAR_ADDRESS}:5552"
 KILOBITS = 300
@@ -24,15 +23,8 @@ SETTLED_S = 4.0
 
 @pytest.fixture
 def link() -> Iterator[ThinLink]:
-    if sys.platform != "linux" or not (shutil.which("ip") and shutil.which("tc")):
-        pytest.skip("needs Linux with `ip` and `tc` (iproute2)")
-    if os.geteuid():
-        pytest.skip("needs root, for network namespaces")
-    try:
-        with ThinLink(f"{KILOBITS}kbit", LATENCY_MS) as link:
-            yield link
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"this system has no namespaces, or no tbf: {error.stderr.strip()}")
+    with linked_hosts(f"{KILOBITS}kbit", LATENCY_MS) as link:
+        yield link
 
 
 def ends(link: ThinLink, namespace: str, *arguments: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The wheel in an environment of its own, used from a folder far from the checkout."""
+"""The wheel in its own environment, used from a folder far from the checkout."""
 
 import json
 import re
@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -18,63 +17,36 @@ import pytest
 from emostream.shared.shipped_files import ROOT, config_names
 from tests.system.conftest import wait_until
 from tests.unit.videos import Clip
+from tests.wheels import build_wheel, make_environment, tracked
 
 pytestmark = pytest.mark.heavy
 
 FOLDERS = ("emostream/", "services/", "shared/", "models/", "configs/", "docs/schemas/")
 # What is about the checkout: how the models came to be, and what writes the schemas.
 LEFT_OUT = {"models/EXPERIMENTS.md", "models/training.ipynb", "docs/schemas/generate.py"}
-BUILD = "import sys, setuptools.build_meta as backend; getattr(backend, sys.argv[1])(sys.argv[2])"
-HONCHO = "#!{python}\nfrom honcho.command import main\nmain()\n"
 # In the folder that emostream is used from: nothing of it may be imported.
 LOCAL = ("models.py", "services.py", "shared/__init__.py", "queue.py", "emostream/__init__.py")
-
-
-def tracked() -> list[str]:
-    if not (ROOT / ".git").exists() or not shutil.which("git"):
-        pytest.skip("not a git checkout")
-    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()
-
-
-def build(what: str, source: Path, out: Path) -> Path:
-    """Build a "wheel" or an "sdist" of the source, and return its file."""
-    words = [sys.executable, "-c", BUILD, f"build_{what}", str(out)]
-    subprocess.run(words, cwd=source, capture_output=True, check=True)
-    (file,) = out.glob("*.whl" if what == "wheel" else "*.tar.gz")
-    return file
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel that is built from the sdist, which is built from the tracked files."""
-    folder = tmp_path_factory.mktemp("build")
-    for name in tracked():
-        copy = folder / "checkout" / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, copy)
-    with tarfile.open(build("sdist", folder / "checkout", folder)) as sdist:
-        sdist.extractall(folder / "sdist", filter="data")
-    (source,) = (folder / "sdist").iterdir()
-    return build("wheel", source, folder)
+    return build_wheel(tmp_path_factory.mktemp("build"))
 
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment that has the wheel, and other packages from this one's."""
     folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    python = folder / "bin" / "python"
+    programs = make_environment(folder)
+    python = programs / "python"
     words = ["--python", str(python), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run([sys.executable, "-m", "pip", *words], check=True)
     # A folder that a .pth file names is searched, but .pth files in it, as that of the checkout's
     # editable install, do not count.
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    honcho = python.with_name("honcho")
-    honcho.write_text(HONCHO.format(python=python))
-    honcho.chmod(0o755)
-    return python.parent
+    return programs
 
 
 @pytest.fixture
@@ -125,7 +97,7 @@ def test_the_library_works_beside_modules_of_the_same_names(
     (elsewhere / "program.py").write_text(
         "from importlib.resources import files\n"
         "from emostream import load, recognize\n"
-        f"print(len(recognize({str(ROOT / 'services/capture/demo/composites.png')!r})))\n"
+        f"print(len(recognize({str(ROOT / 'tests/average_faces.png')!r})))\n"
         "print(load().name)\n"
         "print(len([*(files('emostream.docs') / 'schemas').iterdir()]))\n"
     )
@@ -149,7 +121,7 @@ def display(environment: Path, folder: Path) -> Iterator[str]:
         )
 
     def addresses() -> list[str]:
-        return re.findall(r"the page is on (\S+)\n", said.read_text())
+        return re.findall(r"serving the page on (\S+)\n", said.read_text())
 
     try:
         wait_until(addresses, "the page's address")
@@ -169,7 +141,7 @@ def test_the_page_is_served(environment: Path, elsewhere: Path) -> None:
 
 def test_a_recording_and_a_photo_are_analyzed(environment: Path, elsewhere: Path) -> None:
     Clip(range(0, 250, 50)).write(elsewhere / "film.mp4")
-    shutil.copy(ROOT / "services/capture/demo/composites.png", elsewhere / "faces.png")
+    shutil.copy(ROOT / "tests/average_faces.png", elsewhere / "faces.png")
     run(environment, "analyze", "film.mp4", "faces.png")
     written = {path.name for path in (elsewhere / "analysis").rglob("*.html")}
     assert written == {"report.html", "photos.html"}

@@ -1,4 +1,4 @@
-"""A net that is trained in seconds, once for all tests.
+"""A network that is trained in seconds, once for all tests.
 
 TensorFlow is loaded where a test asks for one of these, so that no other test waits for it.
 """

@@ -55,6 +55,7 @@ class Happy:
     name = "toy"
     labels: tuple[str, ...] = LABELS
     sha256 = ""
+    device = "cpu"
     engine = "fake"
     prior: Reweighting | None = None
 
@@ -112,7 +113,7 @@ def test_absence_in_dense_frames_counts_in_full(recorded: bool) -> None:
 
 
 def test_frames_out_of_order_make_nobody_leave_early() -> None:
-    # Each second frame comes 40 ms too late: the clock goes on by 40 ms a frame nevertheless.
+    # Each second frame comes 40 ms too late: the clock continues by 40 ms per frame nevertheless.
     times = [(n + (1 if n % 2 else -1)) / 25 for n in range(60)]
     found = events(times, [True] * 5 + [False] * 55, recorded=True)
     assert found.index("leave") == pytest.approx(4 + 25, abs=2)

@@ -3,10 +3,14 @@
 import random
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
+from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.shared.account import ANSWERED, LATE, LOST, LOST_WITH_PROCESS, Account
 from emostream.shared.accounts import Accounts
-from emostream.shared.frame_counts import FrameCounts
+from emostream.shared.frame_counts import FrameCounts, frame_counts
+from emostream.shared.metrics import StageMetrics
+from emostream.shared.scraping import Scrape, parse
 from tests import builders
 from tests.builders import frame
 from tests.pipelines import LossyPipeline
@@ -22,7 +26,7 @@ def run(
     for number in range(steps):
         for _ in range(choice.choice((0, 0, 1, 8))):
             pipeline.capture(choice.choice(pipeline.streams))
-        stage = choice.choice(("detector", "classifier", "recorder", "display"))
+        stage = choice.choice(("detector", *pipeline.classifiers, "recorder", "display"))
         pipeline.step(stage, choice.choice((1, 4, 16)))
         pipeline.clock.now += choice.choice((0, 0.01, 1.2))
         if number % 7 == 0:
@@ -91,6 +95,37 @@ def test_the_sum_closes_over_the_runs_of_a_killed_capture(seed: int) -> None:
             # What a killed capture had numbered and sent to nobody is in no count.
             assert pipeline.sequence[counts.stream] <= counts.captured
             assert counts.captured <= pipeline.captured[counts.stream]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("classifiers", [2, 3])
+@pytest.mark.parametrize("kills", [(), ("classifier1",), ("detector", "classifier", "recorder")])
+def test_the_sum_of_each_shard_closes_where_classifiers_share_them(
+    seed: int, classifiers: int, kills: tuple[str, ...]
+) -> None:
+    pipeline = LossyPipeline(seed, streams=2, shards=3, loss=0.05, classifiers=classifiers)
+    run(pipeline, 250, kills=kills)
+    killed = {kill.rstrip("0123456789") for kill in kills}
+    for path in ("emotions", "rows"):
+        for counts in settled(pipeline, path):
+            assert counts.captured == pipeline.captured[counts.stream], counts
+            assert counts.lost_with_process.keys() <= killed, counts
+    assert sum(one.answered for one in pipeline.counts("rows")) == len(pipeline.rows)
+
+
+def test_a_standby_is_not_asked_what_became_of_the_frames() -> None:
+    """It has heard of every frame, but not of those that the active classifier dropped."""
+    pipeline = LossyPipeline(1, streams=1, shards=1, loss=0.1)
+    run(pipeline, 100)
+    counted = settled(pipeline, "emotions")
+    standby = CollectorRegistry()
+    metrics = StageMetrics("classifier", standby)
+    ClassifierMetrics(standby).standby.set(1)
+    for seq in range(pipeline.captured["cam0"]):
+        metrics.accounts.take(builders.faces(seq, stream="cam0", run="r1", publisher="d"))
+    others = [node.scrape() for node in pipeline.nodes.values()]
+    told = Scrape(0.0, parse(generate_latest(standby).decode()))
+    assert [one for one in frame_counts([told, *others]) if one.path == "emotions"] == counted
 
 
 def test_the_last_losses_of_a_burst_show_without_a_next_frame() -> None:

@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_written_is_one_clear_error(
 def test_a_disk_that_is_full_is_no_wrong_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That would end a whole pipeline, which can go on once there is room."""
+    """That would end a whole pipeline, which can continue once there is room."""
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     (tmp_path / f".detector.json.{os.getpid()}.part").symlink_to("/dev/full")

@@ -29,7 +29,7 @@ pytest.importorskip("jinja2", reason="needs the group `analyze`")
 
 CARD = Path(__file__).parents[2] / "models" / "CARD.md"
 FACTS = ReportFacts("holiday & <b>sea</b>.mp4", "alexnet-fer", "ab" * 32, "0.1.0")
-# Ten frames a second: face 1 is there for 8 s, face 2 for 2 s, and nobody for the last second.
+# Ten frames per second: face 1 is there for 8 s, face 2 for 2 s, and nobody for the last second.
 FRAMES = (
     [{1: "neutral"}] * 20 + [{1: "happiness", 2: "fear"}] * 20 + [{1: "happiness"}] * 40 + [{}] * 10
 )
@@ -59,11 +59,11 @@ def words(html: str) -> str:
 
 
 def gray(levels: Sequence[int], breaks: bool = False) -> Pictures:
-    """Pictures of one gray each; at the end the file may break off."""
+    """Pictures of one gray each; at the end the file may fail."""
     for seq, level in enumerate(levels):
         yield Picture(np.full((120, 400, 3), level, np.uint8), seq * 100_000_000)
     if breaks:
-        raise SourceError("it breaks off")
+        raise SourceError("it ends early")
 
 
 def images(html: str) -> list[np.ndarray]:
@@ -71,14 +71,14 @@ def images(html: str) -> list[np.ndarray]:
     return [decoded(base64.b64decode(code)) for code in codes]
 
 
-def test_the_summary_says_what_was_analysed(tmp_path: Path) -> None:
+def test_the_summary_says_what_was_analyzed(tmp_path: Path) -> None:
     text = words(page(tmp_path))
     assert "duration 9.0 s" in text
-    assert "frames analysed 90 every frame, none left out" in text
+    assert "frames analyzed 90 every frame, none skipped" in text
     assert "faces 2" in text
     assert "without a face 11% 10 of the frames" in text
     assert f"sha256 {'ab' * 32}" in text
-    assert "made by emostream 0.1.0" in text
+    assert "created by emostream 0.1.0" in text
     assert "partial" not in text
 
 
@@ -94,9 +94,9 @@ def test_the_events_stand_in_order_with_their_times(tmp_path: Path) -> None:
     html = page(tmp_path)
     rows = re.findall(r'<tr data-face="\d">(.*?)</tr>', html)
     assert [words("<body>" + row) for row in rows] == [
-        "0:00.00 1 comes: neutral",
+        "0:00.00 1 enters: neutral",
         "0:02.00 1 neutral → to happiness",
-        "0:02.00 2 comes: fear",
+        "0:02.00 2 enters: fear",
         "0:03.90 2 leaves",
         "0:07.90 1 leaves",
     ]
@@ -121,7 +121,7 @@ def test_the_file_and_the_labels_may_hold_any_character(tmp_path: Path) -> None:
     assert f"model alexnet-fer: {', '.join(odd)}" in text
 
 
-def test_each_colour_stands_beside_its_name(tmp_path: Path) -> None:
+def test_each_color_stands_beside_its_name(tmp_path: Path) -> None:
     html = page(tmp_path)
     for index, label in enumerate(LABELS):
         # No two labels share a class, and what is not written out is hidden from nobody.
@@ -171,10 +171,10 @@ def test_the_curves_stack_up_to_all(tmp_path: Path) -> None:
 
 
 def test_a_partial_result_says_where_it_breaks_off(tmp_path: Path) -> None:
-    why = "film.mp4: breaks off at 9.00 s of 20.0 s"
+    why = "film.mp4: ends early at 9.00 s of 20.0 s"
     text = words(page(tmp_path, error=why))
     assert (
-        f"A partial result. {why}. This page shows what came before: 9.0 s and 90 frames." in text
+        f"Partial result. {why}. This page shows the part before it: 9.0 s and 90 frames." in text
     )
     assert f"result partial: {why}" in text
     assert "every frame that could be read" in text
@@ -183,7 +183,7 @@ def test_a_partial_result_says_where_it_breaks_off(tmp_path: Path) -> None:
 def test_what_the_facts_say_is_broken_counts_first(tmp_path: Path) -> None:
     facts = ReportFacts("film.mp4", "other", "", "0.1.0", "the detector cannot be started.", "5/s")
     text = words(page(tmp_path, facts=facts, error="something else"))
-    assert "A partial result. the detector cannot be started. This page" in text
+    assert "Partial result. the detector cannot be started. This page" in text
     assert "something else" not in text
     assert "of the video, 5/s" in text
     assert "sha256 not known" in text
@@ -238,7 +238,7 @@ def test_no_more_pictures_are_read_than_needed(tmp_path: Path) -> None:
 def test_where_reading_breaks_off_the_pictures_before_it_stay(tmp_path: Path) -> None:
     html = page(tmp_path, pictures=gray([100] * 10, breaks=True))
     assert len(images(html)) == 2
-    assert "1 of 3 moments at which a face came or changed have a picture" in words(html)
+    assert "1 of 3 moments at which a face entered or changed have a picture" in words(html)
 
 
 def test_a_face_at_the_rim_or_without_a_place_breaks_nothing(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_a_long_film_gives_a_small_page_that_says_what_was_thinned(tmp_path: Pat
     html = page(tmp_path, frames, pictures=gray([100] * 2500))
     text = words(html)
     assert "each point of the curves is the mean of 3 frames" in text
-    assert "41 of 85 moments at which a face came or changed have a picture" in text
+    assert "41 of 85 moments at which a face entered or changed have a picture" in text
     with ArchiveReader(tmp_path / "emostream.db") as reader:
         history = run_history(reader, *reader.runs())
     assert [len(face.points) for face in history.faces.values()] == [834, 834]
@@ -287,7 +287,7 @@ def test_of_many_faces_the_longest_have_a_timeline_and_all_are_named(tmp_path: P
     html = page(tmp_path, frames)
     assert html.count('<article class="card track"') == 20
     text = words(html)
-    assert "These 20 of 30 faces were on screen for longest" in text
+    assert "These 20 of 30 faces were on screen longest" in text
     # Numbers follow the first appearance, and the first ten are there for shortest.
     assert [f"Face {number} most shown" in text for number in (10, 11, 30)] == [False, True, True]
     assert "The other 10 faces" in text
@@ -300,7 +300,7 @@ def test_events_beyond_a_few_thousand_are_left_to_the_table(
     monkeypatch.setattr(report_page, "MOST_EVENTS", 2)
     html = page(tmp_path)
     assert html.count("<tr data-face=") == 2
-    assert "These are the first 2 of 5 events; events.csv has all." in words(html)
+    assert "These are the first 2 of 5 events; events.csv has all of them." in words(html)
 
 
 def test_a_film_without_faces_says_so(tmp_path: Path) -> None:
@@ -311,9 +311,9 @@ def test_a_film_without_faces_says_so(tmp_path: Path) -> None:
 
 
 def test_a_film_without_frames_gives_a_page_too(tmp_path: Path) -> None:
-    text = words(page(tmp_path, [], error="no picture in it can be read"))
-    assert "frames analysed 0" in text
-    assert "A partial result. no picture in it can be read." in text
+    text = words(page(tmp_path, [], error="none of its pictures can be read"))
+    assert "frames analyzed 0" in text
+    assert "Partial result. none of its pictures can be read." in text
 
 
 def test_a_photo_has_probabilities_and_no_timeline(tmp_path: Path) -> None:
@@ -326,11 +326,11 @@ def test_a_photo_has_probabilities_and_no_timeline(tmp_path: Path) -> None:
     assert len(images(html)) == 1
 
 
-def test_labels_of_another_model_have_their_own_names_and_colours(tmp_path: Path) -> None:
+def test_labels_of_another_model_have_their_own_names_and_colors(tmp_path: Path) -> None:
     html = page(tmp_path, [{1: "boredom"}] * 10, labels=("boredom", "happy"))
     assert "most shown: boredom 100%" in words(html)
-    colours = re.findall(r"\.c\d \{ --c: (#\w+);", html)
-    assert len(set(colours)) == 2
+    colors = re.findall(r"\.c\d \{ --c: (#\w+);", html)
+    assert len(set(colors)) == 2
 
 
 def test_the_same_session_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_the_model_s_card_lies_beside_the_page_and_is_linked(tmp_path: Path) -> 
 def test_a_model_without_a_card_has_no_link(tmp_path: Path) -> None:
     html = page(tmp_path, facts=replace(FACTS, model="mine"))
     assert "model-card" not in html
-    assert "its own card has to say" in words(html)
+    assert "See the model's own card" in words(html)
     assert not (tmp_path / "model-card.md").exists()
 
 
@@ -355,20 +355,20 @@ def test_the_page_says_how_many_rows_quality_excluded(tmp_path: Path) -> None:
     frames = [{1: "fear", 2: "anger"}] * 5 + [{1: "fear", 3: "anger"}] * 15 + [{}] * 5
     text = words(page(tmp_path, frames, left_out={2: "new", 3: "quality"}))
     assert "Quality excluded 15 of the 40 rows of faces in observations.csv (38%)" in text
-    assert "5 more are of a track too new. Nothing on this page counts them." in text
+    assert "5 more belong to tracks that are too new. They are excluded from this page." in text
 
 
 def test_where_quality_excluded_nothing_the_page_says_that_too(tmp_path: Path) -> None:
     text = words(page(tmp_path))
     assert "Quality excluded 0 of the 100 rows of faces in observations.csv (0%)" in text
-    assert "Nothing on this page" not in text
+    assert "They are excluded from this page" not in text
 
 
 def test_the_words_about_the_shipped_model_are_those_of_its_card(tmp_path: Path) -> None:
     assert "about four times in five" in words(page(tmp_path / "1"))
     other = words(page(tmp_path / "2", facts=ReportFacts("film.mp4", "theirs", "", "0.1.0")))
     assert "four times in five" not in other
-    assert "How often theirs is right" in other
+    assert "for the accuracy of theirs" in other
     card = CARD.read_text("utf-8")
     shares = {
         part: float(share)

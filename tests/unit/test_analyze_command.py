@@ -90,7 +90,7 @@ def test_a_record_can_be_read_back(tmp_path: Path) -> None:
     )
     for text in broken:
         (tmp_path / "run.json").write_text(text)
-        with pytest.raises(RecordingError, match="no record of an analysis"):
+        with pytest.raises(RecordingError, match="not a folder of an analysis"):
             RunFile.read(tmp_path)
 
 
@@ -111,11 +111,16 @@ def test_json_lines_say_how_far_it_is_and_how_it_ended(capsys: pytest.CaptureFix
     ("words", "code", "line"),
     [
         (["{}/none.mp4"], 1, "error: {}/none.mp4: no such file or folder"),
-        (["{}/a.mp4", "--sample", "often"], 2, "error: --sample often: write pictures a second"),
-        (["{}/p.jpg", "--resume"], 2, "error: --resume: photos are analyzed in one go"),
+        (["{}/a.mp4", "--sample", "often"], 2, "error: --sample often: write pictures per second"),
+        (["{}/p.jpg", "--resume"], 2, "error: --resume: photos cannot be resumed"),
         (["{}/a.mp4", "--set", "detector.nonsense=1"], 2, f"error: {CONFIG}: detector: "),
         (["{}/film.mp4", "--set", "detector.weights=x.onnx"], 3, "error: no YuNet weights at x"),
         (["{0}/film.mp4", "--set", "detector.weights={0}/p.onnx"], 3, "error: {}/p.onnx is no"),
+        (
+            ["{0}/film.mp4", "--set", "security={{mode='required', folder='{0}/none'}}"],
+            2,
+            "error: analyze: the bus is encrypted: {}/none contains no keys of this host; run emos",
+        ),
         (
             ["{}/film.mp4", "--prior-strength", "0.5", "--set", "classifier.model=alexnet-fer2013"],
             2,
@@ -124,12 +129,12 @@ def test_json_lines_say_how_far_it_is_and_how_it_ended(capsys: pytest.CaptureFix
         (
             ["{}/film.mp4", "--prior", "estimate", "--set", "classifier.prior=uniform"],
             2,
-            "error: --prior and --set classifier.prior say the same: leave one out",
+            "error: --prior and --set classifier.prior set the same value: use only one",
         ),
         (
             ["{}/film.mp4", "--prior-strength", "1", "--set", "classifier={{prior_strength=1}}"],
             2,
-            "error: --prior-strength and --set classifier.prior_strength say the same",
+            "error: --prior-strength and --set classifier.prior_strength set the same value",
         ),
     ],
 )

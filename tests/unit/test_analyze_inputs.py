@@ -81,9 +81,9 @@ def test_files_folders_and_patterns_name_videos_and_photos(tmp_path: Path) -> No
     ("word", "reason"),
     [
         ("none.mp4", "no such file or folder"),
-        ("empty", "no videos and no"),
+        ("empty", "no videos or photos"),
         ("x" * 300, "File name too long"),
-        ("texts", r"no videos and no photos in this folder \(skipped 2 \.txt, 1 \.md, 1 folder"),
+        ("texts", r"no videos or photos in this folder \(skipped 2 \.txt, 1 \.md, 1 folder"),
     ],
 )
 def test_a_word_that_names_nothing_is_refused(tmp_path: Path, word: str, reason: str) -> None:
@@ -121,9 +121,9 @@ def test_subfolders_are_taken_when_asked_and_counted_when_not(tmp_path: Path) ->
     assert taken == ["z.mp4", "a/2.mp4", "a/10.mp4", "a/b/1.jpg"]
     assert {one.path.name: one.reason for one in deep.skipped} == {
         "notes.txt": "a text file",
-        "around": "a link to a folder",
+        "around": "a symbolic link to a folder",
         ".trash": "a hidden folder",
-        "results": "the folder of results",
+        "results": "the results folder",
     }
     assert inputs.skipped_line(deep.skipped, recursive=True) == "skipped 1 .txt, 3 folders"
 
@@ -133,7 +133,7 @@ def test_what_is_unusual_among_the_skipped_is_named(tmp_path: Path) -> None:
     for name in ("pipe.jpg", "other.jpg", "pipe"):
         os.mkfifo(tmp_path / name)
     line = inputs.skipped_line(inputs.find([str(tmp_path)]).skipped, recursive=False)
-    reason = "no file, but a folder, a pipe or a device"
+    reason = "a folder, pipe or device, not a file"
     assert line == (
         f"skipped 2 .jpg (other.jpg: {reason}, and 1 more), 2 .txt, "
         f"1 without a suffix (pipe: {reason}), 1 folder (--recursive takes folders too)"
@@ -219,11 +219,11 @@ def test_what_is_neither_is_said_in_a_few_words(tmp_path: Path) -> None:
         "utf16.txt": ("hé".encode("utf-16"), "a text file"),
         "latin.srt": ("1\n00:00 --> 00:01\ncafé\n".encode("latin-1"), "a text file"),
         "empty.dat": (b"", "the file is empty"),
-        "._IMG.jpg": (b"\0\5\x16\7\0\2\0\0" + bytes(60), "what macOS notes of another file"),
-        "IMG.NEF": (b"MM\0*" + bytes(60), "a camera's raw picture: export it as JPEG or HEIC"),
-        "IMG.CR3": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "a camera's raw picture: export"),
+        "._IMG.jpg": (b"\0\5\x16\7\0\2\0\0" + bytes(60), "macOS metadata of another file"),
+        "IMG.NEF": (b"MM\0*" + bytes(60), "a camera raw picture: export it as JPEG or HEIC"),
+        "IMG.CR3": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "a camera raw picture: export"),
         "a.zip": (b"PK\3\4" + bytes(60), "neither a video nor a photo"),
-        "a.m4b": (b"\0\0\0\x18ftypM4B \0\0\0\0M4B isom", "damaged, cut off, or no video"),
+        "a.m4b": (b"\0\0\0\x18ftypM4B \0\0\0\0M4B isom", "damaged, truncated, or not a video"),
     }
     for name, (content, expected) in files.items():
         (tmp_path / name).write_bytes(content)
@@ -235,7 +235,7 @@ def test_what_is_neither_is_said_in_a_few_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.jpg", "a.mp4", "a"])
 def test_a_pipe_is_not_read(name: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / name)
-    assert reason(tmp_path / name) == "no file, but a folder, a pipe or a device"
+    assert reason(tmp_path / name) == "a folder, pipe or device, not a file"
 
 
 def test_what_cannot_be_read_goes_by_its_name(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Going on with analyses: what did not end, and the command that Ctrl-C prints."""
+"""Continuing with analyses: what did not end, and the command that Ctrl-C prints."""
 
 import argparse
 import csv
@@ -86,7 +86,7 @@ def test_what_did_not_end_is_found(tmp_path: Path) -> None:
 
 def test_an_analysis_that_is_at_work_is_left_alone(tmp_path: Path) -> None:
     with claimed(tmp_path):
-        with pytest.raises(ConfigError, match="at work on it"):
+        with pytest.raises(ConfigError, match="is working on it"):
             with claimed(tmp_path):
                 pytest.fail("two at once")
     with claimed(tmp_path):
@@ -122,7 +122,7 @@ def test_an_interrupt_says_which_command_goes_on(
     code = cli.main(["analyze", *words, "--out", str(tmp_path / "out")])
     assert code == ExitCode.INTERRUPTED
     said = capsys.readouterr().err
-    assert said.startswith("go on with: ")
+    assert said.startswith("continue with: ")
     assert said.endswith(f" analyze --resume --out {tmp_path}/out{inputs.format(tmp_path)}\n")
 
 
@@ -151,7 +151,7 @@ def test_a_configuration_that_is_none_any_more_is_one_line(
     analysis.record.config["detector"]["gone"] = 1
     analysis.record.write(tmp_path / "old")
     assert cli.main(["analyze", "--resume", "--out", str(tmp_path)]) == ExitCode.FAILURE
-    assert "began with a configuration that cannot be used now" in capsys.readouterr().out
+    assert "started with a configuration that is no longer valid" in capsys.readouterr().out
 
 
 def listed(out: Path, *results: InputResult, name: str = "summary") -> Path:
@@ -172,7 +172,7 @@ def rows(path: Path) -> list[tuple[str, str]]:
 
 
 class Job:
-    """Goes on with an analysis and finds that it is whole; `options` are those of all."""
+    """Continues with an analysis and finds that it is whole; `options` are those of all."""
 
     options: ClassVar[list[AnalyzeOptions]] = []
 

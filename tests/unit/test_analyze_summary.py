@@ -61,7 +61,7 @@ def test_a_folder_of_photos_is_analyzed_and_the_rest_is_said(
     said = capsys.readouterr()
     first, last = said.out.splitlines()
     assert first == (
-        "skipped 2 .txt, 1 .jpg (5.jpg: no file, but a folder, a pipe or a device), 1 .ts, "
+        "skipped 2 .txt, 1 .jpg (5.jpg: a folder, pipe or device, not a file), 1 .ts, "
         "1 folder (--recursive takes folders too)"
     )
     assert last.startswith("photos: 2 photos, 6 faces -> ")
@@ -85,7 +85,7 @@ def test_a_folder_of_photos_is_analyzed_and_the_rest_is_said(
         "left_out": "0",
         "message": "",
     }
-    assert "damaged or cut off" in found["4.jpg"]["message"]
+    assert "damaged or truncated" in found["4.jpg"]["message"]
     assert found["a.txt"]["message"] == "a text file"
     count = json.loads((out / "summary.json").read_text("utf-8"))["count"]
     assert count == {"complete": 2, "unreadable": 1, "skipped": 5}
@@ -107,7 +107,7 @@ def test_with_recursive_the_folders_within_are_analyzed_too(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {"event": "skipped", "name": "", "skipped": {"folder": 1}} in lines
     assert [len(line["photos"]) for line in lines if line["event"] == "end"] == [2, 2]
-    assert rows(tmp_path / "out", "summary-2")["out"]["message"] == "the folder of results"
+    assert rows(tmp_path / "out", "summary-2")["out"]["message"] == "the results folder"
 
 
 def test_one_input_needs_no_summary(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_what_a_run_did_not_come_to_is_said(tmp_path: Path) -> None:
     left_out = Skipped(tmp_path / "a.txt", ".txt", "a text file")
     summary = Summary(Inputs(videos, (), (), (left_out,)), tmp_path, BarReporter())
     with summary.about(videos[0]):
-        facts = {"folder": "out/1", "status": "broken", "message": "breaks off"}
+        facts = {"folder": "out/1", "status": "broken", "message": "ends early"}
         summary.end("1.mp4", "1 frame", facts)
     with pytest.raises(KeyboardInterrupt), summary.about(videos[1]):
         raise KeyboardInterrupt
@@ -145,7 +145,7 @@ def test_what_a_run_did_not_come_to_is_said(tmp_path: Path) -> None:
         "3.mp4": "not analyzed",
         "a.txt": "skipped",
     }
-    assert (found["1.mp4"]["folder"], found["1.mp4"]["message"]) == ("1", "breaks off")
+    assert (found["1.mp4"]["folder"], found["1.mp4"]["message"]) == ("1", "ends early")
 
 
 def test_the_documentation_has_every_column_of_the_summary() -> None:
@@ -173,6 +173,6 @@ def test_the_documentation_has_every_field_of_the_photos() -> None:
 def test_the_documentation_has_every_suffix() -> None:
     page = DOCS.read_text("utf-8")
     (photos,) = re.findall(r"Photos are `([^`]*)`", page)
-    (videos,) = re.findall(r"videos `([^`]*)`", page)
+    (videos,) = re.findall(r"videos are `([^`]*)`", page)
     assert set(photos.split()) == IMAGE_SUFFIXES
     assert set(videos.split()) == VIDEO_SUFFIXES

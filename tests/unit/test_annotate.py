@@ -28,7 +28,7 @@ def changed(picture: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_the_box_has_the_emotions_colour_and_the_picture_stays(label: str) -> None:
+def test_the_box_has_the_emotions_color_and_the_picture_stays(label: str) -> None:
     picture = gray(640, 360)
     drawn = annotate(picture, [face((200, 150, 100, 120), label)])
     assert tuple(drawn[210, 200]) == bgr(COLORS[label])
@@ -38,7 +38,7 @@ def test_the_box_has_the_emotions_colour_and_the_picture_stays(label: str) -> No
     assert (drawn[170:260, 210:290] == 90).all(), "the face itself must stay visible"
 
 
-def test_labels_of_any_model_are_drawn_in_their_own_colours() -> None:
+def test_labels_of_any_model_are_drawn_in_their_own_colors() -> None:
     smoothed = {"awake": 0.7, "asleep": 0.3}
     for label, color in colors(tuple(smoothed)).items():
         drawn = annotate(gray(640, 360), [EmotionFace(1, (9, 90, 80, 80), {}, smoothed, label, 1)])

@@ -57,7 +57,7 @@ def write(
     told: list[tuple[int, int]] | None = None,
     sample: float = 0.0,
 ) -> Path:
-    """Write `annotated.mp4` beside the video."""
+    """Write `annotated.mp4` next to the video."""
     told = [] if told is None else told
     target = video.with_name("annotated.mp4")
     with ArchiveReader(database(video.with_name("emostream.db"), faces, frames)) as reader:
@@ -310,7 +310,7 @@ def test_an_analysis_without_a_frame_has_no_video(tmp_path: Path) -> None:
 def test_what_is_no_video(tmp_path: Path) -> None:
     video = tmp_path / "a.mp4"
     video.write_text("Dear all")
-    with pytest.raises(SourceError, match=r"a\.mp4: damaged, cut off, or no video"):
+    with pytest.raises(SourceError, match=r"a\.mp4: damaged, truncated, or not a video"):
         write(video, [[]])
 
 

@@ -130,7 +130,7 @@ def test_labels_without_end_are_refused_and_the_rest_goes_on(
     archive: ArchiveWriter, path: Path
 ) -> None:
     archive.add_emotion(emotion(0, face(*(f"mood {number}" for number in range(MOST_LABELS)))))
-    with pytest.raises(MessageError, match="one more"):
+    with pytest.raises(MessageError, match="exceeds the limit"):
         archive.add_emotion(emotion(1, face("one too many")))
     archive.add_emotion(emotion(2, face("mood 5")))
     archive.commit()

@@ -25,7 +25,7 @@ def test_frames_count_as_they_are_committed_until_the_run_has_ended(tmp_path: Pa
     assert frames_written(path) == 0
     archive.commit()
     assert (frames_written(path), run_end(path, RUN)) == (3, None)
-    archive.end_run(emotion(3, end=True, frames=3, error="it breaks off"))
+    archive.end_run(emotion(3, end=True, frames=3, error="it ends early"))
     archive.close()
-    assert run_end(path, RUN) == (3, "it breaks off")
+    assert run_end(path, RUN) == (3, "it ends early")
     assert run_end(path, "another") is None

@@ -30,7 +30,7 @@ def pictures(path: Path, skipped: list[str] | None = None) -> list[Picture]:
 
 
 def broken(path: Path) -> tuple[list[Picture], str]:
-    """Read a file that breaks off: the pictures before that, and the error."""
+    """Read a file that fails: the pictures before that, and the error."""
     found = []
     with pytest.raises(SourceError) as raised:
         for picture in video_pictures(str(path), lambda line: None):
@@ -137,7 +137,7 @@ def test_pictures_are_turned_as_phones_say(
 
 
 class Corner(Clip):
-    """Black but for the upper left corner."""
+    """Black except for the upper left corner."""
 
     def picture(self, n: int) -> np.ndarray:
         picture = super().picture(n)
@@ -234,14 +234,14 @@ def test_a_file_that_is_cut_off_gives_what_is_left_and_says_where(
     found, error = broken(cut(path, 0.6))
     assert 25 <= len(found) <= 75
     assert times(found) == [40 * n for n in range(len(found))]
-    assert f"breaks off at {len(found) / 25:.2f} s of" in error
+    assert f"ends early at {len(found) / 25:.2f} s of" in error
     assert f"after {len(found)} pictures" in error
 
 
 def test_an_avi_that_is_cut_off_says_how_long_it_was(tmp_path: Path) -> None:
     clip = Clip(NOISE.grays, noise=1.0, codec="mpeg4", time_base=FRAME)
     found, error = broken(cut(clip.write(tmp_path / "a.avi"), 0.6))
-    assert f"breaks off at {len(found) / 25:.2f} s of 4.0 s" in error
+    assert f"ends early at {len(found) / 25:.2f} s of 4.0 s" in error
 
 
 def test_the_last_picture_alone_may_be_missing(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_the_last_picture_alone_may_be_missing(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
     found, error = broken(path)
     assert len(found) == 99
-    assert "breaks off at 3.96 s of 4.0 s, after 99 pictures" in error
+    assert "ends early at 3.96 s of 4.0 s, after 99 pictures" in error
 
 
 def test_a_file_that_stops_being_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +266,7 @@ def test_a_file_that_stops_being_readable(tmp_path: Path, monkeypatch: pytest.Mo
     found, error = broken(path)
     assert len(found) == 13
     assert grays(found) == pytest.approx(list(RISING[:13]), abs=6)
-    assert "breaks off at 0.52 s of 1.2 s, after 13 pictures; reading broke off" in error
+    assert "ends early at 0.52 s of 1.2 s, after 13 pictures; reading failed partway" in error
 
 
 class Failing:
@@ -296,7 +296,7 @@ def test_a_damaged_stretch_costs_its_pictures_alone(tmp_path: Path, name: str) -
     assert 85 <= len(found) < 100
     assert times(found)[-1] == 99 * 40
     same = [np.array_equal(picture.pixels, whole[picture.pts]) for picture in found]
-    # Beside the damage, only what is predicted from it suffers: up to the next of every ten.
+    # Next to the damage, only what is predicted from it suffers: up to the next of every ten.
     assert sum(same) >= 80
     assert same[:35] == [True] * 35
     assert same[-35:] == [True] * 35
@@ -317,17 +317,17 @@ def test_sound_alone(tmp_path: Path) -> None:
         container.mux(track.encode(frame))
         container.mux(track.encode())
     for read in (pictures, describe_video):
-        with pytest.raises(SourceError, match=r"a\.m4a: no video in it, only audio$"):
+        with pytest.raises(SourceError, match=r"a\.m4a: contains no video, only audio$"):
             read(path)
 
 
 @pytest.mark.parametrize(
     ("name", "container", "error"),
     [
-        ("a.mp4", {}, "no video in it, nor anything else"),
-        ("a.mp4", FRAGMENTS, "no picture in it can be read"),
-        ("a.avi", {}, "no picture in it can be read"),
-        ("a.mkv", {}, "damaged, cut off, or no video"),
+        ("a.mp4", {}, "contains no video, nor anything else"),
+        ("a.mp4", FRAGMENTS, "none of its pictures can be read"),
+        ("a.avi", {}, "none of its pictures can be read"),
+        ("a.mkv", {}, "damaged, truncated, or not a video"),
     ],
 )
 def test_a_file_without_a_picture(
@@ -343,8 +343,8 @@ def test_a_file_without_a_picture(
     ("content", "error"),
     [
         (b"", "the file is empty"),
-        (b"\0", "damaged, cut off, or no video"),
-        (b"Dear all,\nthe meeting is at noon.\n", "damaged, cut off, or no video"),
+        (b"\0", "damaged, truncated, or not a video"),
+        (b"Dear all,\nthe meeting is at noon.\n", "damaged, truncated, or not a video"),
     ],
 )
 def test_a_file_that_is_something_else(tmp_path: Path, content: bytes, error: str) -> None:
@@ -359,12 +359,12 @@ def test_a_kind_of_video_that_nobody_knows(tmp_path: Path) -> None:
     path = Clip(RISING).write(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes().replace(b"avc1\0", b"xyzw\0"))
     for read in (pictures, describe_video):
-        with pytest.raises(SourceError, match=r"a\.mp4: its video is of a kind that FFmpeg cannot"):
+        with pytest.raises(SourceError, match=r"a\.mp4: FFmpeg cannot decode its video"):
             read(path)
 
 
 def test_a_folder_and_a_missing_file_are_described_as_such(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"a folder, no video file$"):
+    with pytest.raises(SourceError, match=r"a folder, not a video file$"):
         describe_video(tmp_path)
     with pytest.raises(SourceError, match=r"a\.mp4: no such file$"):
         describe_video(tmp_path / "a.mp4")

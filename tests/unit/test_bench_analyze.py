@@ -1,4 +1,4 @@
-"""`emostream bench analyze`, with programs whose speed is known in place of the real ones."""
+"""`emostream bench analyze`, with programs whose speed is known instead of the real ones."""
 
 import argparse
 import json
@@ -173,8 +173,8 @@ def cells(line: str) -> list[str]:
             "ended with 1: no frame could be read",
         ),
         ("range(frames)", "range(frames - 1)", r"--no-video: 249 of 250 frames are there"),
-        ("stages=stages", "stages=0", r"fake-250/run\.json: no record of an analysis"),
-        ("record.write(out)", "", r"fake-250/run\.json: no record of an analysis"),
+        ("stages=stages", "stages=0", r"fake-250/run\.json: not a folder of an analysis"),
+        ("record.write(out)", "", r"fake-250/run\.json: not a folder of an analysis"),
         ('"emostream.db"', '"other.db"', r"no database .*fake-250/emostream\.db"),
         (
             '"recorder": use(2)',
@@ -227,7 +227,7 @@ def test_options_of_live_before_analyze_are_refused(capsys: pytest.CaptureFixtur
     given = parsed("--warm-up", "1", "analyze")
     with pytest.raises(SystemExit):
         given.run(given)
-    assert "--warm-up before `analyze`: its options come after it" in capsys.readouterr().err
+    assert "--warm-up before `analyze`: put its options after it" in capsys.readouterr().err
 
 
 def test_an_analysis_goes_where_the_clips_are(commands: Commands, tmp_path: Path) -> None:
@@ -237,3 +237,22 @@ def test_an_analysis_goes_where_the_clips_are(commands: Commands, tmp_path: Path
     assert call.startswith("analyze fake-50.mp4 --out analysis-")
     assert not call.endswith("--no-video")
     assert (done.timing.frames, done.faces) == (50, 3)
+
+
+def test_what_became_slower_than_a_file_is_said(
+    commands: Commands,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    first, second = tmp_path / "analyze.json", tmp_path / "now.json"
+    assert run(options(tmp_path, "--runs", "1", "--out", str(first)), commands) == 0
+    assert (tmp_path / "analyze.png").is_file()
+    told = json.loads(first.read_text())
+    assert told["what"] == "emostream bench analyze"
+    assert told["figures"]["analyze --no-video: speed"]["median"] == pytest.approx(60)
+    slower = changed(commands, "(60 if", "(40 if")
+    words = ("--runs", "1", "--compare", str(first), "--out", str(second))
+    assert run(options(tmp_path, *words), slower) == 1
+    assert "analyze --no-video: speed" in capsys.readouterr().out

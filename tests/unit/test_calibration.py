@@ -1,18 +1,27 @@
-"""Calibration: by hand, folded into the weights, and the shares in training beside them."""
+"""Calibration: by hand, folded into the weights, and the shares in training next to them."""
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import pytest
 
-from emostream.models import alexnet, calibrate, ferplus
+from emostream.models import ferplus
 from emostream.models.evaluation import scores
 from emostream.models.labels import FER2013, LABELS
 from emostream.models.spec import load_spec
 from tests.builders import toml_without_prior
+from tests.lazy_modules import LazyModule
+
+if TYPE_CHECKING:
+    import keras
+
+    from emostream.models import alexnet, calibrate
+else:
+    keras = LazyModule("keras")
+    alexnet = LazyModule("emostream.models.alexnet")
+    calibrate = LazyModule("emostream.models.calibrate")
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -88,12 +97,13 @@ def test_the_temperature_is_folded_into_one_heads_weights(
 def trained(
     net: Any, faces: ferplus.FerFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A net's file as a training with these faces leaves it."""
+    """A network's file as a training with these faces leaves it."""
     monkeypatch.setattr(ferplus, "load_faces", lambda split, folder: faces)
     net.save(tmp_path / "average.keras")
     return tmp_path / "average.keras"
 
 
+@pytest.mark.evidence
 def test_the_command_ships_a_model_a_head(
     net: Any,
     faces: ferplus.FerFaces,
@@ -147,7 +157,7 @@ def test_it_is_calibrated_for_the_prior_that_it_is_used_with(
     assert float(found[1]) != pytest.approx(calibrate.fit_temperature(given, labels), rel=0.02)
 
 
-def test_faces_that_only_fer2013_labels_are_learnt_from_and_never_held_out() -> None:
+def test_faces_that_only_fer2013_labels_are_learned_from_and_never_held_out() -> None:
     rng = np.random.default_rng(0)
     votes = np.zeros((100, 10), np.uint8)
     votes[:60, 0] = votes[60:, 9] = 10  # the last 40 are "not a face" to FER+

@@ -77,6 +77,17 @@ def test_a_fast_file_waits_for_answers_once_its_window_is_full() -> None:
     assert flow_control.must_wait("a")
 
 
+def test_a_frame_is_answered_when_all_its_parts_are() -> None:
+    flow_control = FlowControl("r", window=3, clock=Clock())
+    for seq in range(3):
+        flow_control.record_published("a", seq)
+    for seq in range(3):
+        flow_control.record_answer(Message(emotion(seq, stream="a", parts=2)))
+    assert flow_control.must_wait("a"), "the slower classifier has answered nothing yet"
+    flow_control.record_answer(Message(emotion(0, stream="a", part=1, parts=2)))
+    assert not flow_control.must_wait("a")
+
+
 def test_an_answer_to_a_frame_that_was_not_published_yet_lets_no_more_go() -> None:
     flow_control = FlowControl("r", window=3, clock=Clock())
     for seq in range(3):

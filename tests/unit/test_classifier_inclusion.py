@@ -24,7 +24,7 @@ GOOD, POOR = 0.8, 0.3
 class Model:
     """Sees the label in a crop's brightness."""
 
-    name, sha256, engine = "toy", "0a1b", "fake"
+    name, sha256, engine, device = "toy", "0a1b", "fake", "cpu"
     labels: tuple[str, ...] = LABELS
     prior: Reweighting | None = None
 
@@ -116,13 +116,13 @@ def test_a_face_that_cannot_be_judged_changes_nothing_of_its_track() -> None:
         assert events == []
         assert (face.label, face.confidence, face.left_out) == ("", 0.0, "quality")
         assert face.smoothed == before.smoothed
-    # It was there all the time, so it did not leave, and goes on where it was.
+    # It was there all the time, so it did not leave, and continues where it was.
     events, face = bench(GOOD)
     assert (events, face.label) == ([], "happiness")
     assert face.smoothed == pytest.approx(undisturbed(GOOD)[1].smoothed)
 
 
-def test_what_led_before_a_time_that_could_not_be_judged_has_to_lead_anew() -> None:
+def test_what_led_before_a_time_that_could_not_be_judged_has_to_lead_again() -> None:
     bench = Bench()
     for _ in range(10):
         bench(GOOD)
@@ -162,7 +162,7 @@ def test_a_restored_stage_answers_as_one_that_went_on() -> None:
         assert other.answer(frame) == bench.answer(frame)
 
 
-def test_a_baseline_is_not_learnt_from_what_cannot_be_judged() -> None:
+def test_a_baseline_is_not_learned_from_what_cannot_be_judged() -> None:
     poor, none = Bench(baseline=True, enter_frames=1), Bench(baseline=True, enter_frames=1)
     for bench in (poor, none):
         bench(GOOD, label=0)

@@ -31,7 +31,7 @@ def changes(labels: list[int]) -> int:
 
 @pytest.mark.parametrize(("noise", "most"), [(0.05, 0), (0.2, 0), (0.4, 12)])
 def test_near_equal_classes_do_not_flicker(noise: float, most: int) -> None:
-    """Over 80 s in which the frames' own label changes more than ten times a second."""
+    """Over 80 s in which the frames' own label changes more than ten times per second."""
     generator = np.random.default_rng(1)
     rows = [[0.5 + d, 0.5 - d, 0.0] for d in generator.uniform(-noise, noise, 2000)]
     raw, _ = play(SmoothingRules(smoothing=0, hysteresis=0, hold=0), rows)

@@ -26,6 +26,7 @@ class Model:
 
     def __init__(self, labels: tuple[str, ...] = LABELS, name: str = "toy") -> None:
         self.name, self.labels, self.sha256, self.engine = name, labels, "0a1b", "fake"
+        self.device = "cpu"
         self.prior: Reweighting | None = None
         self.batches: list[tuple[int, ...]] = []
 
@@ -315,4 +316,5 @@ def test_metrics_say_what_went_out() -> None:
     assert bench.metric("events_total", kind="leave") == 3
     assert bench.metric("batch_size_count") == 1
     assert bench.metric("batch_size_sum") == 5
-    assert bench.metric("model_info", model="toy", sha256="0a1b", engine="fake") == 1
+    facts = {"model": "toy", "sha256": "0a1b", "engine": "fake", "device": "cpu"}
+    assert bench.metric("model_info", **facts) == 1

@@ -1,4 +1,4 @@
-"""The colours of labels: steady, and told apart by every eye."""
+"""The colors of labels: steady, and told apart by every eye."""
 
 import itertools
 import subprocess
@@ -18,7 +18,7 @@ SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 
 @pytest.mark.parametrize("seen", [np.eye(3), PROTANOPIA, DEUTERANOPIA])
-def test_colours_differ_for_every_eye(seen: np.ndarray | tuple[tuple[float, ...], ...]) -> None:
+def test_colors_differ_for_every_eye(seen: np.ndarray | tuple[tuple[float, ...], ...]) -> None:
     def lab(color: str) -> np.ndarray:
         linear = (np.array(bgr(color)[::-1]) / 255) ** 2.2
         visible = (np.clip(np.asarray(seen) @ linear, 0, 1) ** (1 / 2.2)).astype(np.float32)
@@ -28,12 +28,12 @@ def test_colours_differ_for_every_eye(seen: np.ndarray | tuple[tuple[float, ...]
         assert np.linalg.norm(lab(one) - lab(other)) > 10, (one, other)
 
 
-def test_each_emotion_has_its_colour() -> None:
+def test_each_emotion_has_its_color() -> None:
     assert colors(LABELS) == COLORS
     assert len(set(COLORS.values())) == len(LABELS)
 
 
-def test_an_emotion_keeps_its_colour_in_other_sets_by_other_names() -> None:
+def test_an_emotion_keeps_its_color_in_other_sets_by_other_names() -> None:
     given = colors(SEVEN)
     named = dict(zip(SEVEN, ("anger", "disgust", "fear", "happiness", "neutral", "sadness",
                              "surprise"), strict=True))  # fmt: skip
@@ -41,19 +41,19 @@ def test_an_emotion_keeps_its_colour_in_other_sets_by_other_names() -> None:
     assert colors((*LABELS, "Happy"))["Happy"] == COLORS["happiness"]
 
 
-def test_labels_of_any_kind_have_colours_of_their_own() -> None:
+def test_labels_of_any_kind_have_colors_of_their_own() -> None:
     labels = (*LABELS, *(f"mood {number}" for number in range(len(FURTHER))))
     assert len(set(colors(labels).values())) == len(labels)
     assert len(colors(tuple(f"mood {number}" for number in range(100)))) == 100
 
 
-def test_further_labels_change_no_colour() -> None:
+def test_further_labels_change_no_color() -> None:
     labels = ("joy", "happy", "awake", "asleep", "sad")
     for count in range(len(labels)):
         assert colors(labels[:count]).items() <= colors(labels).items()
 
 
-def test_another_process_gives_the_same_colours() -> None:
+def test_another_process_gives_the_same_colors() -> None:
     program = "from emostream.shared.colors import colors; print(colors(('awake', 'asleep')))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == str(colors(("awake", "asleep")))

@@ -8,7 +8,7 @@ import pytest
 
 from emostream.services.cli.commands import COMMANDS
 from emostream.services.cli.main import _parser, main
-from emostream.services.cli.processes.stages import STAGES
+from emostream.services.cli.processes.stages import ALL_STAGES
 from emostream.shared.errors import ExitCode
 
 
@@ -27,7 +27,7 @@ def command_parsers(name: str) -> Iterator[argparse.ArgumentParser]:
             yield parser
 
 
-@pytest.mark.parametrize("name", [*STAGES, *COMMANDS])
+@pytest.mark.parametrize("name", [*ALL_STAGES, *COMMANDS])
 def test_options_that_share_a_destination_have_the_same_default(name: str) -> None:
     for parser in command_parsers(name):
         defaults = defaultdict(list)
@@ -39,7 +39,7 @@ def test_options_that_share_a_destination_have_the_same_default(name: str) -> No
             assert all(value == values[0] for value in values), (parser.prog, dest, values)
 
 
-@pytest.mark.parametrize("name", [*STAGES, *COMMANDS])
+@pytest.mark.parametrize("name", [*ALL_STAGES, *COMMANDS])
 def test_every_default_is_what_its_option_would_give(name: str) -> None:
     for parser in command_parsers(name):
         for action in parser._actions:

@@ -113,7 +113,7 @@ def test_a_setting_may_be_a_bare_word(setting: str, value: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "named"),
-    [("detector = [", "is no TOML"), ("[detector]\nthreads = 0\n", "detector.threads")],
+    [("detector = [", "is not valid TOML"), ("[detector]\nthreads = 0\n", "detector.threads")],
 )
 def test_a_broken_file_is_named(tmp_path: Path, content: str, named: str) -> None:
     path = tmp_path / "x.toml"

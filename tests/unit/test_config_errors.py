@@ -64,7 +64,8 @@ def test_a_misspelled_key_is_answered_with_its_line_and_what_was_meant(
         ("display.blurr=true", "`blur` at the top level"),
         (
             "bind=1",
-            "`capture.bind`, `detector.bind`, `classifier.bind`, `recorder.bind` or `display.bind`",
+            "`capture.bind`, `detector.bind`, `classifier.bind`, `recorder.bind`, `display.bind` "
+            "or `relay.bind`",
         ),
         ("capture.sources=[{nme='a'}]", "`name`"),
         ("capture.sources=[{encoding='jpeg'}]", "`capture.encoding`"),
@@ -150,9 +151,9 @@ def test_a_section_that_only_a_setting_names_is_blamed_on_it(tmp_path: Path) -> 
 
 def test_nan_is_named_as_such(tmp_path: Path) -> None:
     said = refused(written(tmp_path, "[live]\nmax_age_ms = nan\n"))
-    assert "line 2: live.max_age_ms: nan is no number: expected `float` > 0.0" in said
+    assert "line 2: live.max_age_ms: nan is not a number: expected `float` > 0.0" in said
     said = refused(written(tmp_path, "[classifier]\nprior = {neutral = nan}\n"))
-    assert "line 2: classifier.prior: nan is no number" in said
+    assert "line 2: classifier.prior: nan is not a number" in said
 
 
 @pytest.mark.parametrize(
@@ -163,8 +164,8 @@ def test_nan_is_named_as_such(tmp_path: Path) -> None:
         ("a.yaml", "- not = toml\n", "is YAML"),
         ("a.yml", "detector: {backend: haar}\n", "is YAML"),
         ("a.toml", '{"detector": {"backend": "haar"}}\n', "is JSON"),
-        ("a.toml", "[detector\n", "is no TOML"),
-        ("a.toml", f"a = {'9' * 5000}\n", "is no TOML"),
+        ("a.toml", "[detector\n", "is not valid TOML"),
+        ("a.toml", f"a = {'9' * 5000}\n", "is not valid TOML"),
         ("a.toml", f"a = {'[' * 5000}{']' * 5000}\n", "is nested too deeply"),
         ("a.toml", f"a = {'{b=' * 5000}1{'}' * 5000}\n", "is nested too deeply"),
     ],
@@ -188,19 +189,24 @@ def test_a_setting_may_be_nested_too_deeply_as_well() -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("capture.bind=tcp://127.0.0.1:65536", "beyond the last port"),
-        ("display.page=127.0.0.1:99999", "beyond the last port"),
-        ('connect.frame=["tcp://127.0.0.1:70000"]', "beyond the last port"),
-        ('display.watch=["host:123456"]', "beyond the last port"),
+        ("capture.bind=tcp://127.0.0.1:65536", "is above the highest port"),
+        ("display.page=127.0.0.1:99999", "is above the highest port"),
+        ('connect.frame=["tcp://127.0.0.1:70000"]', "is above the highest port"),
+        ('display.watch=["host:123456"]', "is above the highest port"),
         ('connect.frame=["tcp://*:5551"]', "to connect to"),
         ('connect.frame=["tcp://127.0.0.1:*"]', "to connect to"),
-        ("recorder.metrics=a b:1", "is no address"),
+        ('relay.connect=["tcp://127.0.0.1:*"]', "to connect to"),
+        ('relay.connect=["tcp://127.0.0.1:5563"]', "is the relay's own"),
+        ('relay.connect=["tcp://localhost:5563"]', "is the relay's own"),
+        ('relay.connect=["tcp://gpu:1", "tcp://gpu:1"]', "is listed twice"),
+        ("relay.connect=[]", "relay.connect"),
+        ("recorder.metrics=a b:1", "is not an address"),
         (f"capture.bind=ipc:///tmp/{'x' * 120}", "longer than 107 bytes"),
         ("capture.sources=[{url='gopher://h/x'}]", "unknown scheme; write one of http"),
         ("capture.sources=[{url='rstp://h/x'}]", "unknown scheme"),
         ("capture.sources=[{url='rtsp://u:${}@h'}]", "write ${NAME}"),
         ("capture.sources=[{url='rtsp://u:${CAM-1}@h'}]", "write ${NAME}"),
-        ("capture.sources=[{url='demo', password_file='x'}]", "names no user"),
+        ("capture.sources=[{url='demo', password_file='x'}]", "has no user"),
         ("live.max_age_ms=inf", "live.max_age_ms"),
         ("live.max_age_ms=nan", "live.max_age_ms"),
         ("lossless.stall_timeout=inf", "lossless.stall_timeout"),
@@ -315,3 +321,15 @@ def test_a_password_on_the_command_line_is_refused_and_not_repeated(
 def test_a_url_without_a_literal_password_may_be_set(url: str) -> None:
     (source,) = load(None, [f"capture.sources=[{{url='{url}'}}]"]).capture.sources
     assert source.url == url
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        ("[tcp://127.0.0.1:5753]", "the shell removed its quotes"),
+        ("tcp://127.0.0.1:5753", 'write it as a list: ["tcp://127.0.0.1:5753"]'),
+    ],
+)
+def test_a_text_in_place_of_a_list_is_refused_with_how_to_write_it(value: str, advice: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"; {advice}")):
+        load(None, [f"classifier.standbys={value}"])

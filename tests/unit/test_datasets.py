@@ -79,11 +79,11 @@ def test_indices_without_names_are_the_model_s(tmp_path: Path) -> None:
         ({"images": IMAGES}, "give images and labels"),
         ({"images": IMAGES.astype(float), "labels": np.zeros(4, int)}, "give uint8"),
         ({"images": IMAGES, "labels": np.zeros(3, int)}, "one label a picture"),
-        ({"images": IMAGES, "labels": np.full(4, 9)}, "no indices of the 8"),
-        ({"images": IMAGES, "labels": np.full(4, -1)}, "no indices of the 8"),
-        ({"images": IMAGES, "labels": np.zeros(4)}, "no names and no indices"),
-        ({"images": IMAGES, "labels": np.array(["dull"] * 4)}, "nothing that the model has"),
-        ({"images": IMAGES[:0], "labels": np.zeros(0, int)}, "nothing that the model has"),
+        ({"images": IMAGES, "labels": np.full(4, 9)}, "nor indices of the 8"),
+        ({"images": IMAGES, "labels": np.full(4, -1)}, "nor indices of the 8"),
+        ({"images": IMAGES, "labels": np.zeros(4)}, "neither names nor indices"),
+        ({"images": IMAGES, "labels": np.array(["dull"] * 4)}, "no class that the model has"),
+        ({"images": IMAGES[:0], "labels": np.zeros(0, int)}, "no class that the model has"),
     ],
 )
 def test_a_wrong_archive_is_one_clear_error(
@@ -97,10 +97,14 @@ def test_a_wrong_archive_is_one_clear_error(
 def test_what_is_no_archive_and_what_would_run_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "faces.npz"
     path.write_bytes(b"nothing")
-    with pytest.raises(SourceError, match="no readable"):
+    with pytest.raises(SourceError, match="not a readable"):
         datasets.load_dataset(path, "PublicTest", LABELS)
     np.savez(path, images=IMAGES, labels=np.array([{}] * 4, dtype=object))
-    with pytest.raises(SourceError, match="no readable"):
+    with pytest.raises(SourceError, match="not a readable"):
+        datasets.load_dataset(path, "PublicTest", LABELS)
+    np.save(tmp_path / "single.npy", IMAGES)
+    (tmp_path / "single.npy").replace(path)
+    with pytest.raises(SourceError, match=r"not a readable .*: it contains a single array"):
         datasets.load_dataset(path, "PublicTest", LABELS)
 
 
@@ -113,7 +117,7 @@ def test_folders_without_anything_to_judge(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="has a label for: boredom"):
         datasets.load_dataset(tmp_path, "PublicTest", LABELS)
     (tmp_path / "boredom" / "0.png").write_bytes(b"no picture")
-    with pytest.raises(SourceError, match=r"0\.png is no picture"):
+    with pytest.raises(SourceError, match=r"0\.png is not a readable picture"):
         datasets.load_dataset(tmp_path, "PublicTest", LABELS)
 
 

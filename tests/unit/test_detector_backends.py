@@ -16,7 +16,7 @@ from emostream.services.detector.resampling import halved
 from emostream.shared.errors import MissingPackageError, WeightsError
 
 ROOT = Path(__file__).parents[2]
-FACES = ROOT / "services/capture/demo/composites.png"
+FACES = ROOT / "tests/average_faces.png"
 LEFT, TOP, SIDE = 500, 200, 200
 
 

@@ -145,7 +145,7 @@ def test_every_frame_is_answered_on_every_shard(shards: int, faces: list[Detecti
         assert sorted(dealt) == sorted(one.box for one in faces)
 
 
-def test_tracks_go_on_and_a_new_run_begins_anew() -> None:
+def test_tracks_go_on_and_a_new_run_begins_again() -> None:
     stage = stage_of(Fixed(TWO))
     first = tracks(answer(stage, message(0)))
     assert tracks(answer(stage, message(1))) == first

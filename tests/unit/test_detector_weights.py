@@ -78,10 +78,10 @@ def test_what_is_there_is_not_fetched_again(server: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("path", "sha256", "message"),
     [
-        ("/good", "0" * 64, "nothing was kept"),
+        ("/good", "0" * 64, "was discarded"),
         ("/missing", SHA256, "404"),
         ("/stalled", SHA256, "cannot be fetched"),
-        ("/short", SHA256, "nothing was kept|cannot be fetched"),
+        ("/short", SHA256, "was discarded|cannot be fetched"),
     ],
 )
 def test_bad_downloads_leave_nothing_behind(

@@ -12,8 +12,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from emostream.services.display.commands import Command, CommandHandler
 from emostream.services.display.display_state import MAX_EVENTS, MAX_LABELS, DisplayState
 from emostream.services.display.face_timeline import GAP_NS, HISTORY_NS, MAX_TRACKS
+from emostream.services.display.jpeg_encoding import LONG_SIDE, encode_jpeg
 from emostream.services.display.metrics import DisplayMetrics
-from emostream.services.display.picture_encoding import LONG_SIDE, encode_jpeg, picture_packet
+from emostream.services.display.picture_encoding import picture_packet
 from emostream.services.display.schema import Update
 from emostream.services.display.stage import DisplayStage
 from emostream.shared.blur import FaceBlur
@@ -373,6 +374,30 @@ def test_a_stream_tells_how_many_of_its_captured_frames_are_analyzed(rig: Rig) -
     for seq in range(101, 301):
         rig.later(1 / 25, frame(seq), emotion(seq))
     assert rig.state.update(0).streams["cam1"].analyzed == 1
+
+
+def test_a_part_that_nobody_answers_counts_as_not_analyzed(rig: Rig) -> None:
+    for seq in range(100):
+        rig.later(1 / 25, frame(seq), Message(builders.emotion(**common(seq, "cam1", 0), parts=2)))
+    assert rig.state.update(0).streams["cam1"].analyzed == 0.5
+
+
+def test_a_stream_tells_that_a_standby_answers_until_the_active_one_is_heard(rig: Rig) -> None:
+    def give(seq: int, *standby: bool, part: int = 0, parts: int = 2) -> bool:
+        fields = {**common(seq, "cam1", 0), "part": part, "parts": parts}
+        rig.later(1 / 25, *(Message(builders.emotion(**fields, standby=one)) for one in standby))
+        return rig.state.update(0).streams["cam1"].standby
+
+    assert not any(give(seq, False, part=part) for seq in range(50) for part in (0, 1))
+    rig.later(1.1)
+    # Of one part alone.
+    assert all(give(seq, True, part=1) for seq in range(50, 75))
+    assert all(give(seq, seq % 2 == 1, part=seq % 2) for seq in range(75, 175))
+    # Whose answer comes first varies, while both answer; nothing flickers.
+    assert not any(give(seq, seq % 8 > 0, part=1) for seq in range(176, 250))
+    assert all([give(seq, True, part=1) for seq in range(250, 300)][26:])
+    # Another detector deals to fewer parts: what was of the other one is forgotten.
+    assert not any([give(seq, False, parts=1) for seq in range(300, 500)][130:])
 
 
 def test_faces_have_small_numbers_of_their_own_in_each_stream(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""Blurred faces: unrecognisable where they are, where they were, and where nobody knows."""
+"""Blurred faces: unrecognizable where they are, where they were, and where nobody knows."""
 
 from typing import Any
 
@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from emostream.services.display.picture_encoding import encode_jpeg
-from emostream.shared.blur import FaceBlur, blur_all, blur_boxes
+from emostream.services.display.jpeg_encoding import encode_jpeg
+from emostream.shared.blur import FaceBlur
+from emostream.shared.blurring import blur_all, blur_boxes
 from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 from emostream.shared.messages import Box, Emotion, EmotionFace, Frame, Message
@@ -41,7 +42,7 @@ def joined(seq: int, faces: dict[int, Box] | None, **how: Any) -> Joined:
 
 
 def detail(picture: np.ndarray, box: Box) -> float:
-    """Return how much neighbouring pixels differ within the box; noise has about 85."""
+    """Return how much neighboring pixels differ within the box; noise has about 85."""
     x, y, across, down = map(round, box)
     region = picture[max(y, 0) : y + down, max(x, 0) : x + across].astype(int)
     return float(np.abs(np.diff(region, axis=1)).mean())
@@ -79,7 +80,7 @@ def test_without_a_box_in_the_picture_it_stays_as_it_is(boxes: list[Box]) -> Non
     assert changed.sum() <= 1
 
 
-def test_a_face_is_left_with_a_handful_of_colours() -> None:
+def test_a_face_is_left_with_a_handful_of_colors() -> None:
     region = blur_all(PICTURE)
     assert is_blurred(region, (0, 0, WIDTH, HEIGHT))
     face = blur_boxes(PICTURE, [FACE])[50:110, 100:160]

@@ -9,14 +9,17 @@ from starlette.datastructures import Headers
 
 from emostream.services.cli.main import main
 from emostream.services.display.commands import REPEAT_INTERVAL_S, Command, CommandHandler
-from emostream.services.display.web.access import Access, create_token, read_token
+from emostream.services.display.web.access import Access, Credentials, Refusal
 from emostream.shared.control import COMMANDS, OnOff, StreamSwitch, parse_command
 from emostream.shared.errors import ConfigError, MessageError
 from emostream.shared.messages import Control
+from emostream.shared.token_files import SETTINGS, Role, bearer, create_token, read_token
 from tests.builders import COMMON, Clock, header_of
+from tests.web_access import access
 
 HERE = "127.0.0.1:8080"
 JSON = "application/json"
+SETTING = SETTINGS[Role.OPERATOR]
 
 
 class Rig:
@@ -135,11 +138,16 @@ def test_a_switch_is_as_configured_until_turned() -> None:
     assert told == [("cam1", True), ("cam1", False)]
 
 
-def refused(access: Access, **headers: str) -> int | None:
+def refusal_of(who: Access, given: dict[str, str]) -> Refusal | None:
+    headers = Headers(given)
+    return who.command_refusal(headers, Credentials(bearer(headers.get("authorization", ""))))
+
+
+def refused(who: Access, **headers: str) -> int | None:
     given = {"host": HERE, "content-type": JSON} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }
-    refusal = access.refusal(Headers(given))
+    refusal = refusal_of(who, given)
     return refusal.status if refusal else None
 
 
@@ -161,13 +169,13 @@ def refused(access: Access, **headers: str) -> int | None:
 def test_on_this_machine_only_pages_from_elsewhere_are_refused(
     headers: dict[str, str], status: int | None
 ) -> None:
-    assert refused(Access(), **headers) == status
+    assert refused(access(), **headers) == status
 
 
 def test_beyond_this_machine_commands_need_a_token_and_the_answer_says_what_to_set() -> None:
-    access = Access(is_exposed=True)
-    assert not access.needs_token
-    refusal = access.refusal(Headers({"content-type": JSON, "authorization": "Bearer "}))
+    exposed = access(exposed=True)
+    assert not exposed.needs_token
+    refusal = refusal_of(exposed, {"content-type": JSON, "authorization": "Bearer "})
     assert refusal is not None
     assert refusal.status == 403
     assert "display.token_file" in refusal.error
@@ -190,18 +198,19 @@ def test_beyond_this_machine_commands_need_a_token_and_the_answer_says_what_to_s
 def test_a_token_that_is_set_is_needed_everywhere(
     exposed: bool, authorization: str, status: int | None
 ) -> None:
-    access = Access("sesame", exposed)
-    assert access.needs_token
-    assert refused(access, authorization=authorization) == status
-    assert refused(access, authorization=authorization, origin="http://elsewhere.example") == 403
+    guarded = access("sesame", exposed=exposed)
+    assert guarded.needs_token
+    assert refused(guarded, authorization=authorization) == status
+    assert refused(guarded, authorization=authorization, origin="http://elsewhere.example") == 403
 
 
 def test_a_token_is_what_the_file_holds(tmp_path: Path) -> None:
     file = tmp_path / "token"
+    file.touch(0o600)
     file.write_text("  sésame \n", "utf-8")
-    assert read_token(str(file)) == "sésame"
-    assert refused(Access(read_token(str(file))), authorization="Bearer s\xc3\xa9same") is None
-    assert read_token("") == ""
+    token = read_token(file, SETTING)
+    assert token == "sésame"
+    assert refused(access(token), authorization="Bearer s\xc3\xa9same") is None
 
 
 @pytest.mark.parametrize(
@@ -214,7 +223,7 @@ def test_a_token_file_that_cannot_be_used_is_named(
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(ConfigError, match=said):
-        read_token(str(file))
+        read_token(file, SETTING)
     assert main(["display", "--set", f"display.token_file={file}"]) == 2
     assert "display.token_file" in capsys.readouterr().err
 
@@ -224,20 +233,20 @@ def test_a_token_is_made_once_for_its_owner_alone(
 ) -> None:
     file = tmp_path / "token"
     with caplog.at_level("INFO"):
-        create_token(str(file))
-    token = read_token(str(file))
+        create_token(file)
+    token = read_token(file, SETTING)
     assert len(token) > 40
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert str(file) in caplog.text
     assert token not in caplog.text
-    create_token(str(file))
-    assert read_token(str(file)) == token
+    create_token(file)
+    assert read_token(file, SETTING) == token
     assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_token_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"token_file: .*none/token cannot be written: No such"):
-        create_token(str(tmp_path / "none" / "token"))
+        create_token(tmp_path / "none" / "token")
 
 
 def test_the_check_of_the_configuration_makes_no_token(tmp_path: Path) -> None:

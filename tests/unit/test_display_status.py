@@ -113,9 +113,9 @@ def test_a_stage_that_ended_too_often_is_down(rig: Rig) -> None:
     down = rig.processes["detector"].metrics
     down.ready.set(0)
     down.down.set(1)
-    states = rig.read(0.0, lambda url: "down: died with exit code 1").stages
+    states = rig.read(0.0, lambda url: "down: exited with code 1").stages
     assert states[1] == StageState(
-        "detector", "127.0.0.1:2", "down", "down: died with exit code 1", None
+        "detector", "127.0.0.1:2", "down", "down: exited with code 1", None
     )
     assert {one.state for one in states if one.stage != "detector"} == {"ready"}
 
@@ -157,6 +157,7 @@ def test_the_addresses_are_those_of_the_configuration_and_its_own_real_one() -> 
         URL.format(9101): "capture",
         URL.format(9102): "detector",
         URL.format(9104): "recorder",
+        URL.format(9106): "relay",
         URL.format(9205): "display",
         "http://gpu:9103/metrics": "unknown",
     }
@@ -176,7 +177,9 @@ def test_in_the_compose_setup_each_stage_is_asked_at_its_own_host() -> None:
     config = load(ROOT / "docker" / "compose.toml")
     others = dict(zip(STAGES, range(9101, 9105), strict=False))
     expected = {f"http://{stage}:{port}/metrics": stage for stage, port in others.items()}
-    assert metrics_urls(config, "own") == {**expected, "own": "display"}
+    # Compose has no relay; the page passes over one that never answered.
+    relay = {"http://127.0.0.1:9106/metrics": "relay"}
+    assert metrics_urls(config, "own") == {**expected, **relay, "own": "display"}
 
 
 class UpdateRig:
@@ -217,7 +220,7 @@ def test_the_state_tells_each_stream_s_newest_faces(updates: UpdateRig) -> None:
         (False, {}, frozenset(), (None, False)),
         (True, {}, frozenset(), (None, True)),
         (True, {"cam1": True}, frozenset(), (True, True)),
-        # A recorder that was started again and forgot the command must not pass for blurred.
+        # A recorder that was restarted and forgot the command must not pass for blurred.
         (True, {"cam1": True}, frozenset({"cam1"}), (True, False)),
         (True, {"cam1": False}, frozenset(), (False, True)),
     ],
@@ -341,3 +344,14 @@ def test_a_stage_that_leaves_frames_out_tells_how_many_it_works_on(rig: Rig) -> 
     assert (states["detector"].analyzed, states["detector"].whole_only) == (0.3, 0.8)
     assert (states["classifier"].analyzed, states["classifier"].whole_only) == (1, None)
     assert states["capture"].analyzed is None
+
+
+def test_a_relay_that_never_answered_is_no_fault() -> None:
+    named = {URL.format(1): "capture", URL.format(6): "relay"}
+    scraper = Scraper(list(named))
+    scraper.failures = dict.fromkeys(named, "Connection refused")
+    assert [s.stage for s in pipeline_status(named, scraper, lambda _: "").stages] == ["capture"]
+    text = generate_latest(Process("relay").registry).decode()
+    scraper.histories[URL.format(6)].add(Scrape(0.0, parse(text)))
+    status = pipeline_status(named, scraper, lambda _: "")
+    assert [(s.stage, s.state) for s in status.stages] == [("capture", "away"), ("relay", "away")]

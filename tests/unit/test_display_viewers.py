@@ -95,7 +95,7 @@ def test_who_comes_later_gets_the_last_picture_of_a_silent_stream(rig: Rig) -> N
     assert rig.viewers.offered == ["cam2"]
 
 
-def test_the_last_picture_is_shown_anew_when_its_faces_are_to_be_blurred(rig: Rig) -> None:
+def test_the_last_picture_is_shown_again_when_its_faces_are_to_be_blurred(rig: Rig) -> None:
     rig.sink.show(joined())
     rig.sink.idle()
     assert len(rig.viewers.offered) == 1
@@ -206,7 +206,7 @@ def test_a_window_without_a_desktop_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(ConfigError, match="no desktop here"):
+    with pytest.raises(ConfigError, match="no desktop found"):
         DesktopWindow(lambda: None, StreamSwitch(False))
 
 
@@ -215,7 +215,7 @@ def test_a_desktop_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("DISPLAY", ":4711")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(ConfigError, match="no window can be opened"):
+    with pytest.raises(ConfigError, match="cannot open a window"):
         DesktopWindow(lambda: None, StreamSwitch(False))
 
 

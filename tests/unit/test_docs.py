@@ -17,6 +17,7 @@ from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.detector.metrics import DetectorMetrics
 from emostream.services.display.metrics import DisplayMetrics
 from emostream.services.recorder.metrics import RecorderMetrics
+from emostream.services.relay.metrics import RelayMetrics
 from emostream.shared import config, messages
 from emostream.shared.errors import ExitCode
 from emostream.shared.metrics import StageMetrics
@@ -87,6 +88,7 @@ def test_every_metric_stands_in_the_documentation_and_no_other() -> None:
     DetectorMetrics(registry, Counter())
     RecorderMetrics(registry)
     DisplayMetrics(registry)
+    RelayMetrics(registry, ())
     registry.register(SourceCollector(dict))
     suffix = {"counter": "_total", "info": "_info"}
     names = {

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import shutil
+import socket
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +14,14 @@ import pytest
 
 from emostream.models import weights as shipped
 from emostream.services.cli.doctor import (
+    clocks,
     command,
+    http,
     machine,
     models,
     packages,
     ports,
+    relay,
     security,
     sources,
 )
@@ -29,10 +33,12 @@ from emostream.services.cli.doctor.ports import Port
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.detector.backends import Choice, Selection
 from emostream.services.detector.weights import Weights
+from emostream.shared.clocks import Offset
 from emostream.shared.config import Classifier, Config, Detector, Display, Recorder, Source, load
 from emostream.shared.errors import WeightsError
 from emostream.shared.key_files import KeyFolder, Own
 from emostream.shared.security import new_key
+from tests.certificates import certificate
 from tests.terminal import printed
 
 ROOT = Path(__file__).parents[2]
@@ -115,7 +121,7 @@ def disk(free: float = 50.0, stored: float = 0.0, **changes: Any) -> Disk:
         (disk(free=1.0, stored=0.5), WARNING, "0.5 of 2 GB", "max_gb to 1.3 or less"),
         (disk(free=0.05), PROBLEM, "/data is full", "free some"),
         (disk(writable=False), PROBLEM, "/data cannot be written to", "allow this user"),
-        (disk(is_folder=False), PROBLEM, "/data is no folder", "recorder.folder"),
+        (disk(is_folder=False), PROBLEM, "/data is not a folder", "recorder.folder"),
     ],
 )
 def test_disk(facts: Disk, status: Status, found: str, advice: str) -> None:
@@ -139,6 +145,12 @@ def test_the_page_can_be_seen_from_another_machine_where_there_is_no_desktop() -
     for nobody in (Desktop(False, "", ""), Desktop(True, "", "")):
         (away,) = machine.check_desktop(nobody, Display())
         judged(away, OK, "http://127.0.0.1:8080; there is no", "ssh -L 8080:127.0.0.1:8080")
+
+
+def test_a_page_beyond_loopback_needs_no_tunnel() -> None:
+    (finding,) = machine.check_desktop(Desktop(False, "", ""), Display(page="10.0.0.1:8080"))
+    judged(finding, OK, "http://10.0.0.1:8080", "this host's address")
+    assert "ssh" not in finding.advice
 
 
 def test_a_window_needs_a_desktop_that_answers() -> None:
@@ -178,7 +190,7 @@ def test_packages_in_other_versions() -> None:
     ("name", "failure", "advice"),
     [
         ("opencv-python", "ImportError: libGL.so.1: cannot open shared object file", "libgl1"),
-        ("numpy", "the attempt ended the process (exit code -4)", "--force-reinstall numpy==2.5.0"),
+        ("numpy", "the import crashed (exit code -4)", "--force-reinstall numpy==2.5.0"),
     ],
 )
 def test_packages_that_cannot_be_imported(name: str, failure: str, advice: str) -> None:
@@ -209,7 +221,7 @@ def test_modules_that_fail_and_modules_that_end_the_process(
     assert tried == {
         "json": "",
         "bad_module": "ImportError: libX.so: no such file",
-        "fatal_module": "the attempt ended the process (exit code 4)",
+        "fatal_module": "the import crashed (exit code 4)",
     }
 
 
@@ -225,7 +237,7 @@ def test_a_model_of_ones_own(tmp_path: Path) -> None:
     judged(models.check_model(missing), PROBLEM, str(model))
     model.write_bytes(b"model")
     broken = models.probe_model(Classifier(model=str(model)))
-    judged(models.check_model(broken), PROBLEM, "own.tflite is no readable TFLite model")
+    judged(models.check_model(broken), PROBLEM, "own.tflite is not a readable TFLite model")
     shutil.copy(shipped.FOLDER / "alexnet-fer-int8.tflite", model)
     told = models.probe_model(Classifier(model=str(model)))
     judged(models.check_model(told), PROBLEM, "own.toml", "docs/models.md")
@@ -277,18 +289,33 @@ CUDA = ("CUDAExecutionProvider", "CPUExecutionProvider")
 @pytest.mark.parametrize(
     ("gpu", "engine", "status", "found", "advice"),
     [
-        (Gpu(), "litert", OK, "none of NVIDIA's", ""),
+        (Gpu(), "litert", OK, "no NVIDIA GPU", ""),
         (Gpu(("H100 driver 1",), cuda=True), "keras", OK, "has its CUDA libraries", ""),
         (Gpu(("H100",), cuda=False), "keras", WARNING, "H100; TensorFlow", "and-cuda"),
-        (Gpu(("H100",)), "litert", OK, "TensorFlow is not installed", "only keras can use it"),
-        (Gpu(("H100",), onnxruntime=CUDA), "onnxruntime", OK, "does not ask for", "only keras"),
-        (Gpu(("H100",), onnxruntime=()), "litert", OK, "is a build without CUDA", "only keras"),
-        (Gpu(failure="no driver", device=True), "keras", WARNING, "says: no driver", "driver"),
-        (Gpu(device=True), "litert", WARNING, "nvidia-smi is not", "--gpus all"),
+        (Gpu(("H100",)), "litert", OK, "TensorFlow is not installed", "device=gpu"),
+        (Gpu(("H100",), onnxruntime=CUDA), "onnxruntime", OK, "has CUDA", "device=gpu"),
+        (Gpu(("H100",), onnxruntime=()), "litert", OK, "is a build without CUDA", "device=gpu"),
+        (Gpu(failure="no driver", device=True), "keras", WARNING, "reports: no driver", "driver"),
+        (Gpu(device=True), "litert", WARNING, "nvidia-smi is missing", "--gpus all"),
     ],
 )
 def test_gpus(gpu: Gpu, engine: str, status: Status, found: str, advice: str) -> None:
     judged(models.check_gpu(gpu, engine), status, found, advice)
+
+
+def test_a_gpu_that_the_classifier_computes_on() -> None:
+    finding = models.check_gpu(Gpu(("H100",), cuda=False), "onnxruntime", "gpu, by CUDA")
+    judged(finding, OK, "H100; the classifier uses it")
+
+
+def test_a_gpu_that_is_wanted_and_missing_is_a_problem() -> None:
+    model = models.probe_model(Classifier(device="gpu", engine="litert"))
+    judged(models.check_model(model), PROBLEM, "no GPU for the engine litert", "docs/models.md")
+
+
+def test_the_model_says_where_it_computes() -> None:
+    model = models.probe_model(Classifier(engine="litert"))
+    judged(models.check_model(model), OK, "run by litert on the cpu, by XNNPACK")
 
 
 def test_the_ports_are_those_of_the_stages_that_run_here() -> None:
@@ -300,6 +327,7 @@ def test_the_ports_are_those_of_the_stages_that_run_here() -> None:
         ("classifier.bind", "127.0.0.1", 5553),
         ("classifier.metrics", "127.0.0.1", 9103),
     ]
+    assert [number for _, _, number in ports.addresses(Config(), ["relay"])] == [5563, 9106]
     other = load(
         None,
         ["capture.bind=ipc:///run/x", "capture.metrics=[::1]:0", "detector.bind=tcp://[::1]:7"],
@@ -322,51 +350,76 @@ def port(
     [
         (port(errno.EADDRINUSE, "nginx (pid 7)"), "taken by nginx (pid 7)", "capture.bind"),
         (port(errno.EADDRINUSE), "taken by a program of another user", "capture.bind"),
-        (port(errno.EADDRNOTAVAIL, host="10.1.2.3"), "10.1.2.3 is no address", "doctor STAGE"),
-        (port(errno.EACCES, number=80), "may not bind", "above 1023"),
+        (port(errno.EADDRNOTAVAIL, host="10.1.2.3"), "10.1.2.3 is not an address", "doctor STAGE"),
+        (port(errno.EACCES, number=80), "not allowed to bind", "above 1023"),
         (port(errno.EINVAL), "Invalid argument", "capture.bind"),
     ],
 )
 def test_a_port_that_cannot_be_had(facts: Port, found: str, advice: str) -> None:
-    (finding,) = ports.check([facts, port(number=7)], [], "127.0.0.1:8080", "disabled")
+    (finding,) = ports.check([facts, port(number=7)], [], "http://127.0.0.1:8080")
     assert finding.check == f"port {facts.number}"
     judged(finding, PROBLEM, found, advice)
 
 
 def test_ports_that_are_free() -> None:
-    (finding,) = ports.check([port(number=9), port(number=7)], [], "x:1", "auto")
+    (finding,) = ports.check([port(number=9), port(number=7)], [], "http://x:1")
     judged(finding, OK, "free: 7, 9")
 
 
 def test_a_pipeline_that_runs_is_told_once() -> None:
     taken = [port(errno.EADDRINUSE), port(errno.EADDRINUSE, number=8, setting="display.page")]
-    found = ports.check(taken, ["capture"], "127.0.0.1:8080", "auto")
-    judged(found[0], PROBLEM, "already runs here: capture", "http://127.0.0.1:8080")
+    found = ports.check(taken, ["capture"], "http://127.0.0.1:8080")
+    judged(found[0], PROBLEM, "already running here: capture", "stop it with Ctrl-C")
+    assert "http" not in found[0].advice, "the page is another host's"
+    found = ports.check(taken, ["capture", "display"], "http://127.0.0.1:8080")
+    judged(found[0], PROBLEM, "already running here: capture, display", "http://127.0.0.1:8080")
+    found = ports.check(taken, ["capture"], "http://127.0.0.1:8080")
     assert [finding.check for finding in found] == ["ports", "port 8"]
 
 
-def test_a_port_that_is_named_twice_or_open_to_others() -> None:
+def test_a_port_that_is_named_twice() -> None:
     twice = [port(), port(setting="capture.metrics")]
-    (finding,) = ports.check(twice, [], "x:1", "auto")
+    (finding,) = ports.check(twice, [], "http://x:1")
     judged(finding, PROBLEM, "capture.bind and capture.metrics", "its own port")
-    exposed = port(host="0.0.0.0", setting="capture.metrics")
-    (finding,) = ports.check([exposed], [], "x:1", "auto")
-    judged(finding, PROBLEM, "can be reached from other hosts", 'mode = "disabled"')
-    assert ports.check([exposed], [], "x:1", "disabled")[0].status is OK
 
 
 def test_what_is_encrypted_and_whether_its_keys_are_there(tmp_path: Path) -> None:
     (finding,) = security.findings(load(None), ["capture"])
-    judged(finding, OK, "this machine alone")
+    judged(finding, OK, "local to this machine")
     (finding,) = security.findings(load(None, ["security.mode=disabled"]), [])
     judged(finding, WARNING, "nothing is encrypted", "emostream keys init")
     far = load(None, ["capture.bind=tcp://0.0.0.0:5551", f"security.folder={tmp_path}"])
     (finding,) = security.findings(far, ["capture"])
-    judged(finding, PROBLEM, "a key is missing", "emostream keys init")
+    judged(finding, PROBLEM, "encrypted addresses cannot be used", "emostream keys init")
     KeyFolder(str(tmp_path)).path.chmod(0o700)
     KeyFolder(str(tmp_path)).write_own(Own("here", (new_key(),)))
     (finding,) = security.findings(far, ["capture"])
     judged(finding, OK, "encrypted: tcp://0.0.0.0:5551")
+
+
+@pytest.mark.parametrize(
+    ("offset", "status", "found"),
+    [
+        (None, WARNING, "does not answer"),
+        (Offset(3_000_000, 4_000_000), OK, "has the same time (± 4.0 ms)"),
+        (Offset(-20_000_000, 4_000_000), OK, "is 0.020 s ahead (± 4.0 ms)"),
+        (Offset(3_600_000_000_000, 4_000_000), WARNING, "is 3600.000 s behind (± 4.0 ms)"),
+    ],
+)
+def test_the_clocks_of_other_hosts(offset: Offset | None, status: Status, found: str) -> None:
+    judged(clocks.check("tcp://gpu:5553", offset), status, f"tcp://gpu:5553 {found}")
+
+
+def test_the_clock_of_this_host_is_not_measured() -> None:
+    assert not clocks.findings(load(None), list(STAGES))
+
+
+def test_what_a_relay_connects_to_is_looked_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        found = relay.findings([f"tcp://127.0.0.1:{port}", "ipc:///no/such/socket"])
+    judged(found[0], OK, f"tcp://127.0.0.1:{port} listens")
+    judged(found[1], WARNING, "ipc:///no/such/socket does not answer", "relay.connect")
 
 
 def source(url: object) -> Source:
@@ -401,7 +454,7 @@ def test_sources_that_are_no_cameras(tmp_path: Path) -> None:
 FOUND = [
     good("Python", "3.12.1"),
     warning("disk", "1 GB free", "free some"),
-    problem("port 8080", "taken by nginx (pid 7)", "end that program, or set display.page"),
+    problem("port 8080", "taken by nginx (pid 7)", "stop that program, or set display.page"),
 ]
 
 
@@ -412,13 +465,13 @@ def test_the_table_says_how_bad_it_is_in_words_and_what_to_do_below() -> None:
         "! warning  disk       1 GB free",
         "                      → free some",
         "✗ problem  port 8080  taken by nginx (pid 7)",
-        "                      → end that program, or set display.page",
+        "                      → stop that program, or set display.page",
     ]
 
 
 def test_the_verdict() -> None:
     assert "1 problem to fix before `make run`; 1 warning" in printed(command.verdict(FOUND))
-    assert "nothing stands in the way of `make run`" in printed(command.verdict(FOUND[:1]))
+    assert "no problems; ready for `make run`" in printed(command.verdict(FOUND[:1]))
 
 
 def test_json_for_programs() -> None:
@@ -433,3 +486,13 @@ def test_json_for_programs() -> None:
 def test_a_model_that_cannot_be_told_does_not_stop_the_rest() -> None:
     model = models.probe_model(Classifier(model="nope", engine="keras"))
     assert (model.engine, model.group, bool(model.failure)) == ("keras", "keras", True)
+
+
+@pytest.mark.parametrize(("days", "status"), [(30, OK), (15, OK), (13, WARNING), (1, WARNING)])
+def test_a_certificate_is_to_be_renewed_in_time(tmp_path: Path, days: int, status: Status) -> None:
+    pair = certificate(tmp_path, days=days)
+    config = load(None, [f"display.tls_cert={pair.cert}", f"display.tls_key={pair.key}"])
+    (found,) = http.findings(config, ["display"])
+    # A moment of its last day is over.
+    whole = f"{days - 1} day" + "s" * (days != 2)
+    judged(found, status, f"the certificate expires in {whole}", "renew it" if days < 14 else "")

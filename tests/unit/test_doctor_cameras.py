@@ -174,7 +174,7 @@ def wants(url: str, **changes: Any) -> Source:
         (
             wants("0", width=1280, height=720, fps=60),
             Status.OK,
-            "free and offers 1280 x 720 at 60/s",
+            "available and offers 1280 x 720 at 60/s",
             "",
         ),
         (
@@ -186,12 +186,22 @@ def wants(url: str, **changes: Any) -> Source:
         (
             wants("camera:0", width=640, height=480, fps=50),
             Status.WARNING,
-            "gives 640 x 480 at 30 pictures/s at most, not 50",
+            "gives 640 x 480 at 30 fps at most, not 50",
             "fps",
         ),
-        (wants("camera:1"), Status.PROBLEM, "no camera /dev/video1", "there is /dev/video0, "),
+        (
+            wants("camera:1"),
+            Status.PROBLEM,
+            "camera /dev/video1 does not exist",
+            "use /dev/video0, ",
+        ),
         (wants("camera:2"), Status.PROBLEM, "in use by cheese (pid 7)", "close that program"),
-        (wants("camera:4"), Status.PROBLEM, "this user may not open it", "usermod -aG video"),
+        (
+            wants("camera:4"),
+            Status.PROBLEM,
+            "this user is not allowed to open it",
+            "usermod -aG video",
+        ),
         (wants("camera:6"), Status.PROBLEM, "No such device", "plug it in again"),
         (wants("camera:8"), Status.PROBLEM, "offers no format", "plug it in again"),
     ],

@@ -73,9 +73,9 @@ def test_a_data_set_with_other_words_is_mapped(
     ("given", "code", "says"),
     [
         ("odd=glaring", 2, "--map odd=glaring: the model has no such label, but dark, bright"),
-        ("even=dark", 1, "has no such class; it has bright, dark, odd"),
-        ("odd", 2, "'odd' is not like AN=anger,NE=neutral"),
-        ("odd=dark, odd=bright", 2, "odd is there twice"),
+        ("even=dark", 1, "has no such class; its classes are bright, dark, odd"),
+        ("odd", 2, "'odd' does not look like AN=anger,NE=neutral"),
+        ("odd=dark, odd=bright", 2, "odd is listed twice"),
     ],
 )
 def test_a_wrong_map_is_named(
@@ -103,7 +103,7 @@ def test_tables_page_and_json(
     }  # fmt: skip
     out, err = capsys.readouterr()
     assert "accuracy 100.00%" in out
-    assert "left out, since the model has no label for them: 1 odd" in out
+    assert "left out because the model has no label for them: 1 odd" in out
     assert "mirrored mean" in out
     page, written = (Path(line) for line in out.splitlines()[-2:])
     assert page.read_text("utf-8").startswith("<!doctype html>")
@@ -205,7 +205,7 @@ def test_faces_in_scenes_go_through_detector_and_alignment(
         (["--data", "absent"], 1, "error: no faces in absent: give a folder"),
         (["--data", "."], 1, "error: no faces in ."),
         (["--data", "absent", "--unseen"], 1, "error: no training faces in absent"),
-        (["--history", "absent.csv"], 1, "error: absent.csv is no history"),
+        (["--history", "absent.csv"], 1, "error: absent.csv is not a training history"),
         (["--html", "faces.npz/page.html"], 1, "error: faces.npz/page.html cannot be written"),
         (["--scenes", "--backend", "yunet", "--weights", "no.onnx"], 3, "error: no YuNet weights"),
     ],

@@ -134,7 +134,7 @@ def test_events_are_exported_though_retention_took_the_frames(database: Path) ->
         (["--stream", "cam9"], 2, "error: no stream cam9 is recorded; there is cam1, cam2"),
         (["--run", "r1", "rX"], 2, "error: no run rX is recorded; there is r1, r2, r3"),
         (["--stream", "cam2", "--run", "r1"], 2, "error: no run r1 is recorded; there is r3"),
-        (["--out", "recordings/emostream.db"], 1, "error: cannot make recordings/emostream.db/"),
+        (["--out", "recordings/emostream.db"], 1, "error: cannot create recordings/emostream.db/"),
     ],
 )
 def test_what_a_user_gets_wrong_is_one_line(
@@ -155,7 +155,7 @@ def test_an_empty_database_is_one_line(
     monkeypatch.chdir(tmp_path)
     ArchiveWriter(tmp_path / "recordings" / "emostream.db").close()
     assert main(["export", "--format", "csv"]) == 1
-    assert error(capsys).startswith("error: recordings/emostream.db holds no frames: ")
+    assert error(capsys).startswith("error: recordings/emostream.db contains no frames: ")
     assert not Path("export").exists()
 
 

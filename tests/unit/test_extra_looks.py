@@ -42,7 +42,8 @@ class Stream:
 
     def show(self, frame: Image, missing: Sequence[tuple[float, ...]] = ()) -> list[Region]:
         """Return the regions that are searched by need."""
-        self.looks.begin(frame, [])
+        self.looks.begin(frame)
+        self.looks.note_searched(frame, [])
         boxes = [(x, y, w, h) for x, y, w, h in missing]
         return [*self.looks.around(frame, boxes), *self.looks.changed_tiles(frame)]
 

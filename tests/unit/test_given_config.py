@@ -6,12 +6,12 @@ import pytest
 
 from emostream.services.cli.given_config import ARGS_VARIABLE, CONFIG_VARIABLE
 from emostream.services.cli.main import main
-from emostream.services.cli.processes.stages import STAGES
+from emostream.services.cli.processes.stages import ALL_STAGES
 from emostream.shared.errors import ExitCode
 from emostream.shared.shipped_files import FOLDER_CONFIG
 
 COMMANDS = [
-    *([stage, "--check-config"] for stage in STAGES),
+    *([stage, "--check-config"] for stage in ALL_STAGES),
     ["supervise", "capture"],
     ["config"],
     ["doctor"],

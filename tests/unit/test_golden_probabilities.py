@@ -21,7 +21,7 @@ KERNELS = {
     "xnnpack": OpResolverType.BUILTIN,
     "own": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
 }
-# The largest difference of a probability. Sums of floats come in another order on another CPU,
+# The largest difference in a probability. Sums of floats come in another order on another CPU,
 # which moves the float weights' by 0.00001. In int8 such a step may round an activation to the
 # next of 255 values, which moves them by 0.003.
 TOLERANCE = {"alexnet-fer": 1e-4, "alexnet-fer-int8": 0.01}

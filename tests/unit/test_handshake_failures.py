@@ -24,6 +24,18 @@ def test_each_is_counted_and_a_minutes_are_one_line(caplog: pytest.LogCaptureFix
     assert second.startswith("tcp://10.0.0.1:5553: 3 encrypted connections failed")
 
 
+@pytest.mark.parametrize(
+    ("connects", "advice"),
+    [(False, "emostream keys list shows the allowed peers"), (True, "is not let in there")],
+)
+def test_each_side_is_told_what_to_look_at(
+    caplog: pytest.LogCaptureFixture, connects: bool, advice: str
+) -> None:
+    caplog.set_level(logging.WARNING)
+    HandshakeFailures().count("tcp://10.0.0.1:5553", 0.0, connects=connects)
+    assert advice in caplog.text
+
+
 def test_a_socket_is_counted_from_0_on() -> None:
     counts: list[tuple[str, int]] = []
     HandshakeFailures(lambda socket, more: counts.append((socket, more))).expect("tcp://a:1")

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from emostream.services.display.web import token_guesses
-from emostream.services.display.web.token_guesses import MAX_GUESSES, TokenGuesses
+from emostream.shared import token_guesses
 from emostream.shared.http_connections import LOG_INTERVAL_S, RepeatFilter
+from emostream.shared.token_guesses import MAX_GUESSES, TokenGuesses
 from tests.builders import Clock
 
 

@@ -159,3 +159,15 @@ def test_a_stage_is_behind_before_anything_is_dropped() -> None:
     assert is_behind_after(1), "as many wait as may"
     assert not is_behind_after(2)
     assert drops == []
+
+
+def test_a_pause_within_a_pause_does_not_end_it() -> None:
+    drops, clock = Drops(), Clock()
+    inbox = LiveInbox(drops, backlog=3, clock=clock)
+    with inbox.pause_dropping():
+        with inbox.pause_dropping():
+            pass
+        clock.now += PAUSE_TAIL_S + 1
+        for seq in range(10):
+            inbox.put(frame(seq))
+    assert drops == []

@@ -119,7 +119,9 @@ def test_a_file_where_the_folder_should_be_is_named(
     (tmp_path / "file").touch()
     assert main(["init", str(tmp_path / "file")]) == 2
     said = capsys.readouterr().err
-    assert said == f"error: {tmp_path / 'file'} is no folder: nothing was written; name another\n"
+    assert (
+        said == f"error: {tmp_path / 'file'} is not a folder: nothing was written; choose another\n"
+    )
 
 
 def test_a_folder_that_cannot_be_made_gets_one_line(
@@ -165,7 +167,7 @@ def test_stages_that_are_not_wanted_are_not_started() -> None:
 
 
 def terminal(folder: Path) -> "pexpect.spawn[str]":
-    """Run `emostream init` on a terminal of its own."""
+    """Run `emostream init` on its own terminal."""
     words = ["-m", "emostream", "init", str(folder)]
     # Whatever cameras this machine has, none is found.
     no_cameras = (
@@ -180,7 +182,7 @@ def terminal(folder: Path) -> "pexpect.spawn[str]":
 
 def test_it_asks_on_a_terminal(tmp_path: Path) -> None:
     child = terminal(tmp_path)
-    child.expect_exact("No camera found: the built-in demo will be shown.")
+    child.expect_exact("No camera found; using the built-in demo.")
     child.expect_exact("Show the page on http://127.0.0.1:8080? [Y/n] ")
     child.sendline("maybe")
     child.expect_exact("Please answer y or n.")

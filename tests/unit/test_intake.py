@@ -121,7 +121,7 @@ def test_a_stream_whose_frames_are_all_refused_makes_the_stage_not_ready() -> No
         rig.give(2**40 + number * 2**30)
     assert list(rig.health.missing()) == ["stream cam1"]
     assert rig.health.missing()["stream cam1"] == (
-        "cam1: frames come, and nothing of them is done for 15 s"
+        "cam1: frames arrive, but none has been processed for 15 s"
     )
     rig.health.mark_progress("cam1")
     assert rig.health.missing() == {}

@@ -1,5 +1,7 @@
 """The keys of a host: the command, the files, and who counts as whom."""
 
+import json
+import os
 import time
 from pathlib import Path
 
@@ -7,15 +9,16 @@ import pytest
 
 from emostream.services.cli.keys.peers import allowed, revoked
 from emostream.services.cli.main import main
+from emostream.shared.config import Security
 from emostream.shared.errors import ConfigError, ExitCode
-from emostream.shared.key_files import KeyFolder, Own, OwnKey, Peer, PeerKey
-from emostream.shared.security import new_key
+from emostream.shared.key_files import PEERS_FILE, KeyFolder, Own, OwnKey, Peer, PeerKey, is_key
+from emostream.shared.security import admitted_peer, check_bind, new_key
 
 HOUR = 3600.0
 
 
 class Keys:
-    """`emostream keys` with a folder of its own."""
+    """`emostream keys` with its own folder."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
@@ -64,7 +67,7 @@ def test_wider_permissions_are_refused(path: str, mode: int, keys: Keys) -> None
     keys("init")
     (keys.folder / path).chmod(mode)
     said = keys("show", code=2)
-    assert "is open to other users; run chmod" in said
+    assert "is readable by other users; run chmod" in said
     assert said.count("\n") == 1
 
 
@@ -77,7 +80,7 @@ def test_a_broken_file_is_one_line_and_shows_no_secret(content: str, keys: Keys)
     keys("init")
     (keys.folder / "own.json").write_text(content)
     said = keys("show", code=2)
-    assert "is no file of keys" in said
+    assert "is not a key file" in said
     assert said.count("\n") == 1
 
 
@@ -182,3 +185,104 @@ def test_a_key_is_never_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_secret_is_not_shown() -> None:
     pair = new_key()
     assert pair.secret not in repr(Own("here", (pair, OwnKey(pair.public, pair.secret))))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('[{"name": "büro", "host": "10.0.0.2"}]'.encode("latin-1"), "not UTF-8 text"),
+        (b'[{"note": ' + b"[" * 100_000, "nested too deeply"),
+        (b'[{"name": "gpu", "host": "", "keys": [{"public": "%b"}]}]' % (b"#" * 40), "of gpu is"),
+        (b'[{"name": "gpu", "host": "", "keys": [{"publ', "truncated"),
+        (b"", "truncated"),
+    ],
+)
+def test_a_file_that_is_damaged_while_stages_run_lets_nobody_in_and_is_one_line(
+    content: bytes, said: str, keys: Keys
+) -> None:
+    """The thread that lets peers in must outlive it, and let them in once it is repaired."""
+    keys("init")
+    peer = a_key()
+    keys("allow", "gpu", peer)
+    file = keys.folder / PEERS_FILE
+    good, folder = file.read_bytes(), KeyFolder(str(keys.folder))
+    assert admitted_peer(folder, peer)
+    file.write_bytes(content)
+    assert admitted_peer(folder, peer) is None
+    assert said in keys("list", code=2)
+    file.write_bytes(good)
+    assert admitted_peer(folder, peer)
+
+
+def test_a_pipe_in_the_place_of_keys_does_not_hold_up_for_ever(keys: Keys) -> None:
+    keys("init")
+    os.mkfifo(keys.folder / PEERS_FILE, 0o600)
+    assert "it never ends" in keys("list", code=2)
+
+
+def test_a_mistyped_key_is_refused(keys: Keys) -> None:
+    """ZeroMQ takes none whose characters stand for more than its bits."""
+    keys("init")
+    assert all(is_key(a_key()) for _ in range(100))
+    for key in ("#" * 40, a_key()[:39], "%nSc1" + a_key()[5:]):
+        assert not is_key(key)
+        assert "not a public key" in keys("allow", "gpu", key, code=2)
+
+
+def test_a_public_key_that_is_of_another_secret_is_named_at_the_start(keys: Keys) -> None:
+    """Every handshake would fail, and nobody could say why."""
+    keys("init")
+    file = keys.folder / "own.json"
+    own = json.loads(file.read_text())
+    own["keys"][0]["public"] = a_key()
+    file.write_text(json.dumps(own))
+    with pytest.raises(ConfigError, match=r"own\.json: .* does not match its secret key"):
+        check_bind(Security(folder=str(keys.folder)), "tcp://10.0.0.1:5551", "bind", "capture")
+
+
+@pytest.mark.parametrize("host", ["10.0.0.2", "tcp://10.0.0.2:5553"])
+def test_a_host_may_be_pasted_as_the_endpoint_that_the_configuration_has(
+    keys: Keys, host: str
+) -> None:
+    keys("init")
+    key = a_key()
+    keys("allow", "gpu", key, "--host", host)
+    assert KeyFolder(str(keys.folder)).pinned("tcp://10.0.0.2:5553") == (key,)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.2:5553", "http://10.0.0.2", "tcp://10.0.0.2", ""])
+def test_a_host_that_no_endpoint_can_have_is_refused(keys: Keys, host: str) -> None:
+    assert "write only the host" in keys("allow", "gpu", a_key(), "--host", host, code=2)
+
+
+def test_allow_says_what_is_let_in_now(keys: Keys) -> None:
+    keys("init")
+    key = a_key()
+    said = keys("allow", "gpu", key, "--host", "10.0.0.2", "--topics", "faces")
+    assert said == f"gpu host=10.0.0.2 topics=faces {key}\n" == keys("list")
+
+
+def test_what_helps_nobody_yet_is_said(keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["keys", "list", "--config", str(keys.file)])
+    assert f"the keys in {keys.folder} let nobody in" in capsys.readouterr().err
+    main(["keys", "allow", "gpu", a_key(), "--config", str(keys.file)])
+    assert "run emostream keys init" in capsys.readouterr().err
+    own = keys("init").split()[-1]
+    main(["keys", "allow", "self", own, "--config", str(keys.file)])
+    assert "this host's own key" in capsys.readouterr().err
+
+
+def test_during_a_rotation_show_and_rotate_name_the_other_key(
+    keys: Keys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    used = keys("init").split()[-1]
+    unused = keys("rotate").split()[-1]
+    main(["keys", "show", "--config", str(keys.file)])
+    out, err = capsys.readouterr()
+    assert out.split()[-1] == unused
+    assert used in err
+    main(["keys", "rotate", "--config", str(keys.file)])
+    out, err = capsys.readouterr()
+    assert "discarded unused" in err
+    assert unused in err
+    assert used not in err

@@ -69,7 +69,7 @@ def test_the_recorder_keeps_them(answers: list[Message], tmp_path: Path) -> None
     assert [(label, round(sum(shares), 5)) for label, *shares in rows] == [("happy", 1.0)] * 2
 
 
-def test_the_page_is_told_them_with_their_colours(answers: list[Message]) -> None:
+def test_the_page_is_told_them_with_their_colors(answers: list[Message]) -> None:
     state = DisplayState()
     state.add_results(emotion_of(answers))
     assert [look.label for look in state.update(0).labels] == list(SEVEN)
@@ -79,7 +79,7 @@ def test_the_page_is_told_them_with_their_colours(answers: list[Message]) -> Non
     assert list(facts["faces"][0]["smoothed"]) == list(SEVEN)
 
 
-def test_the_video_has_their_colours(answers: list[Message]) -> None:
+def test_the_video_has_their_colors(answers: list[Message]) -> None:
     drawn = annotate(np.full((480, 640, 3), 90, np.uint8), emotion_of(answers).faces)
     assert (drawn == bgr(COLORS["happiness"])).all(axis=2).any()
 

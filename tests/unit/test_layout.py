@@ -109,7 +109,11 @@ def test_the_package_for_programs_imports_recognition_and_models_alone() -> None
 
 @pytest.mark.parametrize(
     ("library", "places"),
-    [("zmq", ["shared/bus", "shared/security.py"]), ("sqlite3", ["services/recorder/archive"])],
+    [
+        ("zmq", ["shared/bus", "shared/security.py"]),
+        ("sqlite3", ["services/recorder/archive"]),
+        ("ray", ["services/cli/batch"]),
+    ],
 )
 def test_a_library_has_its_home(library: str, places: list[str]) -> None:
     elsewhere = [

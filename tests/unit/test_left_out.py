@@ -131,17 +131,17 @@ def test_a_face_that_cannot_be_judged_is_outlined_without_a_word() -> None:
 
 def test_the_terminal_says_why_a_face_was_left_out() -> None:
     text = line(Message(emotion(3, left_out(7), left_out(8, "new"))), NumberedFaces()).plain
-    assert text.endswith("#1 left out: of too low quality, #2 left out: of a track too new")
+    assert text.endswith("#1 left out: low quality, #2 left out: track too new")
 
 
 @pytest.mark.parametrize(
     ("counts", "text"),
     [
         ({"quality": 0, "new": 0}, ""),
-        ({"quality": 1, "new": 0}, "1 face left out (1 of too low quality)"),
+        ({"quality": 1, "new": 0}, "1 face left out (1 low quality)"),
         (
             {"quality": 1200, "new": 34},
-            "1,234 faces left out (1,200 of too low quality, 34 of a track too new)",
+            "1,234 faces left out (1,200 low quality, 34 track too new)",
         ),
     ],
 )

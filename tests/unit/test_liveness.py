@@ -22,7 +22,7 @@ class Hang:
     def after(
         self, answer: Answer, seconds: int, *, stopped: bool = False, step: float = 1.0
     ) -> str:
-        """Return the first reason within some answers, or "" where none of them is one."""
+        """Return the first reason within some answers, or "" if none of them is one."""
         for _ in range(seconds):
             self.clock.now += step
             if reason := self.detector.reason(answer, is_stopped=stopped):
@@ -43,7 +43,7 @@ def test_a_stage_that_ran_and_does_not_answer_hangs_after_a_while() -> None:
     assert hang.after(Answer.NONE, 1) == "it has not answered for 30 s"
 
 
-def test_an_answer_between_begins_anew() -> None:
+def test_an_answer_between_begins_again() -> None:
     hang = Hang()
     for answer in (Answer.LIVE, Answer.OTHER):
         hang.after(Answer.LIVE, 1)
@@ -56,7 +56,7 @@ def test_a_loop_that_stands_still_hangs_though_the_port_answers() -> None:
     hang = Hang()
     hang.after(Answer.LIVE, 5)
     assert not hang.after(Answer.NOT_LIVE, 1)
-    assert hang.after(Answer.NOT_LIVE, 1) == "its loop has not gone round for 30 s"
+    assert hang.after(Answer.NOT_LIVE, 1) == "its loop has not run for 30 s"
 
 
 @pytest.mark.parametrize("answer", [Answer.NONE, Answer.STARTING])

@@ -103,7 +103,7 @@ class Classifier(Counting):
 
 
 class Chain:
-    """Capture, detector, classifiers and recorder, joined by lists in place of sockets."""
+    """Capture, detector, classifiers and recorder, joined by lists instead of sockets."""
 
     def __init__(self, folder: Path, parts: int = 1, frames: int = FRAMES) -> None:
         self.folder, self.parts, self.frames = folder, parts, frames
@@ -375,7 +375,7 @@ def test_without_a_stage_the_run_ends_with_a_clear_error(start_chain: Callable[.
         other.run(chaos)
 
 
-def test_an_ended_run_is_confirmed_again_to_a_capture_that_starts_anew(
+def test_an_ended_run_is_confirmed_again_to_a_capture_that_starts_again(
     start_chain: Callable[..., Chain],
 ) -> None:
     chain = start_chain()

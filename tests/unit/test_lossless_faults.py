@@ -105,7 +105,7 @@ def test_a_file_that_is_put_in_its_place_is_noticed(rig: Rig, tmp_path: Path) ->
     rig.give(3)
     ArchiveWriter(tmp_path / "other.db").close()
     (tmp_path / "other.db").replace(rig.database)
-    with pytest.raises(WriteError, match="replaced by others"):
+    with pytest.raises(WriteError, match="were replaced"):
         rig.give()
 
 
@@ -128,7 +128,7 @@ def test_a_damaged_database_is_one_clear_error_and_stays(tmp_path: Path) -> None
     with pytest.raises(WriteError, match=r"database damaged: .*Move it away"):
         Rig(tmp_path)
     assert database.read_bytes() == b"\x13" * 9_000
-    # Whoever watches the progress leaves it to the recorder to say so.
+    # The progress display leaves it to the recorder to say so.
     assert frames_written(database) == 0
     assert run_end(database, "r") is None
 

@@ -1,13 +1,20 @@
-"""The mean of trained nets."""
+"""The mean of trained networks."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import pytest
 
-from emostream.models.mean_weights import main
+from tests.lazy_modules import LazyModule
+
+if TYPE_CHECKING:
+    import keras
+
+    from emostream.models import mean_weights
+else:
+    keras = LazyModule("keras")
+    mean_weights = LazyModule("emostream.models.mean_weights")
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -22,7 +29,7 @@ def net(path: Path, value: float, units: int = 2) -> Path:
 def test_each_weight_is_the_mean_of_all_nets(tmp_path: Path) -> None:
     nets = [str(net(tmp_path / f"{value}.keras", value)) for value in (1.0, 2.0, 6.0)]
     out = tmp_path / "mean.keras"
-    assert main([*nets, "--out", str(out)]) == 0
+    assert mean_weights.main([*nets, "--out", str(out)]) == 0
     model = keras.saving.load_model(out)
     assert all((value == 3).all() for value in model.get_weights())
 
@@ -46,5 +53,5 @@ def test_what_cannot_be_averaged_is_one_line(
     nets = [net(tmp_path / "one.keras", 1), tmp_path / name]
     if units:
         net(nets[1], 2, units)
-    assert main([*map(str, nets), "--out", str(tmp_path / out)]) != 0
+    assert mean_weights.main([*map(str, nets), "--out", str(tmp_path / out)]) != 0
     assert message in capsys.readouterr().err

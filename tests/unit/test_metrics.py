@@ -73,7 +73,7 @@ def test_confidence_is_counted_by_stream_and_label(registry: CollectorRegistry) 
         (SourceState.OPEN, "", 1, 0),
         (SourceState.LOST, "no route to host", 0, 0),
         (SourceState.ENDED, "", 0, 1),
-        (SourceState.ENDED, "film.mp4 broke off", 0, 0),
+        (SourceState.ENDED, "film.mp4 ended early", 0, 0),
     ],
 )
 def test_a_source_at_its_end_is_told_from_one_that_is_lost(

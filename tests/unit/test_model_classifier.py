@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 
 from emostream import models
 from emostream.models import ferplus, weights
-from emostream.models.classifier import MAX_BATCH, Classifier
+from emostream.models.classifier import MAX_BATCH, Classifier, padded_sizes
+from emostream.models.engines import GPU_SIZES, Sizes
 from emostream.models.evaluation import evaluator
 from emostream.shared.errors import ModelError, WeightsError
 
@@ -55,7 +57,7 @@ def test_any_number_size_and_channels_give_probabilities(
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_a_face_of_one_colour_gives_probabilities(classifier: Classifier, value: int) -> None:
+def test_a_face_of_one_color_gives_probabilities(classifier: Classifier, value: int) -> None:
     given = classifier.predict(np.full((1, 64, 64), value, np.uint8))
     assert np.isfinite(given).all()
     assert given.sum() == pytest.approx(1, abs=1e-5)
@@ -86,7 +88,7 @@ def test_what_is_no_batch_of_faces_is_refused(
 def test_what_the_engine_fails_on_is_one_line() -> None:
     class Failing:
         name, shape, dtype, outputs = "toy", (None, None, None), np.dtype(np.uint8), 8
-        sizes, failures = (1,), (RuntimeError,)
+        sizes, failures, device, runtime = (1,), (RuntimeError,), "cpu", "none"
 
         def __call__(self, batch: np.ndarray) -> np.ndarray:
             raise RuntimeError("no memory\nat line 7")
@@ -110,7 +112,7 @@ def test_faces_of_different_sizes_come_back_in_order(classifier: Classifier) -> 
         assert row[None] == pytest.approx(classifier.predict(face[None]), abs=1e-5)
 
 
-def test_colour_is_read_as_bgr(classifier: Classifier) -> None:
+def test_color_is_read_as_bgr(classifier: Classifier) -> None:
     colour = noise(2, 64, 64, 3)
     gray = np.stack([cv2.cvtColor(face, cv2.COLOR_BGR2GRAY) for face in colour])
     assert classifier.predict(colour) == pytest.approx(classifier.predict(gray), abs=1e-5)
@@ -151,7 +153,7 @@ def test_corrupt_weights_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "wrong.keras"
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match="no saved Keras model") as caught:
+    with pytest.raises(WeightsError, match="not a saved Keras model") as caught:
         models.load(path)
     assert "\n" not in str(caught.value)
 
@@ -199,3 +201,37 @@ def test_the_shipped_weights_reach_what_they_promise(classifier: Classifier) -> 
     scores = evaluator.score_protocols(classifier, ferplus.load_faces("PublicTest", FER))
     assert scores["B"].accuracy >= 0.76
     assert scores["B"].ece <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("sizes", "max_batch", "padded"),
+    [
+        ((), 256, ()),
+        (GPU_SIZES, 1024, (1, 8, 32, 128, 256, 512, 1024)),
+        (GPU_SIZES, 200, (1, 8, 32, 128, 200)),
+        (GPU_SIZES, 1, (1,)),
+        ((1, 2, 4), 32, (1, 2, 4, 32)),
+    ],
+)
+def test_batches_are_padded_to_few_sizes(sizes: Sizes, max_batch: int, padded: Sizes) -> None:
+    assert padded_sizes(sizes, max_batch) == padded
+
+
+def test_an_engine_for_a_gpu_sees_few_sizes() -> None:
+    class Counting:
+        name, shape, dtype, outputs = "toy", (None, None, None), np.dtype(np.uint8), 8
+        sizes, failures, device, runtime = GPU_SIZES, (RuntimeError,), "gpu", "none"
+        seen: ClassVar[list[int]] = []
+
+        def __call__(self, batch: np.ndarray) -> np.ndarray:
+            self.seen.append(len(batch))
+            return np.full((len(batch), 8), 1 / 8, np.float32)
+
+    model = Classifier(Counting(), "toy")
+    model.max_batch = 256
+    model.warm_up()
+    warmed, Counting.seen = set(Counting.seen), []
+    for count in (1, 5, 33, 100, 256, 300):
+        assert model.predict(noise(count, 8, 8)).shape == (count, 8)
+    assert set(Counting.seen) <= warmed, "nothing is compiled once it answers"
+    assert Counting.seen == [1, 8, 128, 128, 256, 256, 128]

@@ -1,4 +1,4 @@
-"""One model in every file that the engines run: a 7-class net as notebooks on FER2013 list it."""
+"""One model in every file format of the engines: a typical 7-class FER2013 network."""
 
 import shutil
 import subprocess
@@ -168,7 +168,7 @@ def test_an_unknown_engine_is_refused_with_the_known_ones(folder: Path) -> None:
 def test_a_broken_file_is_one_line(folder: Path, tmp_path: Path, name: str) -> None:
     shutil.copy(folder / "model.toml", tmp_path)
     (tmp_path / name).write_bytes(b"rubbish" * 100)
-    with pytest.raises(WeightsError, match=f"{name} is no (saved|readable)") as caught:
+    with pytest.raises(WeightsError, match=f"{name} is not a (saved|readable)") as caught:
         models.load(tmp_path / name)
     assert "\n" not in str(caught.value)
 
@@ -182,7 +182,7 @@ def test_a_model_without_its_toml_says_what_to_write(
         models.load(tmp_path / name)
     path, toml = tmp_path / name, tmp_path / "model.toml"
     assert str(caught.value) == (
-        f"no model.toml beside {path}, which takes 48 x 48 x 1 and gives 7 outputs:"
+        f"no model.toml next to {path}, which takes 48 x 48 x 1 and gives 7 outputs:"
         f" write one with emostream models info {path} --template > {toml} and fill it in"
     )
 

@@ -9,7 +9,6 @@ import pytest
 
 from emostream import models
 from emostream.models import export, spec, weights
-from emostream.models.alexnet import preprocess
 from emostream.models.spec import load_spec
 from emostream.models.synthetic_faces import synthetic_faces
 from emostream.shared.errors import ModelError, WeightsError
@@ -22,9 +21,11 @@ FACES = synthetic_faces(60)
 
 
 def build(dtype: str = "float32", outputs: int = 1) -> Any:
-    """Return a small net with the preprocessing of the shipped ones, for faces of any size."""
+    """Return a small network with the preprocessing of the shipped ones, for faces of any size."""
     import keras
     from keras import layers
+
+    from emostream.models.alexnet import preprocess
 
     keras.utils.set_random_seed(0)
     faces = keras.Input((None, None), dtype="uint8", name="faces")

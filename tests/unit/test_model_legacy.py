@@ -5,7 +5,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -13,10 +13,16 @@ import pytest
 
 from emostream import models
 from emostream.models.engines import keras as keras_engine
-from emostream.models.engines import legacy_layers, legacy_nodes
+from emostream.models.engines import legacy_nodes
 from emostream.models.synthetic_faces import synthetic_faces
 from emostream.shared.errors import WeightsError
 from emostream.shared.shipped_files import CONFIGS
+from tests.lazy_modules import LazyModule
+
+if TYPE_CHECKING:
+    from emostream.models.engines import legacy_layers
+else:
+    legacy_layers = LazyModule("emostream.models.engines.legacy_layers")
 
 # Keras 3.15 saves weights through an interface that NumPy 2.4 calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -92,7 +98,7 @@ def test_a_file_of_keras_2_loads_and_answers_alike(
     assert path.read_bytes() == before
 
 
-SAVED = Path(__file__).parents[1] / "keras2" / "models.zip"  # by write_models.py beside it
+SAVED = Path(__file__).parents[1] / "keras2" / "models.zip"  # by write_models.py next to it
 PICTURES = np.random.default_rng(1).integers(0, 256, (2, 24, 24, 3)).astype(np.float32)
 NETS = [name.removesuffix(".h5") for name in zipfile.ZipFile(SAVED).namelist() if ".h5" in name]
 
@@ -184,7 +190,7 @@ def test_weights_of_a_layer_that_the_model_lacks_are_refused(tmp_path: Path, mod
     with h5py.File(path, "r+") as file:
         group = file["model_weights"]
         group.attrs["layer_names"] = [f"{name}_other" for name in group.attrs["layer_names"]]
-    with pytest.raises(WeightsError, match=r"model\.h5 is no saved Keras model: .*conv_other"):
+    with pytest.raises(WeightsError, match=r"model\.h5 is not a saved Keras model: .*conv_other"):
         keras_engine.load_keras_model(path)
 
 
@@ -194,7 +200,9 @@ def test_a_layer_that_keras_3_lacks_is_named(modern: Path, tmp_path: Path) -> No
     with h5py.File(path, "r+") as file:
         text = str(file.attrs["model_config"]).replace('"Conv2D"', '"LocallyConnected2D"')
         file.attrs["model_config"] = text
-    with pytest.raises(WeightsError, match="layer 'LocallyConnected2D', which Keras 3 lacks"):
+    with pytest.raises(
+        WeightsError, match="layer 'LocallyConnected2D', which Keras 3 does not have"
+    ):
         keras_engine.load_keras_model(path)
 
 

@@ -1,4 +1,4 @@
-"""The TOML beside a model, and how faces are brought to what it says."""
+"""The TOML next to a model, and how faces are brought to what it says."""
 
 import re
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 from emostream.models import preprocessing, spec
 from emostream.models.classifier import Classifier
 from emostream.models.engines import Shape
+from emostream.models.engines.device import Device
 from emostream.models.prior import choose_reweighting
 from emostream.models.spec_shares import write_shares
 from emostream.shared.errors import ModelError, WeightsError
@@ -44,11 +45,14 @@ def told(**keys: Any) -> spec.ModelSpec:
         (GOOD + "mean = [0.5]", "mean and std: write 0 numbers"),
         (GOOD.replace("0..1", "mean-std"), "mean and std: write 1 numbers"),
         (GOOD.replace("0..1", "mean-std") + "mean = [0.5]\nstd = [0]", "std"),
-        (GOOD.replace("no", "yes"), "labels: one is there twice"),
+        (GOOD.replace("no", "yes"), "labels: one is listed twice"),
         (GOOD.replace('"no"', '""'), "labels"),
         (GOOD.replace(', "no"', ""), "labels"),
-        ("labels = [", "is no TOML"),
-        (GOOD + "trained = {yes = 0.5}", "trained: write a share for each label and no other (no)"),
+        ("labels = [", "is not valid TOML"),
+        (
+            GOOD + "trained = {yes = 0.5}",
+            "trained: write one share for each label and no others (no)",
+        ),
         (GOOD + "trained = {yes = 0.5, no = 0.4, so = 0.1}", "(so)"),
         (GOOD + "trained = {yes = 0.5, no = 0.6}", "trained: the shares sum to 1.1, not to 1"),
         (GOOD + "trained = {yes = 1, no = 0}", "trained"),
@@ -82,7 +86,7 @@ def test_the_shipped_toml_says_what_the_nets_of_this_repository_take() -> None:
 
 def test_the_page_on_models_names_every_key() -> None:
     page = (ROOT / "docs" / "models.md").read_text("utf-8")
-    table = page.split("## The TOML beside a model\n")[1].split("\n## ")[0]
+    table = page.split("## The TOML file\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
     assert rows == [field.name for field in msgspec.structs.fields(spec.ModelSpec)]
 
@@ -105,7 +109,7 @@ def test_faces_are_scaled(scaling: dict[str, Any], expected: list[float]) -> Non
     assert given.ravel() == pytest.approx(np.array(expected), abs=2e-3)
 
 
-def test_a_face_of_one_colour_standardises_to_zeros() -> None:
+def test_a_face_of_one_color_standardizes_to_zeros() -> None:
     faces = np.full((2, 4, 4), 90, np.uint8)
     given = preprocessing.preprocess(faces, told(scaling="standardise"), np.dtype(np.float32))
     assert not given.any()
@@ -129,7 +133,7 @@ def test_faces_are_laid_out(layout: str, channels: int, shape: Shape) -> None:
 
 
 @pytest.mark.parametrize(("colour", "expected"), [("rgb", [30, 20, 10]), ("bgr", [10, 20, 30])])
-def test_colours_come_in_the_order_asked_for(colour: str, expected: list[int]) -> None:
+def test_colors_come_in_the_order_asked_for(colour: str, expected: list[int]) -> None:
     blue, green, red = np.full((3, 1, 2, 2), [[[[10]]], [[[20]]], [[[30]]]], np.uint8)
     faces = np.stack([blue, green, red], axis=-1)
     made = told(scaling="model", channels=3, colour=colour)
@@ -170,6 +174,8 @@ class Toy:
     """An engine that answers each face with fixed rows and keeps what it was given."""
 
     name, sizes, failures = "toy", (), (RuntimeError,)
+    device: Device = "cpu"
+    runtime = "NumPy"
 
     def __init__(self, row: list[float], shape: Shape = (None, 8, 8, 3)) -> None:
         self.row, self.shape = row, shape
@@ -181,7 +187,7 @@ class Toy:
         return np.tile(np.array(self.row, np.float32), (len(batch), 1))
 
 
-def test_gray_faces_serve_a_model_that_takes_colour() -> None:
+def test_gray_faces_serve_a_model_that_takes_color() -> None:
     toy = Toy([0.25, 0.75])
     model = Classifier(toy, "toy", told(size=(8, 8), channels=3))
     assert model.predict(np.full((2, 9, 9), 255, np.uint8)).tolist() == [[0.25, 0.75]] * 2

@@ -113,7 +113,7 @@ def test_a_file_whose_engine_is_missing_is_compared_alone(
     assert main(["models", "verify", "toy"]) == 0
     assert "toy.keras: good; not loaded: the engine keras needs" in capsys.readouterr().out
     assert main(["models", "list"]) == 0
-    assert "whole, not loaded: the engine keras" in capsys.readouterr().out
+    assert "intact, not loaded: the engine keras" in capsys.readouterr().out
     assert main(["models", "info", "toy"]) == ExitCode.USAGE
 
 
@@ -160,7 +160,7 @@ def test_export_writes_a_file_that_then_serves_by_name(
     command = ["models", "export", "toy", "--engine", "litert", "--data", str(tmp_path)]
     assert main(command) == 0
     given = capsys.readouterr()
-    assert given.out.startswith(f"{shipped / 'toy.tflite'}: 0.0 MB, largest difference of a prob")
+    assert given.out.startswith(f"{shipped / 'toy.tflite'}: 0.0 MB, largest difference in a prob")
     assert "same label for 100.0% of 500 faces" in given.out
     assert f"no faces in {tmp_path}" in given.err
     assert "converting toy.keras to litert, float16" in given.err

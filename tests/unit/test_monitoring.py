@@ -1,6 +1,7 @@
 """Rules, alerts and dashboards: they fit the metrics, the documentation and one another."""
 
 import re
+import shutil
 import subprocess
 import tomllib
 from itertools import combinations
@@ -12,6 +13,7 @@ import pytest
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.colors import COLORS
 from emostream.shared.config import Config
+from tests.certificates import certificate
 from tests.conftest import require_tool
 from tests.monitoring import DOCKER, GRAFANA, PROMETHEUS, dashboards, load, metrics, queries, rules
 
@@ -37,6 +39,27 @@ def test_promtool_finds_nothing_wrong(arguments: tuple[str, ...]) -> None:
         [require_tool("promtool"), *arguments], cwd=PROMETHEUS, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_takes_the_configuration_for_tls_once_its_files_are_there(tmp_path: Path) -> None:
+    for name in ("prometheus.tls.yml", "rules.yml", "targets.yml"):
+        shutil.copy(PROMETHEUS / name, tmp_path)
+    check = [require_tool("promtool"), "check", "config", "prometheus.tls.yml"]
+    shutil.copy(certificate(tmp_path).cert, tmp_path / "tls.crt")
+    lacking = subprocess.run(check, cwd=tmp_path, capture_output=True, text=True)
+    assert "metrics.token" in lacking.stderr
+    (tmp_path / "metrics.token").write_text("sesame")
+    done = subprocess.run(check, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_configuration_for_tls_differs_in_nothing_else() -> None:
+    plain, encrypted = load(PROMETHEUS / "prometheus.yml"), load(PROMETHEUS / "prometheus.tls.yml")
+    (job,) = encrypted["scrape_configs"]
+    added = {name: job.pop(name) for name in ("scheme", "authorization", "tls_config")}
+    assert encrypted == plain
+    assert added["scheme"] == "https"
+    assert added["authorization"] == {"credentials_file": "metrics.token"}
 
 
 def test_the_targets_are_where_the_stages_answer() -> None:
@@ -135,7 +158,7 @@ def test_every_variable_is_defined_and_used(dashboard: dict[str, Any]) -> None:
     assert used - BUILT_IN == defined
 
 
-def test_an_emotion_has_the_colour_that_the_page_gives_it() -> None:
+def test_an_emotion_has_the_color_that_the_page_gives_it() -> None:
     for panel in dashboards()["emotions"]["panels"]:
         overrides = panel["fieldConfig"]["overrides"]
         if overrides:

@@ -119,6 +119,7 @@ CALLS = {
     "display": {"display": "display", "analyze x.mp4": "analyze"},
     "analyze": {"analyze x.mp4": "analyze", "export": "analyze", "bench": "bench"},
     "evaluate": {"evaluate": "evaluate"},
+    "ray": {"batch x.mp4 --out y": "ray"},
     "all": {
         "analyze x.mp4": "analyze",
         "bench": "bench",

@@ -160,9 +160,9 @@ def test_the_page_shows_every_photo_and_needs_nothing_from_outside(
     assert "annotated/9%20%3Cb%3E.png" in links and len(links) == 6
     assert len(re.findall(r'class="box[ "]', page)) == 15
     assert "<h3>9 &lt;b&gt;.png</h3>" in page and "9 <b>" not in page
-    assert '<h3>wall.bmp</h3>\n<p class="quiet">no face was found' in page
+    assert '<h3>wall.bmp</h3>\n<p class="quiet">no face found' in page
     assert "<h1>6 photos</h1>" in page and "15 faces; 1 photo without one" in page
-    assert "broken.jpg" in page and "no picture that can be read" in page
+    assert "broken.jpg" in page and "not a readable picture" in page
     assert summary.model["sha256"] in page
     for row in rows(out)[:3]:
         assert COLORS[row["label"]] in page
@@ -185,7 +185,7 @@ def test_the_summary_has_what_is_needed_to_do_it_again(
     tree = json.loads(json.dumps(asdict(summary)))
     assert (tree["faces"], tree["left_out"], tree["empty"]) == (15, {"quality": 0}, 1)
     assert tree["unreadable"] == {
-        "broken.jpg": "no picture that can be read: its JPEG is damaged or cut off"
+        "broken.jpg": "not a readable picture: its JPEG is damaged or truncated"
     }
     assert tree["files"] == ["photos.csv", "photos.parquet", "photos.html"]
     assert [one["photo"] for one in tree["photos"]][-1] == "wall.bmp"
@@ -275,6 +275,6 @@ def test_faces_that_cannot_be_judged_are_outlined_and_counted(
     }
     assert all(row["p_fear"] and row["quality"] for row in found)
     page = (tmp_path / "photos.html").read_text("utf-8")
-    assert "3 faces (3 left out, of too low quality)" in page
+    assert "3 faces (3 left out, low quality)" in page
     assert page.count('class="box left-out"') == 3
-    assert page.count("left out: of too low quality") == 3
+    assert page.count("left out: low quality") == 3

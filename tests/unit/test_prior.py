@@ -96,7 +96,7 @@ def test_the_shares_of_what_is_reweighted_are_those_wanted() -> None:
     [
         ("posed", None, "write natural, uniform"),
         ({"fear": 0.2}, None, "model toy has no label fear (it has happy, sad, odd)"),
-        ({"happy": 0.2, "joy": 0.2}, None, "joy is happy, which is there twice"),
+        ({"happy": 0.2, "joy": 0.2}, None, "joy is happy, which is listed twice"),
         ({"happy": 0.2, "sad": 0.2, "odd": 0.2}, None, "sum to 0.6, not to 1"),
         ({"happy": 0.8, "sad": 0.8}, None, "which is more than 1"),
         ({}, None, "names no label"),

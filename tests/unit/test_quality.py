@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from emostream.models.head_pose import MOUTH, NOSE, head_pose
-from emostream.models.quality import assess, fitted, probability, share_outside, terms
+from emostream.models.quality import assess, assess_all, fitted, probability, share_outside, terms
 from emostream.services.capture.demo.scene import DemoScene
 from emostream.shared.messages import Box, Point, Quality
 from emostream.shared.pixels import Image
@@ -150,3 +150,13 @@ def test_each_measure_is_documented() -> None:
     section = PAGE.read_text("utf-8").partition("\n## Quality\n")[2].partition("\n## ")[0]
     measures = [name for name in Quality.__struct_fields__ if name != "overall"]
     assert all(f"`{name}`" in section for name in measures)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 9])
+def test_each_of_many_faces_has_the_quality_that_it_has_alone(count: int) -> None:
+    crops = np.random.default_rng(0).integers(0, 255, (count, 64, 64)).astype(np.uint8)
+    crops = np.array([cv2.GaussianBlur(crop, (0, 0), 1 + 0.3 * n) for n, crop in enumerate(crops)])
+    crops = crops.reshape(count, 64, 64).astype(np.uint8)
+    for one, crop in zip(assess_all(crops, [AT] * count, 1280, 720), crops, strict=True):
+        alone = assess(crop, AT, 1280, 720)
+        assert msgspec.structs.astuple(one) == pytest.approx(msgspec.structs.astuple(alone))

@@ -21,10 +21,10 @@ import pytest
 from emostream import RecognizedFace, Recognizer, recognize
 from emostream.models import Classifier, load
 from emostream.models.labels import LABELS
-from emostream.services.capture.demo.composites import load_composites
 from emostream.services.capture.demo.scene import DemoScene, TrueFace
 from emostream.services.recognition import recognizer as recognition
 from emostream.shared.errors import ConfigError, EmostreamError, SourceError, WeightsError
+from tests.average_faces import load_average_faces
 from tests.conftest import DATA
 
 PEOPLE = {
@@ -32,6 +32,8 @@ PEOPLE = {
     "head-pose-face-detection-female-and-male": 2,
     "head-pose-face-detection-male": 1,
 }
+
+CLOSE = 510  # a frame of the demo with faces of about 180 pixels
 
 
 @pytest.fixture(scope="module")
@@ -174,9 +176,9 @@ def test_a_photo_is_turned_upright(
         (np.zeros((9, 9, 3), np.uint8), "rgba", r"wants \(H, W, 4\)"),
         (np.zeros((9, 9, 3), np.uint8), "gray", r"wants \(H, W\)"),
         (np.zeros((2, 9, 9, 3), np.uint8), "bgr", r"wants \(H, W, 3\)"),
-        (np.zeros((0, 9, 3), np.uint8), "bgr", "that is no pixels"),
+        (np.zeros((0, 9, 3), np.uint8), "bgr", "which has no pixels"),
         ([["a"]], "gray", "give uint8"),
-        ("picture.png", "bgr", "leave `channels` out"),
+        ("picture.png", "bgr", "omit `channels`"),
     ],
 )
 def test_what_is_no_such_picture_is_refused_in_one_line(
@@ -212,7 +214,7 @@ def test_a_picture_without_a_face_gives_none(
 
 
 def test_small_faces_of_a_large_picture_are_found(recognizer: Recognizer, demo: DemoScene) -> None:
-    small = cv2.resize(demo.frame(0), None, fx=0.18, fy=0.18, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(demo.frame(CLOSE), None, fx=0.17, fy=0.17, interpolation=cv2.INTER_AREA)
     picture = np.full((1440, 2560, 3), 60, np.uint8)
     picture[400 : 400 + small.shape[0], 700 : 700 + small.shape[1]] = small
     assert len(recognizer(picture, "bgr")) == 3
@@ -220,7 +222,7 @@ def test_small_faces_of_a_large_picture_are_found(recognizer: Recognizer, demo: 
 
 
 def test_a_face_that_fills_the_picture_is_found(recognizer: Recognizer) -> None:
-    faces = [recognizer(face, "gray") for face in load_composites()]
+    faces = [recognizer(face, "gray") for face in load_average_faces()]
     assert sum(len(found) == 1 for found in faces) >= 7
     for found in faces:
         for face in found:
@@ -234,8 +236,8 @@ def test_a_face_that_fills_the_picture_is_found(recognizer: Recognizer) -> None:
 def test_faces_that_lie_on_their_side_or_upside_down_are_found(
     recognizer: Recognizer, demo: DemoScene, quarters: int
 ) -> None:
-    upright = recognizer(demo.frame(0), "bgr")
-    turned = np.ascontiguousarray(np.rot90(demo.frame(0), -quarters))
+    upright = recognizer(demo.frame(CLOSE), "bgr")
+    turned = np.ascontiguousarray(np.rot90(demo.frame(CLOSE), -quarters))
     found = sorted(recognizer(turned, "bgr"), key=lambda face: face.box[:2])
     height, width = turned.shape[:2]
 
@@ -276,6 +278,7 @@ def test_settings_decide(demo: DemoScene) -> None:
         ),
         ({"score": 0}, ConfigError, "above 0"),
         ({"tiles": -1}, ConfigError, "0 or more"),
+        ({"engine": "litert", "device": "gpu"}, ConfigError, "no GPU for the engine litert"),
         ({"model": "resnet"}, WeightsError, "no model resnet"),
         ({"engine": "torch"}, WeightsError, "no engine 'torch'"),
         ({"weights": Path("nowhere.tflite")}, WeightsError, "nowhere.tflite"),

@@ -1,4 +1,4 @@
-"""A live recorder that cannot write: it goes on, says why, and writes what waited."""
+"""A live recorder that cannot write: it continues, says why, and writes what waited."""
 
 import contextlib
 import logging
@@ -40,6 +40,7 @@ class Rig:
     def run(self, seconds: float) -> None:
         """Give what comes in so many seconds."""
         for _ in range(round(seconds / STEP_S)):
+            self.recorder.health.beat()
             self.clock.now += STEP_S
             place: dict[str, Any] = {"t": 10**18 + self.seq, "pts": self.seq * 40_000_000}
             messages = [Message(builders.emotion(self.seq, face(1, box=(9.0,) * 4), **place))]
@@ -243,7 +244,7 @@ def test_a_database_that_is_damaged_while_it_is_open_is_kept_and_a_new_one_begin
         assert set(range(credited + 1, recorder.seq)) <= set(recorder.recorded())
         (kept,) = tmp_path.glob("emostream.db.damaged-*Z")
         lines = [line for line in caplog.messages if kept.name in line]
-        assert lines == [f"the damaged database is now {kept}, and a new one begins"]
+        assert lines == [f"renamed the damaged database to {kept} and started a new one"]
 
 
 def empty_all(database: Path) -> None:
@@ -368,7 +369,7 @@ def test_a_full_disk_ends_the_segment_and_each_missing_frame_is_counted(tmp_path
         recorder.run(0.6)
         disk.fill()
         recorder.run(6)
-        assert "disk full: no video of cam1 is kept" in recorder.said
+        assert "disk full: the video of cam1 is not recorded" in recorder.said
         for path in video_files(recorder.folder):
             assert pictures(path) > 0
         disk.make_room()
@@ -389,7 +390,7 @@ def test_a_stream_that_goes_while_the_disk_is_full_ends_no_recorder(tmp_path: Pa
         disk.fill()
         recorder.run(0.2)
         recorder.recorder.stage.forget("cam1")
-        assert "no video of cam1" not in recorder.said
+        assert "the video of cam1" not in recorder.said
         disk.make_room()
         recorder.run(RETRY_S + 1)
         assert recorder.said == ""
@@ -403,7 +404,7 @@ def test_a_deleted_folder_of_videos_is_made_again(tmp_path: Path) -> None:
         (lost,) = video_files(tmp_path)
         shutil.rmtree(tmp_path / "cam1")
         recorder.run(1)
-        assert "folder deleted: no video of cam1 is kept" in recorder.said
+        assert "folder deleted: the video of cam1 is not recorded" in recorder.said
         recorder.run(RETRY_S + 0.6)
         assert recorder.said == ""
         recorder.end()
@@ -418,11 +419,11 @@ def test_the_command_to_stop_ends_the_fault_of_a_video(tmp_path: Path) -> None:
         recorder.run(0.6)
         disk.fill()
         recorder.run(3)
-        assert "no video of cam1" in recorder.said
+        assert "the video of cam1" in recorder.said
         place: dict[str, Any] = {**builders.COMMON, "run": "display"}
         off = Control(**place, command="record", arguments={"on": False})
         recorder.recorder.stage([Message(off)])
-        assert "no video of cam1" not in recorder.said
+        assert "the video of cam1" not in recorder.said
         assert "rows wait" in recorder.said
 
 

@@ -352,7 +352,7 @@ def test_credit_waits_for_the_video_only_while_it_is_kept(rows_only: Rig) -> Non
 
 
 def sharpness(path: Path, left: int) -> float:
-    """Return how much neighbouring pixels of the first picture differ within 50 pixels."""
+    """Return how much neighboring pixels of the first picture differ within 50 pixels."""
     with av.open(path) as container:
         picture = next(container.decode(video=0)).to_ndarray(format="gray").astype(int)
     return float(np.abs(np.diff(picture[75:125, left : left + 50])).mean())

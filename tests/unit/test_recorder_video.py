@@ -114,7 +114,7 @@ def test_odd_sizes_are_padded(
     assert frame.to_ndarray(format="gray").std() < 2
 
 
-def test_colours_survive(tmp_path: Path) -> None:
+def test_colors_survive(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     orange = np.full((48, 64, 3), (0, 94, 213), np.uint8)
     orange.flags.writeable = False
@@ -224,10 +224,10 @@ def test_a_picture_that_no_encoder_takes_is_named_by_its_size(tmp_path: Path, en
     path = tmp_path / "x.mp4"
     video = VideoFile(path, 65_535, 16, encoder)
     with pytest.raises(
-        RecordingError, match=r"video of 65535 x 16 pixels: .*pictures smaller"
+        RecordingError, match=r"video of 65535 x 16 pixels: .*smaller pictures"
     ) as it:
         video.write(picture(0, 65_535, 16), 0)
-    assert "Make room" not in str(it.value)
+    assert "Free some space" not in str(it.value)
     assert not path.exists()
 
 

@@ -118,8 +118,8 @@ EVERYTHING = (
     emotion(4, 7, parts=2, part=1), emotion(4, 8, parts=2, part=0),
     emotion(5, degraded=True),
     event(5, "leave", 7, since=160 * MS),
-    end(9, error="breaks off at 0.36 s"),
-    # The next run of the stream was cut off, another stream went on beside it.
+    end(9, error="ends early at 0.36 s"),
+    # The next run of the stream was cut off, another stream continued next to it.
     emotion(0, 5, run="r2", t=T + 3_000 * MS), emotion(1, 5, run="r2", t=T + 3_040 * MS),
     event(0, "enter", 3, stream="door", run="r2", t=T + 3_010 * MS),
     emotion(0, 3, stream="door", run="r2", t=T + 3_010 * MS), end(1, stream="door", run="r2"),
@@ -208,7 +208,7 @@ def test_pauses_are_shortened_and_runs_follow_one_another(tmp_path: Path) -> Non
     pause = LONGEST_PAUSE // MS
     given = (
         emotion(0), emotion(1, pts=3_600_000 * MS), emotion(2, pts=3_600_100 * MS),
-        # It was analysed in less time than it lasts, so that the next run began before its end.
+        # It was analyzed in less time than it lasts, so that the next run began before its end.
         emotion(0, run="r2", t=T + 5 * MS), emotion(1, run="r2", t=T + 6 * MS),
         emotion(0, run="r3", t=T + 10**18),
     )  # fmt: skip
@@ -295,13 +295,13 @@ def test_a_database_is_named_by_its_folder_or_a_table_beside_it(tmp_path: Path) 
 def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
     video = tmp_path / "clip.mp4"
     video.write_bytes(b"\0\0\0\x18ftypmp42")
-    with pytest.raises(ConfigError, match=r"clip\.mp4: no database.*emostream analyze.*capture"):
+    with pytest.raises(ConfigError, match=r"clip\.mp4: not a database.*emostream analyze.*capture"):
         chosen(video)
     with pytest.raises(ConfigError, match=r"observations\.csv.*emostream\.db"):
         chosen(tmp_path / "observations.csv")
     with pytest.raises(RecordingError, match="missing"):
         chosen(tmp_path / "missing.db")
-    with pytest.raises(RecordingError, match="nothing to replay"):
+    with pytest.raises(RecordingError, match="no frames or events to replay"):
         chosen(record(tmp_path, end(0)))
 
 
@@ -363,10 +363,10 @@ def test_pictures_of_another_run_are_not_taken(tmp_path: Path) -> None:
     assert not shown(replayed(path))
 
 
-def test_the_analysed_file_gives_the_pictures(tmp_path: Path) -> None:
+def test_the_analyzed_file_gives_the_pictures(tmp_path: Path) -> None:
     with VideoFile(tmp_path / "clip.mp4", 65, 48, best_encoder()) as video:
         write_video(lambda frame, picture: video.write(picture, frame.pts), *range(40))
-    # One in three was analysed.
+    # One in three was analyzed.
     seen = [n for n in range(40) if n % 3 == 0]
     times = [uneven(n) - uneven(0) for n in seen]
     path = record(tmp_path, *(emotion(seq, pts=pts) for seq, pts in enumerate(times)), end(14))
@@ -405,8 +405,9 @@ def test_a_terminal_sees_how_far_it_is_and_a_log_what_was_sent(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("emostream"), "propagate", True)
-    monkeypatch.setattr(logging.getLogger("emostream"), "handlers", [])
+    # Not to the root's handlers: one of another test may write to what is closed.
+    monkeypatch.setattr(logging.getLogger("emostream"), "propagate", False)
+    monkeypatch.setattr(logging.getLogger("emostream"), "handlers", [caplog.handler])
     monkeypatch.setattr(sys, "stderr", out)
     monkeypatch.setenv("TERM", "xterm")
     path = record(tmp_path, *(emotion(n, pts=n * 1000 * MS) for n in range(4)), end(4))

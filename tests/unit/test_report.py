@@ -125,11 +125,11 @@ def test_twenty_mistakes_are_shown_as_pictures(page: str) -> None:
     code = np.frombuffer(base64.b64decode(pictures[0]), np.uint8)
     face = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
     assert face is not None and face.shape == (96, 96)
-    assert page.count("taken for <b>bright &lt;&amp;&gt;</b>") == 20
+    assert page.count("predicted <b>bright &lt;&amp;&gt;</b>") == 20
     assert page.count("votes: 7 neutral, 3 happiness") == 20
 
 
-def test_charts_take_the_page_s_colours_and_share_no_name(page: str) -> None:
+def test_charts_take_the_page_s_colors_and_share_no_name(page: str) -> None:
     assert page.count("<svg ") == 2
     assert "var(--first)" in page and "var(--ink)" in page
     assert not re.findall(r"#0[0-9a-f]0[0-9a-f]0[0-9a-f]\b", page)
@@ -147,7 +147,7 @@ def test_scenes_say_what_is_lost_and_dashes_where_nothing_was_found(page: str) -
 
 
 def test_worse_pictures_and_slices_have_their_rows(page: str) -> None:
-    assert len(cells(page, "<h2>Worse pictures")) == 6
+    assert len(cells(page, "<h2>Degraded pictures")) == 6
     parts = [row[:3] for row in cells(page, "<h2>Slices")[1:]]
     assert parts[0] == ["agreement", "70 to 90%", "200"]
     assert [row[1] for row in parts[1:4]] == ["darkest third", "middle third", "brightest third"]
@@ -155,7 +155,7 @@ def test_worse_pictures_and_slices_have_their_rows(page: str) -> None:
 
 def test_a_report_without_extras_has_no_empty_parts(report: Report) -> None:
     page = to_html(Report(report.facts, report.evaluation))
-    for title in ("In photos", "Worse pictures", "learning curves", "lost in the pipeline"):
+    for title in ("In photos", "Degraded pictures", "learning curves", "lost in the pipeline"):
         assert title not in page
 
 
@@ -190,7 +190,7 @@ def test_history_keeps_whatever_columns_there_are(tmp_path: Path) -> None:
 def test_what_is_no_history_is_one_clear_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "history.csv"
     path.write_text(text)
-    with pytest.raises(SourceError, match="no history"):
+    with pytest.raises(SourceError, match="not a training history"):
         load_curves(path)
 
 

@@ -386,7 +386,9 @@ def test_a_full_disk_leaves_no_half_table(archive: ArchiveWriter, path: Path) ->
         runs = reader.runs()
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
         try:
-            with pytest.raises(RecordingError, match=r"cannot write observations .*Make room"):
+            with pytest.raises(
+                RecordingError, match=r"cannot write observations .*Free some space"
+            ):
                 write_tables(reader, runs, out, formats=("csv",))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -445,12 +447,12 @@ def _execute(path: Path, script: str) -> None:
     ("spoil", "says"),
     [
         pytest.param(lambda path: None, "no database", id="missing"),
-        pytest.param(lambda path: path.write_bytes(b""), "is no database of", id="empty"),
+        pytest.param(lambda path: path.write_bytes(b""), "is not a database of", id="empty"),
         pytest.param(lambda path: path.write_bytes(b"\x13" * 8192), "not a database", id="none"),
         pytest.param(lambda path: path.mkdir(), "unable to open", id="a folder"),
         pytest.param(
             lambda path: _execute(path, "CREATE TABLE notes (text)"),
-            "is no database of",
+            "is not a database of",
             id="another program's",
         ),
     ],
@@ -464,7 +466,7 @@ def test_what_is_no_recording_is_one_clear_error(path: Path, spoil: Any, says: s
     assert path.exists() == (says != "no database")
 
 
-@pytest.mark.parametrize(("version", "advice"), [(2, "takes it over"), (99, "release that wrote")])
+@pytest.mark.parametrize(("version", "advice"), [(2, "to upgrade it"), (99, "release that wrote")])
 def test_another_release_is_one_clear_error(
     archive: ArchiveWriter, path: Path, version: int, advice: str
 ) -> None:
@@ -493,7 +495,7 @@ def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
     names = [fresh_folder(tmp_path / "out", "cam1").name for _ in range(3)]
     assert names == ["cam1", "cam1-2", "cam1-3"]
     (tmp_path / "file").touch()
-    with pytest.raises(RecordingError, match="cannot make"):
+    with pytest.raises(RecordingError, match="cannot create"):
         fresh_folder(tmp_path / "file", "cam1")
 
 
@@ -508,7 +510,7 @@ def test_every_column_stands_in_the_documentation_and_no_other(
         ("Events", "events"),
         ("Tracks", "tracks"),
     ):
-        start = text.index("| column | unit | says |", text.index(f"## {title}"))
+        start = text.index("| column | unit | meaning |", text.index(f"## {title}"))
         lines = itertools.takewhile(lambda line: line.startswith("|"), text[start:].splitlines())
         named = [re.findall("`([^`]+)`", line.split("|")[1]) for line in lines]
         columns = [name.replace("<label>", "fear") for name in itertools.chain(*named)]

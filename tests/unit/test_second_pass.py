@@ -40,7 +40,7 @@ TABLES = ("runs", "frames", "observations", "events")
 class Moody:
     """A model whose answer changes with the frame, between neutral and sadness; 255: it fails."""
 
-    name, sha256, engine = "toy", "", "fake"
+    name, sha256, engine, device = "toy", "", "fake", "cpu"
     labels: tuple[str, ...] = LABELS
 
     def __init__(self, prior: Reweighting | None = None) -> None:

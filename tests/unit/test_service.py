@@ -2,8 +2,10 @@
 
 import json
 import os
+from contextlib import closing
 from typing import Any
 
+import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -82,7 +84,7 @@ def test_ready_means_that_input_flows() -> None:
     clock = Clock()
     health = Health(silent_after=10, clock=clock)
     assert health.live
-    assert health.missing() == {"loop": "it starts"}
+    assert health.missing() == {"loop": "it is starting"}
     health.beat()
     assert health.missing() == {}
     health.require_input()
@@ -101,7 +103,7 @@ def test_a_loop_that_stands_still_is_not_alive(clock: Clock) -> None:
     assert (health.live, health.phase) == (True, "running")
     clock.now += BEAT_WITHIN + 1
     assert health.live
-    assert health.missing()["loop"] == "the loop has not gone round for 10 s"
+    assert health.missing()["loop"] == "the loop has not run for 10 s"
     clock.now += 20
     assert (health.live, health.phase) == (False, "running")
     health.beat()
@@ -114,7 +116,7 @@ def test_what_hangs_is_not_ready_either(clock: Clock) -> None:
     health.beat()
     clock.now += 5
     assert not health.live
-    assert health.missing() == {"loop": "the loop has not gone round for 5 s"}
+    assert health.missing() == {"loop": "the loop has not run for 5 s"}
 
 
 def test_a_start_takes_as_long_as_it_takes(clock: Clock) -> None:
@@ -126,9 +128,9 @@ def test_a_start_takes_as_long_as_it_takes(clock: Clock) -> None:
 
 def test_a_stage_that_is_down_is_neither_live_nor_ready() -> None:
     health = Health(silent_after=10)
-    health.set_down("died with exit code 1")
+    health.set_down("exited with code 1")
     assert (health.live, health.phase) == (False, "down")
-    assert health.missing() == {"process": "down: died with exit code 1"}
+    assert health.missing() == {"process": "down: exited with code 1"}
 
 
 def test_a_condition_is_missing_until_it_is_met() -> None:
@@ -170,3 +172,23 @@ def test_the_metrics_port_answers_for_metrics_and_health() -> None:
             MetricsServer("detector", "127.0.0.1", server.port, registry, health)
     finally:
         server.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "is_open_metrics"),
+    [("1.0.0", True), ('"1.0.0"', True), ("0.0.1", False), ("a.b", True), ("1..0", True),
+     pytest.param("9" * 5_000, True, id="long"), ("1.0.0, text/plain; version=x", True)],
+)  # fmt: skip
+def test_the_metrics_are_told_in_a_format_whatever_version_is_asked_for(
+    version: str, is_open_metrics: bool
+) -> None:
+    registry = CollectorRegistry()
+    StageMetrics("capture", registry)
+    with closing(MetricsServer("capture", "127.0.0.1", 0, registry, Health(10))) as server:
+        accept = f"application/openmetrics-text; version={version}"
+        answer = httpx2.get(
+            f"http://127.0.0.1:{server.port}/metrics", headers={"accept": accept}, trust_env=False
+        )
+    assert answer.status_code == 200
+    assert "emostream_ready" in answer.text
+    assert ("openmetrics" in answer.headers["content-type"]) == is_open_metrics

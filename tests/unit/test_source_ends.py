@@ -1,4 +1,4 @@
-"""How a source ends: with the reason where it broke off, and waiting for what it needs."""
+"""How a source ends: with the reason where it failed, and waiting for what it needs."""
 
 import logging
 import os
@@ -41,11 +41,11 @@ def test_the_end_of_a_file_that_breaks_off_says_why() -> None:
     ends = StreamEnds(framed("whole", "cut", "open"))
     statuses = {
         "whole": status(SourceState.ENDED),
-        "cut": status(SourceState.ENDED, "cut.mp4: breaks off at 1.00 s"),
+        "cut": status(SourceState.ENDED, "cut.mp4: ends early at 1.00 s"),
         "open": status(SourceState.OPEN),
     }
     found = [(end.header.stream, end.header.error) for end in ends.due(statuses)]
-    assert found == [("whole", ""), ("cut", "cut.mp4: breaks off at 1.00 s")]
+    assert found == [("whole", ""), ("cut", "cut.mp4: ends early at 1.00 s")]
     assert list(ends.due(statuses)) == []
 
 
@@ -57,13 +57,13 @@ def test_a_stream_does_not_end_before_its_pictures_are_published() -> None:
 def test_a_network_stream_that_is_lost_when_the_capture_stops_ends_with_the_reason() -> None:
     ends = StreamEnds(framed("lost", "open"))
     statuses = {
-        "lost": status(SourceState.LOST, "rtsp://cam: nothing came in time"),
+        "lost": status(SourceState.LOST, "rtsp://cam: no data arrived in time"),
         "open": status(SourceState.OPEN),
         "never": status(SourceState.LOST, "rtsp://other: connection refused"),
     }
     [end] = ends.lost(statuses)
     assert (end.header.stream, end.header.end) == ("lost", True)
-    assert (end.header.frames, end.header.error) == (1, "rtsp://cam: nothing came in time")
+    assert (end.header.frames, end.header.error) == (1, "rtsp://cam: no data arrived in time")
     assert list(ends.lost(statuses)) == []
 
 

@@ -59,7 +59,7 @@ def test_sources_keep_their_places_while_their_capture_is_away() -> None:
     rig = Rig()
     rig.update()
     rig.scraper.failures = {FIRST: "Connection refused"}
-    reason = "the capture does not answer: Connection refused"
+    reason = "capture does not answer: Connection refused"
     assert rig.update() == [
         ("yard", "unknown", reason),
         ("door", "unknown", reason),
@@ -81,4 +81,4 @@ def test_a_capture_that_is_down_says_so_of_its_sources() -> None:
     rig = Rig()
     rig.update()
     rig.answer(FIRST, "capture", down=True)
-    assert rig.update()[0] == ("yard", "unknown", "the capture is down")
+    assert rig.update()[0] == ("yard", "unknown", "capture is down")

@@ -121,7 +121,7 @@ def test_a_missing_file() -> None:
 def test_a_file_that_is_no_video(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"not a video at all" * 100)
-    with pytest.raises(SourceError, match=r"a\.mp4: damaged, cut off, or no video$"):
+    with pytest.raises(SourceError, match=r"a\.mp4: damaged, truncated, or not a video$"):
         pictures(path)
 
 
@@ -132,7 +132,7 @@ def test_a_file_with_sound_alone(tmp_path: Path) -> None:
         sound.setsampwidth(2)
         sound.setframerate(8000)
         sound.writeframes(bytes(16000))
-    with pytest.raises(SourceError, match=r"a\.wav: no video in it, only audio$"):
+    with pytest.raises(SourceError, match=r"a\.wav: contains no video, only audio$"):
         pictures(path)
 
 
@@ -140,7 +140,7 @@ def test_a_file_whose_pictures_are_all_missing(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4", [80] * 50, options={"movflags": "faststart"})
     data = path.read_bytes()
     path.write_bytes(data[: data.index(b"mdat") + 4])
-    with pytest.raises(SourceError, match=r"a\.mp4: (no picture in it can be read|damaged)"):
+    with pytest.raises(SourceError, match=r"a\.mp4: (none of its pictures can be read|damaged)"):
         pictures(path)
 
 
@@ -169,7 +169,7 @@ def test_a_file_that_breaks_off_gives_what_it_has_and_then_says_where(
     assert len(pictures(path)) == 100
     cut(path, 0.6)
     found = []
-    with pytest.raises(SourceError, match=rf"{name}: breaks off at [12]\.\d\d s") as raised:
+    with pytest.raises(SourceError, match=rf"{name}: ends early at [12]\.\d\d s") as raised:
         for picture in open_source(Source(url=str(path), pace="fast"), print, WaitingClock()):
             found.append(picture)
     assert 30 <= len(found) <= 80
@@ -208,13 +208,14 @@ def test_an_unreadable_image_is_told_of_and_left_out(tmp_path: Path) -> None:
     skipped: list[str] = []
     assert len(pictures(tmp_path, skipped)) == 2
     assert skipped == [
-        f"{tmp_path / '2.png'}: no picture that can be read (JPEG, PNG, WebP, BMP, TIFF, HEIC or"
-        " AVIF); left out"
+        f"{tmp_path / '2.png'}: not a readable picture (JPEG, PNG, WebP, BMP, TIFF, HEIC or"
+        " AVIF); skipped"
     ]
 
 
 @pytest.mark.parametrize(
-    ("files", "error"), [((), "no pictures in it"), (("1.png",), "no picture of 1 can")]
+    ("files", "error"),
+    [((), "contains no pictures"), (("1.png",), "no readable picture among 1 file")],
 )
 def test_a_folder_without_a_picture(tmp_path: Path, files: tuple[str, ...], error: str) -> None:
     for name in files:
@@ -242,7 +243,7 @@ def test_any_layout_becomes_bgr(shape: tuple[int, ...], depth: type[np.generic])
     "array", [np.zeros((0, 5, 3), np.uint8), np.zeros((4, 6, 2), np.uint8), np.zeros((4, 6))]
 )
 def test_what_is_no_picture(array: np.ndarray) -> None:
-    with pytest.raises(SourceError, match="no picture"):
+    with pytest.raises(SourceError, match="not a picture"):
         as_bgr(array)
 
 

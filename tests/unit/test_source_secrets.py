@@ -76,9 +76,9 @@ def test_a_file_holds_the_password(tmp_path: Path) -> None:
     [
         (None, "rtsp://u@h/s", "cannot be read"),
         (" \n", "rtsp://u@h/s", "is empty"),
-        ("secret", "rtsp://h/s", "names no user"),
-        ("secret", "rtsp://h/a@b", "names no user"),
-        ("secret", "rtsp://u:p@h/s", "has a password already"),
+        ("secret", "rtsp://h/s", "has no user"),
+        ("secret", "rtsp://h/a@b", "has no user"),
+        ("secret", "rtsp://u:p@h/s", "already has a password"),
     ],
 )
 def test_a_password_file_that_cannot_be_used_is_named(
@@ -100,7 +100,7 @@ class StoppedClock:
         return 0.0
 
     def wait(self, seconds: float) -> bool:
-        """Say at once that all is over, but for the first time."""
+        """Say at once that all is over, except for the first time."""
         return seconds > 0
 
     def stop(self) -> None:

@@ -143,14 +143,14 @@ def test_a_loop_goes_on_with_rising_times() -> None:
 
 
 def test_a_file_that_breaks_off_ends_with_its_error(caplog: pytest.LogCaptureFixture) -> None:
-    reader = Script([0, 1, SourceError("clip.mp4: breaks off")])
+    reader = Script([0, 1, SourceError("clip.mp4: ends early")])
     with SourceSet([FAST], WaitingClock(), reader) as sources:
         assert numbers(sources, 2) == [0, 1]
         status = until(sources, SourceState.ENDED)
         assert sources.finished
-    assert status.error == "clip.mp4: breaks off"
+    assert status.error == "clip.mp4: ends early"
     assert not status.ready
-    assert caplog.messages == ["clip: clip.mp4: breaks off"]
+    assert caplog.messages == ["clip: clip.mp4: ends early"]
 
 
 def test_want_of_room_for_temporary_files_is_not_taken_for_the_end_of_a_file() -> None:
@@ -160,7 +160,7 @@ def test_want_of_room_for_temporary_files_is_not_taken_for_the_end_of_a_file() -
             while True:
                 sources.take(0.01)
         assert sources.statuses()["clip"].state is not SourceState.ENDED
-    # A source of a live pipeline only says why; the others go on.
+    # A source of a live pipeline only says why; the others continue.
     with SourceSet([FILE], WaitingClock(), Script([0, full])) as sources:
         assert until(sources, SourceState.ENDED).error == "no room"
 
@@ -193,7 +193,7 @@ def test_a_stream_that_ends_is_opened_again_and_its_times_go_on(
     assert (status.state, status.error, status.reconnects) == (SourceState.OPEN, "", 1)
     assert caplog.messages[:2] == [
         "cam: camera:0: the stream ended; trying again in 0.5 s",
-        "cam: pictures again after 0.5 s",
+        "cam: pictures arrive again after 0.5 s",
     ]
 
 
@@ -241,7 +241,7 @@ def test_a_reader_that_breaks_down_is_not_taken_for_an_open_source() -> None:
     with SourceSet([LIVE], clock, Script([1, ZeroDivisionError()], [2, hold])) as sources:
         assert numbers(sources, 1) == [1]
         status = until(sources, SourceState.LOST)
-        assert status.error == "camera:0: its reader broke down"
+        assert status.error == "camera:0: its reader crashed"
         clock.time += 0.5
         assert numbers(sources, 1) == [2]
         hold.set()

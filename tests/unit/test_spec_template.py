@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from emostream import models
 from emostream.models import export
 from emostream.models.engines import Shape, Sizes, load_engine
+from emostream.models.engines.device import Device
 from emostream.models.spec import load_spec
 from emostream.models.spec_template import spec_template
 from emostream.models.synthetic_faces import synthetic_faces
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::U
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A net of five outputs for color, in every file that an engine runs."""
+    """A network of five outputs for color, in every file that an engine runs."""
     import keras
     from keras import layers
 
@@ -67,7 +68,8 @@ def test_a_template_says_what_the_file_says_and_loads_once_filled_in(
 class Toy:
     """An engine that answers each face with the same rows."""
 
-    name = "toy"
+    name, runtime = "toy", "NumPy"
+    device: Device = "cpu"
     sizes: Sizes = ()
     failures: tuple[type[Exception], ...] = (RuntimeError,)
 
@@ -119,8 +121,8 @@ def test_a_model_that_takes_bytes_scales_them_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "row", "words"),
     [
-        ((None, 2304), [0.5, 0.5], "takes 2304, which is no picture"),
-        ((None, 48, 48, 4), [0.5, 0.5], "takes 48 x 48 x 4, which is no picture"),
+        ((None, 2304), [0.5, 0.5], "takes 2304, which is not a gray or color picture"),
+        ((None, 48, 48, 4), [0.5, 0.5], "takes 48 x 48 x 4, which is not a gray or color picture"),
         ((None, 48, 48, 1), [0.5], "gives 1 for a face"),
         ((None, 48, 48, 1), [[0.5, 0.5]], "gives 1 x 2 for a face"),
     ],

@@ -182,7 +182,7 @@ def test_a_picture_that_is_cut_off_is_refused(
     form: str, options: dict[str, int], share: float, picture: Pillow.Image
 ) -> None:
     data = coded(picture, form, **options)
-    with pytest.raises(SourceError, match=r"^x\.y: no picture that can be read") as caught:
+    with pytest.raises(SourceError, match=r"^x\.y: not a readable picture") as caught:
         decode_still(data[: int(len(data) * share)], "x.y")
     assert "\n" not in str(caught.value)
 
@@ -300,11 +300,11 @@ def one_without_permission(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (a_pipe, "a pipe or device, no file"),
-        (a_device, "a pipe or device, no file"),
-        (a_folder, "a folder, no picture"),
+        (a_pipe, "a pipe or device, not a file"),
+        (a_device, "a pipe or device, not a file"),
+        (a_folder, "a folder, not a picture"),
         (an_empty_file, "the file is empty"),
-        (a_text, "no picture that can be read (JPEG"),
+        (a_text, "not a readable picture (JPEG"),
         (a_dead_link, "cannot be read: No such file"),
         (a_huge_header, "the picture is too large: 40000 x 40000"),
         (one_without_permission, "cannot be read: Permission denied"),
@@ -320,10 +320,10 @@ def test_a_folder_goes_on_after_what_is_no_picture(
     source = Source(url=str(tmp_path), pace="fast")
     assert len(list(open_source(source, skipped.append, SystemClock()))) == 2
     (line,) = skipped
-    assert line.startswith(f"{tmp_path / 'b.jpg'}: {reason}") and line.endswith("; left out")
+    assert line.startswith(f"{tmp_path / 'b.jpg'}: {reason}") and line.endswith("; skipped")
     with pytest.raises(SourceError) as caught:
         decode_still(read_still(tmp_path / "b.jpg"), str(tmp_path / "b.jpg"))
-    assert f"{caught.value}; left out" == line
+    assert f"{caught.value}; skipped" == line
 
 
 def test_a_folder_gives_photos_of_phones(tmp_path: Path, picture: Pillow.Image) -> None:

@@ -21,7 +21,7 @@ from tests.unit.test_detector_stage import TWO, Fixed, message, stage_of
 NS = 10**9
 
 
-def test_a_detector_that_forgets_a_stream_begins_it_anew() -> None:
+def test_a_detector_that_forgets_a_stream_begins_it_again() -> None:
     stage = stage_of(Fixed(TWO))
     stage(message(0))
     before = stage.state(message().header)

@@ -37,6 +37,8 @@ def emotion(*faces: EmotionFace, **fields: Any) -> Message:
         (emotion(FACE), "cam1 frame 3 #1 sadness 70%"),
         (emotion(FACE, OTHER), "cam1 frame 3 #1 sadness 70%, #2 fear 60%"),
         (emotion(), "cam1 frame 3 no face"),
+        (emotion(part=1, parts=2), "cam1 frame 3 part 2 of 2 no face"),
+        (emotion(FACE, standby=True), "cam1 frame 3 #1 sadness 70% (standby)"),
         (emotion(degraded=True), "cam1 frame 3 the model fails"),
     ],
 )

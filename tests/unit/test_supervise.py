@@ -36,7 +36,7 @@ class Stage:
         self.policy = RestartPolicy(kind, self.clock)
 
     def ends(self, end: End = End.SIGNAL, after: float = 0.0) -> Restart | None:
-        """Return what follows; the stage is started again after the wait."""
+        """Return what follows; the stage is restarted after the wait."""
         self.clock.now += after
         restart = self.policy.after(end)
         self.clock.now += restart.wait if restart else 0.0

@@ -1,4 +1,4 @@
-"""On which line a key stands, however it is written."""
+"""The line of each key, however it is written."""
 
 import time
 import tomllib

@@ -12,7 +12,7 @@ from emostream.services.cli.top import command as top
 from emostream.services.cli.top.view import rows, view
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared import histogram
-from emostream.shared.config import Config
+from emostream.shared.config import Classifier, Config, Display
 from emostream.shared.errors import ConfigError
 from emostream.shared.frame_counts import frame_counts
 from emostream.shared.messages import Message
@@ -116,7 +116,7 @@ GIVEN = MetricName.FRAMES_GIVEN
         ([(0, 0), (1, 100), (2, 100)], 50),
         # Only the last ten seconds count.
         ([(0, 0), (5, 1000), (10, 1100), (15, 1250)], 25),
-        # A process that started again begins from there.
+        # A process that restarted begins from there.
         ([(0, 900), (1, 925), (2, 10)], None),
         ([(0, 900), (1, 925), (2, 10), (3, 40)], 30),
     ],
@@ -284,10 +284,10 @@ def test_a_sum_without_all_its_stages_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("page", "said"),
     [
-        ("", "no metrics of emostream"),
-        ("python_info 1.0\n", "no metrics of emostream"),
-        ("<html><body>It works!</body></html>", "no page of metrics"),
-        ("emostream_ready{", "no page of metrics"),
+        ("", "no emostream metrics"),
+        ("python_info 1.0\n", "no emostream metrics"),
+        ("<html><body>It works!</body></html>", "not a metrics page"),
+        ("emostream_ready{", "not a metrics page"),
     ],
 )
 def test_a_page_of_something_else_is_refused(page: str, said: str) -> None:
@@ -347,7 +347,7 @@ def test_the_view_names_every_stage_and_stream() -> None:
     cells = line(shown, "detector")
     assert cells[:4] == ["detector", "ready", "cam1", "25.0"]
     assert cells[-4:] == ["0", "2", "backlog", "3"]
-    assert "detector: 1 message against the wire format" in shown
+    assert "detector: 1 message that violate the wire format" in shown
     assert line(shown, "cam2")[:2] == ["cam2", "0.0"]
 
 
@@ -405,6 +405,24 @@ def test_further_processes_can_be_named(other: str, url: str, name: str) -> None
     named = top.named_urls(Config(), [other])
     assert list(named.values())[:5] == ["capture", "detector", "classifier", "recorder", "display"]
     assert named[url] == name
+
+
+def test_what_the_page_watches_is_shown_without_being_named_again() -> None:
+    config = Config(display=Display(watch=("10.0.0.7:9103", "127.0.0.1:9103")))
+    named = top.named_urls(config, [])
+    assert named["http://10.0.0.7:9103/metrics"] == "10.0.0.7:9103"
+    assert named["http://127.0.0.1:9103/metrics"] == "classifier"
+    assert len(named) == len(top.named_urls(Config(), [])) + 1
+
+
+def test_a_stage_that_may_be_on_another_host_has_a_hint_how_to_reach_its_metrics() -> None:
+    assert top.tunnel_hints(Config()) == {}
+    far = Classifier(bind="tcp://10.0.0.2:5553")
+    (hint,) = top.tunnel_hints(Config(classifier=far)).items()
+    assert hint[0] == "http://127.0.0.1:9103/metrics"
+    assert "ssh -N -L 9103:127.0.0.1:9103 10.0.0.2" in hint[1]
+    reached = Classifier(bind="tcp://10.0.0.2:5553", metrics="10.0.0.2:9103")
+    assert top.tunnel_hints(Config(classifier=reached)) == {}
 
 
 @pytest.mark.parametrize("other", ["file:///etc/passwd", "gpu", "ftp://gpu:1/x", ""])

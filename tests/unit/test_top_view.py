@@ -7,6 +7,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.cli.top.view import unready, view
+from emostream.services.relay.metrics import RelayMetrics
+from emostream.shared.bus import Passed
 from emostream.shared.messages import Faces, Message
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.scraping import Scrape, Scraper, parse
@@ -58,9 +60,9 @@ def test_a_stage_that_ended_too_often_is_down() -> None:
     scraper = Scraper(["capture", "detector"])
     stage(scraper, "capture", 5)
     stage(scraper, "detector", 0, ready=False, down=True)
-    text = shown(scraper, {"detector": "down: died with exit code 1"})
+    text = shown(scraper, {"detector": "down: exited with code 1"})
     assert re.search(r"^detector +down ", text, re.MULTILINE)
-    assert "detector: down: died with exit code 1\n" in text
+    assert "detector: down: exited with code 1\n" in text
     assert "not ready" not in text
 
 
@@ -108,4 +110,45 @@ def test_it_says_how_many_faces_were_left_out() -> None:
     metrics = ClassifierMetrics(registry)
     metrics.count([], emotion(0, poor, poor, face()))
     scraper.histories["classifier"].add(Scrape(0.0, parse(generate_latest(registry).decode())))
-    assert "cam1: 2 faces left out (2 of too low quality)\n" in shown(scraper)
+    assert "cam1: 2 faces left out (2 low quality)\n" in shown(scraper)
+
+
+def relay(scraper: Scraper, url: str, *, seconds: float, messages: int, connected: bool) -> None:
+    """Let the scraper have read a relay's metrics."""
+    registry = CollectorRegistry()
+    StageMetrics("relay", registry)
+    metrics = RelayMetrics(registry, ["tcp://gpu:5553"])
+    metrics.set_connected("tcp://gpu:5553", is_connected=connected)
+    for _ in range(messages):
+        metrics.count(Passed("tcp://gpu:5553", "emotion/a/", 500, is_passed=True))
+    scraper.histories[url].add(Scrape(seconds, parse(generate_latest(registry).decode())))
+
+
+def test_a_relay_is_shown_once_it_was_there() -> None:
+    scraper = Scraper(["capture", "relay"])
+    stage(scraper, "capture", 5)
+    scraper.failures = {"relay": "Connection refused"}
+    assert "relay" not in shown(scraper)
+    relay(scraper, "relay", seconds=0.0, messages=10, connected=True)
+    assert "relay: no answer" in shown(scraper)
+
+
+def test_a_relay_says_what_it_passes_on_of_each_source() -> None:
+    scraper = Scraper(["relay"])
+    relay(scraper, "relay", seconds=0.0, messages=10, connected=True)
+    relay(scraper, "relay", seconds=2.0, messages=110, connected=True)
+    assert "relay: tcp://gpu:5553: 50.0 messages/s, 25.0 kB/s" in shown(scraper)
+    relay(scraper, "relay", seconds=4.0, messages=110, connected=False)
+    assert "relay: tcp://gpu:5553 is not connected" in shown(scraper)
+
+
+def test_a_standby_is_told_from_the_active_classifier() -> None:
+    scraper = Scraper(["classifier", "127.0.0.1:9203"])
+    for name, is_standby in (("classifier", 0), ("127.0.0.1:9203", 1)):
+        registry = CollectorRegistry()
+        ClassifierMetrics(registry).standby.set(is_standby)
+        StageMetrics("classifier", registry).ready.set(1)
+        scraper.histories[name].add(Scrape(0.0, parse(generate_latest(registry).decode())))
+    text = shown(scraper)
+    assert re.search(r"^classifier +ready", text, re.MULTILINE)
+    assert re.search(r"^standby 127.0.0.1:9203 +ready", text, re.MULTILINE)

@@ -21,7 +21,7 @@ def test_the_notebook_is_committed_without_outputs() -> None:
 
 
 @pytest.mark.skipif(not FER.exists(), reason=f"needs the training data folder {ferplus.FOLDER}")
-@pytest.mark.slow
+@pytest.mark.evidence
 @pytest.mark.timeout(300)
 def test_the_notebook_runs_on_a_small_subset(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"SUBSET": "64", "EPOCHS": "2", "FER": str(FER.resolve())}.items():

@@ -22,7 +22,6 @@ from emostream.models.evaluation.video_scores import (
     score_video,
     summarize,
 )
-from emostream.services.capture.demo.composites import load_composites
 from emostream.services.cli.evaluation.videos import (
     KINDS,
     VideoKind,
@@ -30,6 +29,7 @@ from emostream.services.cli.evaluation.videos import (
     measure_video,
     read_observations,
 )
+from tests.average_faces import load_average_faces
 
 ROOT = Path(__file__).parents[2]
 BRIGHT = np.full((3, 48, 48), 255, np.uint8)
@@ -178,7 +178,7 @@ def test_the_kinds_have_names_of_their_own() -> None:
 
 @pytest.mark.slow
 def test_real_faces_in_video_are_found_by_an_analysis() -> None:
-    faces = load_composites()[:4]
+    faces = load_average_faces()[:4]
     scores = measure_video(
         faces, VideoKind("still", still_video, SceneStyle(smallest=150), 1), options()
     )

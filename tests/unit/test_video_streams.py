@@ -72,7 +72,12 @@ PLACEHOLDER = Video(SMALL, 2)
             "smaller",
         ),
         # then the place.
-        ("a.mkv", [Video(LARGE), Video(LARGE, 3)], LARGE, "comes after another one of its size"),
+        (
+            "a.mkv",
+            [Video(LARGE), Video(LARGE, 3)],
+            LARGE,
+            "another one of the same size comes first",
+        ),
         # A cover is never the film, however large.
         (
             "a.mp4",
@@ -115,5 +120,5 @@ def test_a_cover_alone_is_no_video(tmp_path: Path) -> None:
         samples = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
         samples.sample_rate = 48_000
         container.mux([*sound.encode(samples), *sound.encode()])
-    with pytest.raises(SourceError, match=r"no video in it, only a cover picture, audio$"):
+    with pytest.raises(SourceError, match=r"contains no video, only a cover picture, audio$"):
         describe_video(path)

@@ -101,7 +101,7 @@ def test_each_reader_has_one_clear_error(
 
 def test_checksums_that_are_no_text_are_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "model.sha256").write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(EmostreamError, match=r"model.sha256: is no text"):
+    with pytest.raises(EmostreamError, match=r"model.sha256: is not UTF-8 text"):
         checked(tmp_path)
 
 

@@ -66,7 +66,7 @@ def check(kind: str, header: Mapping[str, Any]) -> None:
 class Run:
     """A film's way through the real stages, in lossless delivery, which has every kind of message.
 
-    Lists stand in place of the sockets.
+    Lists stand instead of the sockets.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -100,7 +100,7 @@ class Run:
         demo = DemoScene(*SIZE)
         for n in range(FRAMES):
             yield self.framer.frame("film", Picture(demo.frame(n), n * 40_000_000))
-        yield self.framer.end("film", "it broke off")
+        yield self.framer.end("film", "it ended early")
 
     def pass_on(self, messages: list[Message]) -> None:
         waiting = [stamped(message, "capture", time.time_ns()) for message in messages]
@@ -134,7 +134,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[Told]:
 def test_the_schemas_are_those_of_the_code() -> None:
     written = {path.stem: path.read_text("utf-8") for path in schema.FOLDER.glob("*.json")}
     made = {name: schema.text(name) for name in KINDS}
-    assert written == made, "write them anew with: python -m docs.schemas.generate"
+    assert written == made, "write them again with: python -m docs.schemas.generate"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -57,7 +57,7 @@ def without_package(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
 
 def pictures() -> list[Image]:
     """Rooms with the demo's faces, of several shapes, and frames of a clip if that is there."""
-    sheet = cv2.imread(str(ROOT / "services/capture/demo/composites.png"), cv2.IMREAD_GRAYSCALE)
+    sheet = cv2.imread(str(ROOT / "tests/average_faces.png"), cv2.IMREAD_GRAYSCALE)
     assert sheet is not None
     random = np.random.default_rng(0)
     drawn = []
@@ -75,7 +75,7 @@ def pictures() -> list[Image]:
 
 
 def assert_same_as_opencv(weights: Weights) -> None:
-    """Compare boxes and landmarks in pixels of the net's input; some of the faces are doubtful."""
+    """Compare boxes and landmarks in pixels of the network's input; some faces are doubtful."""
     detector = YuNet(weights, score=0.3)
     opencv = cv2.FaceDetectorYN.create(str(weights.path), "", (640, 640), 0.3, 0.3, 5000)
     faces = 0
@@ -134,7 +134,7 @@ def test_a_kept_graph_is_used_and_a_damaged_one_built_again(
     assert first.path.read_bytes() == first.content
     (line,) = caplog.messages
     assert first.path.name in line
-    assert "it is built again" in line
+    assert "it will be rebuilt" in line
 
 
 @needs_wheel
@@ -258,7 +258,7 @@ def test_another_onnx_model_is_no_yunet() -> None:
         ]
     )
     weights = Weights("relu", onnx_file.model(graph), Path("relu.onnx"))
-    with pytest.raises(WeightsError, match=r"relu\.onnx is no YuNet"):
+    with pytest.raises(WeightsError, match=r"relu\.onnx is not a YuNet model"):
         YuNet(weights)
 
 

@@ -100,7 +100,7 @@ def video_track(
     layout: str = "yuv420p",
     coding: Mapping[str, str] | None = None,
 ) -> VideoStream:
-    """Return a new video track of 25 pictures a second."""
+    """Return a new video track of 25 pictures per second."""
     track = container.add_stream(codec, rate=25, options=dict(coding or {}))
     assert isinstance(track, VideoStream)
     (track.width, track.height), track.pix_fmt = size, layout
@@ -152,7 +152,7 @@ def edit(path: Path, start: int, milliseconds: int) -> Path:
 
 
 def click(path: Path) -> float:
-    """Return the time of the click in the file's sound, in s of its own clock."""
+    """Return the time of the click in the file's sound, in s of the file's clock."""
     with av.open(str(path)) as container:
         for frame in container.decode(audio=0):
             samples = np.abs(frame.to_ndarray().astype(float)).max(axis=0)

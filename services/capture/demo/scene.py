@@ -2,67 +2,63 @@
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models.labels import LABELS
-from emostream.services.capture.demo.sprites import (
-    APPEARANCES,
-    FACE_BOX,
-    HEIGHT,
-    WIDTH,
-    emotion_sprites,
-)
+from emostream.services.capture.demo.actor import LARGEST, SMALLEST, Actor
+from emostream.services.capture.demo.background import EDGE, background, table
+from emostream.services.capture.demo.drawing import Drawing
+from emostream.services.capture.demo.movement import LOWER_LIDS, UPPER_LIDS
+from emostream.services.capture.demo.pictures import load_points
+from emostream.services.capture.demo.portrait import Portrait
+from emostream.services.capture.demo.warping import Layer, Region, View, layers
+from emostream.shared.messages import Box, Point
 from emostream.shared.pixels import Image
 
-HOLD_S, MORPH_S = 3.2, 0.8
-BACKGROUND_TOP, BACKGROUND_BOTTOM = (92, 74, 58), (46, 34, 28)
+Floats = NDArray[np.float32]
+
+# The middle of a face in its portrait, and the width of a face there, in pixels.
+MIDDLE, FACE_WIDTH = (320.0, 395.0), 262.0
+SWAY = 26.0  # pixels
+# How often a person is drawn again, at least: they move so slowly that more is not seen.
+DRAWN_PER_S = 12.5
+# Vertices of the face mesh.
+RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)
+NOSE, MOUTH, LIPS = 1, (61, 291), (13, 14)
+# The mesh's rim, which ends below the hairline. Detectors box more: shares of the rim's width and
+# height to add at both sides, above and below.
+RIM = (
+    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
+    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
+)
+WIDER, HIGHER, LOWER = -0.02, 0.11, 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class TrueFace:
-    """The ground truth of a face in the demo.
+    """The ground truth of a face in the demo; positions are in pixels of the frame.
 
-    `box` is x, y, width, height in pixels of the frame, `label` the stronger emotion, `mix` the
-    weight of each emotion shown (one of weight 1, or two that sum to 1 while it morphs), `angle`
-    the turn in the picture in degrees, clockwise.
+    `box` is x, y, width, height, `label` the stronger emotion, `mix` the weight of each emotion
+    shown (one of weight 1, or two that sum to 1 while it morphs). `landmarks` are right eye, left
+    eye (the person's), nose and middle of the mouth. `yaw`, `pitch` and `roll` are degrees with the
+    signs of `head_pose`. `eye_opening` is the height of the eyes over their width, `mouth_opening`
+    the gap between the lips over the width of the mouth; both as the face mesh sees the pictures,
+    which takes wide open mouths for less open than they are.
     """
 
     person: int
-    box: tuple[float, float, float, float]
+    box: Box
     label: str
     mix: dict[str, float]
-    angle: float
-
-
-class _Person:
-    """One actor: what it shows and where it is at each time, all from the seed."""
-
-    def __init__(self, index: int, rng: random.Random) -> None:
-        self.index = index
-        self.emotions = rng.sample(range(len(LABELS)), len(LABELS))
-        self.phase = rng.random()
-        self.speeds = [rng.uniform(0.8, 1.2) for _ in range(4)]
-        self.phases = [rng.uniform(0, math.tau) for _ in range(4)]
-
-    @cached_property
-    def sprites(self) -> list[Image]:
-        return emotion_sprites(APPEARANCES[self.index % len(APPEARANCES)])
-
-    def wave(self, axis: int, period: float, t: float) -> float:
-        """A slow swing from -1 to 1; each axis has its own pace and start."""
-        return math.sin(math.tau * t / period * self.speeds[axis] + self.phases[axis])
-
-    def expression(self, t: float) -> tuple[int, int, float]:
-        """The emotion shown, the next one, and the weight of the next."""
-        step, rest = divmod(t / (HOLD_S + MORPH_S) + self.phase, 1)
-        now, after = (self.emotions[(int(step) + k) % len(LABELS)] for k in (0, 1))
-        x = max(0.0, (rest * (HOLD_S + MORPH_S) - HOLD_S) / MORPH_S)
-        return now, after, x * x * (3 - 2 * x)
+    landmarks: tuple[Point, Point, Point, Point]
+    yaw: float
+    pitch: float
+    roll: float
+    eye_opening: float
+    mouth_opening: float
 
 
 class DemoScene:
@@ -76,100 +72,116 @@ class DemoScene:
     ) -> None:
         rng = random.Random(seed)
         self.width, self.height, self.fps = width, height, fps
-        self._people = [_Person(index, rng) for index in range(faces)]
-        self._background = _background(width, height, seed)
-        self._largest = min(0.36 * height, 0.62 * width / max(faces, 1))
+        self._points = load_points()
+        self._portraits = [Portrait(person) for person in range(len(self._points.rest))]
+        emotions = len(self._points.emotions)
+        self._actors = [Actor(index, emotions, rng) for index in range(faces)]
+        self._background = background(width, height, seed)
+        before = table(width, height)
+        edge = round(EDGE * len(before)) + 1
+        # People are seen through the edge of the table, and not below it.
+        top = height - len(before)
+        self._seen_down_to = top + edge
+        region = Region(0, top, width, edge)
+        self._table = layers(region, before[:edge], Region(0, top, 0, 0))
+        self._background[self._seen_down_to :] = before[edge:, :, :3]
+        self._every = max(1, round(fps / DRAWN_PER_S))
+        self._drawn: dict[int, tuple[float, list[Layer]]] = {}
+        self._unit = min(height / 720, width / 1280 * 3 / max(faces, 3))
 
     def frame(self, n: int) -> Image:
         """The n-th frame, uint8 (height, width, 3) BGR, a new array each time."""
         picture = self._background.copy()
-        t = n / self.fps
         # The larger stand nearer, so they are drawn last.
-        for person in sorted(self._people, key=lambda person: self._size(person, t)):
-            _paste(picture, _morph(person, t), self._placement(person, t))
+        for actor in sorted(
+            self._actors, key=lambda actor: self._face_width(actor, self._time(actor, n))
+        ):
+            for layer in self._layers(actor, n):
+                layer.paste(picture)
+        for layer in self._table:
+            layer.paste(picture)
         return picture
 
     def truth(self, n: int) -> list[TrueFace]:
         """The faces of the n-th frame, in the order of the people."""
-        return [self._true_face(person, n / self.fps) for person in self._people]
+        return [self._true_face(actor, self._time(actor, n)) for actor in self._actors]
 
-    def _true_face(self, person: _Person, t: float) -> TrueFace:
-        x, y, w, h = FACE_BOX
-        matrix = self._placement(person, t)
-        center = matrix @ (x + w / 2, y + h / 2, 1)
-        scale = self._size(person, t) / h
-        size = np.array((w, h)) * scale
-        left, top = center - size / 2
-        now, after, weight = person.expression(t)
-        mix = {LABELS[now]: 1 - weight, LABELS[after]: weight} if weight else {LABELS[now]: 1.0}
+    def _time(self, actor: Actor, n: int) -> float:
+        """When in the script the actor's picture in the n-th frame is, in seconds.
+
+        Each is drawn again in every `_every`-th frame, in turn, and in each frame of a blink.
+        """
+        t = n / self.fps
+        return t if actor.pose(t).blink else (n - (n + actor.index) % self._every) / self.fps
+
+    def _layers(self, actor: Actor, n: int) -> list[Layer]:
+        t = self._time(actor, n)
+        drawn_at, drawn = self._drawn.get(actor.index, (-math.inf, []))
+        if drawn_at != t:
+            size = (self.width, self._seen_down_to)
+            drawing = Drawing(self._portrait(actor), self._view(actor, t), size)
+            drawn = drawing.draw(actor.expression(t), actor.pose(t))
+            self._drawn[actor.index] = t, drawn
+        return drawn
+
+    def _portrait(self, actor: Actor) -> Portrait:
+        return self._portraits[actor.index % len(self._portraits)]
+
+    def _face_width(self, actor: Actor, t: float) -> float:
+        near = 0.5 + 0.5 * actor.wave(3, 19, t)
+        return self._unit * SMALLEST * math.pow(LARGEST / SMALLEST, near * near)
+
+    def _view(self, actor: Actor, t: float) -> View:
+        """Where the actor's portrait is in the frame."""
+        slot, scale = self.width / len(self._actors), self._face_width(actor, t) / FACE_WIDTH
+        sway = 0.4 * actor.wave(4, 9, t) + 0.6 * math.sin(math.tau * t / 23)
+        x = slot * (actor.index + 0.5) + SWAY * self._unit * sway
+        y = self.height * (0.44 + 0.02 * actor.wave(4, 11, t))
+        return View(scale, (x - scale * MIDDLE[0], y - scale * MIDDLE[1]))
+
+    def _true_face(self, actor: Actor, t: float) -> TrueFace:
+        pose, shown = actor.pose(t), actor.expression(t)
+        view = self._view(actor, t)
+        seen = view.scale * self._portrait(actor).seen(shown, pose)
+        seen = seen + np.array(view.corner, np.float32)
+        index = self._points.index
+        now, after = (self._points.emotions[k] for k in (shown.now, shown.after))
+        mix = {now: 1 - shown.weight, after: shown.weight} if shown.weight else {now: 1.0}
+
+        def at(vertices: Sequence[int]) -> Floats:
+            return seen[[index[vertex] for vertex in vertices]]
+
+        def gap(pair: tuple[int, int]) -> float:
+            return math.dist(*at(pair).tolist())
+
+        eyes, mouth = (at(RIGHT_EYE), at(LEFT_EYE)), at(MOUTH)
+        lids = np.linalg.norm(at(UPPER_LIDS) - at(LOWER_LIDS), axis=1)
         return TrueFace(
-            person=person.index,
-            box=(float(left), float(top), float(size[0]), float(size[1])),
+            person=actor.index,
+            box=_box(at(RIM)),
             label=max(mix, key=mix.__getitem__),
             mix=mix,
-            angle=self._angle(person, t),
+            landmarks=(_middle(eyes[0]), _middle(eyes[1]), _middle(at((NOSE,))), _middle(mouth)),
+            yaw=pose.yaw,
+            pitch=pose.pitch,
+            roll=pose.roll,
+            eye_opening=float(lids.max()) / gap(RIGHT_EYE),
+            mouth_opening=gap(LIPS) / gap(MOUTH),
         )
 
-    def _size(self, person: _Person, t: float) -> float:
-        """Height of the face in pixels."""
-        return self._largest * (0.72 + 0.28 * person.wave(0, 17, t))
 
-    def _angle(self, person: _Person, t: float) -> float:
-        return 10 * person.wave(1, 7, t)
-
-    def _placement(self, person: _Person, t: float) -> NDArray[np.float64]:
-        """The affine map (2, 3) from the sprite to the frame."""
-        slot = self.width / len(self._people)
-        sway = math.sin(math.tau * t / 23)
-        x = slot * (person.index + 0.5 + 0.07 * person.wave(2, 9, t) + 0.06 * sway)
-        y = self.height * (0.42 + 0.10 * person.wave(3, 11, t))
-        left, top, w, h = FACE_BOX
-        scale = self._size(person, t) / h
-        center = (left + w / 2, top + h / 2)
-        matrix = cv2.getRotationMatrix2D(center, -self._angle(person, t), scale)
-        matrix[:, 2] += np.array((x - center[0], y - center[1]))
-        return np.asarray(matrix, np.float64)
+def _middle(points: Floats) -> Point:
+    x, y = points.mean(axis=0).tolist()
+    return x, y
 
 
-def _morph(person: _Person, t: float) -> Image:
-    now, after, weight = person.expression(t)
-    if not weight:
-        return person.sprites[now]
-    mixed = cv2.addWeighted(person.sprites[now], 1 - weight, person.sprites[after], weight, 0)
-    return np.asarray(mixed, np.uint8)
-
-
-def _paste(picture: Image, sprite: Image, matrix: NDArray[np.float64]) -> None:
-    """Draw a premultiplied BGRA sprite into the picture through the affine map."""
-    corners = matrix @ np.array([(0, 0, 1), (WIDTH, 0, 1), (0, HEIGHT, 1), (WIDTH, HEIGHT, 1)]).T
-    limit = np.array([[picture.shape[1]], [picture.shape[0]]])
-    low = np.clip(np.floor(corners.min(axis=1, keepdims=True)), 0, limit).astype(int)
-    high = np.clip(np.ceil(corners.max(axis=1, keepdims=True)), 0, limit).astype(int)
-    (x0, y0), (x1, y1) = low[:, 0], high[:, 0]
-    if x0 >= x1 or y0 >= y1:
-        return
-    local = matrix.copy()
-    local[:, 2] -= (x0, y0)
-    warped = cv2.warpAffine(sprite, local, (int(x1 - x0), int(y1 - y0)))
-    keep = cv2.cvtColor(cv2.bitwise_not(warped[..., 3]), cv2.COLOR_GRAY2BGR)
-    region = picture[y0:y1, x0:x1]
-    behind = cv2.multiply(region, keep, scale=1 / 255)
-    cv2.add(behind, cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR), dst=region)
-
-
-def _background(width: int, height: int, seed: int) -> Image:
-    """A dim wall with soft lights out of focus, uint8 (height, width, 3) BGR."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    ramp = (y / height)[..., None]
-    wall = (1 - ramp) * np.array(BACKGROUND_TOP) + ramp * np.array(BACKGROUND_BOTTOM)
-    glow = np.hypot(x / width - 0.5, y / height - 0.38)[..., None]
-    wall = wall * (1.35 - 0.9 * glow)
-    for _ in range(14):
-        center, radius = rng.uniform(0, 1, 2) * (width, 0.8 * height), rng.uniform(0.03, 0.1)
-        distance = np.hypot(x - center[0], y - center[1]) / (radius * height)
-        disc = np.clip((1.1 - distance) / 0.2, 0, 1)[..., None]
-        wall = wall + disc * rng.uniform(4, 12) * np.array(rng.uniform(0.6, 1.4, 3))
-    # A little noise keeps the slow gradients from showing bands.
-    wall = wall + rng.normal(0, 1, (height, width, 1))
-    return np.asarray(np.clip(wall, 0, 255), np.uint8)
+def _box(rim: Floats) -> Box:
+    """The box that detectors put around a face whose mesh has this rim, (N, 2)."""
+    (left, top), (right, bottom) = rim.min(axis=0).tolist(), rim.max(axis=0).tolist()
+    width, height = right - left, bottom - top
+    return (
+        left - WIDER * width,
+        top - HIGHER * height,
+        (1 + 2 * WIDER) * width,
+        (1 + HIGHER + LOWER) * height,
+    )

@@ -23,7 +23,10 @@ def limit_allocations() -> None:
     """
     library = _loaded_avutil()
     if library is None:
-        log.warning("FFmpeg's library is not found, so what streams may announce is not bounded")
+        log.warning(
+            "the FFmpeg library was not found, so the memory that a stream can request is not "
+            "limited"
+        )
         return
     library.av_max_alloc.argtypes, library.av_max_alloc.restype = [ctypes.c_size_t], None
     library.av_max_alloc(LARGEST_BYTES)

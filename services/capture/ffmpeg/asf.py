@@ -13,7 +13,7 @@ HEADER_BYTES: Final = 65_536
 
 
 def asf_length(path: Path) -> float:
-    """Return the s that the whole file plays by its header, 0 where it does not say."""
+    """Return the s that the whole file plays by its header, 0 if it does not say."""
     with path.open("rb") as file:
         header = file.read(HEADER_BYTES)
     at = header.find(PROPERTIES)

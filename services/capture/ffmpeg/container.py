@@ -3,6 +3,7 @@
 import contextlib
 import errno
 from collections.abc import Iterator
+from typing import IO
 
 import av
 from av.container import InputContainer
@@ -15,35 +16,39 @@ from emostream.shared.source_urls import scrub
 
 @contextlib.contextmanager
 def open_container(
-    address: str, display_name: str, timeout: tuple[float, float] | None, options: dict[str, str]
+    address: str | IO[bytes],
+    display_name: str,
+    timeout: tuple[float, float] | None,
+    options: dict[str, str],
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open the address and find its video; messages call it `display_name`.
+    """Open the address, or read an open file, and find its video; messages call it `display_name`.
 
     `timeout` is seconds to open and to read. FFmpeg's errors, also those while reading, become
     SourceErrors.
     """
     try:
         with av.open(
-            address, timeout=timeout, options=options, metadata_errors="replace"
+            address, "r", timeout=timeout, options=options, metadata_errors="replace"
         ) as container:
             stream = main_video(container, display_name)
-            # One thread a source: several sources share few cores, threads add delay, and of a
+            # One thread per source: several sources share few cores, threads add delay, and of a
             # damaged file they need not give the same pictures twice.
             stream.codec_context.thread_count = 1
             yield container, stream
     except (av.FFmpegError, OSError) as error:
-        raise SourceError(f"{display_name}: {scrub(describe_error(error), address)}") from error
+        url = address if isinstance(address, str) else display_name
+        raise SourceError(f"{display_name}: {scrub(describe_error(error), url)}") from error
 
 
 def describe_error(error: Exception) -> str:
     """Return what an error of FFmpeg or the system means for the source."""
     if isinstance(error, av.ExitError | av.TimeoutError):
-        return "nothing came in time"
+        return "no data arrived in time"
     if isinstance(error, MemoryError):
-        return "a part or picture of it is too large for memory"
+        return "one of its parts or pictures is too large for memory"
     if isinstance(error, av.InvalidDataError | av.EOFError):
-        return "damaged, cut off, or no video"
+        return "damaged, truncated, or not a video"
     if isinstance(error, OSError) and error.errno == errno.EIO:
-        return "reading broke off"
+        return "reading failed partway"
     # The text of some errors repeats the address with its password; `strerror` does not.
     return getattr(error, "strerror", None) or str(error)

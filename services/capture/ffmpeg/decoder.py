@@ -3,10 +3,11 @@
 from fractions import Fraction
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 
 from emostream.services.capture.ffmpeg.hdr import ToneMapper, is_hdr
@@ -22,6 +23,9 @@ from emostream.shared.plural import counted
 # share of its length up to some seconds.
 TOLERATED_FRAMES, TOLERATED_SHARE, TOLERATED_SECONDS = 3, 0.02, 0.5
 DEFAULT_RATE = 25
+# As FFmpeg numbers color spaces: BT.601 for 625 and 525 lines, and what it takes for that, no word.
+BT601 = (5, 6, 2)
+LIMITED = (ColorRange.MPEG, ColorRange.UNSPECIFIED)
 NO_TIMESTAMPS = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS
 # Formats in which each stream says how long it is by itself.
 LENGTHS_OF_TRACKS = {"mov", "avi"}
@@ -31,8 +35,9 @@ class VideoDecoder:
     """Iterates over the pictures of an open file or stream, which messages call `display_name`.
 
     `on_skip` is called with a line for each picture that cannot be decoded. `length` is that of the
-    whole in s, where it is known better than by FFmpeg. FFmpeg's errors while reading come out as
-    they are, after the pictures read before.
+    whole in s, where it is known better than by FFmpeg. `planar` gives pictures as they are coded,
+    I420, where they are 4:2:0 of the usual kind. FFmpeg's errors while reading come out as they
+    are, after the pictures read before.
     """
 
     def __init__(
@@ -42,8 +47,11 @@ class VideoDecoder:
         display_name: str,
         on_skip: OnSkip,
         length: float = 0.0,
+        *,
+        planar: bool = False,
     ) -> None:
         self._container, self._stream, self._length = container, stream, length
+        self._planar = planar
         self._display_name, self._on_skip = display_name, on_skip
         self._reformatter, self._tone_mapper = VideoReformatter(), ToneMapper()
         self._orientation, self._aspect = Orientation(), PixelAspect(stream)
@@ -58,8 +66,15 @@ class VideoDecoder:
 
     @property
     def rate(self) -> Fraction | None:
-        """Pictures a second, on average; None where the file does not say."""
+        """Average fps; None if the file does not say."""
         return self._times.rate
+
+    def go_on(self, start: int, count: int) -> None:
+        """Continue behind the first `count` pictures, of a file that is read from its middle.
+
+        `start` is the time of the first of them on the file's own clock, ns.
+        """
+        self._times.go_on(start, count)
 
     def __iter__(self) -> Pictures:
         try:
@@ -74,10 +89,10 @@ class VideoDecoder:
             raise
 
     def check_complete(self) -> None:
-        """Raise SourceError where the file declared more than could be read."""
+        """Raise SourceError if the file declared more than could be read."""
         times = self._times
         if not times.count:
-            raise SourceError(f"{self._display_name}: no picture in it can be read")
+            raise SourceError(f"{self._display_name}: none of its pictures can be read")
         declared, received = self._lengths()
         share = min(TOLERATED_SHARE * declared, TOLERATED_SECONDS)
         tolerated = max(share, TOLERATED_FRAMES * times.interval)
@@ -85,13 +100,13 @@ class VideoDecoder:
             raise self.truncated("the rest is missing or damaged")
 
     def truncated(self, reason: str) -> SourceError:
-        """Return the error that says where the file breaks off, and why."""
+        """Return the error that says where the file fails, and why."""
         times, (length, _) = self._times, self._lengths()
         if not times.count:
             return SourceError(f"{self._display_name}: {reason}")
         whole = f" of {length:.1f} s" if length > times.seconds else ""
         return SourceError(
-            f"{self._display_name}: breaks off at {times.seconds:.2f} s{whole}, "
+            f"{self._display_name}: ends early at {times.seconds:.2f} s{whole}, "
             f"after {counted(times.count, 'picture')}; {reason}"
         )
 
@@ -113,6 +128,8 @@ class VideoDecoder:
             yield Picture(pixels, self._times.next(frame), pixel_aspect=aspect)
 
     def _pixels(self, frame: av.VideoFrame) -> Image:
+        if self._planar and _is_i420(frame) and self._orientation.is_upright(frame):
+            return np.asarray(frame.to_ndarray(), np.uint8)
         if is_hdr(frame):
             bgr = self._tone_mapper.apply(frame)
         else:
@@ -120,7 +137,7 @@ class VideoDecoder:
         return self._orientation.apply(bgr.to_ndarray(), frame)
 
     def _lengths(self) -> tuple[float, float]:
-        """The seconds that the file says it holds, 0 where it does not, and those that came."""
+        """The seconds that the file says it holds, 0 if it does not, and those that came."""
         stream, times = self._stream, self._times
         if times.untimed or self._clock.restarts:
             return 0.0, times.seconds
@@ -143,22 +160,23 @@ class FrameTimes:
     """The times of a video's pictures: their own, or by the rate where they have none.
 
     `start` is that of the first on the file's own clock, ns, and `declared_start` what the file
-    declares it to be.
+    declares it to be. With `in_sequence`, a time is known only once all before it were.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        # FFmpeg gives bare streams 25 pictures a second, whatever the stream itself says.
+        # FFmpeg gives bare streams 25 pictures per second, whatever the stream itself says.
         self.untimed = bool(container.format.flags & NO_TIMESTAMPS)
         # AVI has times in the order of decoding alone.
         self.in_avi = container.format.name == "avi"
         # Elsewhere the length of the pictures may be that of another stream.
         self.in_tracks = not LENGTHS_OF_TRACKS.isdisjoint(container.format.name.split(","))
         self._as_decoded = self.in_avi and stream.codec_context.has_b_frames
+        self.in_sequence = self.untimed or bool(self._as_decoded)
         self.rate = stream.guessed_rate if self.untimed else stream.average_rate
         self.count = self.start = 0
         # Frames that the decoder held back at a break do not know it.
         self._time_base = stream.time_base
-        self.declared_start = _ns(stream.start_time or 0, stream.time_base)
+        self.declared_start = in_ns(stream.start_time or 0, stream.time_base)
         self._step = round(1_000_000_000 / (self.rate or DEFAULT_RATE))
         self._first = self._last = self._end = 0
 
@@ -173,13 +191,18 @@ class FrameTimes:
         """When the last picture ends, after the first began."""
         return self._end / 1e9
 
+    def go_on(self, start: int, count: int) -> None:
+        """Continue behind the first `count` pictures, of which the first was at `start` ns."""
+        self.start = self._first = start
+        self.count = count
+
     def next(self, frame: av.VideoFrame) -> int:
         """Return ns since the first picture; to be called for each, once and in order."""
         stamp = frame.dts if self._as_decoded else frame.pts
         if stamp is None or self.untimed:
             time = self._first + self._last + self._step * bool(self.count)
         else:
-            time = _ns(stamp, self._time_base)
+            time = in_ns(stamp, self._time_base)
         if self.count:
             before, self._last = self._last, time - self._first
             self._step = self._last - before if self._last > before else self._step
@@ -188,16 +211,24 @@ class FrameTimes:
             self.start = self.declared_start if self._as_decoded else time
             self._first = time
         self.count += 1
-        lasts = max(_ns(frame.duration, self._time_base), round(self.interval * 1e9))
+        lasts = max(in_ns(frame.duration, self._time_base), round(self.interval * 1e9))
         self._end = max(self._end, self._last + lasts)
         return self._last
+
+
+def _is_i420(frame: av.VideoFrame) -> bool:
+    """Whether the frame is 4:2:0 of 8 bits in BT.601 and limited range, as far as it says."""
+    is_even = frame.width % 2 == frame.height % 2 == 0
+    known = frame.colorspace in BT601 and frame.color_range in LIMITED
+    return frame.format.name == "yuv420p" and is_even and known and not is_hdr(frame)
 
 
 def _end(packet: "Packet[Stream]") -> int:
     """When the packet's content ends, ns on the file's own clock."""
     start = packet.dts if packet.pts is None else packet.pts
-    return 0 if start is None else _ns(start + (packet.duration or 0), packet.time_base)
+    return 0 if start is None else in_ns(start + (packet.duration or 0), packet.time_base)
 
 
-def _ns(ticks: int, time_base: Fraction | None) -> int:
+def in_ns(ticks: int, time_base: Fraction | None) -> int:
+    """Return a time of a stream in ns."""
     return round(ticks * (time_base or 0) * 1_000_000_000)

@@ -1,4 +1,4 @@
-"""Joins the clock of a recording where it starts again, as in MPEG-TS files put end to end."""
+"""Joins the clock of a recording where it restarts, as in MPEG-TS files put end to end."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -46,7 +46,7 @@ class _StreamClock:
 
 
 class JoinedClock:
-    """Rewrites the times of a file's packets so that they go on where its clock starts again.
+    """Rewrites the times of a file's packets so that they continue where its clock restarts.
 
     Only in containers whose clock may do that, MPEG-TS and MPEG-PS; elsewhere times stay as they
     are. The pictures of `stream` decide: the first after a restart follows the last before it, and
@@ -73,7 +73,7 @@ class JoinedClock:
             if held:
                 held.append(packet)
                 if is_picture:
-                    # Where the next one goes on as before, the time of a single one is damaged.
+                    # Where the next one continues as before, the time of a single one is damaged.
                     if not self._pictures.goes_on(_time(packet)):
                         self._restart(held[0])
                     yield from map(self._shifted, held)

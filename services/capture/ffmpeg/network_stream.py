@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from emostream.services.capture.clock import Clock
+from emostream.services.capture.clock import OPEN_TIMEOUT, Clock
 from emostream.services.capture.ffmpeg.allocation_limit import limit_allocations
 from emostream.services.capture.ffmpeg.container import open_container
 from emostream.services.capture.ffmpeg.decoder import VideoDecoder
@@ -16,7 +16,6 @@ from emostream.services.capture.source_url import unresolved_host
 from emostream.shared.errors import SourceError
 from emostream.shared.source_urls import redact
 
-OPEN_TIMEOUT = 10.0  # seconds
 # Each stream of a container may hold the largest packet.
 MAX_STREAMS = 32
 # Formats that carry no timestamps: FFmpeg would invent them at 25 a second.

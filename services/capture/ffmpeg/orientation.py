@@ -31,19 +31,27 @@ class Orientation:
         a, b, c, d = self._matrix
         return abs(b) + abs(c) > abs(a) + abs(d)
 
+    def is_upright(self, frame: av.VideoFrame) -> bool:
+        """Whether the frame is to be displayed as it is stored."""
+        a, b, c, d = self._read(frame)
+        return not (b or c) and a > 0 and d > 0
+
     def apply(self, pixels: Any, frame: av.VideoFrame) -> Image:
         """Return the frame's pixels as they are to be displayed, contiguous."""
-        now = (frame.rotation, frame.width, frame.height)
-        # PyAV never frees a frame that was asked for its side data before the garbage collector
-        # comes: so not each is asked.
-        if now != self._seen:
-            self._seen, self._matrix = now, _matrix(frame)
-        a, b, c, d = self._matrix
+        a, b, c, d = self._read(frame)
         if self.turned:
             pixels, a, d = cv2.transpose(pixels), c, b
         if a < 0 or d < 0:
             pixels = cv2.flip(pixels, -1 if a < 0 and d < 0 else int(a < 0))
         return np.ascontiguousarray(pixels, np.uint8)
+
+    def _read(self, frame: av.VideoFrame) -> Matrix:
+        now = (frame.rotation, frame.width, frame.height)
+        # PyAV never frees a frame that was asked for its side data before the garbage collector
+        # comes: so not each is asked.
+        if now != self._seen:
+            self._seen, self._matrix = now, _matrix(frame)
+        return self._matrix
 
 
 def _matrix(frame: av.VideoFrame) -> Matrix:

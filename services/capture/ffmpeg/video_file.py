@@ -34,7 +34,7 @@ class VideoDescription:
     """What a video file holds, by its own account.
 
     `width` and `height` are those of its first picture as it is given, turned upright. `frames` is
-    an estimate; it, `duration_s` and `rate` (pictures a second, on average) are None where the file
+    an estimate; it, `duration_s` and `rate` (pictures per second, on average) are None if the file
     does not say. `pixel_aspect` is a pixel's width by its height. `start` is the time of the first
     picture on the clock that the file's sound runs on too, in ns. `skipped` are its other videos.
     """
@@ -54,42 +54,50 @@ class VideoDescription:
 def describe_video(path: Path) -> VideoDescription:
     """Describe what the video file holds; only its first picture is decoded.
 
-    Raises SourceError where the file cannot be opened or no picture in it can be read, and for a
+    Raises SourceError if the file cannot be opened or none of its pictures can be read, and for a
     named pipe, whose beginning could not be read again.
     """
     if path.is_fifo():
         raise SourceError(
             f"{path_text(path)}: a named pipe can be read only once; save it to a file first"
         )
-    with _open_file(path) as (container, stream):
-        decoder = VideoDecoder(container, stream, path_text(path), lambda line: None)
-        first = next(iter(decoder), None)
-        if first is None:
-            decoder.check_complete()
-            raise AssertionError("a file without a picture passed its check")
-        duration, rate = _duration(container, stream), decoder.rate
-        height, width = first.pixels.shape[:2]
-        return VideoDescription(
-            width=width,
-            height=height,
-            frames=_frames(stream.frames, round(duration * rate) if duration and rate else 0),
-            duration_s=duration,
-            rate=float(rate) if rate else None,
-            codec=stream.codec_context.codec.canonical_name,
-            has_audio=bool(container.streams.audio),
-            pixel_aspect=first.pixel_aspect,
-            start=decoder.start,
-            skipped=skipped_videos(container, stream),
-        )
+    with open_file(path) as (container, stream):
+        return describe(container, stream, path_text(path))
+
+
+def describe(container: InputContainer, stream: VideoStream, name: str) -> VideoDescription:
+    """Describe an open video, which messages call `name`; its first picture is decoded.
+
+    Raises SourceError where no picture in it can be read.
+    """
+    decoder = VideoDecoder(container, stream, name, lambda line: None)
+    first = next(iter(decoder), None)
+    if first is None:
+        decoder.check_complete()
+        raise AssertionError("a file without a picture passed its check")
+    duration, rate = _duration(container, stream), decoder.rate
+    height, width = first.pixels.shape[:2]
+    return VideoDescription(
+        width=width,
+        height=height,
+        frames=_frames(stream.frames, round(duration * rate) if duration and rate else 0),
+        duration_s=duration,
+        rate=float(rate) if rate else None,
+        codec=stream.codec_context.codec.canonical_name,
+        has_audio=bool(container.streams.audio),
+        pixel_aspect=first.pixel_aspect,
+        start=decoder.start,
+        skipped=skipped_videos(container, stream),
+    )
 
 
 def clock_restarts(path: Path) -> list[float]:
-    """Return where the file's clock starts again, in s after its first picture.
+    """Return where the file's clock restarts, in s after its first picture.
 
-    Only the files of some formats have to be read for that (see JoinedClock). SourceError where it
-    cannot be opened; where it breaks off, those before that.
+    Only the files of some formats have to be read for that (see JoinedClock). SourceError if it
+    cannot be opened; where it fails, those before that.
     """
-    with _open_file(path) as (container, stream):
+    with open_file(path) as (container, stream):
         clock = JoinedClock(container, stream)
         if not clock.may_restart:
             return []
@@ -100,20 +108,21 @@ def clock_restarts(path: Path) -> list[float]:
         return [restart - times.declared_start / 1e9 for restart in clock.restarts]
 
 
-def video_pictures(url: str, on_skip: OnSkip, wait: Wait = time.sleep) -> Pictures:
-    """Read a video file to its end.
+def video_pictures(
+    url: str, on_skip: OnSkip, wait: Wait = time.sleep, *, planar: bool = False
+) -> Pictures:
+    """Read a video file to its end; `planar` pictures may be I420, see `Picture`.
 
     A named pipe is read once something is written into it; `wait` waits for that, so many seconds
     at a time, until it returns True. `on_skip` is called with a line for each picture that cannot
-    be decoded. Raises SourceError where the file cannot be opened, holds no picture, or breaks off
-    early: then after the pictures that could be read, and with the place. It gives the same
-    pictures each time.
+    be decoded. Raises SourceError if the file cannot be opened, holds no picture, or fails early:
+    then after the pictures that could be read, and with the place. It gives the same pictures each
+    time.
     """
     path = local_path(url)
-    with _open_pipe(path, wait) if path.is_fifo() else _open_file(path) as (container, stream):
-        is_asf = container.format.name == "asf" and path.is_file()
-        length = asf_length(path) if is_asf else 0.0
-        decoder = VideoDecoder(container, stream, path_text(path), on_skip, length)
+    with _open_pipe(path, wait) if path.is_fifo() else open_file(path) as (container, stream):
+        length = declared_length(container, path)
+        decoder = VideoDecoder(container, stream, path_text(path), on_skip, length, planar=planar)
         try:
             yield from decoder
         except av.FFmpegError as error:
@@ -121,12 +130,19 @@ def video_pictures(url: str, on_skip: OnSkip, wait: Wait = time.sleep) -> Pictur
         decoder.check_complete()
 
 
+def declared_length(container: InputContainer, path: Path) -> float:
+    """Return the length in s that an open file declares where FFmpeg does not tell it, else 0."""
+    is_asf = container.format.name == "asf" and path.is_file()
+    return asf_length(path) if is_asf else 0.0
+
+
 @contextlib.contextmanager
-def _open_file(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_file(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a video file; SourceError where it is none, also while it is read in the block."""
     if not path.exists():
         raise SourceError(f"{path}: no such file")
     if path.is_dir():
-        raise SourceError(f"{path}: a folder, no video file")
+        raise SourceError(f"{path}: a folder, not a video file")
     if path.is_file() and not path.stat().st_size:
         raise SourceError(f"{path}: the file is empty")
     # `file:` keeps FFmpeg from taking a colon in the path for a protocol.
@@ -145,7 +161,7 @@ def _open_pipe(path: Path, wait: Wait) -> Iterator[tuple[InputContainer, VideoSt
         events.register(pipe, select.POLLIN)
         while not any(event & select.POLLIN for _, event in events.poll(0)):
             if wait(PIPE_INTERVAL):
-                raise SourceError(f"{path_text(path)}: nothing was written into this named pipe")
+                raise SourceError(f"{path_text(path)}: nobody wrote to this named pipe")
         os.set_blocking(pipe, True)
         options = {"protocol_whitelist": "pipe"}
         with open_container(f"pipe:{pipe}", path_text(path), None, options) as found:

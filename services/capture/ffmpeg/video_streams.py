@@ -9,7 +9,7 @@ from av.video.stream import VideoStream
 
 from emostream.shared.errors import SourceError
 
-# Pictures that stand beside a film or a piece of music, or are parts of one picture.
+# Pictures that stand next to a film or a piece of music, or are parts of one picture.
 NO_VIDEO: Final = {
     Disposition.attached_pic: "a cover picture",
     Disposition.timed_thumbnails: "thumbnails",
@@ -19,7 +19,7 @@ NO_VIDEO: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SkippedStream:
-    """A video stream that is not read; `width` and `height` are 0 where they are not known."""
+    """A video stream that is not read; `width` and `height` are 0 if they are not known."""
 
     index: int
     codec: str
@@ -31,16 +31,16 @@ class SkippedStream:
 def main_video(container: InputContainer, display_name: str) -> VideoStream:
     """Return the video to read: one that the container marks as default, of these the largest.
 
-    Raises SourceError where there is none, or FFmpeg cannot decode it.
+    Raises SourceError if there is none, or FFmpeg cannot decode it.
     """
     streams = [stream for stream in container.streams.video if not _no_video(stream)]
     if not streams:
         kinds = sorted({_no_video(stream) or stream.type for stream in container.streams})
         only = f"only {', '.join(kinds)}" if kinds else "nor anything else"
-        raise SourceError(f"{display_name}: no video in it, {only}")
+        raise SourceError(f"{display_name}: contains no video, {only}")
     stream = max(streams, key=_preference)
     if not can_decode(stream):
-        raise SourceError(f"{display_name}: its video is of a kind that FFmpeg cannot decode")
+        raise SourceError(f"{display_name}: FFmpeg cannot decode its video")
     return stream
 
 
@@ -89,4 +89,4 @@ def _reason(stream: VideoStream, chosen: VideoStream) -> str:
     if chosen.disposition & Disposition.default and not stream.disposition & Disposition.default:
         return "not the default"
     same = _size(stream) == _size(chosen)
-    return "comes after another one of its size" if same else "smaller"
+    return "another one of the same size comes first" if same else "smaller"

@@ -119,7 +119,7 @@ class CreditWindow:
             stream.unconfirmed.popleft()
 
     def due(self) -> list[Message]:
-        """Return what is to be sent now. DeliveryError where nothing moved for too long."""
+        """Return what is to be sent now. DeliveryError if nothing moved for too long."""
         now = self._clock()
         return [message for stream in self._streams.values() for message in self._due(stream, now)]
 
@@ -175,9 +175,12 @@ class CreditWindow:
         name = stream.template.stream
         missing = [consumer for consumer in self._consumers if consumer not in stream.confirmed]
         if missing:
-            return f"{name}: no answer from {', '.join(missing)} for {seconds}: do all stages run?"
+            return (
+                f"{name}: no answer from {', '.join(missing)} for {seconds}: are all stages "
+                "running?"
+            )
         seq = stream.unconfirmed[0].header.seq
-        return f"{name}: frame {seq} was not written within {seconds}: a stage hangs or is gone"
+        return f"{name}: frame {seq} was not written within {seconds}: a stage hangs or has exited"
 
 
 def _is_possible(stream: _StreamCredit, header: Credit) -> bool:

@@ -14,8 +14,9 @@ from emostream.shared.config import Config
 from emostream.shared.errors import MessageError
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Credit, Message, stamped
-from emostream.shared.service import TAKE_TIMEOUT, Service
+from emostream.shared.service import Service
 from emostream.shared.source_report import SourceState
+from emostream.shared.work_loop import TAKE_TIMEOUT
 
 MAX_CREDITS: Final = 64  # taken in one step of the loop
 
@@ -23,8 +24,8 @@ MAX_CREDITS: Final = 64  # taken in one step of the loop
 def deliver_all(config: Config, service: Service, publisher: Publisher) -> None:
     """Publish every picture of the sources, in order, then stay until told to stop.
 
-    A source that breaks off ends its stream there, and the end says why. DeliveryError where a
-    stage behind hangs or is gone.
+    A source that fails ends its stream there, and the end says why. DeliveryError if a stage behind
+    hangs or is gone.
     """
     settings = config.capture
     recorded = recorded_streams(settings.sources)
@@ -35,7 +36,7 @@ def deliver_all(config: Config, service: Service, publisher: Publisher) -> None:
     credits = FifoInbox()
     topics = [f"credit/{source.name}/" for source in settings.sources]
     service.listen([Subscription(config.connect.credit, topics, RESULTS_HWM)], credits.put)
-    with SourceSet(settings.sources) as sources:
+    with SourceSet(settings.sources, planar=settings.encoding == "i420") as sources:
         serve_sources(service, sources.statuses)
         delivery = Delivery(service, publisher, framer, window, sources)
         while not service.stop.is_set():

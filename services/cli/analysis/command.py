@@ -44,27 +44,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=OUT,
         metavar="DIR",
-        help="a folder a recording goes here (%(default)s)",
+        help="where to create one folder per recording (default: %(default)s)",
     )
     parser.add_argument(
-        "--sample", metavar="N/s", help="analyze N pictures a second of the recording, not all"
+        "--sample",
+        metavar="N/s",
+        help="analyze N pictures per second of the recording instead of all",
     )
-    parser.add_argument("--recursive", action="store_true", help="take the folders in a folder too")
-    parser.add_argument("--no-video", action="store_true", help="write no annotated video")
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with analyses in DIR that did not end"
-    )
-    add_prior_options(parser, more=f", or {ESTIMATE}: fitted to each recording, without labels")
+    parser.add_argument("--recursive", action="store_true", help="also search subfolders")
+    parser.add_argument("--no-video", action="store_true", help="do not write an annotated video")
+    parser.add_argument("--resume", action="store_true", help="continue unfinished analyses in DIR")
+    add_prior_options(parser, more=f", or {ESTIMATE}to fit it to each recording, without labels")
     add_config_options(parser, shown="analyze")
-    parser.add_argument("--json", action="store_true", help="print JSON lines, for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON lines for programs")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Analyze what the options name, one after the other, or go on with what did not end.
+    """Analyze what the options name, one after the other, or continue with what did not end.
 
-    Returns the gravest exit code of a recording: STOPPED where a stage could not go on, INCOMPLETE
-    where one breaks off, FAILURE where nothing of it can be read.
+    Returns the gravest exit code of a recording: STOPPED where a stage could not continue,
+    INCOMPLETE where one fails, FAILURE where nothing of it can be read.
     """
     require_formats(("csv", "parquet"))
     require_jinja2()
@@ -73,7 +73,10 @@ def run(options: argparse.Namespace) -> int:
             return _analyze(options, shown)
         if options.resume:
             return _resume_all(options, shown)
-    raise ConfigError("name a VIDEO, a folder or a pattern, or --resume what did not end in --out")
+    raise ConfigError(
+        "name a VIDEO, a folder or a pattern, or use --resume to continue unfinished analyses "
+        "in --out"
+    )
 
 
 def _analyze(options: argparse.Namespace, shown: Reporter) -> ExitCode:
@@ -81,7 +84,7 @@ def _analyze(options: argparse.Namespace, shown: Reporter) -> ExitCode:
     rate = sample_rate(options.sample) if options.sample else 0.0
     found = inputs.find(options.inputs, recursive=options.recursive, results=options.out)
     if options.resume and not found.videos:
-        raise ConfigError("--resume: photos are analyzed in one go; name videos")
+        raise ConfigError("--resume: photos cannot be resumed; name videos")
     asked = AnalyzeOptions(
         options.out,
         rate,
@@ -122,7 +125,7 @@ def _refuse(one: Skipped, summary: Summary) -> ExitCode:
 
 
 def _resume_all(options: argparse.Namespace, shown: Reporter) -> ExitCode:
-    """Go on with each analysis in the folder of results, as its run file says."""
+    """Continue with each analysis in the results folder, as its run file says."""
     if options.config or options.set or options.sample or has_prior(options):
         raise ConfigError(
             "--resume without a VIDEO takes --config, --set, --sample and --prior from the run "
@@ -136,7 +139,7 @@ def _resume_all(options: argparse.Namespace, shown: Reporter) -> ExitCode:
             # The run may have been killed before it wrote that down.
             listed.correct({"folder": str(analysis.folder), **asdict(analysis.record)})
     if not unfinished:
-        log.info("nothing to go on with in %s", options.out)
+        log.info("nothing to resume in %s", options.out)
     codes = [ExitCode.OK]
     for analysis in unfinished:
         record = analysis.record
@@ -159,4 +162,4 @@ def _resume_all(options: argparse.Namespace, shown: Reporter) -> ExitCode:
 
 def _show_resume(command: str, shown: Reporter) -> None:
     shown.close()
-    print(f"go on with: {command}", file=sys.stderr)
+    print(f"continue with: {command}", file=sys.stderr)

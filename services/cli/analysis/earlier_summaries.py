@@ -1,4 +1,4 @@
-"""The summaries of earlier runs, kept up to date where their analyses are gone on with."""
+"""The summaries of earlier runs, kept up to date where their analyses are continued with."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,7 +28,7 @@ class _SummaryFile(msgspec.Struct):
 
 
 class EarlierSummaries(ForwardingReporter):
-    """A reporter that hands everything on, and corrects the summaries in the folder of results."""
+    """A reporter that hands everything on, and corrects the summaries in the results folder."""
 
     def __init__(self, out: Path, shown: Reporter) -> None:
         super().__init__(shown)

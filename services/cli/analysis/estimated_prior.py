@@ -22,7 +22,7 @@ Rows = NDArray[np.float64]
 def prior_facts(settings: Settings) -> dict[str, Any]:
     """Return the prior that a classifier with these settings applies, {} where it has none.
 
-    ConfigError where the model cannot be reweighted to it.
+    ConfigError if the model cannot be reweighted to it.
     """
     prior = _chosen(settings, settings.prior)
     return prior.facts() if prior else {}
@@ -31,7 +31,7 @@ def prior_facts(settings: Settings) -> dict[str, Any]:
 def unestimated(settings: Settings) -> Reweighting:
     """Return the prior before it is estimated: the shares in training.
 
-    ConfigError where the model's TOML does not state them.
+    ConfigError if the model's TOML does not state them.
     """
     # Refused, with the reason, where the model cannot be reweighted.
     prior = _chosen(settings, "uniform")
@@ -57,7 +57,7 @@ def estimate_line(facts: dict[str, Any]) -> str:
 
 
 def prior_line(facts: dict[str, Any]) -> str:
-    """Say for people which prior the probabilities have, "" where that is not known."""
+    """Say for people which prior the probabilities have, "" if that is not known."""
     if not facts:
         return ""
     if "faces" in facts:

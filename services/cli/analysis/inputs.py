@@ -21,7 +21,7 @@ FOLDER = "folder"
 class Skipped:
     """A file or folder that is not analyzed, and why.
 
-    `kind` is its suffix in lower case, "" where it has none, or FOLDER.
+    `kind` is its suffix in lower case, "" if it has none, or FOLDER.
     """
 
     path: Path
@@ -33,7 +33,7 @@ class Skipped:
 class Inputs:
     """The videos and the photos, each once, in the order in which they were named.
 
-    `refused` are files that were named and are neither, `skipped` what lies beside the videos and
+    `refused` are files that were named and are neither, `skipped` what lies next to the videos and
     photos in folders and is neither.
     """
 
@@ -158,7 +158,7 @@ class _Search:
         if not self._folder(folder):
             passed = list(self._skipped.values())[skipped:]
             what = f" ({skipped_line(passed, recursive=self._recursive)})" if passed else ""
-            raise SourceError(f"{folder}: no videos and no photos in this folder{what}")
+            raise SourceError(f"{folder}: no videos or photos in this folder{what}")
 
     def _folder(self, folder: Path) -> int:
         """Collect what a folder holds; return the number of videos and photos."""
@@ -178,13 +178,13 @@ class _Search:
 
     def _reason_to_skip(self, folder: Path) -> str:
         if not self._recursive:
-            return "a folder in a folder, without --recursive"
+            return "a subfolder, without --recursive"
         if folder.is_symlink():
-            return "a link to a folder"
+            return "a symbolic link to a folder"
         if folder.name.startswith("."):
             return "a hidden folder"
         if folder.resolve() == self._results:
-            return "the folder of results"
+            return "the results folder"
         return ""
 
     def _file(self, path: Path, neither: dict[Path, Skipped]) -> bool:

@@ -20,7 +20,7 @@ VIDEO_SUFFIXES: Final = {
     *(".mjpeg", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".m3u8"),
 }
 HEIF: Final = (PictureFormat.HEIF, PictureFormat.AVIF)
-# macOS keeps what other file systems have no room for in files `._name` beside the real ones.
+# macOS keeps what other file systems have no room for in files `._name` next to the real ones.
 APPLE_DOUBLE: Final = b"\0\x05\x16\x07"
 CANON_RAW: Final = b"ftypcrx "
 # How the containers of video begin. FFmpeg would take any of its formats, but it also takes one
@@ -43,8 +43,8 @@ PROBED_BYTES: Final = 4096
 EMPTY: Final = "the file is empty"
 TEXT: Final = "a text file"
 NEITHER: Final = "neither a video nor a photo"
-APPLE_NOTES: Final = "what macOS notes of another file"
-# Of files that are expected to lie beside videos and photos, so that their number is enough.
+APPLE_NOTES: Final = "macOS metadata of another file"
+# Of files that are expected to lie next to videos and photos, so that their number is enough.
 USUAL_REASONS: Final = frozenset((EMPTY, TEXT, NEITHER, APPLE_NOTES))
 TEXT_CONTROLS: Final = frozenset(b"\t\n\r\f\x1b")
 
@@ -90,7 +90,7 @@ def _kind_of_content(path: Path, head: bytes, form: PictureFormat | None) -> Med
         raise SourceError(EMPTY)
     if (form is PictureFormat.TIFF and path.suffix) or CANON_RAW in head[:16]:
         # The first picture in them is often a thumbnail.
-        raise SourceError("a camera's raw picture: export it as JPEG or HEIC")
+        raise SourceError("a camera raw picture: export it as JPEG or HEIC")
     if form is not None and form is not PictureFormat.GIF:
         return MediaKind.PHOTO
     if re.match(VIDEO_SIGNATURES, head, re.DOTALL) is None:
@@ -111,9 +111,9 @@ def is_text(head: bytes) -> bool:
 
 
 def _head(path: Path) -> bytes:
-    """Return the first bytes of the file; SourceError where it is none, OSError as it comes."""
+    """Return the first bytes of the file; SourceError if it is none, OSError as it comes."""
     # Reading a pipe or a device may never end.
     if not stat.S_ISREG(path.stat().st_mode):
-        raise SourceError("no file, but a folder, a pipe or a device")
+        raise SourceError("a folder, pipe or device, not a file")
     with path.open("rb") as file:
         return file.read(PROBED_BYTES)

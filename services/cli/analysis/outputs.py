@@ -75,6 +75,6 @@ def write_results(
 
 def _pictures(recording: Path, sample: float) -> Pictures:
     """Give the pictures that were analyzed, as far as they can be read: picture n is frame n."""
-    # Where the file breaks off was said already.
+    # Where the file fails was said already.
     with contextlib.suppress(SourceError):
         yield from sampled(video_pictures(str(recording), lambda line: None), sample)

@@ -33,7 +33,7 @@ def run_photo_job(
 
     INCOMPLETE where some of them cannot be read, FAILURE where none can.
     """
-    recognizer = _recognizer(config)
+    recognizer = photo_recognizer(config)
     prior = recognizer.model.prior.facts() if recognizer.model.prior else {}
     if asked.estimate:
         reporter.start(FOLDER, "prior", len(paths))
@@ -78,7 +78,8 @@ def _estimate_prior(
     return {**recognizer.model.prior.facts(), "faces": len(rows), "unit": "faces"}
 
 
-def _recognizer(config: Config) -> Recognizer:
+def photo_recognizer(config: Config) -> Recognizer:
+    """Return the recognizer of single pictures that the configuration asks for."""
     detector, classifier = config.detector, config.classifier
     return Recognizer(
         classifier.model,
@@ -90,4 +91,5 @@ def _recognizer(config: Config) -> Recognizer:
         prior=classifier.prior,
         prior_strength=classifier.prior_strength,
         min_quality=classifier.min_quality,
+        device=classifier.device,
     )

@@ -16,7 +16,7 @@ ESTIMATE: Final = "estimate"
 def with_prior(config: Config, options: argparse.Namespace) -> Config:
     """Return the configuration with the prior of the command line, if that names one.
 
-    ConfigError where it names none that there is, or `--set` says another.
+    ConfigError if it names none that there is, or `--set` says another.
     """
     if not has_prior(options):
         return config
@@ -29,12 +29,14 @@ def with_prior(config: Config, options: argparse.Namespace) -> Config:
 
 
 def _check_said_once(options: argparse.Namespace) -> None:
-    """Raise ConfigError where the same is said by `--set` too."""
+    """Raise ConfigError if the same is said by `--set` too."""
     classifier = read(None, options.set).tree.get("classifier", {})
     for key in ("prior", "prior_strength"):
         if key in classifier and getattr(options, key) is not None:
             option = f"--{key.replace('_', '-')}"
-            raise ConfigError(f"{option} and --set classifier.{key} say the same: leave one out")
+            raise ConfigError(
+                f"{option} and --set classifier.{key} set the same value: use only one"
+            )
 
 
 def has_prior(options: argparse.Namespace) -> bool:

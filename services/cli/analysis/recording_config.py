@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from emostream.services.capture.ffmpeg.video_file import VideoDescription
 from emostream.services.capture.source_url import path_url
 from emostream.services.cli.analysis.inputs import stream_of
 from emostream.services.detector.backends import create
@@ -29,9 +30,9 @@ def for_recording(
 ) -> Config:
     """Return the configuration that brings every frame of `video` into a database in `folder`.
 
-    Addresses are left as they are: see `with_sockets`. `sample` is in pictures a second, 0 for all;
-    `stream` is the name of the video's stream, by default made from its own. Its pictures may take
-    `picture_bytes`, whatever the configuration's bound.
+    Addresses are left as they are: see `with_sockets`. `sample` is in pictures per second, 0 for
+    all; `stream` is the name of the video's stream, by default made from its own. Its pictures may
+    take `picture_bytes`, whatever the configuration's bound.
     """
     replace = msgspec.structs.replace
     hung_after = min(config.live.hung_after, config.lossless.stall_timeout / 2)
@@ -54,15 +55,24 @@ def for_recording(
         lossless=replace(config.lossless, credit_from=("recorder",)),
         capture=replace(config.capture, sources=(source,), run=run, metrics=ANY_PORT),
         detector=replace(config.detector, shards=1, metrics=ANY_PORT),
-        classifier=replace(config.classifier, shard=0, of=1, metrics=ANY_PORT),
+        classifier=replace(
+            config.classifier, shard=0, of=1, standby=False, standbys=(), metrics=ANY_PORT
+        ),
         recorder=replace(
             config.recorder, folder=str(folder.absolute()), video=False, metrics=ANY_PORT
         ),
     )
 
 
+def expected_frames(video: VideoDescription, sample: float) -> int | None:
+    """Return about how many pictures are analyzed at `sample` a second, None if nobody knows."""
+    if sample and video.duration_s:
+        return round(video.duration_s * min(sample, video.rate or sample))
+    return video.frames
+
+
 def for_few_frames(config: Config, frames: int | None) -> Config:
-    """Return the configuration for a recording of so many frames, None where nobody knows.
+    """Return the configuration for a recording of so many frames, None if nobody knows.
 
     With fewer than a track needs to enter, it is looked at like photos, each frame by itself.
     """
@@ -76,7 +86,7 @@ def for_few_frames(config: Config, frames: int | None) -> Config:
 def check_detector(config: Config) -> None:
     """Raise what the detector's start would, so that no analysis begins without its weights.
 
-    WeightsError where they are missing or of something else, MissingPackageError for packages.
+    WeightsError if they are missing or of something else, MissingPackageError for packages.
     """
     chosen = selected(config.detector)
     # Those that ship are whole where they are found; running them takes a moment.
@@ -103,12 +113,12 @@ def with_sockets(config: Config, folder: Path) -> Config:
 
 
 def sample_rate(text: str) -> float:
-    """Return the pictures a second that `5/s` or `0.5/s` means.
+    """Return the pictures per second that `5/s` or `0.5/s` means.
 
     Raises ConfigError for anything else.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)(?:/s)?", text.strip())
     rate = float(match[1]) if match else 0.0
     if not 0 < rate <= FASTEST:
-        raise ConfigError(f"--sample {text}: write pictures a second, for example 5/s")
+        raise ConfigError(f"--sample {text}: write pictures per second, for example 5/s")
     return rate

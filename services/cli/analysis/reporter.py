@@ -100,7 +100,7 @@ class BarReporter:
 
 
 class JsonReporter:
-    """A JSON object a line on stdout: `progress` each second, `end` for each recording.
+    """A JSON object per line on stdout: `progress` each second, `end` for each recording.
 
     Before them comes `skipped`, where something was.
     """

@@ -1,4 +1,4 @@
-"""Going on with analyses that did not end: which those are, and the command for it."""
+"""Continuing with analyses that did not end: which those are, and the command for it."""
 
 import argparse
 import contextlib
@@ -43,12 +43,12 @@ class Analysis:
 
     @property
     def config(self) -> Config:
-        """What it began with; RecordingError where this release has no such configuration."""
+        """What it began with; RecordingError if this release has no such configuration."""
         try:
             return msgspec.convert(self.record.config, Config)
         except msgspec.ValidationError as error:
             raise RecordingError(
-                f"{self.folder}: began with a configuration that cannot be used now: {error}"
+                f"{self.folder}: started with a configuration that is no longer valid: {error}"
             ) from error
 
 
@@ -63,13 +63,13 @@ def analyses_in(out: Path) -> list[Analysis]:
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Keep other analyses out of the folder; ConfigError where one is at work in it."""
+    """Keep other analyses out of the folder; ConfigError if one is at work in it."""
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(lock)
-        raise ConfigError(f"{folder}: another emostream analyze is at work on it") from error
+        raise ConfigError(f"{folder}: another emostream analyze is working on it") from error
     except OSError:
         pass  # a file system without locks
     try:
@@ -79,10 +79,10 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def resume_command(options: argparse.Namespace, *, resume: bool, with_inputs: bool) -> str:
-    """Return the command line that goes on with what the options asked for.
+    """Return the command line that continues with what the options asked for.
 
-    Without the inputs it takes everything from the run files in the folder of results; without
-    `resume` it begins anew.
+    Without the inputs it takes everything from the run files in the results folder; without
+    `resume` it begins over.
     """
     words = [*_program(), "analyze", *(["--resume"] if resume else [])]
     words += ["--out", str(options.out)]

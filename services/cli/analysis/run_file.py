@@ -1,4 +1,4 @@
-"""`run.json`: what was analysed, by what, and how it ended; enough to do it again."""
+"""`run.json`: what was analyzed, by what, and how it ended; enough to do it again."""
 
 import importlib.metadata
 import json
@@ -25,14 +25,14 @@ PACKAGES: Final = (
     *("pillow", "pillow-heif", "pyzmq"),
 )
 
-# complete: every frame; broken: the file breaks off, what is readable was analysed; partial: a
-# stage could not go on; interrupted: by the user; running: still, or the machine went down.
+# complete: every frame; broken: the file fails, what is readable was analyzed; partial: a stage
+# could not continue; interrupted: by the user; running: still, or the machine went down.
 Status: TypeAlias = Literal["running", "complete", "broken", "partial", "interrupted"]
 
 
 @dataclass
 class StageUse:
-    """What a stage took, in s of its own work and of processor time; how often it was restarted."""
+    """Seconds of work and of CPU time of a stage, and how often it was restarted."""
 
     frames: int = 0
     busy_seconds: float = 0.0
@@ -86,35 +86,35 @@ class RunFile:
         return self.prior.get("name") == ESTIMATED
 
     def write(self, folder: Path) -> None:
-        """Write it into the folder, in one step; RecordingError where that cannot be done."""
+        """Write it into the folder, in one step; RecordingError if that cannot be done."""
         write_json(folder / NAME, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read it from the folder; RecordingError where there is none, or another program's."""
+        """Read it from the folder; RecordingError if there is none, or another program's."""
         try:
             record = msgspec.json.decode(read_whole(folder / NAME), type=cls)
             msgspec.convert(record.input, _InputFacts)
         except (OSError, ValueError, RecursionError) as error:
-            raise RecordingError(f"{folder / NAME}: no record of an analysis") from error
+            raise RecordingError(f"{folder / NAME}: not a folder of an analysis") from error
         return record
 
 
 def write_json(path: Path, tree: dict[str, Any]) -> None:
-    """Write the tree as JSON, in one step; RecordingError where that cannot be done."""
+    """Write the tree as JSON, in one step; RecordingError if that cannot be done."""
     try:
         with atomic_file(path) as part:
             part.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", "utf-8")
     except OSError as error:
         raise RecordingError(
-            f"cannot write {path}: {error.strerror}. Make room or allow writing there"
+            f"cannot write {path}: {error.strerror}. Free some space or allow writing there"
         ) from error
 
 
 def model_facts(config: Config) -> dict[str, str]:
-    """Return the name, engine and sha256 of the model; WeightsError where it is not there."""
+    """Return the name, engine and sha256 of the model; WeightsError if it is not there."""
     settings = config.classifier
-    path = weights.find(settings.model, settings.engine)
+    path = weights.find(settings.model, settings.engine, settings.device)
     return {
         "name": path.stem,
         "engine": SUFFIXES[path.suffix],
@@ -125,7 +125,8 @@ def model_facts(config: Config) -> dict[str, str]:
 
 def model_card(config: Config) -> Path | None:
     """Return the file of the model's card, if there is one; WeightsError for a missing model."""
-    return card_of(weights.find(config.classifier.model, config.classifier.engine))
+    settings = config.classifier
+    return card_of(weights.find(settings.model, settings.engine, settings.device))
 
 
 def versions() -> dict[str, str]:

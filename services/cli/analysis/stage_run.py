@@ -16,6 +16,7 @@ from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.config import Config
 from emostream.shared.errors import DeliveryError, TemporaryFolderError
 from emostream.shared.metric_names import MetricName
+from emostream.shared.metrics_client import MetricsClient
 from emostream.shared.scraping import scrape
 from emostream.shared.temporary_folder import temporary_folder
 
@@ -27,9 +28,9 @@ def run_stages(
 ) -> None:
     """Run the stages until the recording is written to the database in the recorder's folder.
 
-    `folder` gets the logs of stages that could not go on. `on_progress` is called with the frames
-    written so far. How it ended is noted in `record`, also where a stage could not go on; what is
-    written by then stays. KeyboardInterrupt ends the stages.
+    `folder` gets the logs of stages that could not continue. `on_progress` is called with the
+    frames written so far. How it ended is noted in `record`, also where a stage could not continue;
+    what is written by then stays. KeyboardInterrupt ends the stages.
     """
     database = Path(config.recorder.folder) / DATABASE
     record.status, record.message = "interrupted", ""
@@ -38,7 +39,7 @@ def run_stages(
             file = private / "config.toml"
             write_config(with_sockets(config, private), file)
             try:
-                _follow(file, config.live.hung_after, database, record, on_progress)
+                _follow(file, config, database, record, on_progress)
             except DeliveryError:
                 _keep_logs(private, folder)
                 raise
@@ -49,17 +50,17 @@ def run_stages(
 
 def _follow(
     file: Path,
-    hung_after: float,
+    config: Config,
     database: Path,
     record: RunFile,
     on_progress: Callable[[int], None],
 ) -> None:
     """Run the stages of a configuration file until they have written the end of the recording.
 
-    Raises DeliveryError where a stage cannot go on, TemporaryFolderError where their logs cannot be
+    Raises DeliveryError if a stage cannot continue, TemporaryFolderError if their logs cannot be
     written.
     """
-    with StageGroup(file, file.parent, hung_after) as stages:
+    with StageGroup(file, file.parent, config.live.hung_after) as stages:
         started = time.monotonic()
         try:
             while (end := run_end(database, record.run)) is None:
@@ -70,17 +71,17 @@ def _follow(
             record.status = "broken" if record.message else "complete"
         finally:
             record.seconds += time.monotonic() - started
-            _note_use(record, stages)
+            _note_use(record, stages, MetricsClient(config))
 
 
-def _note_use(record: RunFile, stages: StageGroup) -> None:
+def _note_use(record: RunFile, stages: StageGroup, client: MetricsClient) -> None:
     cpu = stages.cpu_seconds()
     for stage in START_ORDER:
         use = record.stages.setdefault(stage, StageUse())
         use.cpu_seconds += cpu.get(stage, 0.0)
         use.restarts += stages.restarts[stage]
         addresses = stages.addresses(stage)
-        page = scrape(addresses.metrics) if addresses else ""
+        page = scrape(addresses.metrics, client) if addresses else ""
         if isinstance(page, str):
             continue
         use.busy_seconds += page.observed(MetricName.STAGE_SECONDS, stage=stage)

@@ -25,8 +25,8 @@ class InputResult:
 
     `input` is its whole path; `kind` is `video`, `photo`, or of what is neither its suffix or
     `folder`. `status` is that of a video's `run.json`; `complete` or `unreadable` of a photo;
-    `skipped`; or `not analyzed` where the run ended before. `folder` is that of its results, beside
-    the summary, `left_out` how many faces count for nothing, and `message` says what is wrong.
+    `skipped`; or `not analyzed` where the run ended before. `folder` is that of its results, next
+    to the summary, `left_out` how many faces count for nothing, and `message` says what is wrong.
     """
 
     input: str
@@ -97,15 +97,15 @@ class Summary(ForwardingReporter):
 
 @contextlib.contextmanager
 def naming_the_summary(out: Path) -> Iterator[None]:
-    """Raise RecordingError where the block cannot write the summary in the folder."""
+    """Raise RecordingError if the block cannot write the summary in the folder."""
     try:
         yield
     except OSError as error:
-        raise RecordingError(f"{out}: the summary cannot be written: {error.strerror}") from error
+        raise RecordingError(f"{out}: cannot write the summary: {error.strerror}") from error
 
 
 def write_summary(path: Path, results: Iterable[InputResult]) -> None:
-    """Write a summary to `path`, which ends in .json, and the table beside it."""
+    """Write a summary to `path`, which ends in .json, and the table next to it."""
     rows = [asdict(result) for result in results]
     tree = {"count": Counter(row["status"] for row in rows), "inputs": rows}
     with atomic_file(path) as part:

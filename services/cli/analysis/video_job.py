@@ -1,6 +1,5 @@
 """The analysis of one video, from its file to the files of its results."""
 
-import hashlib
 import secrets
 import shutil
 import time
@@ -19,6 +18,7 @@ from emostream.services.cli.analysis.estimated_prior import (
     prior_facts,
     unestimated,
 )
+from emostream.services.cli.analysis.input_facts import file_identity, video_facts
 from emostream.services.cli.analysis.outputs import write_results
 from emostream.services.cli.analysis.reporter import Reporter
 from emostream.services.cli.analysis.resume import WHOLE, Analysis, analyses_in, claimed
@@ -38,9 +38,9 @@ from emostream.shared.config.secrets import without_secrets
 from emostream.shared.errors import ConfigError, ExitCode, RecordingError, SourceError
 from emostream.shared.left_out import left_out_text
 from emostream.shared.plural import counted
+from emostream.shared.security import check_own_processes
 from emostream.shared.user_path import path_text
 
-INPUT_FACTS: Final = ("width", "height", "frames", "duration_s", "rate", "codec", "has_audio")
 EXIT_CODES: Final = {
     "complete": ExitCode.OK,
     "broken": ExitCode.INCOMPLETE,
@@ -50,7 +50,7 @@ EXIT_CODES: Final = {
 
 @dataclass(frozen=True)
 class AnalyzeOptions:
-    """Where results go, how many pictures a second (0: all), whether to make video, to resume.
+    """Where results go, how many pictures per second (0: all), whether to make video, to resume.
 
     `estimate` says whether the prior is fitted to the recording.
     """
@@ -66,7 +66,7 @@ class VideoJob:
     """Analyzes one video as `config` and `options` say, and shows that to `reporter`.
 
     `stream` is the name of its stream, where no earlier analysis is resumed. `resumed` is the
-    analysis to go on with; without, `options` decide whether there is one.
+    analysis to continue with; without, `options` decide whether there is one.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class VideoJob:
     def run(self) -> ExitCode:
         """Analyze the video; return the exit code for it.
 
-        KeyboardInterrupt goes on to the caller, after what is kept was shown.
+        KeyboardInterrupt continues to the caller, after what is kept was shown.
         """
         path = self._path
         try:
@@ -104,9 +104,9 @@ class VideoJob:
         self.has_begun = True
         folder, record = analysis.folder, analysis.record
         if analysis.is_whole:
-            self._end(folder, record, "whole already")
+            self._end(folder, record, "already complete")
             return EXIT_CODES[record.status]
-        expected = _expected_frames(video, record.sample)
+        expected = recording_config.expected_frames(video, record.sample)
         self._config = recording_config.for_few_frames(self._config, expected)
         try:
             with claimed(folder):
@@ -115,8 +115,8 @@ class VideoJob:
             self._show_kept(folder, record, expected)
             raise
         except RecordingError:
-            # Where the stages could not go on for want of a place to write, results cannot either:
-            # what stopped the stages is the reason to show.
+            # Where the stages could not continue for lack of a place to write, results cannot
+            # either: what stopped the stages is the reason to show.
             if record.status != "partial":
                 raise
             record.frames_analysed = frames_written(folder / DATABASE)
@@ -171,22 +171,29 @@ class VideoJob:
     def _begin(self, video: VideoDescription) -> Analysis:
         """Return the analysis: a new one, or the one to resume."""
         recording_config.check_detector(self._config)
+        check_own_processes(self._config.security, "analyze")
         path, sample = self._path, self._options.sample
-        facts = _input_facts(path, video)
+        facts = video_facts(
+            path_text(path.absolute()),
+            path_text(path.name),
+            file_identity(path),
+            video,
+            clock_restarts(path),
+        )
         config = without_secrets(self._config)
         if found := self._resumed or (self._newest() if self._options.resume else None):
             folder, record = found.folder, found.record
             if record.input.get("sha256") != facts["sha256"]:
-                raise ConfigError(f"--resume: {path} is not the file that {folder} began with")
+                raise ConfigError(f"--resume: {path} is not the file that {folder} started with")
             if self._resumed is None and record.estimates_prior != self._options.estimate:
                 raise ConfigError(
                     f"--resume: {folder} began with{'' if record.estimates_prior else 'out'}"
-                    " --prior estimate; leave out the VIDEO to take all from its run file"
+                    " --prior estimate; omit the VIDEO to take all from its run file"
                 )
             if (found.config, record.sample) != (config, sample):
                 raise ConfigError(
-                    f"--resume: the configuration is not the one that {folder} began with; "
-                    f"leave out the VIDEO to take that from {folder / run_file.NAME}"
+                    f"--resume: the configuration is not the one that {folder} started with; "
+                    f"omit the VIDEO to use the one in {folder / run_file.NAME}"
                 )
             return found
         prior = self._prior()
@@ -208,7 +215,7 @@ class VideoJob:
         return unestimated(settings).facts() if self._options.estimate else prior_facts(settings)
 
     def _newest(self) -> Analysis | None:
-        """Return the newest analysis of the file in the folder of results."""
+        """Return the newest analysis of the file in the results folder."""
         found = analyses_in(self._options.out)
         path = path_text(self._path.absolute())
         ours = (each for each in found if each.record.input.get("path") == path)
@@ -231,25 +238,3 @@ class VideoJob:
         if record.message:
             line = f"{line}\n{self._name}: {record.status}: {record.message}"
         self._reporter.end(self._name, line, {"folder": str(folder), **asdict(record)})
-
-
-def _expected_frames(video: VideoDescription, sample: float) -> int | None:
-    if sample and video.duration_s:
-        return round(video.duration_s * min(sample, video.rate or sample))
-    return video.frames
-
-
-def _input_facts(path: Path, video: VideoDescription) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {
-        "path": path_text(path.absolute()),
-        "name": path_text(path.name),
-        "bytes": path.stat().st_size,
-        "sha256": digest,
-        **{name: getattr(video, name) for name in INPUT_FACTS},
-        "pixel_aspect": str(video.pixel_aspect),
-        "start_s": video.start / 1e9,
-        "skipped_streams": [asdict(stream) for stream in video.skipped],
-        "clock_restarts_s": clock_restarts(path),
-    }

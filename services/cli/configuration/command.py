@@ -28,13 +28,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = PURPOSE
     add_config_options(parser)
     parser.add_argument(
-        "--explain", action="store_true", help="say where each value comes from, as a comment"
+        "--explain", action="store_true", help="add a comment with the origin of each value"
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the configuration; ConfigError where it cannot be used."""
+    """Print the configuration; ConfigError if it cannot be used."""
     given = given_config(options)
     config = given.load()
     print(explanation(config, _origins(given) if options.explain else None), end="")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Final, TypeAlias
 
 import psutil
@@ -14,11 +15,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from emostream.services.cli.doctor import machine, packages, ports, security, sources
+from emostream.services.cli.doctor import (
+    clocks,
+    http,
+    machine,
+    packages,
+    ports,
+    relay,
+    security,
+    sources,
+)
 from emostream.services.cli.doctor.finding import Finding, Status, problem
 from emostream.services.cli.given_config import given_config
 from emostream.services.cli.options import add_config_options
-from emostream.services.cli.processes.stages import STAGES
+from emostream.services.cli.processes import procfile
+from emostream.services.cli.processes.stages import ALL_STAGES, STAGES
 from emostream.shared.config import Config
 from emostream.shared.errors import ExitCode
 from emostream.shared.plural import counted
@@ -38,13 +49,14 @@ PLAIN_WIDTH: Final = 120
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.description = f"{parser.description}. Exit code 1: something would stop {START}."
+    parser.description = f"{parser.description}. Exit code 1: a problem would prevent {START}."
     parser.add_argument(
         "stages",
         nargs="*",
         metavar="STAGE",
         type=_stage,
-        help=f"those that will run here: {', '.join(STAGES)} (default: all)",
+        help=f"the stages that will run here: {', '.join(ALL_STAGES)} (default: those in the "
+        f"Procfile of this folder, or without one {', '.join(STAGES)})",
     )
     add_config_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -54,7 +66,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what was found; return FAILURE where a problem would stop the start."""
     config = given_config(options).load()
-    stages = [stage for stage in STAGES if stage in (options.stages or STAGES)]
+    chosen = options.stages or _stages_here() or STAGES
+    stages = [stage for stage in ALL_STAGES if stage in chosen]
     found = examine(config, stages)
     if options.json:
         print(as_json(found))
@@ -94,7 +107,7 @@ def verdict(found: Sequence[Finding]) -> Text:
     more = f"; {counted(warnings, 'warning')}" if warnings else ""
     if problems:
         return Text(f"{counted(problems, 'problem')} to fix before {START}{more}", "bold red")
-    return Text(f"nothing stands in the way of {START}{more}", "bold green")
+    return Text(f"no problems; ready for {START}{more}", "bold green")
 
 
 def as_json(found: Sequence[Finding]) -> str:
@@ -118,9 +131,12 @@ def _checks(config: Config, stages: Sequence[str]) -> list[Check]:
         *of_models,
         (None, partial(ports.findings, config, stages)),
         (None, partial(security.findings, config, stages)),
+        ("relay", partial(relay.findings, config.relay.connect)),
         ("recorder", lambda: [_disk(config)]),
+        (None, partial(http.findings, config, stages)),
         ("display", partial(_desktop, config)),
         (None, lambda: [machine.check_clock(time.time(), machine.newest_file())]),
+        (None, partial(clocks.findings, config, stages)),
     ]
     return [check for stage, check in checks if stage is None or stage in stages]
 
@@ -140,7 +156,10 @@ def _model_checks(config: Config) -> tuple[str, str, list[tuple[str | None, Chec
         [
             ("detector", lambda: [models.check_detector(config.detector)]),
             ("classifier", lambda: [models.check_model(model)]),
-            ("classifier", lambda: [models.check_gpu(models.probe_gpu(), model.engine)]),
+            (
+                "classifier",
+                lambda: [models.check_gpu(models.probe_gpu(), model.engine, model.device)],
+            ),
         ],
     )
 
@@ -153,9 +172,17 @@ def _desktop(config: Config) -> list[Finding]:
     return machine.check_desktop(machine.probe_desktop(config.display), config.display)
 
 
+def _stages_here() -> list[str]:
+    """Return the stages that honcho would start in this folder; none without a Procfile."""
+    try:
+        return procfile.stages_of(Path(procfile.FILE).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
 def _stage(text: str) -> str:
-    if text not in STAGES:
-        raise argparse.ArgumentTypeError(f"no stage {text!r}: {', '.join(STAGES)}")
+    if text not in ALL_STAGES:
+        raise argparse.ArgumentTypeError(f"no stage {text!r}: {', '.join(ALL_STAGES)}")
     return text
 
 

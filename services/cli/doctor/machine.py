@@ -13,21 +13,24 @@ from pathlib import Path
 from typing import Final
 
 from emostream.services.cli.doctor.finding import Finding, good, problem, warning
+from emostream.shared.addresses import is_loopback
 from emostream.shared.config import Display, Recorder
 from emostream.shared.errors import ConfigError
+from emostream.shared.http_urls import page_url
 
 OLDEST: Final = (3, 11)
 NEWEST: Final = (3, 13)
-# Resident memory of each stage on the demo, by `emostream bench`; the classifier's by its engine.
-STAGE_MB: Final = {"capture": 162, "detector": 108, "recorder": 123, "display": 89}
-CLASSIFIER_MB: Final = {"litert": 138, "onnxruntime": 138, "keras": 700}
+# Resident memory of each stage on the demo, as docs/performance.md has it from `emostream bench`;
+# the classifier's by its engine. The relay's is not in that table.
+STAGE_MB: Final = {"capture": 173, "detector": 168, "recorder": 107, "display": 100, "relay": 41}
+CLASSIFIER_MB: Final = {"litert": 148, "onnxruntime": 148, "keras": 700}
 # Less than that, and a database cannot even be begun.
 MIN_GB: Final = 0.1
 
 
 @dataclass(frozen=True)
 class Processor:
-    """The processor: the cores that this process may use, and its flags, None where not told."""
+    """The CPU: the cores that this process may use, and its flags, None if not told."""
 
     cores: float
     machine: str
@@ -59,19 +62,19 @@ class Desktop:
 
 
 def check_python(version: Sequence[int]) -> Finding:
-    """Judge the version of Python."""
+    """Check the version of Python."""
     found = ".".join(map(str, version[:3]))
     supported = f"{_dotted(OLDEST)} to {_dotted(NEWEST)}"
     if not OLDEST <= tuple(version[:2]) <= NEWEST:
         advice = (
-            f"install one of {supported} and say which: make run PYTHON=python{_dotted(NEWEST)}"
+            f"install one of {supported} and select it: make run PYTHON=python{_dotted(NEWEST)}"
         )
         return problem("Python", f"{found}, but emostream needs {supported}", advice)
-    return good("Python", f"{found} ({supported} will do)")
+    return good("Python", f"{found} (supported: {supported})")
 
 
 def probe_processor() -> Processor:
-    """LabelStyle at the processor."""
+    """Look at the CPU."""
     cores: float = os.cpu_count() or 1
     if sys.platform == "linux":
         cores = min(len(os.sched_getaffinity(0)), _quota(Path("/sys/fs/cgroup/cpu.max")))
@@ -79,7 +82,7 @@ def probe_processor() -> Processor:
 
 
 def check_processor(processor: Processor, engine: str) -> Finding:
-    """Judge the processor, for a classifier on this engine."""
+    """Check the CPU, for a classifier on this engine."""
     cores = f"{processor.cores:g} core{'' if processor.cores == 1 else 's'}, {processor.machine}"
     x86 = processor.machine.lower() in ("x86_64", "amd64")
     if engine == "keras" and x86 and processor.flags is not None and "avx" not in processor.flags:
@@ -89,18 +92,18 @@ def check_processor(processor: Processor, engine: str) -> Finding:
             "set classifier.engine=litert",
         )
     if processor.cores < 2:
-        advice = "ask for fewer or smaller pictures (sources.fps, width, height), or tiles = 0"
+        advice = "request fewer or smaller pictures (sources.fps, width, height), or set tiles = 0"
         return warning("processor", f"{cores}: frames will be dropped", advice)
     return good("processor", cores)
 
 
 def check_memory(available: int, stages: Sequence[str], engine: str) -> Finding:
-    """Judge the bytes of memory that can be had."""
+    """Check the bytes of memory that can be had."""
     sizes = STAGE_MB | {"classifier": CLASSIFIER_MB[engine]}
     needed = sum(sizes[stage] for stage in stages) * 1_000_000
     found = f"{available / 1e9:.1f} GB available, about {needed / 1e9:.1f} GB needed"
     if available < needed:
-        return warning("memory", found, "end other programs, or move a stage to another host")
+        return warning("memory", found, "close other programs, or move a stage to another host")
     return good("memory", found)
 
 
@@ -111,8 +114,8 @@ def check_clock(now: float, written: float) -> Finding:
     if now < written - 86_400:
         return warning(
             "clock",
-            f"{shown}, before this program was written",
-            "set it (timedatectl set-ntp true): frames, tracks and recordings carry its time",
+            f"{shown}, before this version was released",
+            "set it (timedatectl set-ntp true): frames, tracks and recordings use it",
         )
     return good("clock", shown)
 
@@ -123,7 +126,7 @@ def newest_file() -> float:
 
 
 def probe_disk(settings: Recorder) -> Disk:
-    """LabelStyle at where recordings go."""
+    """Look at the disk of the recordings."""
     folder = Path(settings.folder).absolute()
     below = next(path for path in (folder, *folder.parents) if path.exists())
     files = folder.rglob("*") if folder.is_dir() else ()
@@ -138,17 +141,17 @@ def probe_disk(settings: Recorder) -> Disk:
 
 
 def check_disk(disk: Disk, settings: Recorder) -> Finding:
-    """Judge where recordings go and how much room is there."""
-    elsewhere = "set recorder.folder to another place"
+    """Check where recordings go and how much room is there."""
+    elsewhere = "set recorder.folder to another location"
     free, stored = disk.free / 1e9, disk.stored / 1e9
     if not disk.is_folder:
-        return problem("disk", f"{disk.below} is no folder", elsewhere)
+        return problem("disk", f"{disk.below} is not a folder", elsewhere)
     if not disk.writable:
         advice = f"allow this user to write there, or {elsewhere}"
         return problem("disk", f"{disk.below} cannot be written to", advice)
     if free < MIN_GB:
         return problem(
-            "disk", f"{disk.below} is full ({free:.2f} GB free)", f"free some, or {elsewhere}"
+            "disk", f"{disk.below} is full ({free:.2f} GB free)", f"free some space, or {elsewhere}"
         )
     found = f"{free:.1f} GB free for {disk.folder}, {stored:.1f} of {settings.max_gb:g} GB used"
     if free < settings.max_gb - stored:
@@ -170,15 +173,18 @@ def probe_desktop(settings: Display) -> Desktop:
 
 
 def check_desktop(desktop: Desktop, settings: Display) -> list[Finding]:
-    """Judge how the page, and the window where one is wanted, can be seen."""
-    url, port = f"http://{settings.page}", settings.page.rpartition(":")[2]
+    """Check how the page, and the window where one is wanted, can be seen."""
+    url = page_url(settings)
+    scheme, port = url.partition(":")[0], settings.page.rpartition(":")[2]
     if desktop.there and desktop.browser:
         found = [good("page", f"{url}, in {desktop.browser}")]
     else:
         what = "browser" if desktop.there else "desktop"
         advice = (
             f"from another machine: ssh -L {port}:127.0.0.1:{port} USER@THIS_HOST,"
-            f" and there http://127.0.0.1:{port}"
+            f" and there {scheme}://127.0.0.1:{port}"
+            if is_loopback(settings.page.rpartition(":")[0])
+            else "from another machine: the same URL with this host's address"
         )
         found = [good("page", f"{url}; there is no {what} here", advice)]
     if settings.window and desktop.window_failure:

@@ -12,13 +12,19 @@ from emostream.models.engines import ENGINES, SUFFIXES, is_installed
 from emostream.services.cli.doctor.finding import Finding, good, problem, warning
 from emostream.services.detector.backends import FETCH, Choice, Selection, select
 from emostream.shared.config import Classifier, Detector
-from emostream.shared.errors import MissingPackageError, ModelError, WeightsError
+from emostream.shared.errors import ConfigError, MissingPackageError, ModelError, WeightsError
 from emostream.shared.plural import counted
 
 SMI: Final = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
 SMI_WITHIN_S: Final = 3
 GPU_DEVICE: Final = Path("/dev/nvidiactl")
-HELP: Final = "emostream models list shows those that are here; docs/models.md what one needs"
+HELP: Final = "run emostream models list, and see docs/models.md"
+
+# What to do about an engine that computes on the CPU next to a GPU.
+GPU_ADVICE: Final = {
+    "litert": "litert runs on the CPU; classifier.device=gpu selects another engine",
+    "onnxruntime": "onnxruntime runs on the CPU; classifier.device=gpu tells you why",
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Model:
     bytes: int = 0
     sha256: str = ""
     labels: int = 0
+    device: str = ""  # where it computes, and by what means; "" if that was not tried
     known: bool = True  # whether its sha256 was to be compared with anything
 
     @property
@@ -60,10 +67,12 @@ def probe_model(settings: Classifier) -> Model:
     """Find the model's file, compare its sha256, and load it where its engine is installed."""
     engine: str = settings.engine if settings.engine != "auto" else "litert"
     try:
-        path = weights.find(settings.model, settings.engine)
+        path = weights.find(settings.model, settings.engine, settings.device)
         engine = SUFFIXES[path.suffix]
+        device = ""
         if is_installed(engine):
-            labels = load(settings.model, settings.engine).labels
+            model = load(settings.model, settings.engine, device=settings.device)
+            labels, device = model.labels, f"{model.device}, by {model.runtime}"
         else:
             labels = spec.load_spec(spec.spec_path(path)).labels
         return Model(
@@ -73,14 +82,15 @@ def probe_model(settings: Classifier) -> Model:
             bytes=path.stat().st_size,
             sha256=weights.sha256(path),
             labels=len(labels),
+            device=device,
             known=path.name in weights.checksums(path),
         )
-    except ModelError as error:
+    except (ModelError, ConfigError) as error:
         return Model(settings.model, engine, str(error))
 
 
 def check_model(model: Model) -> Finding:
-    """Judge the model."""
+    """Check the model."""
     if model.failure:
         return problem("model", model.failure, HELP)
     hashed = f"sha256 {model.sha256[:12]} " + ("as expected" if model.known else "not known")
@@ -88,20 +98,18 @@ def check_model(model: Model) -> Finding:
     return good(
         "model",
         f"{model.path.name} ({size}, {counted(model.labels, 'label')}, {hashed}),"
-        f" run by {model.engine}",
+        f" run by {model.engine}" + (f" on the {model.device}" if model.device else ""),
     )
 
 
 def check_detector(
     settings: Detector, select: Callable[[Choice, Path | None], Selection] = select
 ) -> Finding:
-    """Judge the detector and its weights, which `select` finds."""
+    """Check the detector and its weights, which `select` finds."""
     try:
         chosen = select(settings.backend, Path(settings.weights) if settings.weights else None)
     except WeightsError as error:
-        return problem(
-            "detector", str(error), "docs/configuration.md says what each detector needs"
-        )
+        return problem("detector", str(error), "see docs/configuration.md#detector")
     except MissingPackageError as error:
         return problem("detector", str(error), "or set detector.backend=auto")
     if settings.backend == "auto" and chosen.backend == "blazeface":
@@ -110,36 +118,35 @@ def check_detector(
 
 
 def probe_gpu() -> Gpu:
-    """Ioctl the driver for its GPUs, and the engines, as far as that is quick."""
+    """Ask the driver for its GPUs, and the engines, as far as that is quick."""
     names, failure = _driver()
     return Gpu(names, failure, GPU_DEVICE.exists(), _providers(), _cuda())
 
 
-def check_gpu(gpu: Gpu, engine: str) -> Finding:
-    """Judge whether the engine in use has the GPU that is there."""
+def check_gpu(gpu: Gpu, engine: str, device: str = "") -> Finding:
+    """Check whether the engine in use has the GPU that is there; `device` is where it computes."""
+    if device.startswith("gpu"):
+        return good("GPU", f"{', '.join(gpu.names) or 'one'}; the classifier uses it")
     if gpu.failure:
         return warning(
             "GPU",
-            f"nvidia-smi says: {gpu.failure}",
-            "repair NVIDIA's driver (a restart often does); until then the processor does the work",
+            f"nvidia-smi reports: {gpu.failure}",
+            "repair the NVIDIA driver (a restart often helps); until then the CPU is used",
         )
     if not gpu.names and gpu.device:
         return warning(
             "GPU",
-            "there is one, but nvidia-smi is not",
-            "install NVIDIA's driver with its tools; start a container with --gpus all",
+            "found, but nvidia-smi is missing",
+            "install the NVIDIA driver with its tools; start containers with --gpus all",
         )
     if not gpu.names:
-        return good("GPU", "none of NVIDIA's; the processor does the work")
+        return good("GPU", "no NVIDIA GPU; the CPU is used")
     found = f"{', '.join(gpu.names)}; {_gpu_support(gpu)}"
     if engine == "keras" and not gpu.cuda:
         return warning(
             "GPU", found, "pip install 'tensorflow[and-cuda]' in the version that is installed"
         )
-    advice = (
-        "" if engine == "keras" else f"{engine} computes on the processor; only keras can use it"
-    )
-    return good("GPU", found, advice)
+    return good("GPU", found, GPU_ADVICE.get(engine, ""))
 
 
 def _gpu_support(gpu: Gpu) -> str:
@@ -151,8 +158,7 @@ def _gpu_support(gpu: Gpu) -> str:
     if gpu.onnxruntime is None:
         return keras
     has = "CUDAExecutionProvider" in gpu.onnxruntime
-    # models/engines/onnxruntime.py asks for the processor alone.
-    build = "has CUDA, which emostream does not ask for" if has else "is a build without CUDA"
+    build = "has CUDA" if has else "is a build without CUDA"
     return f"{keras}; onnxruntime {build}"
 
 

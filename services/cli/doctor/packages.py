@@ -14,8 +14,8 @@ from emostream.shared.optional_groups import canonical_name, install_command, pa
 from emostream.shared.shipped_files import ROOT
 
 PINS: Final = ROOT / "requirements.lock"
-# What has a part of its own in machine code, which may not suit the machine, and does not take
-# seconds to import as TensorFlow does.
+# What has its own machine code, which may not suit the machine, and does not take seconds
+# to import as TensorFlow does.
 NATIVE: Final = {
     "ai-edge-litert": "ai_edge_litert.interpreter",
     "av": "av",
@@ -30,7 +30,7 @@ NATIVE: Final = {
 }
 DETECTOR_GROUPS: Final[dict[str, list[str]]] = {"blazeface": ["blazeface"], "haar": []}
 IMPORT_WITHIN_S: Final = 30
-# In a process of its own: what does not suit the processor ends it.
+# In its own process: what does not suit the CPU ends it.
 _TRIAL: Final = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -48,8 +48,8 @@ _PIN: Final = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
 class Package:
     """A package that is needed, of an optional group or ("") of none.
 
-    `version` is None where it is missing, `pin` where none was tested; `failure` says why it cannot
-    be imported.
+    `version` is None if it is missing, `pin` where none was tested; `failure` says why it cannot be
+    imported.
     """
 
     name: str
@@ -92,7 +92,7 @@ def probe(wanted: set[str]) -> list[Package]:
 
 
 def check(packages: Sequence[Package]) -> list[Finding]:
-    """Judge the packages."""
+    """Check the packages."""
     missing = [package for package in packages if package.version is None]
     found = [_broken(package) for package in packages if package.failure]
     if missing:
@@ -102,7 +102,7 @@ def check(packages: Sequence[Package]) -> list[Finding]:
         found.append(problem("packages", f"missing: {names}", advice))
     if other := [p for p in packages if p.version and p.pin and p.version != p.pin]:
         names = ", ".join(f"{p.name} {p.version} (tested: {p.pin})" for p in other)
-        advice = "make install brings the versions that were tested"
+        advice = "run make install for the tested versions"
         found.append(warning("packages", f"other versions: {names}", advice))
     # An installed wheel brings no lock, so nothing was compared.
     tested = ", in the tested versions" if any(package.pin for package in packages) else ""
@@ -112,7 +112,9 @@ def check(packages: Sequence[Package]) -> list[Finding]:
 def _broken(package: Package) -> Finding:
     advice = f"install it again: pip install --force-reinstall {package.name}=={package.version}"
     if package.name == "opencv-python" and ".so" in package.failure:
-        advice = "install what OpenCV needs of the system: apt-get install libgl1 libglib2.0-0"
+        advice = (
+            "install the system libraries that OpenCV needs: apt-get install libgl1 libglib2.0-0"
+        )
     text = f"{package.name} {package.version} cannot be imported: {package.failure}"
     return problem("packages", text, advice)
 
@@ -134,7 +136,7 @@ def _version(name: str) -> str | None:
 
 
 def _pins() -> dict[str, str]:
-    """Return the tested versions; none where they were not brought along."""
+    """Return the tested versions; none if they were not brought along."""
     if not PINS.is_file():
         return {}
     return {
@@ -143,7 +145,7 @@ def _pins() -> dict[str, str]:
 
 
 def _import(modules: Sequence[str]) -> dict[str, str]:
-    """Import the modules in another process; return why each could not be, "" where it could."""
+    """Import the modules in another process; return why each could not be, "" if it could."""
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", _TRIAL, *modules],
@@ -153,7 +155,7 @@ def _import(modules: Sequence[str]) -> dict[str, str]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return dict.fromkeys(modules, f"that takes more than {IMPORT_WITHIN_S} s")
+        return dict.fromkeys(modules, f"it takes more than {IMPORT_WITHIN_S} s")
     tried = {
         name: failure
         for name, tab, failure in (line.partition("\t") for line in done.stdout.splitlines())
@@ -162,5 +164,5 @@ def _import(modules: Sequence[str]) -> dict[str, str]:
     # The first that is not there ended the process; the others were not tried.
     ended = next((module for module in modules if module not in tried), None)
     if ended is not None:
-        tried[ended] = f"the attempt ended the process (exit code {done.returncode})"
+        tried[ended] = f"the import crashed (exit code {done.returncode})"
     return tried

@@ -15,9 +15,10 @@ import psutil
 
 from emostream.services.cli.doctor.finding import Finding, good, problem
 from emostream.services.cli.processes.child_process import arguments_of
-from emostream.shared.addresses import ADVICE, TCP, is_loopback, local_host
+from emostream.shared.addresses import TCP
 from emostream.shared.config import Config
-from emostream.shared.config.schema import SecurityMode
+from emostream.shared.health_connection import health_connection
+from emostream.shared.http_urls import is_https, page_url
 
 ANSWER_WITHIN_S: Final = 1.0
 
@@ -38,13 +39,17 @@ class Port:
 
 def findings(config: Config, stages: Sequence[str]) -> list[Finding]:
     """Check the ports of these stages."""
-    running = [stage for stage in stages if answers(getattr(config, stage).metrics)]
+    running = [
+        stage
+        for stage in stages
+        if answers(address := getattr(config, stage).metrics, is_https=is_https(config, address))
+    ]
     ports = [probe(*address) for address in addresses(config, stages)]
-    return check(ports, running, config.display.page, config.security.mode)
+    return check(ports, running, page_url(config.display))
 
 
 def addresses(config: Config, stages: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Return setting, host and port of all that these stages bind; none that is chosen anew."""
+    """Return setting, host and port of all that these stages bind; none that is chosen again."""
     settings = {
         f"{stage}.{key}": getattr(getattr(config, stage), key)
         for stage in stages
@@ -77,10 +82,10 @@ def probe(setting: str, host: str, number: int) -> Port:
     return Port(setting, host, number)
 
 
-def answers(metrics: str) -> bool:
+def answers(metrics: str, *, is_https: bool = False) -> bool:
     """Say whether a stage of emostream answers on the address of its metrics."""
     host, _, number = metrics.rpartition(":")
-    connection = http.client.HTTPConnection(local_host(host), int(number), timeout=ANSWER_WITHIN_S)
+    connection = health_connection(host, int(number), ANSWER_WITHIN_S, is_https=is_https)
     with contextlib.closing(connection):
         try:
             connection.request("GET", "/livez")
@@ -90,7 +95,7 @@ def answers(metrics: str) -> bool:
 
 
 def owner_of(number: int) -> str:
-    """Return the program that listens on the port, "" where this user may not know."""
+    """Return the program that listens on the port, "" if this user may not know."""
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
@@ -116,18 +121,17 @@ def program(pid: int) -> str:
     return f"{name} (pid {pid})"
 
 
-def check(
-    ports: Sequence[Port], running: Sequence[str], page: str, mode: SecurityMode
-) -> list[Finding]:
-    """Judge the addresses; `running` are the stages that answer on theirs, `page` is the page's."""
-    found = [*_exposed(ports, mode), *_named_twice(ports)]
+def check(ports: Sequence[Port], running: Sequence[str], page: str) -> list[Finding]:
+    """Check the addresses; `running` are the stages that answer, `page` is the page's URL."""
+    found = _named_twice(ports)
     if running:
+        seen = f"open {page}, or " if "display" in running else ""
         found.append(
             problem(
                 "ports",
-                f"a pipeline already runs here: {', '.join(running)} answer",
-                f"look at it on http://{page}, or end it with Ctrl-C where it was started; a second"
-                " one needs ports and a recordings folder of its own",
+                f"a pipeline is already running here: {', '.join(running)}",
+                f"{seen}stop it with Ctrl-C where it was started; a second pipeline needs its "
+                "own ports and recordings folder",
             )
         )
     # Their ports are taken by themselves.
@@ -145,34 +149,21 @@ def _unusable(port: Port) -> Finding:
         return problem(
             check,
             f"taken by {port.owner or 'a program of another user'}",
-            f"end that program, or set {port.setting} to another port",
+            f"stop that program, or set {port.setting} to another port",
         )
     if port.failure == errno.EADDRNOTAVAIL:
         return problem(
             check,
-            f"{port.host} is no address of this machine",
+            f"{port.host} is not an address of this machine",
             f"set {port.setting} to one, or name the stages that run here: emostream doctor STAGE",
         )
     if port.failure == errno.EACCES:
         return problem(
-            check, "this user may not bind it", f"set {port.setting} to a port above 1023"
+            check, "this user is not allowed to bind it", f"set {port.setting} to a port above 1023"
         )
     return problem(
         check, f"cannot be bound ({os.strerror(port.failure)})", f"set {port.setting} to another"
     )
-
-
-def _exposed(ports: Sequence[Port], mode: SecurityMode) -> list[Finding]:
-    """Judge the addresses of HTTP; those of the bus are encrypted beyond loopback."""
-    return [
-        problem(
-            f"port {port.number}",
-            f"{port.setting} can be reached from other hosts and nothing is encrypted",
-            ADVICE,
-        )
-        for port in ports
-        if mode != "disabled" and not (port.setting.endswith(".bind") or is_loopback(port.host))
-    ]
 
 
 def _named_twice(ports: Sequence[Port]) -> list[Finding]:
@@ -180,7 +171,7 @@ def _named_twice(ports: Sequence[Port]) -> list[Finding]:
     for port in ports:
         settings[port.number].append(port.setting)
     return [
-        problem(f"port {number}", f"{' and '.join(names)} name it", "give each its own port")
+        problem(f"port {number}", f"{' and '.join(names)} name it", "give each one its own port")
         for number, names in settings.items()
         if len(names) > 1
     ]

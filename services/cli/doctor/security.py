@@ -9,22 +9,22 @@ from emostream.shared.security import DISABLED, check_stage_keys, encrypted_endp
 
 
 def findings(config: Config, stages: Sequence[str]) -> list[Finding]:
-    """Judge `security.mode`, and look for the keys that these stages need."""
+    """Check `security.mode`, and look for the keys that these stages need."""
     if config.security.is_disabled:
         return [
             warning(
                 "security",
                 DISABLED,
-                'take that out of the configuration ("auto" is the default), and run emostream '
+                'remove it from the configuration ("auto" is the default), and run emostream '
                 "keys init on each host",
             )
         ]
-    encrypted = [each for stage in stages for each in encrypted_endpoints(config, stage)]
     try:
+        encrypted = [each for stage in stages for each in encrypted_endpoints(config, stage)]
         for stage in stages:
             check_stage_keys(config, stage)
     except ConfigError as error:
-        return [problem("security", "a key is missing", str(error))]
+        return [problem("security", "the encrypted addresses cannot be used", str(error))]
     if not encrypted:
-        return [good("security", "all is on this machine alone, and plain")]
+        return [good("security", "the bus is local to this machine and not encrypted")]
     return [good("security", f"encrypted: {', '.join(sorted(set(encrypted)))}")]

@@ -26,12 +26,9 @@ DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rt
 # A connection to these says nothing: they have none, or none before the first picture.
 UNCONNECTED: Final = ("udp", "rtp", "srt")
 SHOWN_SIZES: Final = 3
-IN_A_BOX: Final = "in a container or virtual machine, hand the device in (docker run --device)"
+IN_A_BOX: Final = "in a container or virtual machine, pass the device through (docker run --device)"
 PERMIT: Final = "allow it: sudo usermod -aG video $USER, then log in again"
-MACOS: Final = (
-    "macOS asks at the first start whether the terminal may use the camera; the answer stands in"
-    " System Settings, Privacy & Security, Camera"
-)
+MACOS: Final = "allow the terminal to use the camera in System Settings, Privacy & Security, Camera"
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ def _source_finding(source: Source, listed: Sequence[Camera] | None) -> Finding:
     try:
         opened, secrets = resolve(source)
     except ConfigError as error:
-        return problem(f"source {source.name}", str(error), "set it where the pipeline is started")
+        return problem(f"source {source.name}", str(error), "set it where you start the pipeline")
     if _is_camera(opened):
         path = camera_path(opened)
         busy = any(camera.busy and camera.path == path for camera in listed or ())
@@ -98,7 +95,7 @@ def probe(source: Source) -> SourceProbe:
 
 
 def check_cameras(found: Sequence[Camera]) -> list[Finding]:
-    """Judge the cameras of the machine, whether or not the configuration names them."""
+    """Check the cameras of the machine, whether or not the configuration names them."""
     if not found:
         return [good("cameras", "none on this machine")]
     return [_listed(camera) for camera in found]
@@ -107,16 +104,16 @@ def check_cameras(found: Sequence[Camera]) -> list[Finding]:
 def check_camera(
     source: Source, found: Sequence[Camera] | None, used_by: Sequence[str] = ()
 ) -> Finding:
-    """Judge a source that names a camera; `found` is None where cameras cannot be listed."""
+    """Check a source that names a camera; `found` is None if cameras cannot be listed."""
     check = f"source {source.name}"
     if found is None:
-        return good(check, f"{source.url}: can only be told when it is opened", MACOS)
+        return good(check, f"{source.url}: can only be checked when it is opened", MACOS)
     path = camera_path(source)
     camera = next((one for one in found if one.path == path), None)
     if camera is None:
         others = ", ".join(one.path for one in found)
-        advice = f"there is {others}: name that one" if others else f"plug one in; {IN_A_BOX}"
-        return problem(check, f"{source.url}: there is no camera {path}", advice)
+        advice = f"use {others} instead" if others else f"plug one in; {IN_A_BOX}"
+        return problem(check, f"{source.url}: camera {path} does not exist", advice)
     if camera.failure:
         return problem(check, f"{path}: {_reason(camera)}", _advice(camera))
     if camera.busy:
@@ -128,7 +125,7 @@ def check_camera(
 
 
 def check_source(probed: SourceProbe) -> Finding:
-    """Judge a source that is no camera."""
+    """Check a source that is no camera."""
     check, url = f"source {probed.settings.name}", redact(probed.settings.url)
     if probed.failure:
         return problem(check, f"{url}: {probed.failure}", "fix its url under capture.sources")
@@ -146,17 +143,17 @@ def _check_mode(check: str, source: Source, camera: Camera) -> Finding:
     if not same:
         return warning(
             check,
-            f"{camera.path} does not offer {wanted}; the driver takes another size",
-            f"its largest is {_size(best)}: set the source's width and height to one of the list",
+            f"{camera.path} does not offer {wanted}; the driver will choose another size",
+            f"its largest is {_size(best)}: set the source's width and height to a listed size",
         )
     rate = max((size.rate or 0 for size in same), default=0)
     if source.fps and rate and source.fps > rate:
         return warning(
             check,
-            f"{camera.path} gives {wanted} at {rate:g} pictures/s at most, not {source.fps:g}",
-            "set the source's fps lower, or take a smaller size",
+            f"{camera.path} gives {wanted} at {rate:g} fps at most, not {source.fps:g}",
+            "lower the source's fps, or choose a smaller size",
         )
-    return good(check, f"{camera.path} ({camera.name}) is free and offers {_size(same[0])}")
+    return good(check, f"{camera.path} ({camera.name}) is available and offers {_size(same[0])}")
 
 
 def _listed(camera: Camera) -> Finding:
@@ -179,7 +176,7 @@ def _size(size: Size) -> str:
 
 def _reason(camera: Camera) -> str:
     if camera.failure in (errno.EACCES, errno.EPERM):
-        return "this user may not open it"
+        return "this user is not allowed to open it"
     return f"it cannot be opened ({os.strerror(camera.failure)})"
 
 
@@ -203,7 +200,7 @@ def _other_system() -> Finding:
 
         names = [device.description for device in enumerate_input_devices("avfoundation")]
     except (ImportError, ValueError, OSError):
-        return good("cameras", "cannot be listed on this system; camera:0 is the first")
+        return good("cameras", "cameras cannot be listed on this system; camera:0 is the first")
     return good("cameras", ", ".join(names) or "none on this machine")
 
 

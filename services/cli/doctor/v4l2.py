@@ -35,7 +35,7 @@ Ioctl: TypeAlias = Callable[[int, bytes], bytes]
 
 @dataclass(frozen=True)
 class Size:
-    """A size in pixels, and the pictures a second that it comes at, at most; None: not told."""
+    """A size in pixels, and the pictures per second that it comes at, at most; None: not told."""
 
     width: int
     height: int
@@ -69,7 +69,7 @@ def cameras(folder: Path = Path("/dev")) -> list[Camera]:
 
 
 def probe(path: Path) -> Camera | None:
-    """Return the camera with this device file; None where it is a device of another kind."""
+    """Return the camera with this device file; None if it is a device of another kind."""
     import fcntl
 
     try:
@@ -86,7 +86,7 @@ def probe(path: Path) -> Camera | None:
 
 
 def describe(path: str, ioctl: Ioctl) -> Camera | None:
-    """Return what the device says of itself; None where it gives no pictures."""
+    """Return what the device says of itself; None if it gives no pictures."""
     answer = ioctl(QUERYCAP, bytes(CAPABILITY.size))
     _, card, _, _, of_all, of_this = CAPABILITY.unpack(answer)
     # A camera has further device files, for its metadata.

@@ -26,29 +26,33 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     what = "the FER sheets, an .npz file, or a folder with a folder of pictures for each class"
     parser.add_argument("faces_at", nargs="?", type=Path, metavar="FOLDER|FILE", help=what)
     parser.add_argument(
-        "--data", type=Path, default=FER, metavar="FOLDER|FILE", help=f"the same: {what}"
+        "--data",
+        type=Path,
+        default=FER,
+        metavar="FOLDER|FILE",
+        help=f"the same as the argument: {what}",
     )
     parser.add_argument(
         "--map",
         type=_class_map,
         metavar="CLASS=LABEL,...",
-        help="what the data set's own words for its classes mean, e.g. AN=anger,NE=neutral",
+        help="map the data set's class names to labels, e.g. AN=anger,NE=neutral",
     )
     parser.add_argument("--split", choices=("Training", "PublicTest"), default="PublicTest")
     parser.add_argument(
-        "--unseen", action="store_true", help="leave out faces that are also among Training's"
+        "--unseen", action="store_true", help="leave out faces that also occur in Training"
     )
     whole = positive(int)
     parser.add_argument("--side", type=whole, help="resample the faces to this size first, e.g. 64")
     parser.add_argument(
-        "--faces", type=whole, metavar="N", help="only N of the faces, drawn by seed"
+        "--faces", type=whole, metavar="N", help="use only N faces, drawn at random"
     )
-    parser.add_argument("--seed", type=int, default=0, help="decides all that is drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
     parser.add_argument("--threads", type=whole, help="of the engine")
-    parser.add_argument("--robustness", action="store_true", help="also judge worsened faces")
+    parser.add_argument("--robustness", action="store_true", help="also evaluate degraded faces")
     add_prior_options(parser)
     parser.add_argument(
-        "--priors", action="store_true", help="also compare priors, on these faces and clear ones"
+        "--priors", action="store_true", help="also compare priors, on all faces and on clear ones"
     )
     parser.add_argument(
         "--min-quality",
@@ -59,8 +63,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         " (0 to 1; default %(default)s, as in operation)",
     )
     _add_scene_options(parser)
-    parser.add_argument("--history", type=Path, metavar="FILE", help="learning curves, as CSV")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="- prints it instead of tables")
+    parser.add_argument("--history", type=Path, metavar="FILE", help="write learning curves as CSV")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write JSON here; - prints it instead of tables"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="default: runs/evaluation/...")
     parser.set_defaults(run=run, command=lambda options: _command(parser, options))
 
@@ -70,7 +76,7 @@ def _add_scene_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--scenes",
         action="store_true",
-        help="draw the faces into photos and video and find them there",
+        help="draw the faces into photos and video and detect them there",
     )
     group.add_argument("--backend", choices=BACKENDS, default="auto")
     group.add_argument("--weights", type=Path, metavar="FILE", help="of the detector")
@@ -79,27 +85,30 @@ def _add_scene_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=range(MOST_TILES + 1),
         metavar="N",
-        help=f"searched beside the whole frame, 0 to {MOST_TILES}",
+        help=f"tiles searched in addition to the whole frame, 0 to {MOST_TILES}",
     )
-    group.add_argument("--score", type=_share, help="lowest score of a face, above 0 and up to 1")
+    group.add_argument("--score", type=_share, help="minimum score of a face, above 0 and up to 1")
     group.add_argument("--long-side", type=positive(int), help="of yunet's frame")
     group.add_argument(
         "--video-faces",
         type=int,
         default=VIDEO_FACES,
         metavar="N",
-        help="faces drawn into video, which takes longer; 0 for none (default: %(default)s)",
+        help=(
+            "number of faces drawn into video, which takes longer; 0 for none (default: "
+            "%(default)s)"
+        ),
     )
 
 
 def _class_map(text: str) -> dict[str, str]:
     pairs = [pair.split("=") for pair in text.split(",")]
     if not all(len(pair) == 2 and all(pair) for pair in pairs):
-        raise argparse.ArgumentTypeError(f"{text!r} is not like AN=anger,NE=neutral")
+        raise argparse.ArgumentTypeError(f"{text!r} does not look like AN=anger,NE=neutral")
     classes: dict[str, str] = {}
     for word, label in ((word.strip(), label.strip()) for word, label in pairs):
         if word in classes:
-            raise argparse.ArgumentTypeError(f"{text!r}: {word} is there twice")
+            raise argparse.ArgumentTypeError(f"{text!r}: {word} is listed twice")
         classes[word] = label
     return classes
 
@@ -126,7 +135,7 @@ def _command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> st
 
 
 def run(options: argparse.Namespace) -> int:
-    """Judge, print, and write the page and the JSON."""
+    """Check, print, and write the page and the JSON."""
     # Imported here, so that no other command pays for the models.
     from emostream.models import load
     from emostream.models.evaluation.report import require_packages, to_html, to_json

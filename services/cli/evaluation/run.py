@@ -31,9 +31,9 @@ CORRUPTED_FACES = 600  # faces that are drawn for each kind of corrupted scene
 
 
 def choose_dataset(options: argparse.Namespace, labels: tuple[str, ...]) -> Dataset:
-    """Return the labeled faces that the options ask for; SourceError where there are none.
+    """Return the labeled faces that the options ask for; SourceError if there are none.
 
-    ConfigError where `--map` gives a label that the model does not have.
+    ConfigError if `--map` gives a label that the model does not have.
     """
     known = {canonical_label(label) for label in labels}
     classes = options.map or {}

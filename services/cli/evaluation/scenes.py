@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from emostream.models.alignment import CROP, align
+from emostream.models.alignment import align
+from emostream.models.crop_size import CROP
 from emostream.models.evaluation.domain_gap import DetectedFaces, match_boxes
 from emostream.models.evaluation.scenes import SceneStyle, draw_scenes
-from emostream.models.quality import assess
+from emostream.models.quality import assess_all
 from emostream.services.detector.backends import Selection
 from emostream.services.detector.detection import Detection, FaceDetector, as_boxes
 from emostream.services.recognition.stills import search_still, usual_tiles
@@ -62,9 +63,7 @@ def detect_in_scenes(
         crops = align(scene.picture, hits, CROP)
         aligned.append(crops)
         height, width = scene.picture.shape[:2]
-        qualities += [
-            assess(crop, hit, width, height).overall for crop, hit in zip(crops, hits, strict=True)
-        ]
+        qualities += [one.overall for one in assess_all(crops, hits, width, height)]
         boxed.append(align(scene.picture, [Detection(hit.box, hit.score) for hit in hits], CROP))
         invented += len(detections) - len(hits)
         drawn += len(scene.faces)

@@ -53,7 +53,7 @@ def measure_video(
 ) -> VideoScores:
     """Draw a part of the faces uint8 (N, H, H) into a video and compare what `analyze` finds.
 
-    RecordingError where that fails.
+    RecordingError if that fails.
     """
     drawn = faces[: max(1, round(kind.part * len(faces)))]
     with temporary_folder() as folder:
@@ -83,7 +83,7 @@ def _analyze(path: Path, options: argparse.Namespace) -> None:
     settings = list(itertools.chain(*(("--set", one) for one in analysis_settings(options))))
     done = subprocess.run([*words, *settings], capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+        said = (done.stderr or done.stdout).strip().splitlines() or ["it printed nothing"]
         raise RecordingError(f"emostream analyze ended with {done.returncode}: {said[-1]}")
 
 
@@ -120,6 +120,6 @@ def _found(rows: Sequence[dict[str, str]]) -> FoundFaces:
 
 
 def _label(row: dict[str, str]) -> str:
-    """Return the likeliest label of the frame alone."""
+    """Return the most probable label of the frame alone."""
     shares = {name: float(value) for name, value in row.items() if name.startswith(PROBABILITY)}
     return max(shares, key=shares.__getitem__).removeprefix(PROBABILITY)

@@ -22,12 +22,12 @@ def show(report: Report) -> None:
         print(f"prior: {facts.prior}")
     if facts.unknown:
         left = ", ".join(f"{count} {name}" for name, count in facts.unknown.items())
-        print(f"left out, since the model has no label for them: {left}")
+        print(f"left out because the model has no label for them: {left}")
     for verdict in evaluation.verdicts:
         print()
         print(format_scores(verdict.protocol, verdict.single))
     console.print(_figures(evaluation))
-    print(f"{percent(evaluation.flips)} of the faces get another label when they are mirrored.")
+    print(f"{percent(evaluation.flips)} of the faces get a different label when mirrored.")
     console.print(_slices(evaluation))
     if report.robustness:
         console.print(_robustness(report))
@@ -37,7 +37,7 @@ def show(report: Report) -> None:
         console.print(_priors(report.priors))
         console.print(_drawn(report.priors))
         if report.priors.chosen:
-            print(f"The rule for the default chooses: {report.priors.chosen}.")
+            print(f"The rule for the default selects: {report.priors.chosen}.")
     if report.videos:
         console.print(_videos(report.videos))
 
@@ -78,8 +78,8 @@ def _slices(evaluation: Evaluation) -> Table:
 
 
 def _robustness(report: Report) -> Table:
-    title = f"Worse pictures, {report.evaluation.protocol}"
-    columns = ("condition", "faces", "accuracy", "lost", "kept", "accuracy of these", "lost")
+    title = f"Degraded pictures, {report.evaluation.protocol}"
+    columns = ("condition", "faces", "accuracy", "lost", "kept", "accuracy of those", "lost")
     made = _table(title, columns)
     for row in report.robustness:
         accuracy = f"{percent(row.accuracy)} ({interval(row.interval)})"
@@ -92,7 +92,10 @@ def _priors(compared: PriorComparison) -> Table:
     names = list(compared.rows[0].natural)
     columns = ["prior", *(f"{name}: {one}" for name in names for one in ("right", "recall", "ECE"))]
     clear = compared.rows[0].posed.faces
-    title = f"Priors; the last two columns: {clear} clear faces, each label with the same weight"
+    title = (
+        f"Priors; the last two columns are for {clear} clear faces, with equal weight for "
+        "each label"
+    )
     made = _table(title, (*columns, "clear: recall", "ECE"))
     for row in compared.rows:
         figures = (
@@ -118,7 +121,7 @@ def _drawn(compared: PriorComparison) -> Table:
 def _scenes(gaps: Iterable[DomainGap]) -> Table:
     columns = ["scenes", "faces", "found", "false", "bare", "aligned", "lost", "box"]
     columns += ["kept", "bare", "aligned", "lost"]
-    made = _table("In photos: accuracy on the faces that were found", columns)
+    made = _table("In photos: accuracy on detected faces", columns)
     for gap in gaps:
         made.add_row(
             gap.name,

@@ -1,4 +1,4 @@
-"""`emostream export`: makes result tables of the recorder's database of live sessions."""
+"""`emostream export`: writes result tables of the recorder's database of live sessions."""
 
 import argparse
 import dataclasses
@@ -33,14 +33,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         metavar="DB",
-        help="the recorder's, which may go on recording (default: that in recorder.folder)",
+        help=(
+            "the recorder's database; recording may continue (default: the one in recorder.folder)"
+        ),
     )
     parser.add_argument(
         "--out",
         type=Path,
         default=FOLDER,
         metavar="DIR",
-        help="where a folder a stream is made, cam1-2 where cam1 is taken (default: %(default)s)",
+        help="where to create one folder per stream; cam1-2 if cam1 exists (default: %(default)s)",
     )
     parser.add_argument(
         "--stream", nargs="+", action="extend", default=[], metavar="NAME", help="only these"
@@ -94,7 +96,7 @@ def _chosen(reader: ArchiveReader, streams: Sequence[str], runs: Sequence[str]) 
     """Return the runs to export, by stream and beginning."""
     held = [run for run in reader.runs() if run.recorded or run.events]
     if not held:
-        raise RecordingError(f"{reader.path} holds no frames: let a recorder see a stream first")
+        raise RecordingError(f"{reader.path} contains no frames: record a stream first")
     _known("stream", streams, [run.stream for run in held])
     wanted = [run for run in held if not streams or run.stream in streams]
     _known("run", runs, [run.id for run in wanted])

@@ -12,9 +12,9 @@ from emostream.shared.config import Config, Section, Source
 
 WIDTH: Final = 100
 HEADER: Final = """\
-# Written by `emostream init`. Every key is here with its default behind a "#": to change one, take
-# the "#" away and write another value. `emostream config --explain` shows what is in effect, and
-# where each value comes from.
+# Written by `emostream init`. Every key is listed with its default, commented out: to change one,
+# remove the "#" and edit the value. `emostream config --explain` shows the values in effect and
+# where each one comes from.
 """
 
 
@@ -27,7 +27,7 @@ def config_text(source: Source, changes: Mapping[str, Any]) -> str:
         lines += _pairs(section, f"{name}.", meanings, changes)
         if name == "capture":
             chosen = {"sources.name": source.name, "sources.url": source.url}
-            lines += ["", "# One such table for each source.", "[[capture.sources]]"]
+            lines += ["", "# One table per source.", "[[capture.sources]]"]
             lines += _pairs(Source(), "sources.", meanings, chosen)
     return "\n".join(lines) + "\n"
 

@@ -25,7 +25,7 @@ class Choices:
 
 
 def ask_all(ask: Ask, found: Sequence[Camera] | None) -> Choices:
-    """Ask, and return the choices; `found` is None where cameras cannot be listed."""
+    """Ask, and return the choices; `found` is None if cameras cannot be listed."""
     source = _ask_source(ask, found)
     page = ask(f"Show the page on http://{Config().display.page}?", True)
     record = ask(f"Record emotions and events in {Config().recorder.folder}/?", True)
@@ -34,7 +34,7 @@ def ask_all(ask: Ask, found: Sequence[Camera] | None) -> Choices:
 
 
 def list_cameras() -> list[Camera] | None:
-    """Return the cameras that can be opened; None where the system does not list them."""
+    """Return the cameras that can be opened; None if the system does not list them."""
     if sys.platform != "linux":
         return None
     return [camera for camera in cameras() if not camera.failure]
@@ -54,11 +54,11 @@ def ask_on_terminal(question: str, default: bool) -> bool:
 
 def _ask_source(ask: Ask, found: Sequence[Camera] | None) -> Source:
     if found is None:
-        wanted = ask("Read the first camera of this machine?", True)
+        wanted = ask("Use the first camera of this machine?", True)
         return Source(name="webcam", url="camera:0") if wanted else Source()
     for camera in found:
-        if ask(f"Read the camera {camera.path} ({camera.name})?", True):
+        if ask(f"Use the camera {camera.path} ({camera.name})?", True):
             return Source(name="webcam", url=f"camera:{camera.path.removeprefix('/dev/video')}")
     if not found:
-        print("No camera found: the built-in demo will be shown.")
+        print("No camera found; using the built-in demo.")
     return Source()

@@ -1,6 +1,7 @@
-"""`emostream keys`: init, show, allow, list, revoke and rotate."""
+"""`emostream keys`: init, show, allow, list, revoke, rotate and token."""
 
 import argparse
+import logging
 import socket
 import time
 from datetime import datetime
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, Final
 from emostream.services.cli.given_config import given_config
 from emostream.services.cli.keys.peers import TOPICS, allowed, revoked
 from emostream.services.cli.options import add_config_options, positive
+from emostream.shared.addresses import TCP
 from emostream.shared.errors import ConfigError, ExitCode
 from emostream.shared.fields import STREAM_PATTERN
-from emostream.shared.key_files import KEY_PATTERN, OWN_FILE, KeyFolder, Own
+from emostream.shared.key_files import INIT, OWN_FILE, KeyFolder, Own, Peer, is_key
+from emostream.shared.secret_file import write_secret
 from emostream.shared.security import new_key
+from emostream.shared.token_files import SETTINGS, Role, read_token, set_token_file, token_path
 from emostream.shared.user_path import path_exists
 
 if TYPE_CHECKING:
@@ -23,43 +27,56 @@ if TYPE_CHECKING:
 HOUR_S: Final = 3600
 GRACE_HOURS: Final = 24.0
 LONGEST_NAME: Final = 64
+log = logging.getLogger("emostream")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    init = actions.add_parser("init", help="make this host's key pair")
+    init = _action(actions, "init", "make this host's key pair")
     init.add_argument("--name", type=_name, help="of this host (default: its host name)")
     init.set_defaults(run=run_init)
-    show = actions.add_parser("show", help="print this host's name and public key")
+    show = _action(actions, "show", "print this host's name and public key")
     show.set_defaults(run=run_show)
     _add_allow(actions)
-    listed = actions.add_parser("list", help="who is let in, with hosts, topics and keys")
+    listed = _action(
+        actions, "list", "list the peers that may connect, with hosts, topics and keys"
+    )
     listed.set_defaults(run=run_list)
-    revoke = actions.add_parser("revoke", help="let a peer in no longer")
-    revoke.add_argument("name")
+    revoke = _action(actions, "revoke", "revoke a peer's access")
+    revoke.add_argument("name", help="the peer, as `emostream keys list` shows it")
     revoke.set_defaults(run=run_revoke)
-    rotate = actions.add_parser("rotate", help="make a new key pair, used after a grace period")
-    _add_grace(rotate, "until the new key is used")
+    rotate = _action(actions, "rotate", "make a new key pair, used after a grace period")
+    _add_grace(rotate, "hours until the new key is used")
     rotate.set_defaults(run=run_rotate)
+    token = _action(actions, "token", "print the token of a role; creates it if needed")
+    token.add_argument("role", choices=[role.value for role in Role])
+    token.add_argument("--new", action="store_true", help="replace it; the old token stops working")
+    token.set_defaults(run=run_token)
     for action in actions.choices.values():
         add_config_options(action, example="security.folder=keys")
 
 
+def _action(actions: "Actions", name: str, purpose: str) -> argparse.ArgumentParser:
+    return actions.add_parser(name, help=purpose, description=purpose)
+
+
 def _add_allow(actions: "Actions") -> None:
-    allow = actions.add_parser("allow", help="let a peer in, and expect its key at its host")
-    allow.add_argument("name", type=_name, help="what the peer is called here")
+    allow = _action(actions, "allow", "allow a peer to connect, and expect its key at its host")
+    allow.add_argument("name", type=_name, help="a name for the peer on this host")
     allow.add_argument("key", type=_key, help="its public key, which `emostream keys show` prints")
     allow.add_argument(
-        "--host", help="its address, as connect.* has it; needed where this host connects to it"
+        "--host",
+        type=_host,
+        help="its address or name, as connect.* has it; needed if this host connects to it",
     )
     allow.add_argument(
         "--topics",
         type=_topics,
-        help=f"the only ones that it may have, of {','.join(TOPICS)}; all lifts a limit "
+        help=f"limit the peer to these topics, of {','.join(TOPICS)}; all lifts a limit "
         "(default: as before, for a new peer all)",
     )
-    _add_grace(allow, "for which an earlier key of the peer stays good")
+    _add_grace(allow, "hours for which the peer's previous key stays valid")
     allow.set_defaults(run=run_allow)
 
 
@@ -85,29 +102,53 @@ def run_init(options: argparse.Namespace) -> int:
 def run_show(options: argparse.Namespace) -> int:
     """Print the name and the key, the key last; of a rotation, the one that comes."""
     own = _folder(options).own()
-    print(own.name, own.keys[-1].public)
+    now, shown = own.current(time.time()), own.keys[-1]
+    if shown != now:
+        log.warning(
+            "the key below is used from %s on; until then this host uses another key. "
+            "A new peer must allow that one first: %s",
+            _local_time(shown.since),
+            now.public,
+        )
+    print(own.name, shown.public)
     return ExitCode.OK
 
 
 def run_allow(options: argparse.Namespace) -> int:
-    """Add the peer, or a further key of it."""
+    """Add the peer, or another key of it, and print its lines as `list` does."""
     folder = _folder(options)
-    until = time.time() + options.grace * HOUR_S
-    folder.write_peers(
-        allowed(folder.peers(), options.name, options.key, options.host, options.topics, until)
+    now = time.time()
+    peers = allowed(
+        folder.peers(),
+        options.name,
+        options.key,
+        options.host,
+        options.topics,
+        now + options.grace * HOUR_S,
     )
+    folder.write_peers(peers)
+    for peer in peers:
+        if peer.name == options.name:
+            _print_peer(peer, now)
+    if not path_exists(folder.path / OWN_FILE):
+        log.warning("%s contains no keys of this host yet; run %s", folder.path, INIT)
+    elif any(options.key == key.public for key in folder.own().keys):
+        log.warning(
+            "this is this host's own key. It only helps if this host connects to itself through "
+            "--host; for a peer, use the key that emostream keys show prints there"
+        )
     return ExitCode.OK
 
 
 def run_list(options: argparse.Namespace) -> int:
     """Print a line for each key of each peer, the key last."""
+    folder = _folder(options)
     now = time.time()
-    for peer in _folder(options).peers():
-        topics = ",".join(peer.topics) or "all"
-        for key in peer.keys:
-            if key.is_valid(now):
-                until = f" until {datetime.fromtimestamp(key.until):%F %T}" if key.until else ""
-                print(f"{peer.name} host={peer.host or '-'} topics={topics}{until} {key.public}")
+    peers = folder.peers()
+    for peer in peers:
+        _print_peer(peer, now)
+    if not peers:
+        log.warning("the keys in %s let nobody in", folder.path)
     return ExitCode.OK
 
 
@@ -124,12 +165,40 @@ def run_rotate(options: argparse.Namespace) -> int:
     now = time.time()
     own = folder.own()
     new = new_key(now + options.grace * HOUR_S)
-    folder.write_own(Own(own.name, (own.current(now), new)))
+    current, *unused = own.usable(now)
+    for key in unused:
+        log.warning("the new key of an earlier rotation is discarded unused: %s", key.public)
+    folder.write_own(Own(own.name, (current, new)))
     print(
-        f"used from {datetime.fromtimestamp(new.since):%F %T} on; until then run on each peer: "
+        f"used from {_local_time(new.since)} on; until then run on each peer: "
         f"emostream keys allow {own.name} KEY, with the key below"
     )
-    return run_show(options)
+    print(own.name, new.public)
+    return ExitCode.OK
+
+
+def run_token(options: argparse.Namespace) -> int:
+    """Print the role's token; where there is none, or with --new, it is made."""
+    config, role = given_config(options).load(), Role(options.role)
+    path, setting = token_path(config, role), SETTINGS[role]
+    if not set_token_file(config, role):
+        KeyFolder(config.security.folder).make()
+    if options.new or not path_exists(path):
+        write_secret(path, setting)
+    print(read_token(path, setting))
+    return ExitCode.OK
+
+
+def _print_peer(peer: Peer, now: float) -> None:
+    topics = ",".join(peer.topics) or "all"
+    for key in peer.keys:
+        if key.is_valid(now):
+            until = f" until {_local_time(key.until)}" if key.until else ""
+            print(f"{peer.name} host={peer.host or '-'} topics={topics}{until} {key.public}")
+
+
+def _local_time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds):%F %T}"
 
 
 def _folder(options: argparse.Namespace) -> KeyFolder:
@@ -149,9 +218,23 @@ def _name(text: str) -> str:
     return text
 
 
+def _host(text: str) -> str:
+    """Return the host of an endpoint, or the host as it is."""
+    match = TCP.fullmatch(text)
+    host = match["host"] if match else text
+    is_ipv6 = host.startswith("[") and host.endswith("]")
+    if not host or "/" in host or (":" in host and not is_ipv6):
+        raise argparse.ArgumentTypeError(
+            f"{text}: write only the host, without a port, as in connect.*: 10.0.0.2"
+        )
+    return host
+
+
 def _key(text: str) -> str:
-    if not KEY_PATTERN.fullmatch(text):
-        raise argparse.ArgumentTypeError("no public key; it has the 40 characters of `keys show`")
+    if not is_key(text):
+        raise argparse.ArgumentTypeError(
+            "not a public key; it has 40 characters, as printed by `keys show`"
+        )
     return text
 
 
@@ -159,5 +242,7 @@ def _topics(text: str) -> tuple[str, ...]:
     topics = () if text == "all" else tuple(text.split(","))
     if unknown := [topic for topic in topics if topic not in TOPICS]:
         known = ",".join(TOPICS)
-        raise argparse.ArgumentTypeError(f"no topic {unknown[0]!r}; write some of {known}, or all")
+        raise argparse.ArgumentTypeError(
+            f"unknown topic {unknown[0]!r}; choose from {known}, or all"
+        )
     return topics

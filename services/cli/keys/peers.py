@@ -21,8 +21,8 @@ def allowed(
 ) -> tuple[Peer, ...]:
     """Return the peers with this key of `name`; its other keys end at `until` (s since the epoch).
 
-    What is None stays as it was. Raises ConfigError where another peer has that key or that host:
-    it could pass itself off as this one.
+    What is None stays as it was. Raises ConfigError if another peer has that key or that host: it
+    could pass itself off as this one.
     """
     others = tuple(peer for peer in peers if peer.name != name)
     for other in others:
@@ -42,7 +42,7 @@ def allowed(
 
 
 def revoked(peers: tuple[Peer, ...], name: str) -> tuple[Peer, ...]:
-    """Return the peers without that one; ConfigError where there is none of that name."""
+    """Return the peers without that one; ConfigError if there is none of that name."""
     left = tuple(peer for peer in peers if peer.name != name)
     if len(left) == len(peers):
         known = ", ".join(peer.name for peer in peers) or "nobody"

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listed = actions.add_parser("list", help="the models of this checkout")
+    listed = actions.add_parser("list", help="list the installed models")
     listed.set_defaults(run=run_list)
-    info = actions.add_parser("info", help="what a model is, takes and gives")
+    info = actions.add_parser("info", help="show what a model takes and returns")
     info.add_argument("name", help="a model's name or the path of its file")
     info.add_argument(
         "--template", action="store_true", help="print a TOML to fill in for the model instead"
@@ -44,9 +44,9 @@ def _add_export(actions: "Actions") -> None:
     export.add_argument(
         "--precision",
         choices=("float16", "int8", "float32"),
-        help="of the weights (default: float16 for litert, float32 for onnxruntime)",
+        help="precision of the weights (default: float16 for litert, float32 for onnxruntime)",
     )
-    export.add_argument("--out", type=Path, help="the file (default: beside the model)")
+    export.add_argument("--out", type=Path, help="output file (default: next to the model)")
     export.add_argument(
         "--data", type=Path, default=FOLDER, help="faces to compare on (default: %(default)s)"
     )
@@ -59,7 +59,7 @@ def _add_fetch(actions: "Actions") -> None:
     fetch.add_argument(
         "--url", default=YUNET_URL, help="fetch from a mirror (default: %(default)s)"
     )
-    fetch.add_argument("--sha256", default=YUNET_SHA256, help="what the file must be")
+    fetch.add_argument("--sha256", default=YUNET_SHA256, help="expected sha256 of the file")
     fetch.set_defaults(run=run_fetch)
 
 
@@ -86,7 +86,7 @@ def run_verify(options: argparse.Namespace) -> int:
     for name in [options.name] if options.name else weights.names():
         for path in weights.files(name).values() or [weights.find(name)]:
             weights.verify(path)
-            state = "good" if path.name in weights.checksums(path) else "no sha256 is known of it"
+            state = "good" if path.name in weights.checksums(path) else "its sha256 is not known"
             try:
                 load(path)
             except MissingPackageError as error:

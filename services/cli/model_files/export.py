@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
         on_step=_print_step,
     )
     print(
-        f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, largest difference of a probability"
+        f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, largest difference in a probability"
         f" {done.difference:.2g}, same label for {done.same:.1%} of {FACES} faces"
     )
     return ExitCode.OK
@@ -37,9 +37,7 @@ def faces(folder: Path) -> Image:
     try:
         return ferplus.load_faces("PublicTest", folder).images[:FACES]
     except SourceError:
-        _print_step(
-            f"no faces in {folder} (--data says where they are): comparing on synthetic ones"
-        )
+        _print_step(f"no faces in {folder} (set --data): comparing on synthetic ones")
         return synthetic_faces(FACES)
 
 

@@ -16,11 +16,11 @@ from emostream.shared.errors import EmostreamError, MissingPackageError, ModelEr
 
 UNKNOWN = "-"
 SCALINGS = {
-    "model": "0 to 255, the model prepares them",
+    "model": "0 to 255, prepared by the model",
     "0..1": "0 to 1",
     "-1..1": "-1 to 1",
-    "standardise": "mean 0 and deviation 1 in each face",
-    "mean-std": "by the mean and std of its TOML",
+    "standardise": "mean 0 and standard deviation 1 in each face",
+    "mean-std": "with the mean and std in its TOML",
 }
 
 
@@ -42,15 +42,15 @@ def _state(name: str, files: dict[str, Path]) -> tuple[str, str]:
     try:
         return str(len(load(name).labels)), "good"
     except MissingPackageError as error:
-        return UNKNOWN, f"whole, not loaded: {error}"
+        return UNKNOWN, f"intact, not loaded: {error}"
     except ModelError as error:
         return UNKNOWN, f"does not load: {error}"
 
 
 def description(name: str) -> tuple[Table, EmostreamError | None]:
-    """Return what is known of a model, a row a property, and why it does not load.
+    """Return what is known of a model, one row per property, and why it does not load.
 
-    WeightsError where there is no such file, or its sha256 is another.
+    WeightsError if there is no such file, or its sha256 is another.
     """
     path = weights.find(name)
     failure: EmostreamError | None = None
@@ -67,7 +67,7 @@ def description(name: str) -> tuple[Table, EmostreamError | None]:
 
 
 def template(name: str) -> str:
-    """Return the TOML to fill in for a model; WeightsError where none would make it serve."""
+    """Return the TOML to fill in for a model; WeightsError if none would make it serve."""
     path = weights.find(name)
     return spec_template(path, engines.load_engine(path, None, 1))
 
@@ -110,7 +110,7 @@ def faces(spec: ModelSpec) -> str:
 
 
 def parameters(path: Path | None) -> int | None:
-    """Count the numbers in a Keras file, without Keras; None where that cannot be known."""
+    """Count the numbers in a Keras file, without Keras; None if that cannot be known."""
     try:
         import h5py
     except ImportError:
@@ -133,7 +133,7 @@ def parameters(path: Path | None) -> int | None:
 
             file.visititems(count)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path} is no saved Keras model: {error}") from error
+        raise WeightsError(f"{path} is not a saved Keras model: {error}") from error
     return sum(sizes)
 
 

@@ -11,7 +11,7 @@ from emostream.shared.temporary_folder import naming_temporary_files
 
 
 def write_config(config: Config, path: Path) -> None:
-    """Write the configuration as TOML; TemporaryFolderError where that cannot be done."""
+    """Write the configuration as TOML; TemporaryFolderError if that cannot be done."""
     with naming_temporary_files():
         path.write_text(tomli_w.dumps(as_table(config)), "utf-8")
 

@@ -2,34 +2,43 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emostream.shared.http_access import HttpAccess
 
 log = logging.getLogger("emostream.supervise")
 
 
 @contextlib.contextmanager
 def answer_as_down(
-    stage: str, host: str, port: int, reason: str, allowed_hosts: Sequence[str]
+    stage: str, host: str, port: int, reason: str, find_access: Callable[[], "HttpAccess"]
 ) -> Iterator[None]:
     """Answer for the stage as one that is down, while the context lasts.
 
-    Where another program has the port, that goes on to answer.
+    Where another program has the port, that continues to answer. `find_access` returns who may read
+    what is said; where its token or certificate cannot be used, nothing is.
     """
     # Imported here: few supervisors ever serve a page, and it takes 10 MB.
     from prometheus_client import CollectorRegistry
 
-    from emostream.shared.errors import BusError
+    from emostream.shared.errors import BusError, ConfigError
     from emostream.shared.health import Health
     from emostream.shared.metrics import MetricsServer, StageMetrics
 
     registry = CollectorRegistry()
-    StageMetrics(stage, registry).down.set(1)
+    metrics = StageMetrics(stage, registry)
+    metrics.down.set(1)
     health = Health(silent_after=0)
     health.set_down(reason)
     try:
-        server = MetricsServer(stage, host, port, registry, health, allowed_hosts)
-    except BusError as error:
-        log.debug("cannot say on the metrics port that it is down: %s", error)
+        access = find_access()
+        metrics.certificates.add("metrics", access.certificate)
+        count = metrics.wrong_token_counter("metrics")
+        server = MetricsServer(stage, host, port, registry, health, access, count)
+    except (BusError, ConfigError) as error:
+        log.debug("cannot report on the metrics port that it is down: %s", error)
         yield
         return
     try:

@@ -45,7 +45,7 @@ def lives(process: psutil.Process) -> bool:
 
 
 def _parent(process: psutil.Process) -> psutil.Process | None:
-    """Return the parent; None where either is gone by now."""
+    """Return the parent; None if either is gone by now."""
     try:
         return process.parent()
     except psutil.NoSuchProcess:

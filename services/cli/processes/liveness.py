@@ -11,14 +11,14 @@ from typing import Final, TypeAlias
 
 import psutil
 
-from emostream.shared.addresses import local_host
+from emostream.shared.health_connection import health_connection
 
 ASK_INTERVAL_S: Final = 1.0
 # A short `hung_after` is asked about more often.
 ASKS_WITHIN: Final = 5
 # A process that has not said that it runs may load a model; only beyond this does it hang.
 START_LIMIT_S: Final = 600.0
-# Both of a process that stood still together with this one answer once before they go on.
+# Both of a process that stood still together with this one answer once before they continue.
 FAILED_ASKS: Final = 2
 MAX_BODY_BYTES: Final = 1000
 
@@ -37,9 +37,9 @@ class Answer(Enum):
     """Somebody answers, but not as this process does: it says nothing about its loop."""
 
 
-def ask(host: str, port: int, pid: int, timeout: float) -> Answer:
+def ask(host: str, port: int, pid: int, timeout: float, *, is_https: bool = False) -> Answer:
     """Ask the process `pid`, which serves its metrics at the address; `timeout` is in s."""
-    connection = http.client.HTTPConnection(local_host(host), port, timeout=timeout)
+    connection = health_connection(host, port, timeout, is_https=is_https)
     try:
         connection.request("GET", "/livez")
         body = json.loads(connection.getresponse().read(MAX_BODY_BYTES))
@@ -82,7 +82,7 @@ class HangDetector:
         self._not_live = 0
 
     def reason(self, answer: Answer, *, is_stopped: bool) -> str:
-        """Return why the process hangs by this answer and those before; "" where it does not."""
+        """Return why the process hangs by this answer and those before; "" if it does not."""
         now = self._clock()
         step, self._last = min(now - self._last, self._longest_step), now
         self._runs = self._runs or answer in (Answer.LIVE, Answer.NOT_LIVE)
@@ -92,7 +92,7 @@ class HangDetector:
         self._silent = self._silent + step if is_silent else 0.0
         self._not_live = self._not_live + 1 if answer is Answer.NOT_LIVE else 0
         if self._not_live >= FAILED_ASKS:
-            return f"its loop has not gone round for {self._hung_after:g} s"
+            return f"its loop has not run for {self._hung_after:g} s"
         if self._silent >= self._hung_after:
             state = "has been stopped" if is_stopped else "has not answered"
             return f"it {state} for {self._hung_after:g} s"
@@ -108,8 +108,11 @@ class LivenessWatch:
     it never will be, and nothing is asked.
     """
 
-    def __init__(self, pid: int, address: FindAddress | None, hung_after: float) -> None:
+    def __init__(
+        self, pid: int, address: FindAddress | None, hung_after: float, *, is_https: bool = False
+    ) -> None:
         self.reason = ""
+        self._is_https = is_https
         self._pid = pid
         self._interval = min(ASK_INTERVAL_S, hung_after / ASKS_WITHIN)
         self._detector = HangDetector(hung_after, longest_step=3 * self._interval)
@@ -125,7 +128,9 @@ class LivenessWatch:
     def _run(self, find_address: FindAddress) -> None:
         while not self.reason and not self._stop.wait(self._interval):
             address = find_address()
-            answer = ask(*address, self._pid, self._interval) if address else Answer.NONE
+            answer = Answer.NONE
+            if address:
+                answer = ask(*address, self._pid, self._interval, is_https=self._is_https)
             self.reason = self._detector.reason(answer, is_stopped=_is_stopped(self._pid))
 
 

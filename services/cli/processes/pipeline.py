@@ -1,15 +1,15 @@
-"""A whole pipeline with ports of its own, beside any other: for benchmarks and tests."""
+"""A whole pipeline with its own ports, next to any other: for benchmarks and tests."""
 
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -20,8 +20,9 @@ from emostream.services.cli.processes.child_process import Process, arguments_of
 from emostream.services.cli.processes.config_file import write_config
 from emostream.services.cli.processes.procfile import FILE, procfile
 from emostream.services.cli.processes.stages import STAGES
-from emostream.shared.config import Config
+from emostream.shared.config import Classifier, Config
 from emostream.shared.errors import EmostreamError
+from emostream.shared.metrics_client import MetricsClient
 
 STOP_WITHIN = 6.0
 
@@ -51,18 +52,62 @@ def with_private_addresses(config: Config, folder: Path) -> Config:
     return replace(config, connect=connect, **stages)
 
 
+def _another(settings: Classifier) -> Classifier:
+    """Return the settings of another classifier, on free ports."""
+    bind, metrics = free_ports(2)
+    return msgspec.structs.replace(
+        settings, bind=f"tcp://127.0.0.1:{bind}", metrics=f"127.0.0.1:{metrics}"
+    )
+
+
+def _with_classifiers(
+    config: Config, more: Sequence[Classifier], standbys: Sequence[Classifier]
+) -> Config:
+    """Return the configuration whose subscribers hear further classifiers; some are `standbys`."""
+    replace = msgspec.structs.replace
+    emotion = (*config.connect.emotion, *(each.bind for each in more))
+    watch = (*config.display.watch, *(each.metrics for each in more))
+    return replace(
+        config,
+        connect=replace(config.connect, emotion=emotion),
+        display=replace(config.display, watch=watch),
+        classifier=replace(config.classifier, standbys=tuple(each.bind for each in standbys)),
+    )
+
+
 class Pipeline:
     """Runs a Procfile with honcho, as a user does, and ends it when the context is left.
 
-    Its output goes to `folder/log.txt`.
+    Its output goes to `folder/log.txt`. Each of `more_classifiers` are the options of another
+    classifier, next to the configuration's own; `classifiers` are the settings of all of them.
+    It runs only the stages in `stages`.
     """
 
-    def __init__(self, config: Config, folder: Path) -> None:
-        self.config = with_private_addresses(config, folder)
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        more_classifiers: Sequence[Sequence[str]] = (),
+        *,
+        stages: Sequence[str] = tuple(STAGES),
+    ) -> None:
+        self._stages = tuple(stages)
+        config = with_private_addresses(config, folder)
+        more = [_another(config.classifier) for _ in more_classifiers]
+        self.classifiers = (config.classifier, *more)
+        chosen = zip(more, more_classifiers, strict=True)
+        standbys = [each for each, options in chosen if "--standby" in options]
+        self.config = _with_classifiers(config, more, standbys)
         self.log = folder / "log.txt"
         self._file = folder / "config.toml"
         write_config(self.config, self._file)
-        (folder / FILE).write_text(procfile(str(self._file)), "utf-8")
+        lines = [procfile(str(self._file), self._stages)]
+        for number, (settings, options) in enumerate(zip(more, more_classifiers, strict=True), 2):
+            words = [*options, "--set", f"classifier.bind={settings.bind}"]
+            words += ["--set", f"classifier.metrics={settings.metrics}"]
+            line = procfile(str(self._file), ["classifier"]).removeprefix("classifier").strip()
+            lines.append(f"classifier{number}{line} {shlex.join(words)}\n")
+        (folder / FILE).write_text("".join(lines), "utf-8")
         self._output: IO[bytes] | None = None
         self._honcho: Process | None = None
 
@@ -110,11 +155,13 @@ class Pipeline:
             return []
 
     def stage_processes(self) -> dict[str, psutil.Process]:
-        """Return the process of each stage that runs."""
+        """Return the process of each stage that runs; of the classifiers, the first one."""
         found: dict[str, psutil.Process] = {}
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
-                if arguments := arguments_of(process.cmdline()):
+                arguments = arguments_of(process.cmdline())
+                # Only another one is told its address.
+                if arguments and not any("classifier.bind=" in word for word in arguments):
                     found[arguments[0]] = process
         return found
 
@@ -132,16 +179,7 @@ class Pipeline:
 
     def missing(self, stage: str) -> dict[str, str]:
         """Return what the stage lacks to be ready; empty when it is ready."""
-        try:
-            with urllib.request.urlopen(f"{self.metrics_url(stage)}/readyz", timeout=2) as answer:
-                body = answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                body = error.read()
-        except OSError as error:
-            return {"process": f"{stage} does not answer: {error}"}
-        missing: dict[str, str] = json.loads(body)["missing"]
-        return missing
+        return missing_at(self.config, self.metrics_url(stage), stage)
 
     def wait_ready(self, timeout: float = 60.0) -> float:
         """Wait until every stage is ready, and return the seconds that it took.
@@ -150,7 +188,10 @@ class Pipeline:
         """
         start = time.monotonic()
         while time.monotonic() - start < timeout:
-            missing = {stage: lacks for stage in STAGES if (lacks := self.missing(stage))}
+            missing = {stage: lacks for stage in self._stages if (lacks := self.missing(stage))}
+            for settings in self.classifiers[1:]:
+                if lacks := missing_at(self.config, f"http://{settings.metrics}", "classifier"):
+                    missing[settings.metrics] = lacks
             if not missing:
                 return time.monotonic() - start
             if self.honcho.poll() is not None:
@@ -158,6 +199,17 @@ class Pipeline:
             time.sleep(0.1)
         tail = "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-20:])
         raise EmostreamError(f"the pipeline is not ready: {missing}\n{tail}")
+
+
+def missing_at(config: Config, url: str, stage: str) -> dict[str, str]:
+    """Return what the stage whose metrics are at `url` lacks to be ready; empty when it is."""
+    try:
+        with MetricsClient(config).open(f"{url}/readyz", any_status=True) as answer:
+            body = answer.read()
+    except OSError as error:
+        return {"process": f"{stage} does not answer: {error}"}
+    missing: dict[str, str] = json.loads(body)["missing"]
+    return missing
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,10 +1,15 @@
 """The Procfile, from which honcho starts the stages."""
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
-from emostream.services.cli.processes.stages import STAGES
+from emostream.services.cli.processes.stages import ALL_STAGES, STAGES
 
-FILE = "Procfile"
+FILE: Final = "Procfile"
+SUPERVISED: Final = re.compile(
+    r"^[\w-]+:.*\ssupervise\s+(?P<stage>\w+)(?P<words>.*)$", re.MULTILINE
+)
 
 
 def procfile(config: str, stages: Iterable[str] = STAGES, program: str = "emostream") -> str:
@@ -18,3 +23,14 @@ def procfile(config: str, stages: Iterable[str] = STAGES, program: str = "emostr
         f' --config "${{EMOSTREAM_CONFIG:-{config}}}" $EMOSTREAM_ARGS\n'
         for stage in stages
     )
+
+
+def stages_of(text: str) -> list[str]:
+    """Return the stages that a Procfile's content starts, in the order of the pipeline.
+
+    A standby is none of them: its addresses stand in its line, not in the configuration.
+    """
+    found = {
+        line["stage"] for line in SUPERVISED.finditer(text) if "--standby" not in line["words"]
+    }
+    return [stage for stage in ALL_STAGES if stage in found]

@@ -1,4 +1,4 @@
-"""Whether a stage that ended unasked is started again, and when: one table for all of them."""
+"""Whether a stage that ended unasked is restarted, and when: one table for all of them."""
 
 import time
 from collections import deque
@@ -19,21 +19,21 @@ LONGEST_WAIT_S: Final = 60.0
 class End(Enum):
     """How a stage ends that nobody asked to end, as docs/operations.md has it."""
 
-    SIGNAL = "a signal: SIGTERM, SIGKILL (out of memory, or it hung), SIGSEGV, any other"
+    SIGNAL = "a signal: SIGTERM, SIGKILL (out of memory, or it hung), SIGSEGV, or any other"
     OK = "exit code `0`"
-    FAILURE = "exit code `1`, and every code that has no row"
+    FAILURE = "exit code `1`, and every code that is not listed"
     USAGE = "exit code `2`"
     UNAVAILABLE = "exit code `3`"
     STOPPED = "exit code `4`"
-    NOT_STARTED = "it cannot be started: no memory, no process left"
-    TOO_OFTEN = "any of them, after five restarts in 60 s"
+    NOT_STARTED = "it cannot be started: no memory or no free process"
+    TOO_OFTEN = "any of these, after five restarts in 60 s"
 
 
 class Action(Enum):
     """What follows an end."""
 
     NOW = "restart now"
-    RETRY = "retry with growing waits"
+    RETRY = "retry with increasing delays"
     FINAL = "final"
 
 
@@ -104,7 +104,7 @@ class RestartPolicy:
         return was_down
 
     def after(self, end: End) -> Restart | None:
-        """Return when to start it again after this end; None where the end is final."""
+        """Return when to start it again after this end; None if the end is final."""
         self.recovers()
         now, action = self._clock(), self._action(end)
         if action is Action.FINAL:

@@ -22,7 +22,7 @@ def report_once(report: Callable[[], None]) -> None:
     if HONCHO_PROCESS not in os.environ:
         report()
         return
-    # Whoever has the lock must also come to report, however soon the others end everything.
+    # The holder of the lock must report, however soon the others end everything.
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

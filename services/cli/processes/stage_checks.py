@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from emostream.shared.addresses import TCP, check_http_exposure, shifted_port
+from emostream.shared.addresses import TCP, shifted_port
 from emostream.shared.config import Config
 from emostream.shared.config.secrets import resolve
 from emostream.shared.errors import RecordingError
+from emostream.shared.http_access import metrics_access, page_access
 from emostream.shared.security import check_stage_keys
 
 
@@ -22,14 +23,11 @@ def check_stage(stage: str, config: Config, instance: int) -> None:
     for key in ("bind", "metrics", "page"):
         address = getattr(settings, key, "")
         # Neither a Unix socket nor a key that this stage lacks is such an address.
-        if match := TCP.fullmatch(address if "://" in address else f"tcp://{address}"):
-            shown = f"{stage}.{key} {address}"
-            if key != "bind":
-                is_disabled = config.security.is_disabled
-                check_http_exposure(match["host"], shown, stage, is_disabled=is_disabled)
-            if match["port"] != "*":
-                shifted_port(int(match["port"]), instance)
-    check_stage_keys(config, stage)
+        match = TCP.fullmatch(address if "://" in address else f"tcp://{address}")
+        if match and match["port"] != "*":
+            shifted_port(int(match["port"]), instance)
+    metrics_access(config, stage)
+    check_stage_keys(config, stage, instance)
     CHECKS[stage](config)
 
 
@@ -58,18 +56,21 @@ def _check_recorder(config: Config) -> None:
     folder = Path(config.recorder.folder).absolute()
     there = next(each for each in (folder, *folder.parents) if each.exists())
     if not there.is_dir():
-        raise RecordingError(f"recorder.folder {folder} cannot be made: {there} is no folder")
+        raise RecordingError(f"recorder.folder {folder} cannot be created: {there} is not a folder")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise RecordingError(f"recorder.folder {folder}: this user may not write in {there}")
+        raise RecordingError(
+            f"recorder.folder {folder}: this user is not allowed to write in {there}"
+        )
 
 
 def _check_display(config: Config) -> None:
-    from emostream.services.display.web.access import read_token
+    page_access(config)
 
-    file = config.display.token_file
-    # The display itself makes one that it may make.
-    if not config.display.create_token or Path(file).exists():
-        read_token(file)
+
+def _check_relay(config: Config) -> None:
+    from emostream.services.relay.process import check_delivery
+
+    check_delivery(config)
 
 
 CHECKS: Final[dict[str, Callable[[Config], None]]] = {
@@ -78,4 +79,5 @@ CHECKS: Final[dict[str, Callable[[Config], None]]] = {
     "classifier": _check_classifier,
     "recorder": _check_recorder,
     "display": _check_display,
+    "relay": _check_relay,
 }

@@ -56,9 +56,9 @@ class StageGroup:
             log.close()
 
     def watch(self) -> None:
-        """Start again what ended or hangs; DeliveryError where a stage cannot be started again.
+        """Start again what ended or hangs; DeliveryError if a stage cannot be restarted.
 
-        TemporaryFolderError where it cannot be because its log has no room.
+        TemporaryFolderError if it cannot be because its log has no room.
         """
         for stage, process in self._processes.items():
             self._kill_hung(stage, process)
@@ -66,12 +66,12 @@ class StageGroup:
             if code is None:
                 continue
             if self._policies[stage].after(end_of(code)) is None:
-                raise DeliveryError(f"{stage} cannot go on: {self._last_line(stage)}")
+                raise DeliveryError(f"{stage} cannot continue: {self._last_line(stage)}")
             self.restarts[stage] += 1
             self._start(stage)
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Return the processor time of each stage that runs."""
+        """Return the CPU time of each stage that runs."""
         seconds = {}
         for stage, process in self._processes.items():
             with contextlib.suppress(psutil.Error):
@@ -89,7 +89,7 @@ class StageGroup:
         if watch.reason:
             # It is killed all the same where its log has no room.
             with contextlib.suppress(OSError):
-                self._logs[stage].write(f"error: hung, so it is killed: {watch.reason}\n".encode())
+                self._logs[stage].write(f"error: hung; killing it: {watch.reason}\n".encode())
             watch.reason = ""
             process.kill()
 

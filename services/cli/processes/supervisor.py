@@ -1,4 +1,4 @@
-"""Running one stage under honcho: it is started again when it ends, and ends with honcho."""
+"""Running one stage under honcho: it is restarted when it ends, and ends with honcho."""
 
 import contextlib
 import logging
@@ -6,10 +6,10 @@ import shlex
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
@@ -29,6 +29,17 @@ from emostream.shared.address_file import given_address_file, read_addresses
 from emostream.shared.errors import ExitCode
 from emostream.shared.terminal import Terminal
 
+if TYPE_CHECKING:
+    from emostream.shared.http_access import HttpAccess
+
+
+def _open() -> "HttpAccess":
+    # Imported here: few supervisors ever serve a page.
+    from emostream.shared.http_access import OPEN
+
+    return OPEN
+
+
 POLL: Final = 0.1
 # What a shell says of a program that this signal ended.
 BY_SIGNAL: Final = 128
@@ -37,9 +48,10 @@ log = logging.getLogger("emostream.supervise")
 
 @dataclass(frozen=True)
 class Supervised:
-    """A stage, the command that runs it, where it serves its metrics, and to which host names.
+    """A stage, the command that runs it, where it serves its metrics, and to whom.
 
-    A port of 0 is chosen by the system. `hung_after` is in s.
+    A port of 0 is chosen by the system. `hung_after` is in s. With `is_https`, metrics and health
+    are asked by HTTPS.
     """
 
     stage: str
@@ -47,7 +59,8 @@ class Supervised:
     host: str
     port: int
     hung_after: float
-    allowed_hosts: Sequence[str] = ()
+    find_access: Callable[[], "HttpAccess"] = _open
+    is_https: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ class Ended:
 
 
 class Supervisor:
-    """Runs a stage for as long as it is wanted; SIGHUP goes on to it.
+    """Runs a stage for as long as it is wanted; SIGHUP continues to it.
 
     Only a SIGHUP that says that the terminal was closed ends both.
     """
@@ -81,7 +94,7 @@ class Supervisor:
     def run(self) -> int:
         """Return the exit code: the stage's where it is final, otherwise by who asked to end.
 
-        Without honcho that is OK. Honcho takes the code of whoever ends first for all, and none of
+        Without honcho that is OK. Honcho takes the code of the first to end for all, and none of
         its processes may say that all ended well while the others were wanted.
         """
         with contextlib.ExitStack() as stack:
@@ -110,32 +123,37 @@ class Supervisor:
         # Without a place for its address a stage runs all the same.
         address = self._address if self._supervised.port or self._addresses else None
         try:
-            watch = LivenessWatch(process.pid, address, self._supervised.hung_after)
+            watch = LivenessWatch(
+                process.pid,
+                address,
+                self._supervised.hung_after,
+                is_https=self._supervised.is_https,
+            )
             with contextlib.closing(watch):
                 self._watch(process, watch)
         finally:
             if stop([process]):
-                log.warning("did not stop within %g s: killed", GRACE)
+                log.warning("did not stop within %g s; killed it", GRACE)
         code = process.returncode
-        reason = f"died with signal {-code}" if code < 0 else f"died with exit code {code}"
+        reason = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
         return Ended(end_of(code), code, reason)
 
     def _watch(self, process: Process, watch: LivenessWatch) -> None:
         is_killed = False
         while process.poll() is None and self._is_wanted():
             if watch.reason and not is_killed:
-                log.error("hung, so it is killed: %s", watch.reason)
+                log.error("hung; killing it: %s", watch.reason)
                 process.kill()
                 is_killed = True
             if self._policy.recovers():
-                log.info("up again: it has run for %g s", WITHIN_S)
+                log.info("recovered: running for %g s", WITHIN_S)
             time.sleep(POLL)
             self._pass_on(process)
 
     def _wait(self, restart: Restart, reason: str) -> None:
-        """Wait until the stage is to be started again, for which SIGHUP asks at once."""
+        """Wait until the stage is to be restarted, for which SIGHUP asks at once."""
         if not restart.wait:
-            log.warning("%s: starting it again", reason)
+            log.warning("%s; restarting it", reason)
             return
         state = f"{reason}; next try in {restart.wait:g} s"
         with contextlib.ExitStack() as stack:
@@ -152,8 +170,8 @@ class Supervisor:
     def _answer_as_down(self, stack: contextlib.ExitStack, reason: str) -> None:
         it = self._supervised
         if it.port:
-            shown = f"{reason}; it is tried again within a minute"
-            page = answer_as_down(it.stage, it.host, it.port, shown, it.allowed_hosts)
+            shown = f"{reason}; the supervisor retries within a minute"
+            page = answer_as_down(it.stage, it.host, it.port, shown, it.find_access)
             stack.enter_context(page)
 
     def _is_wanted(self) -> bool:
@@ -172,7 +190,7 @@ class Supervisor:
         try:
             folder = tempfile.TemporaryDirectory(prefix="emostream-", ignore_cleanup_errors=True)
         except OSError as error:
-            log.warning("cannot see whether it hangs: no folder for its address: %s", error)
+            log.warning("cannot detect hangs: no folder for its address file: %s", error)
             return None
         return Path(stack.enter_context(folder)) / f"{self._supervised.stage}.json"
 

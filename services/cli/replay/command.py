@@ -39,29 +39,35 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "recording", type=Path, metavar="DB|FILE",
-        help="emostream.db of a recorder or an analysis, its folder, or a table beside it",
+        help="emostream.db of a recorder or an analysis, its folder, or a table next to it",
     )  # fmt: skip
-    add("--stream", action="append", default=[], metavar="NAME", help="only this; may be repeated")
-    add("--run", dest="run_id", metavar="ID", help="only this start of the capture")
-    add("--as", dest="name", default="", metavar="NAME", help="publish the one stream as NAME")
+    add(
+        "--stream",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this stream; may be repeated",
+    )
+    add("--run", dest="run_id", metavar="ID", help="only this run of the capture")
+    add("--as", dest="name", default="", metavar="NAME", help="publish the stream under this NAME")
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(
         "--fast", dest="speed", action="store_const", const=math.inf, default=RECORDED_PACE,
-        help="as quickly as subscribers take it",
+        help="as fast as subscribers accept it",
     )  # fmt: skip
     pace.add_argument(
         "--speed", type=positive(float), default=RECORDED_PACE, metavar="X",
-        help="X times the recorded pace",
+        help="X times the recorded speed",
     )  # fmt: skip
-    add("--loop", action="store_true", help="again and again, each time as a new run")
+    add("--loop", action="store_true", help="repeat forever, each time as a new run")
     add(
         "--wait", type=count, default=1, metavar="N",
-        help="start when N subscribers are there (default 1; 0: at once)",
+        help="start when N subscribers are connected (default 1; 0: immediately)",
     )  # fmt: skip
     pictures = parser.add_mutually_exclusive_group()
     pictures.add_argument("--video", type=Path, metavar="FILE", help="the video of the session")
     pictures.add_argument(
-        "--no-video", dest="pictures", action="store_false", help="publish no pictures"
+        "--no-video", dest="pictures", action="store_false", help="do not publish pictures"
     )
     add_config_options(parser, example="classifier.bind=tcp://127.0.0.1:6553")
     parser.set_defaults(run=run)
@@ -93,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
 def replay(selection: Selection, send: Callable[[Message], None], speed: float) -> None:
     """Give `send` each message of the session, when its time has come at `speed` times the pace.
 
-    Each run that was recorded gets an id of its own, the same in all streams.
+    Each run that was recorded gets its own id, the same in all streams.
     """
     start = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"
     runs = {run.id: f"{start}-{number}" for number, run in enumerate(selection.runs)}
@@ -152,7 +158,7 @@ def _publishers(
         stack.push(_closing(results))
         frames: Publisher | None = None
         if pictures:
-            # At a pace of its own a page that is slow misses pictures, as live.
+            # At its own pace a page that is slow misses pictures, as live.
             make = bus.blocking_publisher if speed == math.inf else bus.publisher
             frames = make(config.capture.bind, LIVE_HWM, "capture.bind")
             stack.push(_closing(frames))

@@ -22,7 +22,7 @@ from emostream.shared.pixels import Image
 
 Times: TypeAlias = NDArray[np.int64]
 
-# A file's own clock ticks 60,000 times a second, and no source gives 500 pictures a second.
+# A file's own clock ticks 60,000 times per second, and no source gives 500 pictures per second.
 TOLERANCE_NS: Final = 1_000_000
 # How many of a file's first pictures are compared with the rows.
 LOOK_AT: Final = 250
@@ -33,7 +33,7 @@ log = logging.getLogger("emostream")
 
 @dataclass(frozen=True, slots=True)
 class PicturedStep:
-    """A step with its picture, None where there is none."""
+    """A step with its picture, None if there is none."""
 
     step: ReplayStep
     picture: Image | None = None
@@ -126,7 +126,7 @@ def _placed_in_time(paths: Sequence[Path], frames: Iterable[FrameRow]) -> Pictur
         rows_then = pts[(seconds == name.second) & (pts > last)]
         start = _start_pts(_first_times(path), np.sort(pts), rows_then)
         if start is None:
-            log.warning("%s: fits no recorded frame, left out", path)
+            log.warning("%s: matches no recorded frame; skipped", path)
             continue
         for picture in _readable(path):
             last = start + picture.pts
@@ -134,7 +134,7 @@ def _placed_in_time(paths: Sequence[Path], frames: Iterable[FrameRow]) -> Pictur
 
 
 def _start_pts(times: Times, pts: Times, then: Times) -> int | None:
-    """Return the pts, ns, of a file's first picture; None where no row belongs to it.
+    """Return the pts, ns, of a file's first picture; None if no row belongs to it.
 
     A file keeps the `times` of its pictures from the first one on, and its name the second of that.
     So one of its first pictures is one of the frames `then`. Of all these pairs it is the one with

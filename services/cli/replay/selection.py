@@ -29,7 +29,7 @@ class Selection:
     """The runs of a database to replay, by stream and beginning.
 
     `name` replaces the stream's, where it is not empty. Without `pictures` none are shown; `video`
-    is the file that has them, None where they lie in the recorder's own beside the database.
+    is the file that has them, None if they lie in the recorder's own next to the database.
     """
 
     path: Path
@@ -66,11 +66,11 @@ def select(options: argparse.Namespace) -> Selection:
     with ArchiveReader(path) as reader:
         runs = _chosen(_replayable(reader.runs(), path), options)
     if options.name and len({run.stream for run in runs}) > 1:
-        raise ConfigError(f"--as {options.name}: a name for one stream; pick it with --stream")
+        raise ConfigError(f"--as {options.name}: renames one stream; select it with --stream")
     if options.name and not STREAM_PATTERN.fullmatch(options.name):
         raise ConfigError(f"--as {options.name}: a stream's name is like cam1 or door_2")
     if options.video and len({run.stream for run in runs}) > 1:
-        raise ConfigError(f"--video {options.video}: shows one stream; pick it with --stream")
+        raise ConfigError(f"--video {options.video}: shows one stream; select it with --stream")
     if options.video and not options.video.is_file():
         raise ConfigError(f"--video {options.video}: no such file")
     if not options.pictures:
@@ -89,12 +89,14 @@ def _analyzed_video(folder: Path) -> Path | None:
     path = Path(str(facts.get("path")))
     if path.is_file() and path.stat().st_size == facts.get("bytes"):
         return path
-    log.warning("%s is not there as it was analysed; --video names another place", path)
+    log.warning(
+        "%s is missing or has changed since the analysis; name another file with --video", path
+    )
     return None
 
 
 def database(path: Path) -> Path:
-    """Return the database that a path names: itself, or the one in a folder or beside a table.
+    """Return the database that a path names: itself, or the one in a folder or next to a table.
 
     Raises ConfigError for a file that is none, a video for example.
     """
@@ -103,12 +105,14 @@ def database(path: Path) -> Path:
     if path.suffix in TABLES:
         beside = path.with_name(DATABASE)
         if not beside.exists():
-            raise ConfigError(f"{path}: a table is replayed from its {DATABASE}, not beside it")
+            raise ConfigError(
+                f"{path}: a table is replayed from its {DATABASE}, which is not next to it"
+            )
         return beside
     if path.is_file() and path.suffix != ".db" and not _is_database(path):
         raise ConfigError(
-            f"{path}: no database. A video is a source, not a recording: `emostream analyze` makes "
-            f"results of it, and `emostream capture` plays it (capture.sources)"
+            f"{path}: not a database. A video is a source, not a recording: "
+            f"`emostream analyze` analyzes it, and `emostream capture` plays it (capture.sources)"
         )
     return path
 
@@ -124,7 +128,7 @@ def _is_database(path: Path) -> bool:
 def _replayable(runs: Sequence[Run], path: Path) -> list[Run]:
     """Return the runs that have something to replay: rows, or that their source gave nothing."""
     if not any(run.recorded or run.events for run in runs):
-        raise RecordingError(f"{path} holds no frame and no event: there is nothing to replay")
+        raise RecordingError(f"{path} contains no frames or events to replay")
     return [run for run in runs if run.recorded or run.events or run.frames == 0]
 
 
@@ -133,14 +137,14 @@ def _chosen(runs: Sequence[Run], options: argparse.Namespace) -> list[Run]:
     for stream in options.stream:
         if stream not in streams:
             raise ConfigError(
-                f"--stream {stream}: not there; write one of {_comma_separated(streams)}"
+                f"--stream {stream}: not found; choose from {_comma_separated(streams)}"
             )
     chosen = [run for run in runs if run.stream in (options.stream or streams)]
     if options.run_id is None:
         return chosen
     named = [run for run in chosen if run.id == options.run_id]
     if not named:
-        raise ConfigError(f"--run {options.run_id}: not there; {_latest(chosen)}")
+        raise ConfigError(f"--run {options.run_id}: not found; {_latest(chosen)}")
     return named
 
 

@@ -22,7 +22,7 @@ from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 class ReplayStep:
     """A frame of a run as it was recorded; with `end` what comes after its last.
 
-    `t` is ns since the epoch, `pts` ns in the source; `frame` is None where only events are left.
+    `t` is ns since the epoch, `pts` ns in the source; `frame` is None if only events are left.
     """
 
     run: Run
@@ -67,8 +67,8 @@ def step_messages(
 ) -> Iterator[Message]:
     """Yield the step's messages under the name and run that are given, as captured at `t`.
 
-    Events come before emotions, as live; but for a face that left after the frame it was last seen
-    in, as at the end of a run.
+    Events come before emotions, as live; except for a face that left after the frame it was last
+    seen in, as at the end of a run.
     """
     common = {"stream": stream, "run": run, "seq": step.seq, "t": t, "pts": step.pts}
     if step.end:

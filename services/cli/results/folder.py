@@ -1,4 +1,4 @@
-"""A folder of its own for each set of results."""
+"""Its own folder for each set of results."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from emostream.shared.errors import RecordingError
 def fresh_folder(parent: Path, name: str) -> Path:
     """Make a folder `name`, or `name-2`, `-3` and so on where that is taken, and return it.
 
-    Raises RecordingError where it cannot be made.
+    Raises RecordingError if it cannot be made.
     """
     number = 1
     while True:
@@ -26,4 +26,4 @@ def fresh_folder(parent: Path, name: str) -> Path:
 
 
 def _unmade(folder: Path, error: OSError) -> RecordingError:
-    return RecordingError(f"cannot make {folder}: {error.strerror}; name another place")
+    return RecordingError(f"cannot create {folder}: {error.strerror}; choose another location")

@@ -18,6 +18,7 @@ from emostream.services.cli.given_config import given_config
 from emostream.services.cli.numbered_faces import NumberedFaces
 from emostream.services.cli.options import add_config_options, positive
 from emostream.shared.bus import Bus, Subscription
+from emostream.shared.duplicates import Duplicates
 from emostream.shared.errors import ConfigError, ExitCode, MessageError
 from emostream.shared.fields import STREAM_PATTERN
 from emostream.shared.inbox import FifoInbox, Inbox
@@ -33,7 +34,7 @@ log = logging.getLogger("emostream")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
     parser.add_argument(
         "--endpoint",
         action="append",
@@ -42,14 +43,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--stream", metavar="NAME", help="only this stream")
     parser.add_argument(
-        "--emotions", action="store_true", help="also what was seen in every single frame"
+        "--emotions", action="store_true", help="also print the result of every frame"
     )
-    parser.add_argument("--count", type=positive(int), metavar="N", help="end after N messages")
+    parser.add_argument("--count", type=positive(int), metavar="N", help="stop after N messages")
     parser.add_argument(
         "--timeout",
         type=positive(float),
         metavar="S",
-        help="end after S seconds; exit code 1 where fewer than --count messages came",
+        help="stop after S seconds; exit code 1 if fewer than --count messages arrived",
     )
     add_config_options(parser, example="connect.emotion=['tcp://127.0.0.1:6553']")
     parser.set_defaults(run=run)
@@ -67,9 +68,14 @@ def run(options: argparse.Namespace) -> int:
     format_line = (
         _as_json if options.json else _line_formatter(Console(highlight=False, soft_wrap=True))
     )
-    inbox = FifoInbox()
+    inbox, duplicates = FifoInbox(), Duplicates()
+
+    def deliver(message: Message) -> None:
+        if not duplicates.has(message.header):
+            inbox.put(message)
+
     with suppress(KeyboardInterrupt), Bus("subscribe", security=config.security) as bus:
-        with closing(bus.receiver([subscription], inbox.put, _warn_once())):
+        with closing(bus.receiver([subscription], deliver, _warn_once())):
             messages = listen(inbox, options.timeout, lambda: _hint(endpoints, options))
             return print_all(messages, format_line, options.count)
     return ExitCode.OK
@@ -100,7 +106,7 @@ def listen(
 def print_all(
     messages: Iterator[Message], format_line: Callable[[Message], str], count: int | None
 ) -> ExitCode:
-    """Print a line a message, flushed; return OK, or FAILURE where fewer than `count` came."""
+    """Print one line per message, flushed; return OK, or FAILURE where fewer than `count` came."""
     for number, message in enumerate(messages, 1):
         try:
             print(format_line(message), flush=True)
@@ -124,8 +130,11 @@ def line(message: Message, numbered: NumberedFaces) -> Text:
         text.append(f"  {arrow + header.label:<24}  {header.confidence:4.0%}")
     elif isinstance(header, Emotion):
         faces = ", ".join(_face(face, numbered.number(header, face.track)) for face in header.faces)
-        text.append(f"frame {header.seq:<7}", "cyan")
+        part = f"part {header.part + 1} of {header.parts}  " if header.parts > 1 else ""
+        text.append(f"frame {header.seq:<7}{part}", "cyan")
         text.append("  the model fails" if header.degraded else f"  {faces or 'no face'}")
+    if isinstance(header, Event | Emotion) and header.standby:
+        text.append("  (standby)", "dim")
     return text
 
 
@@ -147,12 +156,14 @@ def _line_formatter(console: Console) -> Callable[[Message], str]:
 
 
 def _as_json(message: Message) -> str:
-    return json.dumps({"topic": message.topic, **msgspec.to_builtins(message.header)})
+    # What stages remember is for them alone.
+    header = msgspec.structs.replace(message.header, states={})
+    return json.dumps({"topic": message.topic, **msgspec.to_builtins(header)})
 
 
 def _hint(endpoints: tuple[str, ...], options: argparse.Namespace) -> None:
-    what = "" if options.emotions else "no face came, changed or left (see --emotions), or "
-    stream = f", and a stream is named {options.stream}" if options.stream else ""
+    what = "" if options.emotions else "no face entered, changed or left (see --emotions), or "
+    stream = f", and that a stream is named {options.stream}" if options.stream else ""
     print(
         f"nothing for {HINT_AFTER:g} s: {what}no classifier publishes there. "
         f"Check that one runs at {', '.join(endpoints)} (emostream top){stream}.",
@@ -168,7 +179,7 @@ def _warn_once() -> Callable[[MessageError], None]:
         nonlocal warned
         if not warned:
             warned = True
-            log.warning("ignored a message that breaks the wire format: %s", error)
+            log.warning("ignored a message that violates the wire format: %s", error)
 
     return warn
 

@@ -11,12 +11,15 @@ from rich.live import Live
 
 from emostream.services.cli.given_config import given_config
 from emostream.services.cli.options import add_config_options
-from emostream.services.cli.processes.stages import STAGES
+from emostream.services.cli.processes.stages import ALL_STAGES
 from emostream.services.cli.top.faces import FacesNow
 from emostream.services.cli.top.view import unready, view
+from emostream.shared.addresses import LOOPBACK, TCP, is_local, is_loopback
 from emostream.shared.bus import RESULTS_HWM, Bus, Subscription
 from emostream.shared.config import Config
 from emostream.shared.errors import ConfigError, ExitCode
+from emostream.shared.http_urls import metrics_url
+from emostream.shared.metrics_client import MetricsClient
 from emostream.shared.scraping import Scraper, missing
 
 INTERVAL = 1.0
@@ -33,9 +36,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="URL",
-        help="a further process: http://host:port/metrics or host:port; may be repeated",
+        help="another process: http://host:port/metrics or host:port; may be repeated",
     )
-    parser.add_argument("--once", action="store_true", help="print one table and end")
+    parser.add_argument("--once", action="store_true", help="print one table and exit")
     parser.set_defaults(run=run)
 
 
@@ -46,32 +49,53 @@ def run(options: argparse.Namespace) -> int:
     """
     config = given_config(options).load()
     named = named_urls(config, options.metrics)
-    scraper, faces = Scraper(list(named)), FacesNow()
+    tunnels = tunnel_hints(config)
+    scraper, faces = Scraper(list(named), MetricsClient(config)), FacesNow()
     try:
         with watched(config, faces):
             if options.once or not Console().is_terminal:
-                _print_once(named, scraper, faces)
+                _print_once(named, scraper, faces, tunnels)
             else:
-                _show(named, scraper, faces)
+                _show(named, scraper, faces, tunnels)
     except KeyboardInterrupt:
         return ExitCode.OK
     return ExitCode.OK if scraper.answering() else ExitCode.FAILURE
 
 
 def named_urls(config: Config, others: list[str]) -> dict[str, str]:
-    """Return the URL of each process's metrics with its name.
+    """Return the URL of the metrics of each stage, of `display.watch` and of `others`, with a name.
 
     Raises ConfigError for one that is neither an http URL nor an address.
     """
-    named = {f"http://{getattr(config, stage).metrics}/metrics": stage for stage in STAGES}
-    for other in others:
+    named = {metrics_url(config, getattr(config, stage).metrics): stage for stage in ALL_STAGES}
+    for other in (*config.display.watch, *others):
         if _ADDRESS.fullmatch(other):
-            named.setdefault(f"http://{other}/metrics", other)
+            named.setdefault(metrics_url(config, other), other)
         elif other.startswith(("http://", "https://")):
             named.setdefault(other, other.partition("//")[2].partition("/")[0])
         else:
             raise ConfigError(f"--metrics {other}: write http://host:port/metrics or host:port")
     return named
+
+
+def tunnel_hints(config: Config) -> dict[str, str]:
+    """Return, by URL, how to reach metrics that stay on the loopback of what may be another host.
+
+    That is a stage that publishes beyond loopback.
+    """
+    hints = {}
+    for stage in ALL_STAGES:
+        settings = getattr(config, stage)
+        bound = TCP.fullmatch(settings.bind)
+        host, _, port = settings.metrics.rpartition(":")
+        if not bound or bound["host"] in LOOPBACK or is_local(settings.bind):
+            continue
+        if is_loopback(host):
+            hints[metrics_url(config, settings.metrics)] = (
+                f"if it runs on {bound['host']}, its metrics are only on the loopback there: "
+                f"ssh -N -L {port}:127.0.0.1:{port} {bound['host']} forwards them here"
+            )
+    return hints
 
 
 @contextlib.contextmanager
@@ -86,20 +110,24 @@ def watched(config: Config, faces: FacesNow) -> Iterator[None]:
         yield
 
 
-def _print_once(named: dict[str, str], scraper: Scraper, faces: FacesNow) -> None:
+def _print_once(
+    named: dict[str, str], scraper: Scraper, faces: FacesNow, tunnels: dict[str, str]
+) -> None:
     scraper.scrape()
     time.sleep(INTERVAL)
     scraper.scrape()
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    console.print(view(named, scraper, _missing(scraper), faces.lines()))
+    console.print(view(named, scraper, _missing(scraper, tunnels), faces.lines()))
 
 
-def _show(named: dict[str, str], scraper: Scraper, faces: FacesNow) -> None:
+def _show(
+    named: dict[str, str], scraper: Scraper, faces: FacesNow, tunnels: dict[str, str]
+) -> None:
     def next_view() -> RenderableType:
         scraper.scrape()
-        return view(named, scraper, _missing(scraper), faces.lines())
+        return view(named, scraper, _missing(scraper, tunnels), faces.lines())
 
     with Live(next_view(), screen=True, auto_refresh=False) as live:
         while True:
@@ -107,5 +135,6 @@ def _show(named: dict[str, str], scraper: Scraper, faces: FacesNow) -> None:
             live.update(next_view(), refresh=True)
 
 
-def _missing(scraper: Scraper) -> dict[str, str]:
-    return {url: missing(url) for url in unready(scraper)}
+def _missing(scraper: Scraper, tunnels: dict[str, str]) -> dict[str, str]:
+    silent = {url: hint for url, hint in tunnels.items() if url in scraper.failures}
+    return silent | {url: missing(url, scraper.client) for url in unready(scraper)}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from emostream.services.cli.numbered_faces import MAX_STREAMS, NumberedFaces
+from emostream.shared.duplicates import Duplicates
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.plural import counted
 
@@ -22,6 +23,7 @@ class FacesNow:
         self._clock = clock
         self._lock = threading.Lock()
         self._numbered = NumberedFaces()
+        self._duplicates = Duplicates()
         # By stream and part of its faces: when it came, and the faces by number.
         self._parts: dict[tuple[str, int], tuple[float, dict[int, str]]] = {}
 
@@ -31,6 +33,8 @@ class FacesNow:
         if not isinstance(header, Emotion) or not header.is_data or header.degraded:
             return
         with self._lock:
+            if self._duplicates.has(header):
+                return
             faces = {
                 self._numbered.number(header, face.track): f"{face.label} {face.confidence:.0%}"
                 for face in header.faces

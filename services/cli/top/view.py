@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from emostream.services.cli.top.clocks import clock_lines
 from emostream.shared.account import LATE
 from emostream.shared.frame_counts import SKEW, FrameCounts, frame_counts
 from emostream.shared.left_out import REASONS, left_out_text
@@ -94,14 +95,20 @@ def view(
     `named` maps the URL of each process to its name, `missing` those that are not ready to what
     they lack, `faces` each stream to the faces that it shows now, in words.
     """
+    named = scraper.present(named)
     parts: list[RenderableType] = [_stages(named, scraper)]
     for url, failure in scraper.failures.items():
-        parts.append(Text(f"{named[url]}: no answer from {url}: {failure}", "red"))
+        if url in named:
+            parts.append(Text(f"{named[url]}: no answer from {url}: {failure}", "red"))
     parts += [
         Text(f"{named[url]}: {reason}", "yellow") for url, reason in missing.items() if reason
     ]
     if faces:
         parts += ["", _faces(faces)]
+    for url in named.keys() - scraper.failures.keys():
+        parts += _relayed(scraper.histories[url])
+    for scrape in scraper.answering():
+        parts += clock_lines(scrape)
     counts = frame_counts(scraper.answering())
     for scrape in scraper.answering():
         parts += _bad_messages(scrape)
@@ -112,7 +119,7 @@ def view(
 
 
 def _faces(faces: Mapping[str, str]) -> Table:
-    table = _table("faces now, numbered since this command was started", "stream", "faces")
+    table = _table("faces now, numbered since this command started", "stream", "faces")
     for stream, text in faces.items():
         table.add_row(stream, Text(text))
     return table
@@ -137,7 +144,8 @@ def _add_process(table: Table, name: str, history: History) -> None:
     if scrape is None:
         return
     for stage in sorted(scrape.stages):
-        shown = stage if stage == name else f"{stage} {name}"
+        role = "standby" if stage == "classifier" and _is_standby(scrape) else stage
+        shown = role if stage == name else f"{role} {name}"
         is_ready = scrape.total(MetricName.READY, stage=stage)
         state = Text("ready") if is_ready else Text("not ready", "yellow")
         if scrape.total(MetricName.DOWN, stage=stage):
@@ -148,6 +156,11 @@ def _add_process(table: Table, name: str, history: History) -> None:
             table.add_row(shown, state, *cells, queue, dropped)
             # What belongs to the whole process stands once.
             shown, state, queue = "", Text(), ""
+
+
+def _is_standby(scrape: Scrape) -> bool:
+    standby = MetricName.CLASSIFIER_STANDBY
+    return scrape.has(standby) and bool(scrape.total(standby))
 
 
 def _cells(row: Row) -> list[str]:
@@ -165,7 +178,19 @@ def _cells(row: Row) -> list[str]:
 def _bad_messages(scrape: Scrape) -> Iterator[Text]:
     for stage in sorted(scrape.stages):
         if bad := round(scrape.total(MetricName.BAD_MESSAGES, stage=stage)):
-            yield Text(f"{stage}: {counted(bad, 'message')} against the wire format", "yellow")
+            yield Text(f"{stage}: {counted(bad, 'message')} that violate the wire format", "yellow")
+
+
+def _relayed(history: History) -> Iterator[Text]:
+    """Say what a relay passes on from each of its sources."""
+    if history.last is None or not history.last.has(MetricName.RELAY_CONNECTED):
+        return
+    for source in sorted(history.last.values(MetricName.RELAY_CONNECTED, "source")):
+        if not history.last.total(MetricName.RELAY_CONNECTED, source=source):
+            yield Text(f"relay: {source} is not connected", "yellow")
+        elif (rate := history.rate(MetricName.RELAY_MESSAGES, source=source)) is not None:
+            kilobytes = (history.rate(MetricName.RELAY_BYTES, source=source) or 0.0) / 1000
+            yield Text(f"relay: {source}: {rate:.1f} messages/s, {kilobytes:.1f} kB/s", "dim")
 
 
 def _left_out(scrape: Scrape) -> Iterator[Text]:
@@ -182,7 +207,7 @@ def _left_out(scrape: Scrape) -> Iterator[Text]:
 
 
 def _counts(counts: Sequence[FrameCounts]) -> Table:
-    title = "where each captured frame went, since the processes started"
+    title = "what happened to each captured frame since the processes started"
     table = _table(title, "path", "stream")
     for column in SUM:
         table.add_column(column, justify="right", no_wrap=True)

@@ -8,16 +8,16 @@ from pathlib import Path
 from emostream.services.cli.options import not_negative, positive
 from emostream.shared.errors import ExitCode
 
-ARCHITECTURES = ("alexnet-fer", "alexnet-64", "alexnet-227")
+ARCHITECTURES = ("alexnet-fer", "alexnet-64", "alexnet-227", "residual")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--arch", choices=ARCHITECTURES, default=ARCHITECTURES[0])
     parser.add_argument(
-        "--epochs", type=positive(int), help="passes over the faces (default: the recipe's)"
+        "--epochs", type=positive(int), help="number of epochs (default: the recipe's)"
     )
-    parser.add_argument("--batch", type=positive(int), help="faces in a step")
+    parser.add_argument("--batch", type=positive(int), help="batch size")
     parser.add_argument(
         "--rate", type=positive(float), dest="peak_rate", help="highest learning rate"
     )
@@ -25,37 +25,45 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         choices=("soft", "majority"),
-        help="learn FER+'s shares of the votes, or the winner alone",
+        help="learn the shares of the FER+ votes, or only the winner",
     )
     parser.add_argument(
         "--fer2013",
         type=not_negative,
         metavar="WEIGHT",
-        help="of FER2013's labels; FER+ has weight 1",
+        help="weight of the FER2013 labels; FER+ has weight 1",
     )
     parser.add_argument(
         "--balance",
         type=not_negative,
         metavar="POWER",
-        help="draw rare labels more often: 0 each face once, 1 all labels alike (default 0.5)",
+        help=(
+            "draw rare labels more often: 0 draws each face once, 1 all labels equally "
+            "(default 0.5)"
+        ),
     )
     parser.add_argument(
         "--distillation",
         type=not_negative,
         metavar="SHARE",
-        help="of the teachers in what is learned, from 0 to 1 (default 0.6)",
+        help="share of the teachers in the targets, from 0 to 1 (default 0.6)",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=positive(float),
+        help="temperature of the teachers' answers; above 1 softens them (default 1)",
     )
     parser.add_argument(
         "--smoothing",
         type=not_negative,
-        help="of the moving average, a step; less for a short training (default 0.999)",
+        help="decay of the moving average per step; lower for a short training (default 0.999)",
     )
-    parser.add_argument("--seed", type=int, help="decides all that is drawn at random")
+    parser.add_argument("--seed", type=int, help="random seed")
     parser.add_argument("--dtype", help='Keras policy, e.g. "float32"')
     _add_file_options(parser)
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
     parser.add_argument(
-        "--subset", type=positive(int), metavar="N", help="use the first N faces alone"
+        "--subset", type=positive(int), metavar="N", help="use only the first N faces"
     )
     parser.add_argument("--threads", type=positive(int), default=os.cpu_count() or 1)
     parser.set_defaults(run=run)
@@ -70,7 +78,7 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         default=(),
         metavar="FILE",
-        help="the same faces as the pipeline cuts them out (benchmarks.aligned_crops)",
+        help="the same faces as cropped by the pipeline (benchmarks.aligned_crops)",
     )
     parser.add_argument("--init", type=Path, metavar="FILE", help="start from a .keras file")
     parser.add_argument(
@@ -79,7 +87,7 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         default=(),
         metavar="FILE",
-        help="learn from the mean of these .keras files too (distillation)",
+        help="also learn from the mean of .keras files, or of stored answers (.npz)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/ARCH")
 
@@ -87,8 +95,8 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train as the options say."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    # Imported here, so that no other command pays for Keras; on its other backends the net trains
-    # with the threads that these choose.
+    # Imported here, so that no other command pays for Keras; on its other backends the network
+    # trains with the threads that these choose.
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         from emostream.models.tensorflow_runtime import use_threads
 
@@ -111,5 +119,8 @@ def run(options: argparse.Namespace) -> int:
         init=options.init,
         teachers=options.teachers,
     )
-    print(f"trained: {out}; `python -m emostream.models.calibrate` makes models to serve from it")
+    print(
+        f"trained: {out}; `python -m emostream.models.calibrate` creates the models to serve "
+        "from it"
+    )
     return ExitCode.OK

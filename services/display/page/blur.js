@@ -1,6 +1,6 @@
-// Faces made unrecognisable in a picture that is on the page already, as the display blurs later ones.
+// Faces made unrecognizable in a picture that is on the page already, as the display blurs later ones.
 
-// Mean colours that are left of a face along its longer side, and of a whole picture along its own.
+// Mean colors that are left of a face along its longer side, and of a whole picture along its own.
 const FACE_CELLS = 5;
 const PICTURE_CELLS = 12;
 

@@ -18,7 +18,7 @@ export class Boxes {
     });
   }
 
-  // The box has the face's colour, the name on it the emotion's.
+  // The box has the face's color, the name on it the emotion's.
   #place(box, face, { width, height }) {
     const [x, y, across, down] = face.box;
     box.dataset.track = face.track;
@@ -43,10 +43,10 @@ export class Boxes {
 }
 
 function spoken(face) {
-  if (face.state === "left out") return "A face, left out: of too low quality to be judged";
+  if (face.state === "left out") return "A face, left out: low quality";
   const name = `Face ${numberOf(face.track)}${face.kept ? " a moment ago" : ""}`;
-  if (face.state === "other") return `${name}: an emotion that is not chosen`;
-  const own = face.streamLabel ? `, by your sensitivity; the stream says ${face.streamLabel}` : "";
+  if (face.state === "other") return `${name}: an emotion that is not selected`;
+  const own = face.streamLabel ? `, with your sensitivity; the stream says ${face.streamLabel}` : "";
   const words = `${face.label}, ${percent(face.confidence)}${own}`;
   return face.state === "unsure" ? `${name}: unsure, ${words}` : `${name}: ${words}`;
 }

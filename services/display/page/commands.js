@@ -9,11 +9,17 @@ export class Commands {
   #pending = new Map(); // "stream command" -> wanted
   #controls = { token: false, streams: {} };
 
-  // `notify(text)` reports a refusal, `changed()` is called when there is another state to show.
-  constructor(dialog, { notify, changed }) {
+  // `role` is that of who signed in, null where nobody has to. `notify(text)` reports a refusal,
+  // `changed()` is called when there is another state to show.
+  constructor(dialog, role, { notify, changed }) {
     this.dialog = dialog;
+    this.role = role;
     this.notify = notify;
     this.changed = changed;
+  }
+
+  get mayGive() {
+    return this.role !== "viewer";
   }
 
   // What is known: { on: true, false or null (nobody can tell), pending }, or null where this server
@@ -56,8 +62,12 @@ export class Commands {
   async toggle(streams, command) {
     const state = this.stateOfAll(streams, command);
     if (!state || state.pending) return;
+    if (!this.mayGive) {
+      this.notify("You can only watch. Sign in with the operator's token to change this.");
+      return;
+    }
     if (state.on === null) {
-      this.notify("No recorder answers, so nothing can be recorded.");
+      this.notify("No recorder is responding, so nothing can be recorded.");
       return;
     }
     const on = !state.on;
@@ -80,22 +90,26 @@ export class Commands {
     if (this.#pending.get(key) !== on) return;
     this.#pending.delete(key);
     this.changed();
-    this.notify(`${key}: nobody has confirmed it.`);
+    this.notify(`${key}: not confirmed.`);
   }
 
-  // Resolves to null, or to why not ("" where the viewer gave it up).
+  // Resolves to null, or to why not ("" if the viewer gave it up).
   async #send(command) {
-    if (this.#controls.token && !token() && !await this.#askForToken()) return "";
+    if (this.role === null && this.#controls.token && !token() && !await this.#askForToken()) return "";
     for (;;) {
       let answer;
       try {
         answer = await post(command);
       } catch {
-        return "The display does not answer.";
+        return "The display is not responding.";
       }
       if (answer.ok) return null;
       const { error } = await answer.json().catch(() => ({ error: answer.statusText }));
       if (answer.status !== 401) return error;
+      if (this.role !== null) {
+        location.assign("signin");
+        return "";
+      }
       if (!await this.#askForToken(error)) return "";
     }
   }

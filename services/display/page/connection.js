@@ -82,6 +82,7 @@ export class Connection {
   // A browser does not say why a WebSocket was refused; a plain request for it does.
   async #findReason() {
     const answer = await fetch("live").catch(() => null);
+    if (answer?.status === 401) location.assign("signin");
     if (answer?.status !== 503 || this.#socket || document.hidden) return;
     this.handlers.full();
     this.#retryAfter(RETRY_FULL_MS);

@@ -11,9 +11,10 @@ export class Controls {
   }
 
   // `stream`: the one that has the window or null; `record` and `blur` as of Commands.stateOfAll.
-  show({ paused, stream, record, blur, summary }) {
-    this.#turn("pause", paused, paused ? "Go on" : "Pause");
+  show({ paused, stream, record, blur, summary, isSignedIn }) {
+    this.#turn("pause", paused, paused ? "Resume" : "Pause");
     this.#button("snapshot").hidden = stream === null;
+    this.#button("leave").hidden = !isSignedIn;
     const all = stream === null ? " all" : "";
     this.#command("record", record, [`Record${all}`, `Stop recording${all}`]);
     this.#command("blur", blur, [`Blur${all} faces`, `Show${all} faces`]);
@@ -27,7 +28,7 @@ export class Controls {
     this.#turn(name, state.on === true, state.on ? on : off);
     button.setAttribute("aria-busy", String(state.pending));
     button.setAttribute("aria-disabled", String(state.on === null));
-    button.title = state.on === null ? "No recorder answers" : "";
+    button.title = state.on === null ? "No recorder is responding" : "";
   }
 
   #turn(name, on, text) {

@@ -1,11 +1,11 @@
-// The labels and the faces with their colours, and how numbers and times are written.
+// The labels and the faces with their colors, and how numbers and times are written.
 
 // track -> number, as the server gave them: small, and each stream has its own.
 const numbers = new Map();
 // Of a label that the server has not sent yet.
 const UNKNOWN_STYLE = { color: "#ffffff", ink: "#000000" };
-// By the face's number. Chosen to lie far from the emotions' colours and from each other for every
-// eye (Oklab distances, also with each kind of colour blindness simulated), with black on them.
+// By the face's number. Chosen to lie far from the emotions' colors and from each other for every
+// eye (Oklab distances, also with each kind of color blindness simulated), with black on them.
 const FACES = ["#44ddff", "#ffbb88", "#bb33ff", "#ddffaa", "#aaffff", "#9977dd"];
 const DAY_MS = 86_400_000;
 
@@ -47,13 +47,13 @@ export function dateTime(ms) {
   return day + clockTime(ms);
 }
 
-// Colours an element, and all in it, as the emotion: --emotion, and --ink to write on it.
+// Colors an element, and all in it, as the emotion: --emotion, and --ink to write on it.
 export function paint(element, style) {
   element.style.setProperty("--emotion", style.color);
   element.style.setProperty("--ink", style.ink);
 }
 
-// Colours an element, and all in it, as the face: --face.
+// Colors an element, and all in it, as the face: --face.
 export function paintFace(element, number) {
   element.style.setProperty("--face", faceColor(number));
 }

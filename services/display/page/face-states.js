@@ -4,7 +4,7 @@
 //   shares: label to probability, as the bars show them,
 //   label, confidence: the emotion that is shown,
 //   state: "sure", "unsure" (below the viewer's threshold), "other" (an emotion not chosen) or
-//     "left out" (of too low quality to be judged: it has no label),
+//     "left out" (low quality to be judged: it has no label),
 //   streamLabel: the stream's own label where the viewer's sensitivity changes it, else "".
 // A face whose track is too new to be shown is none of them.
 //

@@ -4,9 +4,9 @@ import { byNumber, make, numberOf, paint, paintFace, percent } from "./emotions.
 
 // More often than this nobody can read a number.
 const EVERY_MS = 125;
-const NOBODY = "No face in the picture.";
-const UNJUDGED = "No face that can be judged: too small, too dark, blurred or turned away.";
-const STALE = "Emotions are stale: the classifier is silent.";
+const NOBODY = "No face in view.";
+const UNJUDGED = "No usable face: too small, too dark, blurred or turned away.";
+const STALE = "Emotions are stale: the classifier is not responding.";
 
 export class Faces {
   #at = -Infinity;

@@ -5,13 +5,13 @@ import { count, make } from "./emotions.js";
 const PATHS = {
   "emotions": "emotions",
   "rows": "recorded rows",
-  "pixels to display": "pictures to this page",
-  "pixels to recorder": "pictures to the recorder",
+  "pixels to display": "frames to this page",
+  "pixels to recorder": "frames to the recorder",
 };
 
-const NOTE = "Since the processes started. Shown on the first way means answered with emotions, on the second "
-  + "written. Lost with a process: what one that was killed held, and what came before its successor "
-  + "was there. The stages are asked one after the other, so what is in flight may be some frames off.";
+const NOTE = 'Since the processes started. On the first path, "shown" means answered with emotions, on the second '
+  + 'written. "Lost with a process" counts frames that a killed process held or that arrived before its successor '
+  + 'was ready. Stages are queried one after the other, so "in flight" may be off by a few frames.';
 
 export class FrameCounts {
   constructor() {
@@ -20,7 +20,7 @@ export class FrameCounts {
     this.sum = make("summary");
     this.table = make("table");
     const head = make("tr");
-    for (const title of ["way", "captured", "shown", "dropped", "lost", "lost with a process", "in flight"]) {
+    for (const title of ["path", "captured", "shown", "dropped", "lost", "lost with a process", "in flight"]) {
       const cell = make("th", "", title);
       cell.scope = "col";
       head.append(cell);

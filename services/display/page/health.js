@@ -2,6 +2,7 @@
 
 import { make } from "./emotions.js";
 import { FrameCounts } from "./frame-counts.js";
+import { STANDBY } from "./standby.js";
 import { describe } from "./stages.js";
 
 export class Health {
@@ -15,7 +16,8 @@ export class Health {
   }
 
   // Written while somebody reads it alone.
-  update(stages, accounts) {
+  // `states`: of the streams, by name.
+  update(stages, accounts, states) {
     if (!this.panel.matches(":popover-open")) return;
     this.stages.replaceChildren(...stages.map((stage) => make("li", "", describe(stage))));
     const streams = [...new Set(accounts.map(({ stream }) => stream))];
@@ -26,15 +28,19 @@ export class Health {
       counts.element.remove();
       this.#counts.delete(stream);
     }
-    for (const stream of streams) this.#of(stream).update(accounts.filter((one) => one.stream === stream));
+    for (const stream of streams) {
+      const { heading, counts } = this.#of(stream);
+      heading.textContent = states[stream]?.standby ? `${stream}, ${STANDBY}` : stream;
+      counts.update(accounts.filter((one) => one.stream === stream));
+    }
   }
 
   #of(stream) {
     if (!this.#counts.has(stream)) {
-      const [heading, counts] = [make("h3", "", stream), new FrameCounts()];
+      const [heading, counts] = [make("h3"), new FrameCounts()];
       this.streams.append(heading, counts.element);
       this.#counts.set(stream, { heading, counts });
     }
-    return this.#counts.get(stream).counts;
+    return this.#counts.get(stream);
   }
 }

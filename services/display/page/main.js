@@ -23,7 +23,7 @@ const part = (id) => document.getElementById(id);
 
 const preferences = new Preferences();
 const settings = await loadSettings();
-part("unencrypted").hidden = !settings.security_disabled;
+showUnencrypted();
 const toast = new Toast(part("toast"));
 const stages = new Stages(part("stages"), part("details"));
 const health = new Health(part("health"));
@@ -32,7 +32,7 @@ const timeline = new Timeline(part("timeline-part"), settings, preferences);
 const shares = new Shares(part("shares-part"), settings, preferences);
 const events = new Events(part("events-part"), part("announcer"), settings, preferences);
 const panel = new Panel(part("panel"), settings, preferences);
-const commands = new Commands(part("token"), { notify: (text) => toast.show(text), changed: showControls });
+const commands = new Commands(part("token"), settings.role, { notify: (text) => toast.show(text), changed: showControls });
 
 const grid = new TileGrid(part("streams"), part("places"), settings, preferences, {
   drawn: (stream) => connection.confirm(stream),
@@ -67,6 +67,7 @@ const actions = {
   view: () => part("panel").togglePopover(),
   theme: () => preferences.change({ theme: THEMES[(THEMES.indexOf(preferences.theme) + 1) % THEMES.length] }),
   help: () => part("help").showModal(),
+  leave: () => signOut(),
 };
 const controls = new Controls(part("controls"), actions);
 shortcuts.list(part("help"));
@@ -82,13 +83,13 @@ const connection = new Connection({
   },
 
   closed() {
-    showConnection("no connection, trying again", false);
+    showConnection("disconnected, retrying", false);
     stages.update([]);
     for (const tile of grid.tiles.values()) tile.markLost();
   },
 
   full() {
-    showConnection("too many viewers, trying again", false);
+    showConnection("too many viewers, retrying", false);
   },
 
   picture(facts, jpeg) {
@@ -115,7 +116,7 @@ const connection = new Connection({
     events.add(update.events, !update.complete);
     stages.update(update.stages ?? []);
     updateFrameCounts(update.accounts ?? []);
-    health.update(update.stages ?? [], update.accounts ?? []);
+    health.update(update.stages ?? [], update.accounts ?? [], update.streams);
     for (const [stream, tile] of grid.tiles) tile.summary.showShares(shares.partsOf(stream));
     commands.update(update.controls ?? { token: false, streams: {} });
     if (!grid.tile) return;
@@ -128,6 +129,21 @@ const connection = new Connection({
 function showConnection(text, live) {
   part("connection").textContent = text;
   part("connection").classList.toggle("live", live);
+}
+
+// What anyone on the way can read, unless that is this machine alone.
+function showUnencrypted() {
+  const isLocal = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
+  const isPlain = settings.role !== null && location.protocol === "http:" && !isLocal;
+  part("unencrypted").hidden = !settings.security_disabled && !isPlain;
+  part("unencrypted").title = settings.security_disabled
+    ? 'security.mode is "disabled": anyone on the network can read and publish'
+    : "This page is served over HTTP: anyone on the network can read it, including the token";
+}
+
+async function signOut() {
+  await fetch("signout", { method: "POST" }).catch(() => null);
+  location.assign("signin");
 }
 
 function updateFrameCounts(accounts) {
@@ -152,13 +168,14 @@ function showStream() {
 
 function showControls() {
   const { stream } = grid;
-  const state = (command) => commands.stateOfAll(grid.chosen, command);
+  const state = (command) => commands.mayGive ? commands.stateOfAll(grid.chosen, command) : null;
   controls.show({
     paused: grid.paused,
     stream,
     record: state("record"),
     blur: state("blur"),
     summary: preferences.summary,
+    isSignedIn: settings.role !== null,
   });
   for (const [name, tile] of grid.tiles) {
     tile.mark({
@@ -179,7 +196,7 @@ function threshold(by) {
 // An action on the stream that has the window.
 function ofStream(act) {
   return () => {
-    if (grid.stream === null) toast.show("Open a stream first: click on it, or press its number.");
+    if (grid.stream === null) toast.show("Open a stream first: click it or press its number.");
     else act(grid.stream);
   };
 }

@@ -5,10 +5,10 @@ import { percent } from "./emotions.js";
 // A frame now and then is missed by any live pipeline.
 const OVERLOADED_BELOW = 0.9;
 // What helps whichever stage is too slow, and what helps against that stage.
-export const HELP = "Fewer or slower sources help.";
+export const HELP = "Use fewer or slower sources.";
 const HELP_OF_STAGE = {
-  detector: "Fewer or slower sources help, or a detector on another host.",
-  classifier: "Fewer or slower sources help, or more classifiers.",
+  detector: "Use fewer or slower sources, or run the detector on another host.",
+  classifier: "Use fewer or slower sources, or more classifiers.",
 };
 
 export function isOverloaded({ analyzed }) {

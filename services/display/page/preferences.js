@@ -65,7 +65,7 @@ export class Preferences {
       parts.push(this.smoothing > 0 ? `smoothed ${this.smoothing} s` : "not smoothed");
     }
     if (this.sensitivity !== 0) parts.push(sensitivityText(this.sensitivity));
-    if (this.threshold > 0) parts.push(`sure from ${Math.round(100 * this.threshold)}%`);
+    if (this.threshold > 0) parts.push(`threshold ${Math.round(100 * this.threshold)}%`);
     if (this.hidden.length > 0) parts.push(`${this.hidden.length} hidden`);
     return parts.join(", ");
   }
@@ -76,7 +76,7 @@ export class Preferences {
 }
 
 export function sensitivityText(sensitivity) {
-  if (sensitivity === 0) return "as the stream";
+  if (sensitivity === 0) return "same as the stream";
   return `${Math.round(100 * Math.abs(sensitivity))}% ${sensitivity > 0 ? "more expressive" : "calmer"}`;
 }
 

@@ -93,8 +93,8 @@ function leftOut(state) {
   const whole = counts.reduce((sum, one) => sum + one, 0);
   if (whole === 0) return "";
   const { quality, new: early } = state.left_out;
-  return `Left out: ${count(whole)} of ${count(state.faces_seen)} faces in all pictures since the display started `
-    + `(${count(quality)} of too low quality, ${count(early)} of a track too new).`;
+  return `Left out: ${count(whole)} of ${count(state.faces_seen)} faces since the display started `
+    + `(${count(quality)} low quality, ${count(early)} track too new).`;
 }
 
 function segment(style, share) {

@@ -3,19 +3,19 @@
 import { make } from "./emotions.js";
 
 const SHORTCUTS = [
-  { keys: [" ", "k"], shown: ["Space", "K"], act: "pause", does: "pause, and go on" },
+  { keys: [" ", "k"], shown: ["Space", "K"], act: "pause", does: "pause or resume" },
   { keys: ["1"], shown: ["1", "…", "9"], act: "open", does: "open a stream" },
   { keys: ["Escape", "0"], shown: ["Esc", "0"], act: "all", does: "back to all streams" },
-  { keys: ["ArrowLeft"], shown: ["←"], act: "previous", does: "the stream before" },
-  { keys: ["ArrowRight"], shown: ["→"], act: "next", does: "the stream after" },
+  { keys: ["ArrowLeft"], shown: ["←"], act: "previous", does: "previous stream" },
+  { keys: ["ArrowRight"], shown: ["→"], act: "next", does: "next stream" },
   { keys: ["s"], shown: ["S"], act: "snapshot", does: "snapshot of the open stream" },
-  { keys: ["r"], shown: ["R"], act: "record", does: "record the open stream or all, and stop" },
-  { keys: ["b"], shown: ["B"], act: "blur", does: "blur its faces or all for everybody, and stop" },
+  { keys: ["r"], shown: ["R"], act: "record", does: "start or stop recording the open stream, or all" },
+  { keys: ["b"], shown: ["B"], act: "blur", does: "turn blur on or off for the open stream, or all" },
   { keys: ["-"], shown: ["−"], act: "lower", does: "lower the threshold" },
   { keys: ["+", "="], shown: ["+"], act: "raise", does: "raise the threshold" },
   { keys: ["v"], shown: ["V"], act: "view", does: "smoothing, threshold, emotions" },
-  { keys: ["t"], shown: ["T"], act: "theme", does: "dark, light, as the system" },
-  { keys: ["?"], shown: ["?"], act: "help", does: "this list" },
+  { keys: ["t"], shown: ["T"], act: "theme", does: "dark, light or system colors" },
+  { keys: ["?"], shown: ["?"], act: "help", does: "show this list" },
 ];
 const TYPING = "input, select, textarea, [contenteditable]";
 // What uses Space or the arrows itself.

@@ -6,7 +6,7 @@ import { labelText } from "./face-states.js";
 // Saves both; resolves to the name that they share.
 export async function snapshot(tile, settings, preferences) {
   const { facts, faces, stream } = tile;
-  // Copied at once: the tile goes on to its next picture meanwhile.
+  // Copied at once: the tile continues to its next picture meanwhile.
   const picture = draw(tile.canvas, facts, faces, settings);
   const time = new Date(facts.t).toISOString();
   const name = `${stream}-${time.replaceAll(":", "-")}-${facts.seq}`;

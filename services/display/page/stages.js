@@ -27,7 +27,7 @@ export class Stages {
         this.#items.set(key, newItem());
         this.list.append(this.#items.get(key));
       }
-      fill(this.#items.get(key), stage);
+      fill(this.#items.get(key), stage, shownName(stage, stages));
     }
     for (const [key, item] of this.#items) {
       if (present.has(key)) continue;
@@ -37,18 +37,23 @@ export class Stages {
   }
 }
 
-function fill(item, stage) {
+// A stage's name; its address too where it is one of several of a kind.
+function shownName({ stage, address }, stages) {
+  return stages.filter((other) => other.stage === stage).length > 1 ? `${stage} ${address}` : stage;
+}
+
+function fill(item, stage, shown) {
   const { fps } = stage;
   const state = stage.state === "ready" && isOverloaded(stage) ? "overloaded" : stage.state;
   item.dataset.stage = stage.stage;
   item.dataset.state = state;
   const [sign, name, word, rate, more] = item.children;
   sign.textContent = SIGNS[state] ?? "?";
-  name.textContent = stage.stage;
+  name.textContent = shown;
   word.textContent = state === "overloaded" ? `${percent(stage.analyzed)} of frames` : state;
   rate.textContent = fps === null || state === "away" ? "" : `${Math.round(fps)}/s`;
   const text = describe(stage);
-  // Not written anew when it is the same, so that a screen reader is left alone.
+  // Not written again when it is the same, so that a screen reader is left alone.
   if (more.textContent !== text) more.textContent = text;
 }
 
@@ -58,7 +63,7 @@ export function describe(stage) {
   const words = [state === "ready" ? "ready" : reason || state];
   if (fps !== null && state !== "away") words.push(`${fps.toFixed(1)} frames/s`);
   if (isOverloaded(stage)) words.push(analyzedText(stage));
-  if (narrowed > NARROWED_ABOVE) words.push(`${percent(narrowed)} without the search for small faces`);
+  if (narrowed > NARROWED_ABOVE) words.push(`${percent(narrowed)} without a search for small faces`);
   const help = isOverloaded(stage) ? ` ${helpForStage(stage.stage)}` : "";
   return `${stage.stage} at ${address}: ${words.join(", ")}.${help}`;
 }

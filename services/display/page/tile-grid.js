@@ -14,7 +14,7 @@ export class TileGrid {
   #stream; // undefined until the first layout
 
   // `handlers`: drawn(stream) and showing(tile) as of a tile, changed() when another stream (or
-  // all) has the window, or when it stands still or goes on.
+  // all) has the window, or when it stands still or continues.
   constructor(section, nav, settings, preferences, handlers) {
     this.section = section;
     this.nav = nav;
@@ -132,7 +132,7 @@ export class TileGrid {
     this.#fitColumns();
     this.#freeze();
     this.handlers.changed();
-    // Who opened a stream by keyboard goes on from there, and back to where they came from.
+    // Who opened a stream by keyboard continues from there, and back to where they came from.
     const moved = this.#stream !== undefined && this.#stream !== stream;
     if (moved && this.section.contains(document.activeElement)) this.tiles.get(stream ?? this.#stream)?.view.focus();
     this.#stream = stream;

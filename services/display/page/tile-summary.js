@@ -18,7 +18,7 @@ export class TileSummary {
     this.showShares([]);
   }
 
-  // `faces` as of FaceStates. What has not changed is not written anew.
+  // `faces` as of FaceStates. What has not changed is not written again.
   showPeople(faces) {
     const people = faces.filter((face) => face.state !== "left out");
     const listed = people.map((face) => `${face.track} ${labelText(face)}`).join("\n");
@@ -30,7 +30,7 @@ export class TileSummary {
   // `parts` as of Shares.partsOf.
   showShares(parts) {
     const words = parts.map(([style, share]) => `${style.label} ${percent(share)}`).join(", ");
-    this.shares.setAttribute("aria-label", `Shares of the session: ${words || "no face yet"}`);
+    this.shares.setAttribute("aria-label", `Session shares: ${words || "no face yet"}`);
     this.shares.title = words;
     this.shares.replaceChildren(...parts.map(segment));
   }

@@ -6,6 +6,7 @@ import { FrameCounts } from "./frame-counts.js";
 import { byNumber, clockTime, dateTime, make, megabytes } from "./emotions.js";
 import { FaceStates } from "./face-states.js";
 import { HELP, analyzedText, isOverloaded } from "./overload.js";
+import { STANDBY } from "./standby.js";
 import { TileSummary } from "./tile-summary.js";
 
 const SILENT_MS = 3000;
@@ -14,9 +15,9 @@ const SILENT_MS = 3000;
 const SOURCE_STATES = {
   opening: "Opening the source",
   open: "Waiting for the first picture",
-  lost: "Lost, trying again",
+  lost: "Lost, retrying",
   ended: "The source has ended",
-  unknown: "No news of the source",
+  unknown: "Source status unknown",
 };
 
 export class Tile {
@@ -129,15 +130,16 @@ export class Tile {
     this.notice.replaceChildren(...(first ? [notice] : []));
   }
 
-  // Why no picture comes and since when, or what is wrong with those that come.
+  // Why no picture comes and since when, or what there is to say of those that come.
   #noticeLines() {
     const { state, source } = this;
     const reason = source?.reason;
     if (state === null) return [reason, SOURCE_STATES[source?.state]];
     if (state.ended) return [reason, "The source has ended"];
     if (this.gone) return [reason, `No frame since ${dateTime(Date.now() - state.age_ms)}`];
-    if (state.stale) return ["Emotions are stale: the classifier is silent"];
-    return isOverloaded(state) ? [analyzedText(state), HELP] : [];
+    if (state.stale) return ["Emotions are stale: the classifier is not responding"];
+    const overload = isOverloaded(state) ? [analyzedText(state), HELP] : [];
+    return state.standby ? [capitalized(STANDBY), ...overload] : overload;
   }
 
   // The picture's own faces, and those of a moment ago that it should still show.
@@ -145,7 +147,7 @@ export class Tile {
     return [...this.faces, ...this.kept].sort(byNumber);
   }
 
-  // What is true of the stream beside its picture: recording, blurred, paused.
+  // What is true of the stream next to its picture: recording, blurred, paused.
   // `video`: the file that it is recorded into, null while that is not known.
   mark({ recording, video, blur, paused }) {
     const marks = [];
@@ -212,6 +214,8 @@ export class Tile {
 function recordingWords(video) {
   return video ? [`recording, ${megabytes(video.bytes)}`, `to ${video.path}`] : ["recording"];
 }
+
+const capitalized = (text) => text[0].toUpperCase() + text.slice(1);
 
 function markOf([name, words, detail = ""]) {
   const mark = make("span", `mark ${name}`, words);

@@ -1,4 +1,4 @@
-// The last minutes as a chart: a row a face, coloured and named by the emotion that it showed.
+// The last minutes as a chart: one row per face, colored and named by the emotion that it showed.
 
 import { byNumber, clockTime, faceColor, make, numberOf, paint, percent } from "./emotions.js";
 

@@ -1,22 +1,22 @@
-"""Who may give commands; everyone who reaches the page may watch."""
+"""Who may watch and who may give commands: by token, or by the session that a sign-in began."""
 
-import hmac
-import logging
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from starlette.datastructures import Headers
 
 from emostream.services.display.web.security import is_origin
-from emostream.services.display.web.token_guesses import TokenGuesses
-from emostream.shared.secret_file import create_secret, read_secret
+from emostream.services.display.web.sessions import Sessions
+from emostream.shared.http_access import OPEN, HttpAccess
+from emostream.shared.token_files import Role, is_token
+from emostream.shared.token_guesses import GUESS_DELAY_S, TokenGuesses
 
-TOKEN_FILE: Final = "display.token_file"
-log = logging.getLogger("emostream")
+# The stronger one first: both may have the same token.
+ROLES: Final = (Role.OPERATOR, Role.VIEWER)
 
 
 class Refusal(NamedTuple):
-    """The HTTP status of a refused command, why it is refused, and further headers to say so.
+    """The HTTP status of a refused request, why it is refused, and further headers to say so.
 
     It is to be sent after `delay_s` seconds.
     """
@@ -27,76 +27,101 @@ class Refusal(NamedTuple):
     delay_s: float = 0.0
 
 
-class Access:
-    """Decides who may give commands: whoever has the token, where there is one.
+class Credentials(NamedTuple):
+    """What a client shows: a token, else the session of its cookie; and the address it has."""
 
-    Without a token, only this machine, and so nobody where the page `is_exposed` to others.
+    token: str | None = None
+    session: str = ""
+    address: str = ""
+
+
+class Access:
+    """Decides who may do what, by the tokens as their files have them now.
+
+    Where the page is guarded, watching takes a token or a session. Commands take the operator's
+    where there is one; else this machine alone gives them, and so nobody where the page is guarded
+    or exposed. `count_wrong` is called with each wrong token.
     """
 
-    def __init__(self, token: str = "", is_exposed: bool = False) -> None:
-        self._token = token.encode()
-        self._is_exposed = is_exposed
+    def __init__(
+        self, http: HttpAccess = OPEN, count_wrong: Callable[[], None] = lambda: None
+    ) -> None:
+        self._http = http
+        self._count_wrong = count_wrong
         self._guesses = TokenGuesses()
+        self.sessions = Sessions(self._token)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether watching takes a token."""
+        return self._http.is_guarded
 
     @property
     def needs_token(self) -> bool:
         """Whether a command must carry the token."""
-        return bool(self._token)
+        return Role.OPERATOR in self._http.tokens
 
-    def refusal(self, headers: Headers, client: str = "") -> Refusal | None:
-        """Return why a command with these headers is refused; None where it is not.
+    def role(self, who: Credentials) -> Role | Refusal:
+        """Return the role of a client, or why it has none; a wrong token counts."""
+        if who.token is not None and self._guesses.are_too_many(who.address):
+            return _TOO_MANY_GUESSES
+        if role := self.current_role(who):
+            return role
+        if who.token is None:
+            return _NO_TOKEN
+        self._guesses.count(who.address)
+        self._count_wrong()
+        return _WRONG_TOKEN
 
-        `client` is the address that it comes from.
-        """
+    def current_role(self, who: Credentials) -> Role | None:
+        """Return the role of a client as it is now; nothing counts."""
+        token = who.token
+        if token is None:
+            return self.sessions.role(who.session)
+        # All are compared, so that the time does not tell which one it is.
+        fitting = [role for role in ROLES if is_token(token, self._token(role))]
+        return fitting[0] if fitting else None
+
+    def watch_refusal(self, who: Credentials) -> Refusal | None:
+        """Return why the client may not watch; None if it may."""
+        if not self.is_guarded:
+            return None
+        role = self.role(who)
+        return role if isinstance(role, Refusal) else None
+
+    def command_refusal(self, headers: Headers, who: Credentials) -> Refusal | None:
+        """Return why a command with these headers is refused; None if it is not."""
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             # A foreign page's form can be sent without a question, but not as JSON.
             return Refusal(403, "send the command as Content-Type: application/json")
         origin = headers.get("origin")
         if origin is not None and not is_origin(origin, headers.get("host", "")):
-            return Refusal(403, f"a page of another origin, {origin[:80]}, may not give commands")
-        if not self._token:
-            return _NO_TOKEN if self._is_exposed else None
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return _WRONG_TOKEN
-        if self._guesses.are_too_many(client):
-            return _TOO_MANY_GUESSES
-        # Starlette reads headers as latin-1, whatever their bytes.
-        if hmac.compare_digest(given.strip().encode("latin-1", "replace"), self._token):
-            return None
-        self._guesses.count(client)
-        return _WRONG_TOKEN._replace(delay_s=GUESS_DELAY_S)
+            return Refusal(
+                403, f"a page of another origin, {origin[:80]}, is not allowed to send commands"
+            )
+        if not self._token(Role.OPERATOR):
+            is_local = not (self.needs_token or self.is_guarded or self._http.is_exposed)
+            return None if is_local else _NO_OPERATOR
+        role = self.role(who)
+        if isinstance(role, Refusal):
+            return role
+        return None if role is Role.OPERATOR else _NOT_OPERATOR
+
+    def _token(self, role: Role) -> str:
+        source = self._http.tokens.get(role)
+        return source() if source else ""
 
 
-# How long the answer to a wrong token is held back.
-GUESS_DELAY_S: Final = 1.0
-_WRONG_TOKEN = Refusal(
+_NO_TOKEN = Refusal(
     401,
     "the token is missing or wrong: Authorization: Bearer TOKEN",
     (("WWW-Authenticate", "Bearer"),),
 )
-_TOO_MANY_GUESSES = Refusal(
-    429, "too many wrong tokens came from this address", (("Retry-After", "1"),)
-)
-_NO_TOKEN = Refusal(
+_WRONG_TOKEN = _NO_TOKEN._replace(delay_s=GUESS_DELAY_S)
+_TOO_MANY_GUESSES = Refusal(429, "too many wrong tokens from this address", (("Retry-After", "1"),))
+_NO_OPERATOR = Refusal(
     403,
-    "other hosts can reach this page, so commands need a token: set display.token_file to a file "
-    "that holds one, and restart the display",
+    "commands need the operator's token, and the display has none: name a file with one in "
+    "display.token_file (emostream keys token operator creates it)",
 )
-
-
-def read_token(path: str) -> str:
-    """Return the token in the file, "" where no file is named.
-
-    Raises ConfigError where the file cannot be read or holds nothing.
-    """
-    return read_secret(Path(path), TOKEN_FILE) if path else ""
-
-
-def create_token(path: str) -> None:
-    """Write a random token into the file where there is none yet, and log that.
-
-    Raises ConfigError where it cannot be written.
-    """
-    if create_secret(Path(path), TOKEN_FILE):
-        log.info("commands need the token that is now in %s", path)
+_NOT_OPERATOR = Refusal(403, "this token only allows viewing; commands need the operator's token")

@@ -1,11 +1,10 @@
 """What programs ask for over HTTP: commands, the state, and the description of both."""
 
 import asyncio
-import contextlib
 from typing import Final
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
@@ -14,6 +13,8 @@ from emostream.services.display.status_poller import StatusPoller
 from emostream.services.display.update_builder import UpdateBuilder
 from emostream.services.display.web.access import Access
 from emostream.services.display.web.openapi import Problem, document, document_page
+from emostream.services.display.web.request_body import read_body
+from emostream.services.display.web.sign_in import credentials
 
 MAX_BYTES: Final = 4096
 # How long the first request waits for the stages' status.
@@ -51,35 +52,20 @@ class Api:
         return _json(self._updates.state())
 
     async def _control(self, request: Request) -> Response:
-        client = request.client.host if request.client else ""
-        if refusal := self._access.refusal(request.headers, client):
+        if refusal := self._access.command_refusal(request.headers, credentials(request)):
             await asyncio.sleep(refusal.delay_s)
             return _json(Problem(refusal.error), refusal.status, dict(refusal.headers))
-        body = await _body(request)
+        body = await read_body(request, MAX_BYTES)
         if len(body) > MAX_BYTES:
-            return _json(Problem(f"no command is longer than {MAX_BYTES} bytes"), 400)
+            return _json(Problem(f"a command must not be longer than {MAX_BYTES} bytes"), 400)
         try:
             command = msgspec.json.decode(body, type=Command)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return _json(Problem(f"the command is not understood: {error}"), 400)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return _json(Problem(f"the command is not valid: {error}"), 400)
         if not self._updates.has_stream(command.stream):
             return _json(Problem(f"there is no stream {command.stream}"), 400)
         self._commands.submit(command)
         return _json({}, 202)
-
-
-async def _body(request: Request) -> bytes:
-    """Return the body, or the beginning of one that is longer than any command.
-
-    Of a client that went away, what came.
-    """
-    body = b""
-    with contextlib.suppress(ClientDisconnect):
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BYTES:
-                break
-    return body
 
 
 async def _document(_: Request) -> Response:

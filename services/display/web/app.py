@@ -28,8 +28,10 @@ from emostream.services.display.update_builder import UpdateBuilder
 from emostream.services.display.viewers import ViewerConnection, ViewerPool
 from emostream.services.display.web.access import Access
 from emostream.services.display.web.api import Api
+from emostream.services.display.web.authentication import AuthenticationMiddleware
 from emostream.services.display.web.event_stream import event_stream_endpoint
 from emostream.services.display.web.security import SecurityMiddleware
+from emostream.services.display.web.sign_in import credentials, sign_in_routes
 from emostream.services.display.web.viewer_limit import ViewerLimitMiddleware
 from emostream.shared.allowed_hosts import AllowedHosts
 from emostream.shared.config import Config, Security
@@ -71,19 +73,21 @@ def application(
                     await _listen(socket, viewer)
                     sending.cancel()
             if socket.client_state is WebSocketState.CONNECTED:
-                await socket.close(1008, "not understood")
+                await socket.close(1008, "not valid")
 
     return Starlette(
         routes=[
             *Api(updates, commands, poller, access).routes,
             Route("/events", event_stream_endpoint(display_state, stop)),
-            Route("/settings.json", functools.partial(_settings, config.security)),
+            Route("/settings.json", functools.partial(_settings, config.security, access)),
+            *(sign_in_routes(access) if access.is_guarded else []),
             Route("/plotly.min.js", _charts),
             WebSocketRoute("/live", live),
             Mount("/", StaticFiles(directory=PAGE, html=True)),
         ],
         middleware=[
             Middleware(SecurityMiddleware, AllowedHosts(config.allowed_hosts)),
+            *([Middleware(AuthenticationMiddleware, access)] if access.is_guarded else []),
             Middleware(ViewerLimitMiddleware, config.display.max_viewers),
         ],
     )
@@ -119,8 +123,13 @@ async def _listen(socket: WebSocket, viewer: ViewerConnection) -> None:
         viewer.confirm(confirmation.shown)
 
 
-async def _settings(security: Security, _: Request) -> Response:
-    settings = {"history_ms": HISTORY_NS // 10**6, "security_disabled": security.is_disabled}
+async def _settings(security: Security, access: Access, request: Request) -> Response:
+    settings = {
+        "history_ms": HISTORY_NS // 10**6,
+        "security_disabled": security.is_disabled,
+        # Of who signed in; null where nobody has to.
+        "role": access.current_role(credentials(request)) if access.is_guarded else None,
+    }
     return Response(msgspec.json.encode(settings), media_type="application/json")
 
 

@@ -16,6 +16,8 @@ POLL_INTERVAL_S: Final = 0.1
 HEARTBEAT_S: Final = 15
 # A client that takes nothing for so long is gone.
 SEND_TIMEOUT_S: Final = 30.0
+# Of a revision: Python takes no number of thousands.
+MOST_DIGITS: Final = 16
 
 
 def event_stream_endpoint(
@@ -66,4 +68,5 @@ def _since(last_id: str | None, display_state: DisplayState) -> int:
     if last_id is None:
         return display_state.revision
     run, _, revision = last_id.rpartition("-")
-    return int(revision) if run == display_state.run and revision.isdecimal() else 0
+    is_number = len(revision) <= MOST_DIGITS and revision.isdecimal()
+    return int(revision) if run == display_state.run and is_number else 0

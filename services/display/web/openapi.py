@@ -16,6 +16,8 @@ from emostream.shared.html_templates import templates
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 REFERENCE: Final = "#/components/schemas/"
+WRONG_TOKEN: Final = "The token is missing or wrong; the response to a wrong one takes a second."
+TOO_MANY_TOKENS: Final = "Too many wrong tokens from this address."
 EXAMPLE_COMMAND: Final = {"stream": "demo", "command": "record", "arguments": {"on": True}}
 
 
@@ -34,8 +36,10 @@ def document() -> dict[str, Any]:
             "title": "emostream",
             "version": importlib.metadata.version("emostream"),
             "description": (
-                "What the display tells programs, and the commands that it takes. Whoever reaches "
-                "the page may read; commands need a token where `display.token_file` names one."
+                "The state and events that the display reports, and the commands that it accepts. "
+                "On loopback, reading needs no token, and commands need one only if "
+                "`display.token_file` is set. Beyond loopback, reading needs the viewer's or the "
+                "operator's token, and commands need the operator's."
             ),
         },
         "paths": {
@@ -109,54 +113,63 @@ def _answer(text: str, name: str) -> dict[str, Any]:
 
 
 _STATE: Final = {
-    "summary": "All that is known now",
+    "summary": "The current state",
     "description": (
-        "Each stream with the faces of its newest frame, the stages, and where the frames went. "
-        "The stages are asked once a second while somebody looks at the page or asks for this."
+        "Each stream with the faces of its newest frame, the stages, and what happened to each "
+        "frame. The display queries the stages once a second while somebody views the page or "
+        "requests the state."
     ),
-    "responses": {"200": _answer("The state.", "State")},
+    "security": [{}, {"token": []}],
+    "responses": {
+        "200": _answer("The state.", "State"),
+        "401": _answer(WRONG_TOKEN, "Problem"),
+        "429": _answer(TOO_MANY_TOKENS, "Problem"),
+    },
 }
 _EVENTS: Final = {
-    "summary": "Events as they come, as Server-Sent Events",
+    "summary": "Live events as Server-Sent Events",
     "description": (
-        "The event's name is its `kind`, the data a FaceEvent. A stream that is not there yet is "
-        "waited for. With the id of the last event in `Last-Event-ID`, as browsers send it when "
-        "they connect again, those since come first, as far as they are kept: the last 200. A "
-        "comment each 15 s says that the connection lives."
+        "The event's name is its `kind`, and its data is a FaceEvent. The stream need not exist "
+        "yet. If the request has the id of the last event in `Last-Event-ID`, which browsers send "
+        "when they reconnect, the response starts with the events since then, up to the last 200. "
+        "A comment every 15 s keeps the connection alive."
     ),
+    "security": [{}, {"token": []}],
     "parameters": [
         {
             "name": "stream",
             "in": "query",
-            "description": "Of this stream alone.",
+            "description": "Only events of this stream.",
             "schema": {"type": "string"},
         },
         {
             "name": "Last-Event-ID",
             "in": "header",
-            "description": "The id of the last event that was received.",
+            "description": "The id of the last event received.",
             "schema": {"type": "string"},
         },
     ],
     "responses": {
         "200": {
-            "description": "The events, without end.",
+            "description": "An endless stream of events.",
             "content": {"text/event-stream": {"schema": {"$ref": f"{REFERENCE}FaceEvent"}}},
         },
+        "401": _answer(WRONG_TOKEN, "Problem"),
+        "429": _answer(TOO_MANY_TOKENS, "Problem"),
         "503": {
-            "description": "As many watch as may; `Retry-After` says when to try again.",
+            "description": "Too many viewers; `Retry-After` says when to retry.",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         },
     },
 }
 _CONTROL: Final = {
-    "summary": "Give a command",
+    "summary": "Send a command",
     "description": (
-        "It is published on `control/` and obeyed by every process that it concerns; the state "
-        "tells when it is. `record`: keep the stream's video, or no longer; events and "
-        "observations are always kept. `blur`: make faces unrecognisable in the page's pictures "
-        "and in the recorded video; what the stages send each other stays as it is. To give a "
-        "command again changes nothing."
+        "The command is published on `control/`, and every process that it concerns obeys it; "
+        "the state shows when that has happened. `record` starts or stops recording the stream's "
+        "video; events and observations are always recorded. `blur` makes faces unrecognizable on "
+        "the page and in recorded video; messages between the stages do not change. Repeating a "
+        "command has no effect."
     ),
     "security": [{}, {"token": []}],
     "requestBody": {
@@ -170,21 +183,21 @@ _CONTROL: Final = {
     },
     "responses": {
         "202": {
-            "description": "The command is on its way.",
+            "description": "The command was published.",
             "content": {"application/json": {"schema": {"type": "object"}}},
         },
-        "400": _answer("The command is not understood, or there is no such stream.", "Problem"),
-        "401": _answer("The token is missing, or wrong; that answer takes a second.", "Problem"),
+        "400": _answer("The command is not valid, or there is no such stream.", "Problem"),
+        "401": _answer(WRONG_TOKEN, "Problem"),
         "403": _answer(
-            "Another origin or content type; or other hosts reach the page and no token is set.",
+            "Wrong origin or content type, a viewer's token, or no operator's token is configured.",
             "Problem",
         ),
-        "429": _answer("Too many wrong tokens came from this address.", "Problem"),
+        "429": _answer(TOO_MANY_TOKENS, "Problem"),
     },
 }
 _DOCUMENT: Final = {
     "summary": "This description as OpenAPI 3.1",
-    "description": "For tools that make clients of it; /api shows the same to people.",
+    "description": "For tools that generate clients; /api shows the same to people.",
     "responses": {
         "200": {
             "description": "The document.",

@@ -8,15 +8,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emostream.shared.allowed_hosts import AllowedHosts
 
-# Plotly writes style elements of its own, and draws its icons from data URLs.
+# Plotly writes its own style elements, and draws its icons from data URLs.
 POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
@@ -47,7 +47,7 @@ class SecurityMiddleware:
 
 
 _REFUSAL = PlainTextResponse(
-    "Open this page by the machine's address or its name; other names belong into allowed_hosts.\n",
+    "Open this page by the machine's address or name. Add other names to allowed_hosts.\n",
     status_code=403,
 )
 
@@ -68,6 +68,7 @@ def _with_headers(send: Send) -> Send:
                 headers[name] = value
             # A newer page must be seen at once; what has not changed is answered with 304.
             headers.setdefault("Cache-Control", "no-cache")
+            headers.setdefault("Referrer-Policy", "no-referrer")
         await send(message)
 
     return add

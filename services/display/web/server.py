@@ -10,8 +10,9 @@ from websockets.frames import CloseCode, Frame
 
 from emostream.shared.http_connections import HttpLimits, log
 from emostream.shared.http_server import HttpServer
+from emostream.shared.tls import Certificate
 
-# Beside the viewers: a page that is opened takes six for a moment, a program one.
+# In addition to the viewers: a page that is opened takes six for a moment, a program one.
 OTHER_CONNECTIONS: Final = 128
 # A viewer's messages are short; in one of many empty parts only their number would grow.
 MAX_FRAGMENTS: Final = 16
@@ -20,14 +21,22 @@ MAX_FRAGMENTS: Final = 16
 class PageServer(HttpServer):
     """Serves the page to `max_viewers` while its context lasts; port 0 is any free one.
 
-    Raises BusError where the address cannot be bound.
+    Raises BusError if the address cannot be bound.
     """
 
     def __init__(
-        self, who: str, host: str, port: int, application: ASGIApp, max_viewers: int = 100
+        self,
+        who: str,
+        host: str,
+        port: int,
+        application: ASGIApp,
+        max_viewers: int = 100,
+        certificate: Certificate | None = None,
     ) -> None:
         limits = HttpLimits(max_viewers + OTHER_CONNECTIONS)
-        super().__init__(who, "page", (host, port), application, limits, ViewerProtocol)
+        super().__init__(
+            who, "page", (host, port), application, limits, ViewerProtocol, certificate
+        )
 
 
 class ViewerProtocol(WebSocketsSansIOProtocol):
@@ -51,7 +60,7 @@ class ViewerProtocol(WebSocketsSansIOProtocol):
             self.conn.data_to_send()
 
     def handle_cont(self, event: Frame) -> None:
-        """Take a further part of a message, or disconnect one that sends too many."""
+        """Take another part of a message, or disconnect one that sends too many."""
         if self.close_sent:
             return
         if len(self.frames) < MAX_FRAGMENTS:
@@ -60,7 +69,7 @@ class ViewerProtocol(WebSocketsSansIOProtocol):
             self._end(CloseCode.POLICY_VIOLATION, "too many parts")
 
     def send_receive_event_to_app(self) -> None:
-        """Hand a message on, or disconnect whoever sends a text that is no UTF-8."""
+        """Hand a message on, or disconnect a client that sends a text that is not UTF-8."""
         if self.curr_msg_data_type == "text" and not self.close_sent:
             try:
                 b"".join(self.frames).decode()
@@ -71,7 +80,7 @@ class ViewerProtocol(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """End the connection, in which the client broke the protocol."""
-        log.warning("a viewer that breaks the protocol is disconnected: %s", self.conn.close_sent)
+        log.warning("disconnected a viewer that violates the protocol: %s", self.conn.close_sent)
         super().handle_parser_exception()
 
     def _end(self, code: CloseCode, reason: str) -> None:

@@ -35,7 +35,7 @@ class ViewerLimitMiddleware:
 
 def _refusal(limit: int) -> PlainTextResponse:
     return PlainTextResponse(
-        f"{limit} watch already, as many as display.max_viewers allows; try again later.\n",
+        f"{limit} viewers are connected, the maximum of display.max_viewers; try again later.\n",
         status_code=503,
         headers={"Retry-After": str(RETRY_AFTER_S)},
     )

@@ -15,7 +15,7 @@ SELECT count(*), max(seq) FROM frames WHERE stream = ? AND run = ? AND seq >= ? 
 
 
 def restore_accounts(connection: sqlite3.Connection, accounts: Accounts) -> None:
-    """Go on with the accounts that an earlier recorder kept, and with the rows after them."""
+    """Continue with the accounts that an earlier recorder kept, and with the rows after them."""
     for stream, run, seq, name, state in connection.execute(GET).fetchall():
         written, last = connection.execute(ROWS_SINCE, (stream, run, seq)).fetchone()
         rows = (written, last) if name.startswith("emotion/") and written else None

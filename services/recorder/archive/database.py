@@ -1,4 +1,4 @@
-"""Opens a recorder's database to read it, also beside a recorder that writes."""
+"""Opens a recorder's database to read it, also next to a recorder that writes."""
 
 import contextlib
 import os
@@ -16,13 +16,13 @@ BUSY_TIMEOUT: Final = 5.0
 def open_database(path: Path) -> sqlite3.Connection:
     """Open the database that is there; nothing here writes to it.
 
-    SQLite may: only a connection that is allowed to leaves no log beside a database at rest.
+    SQLite may: only a connection that is allowed to leaves no log next to a database at rest.
     """
     if not path.exists():
-        raise RecordingError(f"no database {path}: name the emostream.db of a recorder.folder")
+        raise RecordingError(f"no database {path}: name the emostream.db in a recorder.folder")
     mode = "rw"
     if not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
-        # SQLite makes files beside the database even to read it, and where it cannot, it refuses.
+        # SQLite makes files next to the database even to read it, and where it cannot, it refuses.
         mode = "ro&immutable=1"
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     with reading(path):
@@ -30,18 +30,18 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise RecordingError where the tables are another program's or another release's."""
+    """Raise RecordingError if the tables are another program's or another release's."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
     if not tables.issuperset((*TABLES, "runs")):
-        raise RecordingError(f"{path} is no database of emostream's recorder")
+        raise RecordingError(f"{path} is not a database of the emostream recorder")
     if version != SCHEMA_VERSION:
         raise RecordingError(_other_version(path, version))
 
 
 def _other_version(path: Path, version: int) -> str:
     advice = (
-        "a recorder that is started in its folder takes it over"
+        "start a recorder in its folder to upgrade it"
         if version < SCHEMA_VERSION
         else "read it with the release that wrote it"
     )

@@ -7,17 +7,17 @@ from typing import Final, TypeAlias
 from emostream.services.recorder.archive.faults import Fault, WriteError
 from emostream.services.recorder.private_files import make_folder, open_file
 
-# The disk and the number of a file there; None where there is no file.
+# The disk and the number of a file there; None if there is no file.
 Identity: TypeAlias = tuple[int, int] | None
 MAGIC: Final = b"SQLite format 3\0"
 
 
 class DatabaseFile:
-    """A database's file, made where it is missing, and open beside SQLite's own descriptors.
+    """A database's file, made where it is missing, and open next to SQLite's own descriptors.
 
-    SQLite goes on writing to files that were deleted or replaced, so what it wrote may be gone.
+    SQLite continues writing to files that were deleted or replaced, so what it wrote may be gone.
     Close this after the connection: a process that closes a file loses all its locks on it, those
-    of SQLite too. Raises OSError where the file cannot be opened.
+    of SQLite too. Raises OSError if the file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,13 +33,13 @@ class DatabaseFile:
         self._log = _identity_at(self._log_path)
 
     def check(self) -> None:
-        """Raise WriteError where a file at the path is not the open one, or was overwritten."""
+        """Raise WriteError if a file at the path is not the open one, or was overwritten."""
         found = _identity_at(self._path), _identity_at(self._log_path)
         if found != (self._file, self._log):
-            reason = "its files were replaced by others" if all(found) else "its files are gone"
+            reason = "its files were replaced" if all(found) else "its files were deleted"
             raise WriteError(Fault.DELETED, self._shown, reason)
         if os.pread(self._descriptor, len(MAGIC), 0) != MAGIC:
-            raise WriteError(Fault.DAMAGED, self._shown, "something else was written over it")
+            raise WriteError(Fault.DAMAGED, self._shown, "it was overwritten")
 
     def close(self) -> None:
         """Close the file."""

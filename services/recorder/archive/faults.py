@@ -27,13 +27,13 @@ class Fault(StrEnum):
 
 
 ADVICE: Final = {
-    Fault.DISK_FULL: "Make room there, or set recorder.folder to another place",
-    Fault.READ_ONLY: "Allow writing there, or set recorder.folder to another place",
-    Fault.LOCKED: "End the program that keeps it locked",
-    Fault.DELETED: "Leave the folder of a running recorder in place",
-    Fault.DAMAGED: "Move it away, or set recorder.folder to another place",
-    Fault.OTHER: "Make room or allow writing there; where it is no database, move it away; or set "
-    "recorder.folder to another place",
+    Fault.DISK_FULL: "Free some space there, or set recorder.folder to another location",
+    Fault.READ_ONLY: "Allow writing there, or set recorder.folder to another location",
+    Fault.LOCKED: "Stop the program that locks it",
+    Fault.DELETED: "Do not move or delete the folder of a running recorder",
+    Fault.DAMAGED: "Move it away, or set recorder.folder to another location",
+    Fault.OTHER: "Free some space or allow writing there; move the file away if it is not a "
+    "database; or set recorder.folder to another location",
 }
 BY_SQLITE_CODE: Final = {
     sqlite3.SQLITE_FULL: Fault.DISK_FULL,

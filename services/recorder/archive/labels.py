@@ -64,9 +64,9 @@ class LabelColumns:
         if known is not None:
             return known
         if not (0 < len(label) <= LONGEST_LABEL and label.isprintable()):
-            raise MessageError("label", f"{label[:LONGEST_LABEL]!r} can be no column's name")
+            raise MessageError("label", f"{label[:LONGEST_LABEL]!r} cannot be a column name")
         if len(self._columns) >= len(FIXED) + 2 * MOST_LABELS:
-            raise MessageError("label", f"{label} is one more than the {MOST_LABELS} that fit")
+            raise MessageError("label", f"{label} exceeds the limit of {MOST_LABELS} labels")
         self._columns[column_key(column)] = column
         self._new.append(column)
         return column

@@ -13,7 +13,7 @@ RUN_END: Final = "SELECT frames, error FROM runs WHERE run = ? AND frames IS NOT
 
 
 class RunEnd(NamedTuple):
-    """How a run ended: how many frames its source gave, why it broke off ("" where it did not)."""
+    """How a run ended: how many frames its source gave, why it failed ("" if it did not)."""
 
     frames: int
     error: str
@@ -26,7 +26,7 @@ def frames_written(database: Path) -> int:
 
 
 def run_end(database: Path, run: str) -> RunEnd | None:
-    """Return how the run ended; None while it goes on, or while there is no database."""
+    """Return how the run ended; None while it continues, or while there is no database."""
     row = _first_row(database, RUN_END, run)
     return RunEnd(row[0], row[1] or "") if row else None
 

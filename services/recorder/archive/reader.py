@@ -35,12 +35,12 @@ BEFORE_LABELS: Final = SHOWN + len(MEASURES) + 1
 
 
 class ArchiveReader:
-    """A recorder's database at one moment, though the recorder goes on writing.
+    """A recorder's database at one moment, though the recorder continues writing.
 
     `labels` are those of all its models, in the order of their columns. What reads rows takes one
     or more runs of one stream, and gives their rows in order of the runs' beginning, of `seq`, and
     of track. Close it soon: while it is open the recorder's log only grows. Raises RecordingError
-    where there is no such database or it cannot be read.
+    if there is no such database or it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:

@@ -17,8 +17,8 @@ class Run:
     """One start of a capture, as far as it is recorded.
 
     `frames` is how many the source gave, None while it runs or where it was cut off; `error` why it
-    broke off, "" where it did not. `recorded` frames have a row, `last` is the highest `seq` among
-    them (-1 for none), and `events` counts the rows of events.
+    failed, "" if it did not. `recorded` frames have a row, `last` is the highest `seq` among them
+    (-1 for none), and `events` counts the rows of events.
     """
 
     stream: str
@@ -64,10 +64,10 @@ class ObservationRow:
     """A face in a frame; `box` is x, y, width, height in pixels of the frame.
 
     `track` is 1, 2, 3 ... by first appearance in the stream (those that never entered come last),
-    `track_id` the id on the bus.
-    `probabilities` and `smoothed` are in the order of the reader's labels, None where the model of
-    that moment did not have the label. `score` is None in rows of an earlier release, `quality`
-    also where none was measured. `left_out` says why the face counts for nothing, "" where it does.
+    `track_id` the id on the bus. `probabilities` and `smoothed` are in the order of the reader's
+    labels, None if the model of that moment did not have the label. `score` is None in rows of an
+    earlier release, `quality` also where none was measured. `left_out` says why the face counts for
+    nothing, "" if it does.
     """
 
     run: str

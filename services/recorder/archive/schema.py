@@ -18,7 +18,7 @@ CREATE TABLE runs (              -- one start of a capture
     stream TEXT NOT NULL, run TEXT NOT NULL,
     began INTEGER NOT NULL,      -- t of the first frame recorded
     frames INTEGER,              -- how many the source gave; NULL while it runs or was cut off
-    error TEXT,                  -- why the source broke off
+    error TEXT,                  -- why the source failed
     PRIMARY KEY (stream, run)
 ) WITHOUT ROWID;
 CREATE TABLE frames (            -- one answered frame, with or without a face

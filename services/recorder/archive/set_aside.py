@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 TIME: Final = "%Y%m%dT%H%M%SZ"
-# Beside the database: its write-ahead log, without which its last rows are lost, and the index.
+# Next to the database: its write-ahead log, without which its last rows are lost, and the index.
 LOG: Final = "-wal"
 COMPANIONS: Final = (LOG, "-shm")
 
@@ -13,7 +13,7 @@ COMPANIONS: Final = (LOG, "-shm")
 def set_aside(database: Path) -> Path | None:
     """Rename the database and what belongs to it to `<name>.damaged-<UTC time>`; return that.
 
-    One that holds nothing is deleted, and None returned. Raises OSError where neither can be done.
+    One that holds nothing is deleted, and None returned. Raises OSError if neither can be done.
     """
     if not any(_holds_something(database.with_name(database.name + one)) for one in ("", LOG)):
         for suffix in ("", *COMPANIONS):

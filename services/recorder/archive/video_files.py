@@ -28,7 +28,7 @@ class VideoFileName:
 
     @classmethod
     def parse(cls, path: Path) -> Self | None:
-        """Return what the path's last part says; None where no recorder named it."""
+        """Return what the path's last part says; None if no recorder named it."""
         match = PATTERN.fullmatch(path.name)
         if match is None:
             return None

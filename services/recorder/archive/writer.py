@@ -42,8 +42,8 @@ class ArchiveWriter:
     """The rows of all streams, in batches: what is added waits for the next commit.
 
     Other programs may read at any time. A process that is killed loses only what was not committed.
-    Opening waits `open_timeout` s for another program's lock. Raises WriteError where the file
-    cannot be opened or written, or is not at its path any more. One process writes at a time.
+    Opening waits `open_timeout` s for another program's lock. Raises WriteError if the file cannot
+    be opened or written, or is not at its path any more. One process writes at a time.
     """
 
     def __init__(self, path: Path, open_timeout: float = BUSY_TIMEOUT) -> None:
@@ -106,7 +106,7 @@ class ArchiveWriter:
         self._batch(KEEP_STATES, (header.stream, header.run, seq, packed))
 
     def position(self, stream: str, run: str) -> tuple[int, bool, States]:
-        """Return the last `seq` of a run that was recorded without loss, -1 where none was.
+        """Return the last `seq` of a run that was recorded without loss, -1 if none was.
 
         With it, whether the run's end was recorded, and the states kept there.
         """
@@ -129,7 +129,7 @@ class ArchiveWriter:
             self._batch(KEEP_ACCOUNT, state)
 
     def restore(self, accounts: Accounts) -> None:
-        """Go on with the accounts that an earlier recorder kept, and the rows it wrote since."""
+        """Continue with the accounts that an earlier recorder kept, and the rows it wrote since."""
         with writing_database(self.path):
             restore_accounts(self._connection, accounts)
 
@@ -149,14 +149,14 @@ class ArchiveWriter:
         self._batches = {}
 
     def check(self) -> None:
-        """Raise WriteError where what was committed is not at the path any more."""
+        """Raise WriteError if what was committed is not at the path any more."""
         with writing_database(self.path):
             self._file.check()
 
     def sample_times(self, count: int) -> list[int]:
         """Return the times (t) of up to `count` frames, spread evenly from the first to the last.
 
-        The last is among them; there are none where there is no frame.
+        The last is among them; there are none if there is no frame.
         """
         with writing_database(self.path):
             first, last = self._connection.execute(FRAMES_RANGE).fetchone()
@@ -235,6 +235,6 @@ def _frame_columns(header: Header) -> Row:
 
 
 def check_numbers(header: Header, *numbers: int) -> None:
-    """Raise MessageError where the header or one of the numbers does not fit SQLite's 64 bits."""
+    """Raise MessageError if the header or one of the numbers does not fit SQLite's 64 bits."""
     if any(abs(number) > LARGEST for number in (header.seq, header.t, header.pts, *numbers)):
         raise MessageError("header", "a number beyond 63 bits")

@@ -1,4 +1,4 @@
-"""The results of photos: a table with a row a face, annotated copies, and a page to look at."""
+"""The results of photos: a table with one row per face, annotated copies, and a page to look at."""
 
 import hashlib
 import logging
@@ -28,7 +28,7 @@ log = logging.getLogger("emostream")
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo that was analysed: the sha256 of its file, its size when upright, and its faces.
+    """A photo that was analyzed: the sha256 of its file, its size when upright, and its faces.
 
     `left_out` of these could not be judged.
     """
@@ -47,8 +47,7 @@ class PhotoSummary:
 
     `photos` are in the order of the rows; `unreadable` maps a photo's name to why. `faces` counts
     those of all photos, `left_out` those of them that count for nothing, by reason; `empty` are the
-    photos without one. `tiles` is None where the size of each
-    photo decided.
+    photos without one. `tiles` is None if the size of each photo decided.
     """
 
     folder: str
@@ -76,21 +75,20 @@ def analyze_photos(
 
     `folder` is there. The rows are in natural order of the photos' names (2 before 10), the faces
     of a photo from left to right, whatever the order of `paths`. A photo that cannot be read is
-    left out with a line in the log. `tell` is called after each
-    with how many are done, and of how many.
-    RecordingError where a file cannot be written, ModelError where the model fails.
+    left out with a line in the log. `tell` is called after each with how many are done, and of how
+    many. RecordingError if a file cannot be written, ModelError if the model fails.
     """
     photos, cards, unreadable = list[Photo](), list[PhotoCard](), dict[str, str]()
     labels, named = recognizer.model.labels, photo_names(paths)
-    with table(folder, "photos", _columns(labels), FORMATS) as rows:
+    with table(folder, "photos", photo_columns(labels), FORMATS) as rows:
         for done, (name, path) in enumerate(named.items(), 1):
             try:
-                photo, picture, faces = _look(name, path, recognizer)
+                photo, picture, faces = look_at(name, read_still(path), str(path), recognizer)
             except SourceError as error:
                 log.warning("%s", error)
                 unreadable[name] = str(error).removeprefix(f"{path}: ")
             else:
-                rows.add(_rows(name, faces, len(labels)))
+                rows.add(photo_rows(name, faces, len(labels)))
                 copy = write_copy(folder, name, picture, faces)
                 photos.append(photo)
                 cards.append(photo_card(name, copy, picture, faces))
@@ -117,7 +115,7 @@ def photo_names(paths: Sequence[Path]) -> dict[str, Path]:
     return dict(sorted(named.items(), key=lambda item: (natural_order(item[0]), item[0])))
 
 
-def _columns(labels: Sequence[str]) -> list[Column]:
+def photo_columns(labels: Sequence[str]) -> list[Column]:
     """Return the columns of the table."""
     return [*PHOTO_FACE, *(Column(f"p_{label}", Kind.SHARE) for label in labels)]
 
@@ -127,13 +125,16 @@ def _text(name: str | Path) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def _look(
-    name: str, path: Path, recognizer: Recognizer
+def look_at(
+    name: str, data: bytes, origin: str, recognizer: Recognizer
 ) -> tuple[Photo, Image, list[RecognizedFace]]:
-    data = read_still(path)
+    """Return what a photo shows, its picture, and its faces from left to right.
+
+    `data` are the bytes of its file, which messages call `origin`. SourceError for no picture.
+    """
     # The error says it in one line; OpenCV's decoders would add theirs.
     with muted_stderr():
-        picture = decode_still(data, str(path))
+        picture = decode_still(data, origin)
     found = recognizer(picture, "bgr")
     height, width = picture.shape[:2]
     left_out = sum(bool(face.left_out) for face in found)
@@ -141,8 +142,8 @@ def _look(
     return photo, picture, sorted(found, key=lambda face: face.box)
 
 
-def _rows(name: str, faces: Sequence[RecognizedFace], labels: int) -> Iterator[Row]:
-    """Yield a row a face; one with nothing behind the name where there is none."""
+def photo_rows(name: str, faces: Sequence[RecognizedFace], labels: int) -> Iterator[Row]:
+    """Yield one row per face; one with nothing behind the name where there is none."""
     if not faces:
         yield (name, *[None] * (len(PHOTO_FACE) - 1 + labels))
     for number, face in enumerate(faces, 1):

@@ -28,7 +28,7 @@ def write_copy(folder: Path, name: str, picture: Image, faces: Sequence[Recogniz
 
     It is a PNG where the photo came without loss, else a JPEG; where the name says otherwise, the
     suffix is added to it. A name that gets too long or is taken by then ends in a digest.
-    RecordingError where it cannot be written.
+    RecordingError if it cannot be written.
     """
     suffix = Path(name).suffix.lower()
     form = ".png" if suffix in LOSSLESS or max(picture.shape) > MOST_OF_JPEG else ".jpg"

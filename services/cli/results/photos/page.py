@@ -63,7 +63,7 @@ def photo_card(name: str, copy: str, picture: Image, faces: Sequence[RecognizedF
 def write_page(
     folder: Path, cards: Sequence[PhotoCard], unreadable: Mapping[str, str], recognizer: Recognizer
 ) -> None:
-    """Write the page into the folder; RecordingError where it cannot be written.
+    """Write the page into the folder; RecordingError if it cannot be written.
 
     `unreadable` maps the names of photos that are left out to why. The page has the first
     MOST_CARDS photos.

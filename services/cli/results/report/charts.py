@@ -1,6 +1,6 @@
 """The timeline of a face as SVG that stretches to any width, and the times on its axis.
 
-The page gives each label's class `c0`, `c1` ... its colour as `--c`.
+The page gives each label's class `c0`, `c1` ... its color as `--c`.
 """
 
 import itertools
@@ -36,7 +36,7 @@ STEPS: Final = (
 
 
 def band(spans: Sequence[LabelSpan], labels: Sequence[str], length: int) -> str:
-    """Draw which label was shown when, a path a label, over an axis of `length` ns."""
+    """Draw which label was shown when, one path per label, over an axis of `length` ns."""
     paths = dict.fromkeys(labels, "")
     for span in spans:
         left = round(BAND_WIDTH * span.start / length)

@@ -13,7 +13,7 @@ from emostream.services.cli.results.report.thumbnails import pick_spans, thumbna
 MOST_FACES: Final = 20  # that have a timeline
 MOST_PICTURES: Final = 400  # in all
 MOST_OF_A_FACE: Final = 40
-# A span holds its name where it is this share of the page wide; others have their colour alone.
+# A span holds its name where it is this share of the page wide; others have their color alone.
 NAME_SHARE: Final = 0.05
 
 

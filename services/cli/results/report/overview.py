@@ -1,4 +1,4 @@
-"""What the page of an analysis says beside its faces: the labels, and what happened."""
+"""What the page of an analysis says next to its faces: the labels, and what happened."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -30,7 +30,7 @@ from emostream.shared.optional_groups import require
 from emostream.shared.user_path import path_text
 
 REPORT: Final = "report.html"
-# A copy of the model's card beside the page, so that the link holds wherever the folder goes.
+# A copy of the model's card next to the page, so that the link holds wherever the folder goes.
 MODEL_CARD: Final = "model-card.md"
 MOST_EVENTS: Final = 4000
 # The models that the page's words about models/CARD.md are true of.
@@ -43,8 +43,8 @@ class ReportFacts:
     """What the page says and no row does.
 
     `title` is the file's name, `sha256` that of the model, `version` that of this program. `broken`
-    says why and where a partial result breaks off, and is empty for a whole one; `sampled` says
-    where not all frames were to be analysed, as "5/s", and `prior` which shares of the labels the
+    says why and where a partial result fails, and is empty for a whole one; `sampled` says where
+    not all frames were to be analyzed, as "5/s", and `prior` which shares of the labels the
     probabilities reckon with, where that is known. `card` is the file of the model's card.
     """
 
@@ -59,7 +59,7 @@ class ReportFacts:
 
 
 def require_jinja2() -> None:
-    """Raise MissingPackageError, which names the group, where the page's package is missing."""
+    """Raise MissingPackageError, which names the group, if the page's package is missing."""
     require("the report", "analyze", "jinja2")
 
 
@@ -75,7 +75,7 @@ def write_report(
 
     The faces are cut out of `pictures`, picture n of which is frame n; without them they have none.
     The page plays annotated.mp4 where it lies in the folder already, or else `video`, the file that
-    was analyzed. Raises RecordingError where the database cannot be read or the page not written.
+    was analyzed. Raises RecordingError if the database cannot be read or the page not written.
     """
     history = run_history(reader, run)
     page = {
@@ -96,7 +96,7 @@ def write_report(
             part.write_text(_html(page), "utf-8")
     except OSError as error:
         raise RecordingError(
-            f"cannot write {path}: {error.strerror}. Make room or allow writing there"
+            f"cannot write {path}: {error.strerror}. Free some space or allow writing there"
         ) from error
     return path
 
@@ -145,7 +145,7 @@ def _data(history: RunHistory, faces: Sequence[FaceHistory]) -> dict[str, Any]:
 
 
 def _of_video(folder: Path, video: Path | None) -> dict[str, str]:
-    """The address and the name of what the page plays, empty where there is nothing."""
+    """The address and the name of what the page plays, empty if there is nothing."""
     if (folder / ANNOTATED_VIDEO).is_file():
         return {"video": ANNOTATED_VIDEO, "video_name": ANNOTATED_VIDEO}
     if video is None or not video.is_file():

@@ -37,8 +37,8 @@ def thumbnails(
 ) -> dict[tuple[int, int], str]:
     """Return a data URL for the start of each span by (face, seq), after one pass over pictures.
 
-    Picture n is frame n. It reads no further than it must; where reading breaks off, the pictures
-    after that are missing.
+    Picture n is frame n. It reads no further than it must; where reading fails, the pictures after
+    that are missing.
     """
     wanted: dict[int, list[LabelSpan]] = defaultdict(list)
     for span in spans:

@@ -132,7 +132,7 @@ def table(
     """Give a table that is written to `<folder>/<name>.<format>` in each of the FORMATS named.
 
     The files get these names when all rows are in them; where an error comes before, there are
-    none. Raises RecordingError where they cannot be written.
+    none. Raises RecordingError if they cannot be written.
     """
     chosen = [form for form in FORMATS if form in formats]
     try:
@@ -148,7 +148,7 @@ def table(
     except OSError as error:
         raise RecordingError(
             f"cannot write {name} in {folder}: {error.strerror or error}. "
-            "Make room or allow writing there"
+            "Free some space or allow writing there"
         ) from error
 
 
@@ -161,6 +161,6 @@ def _file(
 
 
 def require_formats(formats: Collection[str]) -> None:
-    """Raise MissingPackageError where a format needs a package that is not installed."""
+    """Raise MissingPackageError if a format needs a package that is not installed."""
     if "parquet" in formats:
         require("Parquet", "analyze", "pyarrow")

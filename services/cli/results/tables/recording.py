@@ -24,7 +24,7 @@ EVENT: Final = (
     Column("confidence", Kind.SHARE),
     Column("since_s", Kind.SECONDS),
 )
-SMALL: Final = ("events.csv", "tracks.csv")
+SMALL: Final = ("events", "tracks")
 COUNTED: Final = ("frames", "faces", "empty", "partial", "degraded", "pruned")
 
 
@@ -32,10 +32,10 @@ COUNTED: Final = ("frames", "faces", "empty", "partial", "degraded", "pruned")
 class TableSummary:
     """What was written of a stream into `folder`.
 
-    `runs` maps each run to why it broke off, "" where it did not. Of the `frames`, `empty` are
-    whole and without a face, `partial`, `degraded` and `pruned` are in these states; `missing` ones
-    have no row. `faces` counts the faces of all frames, `left_out` those of them that count for
-    nothing, by reason; `tracks` are whom the others belong to.
+    `runs` maps each run to why it failed, "" if it did not. Of the `frames`, `empty` are whole and
+    without a face, `partial`, `degraded` and `pruned` are in these states; `missing` ones have no
+    row. `faces` counts the faces of all frames, `left_out` those of them that count for nothing, by
+    reason; `tracks` are whom the others belong to.
     """
 
     stream: str
@@ -60,14 +60,15 @@ def write_tables(
     folder: Path,
     *,
     formats: Collection[str] = tuple(FORMATS),
+    small: Collection[str] = ("csv",),
     live: bool = False,
     tell: Tell | None = None,
 ) -> TableSummary:
-    """Write `observations`, in each of the formats, `events.csv` and `tracks.csv`.
+    """Write `observations`, in each of the formats, and `events` and `tracks` in the `small` ones.
 
     `runs` are one or more of one stream, `folder` is there. `live` names the run, and the time of
-    capture, in each row. `tell` is called now and then with the number of frames done.
-    Raises RecordingError where the database cannot be read or a file cannot be written.
+    capture, in each row. `tell` is called now and then with the number of frames done. Raises
+    RecordingError if the database cannot be read or a file cannot be written.
     """
     stream, tracks = runs[0].stream, Tracks(reader.labels)
     counts, changes = Counter[str](), Counter[int]()
@@ -77,16 +78,19 @@ def write_tables(
             observations.add(_observations(stream, frame, len(reader.labels), live=live))
             tracks.add(frame.faces, duration)
             _count(counts, frame)
-    with table(folder, "events", _event_columns(live=live)) as events:
+    with table(folder, "events", _event_columns(live=live), small) as events:
         for event in reader.event_rows(*runs):
             events.add([_event(stream, event, live=live)])
             changes[event.track] += event.kind == "change"
-    with table(folder, "tracks", tracks.columns(live=live)) as summed:
+    with table(folder, "tracks", tracks.columns(live=live), small) as summed:
         summed.add(tracks.rows(stream, changes, live=live))
     return TableSummary(
         stream=stream,
         folder=str(folder),
-        files=[*(f"observations.{form}" for form in FORMATS if form in formats), *SMALL],
+        files=[
+            *(f"observations.{form}" for form in FORMATS if form in formats),
+            *(f"{name}.{form}" for name in SMALL for form in FORMATS if form in small),
+        ],
         runs={run.id: run.error for run in runs},
         missing=sum(run.missing for run in runs),
         **{name: counts[name] for name in COUNTED},
@@ -97,7 +101,7 @@ def write_tables(
 
 
 def _observation_columns(labels: Sequence[str], *, live: bool) -> list[Column]:
-    """Return the columns of the table with a row a face a frame."""
+    """Return the columns of the table with one row per face and frame."""
     shares = [f"{kind}_{label}" for kind in ("p", "smoothed") for label in labels]
     state = Column("state", Kind.TEXT)
     return [*_head(live=live), state, *TRACKED_FACE, *(Column(name, Kind.SHARE) for name in shares)]
@@ -122,7 +126,7 @@ def _frame_columns(stream: str, row: FrameRow | EventRow, *, live: bool) -> Row:
 
 
 def _observations(stream: str, frame: RecordedFrame, labels: int, *, live: bool) -> Iterator[Row]:
-    """Yield a row a face; one with nothing behind the state where there is none."""
+    """Yield one row per face; one with nothing behind the state where there is none."""
     place = (*_frame_columns(stream, frame.row, live=live), frame.state)
     if not frame.faces:
         yield (*place, *[None] * (len(TRACKED_FACE) + 2 * labels))

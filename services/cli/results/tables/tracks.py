@@ -95,7 +95,7 @@ class Tracks:
         ]
 
     def rows(self, stream: str, changes: Mapping[int, int], *, live: bool) -> Iterator[Row]:
-        """Yield a row a track; `changes` are the changes of label by track."""
+        """Yield one row per track; `changes` are the changes of label by track."""
         labels = self._shown_labels()
         for number, track in self._entered():
             shown = track.shown

@@ -26,8 +26,9 @@ from emostream.services.cli.results.video.soundtrack import Soundtrack, soundtra
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import ObservationRow, Run
 from emostream.services.recorder.encoding import FILE_ENCODERS, VideoTrack, best_encoder
-from emostream.shared.annotate import annotate, label_and_confidence
+from emostream.shared.annotate import annotate, draw, label_and_confidence
 from emostream.shared.atomic_file import atomic_file
+from emostream.shared.canvas import PlanesCanvas
 from emostream.shared.errors import RecordingError, SourceError
 from emostream.shared.messages import EmotionFace
 from emostream.shared.pixels import Image
@@ -44,19 +45,20 @@ CONTAINER: Final = {"movflags": "+faststart"}
 def write_annotated(
     video: Path, target: Path, reader: ArchiveReader, run: Run, tell: Tell, sample: float = 0.0
 ) -> int:
-    """Write the video file anew as MP4, with the run's faces drawn on it, and its sound.
+    """Write the video file again as MP4, with the run's faces drawn on it, and its sound.
 
     Picture n of the file, of those that a capture with this `sample` takes, is frame n of the run;
     the run's last is the video's last. Each is shown at its real time, the first at 0. `tell` is
     called with the number of pictures done and their total. The file takes its name when it is
-    whole. Returns the number of pictures; where it is 0 there is no file. Raises SourceError where
-    the video cannot be opened, RecordingError where the target cannot be written.
+    whole. Returns the number of pictures; where it is 0 there is no file. Raises SourceError if
+    the video cannot be opened, RecordingError if the target cannot be written.
     """
     total = run.last + 1
     if not total:
         return 0
     description, done = describe_video(video), 0
-    pictures = _ahead(_readable(sampled(video_pictures(str(video), lambda line: None), sample)))
+    decoded = video_pictures(str(video), lambda line: None, planar=True)
+    pictures = _ahead(_readable(sampled(decoded, sample)))
     with (
         atomic_file(target) as part,
         contextlib.closing(pictures),
@@ -112,19 +114,19 @@ def _annotated_video(
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RecordingError(
-            f"cannot write {target}: {reason}. Make room or allow writing there, or go without it "
-            "(--no-video)"
+            f"cannot write {target}: {reason}. Free some space or allow writing there, or use "
+            "--no-video"
         ) from error
 
 
 def _readable(pictures: Pictures) -> Pictures:
-    # Where and why the file breaks off, the analysis has said.
+    # Where and why the file fails, the analysis has said.
     with contextlib.suppress(SourceError):
         yield from pictures
 
 
 def _ahead(pictures: Pictures) -> Pictures:
-    """The same pictures, decoded on a thread of their own."""
+    """The same pictures, decoded on their own thread."""
     with contextlib.closing(pictures), ThreadPoolExecutor(1) as thread:
         waiting = deque(thread.submit(next, pictures, None) for _ in range(AHEAD))
         while (picture := waiting.popleft().result()) is not None:
@@ -141,7 +143,12 @@ def _drawn(pictures: Iterator[Picture], reader: ArchiveReader, run: Run) -> Iter
         if frame is not None and frame.row.seq == seq:
             faces = [_face(face, reader.labels) for face in frame.faces]
             frame = next(recorded, None)
-        yield replace(picture, pixels=annotate(picture.pixels, faces, _text))
+        if picture.is_planar:
+            # Nobody else's, so it needs no copy.
+            draw(PlanesCanvas(picture.pixels), faces, _text)
+            yield picture
+        else:
+            yield replace(picture, pixels=annotate(picture.pixels, faces, _text))
 
 
 def _face(row: ObservationRow, labels: tuple[str, ...]) -> EmotionFace:
@@ -162,10 +169,12 @@ def _fitted(picture: Picture, what: VideoDescription) -> Image:
     """The whole picture in the middle of one of the video, on black where it has another shape."""
     image, width, height = picture.pixels, what.width, what.height
     # Its width in pixels of the video.
-    across = float(image.shape[1] * picture.pixel_aspect / what.pixel_aspect)
-    down = image.shape[0]
+    across = float(picture.size[0] * picture.pixel_aspect / what.pixel_aspect)
+    down = picture.size[1]
     if (across, down) == (width, height):
         return image
+    if picture.is_planar:
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_YUV2BGR_I420), np.uint8)
     scale = min(width / across, height / down)
     size = (max(1, round(across * scale)), max(1, round(down * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

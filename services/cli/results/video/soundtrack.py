@@ -17,7 +17,7 @@ from emostream.services.capture.ffmpeg.video_streams import can_decode, main_vid
 
 Packets: TypeAlias = "Iterator[Packet[AudioStream]]"
 
-# What MP4 takes and browsers play, from which rate on; all else is encoded anew.
+# What MP4 takes and browsers play, from which rate on; all else is encoded again.
 COPIED: Final = {"aac": 0, "mp3": 16_000, "opus": 0, "flac": 0}
 ENCODER: Final = "aac"
 # Without it the resampler would pass on what has the encoder's form already, gaps and all.
@@ -47,9 +47,9 @@ class Soundtrack:
 def soundtrack(source: Path, target: OutputContainer, start: int) -> Iterator[Soundtrack]:
     """Add a track with the sound of the file to the target, before anything is written to it.
 
-    `start` is the moment of the file, in ns of its own clock, that is 0 in the target. FFmpeg's
-    errors come out as they are where the file cannot be opened or the target written; what is
-    damaged in the sound is left out, and all of it where FFmpeg cannot decode it.
+    `start` is the moment of the file, in ns of its clock, that is 0 in the target. FFmpeg's errors
+    come out as they are where the file cannot be opened or the target written; what is damaged in
+    the sound is left out, and all of it where FFmpeg cannot decode it.
     """
     options = {"protocol_whitelist": "file"}
     with av.open(f"file:{source}", options=options, metadata_errors="replace") as container:
@@ -72,10 +72,10 @@ def _is_copied(stream: AudioStream) -> bool:
 
 
 def _demuxed(container: InputContainer, stream: AudioStream, name: str) -> Packets:
-    """The packets of the sound, shifted as the pictures are where the file's clock starts again."""
+    """The packets of the sound, shifted as the pictures are where the file's clock restarts."""
     video = main_video(container, name)
     packets = JoinedClock(container, video).joined(container.demux(video, stream))
-    # Where the file breaks off, its sound does too.
+    # Where the file fails, its sound does too.
     with contextlib.suppress(av.FFmpegError):
         for packet in packets:
             if packet.stream.index == stream.index:

@@ -1,4 +1,4 @@
-// The page is whole without this: it adds the player's jumps, the zoom, and what is under the pointer.
+// The page works without this script, which adds jumps in the player, zoom, and values under the pointer.
 const data = JSON.parse(document.getElementById("data").textContent);
 const tracks = document.getElementById("tracks");
 const lanes = [...document.querySelectorAll(".lane")];
@@ -65,7 +65,7 @@ function follow() {
 function giveUp() {
   document.getElementById("player").hidden = true;
   document.getElementById("unplayable").hidden = false;
-  document.querySelector(".beside").classList.add("alone");
+  document.querySelector(".side-by-side").classList.add("alone");
   tracks?.classList.remove("jumps");
   for (const link of document.querySelectorAll("[data-t]")) link.removeAttribute("href");
 }

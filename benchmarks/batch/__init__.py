@@ -1,0 +1,1 @@
+"""`emostream batch` compared with `emostream analyze`."""

@@ -1,0 +1,150 @@
+"""How quick `analyze` would be on more cores, computed: python -m benchmarks.more_cores FILE.json.
+
+The file is one that `emostream bench analyze --out` wrote. It says what a frame costs each stage.
+The detector searches several frames at a time and does the rest of its work in order, so the share
+of either is measured here, on one thread. Nothing else is measured: cores of one processor share
+memory and heat, and more of them never give as much.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from emostream.services.capture.demo.scene import DemoScene
+from emostream.services.cli.bench.result_file import ResultFile
+from emostream.services.cli.processes.stages import STAGES
+from emostream.services.detector.frame_search import FrameSearch
+from emostream.services.detector.process import MAX_HELPERS, new_detector, new_tiling, selected
+from emostream.services.detector.stage import DetectorStage
+from emostream.services.detector.tracking import track_ids
+from emostream.shared.config import Config
+from emostream.shared.errors import ConfigError, EmostreamError
+from emostream.shared.messages import Frame, Message
+
+CORES: Final = (2, 4, 8, 16)
+PROGRAM: Final = "analyze --no-video"
+ANALYZE: Final = "emostream bench analyze"
+FRAMES: Final = 150
+FPS: Final = 25
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a frame costs, in ms: the processor time of each stage, and its longest thread's.
+
+    The detector's `search` is done on several threads; `in_order` is the rest.
+    """
+
+    cpu: Mapping[str, float]
+    step: Mapping[str, float]
+    search: float
+    in_order: float
+
+
+def limits(costs: Costs, cores: int) -> dict[str, float]:
+    """Return the frames/s that each part allows on so many cores."""
+    found = {"all cores": 1e3 * cores / sum(costs.cpu.values())}
+    for stage, ms in costs.step.items():
+        if stage != "detector":
+            found[stage] = 1e3 / ms
+    found["detector, search"] = 1e3 * min(cores, MAX_HELPERS) / costs.search
+    found["detector, in order"] = 1e3 / costs.in_order
+    return found
+
+
+def read(path: Path, detector: tuple[float, float]) -> Costs:
+    """Return the costs of a result file; `detector` is what its search and its rest took here.
+
+    ConfigError where it is another file.
+    """
+    results = ResultFile.read(path)
+    if results.what != ANALYZE:
+        raise ConfigError(f"{path} holds results of `{results.what}`: give one of `{ANALYZE}`")
+
+    def of(kind: str) -> dict[str, float]:
+        names = {stage: f"{PROGRAM}: {stage}, {kind}" for stage in STAGES}
+        found = {
+            stage: results.figures[name].median
+            for stage, name in names.items()
+            if name in results.figures
+        }
+        if "detector" not in found:
+            raise ConfigError(f"{path} does not say what a frame costs each stage")
+        return found
+
+    cpu = of("processor")
+    search, rest = detector
+    # The speed of this machine differs from minute to minute: only the shares are taken from here.
+    share = search / (search + rest)
+    return Costs(cpu, of("step"), share * cpu["detector"], (1 - share) * cpu["detector"])
+
+
+def measure_detector() -> tuple[float, float]:
+    """Return what the search of a frame takes and what the rest of the detector's work, in ms."""
+    settings = Config().detector
+    chosen = selected(settings)
+    detector = new_detector(settings, chosen)
+    tiling = new_tiling(settings, chosen, live=False)
+    search = FrameSearch(detector, tiling)
+    stage = DetectorStage(detector, track_ids(time.time()), tiling=tiling)
+    messages = list(_messages())
+    began = time.thread_time()
+    for index, message in enumerate(messages):
+        search.result(message, index)
+    searched = time.thread_time()
+    for message in messages:
+        stage(message)
+    whole = time.thread_time() - searched
+    alone = searched - began
+    return 1e3 * alone / FRAMES, 1e3 * max(0.0, whole - alone) / FRAMES
+
+
+def _messages() -> Iterator[Message]:
+    scene = DemoScene(fps=FPS)
+    for seq in range(FRAMES):
+        header = Frame(
+            stream="demo", run="benchmark", seq=seq, t=0, pts=seq * 10**9 // FPS, marks={},
+            width=scene.width, height=scene.height, encoding="bgr8", recorded=True,
+        )  # fmt: skip
+        yield Message(header, scene.frame(seq).data.cast("B"))
+
+
+def table(costs: Costs) -> Table:
+    """Return the frames/s by number of cores, and what limits them."""
+    found = Table(title="computed from service times, not measured")
+    for column in ("cores", "frames/s at most", "limited by"):
+        found.add_column(column, justify="left" if column == "limited by" else "right")
+    for cores in CORES:
+        by = limits(costs, cores)
+        least = min(by, key=by.__getitem__)
+        found.add_row(str(cores), f"{by[least]:.0f}", least)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the costs and the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.more_cores", description=__doc__)
+    parser.add_argument("file", type=Path, metavar="FILE.json")
+    options = parser.parse_args(arguments)
+    console = Console()
+    try:
+        costs = read(options.file, measure_detector())
+    except EmostreamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    for stage, ms in costs.cpu.items():
+        console.print(f"{stage}: {ms:.2f} ms of processor, {costs.step[stage]:.2f} ms a step")
+    console.print(f"detector: search {costs.search:.2f} ms, in order {costs.in_order:.2f} ms")
+    console.print(table(costs))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The simulation against a real run of small streams on this machine."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.simulate.figures import Figures, Plant
+from benchmarks.simulate.model import Simulation
+from benchmarks.simulate.outcome import Outcome
+from benchmarks.simulate.real import Real, figures_of, measure
+from emostream.shared.errors import ExitCode
+
+# By so much may the simulation differ.
+TOLERANCE: Final = 0.2
+SIMULATED_S: Final = 30.0
+HOPS: Final = 3
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A real run and the simulation of it."""
+
+    streams: int
+    real: Real
+    simulated: Outcome
+
+    @property
+    def differences(self) -> tuple[float, float]:
+        """By which share the simulation's answers a second and p50 differ from the real ones."""
+        return (
+            self.simulated.answers_per_s / self.real.answers_per_s - 1,
+            self.simulated.age_ms(50) / self.real.p50_ms - 1,
+        )
+
+
+def run(base: Figures, streams: Sequence[int], fps: float, seconds: float) -> int:
+    """Run the smallest number of streams to learn the service times, then compare the others.
+
+    Prints both; FAILURE where one differs by more than the tolerance.
+    """
+    least, *others = sorted(streams)
+    learned = measure(least, fps, seconds)
+    figures = with_hops(figures_of(learned, base), learned, least, fps)
+    found = []
+    for count in others or [least]:
+        real = measure(count, fps, seconds)
+        found.append(Comparison(count, real, simulate(figures, real, count, fps)))
+    Console(width=120).print(table(figures, found, least, fps))
+    is_good = all(abs(each) <= TOLERANCE for one in found for each in one.differences)
+    return ExitCode.OK if is_good else ExitCode.FAILURE
+
+
+def simulate(figures: Figures, real: Real, streams: int, fps: float) -> Outcome:
+    """Simulate the streams on this machine's cores, with what else ran there."""
+    plant = Plant(
+        streams=streams,
+        fps=fps,
+        faces=real.faces,
+        vary=False,
+        streams_per_detector=streams,
+        classifiers=1,
+        cores=os.cpu_count() or 1,
+        other_cores=real.other_cores,
+    )
+    return Simulation(figures, plant, SIMULATED_S, 2.0).run()
+
+
+def with_hops(figures: Figures, real: Real, streams: int, fps: float) -> Figures:
+    """Return the figures with the time between processes that the learned run shows.
+
+    It is what its p50 is above that of a simulation without any.
+    """
+    p50 = simulate(figures, real, streams, fps).age_ms(50)
+    return msgspec.structs.replace(figures, hop_ms=max(0.0, real.p50_ms - p50) / HOPS)
+
+
+def table(figures: Figures, found: Sequence[Comparison], least: int, fps: float) -> Table:
+    """Return the two side by side."""
+    title = (
+        f"{fps:g} frames/s per stream; learned from {least} streams, ms per frame: capture "
+        f"{figures.capture_ms:.2f}, detector {figures.detector_ms:.2f}, classifier "
+        f"{figures.classifier_ms:.2f}, recorder and display {figures.consumer_ms:.2f}, a hop "
+        f"{figures.hop_ms:.2f}"
+    )
+    shown = Table(title=title, title_justify="left")
+    for column in (
+        *("streams", "answers/s", "simulated", "", "p50, ms", "simulated", ""),
+        *("dropped, %", "simulated", "other programs, cores"),
+    ):
+        shown.add_column(column, justify="right")
+    for one in found:
+        rate, age = one.differences
+        shown.add_row(
+            str(one.streams),
+            f"{one.real.answers_per_s:.1f}",
+            f"{one.simulated.answers_per_s:.1f}",
+            f"{rate:+.0%}",
+            f"{one.real.p50_ms:.1f}",
+            f"{one.simulated.age_ms(50):.1f}",
+            f"{age:+.0%}",
+            f"{one.real.dropped_percent:.1f}",
+            f"{one.simulated.dropped_percent:.1f}",
+            f"{one.real.other_cores:.2f}",
+        )
+    return shown

@@ -1,0 +1,192 @@
+"""The parts of the model: a stage's process with its inbox, shared cores, and a link."""
+
+import random
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeAlias, cast
+
+import simpy
+
+from emostream.shared.inbox import LiveInbox
+from emostream.shared.messages import Message
+
+# A process that computes gives way to others after so long.
+SLICE_S: Final = 0.003
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    is_data: bool = True
+
+
+HEADER: Final = _Header()
+
+
+@dataclass(slots=True)
+class Work:
+    """A frame on its way: its stream's topic, when it was captured (s), and its faces.
+
+    It has what an inbox looks at of a message.
+    """
+
+    topic: str
+    captured: float
+    faces: int
+    header: _Header = field(default=HEADER)
+
+
+# A process of the simulation.
+Steps: TypeAlias = Generator[simpy.Event, Any, None]
+# The processor time of a batch, in s.
+Cost: TypeAlias = Callable[[list[Work]], float]
+HandOn: TypeAlias = Callable[[Work], None]
+
+
+class Cores(Protocol):
+    """What processes compute on."""
+
+    def work(self, seconds: float) -> Steps:
+        """Compute for so long."""
+
+
+class OwnCores:
+    """A core for each process."""
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self._env = env
+
+    def work(self, seconds: float) -> Steps:
+        """Compute for so long."""
+        yield self._env.timeout(seconds)
+
+
+class SharedCores:
+    """Some cores that all processes share in turn; other programs take `others` of them."""
+
+    def __init__(
+        self, env: simpy.Environment, count: int, others: float, chance: random.Random
+    ) -> None:
+        self._env = env
+        self._cores = simpy.Resource(env, count)
+        self._chance = chance
+        for _ in range(count):
+            env.process(self._other(min(others / count, 0.95)))
+
+    def _other(self, share: float) -> Steps:
+        """Take a share of a core, at moments that nobody knows."""
+        while share:
+            yield from self.work(SLICE_S)
+            yield self._env.timeout(self._chance.expovariate(share / (1 - share) / SLICE_S))
+
+    def work(self, seconds: float) -> Steps:
+        """Compute for so long, and wait for a core before each slice."""
+        while seconds > 0:
+            with self._cores.request() as turn:
+                yield turn
+                step = min(seconds, SLICE_S)
+                yield self._env.timeout(step)
+            seconds -= step
+
+
+class Server:
+    """A stage's process: it takes what waits, works on it, and hands it on.
+
+    `limit` and `linger` (s) are those of its loop; `cost` is the processor time of a batch in s.
+    `busy` is how long it computed. While it `is_away`, what comes is `lost`.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        cores: Cores,
+        inbox: LiveInbox,
+        cost: Cost,
+        hand_on: HandOn,
+        *,
+        limit: int = 1,
+        linger: float = 0.0,
+    ) -> None:
+        self._env = env
+        self._cores = cores
+        self.inbox = inbox
+        self._cost = cost
+        self._hand_on = hand_on
+        self._limit = limit
+        self._linger = linger
+        self._arrival = env.event()
+        self.busy = 0.0
+        self.is_away = False
+        self.lost: HandOn = lambda work: None
+        env.process(self._run())
+
+    def put(self, work: Work) -> None:
+        """Take a frame in."""
+        if self.is_away:
+            self.lost(work)
+            return
+        self.inbox.put(cast("Message", work))
+        if not self._arrival.triggered:
+            self._arrival.succeed()
+
+    def clear(self) -> None:
+        """Lose all that waits, as a killed process does."""
+        while taken := self._take():
+            for work in taken:
+                self.lost(work)
+
+    def _take(self) -> list[Work]:
+        return cast("list[Work]", self.inbox.take(self._limit, 0.0))
+
+    def _run(self) -> Steps:
+        while True:
+            if not len(self.inbox):
+                self._arrival = self._env.event()
+                yield self._arrival
+            if self._linger and len(self.inbox) < self._limit:
+                yield self._env.timeout(self._linger)
+            taken = self._take()
+            if not taken:
+                continue
+            seconds = self._cost(taken)
+            yield from self._cores.work(seconds)
+            self.busy += seconds
+            for work in taken:
+                (self.lost if self.is_away else self._hand_on)(work)
+
+
+class Link:
+    """A way of a limited rate (bit/s) and delay (s), which carries messages one after the other.
+
+    What would wait for longer than `max_wait` s is left out, as subscribers behind a thin link ask
+    for (`dropped`). With a rate of 0 it is as fast as one likes.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        rate: float,
+        delay: float,
+        max_wait: float,
+        dropped: HandOn,
+    ) -> None:
+        self._env = env
+        self._rate = rate
+        self._delay = delay
+        self._max_wait = max_wait
+        self._dropped = dropped
+        self._free = 0.0
+
+    def send(self, work: Work, size: float, arrive: HandOn) -> None:
+        """Carry a message of `size` bytes, and call `arrive` at its other end."""
+        now = self._env.now
+        wait = max(0.0, self._free - now)
+        if self._rate and wait > self._max_wait:
+            self._dropped(work)
+            return
+        self._free = max(now, self._free) + (8 * size / self._rate if self._rate else 0.0)
+        due = self._free + self._delay - now if self._rate else self._delay
+        if due <= 0:
+            arrive(work)
+            return
+        arrival = self._env.timeout(due, work)
+        arrival.callbacks.append(lambda event: arrive(event.value))

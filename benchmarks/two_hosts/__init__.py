@@ -1,0 +1,1 @@
+"""A pipeline on two hosts: what the link, its faults and encryption cost."""

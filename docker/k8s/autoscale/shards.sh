@@ -1,0 +1,51 @@
+#!/bin/sh
+# Runs the classifier of this pod with its share of the shards: of as many classifiers as there are,
+# by the highest pod of the StatefulSet that has an address. Once that has changed, and for good, the
+# classifier starts again with its new share. The standby answers meanwhile.
+set -u
+number=${POD_NAME##*-}
+classifier=
+stopped=
+
+count() {
+  found=$((number + 1))
+  other=$found
+  while [ "$other" -lt "$SHARDS" ]; do
+    if getent hosts "${POD_NAME%-*}-$other.classifier" >/dev/null; then found=$((other + 1)); fi
+    other=$((other + 1))
+  done
+  echo "$found"
+}
+
+stop() {
+  stopped=1
+  [ -z "$classifier" ] || kill -TERM "$classifier" 2>/dev/null
+}
+
+ended() {
+  # A signal ends the wait, not the classifier.
+  wait "$classifier"
+  code=$?
+  while kill -0 "$classifier" 2>/dev/null; do wait "$classifier"; code=$?; done
+  return "$code"
+}
+
+trap stop TERM INT
+while [ -z "$stopped" ]; do
+  of=$(count)
+  emostream classifier "$@" --set "detector.shards=$SHARDS" --shard "$number/$of" &
+  classifier=$!
+  steady=0
+  while [ -z "$stopped" ] && [ "$steady" -lt "$STEADY_S" ] && kill -0 "$classifier" 2>/dev/null; do
+    sleep 1 &
+    wait $!
+    if [ "$(count)" -eq "$of" ]; then steady=0; else steady=$((steady + 1)); fi
+  done
+  if [ "$steady" -lt "$STEADY_S" ]; then
+    # Asked to end, or it ended by itself: that is the pod's end.
+    ended
+    exit
+  fi
+  kill -TERM "$classifier"
+  ended
+done

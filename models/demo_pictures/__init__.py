@@ -1,0 +1,1 @@
+"""Creates the pictures of the demo's people from the training faces."""

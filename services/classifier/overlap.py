@@ -1,0 +1,50 @@
+"""Batches that the model works on while the next one is put together."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, wait
+
+from emostream.services.classifier.batching import Probabilities
+from emostream.services.classifier.stage import ClassifierStage
+from emostream.shared.messages import Message
+
+
+class OverlappedBatch:
+    """Messages whose faces are being classified by `worker`; see `shared.overlapped_work.Begun`.
+
+    Of `messages`, only those that are `left` are classified and answered: another classifier has
+    answered the others.
+    `take_over` is called before each answer, and returns what to say first: it may switch the stage
+    to another model. That then classifies these faces too, as they are answered with its labels.
+    """
+
+    def __init__(
+        self,
+        messages: list[Message],
+        left: list[Message],
+        stage: ClassifierStage,
+        worker: Executor,
+        take_over: Callable[[], list[Message]],
+    ) -> None:
+        self.messages, self.taken = messages, time.time_ns()
+        self._stage, self._worker, self._take_over = stage, worker, take_over
+        self._model = stage.batches.model
+        self._left = left
+        self._crops = stage.batches.assemble(left)
+        self._result = self._start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long for the model; return whether it has answered."""
+        return bool(wait([self._result], seconds).done)
+
+    def answer(self, messages: list[Message]) -> list[Message]:
+        """Return the answers to what is left of `messages`: those of the batch, or some of them."""
+        answers = self._take_over()
+        if self._stage.batches.model is not self._model:
+            self._result = self._start()
+        found = dict(zip(map(id, self._left), self._result.result(), strict=True))
+        wanted = [each for each in messages if id(each) in found]
+        return answers + self._stage.answer(wanted, [found[id(each)] for each in wanted])
+
+    def _start(self) -> "Future[list[Probabilities | None]]":
+        return self._worker.submit(self._stage.batches.run, self._crops, len(self._left))

@@ -1,0 +1,1 @@
+"""`emostream batch`: many recordings on Ray Data."""

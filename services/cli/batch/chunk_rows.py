@@ -1,0 +1,124 @@
+"""What is found in a chunk of a recording, and its file: Parquet with one row per face."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+import pyarrow as pa
+from msgspec.structs import astuple
+from pyarrow import parquet
+
+from emostream.shared.messages import Box, Quality
+
+# Under this key of a file's metadata is the report of the chunk, as JSON.
+REPORT: Final = b"emostream"
+MEASURES: Final = Quality.__struct_fields__
+BOX: Final = ("x", "y", "width", "height")
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("pts", pa.int64(), nullable=False),
+        pa.field("degraded", pa.bool_(), nullable=False),
+        # Without a track the frame has no face.
+        pa.field("track", pa.int64()),
+        *(pa.field(name, pa.float64()) for name in (*BOX, "score", *MEASURES)),
+        # To the last bit what the model gave.
+        pa.field("probabilities", pa.list_(pa.float32())),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFace:
+    """A face in a picture; `track` is its number in the chunk.
+
+    `probabilities` are in the order of the model's labels, () where it failed.
+    """
+
+    track: int
+    box: Box
+    score: float
+    quality: Quality | None
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFrame:
+    """A picture at `pts` ns with its faces; of a `degraded` one they could not be classified."""
+
+    pts: int
+    degraded: bool
+    faces: tuple[FoundFace, ...]
+
+
+class ChunkReport(msgspec.Struct, kw_only=True):
+    """How a chunk ended, next to its rows.
+
+    `frames` and `faces` are those from its start on, `skipped` pictures could not be decoded.
+    `error` is why the recording ends early in it, "" where it does not, `unreadable` why photos
+    cannot be read, by name. `seconds` and `cpu_seconds` are what it took, `attempts` how often it
+    was begun in the run of the command that `session` names.
+    """
+
+    recording: str
+    number: int
+    session: str = ""
+    frames: int = 0
+    faces: int = 0
+    skipped: int = 0
+    error: str = ""
+    unreadable: dict[str, str] = {}
+    labels: tuple[str, ...] = ()
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    attempts: int = 1
+
+
+def chunk_table(frames: Sequence[FoundFrame]) -> pa.Table:
+    """Return the table of a chunk's frames, those before its start too."""
+    rows = [
+        (frame.pts, frame.degraded, *_values(face))
+        for frame in frames
+        for face in frame.faces or (None,)
+    ]
+    columns = zip(*rows, strict=True) if rows else itertools.repeat((), len(SCHEMA))
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def write_chunk(table: pa.Table, report: ChunkReport, path: Path) -> None:
+    """Write the file of a chunk: its table, and in the metadata its report."""
+    noted = table.replace_schema_metadata({REPORT: msgspec.json.encode(report)})
+    parquet.write_table(noted, path, compression="zstd")
+
+
+def read_report(file: IO[bytes]) -> ChunkReport:
+    """Return the report in the file of a chunk."""
+    return msgspec.json.decode(parquet.read_schema(file).metadata[REPORT], type=ChunkReport)
+
+
+def read_frames(file: IO[bytes]) -> list[FoundFrame]:
+    """Return the frames in the file of a chunk."""
+    table = parquet.read_table(file)
+    rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    return [
+        FoundFrame(pts, degraded, tuple(_faces(of_frame)))
+        for (pts, degraded), of_frame in itertools.groupby(rows, lambda row: (row[0], row[1]))
+    ]
+
+
+def _values(face: FoundFace | None) -> tuple[object, ...]:
+    if face is None:
+        return (None,) * (len(SCHEMA) - 2)
+    measures = astuple(face.quality) if face.quality else (None,) * len(MEASURES)
+    return face.track, *face.box, face.score, *measures, list(face.probabilities)
+
+
+def _faces(rows: Iterator[tuple[object, ...]]) -> Iterator[FoundFace]:
+    for _, _, track, x, y, width, height, score, *measures, probabilities in rows:
+        if track is None:
+            continue
+        quality = None if measures[-1] is None else Quality(*measures)  # type: ignore[arg-type]
+        yield FoundFace(track, (x, y, width, height), score, quality, tuple(probabilities))  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""`emostream bench load`: how many streams the pipeline carries, and what it does beyond that."""

@@ -1,0 +1,1 @@
+"""`emostream healthy`: whether a stage is live, or ready, for health checks."""

@@ -1,0 +1,153 @@
+"""The values and figures in the documentation are those of the code and the shipped files."""
+
+import ast
+import hashlib
+import inspect
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from emostream.models import spec, weights
+from emostream.services.cli.doctor.machine import CLASSIFIER_MB, STAGE_MB
+from emostream.services.cli.init.settings_page import key_defaults
+from emostream.services.cli.processes.stages import STAGES
+from emostream.services.detector.backends import DEFAULTS
+from emostream.services.recognition.recognizer import Recognizer
+from emostream.shared.config import Classifier, Config, Section, Source
+
+ROOT = Path(__file__).parents[2]
+CARD = (ROOT / "models" / "CARD.md").read_text("utf-8")
+PERFORMANCE = (ROOT / "docs" / "performance.md").read_text("utf-8")
+SHIPPED = {path.stem: spec.load_spec(path) for path in sorted(weights.FOLDER.glob("*.toml"))}
+
+
+def row_of(page: str, start: str) -> list[str]:
+    """Return the cells of the page's one table row that begins so, without the first."""
+    (row,) = re.findall(rf"^\| {re.escape(start)} \| (.+) \|$", page, re.MULTILINE)
+    return [cell.strip() for cell in row.split("|")]
+
+
+def defaults(section: Section, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the path and the default of each key."""
+    for name, value in msgspec.structs.asdict(section).items():
+        if isinstance(value, Section):
+            yield from defaults(value, f"{prefix}{name}.")
+        elif name == "sources":
+            yield from defaults(Source(), "sources.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+@pytest.mark.parametrize(("key", "default"), list(defaults(Config())))
+def test_the_default_of_a_setting_is_the_one_in_the_documentation(key: str, default: Any) -> None:
+    told = key_defaults()[key]
+    if default is None:
+        assert told in ("the backend's", "the model's")
+    else:
+        assert tomllib.loads(f"value = {told}")["value"] == msgspec.json.decode(
+            msgspec.json.encode(default)
+        )
+
+
+def test_the_defaults_of_the_detectors_are_those_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    yunet, haar = DEFAULTS["yunet"], DEFAULTS["haar"]
+    score, tiles, looks = (
+        row_of(page, f"`detector.{key}`")[1] for key in ("score", "tiles", "extra_looks")
+    )
+    assert f"{yunet.score} (haar: {haar.score:g}). Photos with yunet: {yunet.still_score}" in score
+    assert f"{yunet.tiles} (haar: {haar.tiles})" in tiles
+    assert DEFAULTS["blazeface"].tiles == yunet.tiles
+    live = f"{yunet.extra_looks} for recordings, {yunet.live_looks} live"
+    assert f"yunet: {live}; blazeface: {DEFAULTS['blazeface'].live_looks:g}; haar: 0" in looks
+
+
+def reasons() -> set[str]:
+    """Return the reasons with which the code refuses messages."""
+    found = set()
+    for path in (path for name in ("services", "shared") for path in (ROOT / name).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "MessageError":
+                found.add(ast.literal_eval(node.args[0]))
+    return found
+
+
+def test_every_reason_for_a_bad_message_stands_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    told = row_of(page, "`emostream_bad_messages_total`")[2]
+    settings = {"live.max_streams"}
+    assert set(re.findall(r"`([^`]+)`", told)) - settings == reasons()
+
+
+def test_the_card_has_the_sha256_of_every_shipped_file() -> None:
+    files = [*weights.FOLDER.glob("*.tflite"), *weights.FOLDER.glob("*.keras")]
+    assert len(files) == 4
+    for file in files:
+        assert f"`{hashlib.sha256(file.read_bytes()).hexdigest()}`" in CARD, file.name
+        assert f"{file.stat().st_size / 1e6:.1f} MB" in CARD, file.name
+
+
+def test_the_card_has_the_shares_of_the_labels() -> None:
+    shipped = SHIPPED["alexnet-fer"]
+    for name, title in (("natural", "by winning vote"), ("trained", "as drawn")):
+        shares = getattr(shipped, name)
+        cells = [f"{100 * shares[label]:.1f}%" for label in shipped.labels]
+        assert row_of(CARD, f"`{name}`: {title}") == cells
+
+
+def test_the_pages_name_the_default_prior() -> None:
+    shipped = SHIPPED["alexnet-fer"]
+    words = f'`"{shipped.prior}"` at strength {shipped.prior_strength}'
+    assert (shipped.prior, shipped.prior_strength) == (
+        SHIPPED["alexnet-fer-int8"].prior,
+        SHIPPED["alexnet-fer-int8"].prior_strength,
+    )
+    assert f"**{shipped.prior} at strength {shipped.prior_strength}**" in CARD
+    for page in ("training.md", "configuration.md"):
+        assert words in (ROOT / "docs" / page).read_text("utf-8"), page
+
+
+def test_the_card_names_the_default_quality_and_what_it_was_fitted_on() -> None:
+    assert row_of(CARD, f"**{Classifier().min_quality}**")
+    fitted = tomllib.loads((ROOT / "models" / "quality.toml").read_text("utf-8"))["provenance"]
+    assert f"fitted to {fitted['faces']:,} detections " in CARD
+    assert fitted["classifier_sha256"] in CARD
+
+
+def test_the_doctor_reckons_with_the_measured_memory() -> None:
+    stages = ", ".join(STAGES)
+    measured, _ = row_of(PERFORMANCE, f"resident memory: {stages}")
+    expected = {**STAGE_MB, "classifier": CLASSIFIER_MB["litert"]}
+    assert measured == ", ".join(str(expected[stage]) for stage in STAGES) + " MB"
+
+
+def test_the_readme_has_the_figures_of_the_page_on_performance() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    table = text.split("| what | measured | command |\n")[1].split("\n\n")[0]
+    rows = [row.split(" | ") for row in table.splitlines()[1:]]
+    assert len(rows) == 5
+    for _, measured, command in rows:
+        for figure in re.findall(r"\d[\d,.]*%?", measured.replace("p50", "").replace("p99", "")):
+            assert re.search(rf"(?<![\d.]){re.escape(figure)}", PERFORMANCE), figure
+        (line,) = re.findall(r"`([^`]+)`", command) or ["emostream bench --runs 3 --seconds 30"]
+        assert f"`{line}" in PERFORMANCE
+
+
+@pytest.mark.parametrize("motion", ["still", "moving"])
+@pytest.mark.parametrize("size", ["80 to 300 px", "32 to 80 px"])
+def test_the_card_and_the_page_on_performance_agree(motion: str, size: str) -> None:
+    detector = row_of(PERFORMANCE, f"{motion} video, {size}")
+    assert row_of(CARD, f"{motion}, {size}")[: len(detector)] == detector
+
+
+def test_the_page_on_python_names_every_setting_of_a_recognizer() -> None:
+    page = (ROOT / "docs" / "library.md").read_text("utf-8")
+    table = page.split("| setting | default | meaning |\n")[1].split("\n\n")[0]
+    cells = [row.split(" | ")[0] for row in table.splitlines()[1:]]
+    named = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert named == set(inspect.signature(Recognizer).parameters)
