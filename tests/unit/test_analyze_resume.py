@@ -12,6 +12,7 @@ import pytest
 
 from emostream.services.cli import main as cli
 from emostream.services.cli.analysis import command
+from emostream.services.cli.analysis.input_facts import file_identity
 from emostream.services.cli.analysis.resume import (
     Analysis,
     analyses_in,
@@ -24,6 +25,7 @@ from emostream.services.cli.analysis.video_job import AnalyzeOptions
 from emostream.services.cli.processes.config_file import as_table
 from emostream.shared.config import load
 from emostream.shared.errors import ConfigError, ExitCode
+from tests.unit.videos import Clip
 
 
 def options(*words: str) -> argparse.Namespace:
@@ -228,3 +230,17 @@ def test_annotated_video_is_made_where_it_was_asked_for(tmp_path: Path, job: typ
     assert [options.video for options in job.options] == [True, False]
     assert cli.main(["analyze", "--resume", "--no-video", "--out", str(tmp_path)]) == ExitCode.OK
     assert [options.video for options in job.options[2:]] == [False, False]
+
+
+def test_states_of_another_version_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = Clip([50] * 5).write(tmp_path / "film.mp4")
+    begun(tmp_path / "out" / "film", "interrupted")
+    record = RunFile.read(tmp_path / "out" / "film")
+    record.input = {"path": str(film), **file_identity(film)}
+    record.write(tmp_path / "out" / "film")
+    assert cli.main(["analyze", "--resume", "--out", str(tmp_path / "out")]) == ExitCode.FAILURE
+    said = capsys.readouterr().out
+    assert f"another version of emostream started {tmp_path}/out/film" in said
+    assert "without --resume" in said

@@ -1,12 +1,15 @@
 """What is remembered of a stream goes with it: at detector, classifier, switches and viewers."""
 
 import asyncio
+from typing import Any
 
+import msgpack
 from prometheus_client import CollectorRegistry, generate_latest
 
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage
+from emostream.services.cli.analysis.run_file import STATE_FORMAT
 from emostream.services.detector.detection import Detection
 from emostream.services.detector.tracking import Tracker, track_ids
 from emostream.services.display.viewers import ViewerPool
@@ -110,3 +113,31 @@ def test_a_face_is_followed_on_after_a_frame_with_a_time_beyond_all_measure() ->
     tracker.update(found, 2**62)
     after = [tracker.update(found, number * 40_000_000)[0][0] for number in range(10, 30)]
     assert len(set(after)) == 1
+
+
+def layout(value: Any) -> Any:
+    """Return the types of a state's values, a row of equal ones as one."""
+    if not isinstance(value, list):
+        return type(value).__name__
+    types = [layout(each) for each in value]
+    return types[:1] if all(each == types[0] for each in types) else types
+
+
+def test_a_changed_state_gets_a_new_format() -> None:
+    # An interrupted analysis continues from these. If this fails, raise STATE_FORMAT.
+    detector = stage_of(Fixed(TWO))
+    classifier = ClassifierStage(
+        Model(), ClassifierMetrics(CollectorRegistry()), SmoothingRules(), 32, baseline=True
+    )
+    found = Face(7, (0.0, 0.0, 9.0, 9.0), 0.9, ())
+    for seq in range(2):
+        detector(message(seq))
+        classifier([Message(builders.faces(seq, found), bytes(64 * 64))])
+    states = detector.state(message().header), classifier.state(builders.faces())
+    track = ["int", *["float"] * 6, "int", "int", "bool"]
+    label = [["float"], ["float"], "int", "int", "int", []]
+    assert (STATE_FORMAT, *(layout(msgpack.unpackb(state)) for state in states)) == (
+        1,
+        ["int", [["int"], [track]], ["float", [], "bytes", "bytes"]],
+        [["int"], [[*["int"] * 5, label]], [["int", [["float"], "int"]]], ["int"]],
+    )

@@ -25,6 +25,10 @@ PACKAGES: Final = (
     *("pillow", "pillow-heif", "pyzmq"),
 )
 
+# The layout of the stages' states, from which an interrupted analysis continues. It grows with each
+# change of what `state` of the detector's or the classifier's streams returns.
+STATE_FORMAT: Final = 1
+
 # complete: every frame; broken: the file fails, what is readable was analyzed; partial: a stage
 # could not continue; interrupted: by the user; running: still, or the machine went down.
 Status: TypeAlias = Literal["running", "complete", "broken", "partial", "interrupted"]
@@ -52,6 +56,7 @@ class RunFile:
     """What `run.json` holds. `frames_skipped` are pictures that could not be decoded.
 
     `video` says whether annotated video was asked for.
+    `state_format` is the layout of the states to resume from; 0 for a file that does not say.
     `prior` are the facts of the reweighting, {} for a model that states no shares; `left_out`
     counts the observations that count for nothing, by reason.
     """
@@ -65,6 +70,7 @@ class RunFile:
     video: bool = True
     prior: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    state_format: int = 0
     status: Status = "running"
     message: str = ""
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))

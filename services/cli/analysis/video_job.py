@@ -185,6 +185,11 @@ class VideoJob:
             folder, record = found.folder, found.record
             if record.input.get("sha256") != facts["sha256"]:
                 raise ConfigError(f"--resume: {path} is not the file that {folder} started with")
+            if not found.is_whole and record.state_format != run_file.STATE_FORMAT:
+                raise ConfigError(
+                    f"--resume: another version of emostream started {folder}; analyze {path} "
+                    "again without --resume"
+                )
             if self._resumed is None and record.estimates_prior != self._options.estimate:
                 raise ConfigError(
                     f"--resume: {folder} began with{'' if record.estimates_prior else 'out'}"
@@ -207,6 +212,7 @@ class VideoJob:
             sample=sample,
             prior=prior,
             versions=run_file.versions(),
+            state_format=run_file.STATE_FORMAT,
         )
         return Analysis(folder, record)
 
