@@ -13,8 +13,9 @@ Number: TypeAlias = int | float | None
 # What a column holds: a frame's probability, or the smoothed one.
 Kind: TypeAlias = Literal["p", "s"]
 
-# SQLite takes 2,000 columns and each label needs two; no model has this many labels.
-MOST_LABELS: Final = 900
+# No model of expressions has this many labels. Each needs two columns. SQLite takes 2,000 but slows
+# down as they grow: 900 labels in one message held the recorder up for many seconds.
+MOST_LABELS: Final = 200
 LONGEST_LABEL: Final = 64
 COLUMNS: Final = "SELECT name FROM pragma_table_info('observations')"
 # Only what SQLite itself treats as the same: the capitals of ASCII.
