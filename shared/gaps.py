@@ -77,8 +77,7 @@ class Gaps:
                 self._rejoined.add(key)
 
     def see(self, message: Message, *, asked_for_all: bool = True) -> None:
-        """Check an arriving message. `asked_for_all`: all messages since the last were
-        requested."""
+        """Check an arriving message; `asked_for_all`: everything since the last was requested."""
         header = message.header
         part = stream_part(header)
         if part is None or not (header.is_data or header.publisher):

@@ -34,8 +34,7 @@ class HandshakeFailures:
         self._logged_at = float("-inf")
 
     def expect(self, endpoint: str) -> None:
-        """Start the count at 0, because Prometheus sees no increase in a counter that starts at
-        1."""
+        """Start the count at 0: Prometheus sees no increase in a counter that starts at 1."""
         self._metric(endpoint, 0)
 
     def count(self, endpoint: str, now: float, *, connects: bool = False) -> None:

@@ -143,8 +143,7 @@ def _choices(path: KeyPath) -> tuple[Any, ...]:
 
 
 def _annotation(path: KeyPath) -> Any:
-    """Return the type of the key at this path, with its bounds; for an element, that of its
-    list."""
+    """Return the type of the key at this path with its bounds; for an element, its list's."""
     *section, name = (part for part in path if isinstance(part, str))
     return typing.get_type_hints(_section_at(tuple(section)), include_extras=True)[name]
 
