@@ -153,8 +153,7 @@ def on_one_skin(one: Average, neutral: Average, soften: float) -> Average:
 
 
 def with_room_for_chin(one: Average) -> Average:
-    """Return the average with its edge below the chin, which the mesh misses if the mouth is
-    open."""
+    """Return the average with its edge below the chin, which the mesh misses if a mouth is open."""
     missing = one.shape[LOWER_LIP, 1] + CHIN_HEIGHT - one.shape[CHIN, 1]
     if missing <= 0:
         return one

@@ -27,12 +27,10 @@ class Backend(Protocol):
         """Return what is missing for a GPU, "" if it can use one."""
 
     def use_threads(self, intra_op: int, inter_op: int) -> None:
-        """On a CPU, run each operation on `intra_op` threads, and `inter_op` operations at a
-        time."""
+        """On a CPU, use `intra_op` threads per operation, and run `inter_op` operations at once."""
 
     def compile(self, model: Any, device: Device) -> Run:
-        """Return a function that runs a Keras model on the backend, for batches of its input
-        type."""
+        """Return a function that runs a Keras model on batches of its input type."""
 
 
 class TensorFlow:
