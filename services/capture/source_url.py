@@ -105,8 +105,8 @@ def stream_name(url: str) -> str:
     """Return a name for the stream that matches [a-z0-9_-]{1,64}: `camera0`, `interview`.
 
     It is deterministic. If letters are lost, a digest of the whole name is appended, so that
-    `面试一` and `面试二` differ. Names that differ only in case or punctuation (`a b`, `a-b`) get the same
-    name.
+    `面试一` and `面试二` differ. Names that differ only in case or punctuation (`a b`, `a-b`)
+    get the same name.
     """
     match source_kind(url):
         case SourceKind.DEMO:
