@@ -20,7 +20,7 @@ class FrameSink(Protocol):
         """Show a frame with its results; MessageError for a broken picture."""
 
     def forget(self, stream: str) -> None:
-        """Forget a stream that is gone."""
+        """Forget an ended stream."""
 
     def idle(self) -> None:
         """Do time-based work; called at least a few times per second."""
