@@ -84,7 +84,7 @@ def _show(message: Message) -> None:
 
 
 def _refuse(name: str) -> None:
-    raise AssertionError(f"{name} is no JSON")
+    raise AssertionError(f"{name} is not JSON")
 
 
 def message_seeds() -> Iterator[bytes]:
