@@ -46,7 +46,7 @@ class Cores(Protocol):
     """The cores that processes compute on."""
 
     def work(self, seconds: float) -> Steps:
-        """Compute for so long."""
+        """Compute for this long."""
 
 
 class OwnCores:
@@ -56,7 +56,7 @@ class OwnCores:
         self._env = env
 
     def work(self, seconds: float) -> Steps:
-        """Compute for so long."""
+        """Compute for this long."""
         yield self._env.timeout(seconds)
 
 
@@ -79,7 +79,7 @@ class SharedCores:
             yield self._env.timeout(self._chance.expovariate(share / (1 - share) / SLICE_S))
 
     def work(self, seconds: float) -> Steps:
-        """Compute for so long, and wait for a core before each slice."""
+        """Compute for this long, waiting for a core before each slice."""
         while seconds > 0:
             with self._cores.request() as turn:
                 yield turn
