@@ -1,30 +1,35 @@
-"""How much a subscriber lets lie in the sockets before it: on a thin link a frame at a time."""
+"""What a subscriber asks for: all of it, or messages one by one where it or its link is slow."""
 
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Collection
 from typing import Final
 
+from emostream.shared.asking import Asking
+from emostream.shared.consumer_pacing import ConsumerPace
+from emostream.shared.inbox import LiveInbox
 from emostream.shared.messages import Message
-from emostream.shared.requests import request
+from emostream.shared.metrics import BACKLOG, STALE
+from emostream.shared.requests import MOST_EACH
 from emostream.shared.sequences import frame_part
 
 # Delays are trusted as the lowest for these s, in two halves: clocks drift, and may be set.
 LOWEST_FOR_S: Final = 30.0
 # A queue that does not shrink for so long is one that the link cannot empty.
 CROWDED_FOR_S: Final = 0.5
-# Asking for one at a time gets nearly all frames where at most this many are sent for one that is
-# asked for: such a link is thin no longer. One with a long way is tried at full rate after a time.
+# Asking for single messages gets nearly all of them where at most this many are sent for one that
+# is asked for: such a link is thin no longer. One with a long way is tried at full rate after a
+# time.
 KEEPS_UP: Final = 2
 TRY_AFTER_S: Final = 15.0
 TRY_AFTER_AT_MOST_S: Final = 60.0
-# What is asked for may be lost, or of a stream that is quiet: then another is asked for.
-PATIENCE_S: Final = 1.0
-PATIENCE_AT_MOST_S: Final = 60.0
-# Streams that were not seen for so long are not asked for, and new ones are looked for as often.
-LOOK_AGAIN_S: Final = 5.0
 SAMPLES: Final = 8
+# After so many messages in time one more is asked for at once. Where that fills the link's queue,
+# twice as many are needed for the next.
+MOST_SAMPLES: Final = 256
+# While nothing may be asked for, the inbox is looked at again after so many ms.
+FULL_POLL_MS: Final = 5
+POLL_MS: Final = 100
 
 
 class DelayMeter:
@@ -54,14 +59,16 @@ class DelayMeter:
 
 
 class LinkPacer:
-    """Decides what a subscriber subscribes to, so that nothing waits on the way for long.
+    """Decides what a subscriber subscribes to, so that nothing is sent in vain or waits for long.
 
     PUB and SUB have no flow control: what a link cannot carry fills the sockets' buffers, and every
-    frame is as old as they are deep, seconds on a thin link. Where messages keep waiting for more
-    than half of `max_age` s beyond the link's own delay, this asks for one message at a time, the
-    next when that has come, of each stream in turn; so it is never behind another. Now and then it
-    retries whether the link carries all. Times are s on the steady `clock`; `wall` is ns since the
-    epoch. Used by the thread that receives.
+    frame is as old as they are deep, seconds on a thin link. And what a consumer has no time for is
+    copied, sent and received before it is dropped, which takes the time that it lacks. Where
+    messages keep waiting for more than half of `max_age` s beyond the link's own delay, or the
+    `inbox` drops more than a third of them, this asks for single messages, of each stream in turn:
+    on a thin link for the next when one has come, so it is never behind another, and else as the
+    inbox has room. Now and then it retries whether all can be had. Times are s on the steady
+    `clock`; `wall` is ns since the epoch. Used by the thread that receives.
     """
 
     def __init__(
@@ -70,48 +77,66 @@ class LinkPacer:
         max_age: float,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = time.time_ns,
+        inbox: LiveInbox | None = None,
     ) -> None:
         self._topics = tuple(topics)
         self._max_age = max_age
         self._clock = clock
         self._wall = wall
-        self._name = secrets.token_hex(4)
         self._delays = DelayMeter(clock)
-        self._seen: dict[str, float] = {}
+        self._consumer = None if inbox is None else ConsumerPace(inbox, max_age, clock)
+        self._asking = Asking(topics, clock)
         self._left_out: set[str] = set()
-        self._changed = self._looked = clock()
+        # Who sent the last message of a topic, and its number there.
+        self._last: dict[str, tuple[str, int]] = {}
+        self._changed = clock()
         self._crowded_since: float | None = None
         self._try_after = TRY_AFTER_S
-        # Of asking for one message at a time.
-        self._request: str | None = None
-        self._requests = 0
-        self._requested = 0.0
-        self._patience = PATIENCE_S
+        self.reason = STALE
+        # Of a thin link: how many messages it carries at once, how many came of the `_needed` ones
+        # that show that it carries more, and how long those took that were alone on it.
+        self._is_thin = False
+        self._window = MOST_EACH
+        self._in_time = 0
+        self._needed = SAMPLES
         self._alone: deque[float] | None = None
-        self._turns: deque[str] = deque()
-        self._sent: dict[str, int] = {}
+        self._narrowed = clock()
         self._kept_up = 0
 
     @property
     def is_asking(self) -> bool:
-        """Whether it asks for one message at a time."""
-        return self._request is not None
+        """Whether it asks for single messages."""
+        return self._is_thin or (self._consumer is not None and self._consumer.is_behind)
+
+    @property
+    def poll_ms(self) -> int:
+        """For how long to wait for a message before `wanted` is to be asked again, ms."""
+        return FULL_POLL_MS if self.is_asking and not self._asking else POLL_MS
 
     def wanted(self) -> frozenset[str]:
         """Return the topics to be subscribed to now."""
         now = self._clock()
-        if self._request is None:
+        if self._is_thin:
+            # Of a publisher that knows no requests nothing comes at all.
+            try_after = self._try_after if self._alone else TRY_AFTER_AT_MOST_S
+            if self._kept_up >= SAMPLES or now - self._changed > try_after:
+                self._try_after = min(2 * self._try_after, TRY_AFTER_AT_MOST_S)
+                self._is_thin, self._window, self._changed = False, MOST_EACH, now
+        if self._consumer and self._asking.streams:
+            self._consumer.look()
+        for topic in self._asking.forget_silent():
+            self._last.pop(topic, None)
+        if not self.is_asking:
+            self._asking.stop()
             return frozenset(self._topics)
-        # Of a publisher that knows no requests nothing comes at all.
-        try_after = self._try_after if self._alone else TRY_AFTER_AT_MOST_S
-        if self._kept_up >= SAMPLES or now - self._changed > try_after:
-            self._try_after = min(2 * self._try_after, TRY_AFTER_AT_MOST_S)
-            self._request, self._changed = None, now
-            return frozenset(self._topics)
-        if now - self._requested > self._patience:
-            self._patience = min(2 * self._patience, PATIENCE_AT_MOST_S)
-            self._ask(now)
-        return frozenset([self._request])
+        most = self._window
+        if self._consumer and self._consumer.is_behind:
+            most = min(most, self._consumer.room)
+        self._asking.ask(most)
+        self._left_out.update(self._asking.streams)
+        # What the frames that are not asked for are counted by.
+        self.reason = BACKLOG if self._consumer and self._consumer.is_behind else STALE
+        return self._asking.subscriptions
 
     def asked_for_all(self, message: Message) -> bool:
         """Whether all frames of the message's topic were asked for since the last one."""
@@ -121,39 +146,59 @@ class LinkPacer:
             self._left_out.discard(message.topic)
         return False
 
+    def repeats(self, message: Message) -> bool:
+        """Whether the message came before: as the next of its stream, and as the next of all."""
+        header = message.header
+        last = self._last.get(message.topic)
+        is_repeated = self.is_asking and header.is_data and last == (header.publisher, header.sent)
+        if is_repeated:
+            self._asking.answered(message.topic)
+        return is_repeated
+
     def age(self, message: Message) -> float | None:
         """Return for how long a message waited on the way, s; None if that was too long."""
         now = self._clock()
+        was_alone = len(self._asking) == 1
+        self._asking.answered(message.topic)
         if frame_part(message.header) is None or not message.header.marks:
-            waited: float | None = 0.0
-        else:
-            # That of the publisher, by whose clock all of its messages are; others may be of hosts
-            # whose clocks are ahead.
-            _, given = next(reversed(message.header.marks.values()))
-            self._seen[message.topic] = now
-            difference = (self._wall() - given) / 1e9
-            measure = self._waited_alone if self.is_asking else self._waited
-            waited = measure(difference, now)
-            self._note_rate(message)
-        if self.is_asking:
-            self._patience = max(PATIENCE_S, 3 * (now - self._requested))
-            self._ask(now)
-        return waited
-
-    def _waited(self, difference: float, now: float) -> float | None:
+            return 0.0
+        # The mark of the publisher, by whose clock all of its messages are; others may be of hosts
+        # whose clocks are ahead.
+        _, given = next(reversed(message.header.marks.values()))
+        self._asking.see(message.topic)
+        sent = self._note_sent(message)
+        if self._consumer:
+            self._consumer.note_arrival(sent)
+        difference = (self._wall() - given) / 1e9
+        if self._is_thin and self._window == 1 and was_alone:
+            return self._waited_alone(difference)
         waited = self._delays.waited(difference)
+        self._note_waited(waited, now)
+        return waited if waited <= self._max_age else None
+
+    def _note_waited(self, waited: float, now: float) -> None:
         if waited <= self._max_age / 2:
             self._crowded_since = None
             if now - self._changed > TRY_AFTER_AT_MOST_S:
                 self._try_after = TRY_AFTER_S
+            self._note_in_time()
+        elif self._is_thin:
+            self._narrow(now)
         elif self._crowded_since is None:
             self._crowded_since = now
         elif now - self._crowded_since > CROWDED_FOR_S:
-            self._crowded_since, self._alone, self._changed, self._kept_up = None, None, now, 0
-            self._request, self._requested = "", now
-        return waited if waited <= self._max_age else None
+            self._is_thin, self._needed, self._kept_up = True, SAMPLES, 0
+            self._crowded_since, self._window, self._in_time, self._alone = None, 1, 0, None
+            self._changed = self._narrowed = now
 
-    def _waited_alone(self, difference: float, now: float) -> float | None:
+    def _narrow(self, now: float) -> None:
+        """Have half as many messages on the link, once for all that wait on it now."""
+        if self._window > 1 and now - self._narrowed > CROWDED_FOR_S:
+            if self._window == 2:
+                self._needed, self._alone = min(2 * self._needed, MOST_SAMPLES), None
+            self._window, self._in_time, self._narrowed = self._window // 2, 0, now
+
+    def _waited_alone(self, difference: float) -> float | None:
         if self._alone is None:
             # The first one came behind all that was in the queue before.
             self._alone = deque(maxlen=SAMPLES)
@@ -162,30 +207,22 @@ class LinkPacer:
         # It was alone on the way, so what it took is the link's own delay.
         self._alone.append(difference)
         self._delays.set_lowest(min(self._alone))
+        self._note_in_time()
         return 0.0
 
-    def _note_rate(self, message: Message) -> None:
-        sent, topic = message.header.sent, message.topic
-        keeps_up = 0 <= sent - self._sent.get(topic, -KEEPS_UP - 1) <= KEEPS_UP
-        self._kept_up = self._kept_up + 1 if keeps_up and self.is_asking else 0
-        self._sent[topic] = sent
+    def _note_in_time(self) -> None:
+        """Note a message that waited for no other on the link: perhaps that carries more."""
+        self._in_time += 1
+        if self._in_time >= self._needed and self._window < MOST_EACH:
+            self._window, self._in_time = self._window + 1, 0
+            if self._window > 2:
+                self._needed = SAMPLES
 
-    def _ask(self, now: float) -> None:
-        """Ask for the next message of the stream whose turn it is."""
-        self._seen = {t: seen for t, seen in self._seen.items() if now - seen < 2 * LOOK_AGAIN_S}
-        self._sent = {topic: self._sent[topic] for topic in self._seen if topic in self._sent}
-        self._left_out.update(self._seen)
-        self._requests += 1
-        self._requested = now
-        name = f"{self._name}-{self._requests}"
-        self._request = request(name, self._next_topic(now))
-
-    def _next_topic(self, now: float) -> str:
-        if not self._seen or now - self._looked > LOOK_AGAIN_S:
-            # Whichever is the next: perhaps a new stream.
-            self._looked = now
-            return self._topics[self._requests % len(self._topics)]
-        self._turns = deque(topic for topic in self._turns if topic in self._seen)
-        self._turns.extend(topic for topic in self._seen if topic not in self._turns)
-        self._turns.rotate(-1)
-        return self._turns[-1]
+    def _note_sent(self, message: Message) -> int:
+        """Return how many of its stream were sent for this one; 1 where that is not known."""
+        header, topic = message.header, message.topic
+        publisher, before = self._last.get(topic, ("", 0))
+        self._last[topic] = header.publisher, header.sent
+        sent = header.sent - before if publisher == header.publisher else 0
+        self._kept_up = self._kept_up + 1 if 0 < sent <= KEEPS_UP and self._is_thin else 0
+        return max(1, sent)

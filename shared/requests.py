@@ -9,7 +9,7 @@ ONCE: Final = "once/"
 # Requests that wait for their message, of all connections and of each: a message is sent once more
 # for each of them.
 MOST: Final = 256
-MOST_EACH: Final = 4
+MOST_EACH: Final = 32
 
 
 def request(name: str, topics: str) -> str:

@@ -179,18 +179,22 @@ class Service:
         needed: type[AnyHeader] | None = None,
         *,
         paced: bool = False,
+        as_needed: bool = False,
     ) -> CountedReceiver:
         """Fill the inbox from the subscriptions; what was lost on the way is counted.
 
         Lossless, nothing is: what a restarted stage did not hear comes again. The stage is ready
         while messages of the `needed` kind come, by default its primary one. Live, those that are
-        `paced` are left out where a link is too thin for all of them.
+        `paced` are left out where a link is too thin for all of them; and where the stage is too
+        slow for them, if it wants them only `as_needed`.
         """
         self.health.require_input()
         pacer = None
         if paced and not self.is_lossless:
             topics = [topic for item in subscriptions for topic in item.topics]
-            pacer = LinkPacer(topics, self.config.live.max_age_ms / 1000)
+            max_age = self.config.live.max_age_ms / 1000
+            live = inbox if as_needed and isinstance(inbox, LiveInbox) else None
+            pacer = LinkPacer(topics, max_age, inbox=live)
 
         def deliver(message: Message) -> None:
             self.intake.take(message, inbox, needed or self._primary, pacer)

@@ -66,7 +66,8 @@ class Receiver:
                     self._to_follow = self._pacer.wanted()
                 self._resubscribe()
                 self._ask_for_time()
-                ready = {socket for socket, _ in poller.poll(_POLL_MS)}
+                timeout = self._pacer.poll_ms if self._pacer else _POLL_MS
+                ready = {socket for socket, _ in poller.poll(timeout)}
                 for number, subscriber in enumerate(self._subscribers):
                     if subscriber.socket in ready:
                         self._receive(number)
@@ -112,6 +113,8 @@ class Receiver:
             parts[0] = memoryview(answered_topic(topic))
         try:
             message = decode(parts)
+            if self._pacer and self._pacer.repeats(message):
+                return
             self._deliver(self._clocks.local(message) if self._clocks else message)
         except MessageError as error:
             self._bad(error)
