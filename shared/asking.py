@@ -9,8 +9,8 @@ from emostream.shared.requests import request
 # What is asked for may be lost, or of a stream that is quiet: then another is asked for.
 PATIENCE_S: Final = 1.0
 PATIENCE_AT_MOST_S: Final = 60.0
-# Streams that were not seen for so long are not asked for, and new ones are looked for as often.
-LOOK_AGAIN_S: Final = 5.0
+# Streams that were not seen for so long are not asked for.
+SILENT_AFTER_S: Final = 10.0
 
 
 class _Asked(NamedTuple):
@@ -64,14 +64,17 @@ class Asking:
                 self._patience = max(PATIENCE_S, 3 * (self._clock() - asked.at))
                 return
 
-    def ask(self, most: int) -> None:
-        """Ask until `most` requests wait, or one for each stream; give up on those in vain."""
+    def ask(self, most: int, look_again: float) -> None:
+        """Ask until `most` requests wait, or one for each stream; give up on those in vain.
+
+        New streams are looked for every `look_again` s.
+        """
         now = self._clock()
         for key, asked in list(self._waiting.items()):
             if now - asked.at > self._patience:
                 del self._waiting[key]
                 self._patience = min(2 * self._patience, PATIENCE_AT_MOST_S)
-        while len(self) < most and (topics := self._next(now)):
+        while len(self) < most and (topics := self._next(now, look_again)):
             self._requests += 1
             name = f"{self._name}-{self._requests}"
             self._waiting[request(name, topics)] = _Asked(topics, now)
@@ -84,16 +87,16 @@ class Asking:
     def forget_silent(self) -> list[str]:
         """Forget the streams that were not seen lately; return their topics."""
         now = self._clock()
-        silent = [topic for topic, at in self._seen.items() if now - at >= 2 * LOOK_AGAIN_S]
+        silent = [topic for topic, at in self._seen.items() if now - at >= SILENT_AFTER_S]
         for topic in silent:
             del self._seen[topic], self._turns[topic]
         return silent
 
-    def _next(self, now: float) -> str:
+    def _next(self, now: float, look_again: float) -> str:
         """Return what to ask for next; "" if all of it is asked for."""
         asked = {each.topics for each in self._waiting.values()}
         if not asked.intersection(self._topics) and (
-            not self._seen or now - self._looked > LOOK_AGAIN_S
+            not self._seen or now - self._looked > look_again
         ):
             # Whichever is the next: perhaps a new stream.
             self._looked = now

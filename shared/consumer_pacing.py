@@ -17,7 +17,7 @@ KEEPS_UP_FOR_S: Final = 2.0
 TRY_AFTER_S: Final = 15.0
 UNANSWERED_AGAIN_S: Final = 60.0
 # What it asks for should wait for no longer than this share of the longest age.
-WAIT_SHARE: Final = 0.25
+WAIT_SHARE: Final = 0.5
 FIRST_WINDOW: Final = 2.0
 STEP: Final = 0.5
 
@@ -38,6 +38,7 @@ class ConsumerPace:
         self._window = FIRST_WINDOW
         self._changed = self._looked = clock()
         self._not_before = self._changed
+        self._is_answered = False
         self._before = inbox.counts
         self._got = self._sent = 0
 
@@ -73,8 +74,10 @@ class ConsumerPace:
 
     def _may_have_all(self, now: float) -> bool:
         if not self._got:
-            self._not_before = now + UNANSWERED_AGAIN_S
-            return True
+            if not self._is_answered:
+                self._not_before = now + UNANSWERED_AGAIN_S
+            return len(self._inbox) == 0
+        self._is_answered = True
         if self._window >= MOST_EACH and now - self._changed > TRY_AFTER_S:
             return True
         return self._got >= KEEPS_UP_SHARE * self._sent

@@ -27,6 +27,9 @@ SAMPLES: Final = 8
 # After so many messages in time one more is asked for at once. Where that fills the link's queue,
 # twice as many are needed for the next.
 MOST_SAMPLES: Final = 256
+# New streams are looked for as often. On a thin link a message that is no new one's costs more.
+LOOK_AGAIN_S: Final = 0.25
+LOOK_AGAIN_THIN_S: Final = 5.0
 # While nothing may be asked for, the inbox is looked at again after so many ms.
 FULL_POLL_MS: Final = 5
 POLL_MS: Final = 100
@@ -129,10 +132,10 @@ class LinkPacer:
         if not self.is_asking:
             self._asking.stop()
             return frozenset(self._topics)
-        most = self._window
         if self._consumer and self._consumer.is_behind:
-            most = min(most, self._consumer.room)
-        self._asking.ask(most)
+            self._asking.ask(min(self._window, self._consumer.room), LOOK_AGAIN_S)
+        else:
+            self._asking.ask(self._window, LOOK_AGAIN_THIN_S)
         self._left_out.update(self._asking.streams)
         # What the frames that are not asked for are counted by.
         self.reason = BACKLOG if self._consumer and self._consumer.is_behind else STALE

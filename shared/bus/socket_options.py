@@ -28,7 +28,7 @@ BACKLOG: Final = 256
 # faster than it stores them, and only then can the publisher count them and cut the sender off.
 MAX_SUBSCRIPTION_BYTES: Final = 1024
 SUBSCRIPTIONS_HWM: Final = 2
-SUBSCRIPTIONS_BUFFER: Final = 1280
+SUBSCRIPTIONS_BUFFER: Final = 16384
 # What encryption and framing add to a part of a message.
 OVERHEAD_BYTES: Final = 1024
 

@@ -202,7 +202,7 @@ def test_requests_are_bounded() -> None:
     requests = Requests()
     for number in range(50):
         requests.add(f"once/{number}/faces/0/", 1)
-    assert len(requests) == 4
+    assert len(requests) == 32
     for number in range(5000):
         requests.add(f"once/{number}/faces/0/", number)
     assert len(requests) == 256
