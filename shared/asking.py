@@ -57,12 +57,12 @@ class Asking:
         self._turns.setdefault(topic)
 
     def answered(self, topic: str) -> None:
-        """Note that a message on the topic came: the request for it waits no longer."""
-        for key, asked in self._waiting.items():
-            if topic.startswith(asked.topics):
-                del self._waiting[key]
-                self._patience = max(PATIENCE_S, 3 * (self._clock() - asked.at))
-                return
+        """Note that a message came on this topic, which begins with what it was asked for by."""
+        name = topic.split("/", 2)[1]
+        key = next((key for key in self._waiting if key.split("/", 2)[1] == name), "")
+        if key:
+            asked = self._waiting.pop(key)
+            self._patience = max(PATIENCE_S, 3 * (self._clock() - asked.at))
 
     def ask(self, most: int, look_again: float) -> None:
         """Ask until `most` requests wait, or one for each stream; give up on those in vain.

@@ -10,7 +10,7 @@ from emostream.shared.consumer_pacing import ConsumerPace
 from emostream.shared.inbox import LiveInbox
 from emostream.shared.messages import Message
 from emostream.shared.metrics import BACKLOG, STALE
-from emostream.shared.requests import MOST_EACH
+from emostream.shared.requests import MOST_EACH, ONCE, answered_topic
 from emostream.shared.sequences import frame_part
 
 # Delays are trusted as the lowest for these s, in two halves: clocks drift, and may be set.
@@ -103,6 +103,7 @@ class LinkPacer:
         self._in_time = 0
         self._needed = SAMPLES
         self._alone: deque[float] | None = None
+        self._was_alone = False
         self._narrowed = clock()
         self._kept_up = 0
 
@@ -141,6 +142,13 @@ class LinkPacer:
         self.reason = BACKLOG if self._consumer and self._consumer.is_behind else STALE
         return self._asking.subscriptions
 
+    def answered(self, topic: bytes) -> bytes:
+        """Take the topic that a message came on; return its own, without what asked for it."""
+        self._was_alone = self._window == 1 and len(self._asking) == 1
+        if topic.startswith(ONCE.encode()):
+            self._asking.answered(topic.decode("ascii", "replace"))
+        return answered_topic(topic)
+
     def asked_for_all(self, message: Message) -> bool:
         """Whether all frames of the message's topic were asked for since the last one."""
         if message.topic not in self._left_out:
@@ -153,16 +161,11 @@ class LinkPacer:
         """Whether the message came before: as the next of its stream, and as the next of all."""
         header = message.header
         last = self._last.get(message.topic)
-        is_repeated = self.is_asking and header.is_data and last == (header.publisher, header.sent)
-        if is_repeated:
-            self._asking.answered(message.topic)
-        return is_repeated
+        return self.is_asking and header.is_data and last == (header.publisher, header.sent)
 
     def age(self, message: Message) -> float | None:
         """Return for how long a message waited on the way, s; None if that was too long."""
         now = self._clock()
-        was_alone = len(self._asking) == 1
-        self._asking.answered(message.topic)
         if frame_part(message.header) is None or not message.header.marks:
             return 0.0
         # The mark of the publisher, by whose clock all of its messages are; others may be of hosts
@@ -173,7 +176,7 @@ class LinkPacer:
         if self._consumer:
             self._consumer.note_arrival(sent)
         difference = (self._wall() - given) / 1e9
-        if self._is_thin and self._window == 1 and was_alone:
+        if self._is_thin and self._was_alone:
             return self._waited_alone(difference)
         waited = self._delays.waited(difference)
         self._note_waited(waited, now)

@@ -13,7 +13,6 @@ from emostream.shared.clocks import CLOCK, MAX_ANSWER_BYTES, ClockAnswer, ClockQ
 from emostream.shared.errors import MessageError
 from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import Message
-from emostream.shared.requests import answered_topic
 from emostream.shared.wire import decode, unpack
 
 _POLL_MS: Final = 100
@@ -110,7 +109,7 @@ class Receiver:
             self._take_time(number, topic, parts)
             return
         if self._pacer:
-            parts[0] = memoryview(answered_topic(topic))
+            parts[0] = memoryview(self._pacer.answered(topic))
         try:
             message = decode(parts)
             if self._pacer and self._pacer.repeats(message):

@@ -79,9 +79,11 @@ class Stage:
         message = frame(count, stream=stream, sent=count, publisher="p", t=now, marks=marks)
         self.sent[stream] += 1
         for topic in [message.topic, *self.requests.take(message.topic)]:
-            if topic.startswith(tuple(self.subscribed)) and not self.pacer.repeats(message):
+            if topic.startswith(tuple(self.subscribed)):
                 self.received += 1
-                self.intake.take(message, self.inbox, Frame, self.pacer)
+                self.pacer.answered(topic.encode())
+                if not self.pacer.repeats(message):
+                    self.intake.take(message, self.inbox, Frame, self.pacer)
                 self._subscribe()
 
     def _work(self) -> None:

@@ -82,7 +82,7 @@ class Link:
             self.arriving = None
             # As a SUB socket does, it drops what is not subscribed to any more.
             if topic.startswith(tuple(self.subscribed)):
-                assert answered_topic(topic.encode()).decode() == message.topic
+                assert self.pacer.answered(topic.encode()).decode() == message.topic
                 self._arrive(message, published)
         if self.arriving is None and self.queue:
             topic, published, message = self.queue.popleft()
