@@ -24,8 +24,9 @@ RECONNECT_INTERVAL_MAX: Final = 500
 HANDSHAKE_INTERVAL: Final = 5000
 BACKLOG: Final = 256
 # What a publisher takes from its subscribers: a topic, or what opens an encrypted connection. The
-# queue and the system's buffer are short: libzmq takes in subscriptions as long as they arrive
-# faster than it stores them, and only then can the publisher count them and cut the sender off.
+# queue is short: libzmq takes in subscriptions as long as they arrive faster than it stores them,
+# and only then can the publisher count them and cut the sender off. The system's buffer holds the
+# requests of a subscriber that is behind: where it is full, TCP waits for a timer.
 MAX_SUBSCRIPTION_BYTES: Final = 1024
 SUBSCRIPTIONS_HWM: Final = 2
 SUBSCRIPTIONS_BUFFER: Final = 16384
