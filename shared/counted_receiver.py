@@ -4,13 +4,15 @@ from collections.abc import Collection
 
 from emostream.shared.bus import Receiver
 from emostream.shared.gaps import Gaps
+from emostream.shared.link_pacing import LinkPacer
 
 
 class CountedReceiver:
     """A receiver and the gaps in what it receives. Used by one thread."""
 
-    def __init__(self, receiver: Receiver, gaps: Gaps) -> None:
+    def __init__(self, receiver: Receiver, gaps: Gaps, pacer: LinkPacer | None = None) -> None:
         self._receiver = receiver
+        self._pacer = pacer
         self._gaps = gaps
         self._topics: frozenset[str] = frozenset()
 
@@ -24,3 +26,8 @@ class CountedReceiver:
             self._gaps.follow(self._topics, wanted)
             self._receiver.follow(wanted)
             self._topics = wanted
+
+    def spare(self, *, on: bool) -> None:
+        """Receive few of the messages of each stream while that is `on`, where they are paced."""
+        if self._pacer:
+            self._pacer.is_spared = on

@@ -30,6 +30,8 @@ MOST_SAMPLES: Final = 256
 # New streams are looked for as often. On a thin link a message that is no new one's costs more.
 LOOK_AGAIN_S: Final = 0.25
 LOOK_AGAIN_THIN_S: Final = 5.0
+# Where requests bring nothing for so long, all is subscribed to, whether it is needed or not.
+UNANSWERED_S: Final = 3.0
 # While nothing may be asked for, the inbox is looked at again after so many ms.
 FULL_POLL_MS: Final = 5
 POLL_MS: Final = 100
@@ -70,8 +72,9 @@ class LinkPacer:
     messages keep waiting for more than half of `max_age` s beyond the link's own delay, or the
     `inbox` drops more than a third of them, this asks for single messages, of each stream in turn:
     on a thin link for the next when one has come, so it is never behind another, and else as the
-    inbox has room. Now and then it retries whether all can be had. Times are s on the steady
-    `clock`; `wall` is ns since the epoch. Used by the thread that receives.
+    inbox has room. Now and then it retries whether all can be had. While `is_spared` it asks for
+    one message at a time without need. Times are s on the steady `clock`; `wall` is ns since the
+    epoch. Used by the thread that receives; another one may set `is_spared`.
     """
 
     def __init__(
@@ -96,6 +99,8 @@ class LinkPacer:
         self._crowded_since: float | None = None
         self._try_after = TRY_AFTER_S
         self.reason = STALE
+        self.is_spared = self._spares = False
+        self._heard = clock()
         # Of a thin link: how many messages it carries at once, how many came of the `_needed` ones
         # that show that it carries more, and how long those took that were alone on it.
         self._is_thin = False
@@ -110,7 +115,8 @@ class LinkPacer:
     @property
     def is_asking(self) -> bool:
         """Whether it asks for single messages."""
-        return self._is_thin or (self._consumer is not None and self._consumer.is_behind)
+        is_behind = self._consumer is not None and self._consumer.is_behind
+        return self._is_thin or is_behind or self._spares
 
     @property
     def poll_ms(self) -> int:
@@ -128,6 +134,7 @@ class LinkPacer:
                 self._is_thin, self._window, self._changed = False, MOST_EACH, now
         if self._consumer and self._asking.streams:
             self._consumer.look()
+        self._spares = self.is_spared and now - self._heard < UNANSWERED_S
         for topic in self._asking.forget_silent():
             self._last.pop(topic, None)
         if not self.is_asking:
@@ -136,15 +143,16 @@ class LinkPacer:
         if self._consumer and self._consumer.is_behind:
             self._asking.ask(min(self._window, self._consumer.room), LOOK_AGAIN_S)
         else:
-            self._asking.ask(self._window, LOOK_AGAIN_THIN_S)
+            self._asking.ask(1 if self._spares else self._window, LOOK_AGAIN_THIN_S)
         self._left_out.update(self._asking.streams)
         # What the frames that are not asked for are counted by.
-        self.reason = BACKLOG if self._consumer and self._consumer.is_behind else STALE
+        self.reason = STALE if self._is_thin else BACKLOG
         return self._asking.subscriptions
 
     def answered(self, topic: bytes) -> bytes:
         """Take the topic that a message came on; return its own, without what asked for it."""
-        self._was_alone = self._window == 1 and len(self._asking) == 1
+        self._heard = self._clock()
+        self._was_alone = self._is_thin and self._window == 1 and len(self._asking) == 1
         if topic.startswith(ONCE.encode()):
             self._asking.answered(topic.decode("ascii", "replace"))
         return answered_topic(topic)

@@ -199,7 +199,8 @@ class Service:
         def deliver(message: Message) -> None:
             self.intake.take(message, inbox, needed or self._primary, pacer)
 
-        return CountedReceiver(self.listen(subscriptions, deliver, pacer), self.intake.gaps)
+        receiver = self.listen(subscriptions, deliver, pacer)
+        return CountedReceiver(receiver, self.intake.gaps, pacer)
 
     def on_stream_gone(self, forget: Callable[[str], None]) -> None:
         """Call `forget`, in the loop, with each stream that gave way to newer ones."""
