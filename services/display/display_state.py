@@ -144,7 +144,7 @@ class DisplayState:
             return {name: snapshot_of(stream, now) for name, stream in self._streams.items()}
 
     def least_analyzed(self) -> float:
-        """Return the share of the captured frames that were answered lately, of the worst stream."""
+        """Return the share of the frames that is analyzed, of the stream with the lowest one."""
         now = self._clock()
         with self._lock:
             shares = [analyzed(stream, now) for stream in self._streams.values()]
