@@ -58,7 +58,8 @@ def run(config: Config, instance: int) -> None:
                 service.stop,
             )
             del model  # once another has taken over, nothing must keep this one in memory
-            service.receive([faces], inbox, paced=True)
+            # Of several shards single requests would bring parts of different frames.
+            service.receive([faces], inbox, paced=True, as_needed=len(shards) == 1)
             take_over = functools.partial(_take_over, service, stage, reloader, metrics)
             _answer_live(service, stage, inbox, publisher, take_over)
     # Everything of ours is closed; TensorFlow's own teardown would take seconds more.
