@@ -1,4 +1,4 @@
-"""Requests for single messages: of which streams, and which of them still wait for theirs."""
+"""Requests for single messages: from which streams, and which are still unanswered."""
 
 import secrets
 from collections.abc import Callable, Collection
@@ -6,10 +6,10 @@ from typing import Final, NamedTuple
 
 from emostream.shared.requests import request
 
-# What is asked for may be lost, or of a stream that is quiet: then another is asked for.
+# A requested message may be lost, or its stream may be quiet: then another one is requested.
 PATIENCE_S: Final = 1.0
 PATIENCE_AT_MOST_S: Final = 60.0
-# Streams that were not seen for so long are not asked for.
+# Streams without messages for this long are not requested.
 SILENT_AFTER_S: Final = 10.0
 
 
@@ -19,10 +19,10 @@ class _Asked(NamedTuple):
 
 
 class Asking:
-    """The requests of one subscriber to `topics`, of each stream in turn.
+    """The requests of one subscriber to `topics`, from each stream in turn.
 
-    No two wait for the same stream's message. Now and then one is for whatever comes next, perhaps
-    of a new stream. Times are s on the steady `clock`. Used by the thread that receives.
+    A stream has at most one unanswered request. At intervals, one is for any next message, perhaps
+    from a new stream. Times are s on the steady `clock`. Used by the receiving thread.
     """
 
     def __init__(self, topics: Collection[str], clock: Callable[[], float]) -> None:
@@ -32,32 +32,32 @@ class Asking:
         self._requests = 0
         self._waiting: dict[str, _Asked] = {}
         self._seen: dict[str, float] = {}
-        # Those to be asked for next are first.
+        # In the order of their turns.
         self._turns: dict[str, None] = {}
         self._looked = clock()
         self._patience = PATIENCE_S
 
     def __len__(self) -> int:
-        """Return how many requests wait."""
+        """Return how many requests are unanswered."""
         return len(self._waiting)
 
     @property
     def subscriptions(self) -> frozenset[str]:
-        """The requests that wait."""
+        """The unanswered requests."""
         return frozenset(self._waiting)
 
     @property
     def streams(self) -> Collection[str]:
-        """The topics of the streams that were seen lately."""
+        """The topics of the streams that sent something recently."""
         return self._seen.keys()
 
     def see(self, topic: str) -> None:
-        """Note that the stream of this topic sends."""
+        """Note a message of the stream of this topic."""
         self._seen[topic] = self._clock()
         self._turns.setdefault(topic)
 
     def answered(self, topic: str) -> None:
-        """Note that a message came on this topic, which begins with what it was asked for by."""
+        """Note the answer to a request: its full topic."""
         name = topic.split("/", 2)[1]
         key = next((key for key in self._waiting if key.split("/", 2)[1] == name), "")
         if key:
@@ -65,7 +65,7 @@ class Asking:
             self._patience = max(PATIENCE_S, 3 * (self._clock() - asked.at))
 
     def ask(self, most: int, look_again: float) -> None:
-        """Ask until `most` requests wait, or one for each stream; give up on those in vain.
+        """Send requests until `most` are unanswered, or one per stream; give up on old ones.
 
         New streams are looked for every `look_again` s.
         """
@@ -80,12 +80,12 @@ class Asking:
             self._waiting[request(name, topics)] = _Asked(topics, now)
 
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Forget all requests."""
         self._waiting.clear()
         self._patience = PATIENCE_S
 
     def forget_silent(self) -> list[str]:
-        """Forget the streams that were not seen lately; return their topics."""
+        """Forget the streams that sent nothing recently; return their topics."""
         now = self._clock()
         silent = [topic for topic, at in self._seen.items() if now - at >= SILENT_AFTER_S]
         for topic in silent:
@@ -93,12 +93,12 @@ class Asking:
         return silent
 
     def _next(self, now: float, look_again: float) -> str:
-        """Return what to ask for next; "" if all of it is asked for."""
+        """Return the topics to request next, or "" if all are requested."""
         asked = {each.topics for each in self._waiting.values()}
         if not asked.intersection(self._topics) and (
             not self._seen or now - self._looked > look_again
         ):
-            # Whichever is the next: perhaps a new stream.
+            # Any next message, perhaps from a new stream.
             self._looked = now
             return self._topics[self._requests % len(self._topics)]
         topic = next((topic for topic in self._turns if topic not in asked), "")

@@ -1,4 +1,4 @@
-"""Whether a consumer is behind, and how much it has room for, as its inbox tells."""
+"""Back-pressure for a slow stage: whether it is behind, and how many messages it has room for."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,28 +6,28 @@ from typing import Final
 from emostream.shared.inbox import LiveInbox
 from emostream.shared.requests import MOST_EACH
 
-# It is behind when more than this share of what came in so many s was dropped, and keeps up again
-# when it gets this share of what is sent. Between the two nothing changes.
+# A stage is behind if it drops more than the first share of its messages within a second, and keeps
+# up again if it gets the second share of what is sent. In between, nothing changes.
 DROPPED_SHARE: Final = 1 / 3
 LOOK_EVERY_S: Final = 1.0
 KEEPS_UP_SHARE: Final = 0.9
 KEEPS_UP_FOR_S: Final = 2.0
-# Where more streams send slowly than may be asked at once, the consumer waits for them in vain:
-# then all is tried after a time. A publisher that answers nothing knows no requests.
+# If more slow streams exist than requests are allowed, the stage idles: then all messages are
+# retried after a time. A publisher that answers nothing does not support requests.
 TRY_AFTER_S: Final = 15.0
 UNANSWERED_AGAIN_S: Final = 60.0
-# What it asks for should wait for no longer than this share of the longest age.
+# Requested messages should wait no longer than this share of `max_age`.
 WAIT_SHARE: Final = 0.5
 FIRST_WINDOW: Final = 2.0
 STEP: Final = 0.5
 
 
 class ConsumerPace:
-    """Finds out whether a consumer is behind, and then how many messages to have on the way to it.
+    """Detects from `inbox` that a stage is behind, and how many messages to request for it.
 
-    As many as keep it busy, and no more than it works on soon: half a message more for each that
-    comes while it has nothing to do, and half a message less for each that comes while they wait
-    for long. Times are s on the steady `clock`. Used by the thread that receives.
+    As many as keep it busy without long waits: for each message that arrives while the stage is
+    idle half a message more, and for each that arrives while messages wait for long half a message
+    less. Times are s on the steady `clock`. Used by the receiving thread.
     """
 
     def __init__(self, inbox: LiveInbox, max_age: float, clock: Callable[[], float]) -> None:
@@ -44,11 +44,11 @@ class ConsumerPace:
 
     @property
     def room(self) -> int:
-        """How many messages should be on the way to the inbox now."""
+        """How many requests should be unanswered now."""
         return max(0, int(self._window) - len(self._inbox))
 
     def note_arrival(self, sent: int) -> None:
-        """Note that a message is about to be put into the inbox, one of `sent` of its stream."""
+        """Note a message for the inbox, the only one received of `sent` messages of its stream."""
         self._got += 1
         self._sent += sent
         if self._inbox.is_idle:
@@ -57,7 +57,7 @@ class ConsumerPace:
             self._window = max(self._window - STEP, 1.0)
 
     def look(self) -> None:
-        """Find out, now and then, whether it is behind."""
+        """Check at intervals whether the stage is behind."""
         now = self._clock()
         if now - self._looked < (KEEPS_UP_FOR_S if self.is_behind else LOOK_EVERY_S):
             return
@@ -83,6 +83,6 @@ class ConsumerPace:
         return self._got >= KEEPS_UP_SHARE * self._sent
 
     def _change(self, now: float, *, is_behind: bool) -> None:
-        # Where it asks, nothing is dropped that would show the stage that it is behind.
+        # While messages are requested, no drops tell the stage that it is behind.
         self.is_behind = self._inbox.is_short = is_behind
         self._changed, self._window = now, FIRST_WINDOW

@@ -1,4 +1,4 @@
-"""A receiver that counts what was lost on the way, of topics that may change while it runs."""
+"""A receiver with changeable topics that counts messages lost in transit."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ from emostream.shared.link_pacing import LinkPacer
 
 
 class CountedReceiver:
-    """A receiver and the gaps in what it receives. Used by one thread."""
+    """A receiver with its gap counter. Not thread-safe."""
 
     def __init__(self, receiver: Receiver, gaps: Gaps, pacer: LinkPacer | None = None) -> None:
         self._receiver = receiver
@@ -17,9 +17,9 @@ class CountedReceiver:
         self._topics: frozenset[str] = frozenset()
 
     def follow(self, topics: Collection[str]) -> None:
-        """Receive exactly these topics from now on, in addition to those that it began with.
+        """From now on, receive exactly these topics, in addition to the initial ones.
 
-        What was sent on a topic while it was not received counts as late.
+        Messages sent on a topic while it was not received count as late.
         """
         wanted = frozenset(topics)
         if wanted != self._topics:
@@ -28,6 +28,6 @@ class CountedReceiver:
             self._topics = wanted
 
     def spare(self, *, on: bool) -> None:
-        """Receive few of the messages of each stream while that is `on`, where they are paced."""
+        """While `on`, receive few of the messages of each stream, if they are paced."""
         if self._pacer:
             self._pacer.is_spared = on

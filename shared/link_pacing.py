@@ -1,4 +1,4 @@
-"""What a subscriber asks for: all of it, or messages one by one where it or its link is slow."""
+"""Back-pressure: a subscriber that requests single messages if it or its link is too slow."""
 
 import time
 from collections import deque
@@ -13,36 +13,35 @@ from emostream.shared.metrics import BACKLOG, STALE
 from emostream.shared.requests import MOST_EACH, ONCE, answered_topic
 from emostream.shared.sequences import frame_part
 
-# Delays are trusted as the lowest for these s, in two halves: clocks drift, and may be set.
+# The lowest delay within this many s counts, in two halves, because clocks drift and may be set.
 LOWEST_FOR_S: Final = 30.0
-# A queue that does not shrink for so long is one that the link cannot empty.
+# If a queue does not shrink for this long, the link cannot carry all messages.
 CROWDED_FOR_S: Final = 0.5
-# Asking for single messages gets nearly all of them where at most this many are sent for one that
-# is asked for: such a link is thin no longer. One with a long way is tried at full rate after a
-# time.
+# If at most this many messages are sent per requested one, requesting gets nearly all frames, and
+# the link is no longer slow. A link with high latency is retried at full rate after a time.
 KEEPS_UP: Final = 2
 TRY_AFTER_S: Final = 15.0
 TRY_AFTER_AT_MOST_S: Final = 60.0
 SAMPLES: Final = 8
-# After so many messages in time one more is asked for at once. Where that fills the link's queue,
-# twice as many are needed for the next.
+# After this many messages without delay, one more is requested at a time. If that fills the link's
+# queue, twice as many are needed for the next try.
 MOST_SAMPLES: Final = 256
-# New streams are looked for as often. On a thin link a message that is no new one's costs more.
+# How often new streams are looked for. On a slow link, a message from a known one costs more.
 LOOK_AGAIN_S: Final = 0.25
 LOOK_AGAIN_THIN_S: Final = 5.0
-# Where requests bring nothing for so long, all is subscribed to, whether it is needed or not.
+# If requests get no answer for this long, all messages are subscribed to.
 UNANSWERED_S: Final = 3.0
-# While nothing may be asked for, the inbox is looked at again after so many ms.
+# While the inbox has no room, it is checked again after this many ms.
 FULL_POLL_MS: Final = 5
 POLL_MS: Final = 100
 
 
 class DelayMeter:
-    """How long messages waited on the way, beyond the link's own delay.
+    """Measures how long messages waited in transit, beyond the link's own delay.
 
-    The clocks of two hosts differ by an amount that nobody knows, and that changes slowly. So the
-    lowest difference between arrival here and sending there counts as the link's own delay, and
-    what exceeds it as time in a queue.
+    The clocks of two hosts differ by an unknown amount that changes slowly. So the lowest
+    difference between arrival here and sending there counts as the link's own delay, and everything
+    above that as time in a queue.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -51,7 +50,7 @@ class DelayMeter:
         self._lowest = self._lowest_before = float("inf")
 
     def waited(self, difference: float) -> float:
-        """Return the s that a message waited which arrived `difference` s after it was sent."""
+        """Return how long a message waited (s) that arrived `difference` s after it was sent."""
         now = self._clock()
         if now - self._since > LOWEST_FOR_S / 2:
             self._since, self._lowest_before, self._lowest = now, self._lowest, float("inf")
@@ -59,22 +58,22 @@ class DelayMeter:
         return difference - min(self._lowest, self._lowest_before)
 
     def set_lowest(self, difference: float) -> None:
-        """Take `difference` for the link's own delay."""
+        """Use `difference` as the link's own delay."""
         self._since, self._lowest, self._lowest_before = self._clock(), difference, float("inf")
 
 
 class LinkPacer:
-    """Decides what a subscriber subscribes to, so that nothing is sent in vain or waits for long.
+    """Chooses the topics of a subscriber so that messages are neither late nor sent for nothing.
 
-    PUB and SUB have no flow control: what a link cannot carry fills the sockets' buffers, and every
-    frame is as old as they are deep, seconds on a thin link. And what a consumer has no time for is
-    copied, sent and received before it is dropped, which takes the time that it lacks. Where
-    messages keep waiting for more than half of `max_age` s beyond the link's own delay, or the
-    `inbox` drops more than a third of them, this asks for single messages, of each stream in turn:
-    on a thin link for the next when one has come, so it is never behind another, and else as the
-    inbox has room. Now and then it retries whether all can be had. While `is_spared` it asks for
-    one message at a time without need. Times are s on the steady `clock`; `wall` is ns since the
-    epoch. Used by the thread that receives; another one may set `is_spared`.
+    PUB and SUB sockets have no flow control. Messages that a link cannot carry fill the socket
+    buffers, and on a slow link every frame is then seconds old. Messages that a stage has no time
+    for are copied, sent and received before they are dropped, which takes more of its time. If
+    messages keep waiting for more than half of `max_age` s beyond the link's own delay, or `inbox`
+    drops more than a third of them, this class requests single messages, from each stream in turn:
+    as many at a time as do not delay each other on the link, and as the inbox has room for. At
+    intervals, it retries all messages. While `is_spared`, it requests one at a time in any case.
+    Times are s on the steady `clock`; `wall` is ns since the epoch. Used by the receiving thread;
+    other threads may set `is_spared`.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class LinkPacer:
         self._consumer = None if inbox is None else ConsumerPace(inbox, max_age, clock)
         self._asking = Asking(topics, clock)
         self._left_out: set[str] = set()
-        # Who sent the last message of a topic, and its number there.
+        # By topic: the publisher of the last message, and its `sent`.
         self._last: dict[str, tuple[str, int]] = {}
         self._changed = clock()
         self._crowded_since: float | None = None
@@ -101,8 +100,8 @@ class LinkPacer:
         self.reason = STALE
         self.is_spared = self._spares = False
         self._heard = clock()
-        # Of a thin link: how many messages it carries at once, how many came of the `_needed` ones
-        # that show that it carries more, and how long those took that were alone on it.
+        # Of a slow link: how many messages may be on it at a time, how many of the `_needed` ones
+        # without delay have arrived, and the delays of those that were alone on it.
         self._is_thin = False
         self._window = MOST_EACH
         self._in_time = 0
@@ -114,20 +113,20 @@ class LinkPacer:
 
     @property
     def is_asking(self) -> bool:
-        """Whether it asks for single messages."""
+        """Whether it requests single messages."""
         is_behind = self._consumer is not None and self._consumer.is_behind
         return self._is_thin or is_behind or self._spares
 
     @property
     def poll_ms(self) -> int:
-        """For how long to wait for a message before `wanted` is to be asked again, ms."""
+        """How long to wait for a message before the next call of `wanted`, in ms."""
         return FULL_POLL_MS if self.is_asking and not self._asking else POLL_MS
 
     def wanted(self) -> frozenset[str]:
-        """Return the topics to be subscribed to now."""
+        """Return the topics to subscribe to now."""
         now = self._clock()
         if self._is_thin:
-            # Of a publisher that knows no requests nothing comes at all.
+            # A publisher that does not support requests sends nothing.
             try_after = self._try_after if self._alone else TRY_AFTER_AT_MOST_S
             if self._kept_up >= SAMPLES or now - self._changed > try_after:
                 self._try_after = min(2 * self._try_after, TRY_AFTER_AT_MOST_S)
@@ -145,12 +144,12 @@ class LinkPacer:
         else:
             self._asking.ask(1 if self._spares else self._window, LOOK_AGAIN_THIN_S)
         self._left_out.update(self._asking.streams)
-        # What the frames that are not asked for are counted by.
+        # The reason by which frames that were not requested are counted.
         self.reason = STALE if self._is_thin else BACKLOG
         return self._asking.subscriptions
 
     def answered(self, topic: bytes) -> bytes:
-        """Take the topic that a message came on; return its own, without what asked for it."""
+        """Note the topic that a message arrived on; return its own topic, without the request."""
         self._heard = self._clock()
         self._was_alone = self._is_thin and self._window == 1 and len(self._asking) == 1
         if topic.startswith(ONCE.encode()):
@@ -158,7 +157,7 @@ class LinkPacer:
         return answered_topic(topic)
 
     def asked_for_all(self, message: Message) -> bool:
-        """Whether all frames of the message's topic were asked for since the last one."""
+        """Whether all frames of the message's topic were requested since the last one."""
         if message.topic not in self._left_out:
             return True
         if not self.is_asking:
@@ -166,18 +165,18 @@ class LinkPacer:
         return False
 
     def repeats(self, message: Message) -> bool:
-        """Whether the message came before: as the next of its stream, and as the next of all."""
+        """Whether the message arrived before: one can answer two requests."""
         header = message.header
         last = self._last.get(message.topic)
         return self.is_asking and header.is_data and last == (header.publisher, header.sent)
 
     def age(self, message: Message) -> float | None:
-        """Return for how long a message waited on the way, s; None if that was too long."""
+        """Return how long a message waited in transit (s), or None if that was too long."""
         now = self._clock()
         if frame_part(message.header) is None or not message.header.marks:
             return 0.0
-        # The mark of the publisher, by whose clock all of its messages are; others may be of hosts
-        # whose clocks are ahead.
+        # Use the publisher's mark, because all its messages have its clock; other marks may come
+        # from hosts whose clocks are ahead.
         _, given = next(reversed(message.header.marks.values()))
         self._asking.see(message.topic)
         sent = self._note_sent(message)
@@ -206,7 +205,7 @@ class LinkPacer:
             self._changed = self._narrowed = now
 
     def _narrow(self, now: float) -> None:
-        """Have half as many messages on the link, once for all that wait on it now."""
+        """Allow half as many messages on the link, once for all that are on it now."""
         if self._window > 1 and now - self._narrowed > CROWDED_FOR_S:
             if self._window == 2:
                 self._needed, self._alone = min(2 * self._needed, MOST_SAMPLES), None
@@ -214,18 +213,18 @@ class LinkPacer:
 
     def _waited_alone(self, difference: float) -> float | None:
         if self._alone is None:
-            # The first one came behind all that was in the queue before.
+            # The first message arrived after everything that was in the queue before.
             self._alone = deque(maxlen=SAMPLES)
             waited = self._delays.waited(difference)
             return waited if waited <= self._max_age else None
-        # It was alone on the way, so what it took is the link's own delay.
+        # It was the only message in transit, so its delay is the link's own.
         self._alone.append(difference)
         self._delays.set_lowest(min(self._alone))
         self._note_in_time()
         return 0.0
 
     def _note_in_time(self) -> None:
-        """Note a message that waited for no other on the link: perhaps that carries more."""
+        """Note a message that did not wait on the link: it may carry more at a time."""
         self._in_time += 1
         if self._in_time >= self._needed and self._window < MOST_EACH:
             self._window, self._in_time = self._window + 1, 0
@@ -233,7 +232,7 @@ class LinkPacer:
                 self._needed = SAMPLES
 
     def _note_sent(self, message: Message) -> int:
-        """Return how many of its stream were sent for this one; 1 where that is not known."""
+        """Return how many messages of its stream were sent per this one, or 1 if unknown."""
         header, topic = message.header, message.topic
         publisher, before = self._last.get(topic, ("", 0))
         self._last[topic] = header.publisher, header.sent

@@ -5,17 +5,17 @@ from collections.abc import Callable
 from typing import Final
 
 LOOK_EVERY_S: Final = 1.0
-# Shares of the captured frames that are analyzed: below the first the pipeline is overloaded, until
-# it is above the second.
+# The pipeline counts as overloaded from when less than the first share of the captured frames is
+# analyzed, until the second share is.
 OVERLOADED_BELOW: Final = 2 / 3
 KEEPS_UP_ABOVE: Final = 0.9
 
 
 class FrameNeed:
-    """Decides whether the display may do with few frames: nobody looks, and others lack the time.
+    """Decides when few frames are enough: without viewers, while the pipeline is overloaded.
 
-    `is_watched` says whether anybody looks, `analyzed` the share of the captured frames that is
-    analyzed. Times are s on the steady `clock`.
+    `is_watched` returns whether there are viewers, `analyzed` the share of the captured frames that
+    is analyzed. Times are s on the steady `clock`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The Ray cluster to work on: one that is there, or one in this machine alone."""
+"""The Ray cluster: an existing one, or one on this machine only."""
 
 import contextlib
 import logging
@@ -11,28 +11,28 @@ from emostream.models.tensorflow_runtime import muted_stderr
 from emostream.shared.errors import BusError
 from emostream.shared.optional_groups import naming_the_group
 
-# Results are files; only their reports go through Ray's memory.
+# Results are files; only reports go through Ray's object store.
 OBJECT_STORE_BYTES: Final = 200_000_000
 LOOPBACK: Final = "127.0.0.1"
-# On a machine that is busy with other things, Ray's processes may give each other up.
+# On a busy machine, Ray's processes may time out waiting for each other.
 STARTS: Final = 3
 log = logging.getLogger("emostream")
 
 
 @contextlib.contextmanager
 def cluster(address: str | None, cpus: int | None) -> Iterator[int]:
-    """Connect to the cluster at the address, or start one here; give its number of CPUs.
+    """Connect to the cluster at the address, or start one here; yield its number of CPUs.
 
-    One that is started here listens on loopback alone, sends no usage statistics, has `cpus` CPUs
-    (by default all), and ends with the block. BusError where no cluster answers at the address, or
-    none can be started. What is printed in the block goes nowhere: Ray prints of each process that
-    dies, on its own thread, and on stdout.
+    A cluster started here listens only on loopback, sends no usage statistics, has `cpus` CPUs (by
+    default all), and ends with the block. Raises BusError if no cluster answers at the address, or
+    if none can be started. Output within the block is discarded, because Ray prints about each
+    process that dies, on its own thread and to stdout.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # What Ray's own code writes to stderr is for its developers; its logs have it too.
+    # Ray's output to stderr is for its developers; its logs have it too.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if not address:
-        # Ray's word for it: not a cluster, so that each of its processes stays on loopback.
+        # Ray's setting to disable clusters, so that all its processes stay on loopback.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     with naming_the_group("emostream batch", "ray"):
         import ray
@@ -45,7 +45,7 @@ def cluster(address: str | None, cpus: int | None) -> Iterator[int]:
             raise BusError(f"no Ray cluster at {address}: {error}") from error
     else:
         _start(cpus)
-    # Ray prints until it is shut down.
+    # Ray prints until it is shut down
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
             context = DataContext.get_current()
@@ -59,7 +59,7 @@ def cluster(address: str | None, cpus: int | None) -> Iterator[int]:
 
 
 def _start(cpus: int | None) -> None:
-    """Start a cluster in this machine."""
+    """Start a cluster on this machine."""
     import ray
 
     for start in range(1, STARTS + 1):
@@ -74,12 +74,12 @@ def _start(cpus: int | None) -> None:
                     log_to_driver=False,
                     _node_ip_address=LOOPBACK,
                 )
-        except Exception as error:  # Ray has no type of its own for it
+        except Exception as error:  # Ray has no specific exception for this
             if type(error) is not Exception:
                 raise
             ray.shutdown()
             if start == STARTS:
-                raise BusError(f"Ray does not start in this machine: {error}") from error
-            log.warning("Ray did not start, as on a machine that is too busy; trying again")
+                raise BusError(f"Ray does not start on this machine: {error}") from error
+            log.warning("Ray did not start, possibly because the machine is too busy; trying again")
         else:
             return
