@@ -7,7 +7,9 @@ from typing import Final, NamedTuple
 from emostream.shared.requests import request
 
 # A requested message may be lost, or its stream may be quiet: then another one is requested.
+# By stream: three times what its last answer took, within these bounds.
 PATIENCE_S: Final = 1.0
+PATIENCE_AT_LEAST_S: Final = 0.3
 PATIENCE_AT_MOST_S: Final = 60.0
 # Streams without messages for this long are not requested.
 SILENT_AFTER_S: Final = 10.0
@@ -35,7 +37,7 @@ class Asking:
         # In the order of their turns.
         self._turns: dict[str, None] = {}
         self._looked = clock()
-        self._patience = PATIENCE_S
+        self._patience: dict[str, float] = {}
 
     def __len__(self) -> int:
         """Return how many requests are unanswered."""
@@ -62,7 +64,8 @@ class Asking:
         key = next((key for key in self._waiting if key.split("/", 2)[1] == name), "")
         if key:
             asked = self._waiting.pop(key)
-            self._patience = max(PATIENCE_S, 3 * (self._clock() - asked.at))
+            took = self._clock() - asked.at
+            self._patience[asked.topics] = max(PATIENCE_AT_LEAST_S, 3 * took)
 
     def ask(self, most: int, look_again: float) -> None:
         """Send requests until `most` are unanswered, or one per stream; give up on old ones.
@@ -71,9 +74,11 @@ class Asking:
         """
         now = self._clock()
         for key, asked in list(self._waiting.items()):
-            if now - asked.at > self._patience:
+            others = max(self._patience.values(), default=PATIENCE_S)
+            patience = self._patience.get(asked.topics, max(PATIENCE_S, others))
+            if now - asked.at > patience:
                 del self._waiting[key]
-                self._patience = min(2 * self._patience, PATIENCE_AT_MOST_S)
+                self._patience[asked.topics] = min(2 * patience, PATIENCE_AT_MOST_S)
         while len(self) < most and (topics := self._next(now, look_again)):
             self._requests += 1
             name = f"{self._name}-{self._requests}"
@@ -82,7 +87,7 @@ class Asking:
     def stop(self) -> None:
         """Forget all requests."""
         self._waiting.clear()
-        self._patience = PATIENCE_S
+        self._patience.clear()
 
     def forget_silent(self) -> list[str]:
         """Forget the streams that sent nothing recently; return their topics."""
@@ -90,6 +95,7 @@ class Asking:
         silent = [topic for topic, at in self._seen.items() if now - at >= SILENT_AFTER_S]
         for topic in silent:
             del self._seen[topic], self._turns[topic]
+            self._patience.pop(topic, None)
         return silent
 
     def _next(self, now: float, look_again: float) -> str:
