@@ -78,7 +78,7 @@ class Detector:
                 return
 
     def fates(self) -> tuple[Counter[str], dict[str, Counter[str]]]:
-        """Return the frames that are known of each stream, and what became of them."""
+        """Return the frames that are known of each stream, and how they ended."""
         known, fates = Counter[str](), defaultdict[str, Counter[str]](Counter)
         for metric in self.metrics.accounts.collect():
             for sample in metric.samples:
@@ -109,7 +109,7 @@ def test_a_stage_that_is_behind_is_sent_what_it_can_work_on_and_others_everythin
         detector.work(2 * len(STREAMS))
         detector.received, detector.answered = 0, Counter()
         detector.work(10 * len(STREAMS))
-        # A fourth of what was sent, and little in vain.
+        # A fourth of what was sent, and little more.
         assert detector.received < 1.2 * detector.answered.total()
         assert max(detector.answered.values()) < 1.5 * min(detector.answered.values())
         cameras.end()

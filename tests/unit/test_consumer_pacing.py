@@ -134,7 +134,7 @@ def test_in_overload_a_stage_gets_what_it_can_work_on(
     stage.run(20)
     assert stage.modes == [True]
     assert stage.answered.total() > 0.9 * 20 / (seconds + STEP_S)
-    # Nothing is sent in vain.
+    # Only requested messages are sent.
     assert stage.received < 1.02 * stage.answered.total() + 3
     assert max(stage.ages) < 0.25
     assert stage.unfairness() < 1.2
