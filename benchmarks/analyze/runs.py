@@ -73,7 +73,7 @@ def steady(short: Timing, long: Timing) -> float:
     if seconds <= 0 or frames <= 0:
         raise EmostreamError(
             f"{long.frames} frames took {long.seconds:.1f} s and {short.frames} took "
-            f"{short.seconds:.1f} s: give lengths that lie further apart"
+            f"{short.seconds:.1f} s: use lengths that differ more"
         )
     return frames / seconds
 
