@@ -33,7 +33,7 @@ COMMANDS = {
     ),
     "batch": Command(
         "batch",
-        "does the same for archives of them on Ray, in this machine or on a cluster; tables alone",
+        "writes the tables of analyze for archives, on one machine or a Ray cluster",
         "ray",
     ),
     "export": Command(

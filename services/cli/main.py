@@ -1,6 +1,7 @@
 """The `emostream` command."""
 
 import argparse
+import difflib
 import errno
 import functools
 import importlib
@@ -29,7 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log_options, words = take_log_options(sys.argv[1:] if arguments is None else arguments)
     stage = _stage(words)
     log_to_stderr(log_options.log_level, log_options.log_format, stage)
+    if not words:
+        _parser(()).print_help(sys.stderr)
+        return ExitCode.USAGE
     try:
+        _check_command(words[0])
         with naming_the_group(f"emostream {' '.join(words[:1])}", _group(words)):
             options = _parser(words[:1]).parse_args(words)
             vars(options).update(vars(log_options))
@@ -51,6 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     return code
+
+
+def _check_command(word: str) -> None:
+    """Raise ConfigError if there is no command of that name; it names the one probably meant."""
+    names = [*ALL_STAGES, *COMMANDS]
+    if word.startswith("-") or word in names:
+        return
+    close = difflib.get_close_matches(word, names, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ": `emostream --help` lists them"
+    raise ConfigError(f"there is no command {word}{hint}")
 
 
 def _stage(words: Sequence[str]) -> str:

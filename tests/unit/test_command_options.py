@@ -76,3 +76,23 @@ def test_a_number_out_of_range_is_refused(
         main(words)
     assert ended.value.code == ExitCode.USAGE
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["analize", "x.mp4"], "error: there is no command analize; did you mean analyze?\n"),
+        (["frobnicate"], "error: there is no command frobnicate: `emostream --help` lists them\n"),
+    ],
+)
+def test_an_unknown_command_is_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == ExitCode.USAGE
+    assert capsys.readouterr().err == said
+
+
+def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == ExitCode.USAGE
+    listed = capsys.readouterr().err
+    assert all(name in listed for name in [*ALL_STAGES, *COMMANDS])

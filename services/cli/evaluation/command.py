@@ -63,7 +63,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         " (0 to 1; default %(default)s, as in operation)",
     )
     _add_scene_options(parser)
-    parser.add_argument("--history", type=Path, metavar="FILE", help="write learning curves as CSV")
+    parser.add_argument(
+        "--history",
+        type=Path,
+        metavar="FILE",
+        help="show the learning curves in this CSV (default: NAME.csv or history.csv at the model)",
+    )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write JSON here; - prints it instead of tables"
     )
