@@ -54,6 +54,9 @@ def test_every_default_is_what_its_option_would_give(name: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
+        ["analyze", "x.mp4", "--prior-strength", "2"],
+        ["evaluate", "--min-quality", "x"],
+        ["init", "--camera-host", "a/b"],
         ["replay", "x.db", "--speed", "0"],
         ["replay", "x.db", "--speed", "nan"],
         ["replay", "x.db", "--speed", "inf"],
@@ -75,7 +78,11 @@ def test_a_number_out_of_range_is_refused(
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == ExitCode.USAGE
-    assert "Traceback" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"argument {words[-2]}: " in said
+    # argparse's own words name a function of the code.
+    assert "Traceback" not in said
+    assert "invalid" not in said
 
 
 @pytest.mark.parametrize(

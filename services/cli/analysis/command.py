@@ -131,6 +131,8 @@ def _resume_all(options: argparse.Namespace, shown: Reporter) -> ExitCode:
             "--resume without a VIDEO takes --config, --set, --sample and --prior from the run "
             "files: leave them out"
         )
+    if not options.out.is_dir():
+        raise ConfigError(f"--resume: no folder {options.out}: name the results folder in --out")
     found = analyses_in(options.out)
     unfinished = [each for each in found if not each.is_whole]
     listed = EarlierSummaries(options.out, shown)

@@ -4,7 +4,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from emostream.services.cli.options import add_prior_options, positive, proportion
+from emostream.services.cli.options import add_prior_options, fraction, positive
 from emostream.shared.config import Classifier
 from emostream.shared.errors import ExitCode, RecordingError
 from emostream.shared.prior import parse_prior
@@ -56,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--min-quality",
-        type=proportion,
+        type=fraction,
         default=Classifier().min_quality,
         metavar="Q",
         help="of worsened faces and of faces in scenes, also judge those of this quality or more"
