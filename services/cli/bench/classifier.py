@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from emostream.models import Classifier, load
@@ -18,6 +17,7 @@ from emostream.models.engines import ENGINES
 from emostream.models.engines.device import Device
 from emostream.models.synthetic_faces import synthetic_faces
 from emostream.services.cli.bench.wire import Speed, WiredClassifier
+from emostream.services.cli.console import table_console
 from emostream.services.cli.options import positive
 from emostream.shared.errors import EmostreamError, ExitCode
 from emostream.shared.plural import counted
@@ -174,7 +174,7 @@ def _show(rows: list[Row], absent: list[Absent], title: str) -> None:
         cells = [f"{row.memory.ms:.1f}", f"{row.memory.faces_per_s:.0f}"]
         cells += [f"{row.wire.ms:.1f}", f"{row.wire.faces_per_s:.0f}"] if row.wire else ["-", "-"]
         table.add_row(row.engine, row.device, row.runtime, str(row.faces), *cells)
-    console = Console()
+    console = table_console()
     if rows:
         console.print(table)
     for each in absent:

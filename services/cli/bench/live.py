@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from emostream.services.cli.bench.process_costs import Costs
 from emostream.services.cli.bench.result_file import Better, Figure, ResultFile, figure
 from emostream.services.cli.bench.result_options import check_result_options, deliver
+from emostream.services.cli.console import table_console
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.bus import RESULTS_HWM, Bus, Subscription
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=2))
     else:
-        Console().print(_table(found, len(results)))
+        table_console().print(_table(found, len(results)))
     return deliver(options, ResultFile.of(WHAT, found))
 
 

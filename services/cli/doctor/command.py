@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import psutil
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from emostream.services.cli.console import table_console
 from emostream.services.cli.doctor import (
     clocks,
     http,
@@ -41,8 +41,6 @@ MARKS: Final = {
     Status.WARNING: Text("! warning", "yellow"),
     Status.PROBLEM: Text("✗ problem", "bold red"),
 }
-# Where there is no terminal to fit.
-PLAIN_WIDTH: Final = 120
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -70,9 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(as_json(found))
     else:
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console = Console(highlight=False, width=PLAIN_WIDTH)
+        console = table_console()
         console.print(table(found))
         console.print()
         console.print(verdict(found))
