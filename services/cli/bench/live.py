@@ -22,6 +22,7 @@ from emostream.shared.bus import RESULTS_HWM, Bus, Subscription
 from emostream.shared.config import Config, load
 from emostream.shared.errors import EmostreamError
 from emostream.shared.messages import Emotion, Event, Message
+from emostream.shared.plural import counted
 from emostream.shared.progress import ProgressBar
 from emostream.shared.security import check_own_processes
 from emostream.shared.sequence_validator import SequenceValidator
@@ -201,7 +202,7 @@ def figures(results: Sequence[Result]) -> dict[str, Figure]:
 
 
 def _table(found: dict[str, Figure], runs: int) -> Table:
-    table = Table(title=f"emostream bench: median of {runs} runs (lowest to highest)")
+    table = Table(title=f"emostream bench: median of {counted(runs, 'run')} (lowest to highest)")
     table.add_column("figure")
     for column in ("median", "range", "unit"):
         table.add_column(column, justify="right" if column != "unit" else "left")
