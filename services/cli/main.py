@@ -13,6 +13,7 @@ import emostream
 from emostream.services.cli.commands import COMMANDS
 from emostream.services.cli.given_config import config_file
 from emostream.services.cli.log_options import add_log_options, take_log_options
+from emostream.services.cli.parser import Parser
 from emostream.services.cli.processes.shared_report import report_once
 from emostream.services.cli.processes.stages import ALL_STAGES, STAGES
 from emostream.services.cli.stage_options import add_stage_options, stage_config
@@ -82,7 +83,7 @@ def _group(words: Sequence[str]) -> str:
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser; only the command that `words` begin with has its options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="emostream", description="Real-time facial emotion recognition as a pipeline."
     )
     parser.add_argument("--version", action=_Version)

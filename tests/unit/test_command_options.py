@@ -79,7 +79,10 @@ def test_a_number_out_of_range_is_refused(
         main(words)
     assert ended.value.code == ExitCode.USAGE
     said = capsys.readouterr().err
-    assert f"argument {words[-2]}: " in said
+    assert said.startswith("error: argument ")
+    assert said.count("\n") == 1
+    assert f" {words[-2]}: " in said
+    assert "; see emostream " in said
     # argparse's own words name a function of the code.
     assert "Traceback" not in said
     assert "invalid" not in said

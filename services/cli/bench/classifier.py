@@ -19,6 +19,7 @@ from emostream.models.synthetic_faces import synthetic_faces
 from emostream.services.cli.bench.wire import Speed, WiredClassifier
 from emostream.services.cli.console import table_console
 from emostream.services.cli.options import positive
+from emostream.services.cli.parser import Parser
 from emostream.shared.errors import EmostreamError, ExitCode
 from emostream.shared.plural import counted
 from emostream.shared.progress import ProgressBar
@@ -52,7 +53,7 @@ class Absent:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command's options."""
-    parser = argparse.ArgumentParser(prog="emostream bench classifier", description=__doc__)
+    parser = Parser(prog="emostream bench classifier", description=__doc__)
     parser.add_argument(
         "--model", default="alexnet-fer", help="a name or a file (default: %(default)s)"
     )

@@ -22,6 +22,7 @@ from emostream.services.cli.bench.result_options import (
 )
 from emostream.services.cli.console import table_console
 from emostream.services.cli.options import add_config_options, not_negative, positive
+from emostream.services.cli.parser import Parser
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import load
 from emostream.shared.progress import ProgressBar
@@ -38,7 +39,7 @@ FED: Final = tuple(stage for stage in STAGES if stage != "capture")
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command's options."""
-    parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
+    parser = Parser(prog=WHAT, description=__doc__)
     add_config_options(parser, CONFIGS / "default.toml", shown="default")
     count = positive(int)
     text = f"numbers of streams, a step for each (default: {' '.join(map(str, STREAMS))})"
