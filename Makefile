@@ -44,6 +44,7 @@ install: $(STAMP)  ## create the environment in .venv
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "emostream needs Python 3.11 to 3.13; select one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	@echo "Installing emostream and its packages into $(VENV): a few minutes, about 4 GB"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --require-hashes --requirement requirements.lock
 	@# What an earlier version left there would be read instead of what is installed.

@@ -73,7 +73,11 @@ def train(
     if teachers:
         soft = teacher_targets(teachers, training.images, recipe.temperature)
         wanted = blend_targets(wanted, soft, recipe.distillation)
-    state = (checkpoint.load_latest(out) if resume else None) or initial_state(recipe, init)
+    state = checkpoint.load_latest(out) if resume else None
+    if state is None:
+        if resume:
+            print(f"nothing to resume in {out}: the training starts from the beginning", flush=True)
+        state = initial_state(recipe, init)
     while state.epochs < recipe.epochs:
         started = time.monotonic()
         loss = run_epoch(state, training, wanted, drawn, recipe)

@@ -41,6 +41,7 @@ def make_sandbox(folder: Path) -> Path:
             (work / path.name).symlink_to(path)
     (work / ".venv").symlink_to(sys.prefix)
     (folder / "original").mkdir()
+    (work / "results").mkdir()  # of an analysis
     for name in ("subscribe.py", "subscribe_async.py"):
         (work / name).symlink_to(ROOT / "docs" / "examples" / name)
     film = _film(folder / "film.mp4")

@@ -33,7 +33,7 @@ COMMANDS = {
     ),
     "batch": Command(
         "batch",
-        "does the same for archives, on Ray on this machine or a cluster; writes only tables",
+        "writes the tables of analyze for archives, on one machine or a Ray cluster",
         "ray",
     ),
     "export": Command(

@@ -1,6 +1,7 @@
 """The `emostream` command."""
 
 import argparse
+import difflib
 import errno
 import functools
 import importlib
@@ -12,6 +13,7 @@ import emostream
 from emostream.services.cli.commands import COMMANDS
 from emostream.services.cli.given_config import config_file
 from emostream.services.cli.log_options import add_log_options, take_log_options
+from emostream.services.cli.parser import Parser
 from emostream.services.cli.processes.shared_report import report_once
 from emostream.services.cli.processes.stages import ALL_STAGES, STAGES
 from emostream.services.cli.stage_options import add_stage_options, stage_config
@@ -29,7 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log_options, words = take_log_options(sys.argv[1:] if arguments is None else arguments)
     stage = _stage(words)
     log_to_stderr(log_options.log_level, log_options.log_format, stage)
+    if not words:
+        _parser(()).print_help(sys.stderr)
+        return ExitCode.USAGE
     try:
+        _check_command(words[0])
         with naming_the_group(f"emostream {' '.join(words[:1])}", _group(words)):
             options = _parser(words[:1]).parse_args(words)
             vars(options).update(vars(log_options))
@@ -53,6 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _check_command(word: str) -> None:
+    """Raise ConfigError if there is no command of that name; it names the one probably meant."""
+    names = [*ALL_STAGES, *COMMANDS]
+    if word.startswith("-") or word in names:
+        return
+    close = difflib.get_close_matches(word, names, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ": `emostream --help` lists them"
+    raise ConfigError(f"there is no command {word}{hint}")
+
+
 def _stage(words: Sequence[str]) -> str:
     """Return the stage that the arguments start, directly or supervised; "" for other commands."""
     name = next((word for word in words if word != "supervise"), "")
@@ -66,8 +82,8 @@ def _group(words: Sequence[str]) -> str:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser; only the command in `words` has its options."""
-    parser = argparse.ArgumentParser(
+    """Return the parser; only the command that `words` start with has its options."""
+    parser = Parser(
         prog="emostream", description="Real-time facial emotion recognition as a pipeline."
     )
     parser.add_argument("--version", action=_Version)

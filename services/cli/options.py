@@ -1,6 +1,7 @@
 """The options that several commands take, and their types."""
 
 import argparse
+import contextlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -53,46 +54,27 @@ def add_prior_options(parser: argparse.ArgumentParser, *, more: str = "") -> Non
     )
 
 
-def fraction(text: str) -> float:
-    """Return a number from 0 to 1; a type for argparse."""
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise ValueError
-    return number
+def _number(
+    kind: type[int] | type[float], accepts: Callable[[float], bool], what: str
+) -> Callable[[str], float]:
+    """Return a type for argparse; an error says that the text is not `what`."""
 
+    def number(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            value = kind(text)
+            if accepts(value):
+                return value
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
 
-def count(text: str) -> int:
-    """Return a number of at least 0; a type for argparse."""
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
-
-
-def proportion(text: str) -> float:
-    """Return a number from 0 to 1; a type for argparse."""
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise ValueError
     return number
 
 
 def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
-    """Return a type for argparse that accepts only finite numbers above 0."""
-
-    def number(text: str) -> float:
-        value = kind(text)
-        if not 0 < value < math.inf:
-            raise ValueError
-        return value
-
-    number.__name__ = f"positive {kind.__name__}"
-    return number
+    """Return a type for argparse that takes only finite numbers above 0."""
+    what = "a whole number" if kind is int else "a number"
+    return _number(kind, lambda value: 0 < value < math.inf, f"{what} above 0")
 
 
-def not_negative(text: str) -> float:
-    """Return a finite number of at least 0; a type for argparse."""
-    number = float(text)
-    if not 0 <= number < math.inf:
-        raise ValueError
-    return number
+fraction = _number(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
+not_negative = _number(float, lambda value: 0 <= value < math.inf, "a number of at least 0")
+count = _number(int, lambda value: value >= 0, "a whole number of at least 0")

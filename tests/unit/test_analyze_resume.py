@@ -133,6 +133,7 @@ def test_an_interrupt_says_which_command_goes_on(
     [
         ([], "name a VIDEO"),
         (["--out", "x"], "name a VIDEO"),
+        (["--resume", "--out", "no-such-folder"], "no folder no-such-folder"),
         (["--resume", "--set", "a=1"], "from the run files"),
         (["--resume", "--sample", "5/s"], "from the run files"),
         (["--resume", "--prior", "estimate"], "from the run files"),

@@ -53,7 +53,7 @@ def test_wrong_numbers_are_refused(words: list[str], capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as ended:
         main.main(["bench", "classifier", *words])
     assert ended.value.code == 2
-    assert "usage: emostream bench classifier" in capsys.readouterr().err
+    assert "see emostream bench classifier --help" in capsys.readouterr().err
 
 
 def test_a_host_that_only_classifies_can_measure(tmp_path: Path) -> None:

@@ -54,6 +54,9 @@ def test_every_default_is_what_its_option_would_give(name: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
+        ["analyze", "x.mp4", "--prior-strength", "2"],
+        ["evaluate", "--min-quality", "x"],
+        ["init", "--camera-host", "a/b"],
         ["replay", "x.db", "--speed", "0"],
         ["replay", "x.db", "--speed", "nan"],
         ["replay", "x.db", "--speed", "inf"],
@@ -75,4 +78,31 @@ def test_a_number_out_of_range_is_refused(
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == ExitCode.USAGE
-    assert "Traceback" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("error: argument ")
+    assert said.count("\n") == 1
+    assert f" {words[-2]}: " in said
+    assert "; see emostream " in said
+    # argparse's own words name a function of the code.
+    assert "Traceback" not in said
+    assert "invalid" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["analize", "x.mp4"], "error: there is no command analize; did you mean analyze?\n"),
+        (["frobnicate"], "error: there is no command frobnicate: `emostream --help` lists them\n"),
+    ],
+)
+def test_an_unknown_command_is_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == ExitCode.USAGE
+    assert capsys.readouterr().err == said
+
+
+def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == ExitCode.USAGE
+    listed = capsys.readouterr().err
+    assert all(name in listed for name in [*ALL_STAGES, *COMMANDS])

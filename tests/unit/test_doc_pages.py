@@ -1,5 +1,6 @@
 """The pages of the documentation: a short README, all pages listed, no broken links."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -12,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*.md")])
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+IMPORT = re.compile(r"^from (emostream[\w.]*) import ([\w, ]+)", re.MULTILINE)
+CLASS = re.compile(r"`(emostream[\w.]*)\.([A-Z]\w+)`")
 
 
 def anchors(page: Path) -> set[str]:
@@ -49,3 +52,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_what_the_pages_import_is_there() -> None:
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    found = [*IMPORT.findall(text), *CLASS.findall(text)]
+    assert ("emostream", "Recognizer") in found
+    for module, names in found:
+        for name in names.split(", "):
+            assert hasattr(importlib.import_module(module), name), f"{module}.{name}"

@@ -469,9 +469,12 @@ def test_the_table_says_how_bad_it_is_in_words_and_what_to_do_below() -> None:
     ]
 
 
-def test_the_verdict() -> None:
+def test_the_verdict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
     assert "1 problem to fix before `make run`; 1 warning" in printed(command.verdict(FOUND))
     assert "no problems; ready for `make run`" in printed(command.verdict(FOUND[:1]))
+    monkeypatch.chdir(tmp_path)
+    assert "no problems; ready for `honcho start`" in printed(command.verdict(FOUND[:1]))
 
 
 def test_json_for_programs() -> None:

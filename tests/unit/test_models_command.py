@@ -11,6 +11,7 @@ from emostream.models import weights
 from emostream.services.cli.main import main
 from emostream.services.cli.model_files import view as models_view
 from emostream.shared.errors import ExitCode, WeightsError
+from tests.terminal import printed
 
 # Keras saves, and TensorFlow converts, through interfaces that NumPy and they call outdated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -81,6 +82,7 @@ def test_info_of_the_shipped_model_names_its_parameters_and_card() -> None:
         str(cell).startswith("uniform at strength 0.3: neutral 24.5%")
         for cell in shown.columns[1].cells
     )
+    assert "…" not in printed(shown, width=40)
 
 
 def test_info_says_whether_a_model_loads(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,14 +103,15 @@ def test_nothing_is_said_where_nothing_is_missing() -> None:
 
 
 def test_it_says_how_many_faces_were_left_out() -> None:
-    scraper = Scraper(["classifier"])
-    registry = CollectorRegistry()
-    StageMetrics("classifier", registry)
+    """Once for a stream, also where classifiers share its faces."""
+    scraper = Scraper(["classifier", "classifier 1"])
     poor = face(label="", confidence=0.0, left_out="quality")
-    metrics = ClassifierMetrics(registry)
-    metrics.count([], emotion(0, poor, poor, face()))
-    scraper.histories["classifier"].add(Scrape(0.0, parse(generate_latest(registry).decode())))
-    assert "cam1: 2 faces left out (2 low quality)\n" in shown(scraper)
+    for name, faces_of_one in (("classifier", (poor, poor, face())), ("classifier 1", (poor,))):
+        registry = CollectorRegistry()
+        StageMetrics(name, registry)
+        ClassifierMetrics(registry).count([], emotion(0, *faces_of_one))
+        scraper.histories[name].add(Scrape(0.0, parse(generate_latest(registry).decode())))
+    assert "cam1: 3 faces left out (3 low quality)\n" in shown(scraper)
 
 
 def relay(scraper: Scraper, url: str, *, seconds: float, messages: int, connected: bool) -> None:

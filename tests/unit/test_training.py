@@ -113,6 +113,15 @@ def test_a_share_of_the_faces_is_shown_as_another_view(faces: ferplus.FerFaces) 
 
 
 @pytest.mark.evidence
+def test_with_nothing_to_resume_a_training_says_that_it_starts(
+    faces: ferplus.FerFaces, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = train.Recipe(epochs=0, batch=8)
+    assert train.train(faces, faces, recipe, tmp_path, resume=True).epochs == 0
+    assert f"nothing to resume in {tmp_path}: " in capsys.readouterr().out
+
+
+@pytest.mark.evidence
 def test_a_resumed_training_equals_an_uncut_one(
     faces: ferplus.FerFaces, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recursive", action="store_true", help="also search subfolders")
     parser.add_argument("--no-video", action="store_true", help="do not write an annotated video")
     parser.add_argument("--resume", action="store_true", help="continue unfinished analyses in DIR")
-    add_prior_options(parser, more=f", or {ESTIMATE}to fit it to each recording, without labels")
+    add_prior_options(parser, more=f", or {ESTIMATE} to fit it to each recording, without labels")
     add_config_options(parser, shown="analyze")
     parser.add_argument("--json", action="store_true", help="print JSON lines for programs")
     parser.set_defaults(run=run)
@@ -131,6 +131,8 @@ def _resume_all(options: argparse.Namespace, shown: Reporter) -> ExitCode:
             "--resume without a VIDEO takes --config, --set, --sample and --prior from the run "
             "files: leave them out"
         )
+    if not options.out.is_dir():
+        raise ConfigError(f"--resume: no folder {options.out}: name the results folder in --out")
     found = analyses_in(options.out)
     unfinished = [each for each in found if not each.is_whole]
     listed = EarlierSummaries(options.out, shown)

@@ -80,7 +80,7 @@ class BarReporter:
     def start(self, name: str, work: str, total: int | None) -> None:
         """Begin a bar."""
         self.close()
-        self._bar = ProgressBar(f"{name}: {work}", total)
+        self._bar = ProgressBar(name if name == work else f"{name}: {work}", total)
 
     def update(self, frames: int) -> None:
         """Advance the bar."""

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from emostream.models import Classifier, load
@@ -18,7 +17,9 @@ from emostream.models.engines import ENGINES
 from emostream.models.engines.device import Device
 from emostream.models.synthetic_faces import synthetic_faces
 from emostream.services.cli.bench.wire import Speed, WiredClassifier
+from emostream.services.cli.console import table_console
 from emostream.services.cli.options import positive
+from emostream.services.cli.parser import Parser
 from emostream.shared.errors import EmostreamError, ExitCode
 from emostream.shared.plural import counted
 from emostream.shared.progress import ProgressBar
@@ -52,7 +53,7 @@ class Absent:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command's options."""
-    parser = argparse.ArgumentParser(prog="emostream bench classifier", description=__doc__)
+    parser = Parser(prog="emostream bench classifier", description=__doc__)
     parser.add_argument(
         "--model", default="alexnet-fer", help="a name or a file (default: %(default)s)"
     )
@@ -174,7 +175,7 @@ def _show(rows: list[Row], absent: list[Absent], title: str) -> None:
         cells = [f"{row.memory.ms:.1f}", f"{row.memory.faces_per_s:.0f}"]
         cells += [f"{row.wire.ms:.1f}", f"{row.wire.faces_per_s:.0f}"] if row.wire else ["-", "-"]
         table.add_row(row.engine, row.device, row.runtime, str(row.faces), *cells)
-    console = Console()
+    console = table_console()
     if rows:
         console.print(table)
     for each in absent:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
 from rich.table import Table
 
 from emostream.services.cli.bench.result_file import Figure, ResultFile
+from emostream.services.cli.console import table_console
 from emostream.shared.errors import ConfigError, ExitCode
 from emostream.shared.plural import counted
 
@@ -77,7 +77,7 @@ def changes(before: ResultFile, now: ResultFile) -> list[Change]:
 
 def report(before: ResultFile, now: ResultFile) -> int:
     """Print regressions, and return the exit code: FAILURE if there are any."""
-    console = Console()
+    console = table_console()
     found = changes(before, now)
     if before.machine != now.machine:
         console.print(

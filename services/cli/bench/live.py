@@ -10,18 +10,19 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from emostream.services.cli.bench.process_costs import Costs
 from emostream.services.cli.bench.result_file import Better, Figure, ResultFile, figure
 from emostream.services.cli.bench.result_options import check_result_options, deliver
+from emostream.services.cli.console import table_console
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.bus import RESULTS_HWM, Bus, Subscription
 from emostream.shared.config import Config, load
 from emostream.shared.errors import EmostreamError
 from emostream.shared.messages import Emotion, Event, Message
+from emostream.shared.plural import counted
 from emostream.shared.progress import ProgressBar
 from emostream.shared.security import check_own_processes
 from emostream.shared.sequence_validator import SequenceValidator
@@ -110,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=2))
     else:
-        Console().print(_table(found, len(results)))
+        table_console().print(_table(found, len(results)))
     return deliver(options, ResultFile.of(WHAT, found))
 
 
@@ -201,7 +202,7 @@ def figures(results: Sequence[Result]) -> dict[str, Figure]:
 
 
 def _table(found: dict[str, Figure], runs: int) -> Table:
-    table = Table(title=f"emostream bench: median of {runs} runs (lowest to highest)")
+    table = Table(title=f"emostream bench: median of {counted(runs, 'run')} (lowest to highest)")
     table.add_column("figure")
     for column in ("median", "range", "unit"):
         table.add_column(column, justify="right" if column != "unit" else "left")

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import psutil
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from emostream.services.cli.console import table_console
 from emostream.services.cli.doctor import (
     clocks,
     http,
@@ -41,15 +41,11 @@ MARKS: Final = {
     Status.WARNING: Text("! warning", "yellow"),
     Status.PROBLEM: Text("✗ problem", "bold red"),
 }
-# An installed wheel has no Makefile.
-START: Final = "`make run`" if (ROOT / "Makefile").is_file() else "`honcho start`"
-# The width without a terminal.
-PLAIN_WIDTH: Final = 120
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.description = f"{parser.description}. Exit code 1: a problem would prevent {START}."
+    parser.description = f"{parser.description}. Exit code 1: a problem would prevent {_start()}."
     parser.add_argument(
         "stages",
         nargs="*",
@@ -72,9 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(as_json(found))
     else:
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console = Console(highlight=False, width=PLAIN_WIDTH)
+        console = table_console()
         console.print(table(found))
         console.print()
         console.print(verdict(found))
@@ -106,8 +100,14 @@ def verdict(found: Sequence[Finding]) -> Text:
     problems, warnings = _count(found, Status.PROBLEM), _count(found, Status.WARNING)
     more = f"; {counted(warnings, 'warning')}" if warnings else ""
     if problems:
-        return Text(f"{counted(problems, 'problem')} to fix before {START}{more}", "bold red")
-    return Text(f"no problems; ready for {START}{more}", "bold green")
+        return Text(f"{counted(problems, 'problem')} to fix before {_start()}{more}", "bold red")
+    return Text(f"no problems; ready for {_start()}{more}", "bold green")
+
+
+def _start() -> str:
+    """Return how a pipeline is started here; only a checkout has a Makefile."""
+    in_checkout = Path("Makefile").is_file() and Path().samefile(ROOT)
+    return "`make run`" if in_checkout else "`honcho start`"
 
 
 def as_json(found: Sequence[Finding]) -> str:

@@ -4,7 +4,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from emostream.services.cli.options import add_prior_options, positive, proportion
+from emostream.services.cli.options import add_prior_options, fraction, positive
 from emostream.shared.config import Classifier
 from emostream.shared.errors import ExitCode, RecordingError
 from emostream.shared.prior import parse_prior
@@ -56,14 +56,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--min-quality",
-        type=proportion,
+        type=fraction,
         default=Classifier().min_quality,
         metavar="Q",
         help="also evaluate degraded faces and faces in scenes with at least this quality"
         " (0 to 1; default %(default)s, as in the pipeline)",
     )
     _add_scene_options(parser)
-    parser.add_argument("--history", type=Path, metavar="FILE", help="write learning curves as CSV")
+    parser.add_argument(
+        "--history",
+        type=Path,
+        metavar="FILE",
+        help="show the learning curves in this CSV (default: NAME.csv or history.csv at the model)",
+    )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write JSON here; - prints it instead of tables"
     )

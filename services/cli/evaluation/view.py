@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from emostream.models.evaluation.domain_gap import DomainGap, Proportion
@@ -11,12 +10,13 @@ from emostream.models.evaluation.evaluator import Evaluation, format_scores
 from emostream.models.evaluation.priors import PriorComparison
 from emostream.models.evaluation.report import Report, interval, percent
 from emostream.models.evaluation.video_scores import VideoReport
+from emostream.services.cli.console import table_console
 
 
 def show(report: Report) -> None:
     """Print the figures of a report, the confusion matrix of the main protocol, and the slices."""
     facts, evaluation = report.facts, report.evaluation
-    console = Console(highlight=False)
+    console = table_console()
     print(f"{facts.model} ({facts.engine}, {facts.sha256[:12]}) on {facts.data}")
     if facts.prior:
         print(f"prior: {facts.prior}")

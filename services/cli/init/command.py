@@ -33,12 +33,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for host, runs in (("camera", "all but the classifier"), ("classifier", "the classifier")):
         parser.add_argument(
             f"--{host}-host",
-            type=IPv4Address,
+            type=_address,
             metavar="ADDRESS",
             help=f"for two hosts: address of the one that runs {runs}; writes a folder for each,"
             " with keys",
         )
     parser.set_defaults(run=run)
+
+
+def _address(text: str) -> IPv4Address:
+    try:
+        return IPv4Address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an IPv4 address") from error
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,10 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from emostream.models import engines, load, weights
 from emostream.models.ferplus import FOLDER
+from emostream.services.cli.console import table_console
 from emostream.services.cli.model_files import view as models_view
 from emostream.services.detector.weights import YUNET_SHA256, YUNET_URL, fetch_yunet
 from emostream.shared.errors import ExitCode, MissingPackageError
@@ -65,7 +64,7 @@ def _add_fetch(actions: "Actions") -> None:
 
 def run_list(options: argparse.Namespace) -> int:
     """Print the table of the shipped models."""
-    Console(markup=False).print(models_view.table())
+    table_console().print(models_view.table())
     return ExitCode.OK
 
 
@@ -75,7 +74,7 @@ def run_info(options: argparse.Namespace) -> int:
         print(models_view.template(options.name), end="")
         return ExitCode.OK
     table, failure = models_view.description(options.name)
-    Console(soft_wrap=True, markup=False).print(table)
+    table_console().print(table)
     if failure is not None:
         raise failure
     return ExitCode.OK

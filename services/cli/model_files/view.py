@@ -59,6 +59,9 @@ def description(name: str) -> tuple[Table, EmostreamError | None]:
     except (ModelError, MissingPackageError) as error:
         failure = error
     shown = Table.grid(padding=(0, 2))
+    shown.add_column(no_wrap=True)
+    # A sha256 that a narrow terminal cuts off could not be compared.
+    shown.add_column(overflow="fold")
     shown.add_row("name", path.stem)
     shown.add_row("loads", "yes" if failure is None else "no")
     _add_spec(shown, path)

@@ -6,6 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from emostream.services.cli.log_options import log_words
+from emostream.services.cli.parser import Parser
 from emostream.services.cli.processes.child_process import stage_command
 from emostream.services.cli.processes.stages import ALL_STAGES
 from emostream.services.cli.processes.supervisor import Supervised, Supervisor
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     """Run `emostream STAGE ARGUMENTS` and return its exit code."""
     stage = options.stage
     command = stage_command(stage, *options.arguments, *log_words(options))
-    parser = argparse.ArgumentParser(prog=f"emostream {stage}")
+    parser = Parser(prog=f"emostream {stage}")
     add_stage_options(parser, stage)
     chosen = parser.parse_args(options.arguments)
     if chosen.check_config:

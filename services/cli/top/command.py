@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from emostream.services.cli.console import table_console
 from emostream.services.cli.given_config import given_config
 from emostream.services.cli.options import add_config_options
 from emostream.services.cli.processes.stages import ALL_STAGES
@@ -116,10 +117,9 @@ def _print_once(
     scraper.scrape()
     time.sleep(INTERVAL)
     scraper.scrape()
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
-    console.print(view(named, scraper, _missing(scraper, tunnels), faces.lines()))
+    table_console(PLAIN_WIDTH).print(
+        view(named, scraper, _missing(scraper, tunnels), faces.lines())
+    )
 
 
 def _show(

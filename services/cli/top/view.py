@@ -1,5 +1,6 @@
 """The tables of `emostream top`: the stages, and the frame counts."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -112,7 +113,7 @@ def view(
     counts = frame_counts(scraper.answering())
     for scrape in scraper.answering():
         parts += _bad_messages(scrape)
-        parts += _left_out(scrape)
+    parts += _left_out(scraper.answering())
     if counts:
         parts += ["", _counts(counts), *map(_causes, filter(_is_short, counts))]
     return Group(*parts)
@@ -193,15 +194,17 @@ def _relayed(history: History) -> Iterator[Text]:
             yield Text(f"relay: {source}: {rate:.1f} messages/s, {kilobytes:.1f} kB/s", "dim")
 
 
-def _left_out(scrape: Scrape) -> Iterator[Text]:
-    """Return lines with the number of faces left out since the process started."""
-    if not scrape.has(MetricName.FACES_LEFT_OUT):
-        return
-    for stream in sorted(scrape.values(MetricName.FACES_LEFT_OUT, "stream")):
-        counts = {
-            reason: round(scrape.total(MetricName.FACES_LEFT_OUT, stream=stream, reason=reason))
-            for reason in REASONS
-        }
+def _left_out(scrapes: Sequence[Scrape]) -> Iterator[Text]:
+    """Say how many faces of each stream count for nothing, since the classifiers started."""
+    streams: dict[str, Counter[str]] = defaultdict(Counter)
+    for scrape in scrapes:
+        if not scrape.has(MetricName.FACES_LEFT_OUT):
+            continue
+        for stream in scrape.values(MetricName.FACES_LEFT_OUT, "stream"):
+            for reason in REASONS:
+                faces = scrape.total(MetricName.FACES_LEFT_OUT, stream=stream, reason=reason)
+                streams[stream][reason] += round(faces)
+    for stream, counts in sorted(streams.items()):
         if text := left_out_text(counts):
             yield Text(f"{stream}: {text}", "dim")
 

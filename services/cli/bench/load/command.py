@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-
 from emostream.services.cli.bench.load.figures import facts, figures, table
 from emostream.services.cli.bench.load.measurement import Point, Setup, measure
 from emostream.services.cli.bench.load.work import SIZES, Work, size
@@ -22,7 +20,9 @@ from emostream.services.cli.bench.result_options import (
     check_result_options,
     deliver,
 )
+from emostream.services.cli.console import table_console
 from emostream.services.cli.options import add_config_options, not_negative, positive
+from emostream.services.cli.parser import Parser
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import load
 from emostream.shared.progress import ProgressBar
@@ -39,7 +39,7 @@ FED: Final = tuple(stage for stage in STAGES if stage != "capture")
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command's options."""
-    parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
+    parser = Parser(prog=WHAT, description=__doc__)
     add_config_options(parser, CONFIGS / "default.toml", shown="default")
     count = positive(int)
     text = f"numbers of streams, one step for each (default: {' '.join(map(str, STREAMS))})"
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
         )
         measured = measure_all(options, functools.partial(measure, setup))
     found = figures(measured.steps, measured.overload)
-    console = Console()
+    console = table_console()
     console.print(table(measured.steps, measured.overload))
     for name, one in found.items():
         if " streams: " not in name:
