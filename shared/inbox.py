@@ -177,6 +177,13 @@ class LiveInbox:
             self._dropped(old, "stale")
         return taken
 
+    @property
+    def waiting_age(self) -> float:
+        """For how many s the message that came first, of those that wait, has been here."""
+        with self._arrival:
+            arrivals = [waiting[0].arrived for waiting in self._topics.values()]
+            return self._clock() - min(arrivals) if arrivals else 0.0
+
     @contextlib.contextmanager
     def pause_dropping(self) -> Iterator[None]:
         """Drop nothing meanwhile, nor in the 2 s after; for a delay that is short and expected."""
