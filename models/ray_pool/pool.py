@@ -16,7 +16,6 @@ from emostream.models.ray_pool.member import (
     ASK_AGAIN_S,
     ASK_S,
     MOST_ASKED,
-    PATIENCE_S,
     Actor,
     ActorLostError,
     Member,
@@ -167,13 +166,13 @@ class ActorPool:
     def _borrow(self, number: int, tried: Collection[Member]) -> Member | None:
         """Return the actor with the fewest batches, when it has a place; None if there is none."""
         with self._changed:
-            end = self._clock() + PATIENCE_S
+            end = time.monotonic() + max((each.patience for each in self._members), default=0.0)
             while found := [each for each in self._answering(number) if each not in tried]:
                 member = min(found, key=lambda each: each.sent)
                 if member.sent < self._in_flight:
                     member.sent += 1
                     return member
-                if not self._changed.wait(end - self._clock()):
+                if not self._changed.wait(end - time.monotonic()):
                     break
             return None
 

@@ -33,6 +33,8 @@ class RayActors:
             def open(self, served: ServedModel) -> Opened:
                 return super().open(served)  # type: ignore[no-any-return]
 
+        # What `ps` shows of it.
+        Remote.__name__ = Remote.__qualname__ = code.__name__
         self._class = ray.remote(concurrency_groups={OPENING: 1})(Remote).options(
             num_cpus=cpus, num_gpus=gpus, max_restarts=-1, max_task_retries=0
         )

@@ -43,7 +43,7 @@ class ServedModel:
 
 
 class Opened(NamedTuple):
-    """Where a model is open: host and process, the device, and the seconds of a full batch there."""
+    """Where a model is open: host and process, the device, and how many s a full batch takes."""
 
     process: str
     device: str

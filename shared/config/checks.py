@@ -57,8 +57,8 @@ def _check_ray(config: Config) -> None:
     settings = config.classifier
     if config.delivery == "lossless":
         reason = (
-            "actors of Ray work only with live delivery; emostream batch analyzes files on Ray, and "
-            'engine = "auto" works here'
+            "actors of Ray work only with live delivery; emostream batch analyzes files on Ray,"
+            ' and engine = "auto" works here'
         )
         raise InvalidKey(("classifier", "engine"), reason, ("delivery",))
     if settings.ray_min_actors > settings.ray_max_actors:
