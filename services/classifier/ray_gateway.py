@@ -53,7 +53,7 @@ class PoolMetrics:
             "Batches that the gateway classified itself, since no actor could",
             registry=registry,
         )
-        self._age = Gauge(
+        self.age = Gauge(
             "emostream_ray_waiting_age_seconds",
             "For how long the oldest faces have waited for an actor",
             registry=registry,
@@ -71,11 +71,10 @@ class PoolMetrics:
         """Count a batch that no actor could answer."""
         self._here.inc()
 
-    def show(self, warm: int, starting: int, age: float) -> None:
-        """Show how many actors there are, and for how long faces have waited."""
-        self._actors.labels("warm").set(warm)
-        self._actors.labels("starting").set(starting)
-        self._age.set(age)
+    def watch(self, pool: ActorPool) -> None:
+        """Show how many actors the pool has, whenever somebody asks."""
+        self._actors.labels("warm").set_function(lambda: pool.warm)
+        self._actors.labels("starting").set_function(lambda: pool.starting)
 
 
 class RayGateway:
@@ -98,6 +97,7 @@ class RayGateway:
             settings.ray_scale_down_after,
         )
         self.pool = ActorPool(actors.start, scaling, self._metrics, settings.ray_in_flight)
+        self._metrics.watch(self.pool)
         self._numbers = itertools.count(1)
 
     @property
@@ -122,9 +122,8 @@ class RayGateway:
         The faces that have waited longest have waited for `age` s.
         """
         self.pool.tend(age)
-        warm, starting = self.pool.warm, self.pool.starting
-        self._metrics.show(warm, starting, age)
-        if warm:
+        self._metrics.age.set(age)
+        if self.pool.warm:
             self._health.clear_missing("ray")
         else:
             reason = "no Ray actor has the model yet; this process classifies by itself"
