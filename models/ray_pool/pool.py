@@ -133,12 +133,8 @@ class ActorPool:
             self._resize(self._scaling.wanted(count, starting, age, busiest), served)
 
     def close(self) -> None:
-        """End the actors."""
-        with self._changed:
-            self._is_closed = True
-            members = self._members + self._retiring
-        for member in members:
-            member.actor.end()
+        """Say no more of actors that go: Ray ends them when this process leaves its cluster."""
+        self._is_closed = True
 
     def _answering(self, number: int) -> list[Member]:
         return [each for each in self._members if each.answers(number)]
