@@ -1,6 +1,7 @@
 """The Ray cluster to work on: one that is there, or one in this machine alone."""
 
 import contextlib
+import functools
 import logging
 import os
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ def _start(cpus: int | None) -> None:
 
     for start in range(1, STARTS + 1):
         try:
-            with muted_stderr():
+            with muted_stderr(), _own_process_groups():
                 ray.init(
                     "local",
                     num_cpus=cpus,
@@ -79,3 +80,20 @@ def _start(cpus: int | None) -> None:
             log.warning("Ray did not start, as on a machine that is too busy; trying again")
         else:
             return
+
+
+@contextlib.contextmanager
+def _own_process_groups() -> Iterator[None]:
+    """Let what Ray starts have process groups of its own.
+
+    Honcho signals the whole group of a stage. Ray's processes would then be gone before this one
+    leaves them, for which it would wait in vain for seconds.
+    """
+    from ray._private import services
+
+    popen = services.ConsolePopen
+    services.ConsolePopen = functools.partial(popen, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = popen

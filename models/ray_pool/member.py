@@ -11,10 +11,10 @@ from emostream.models.classifier import Probabilities
 from emostream.models.ray_pool.served import Opened, ServedModel
 from emostream.shared.errors import EmostreamError
 
-# A batch is given to another actor after this, or ten times what a full batch takes, if longer.
-# Ray itself needs two seconds to say that a process was killed.
+# A batch is given to another actor after this, or four times what it should take, if longer. Ray
+# itself needs two seconds to say that a process was killed.
 PATIENCE_S: Final = 0.5
-PATIENCE_BATCHES: Final = 10
+PATIENCE_TIMES: Final = 4
 # An actor that leaves a batch unanswered for so long is replaced.
 STUCK_S: Final = 10.0
 # One that Ray does not bring back within so long gives way to a new one.
@@ -106,4 +106,4 @@ class Member:
         self.process = opened.process
         self.lost_at = None
         self.models.add(number)
-        self.patience = max(PATIENCE_S, PATIENCE_BATCHES * opened.seconds * in_flight)
+        self.patience = max(PATIENCE_S, PATIENCE_TIMES * opened.seconds * in_flight)
