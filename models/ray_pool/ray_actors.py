@@ -14,7 +14,7 @@ from emostream.shared.errors import EmostreamError, ModelError
 # Ray sends smaller arrays along with the call; larger ones go through its object store, which
 # takes milliseconds more.
 PART_BYTES: Final = 90_000
-# A model is opened on a thread of its own, so that the one before it still answers.
+# A model is opened on its own thread, so that the one before it still answers.
 OPENING: Final = "opening"
 T = TypeVar("T")
 

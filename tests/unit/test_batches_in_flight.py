@@ -43,7 +43,7 @@ class Held(Model):
 
 
 class Loop:
-    """A loop on a thread of its own, whose places are `PLACES`."""
+    """A loop on its own thread, whose places are `PLACES`."""
 
     def __init__(self) -> None:
         self.model = Held()
