@@ -92,8 +92,10 @@ def _own_process_groups() -> Iterator[None]:
     from ray._private import services
 
     popen = services.ConsolePopen
-    services.ConsolePopen = functools.partial(popen, process_group=0)
+    services.ConsolePopen = functools.partial(  # type: ignore[assignment, misc]
+        popen, process_group=0
+    )
     try:
         yield
     finally:
-        services.ConsolePopen = popen
+        services.ConsolePopen = popen  # type: ignore[misc]

@@ -23,7 +23,8 @@ class PooledModel:
         self._one_at_a_time = threading.Lock()
         self.name, self.labels, self.sha256 = local.name, local.labels, local.sha256
         self.files, self.prior = local.files, local.prior
-        self.engine, self.device = "ray", served.device
+        self.engine: str = "ray"
+        self.device: str = served.device
         self.runtime = f"actors with {served.engine}"
 
     def predict(self, faces: NDArray[np.uint8]) -> Probabilities:

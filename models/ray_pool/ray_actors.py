@@ -35,7 +35,9 @@ class RayActors:
 
         # What `ps` shows of it.
         Remote.__name__ = Remote.__qualname__ = code.__name__
-        self._class = ray.remote(concurrency_groups={OPENING: 1})(Remote).options(
+        # Ray's types know no groups.
+        made = ray.remote(concurrency_groups={OPENING: 1})(Remote)  # type: ignore[call-overload]
+        self._class = made.options(
             num_cpus=cpus, num_gpus=gpus, max_restarts=-1, max_task_retries=0
         )
 

@@ -43,8 +43,8 @@ class Gateway:
         self.sent: dict[int, float] = {}
         self.answers: list[tuple[float, Emotion]] = []
 
-    def frame(self) -> None:
-        """Send a frame, and take what comes until it is time for the next."""
+    def frame(self) -> bool:
+        """Send a frame, and take what comes until it is time for the next; return if any has."""
         seq = len(self.sent)
         self.sent[seq] = time.monotonic()
         self._source.send(faces_message(CROPS[seq % len(CROPS)], seq))
@@ -52,6 +52,7 @@ class Gateway:
             for message in self._inbox.take(1, left):
                 if isinstance(message.header, Emotion) and message.header.is_data:
                     self.answers.append((time.monotonic(), message.header))
+        return bool(self.answers)
 
     def until(self, *lines: str) -> None:
         """Send frames until the metrics have these lines."""
@@ -86,7 +87,7 @@ class Gateway:
 def test_killed_actors_cost_no_answer_and_no_order(tmp_path: Path) -> None:
     with ExitStack() as stack:
         gateway = Gateway(stack, tmp_path)
-        wait_until(lambda: gateway.frame() or gateway.answers, "the first answer", 120)
+        wait_until(gateway.frame, "the first answer", 120)
         gateway.until('emostream_ray_actors{state="warm"} 2.0')
         assert gateway.stage.get("/readyz")[0] == 200
         gateway.answers.clear()
@@ -99,7 +100,9 @@ def test_killed_actors_cost_no_answer_and_no_order(tmp_path: Path) -> None:
         gateway.kill(*gateway.actors(), restarts=4)
         assert gateway.count("gateway_batches") > 0
         end = len(gateway.sent)
-        wait_until(lambda: gateway.frame() or gateway.answers[-1][1].seq >= end, "the last answers")
+        wait_until(
+            lambda: gateway.frame() and gateway.answers[-1][1].seq >= end, "the last answers"
+        )
         check(gateway, begin, end)
         family = psutil.Process(gateway.stage.process.pid).children(recursive=True)
         gateway.stage.process.send_signal(signal.SIGINT)
