@@ -100,9 +100,11 @@ def test_killed_actors_cost_no_answer_and_no_order(tmp_path: Path) -> None:
         gateway.kill(*gateway.actors(), restarts=4)
         assert gateway.count("gateway_batches") > 0
         end = len(gateway.sent)
-        wait_until(
-            lambda: gateway.frame() and gateway.answers[-1][1].seq >= end, "the last answers"
-        )
+
+        def has_ended() -> bool:
+            return gateway.frame() and gateway.answers[-1][1].seq >= end
+
+        wait_until(has_ended, "the last answers")
         check(gateway, begin, end)
         family = psutil.Process(gateway.stage.process.pid).children(recursive=True)
         gateway.stage.process.send_signal(signal.SIGINT)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from emostream.models import Classifier, weights
-from emostream.models.ray_pool.model import LiveModel
 from emostream.models.labels import LABELS
 from emostream.models.prior import choose_reweighting
+from emostream.models.ray_pool.model import LiveModel
 from emostream.models.spec import ModelSpec
 from emostream.services.classifier import model_reloader
 from emostream.services.classifier.model_reloader import ModelReloader
