@@ -150,7 +150,7 @@ def test_batches_go_to_the_actor_with_the_fewest_and_no_more_than_fit(bench: Ben
         assert not fifth.done()
     for actor in (first, first, second, second):
         answer(actor)
-    assert all((batch.result(10) == ANSWER).all() for batch in [*batches, fifth])
+    assert all(np.array_equal(batch.result(10), ANSWER) for batch in [*batches, fifth])
 
 
 def test_the_batches_of_a_dead_actor_go_to_another_until_it_has_the_model_again(
@@ -163,7 +163,7 @@ def test_the_batches_of_a_dead_actor_go_to_another_until_it_has_the_model_again(
     while not other.calls:
         assert not batch.done()
     answer(other)
-    assert (batch.result(10) == ANSWER).all()
+    assert np.array_equal(batch.result(10), ANSWER)
     assert bench.counts == {"restarted": 1, "replaced": 1, "here": 0}
     bench.pool.tend(0.0)
     assert (bench.pool.warm, bench.pool.starting) == (1, 1)
@@ -177,7 +177,7 @@ def test_an_actor_that_died_unnoticed_is_found_out_by_its_next_batch(bench: Benc
     victim.come_back()
     batch = bench.begin()
     answer(other)
-    assert (batch.result(10) == ANSWER).all()
+    assert np.array_equal(batch.result(10), ANSWER)
     assert bench.counts["restarted"] == 1
     bench.pool.tend(0.0)
     assert victim.models == {1}
@@ -196,7 +196,7 @@ def test_an_actor_that_is_silent_gets_nothing_more_and_is_replaced_in_the_end(
     while not other.calls:
         assert not batch.done()
     answer(other)
-    assert (batch.result(10) == ANSWER).all()
+    assert np.array_equal(batch.result(10), ANSWER)
     assert bench.pool.warm == 1
     bench.pool.tend(0.0)
     assert bench.pool.warm == 1, "it says that it is there, and has not answered"
@@ -244,7 +244,7 @@ def test_another_model_is_opened_while_the_first_one_answers(bench: Bench) -> No
         while not bench.actors[0].calls:
             pass
         answer(bench.actors[0])
-        assert (batch.result(10) == ANSWER).all()
+        assert np.array_equal(batch.result(10), ANSWER)
     for actor in bench.actors:
         actor.refuses = WeightsError("another sha256")
     with pytest.raises(WeightsError, match="no Ray actor can open the model: another sha256"):
