@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ OBJECT_STORE_BYTES: Final = 200_000_000
 LOOPBACK: Final = "127.0.0.1"
 # On a machine that is busy with other things, Ray's processes may give each other up.
 STARTS: Final = 3
+ANSWER_WITHIN_S: Final = 5.0
 log = logging.getLogger("emostream")
 
 
@@ -30,6 +32,8 @@ def cluster(user: str, address: str | None, cpus: int | None = None) -> Iterator
     in the block goes nowhere: Ray prints of each process that dies, on its own thread, and on
     stdout.
     """
+    if address:
+        _check_answers(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # What Ray's own code writes to stderr is for its developers; its logs have it too.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -53,6 +57,17 @@ def cluster(user: str, address: str | None, cpus: int | None = None) -> Iterator
             yield max(1, int(resources.get("CPU", 1)))
         finally:
             ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Raise BusError if nothing answers at an address; Ray itself tries for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise BusError(f"no Ray cluster at {address}: {error}") from error
 
 
 def _start(cpus: int | None) -> None:

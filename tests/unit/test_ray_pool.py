@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from emostream.models.ray_pool import member
+from emostream.models.ray_pool.cluster import cluster
 from emostream.models.ray_pool.member import STUCK_S, ActorLostError
 from emostream.models.ray_pool.pool import ActorPool
 from emostream.models.ray_pool.scaling import Scaling
 from emostream.models.ray_pool.served import ModelNotOpenError, Opened, ServedModel
-from emostream.shared.errors import ModelError, WeightsError
+from emostream.shared.errors import BusError, ModelError, WeightsError
 from tests.builders import Clock
 
 FACES = np.zeros((2, 64, 64), np.uint8)
@@ -299,3 +300,10 @@ def test_one_late_frame_is_no_lack_of_actors() -> None:
     for age in (0.0, 0.0, 0.15, *[0.0] * 20):
         clock.now += 0.1
         assert scaling.wanted(1, 0, age, 1) == 1
+
+
+def test_an_address_without_a_cluster_is_refused_at_once() -> None:
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1"):
+        with pytest.raises(BusError, match=f"no Ray cluster at {address}: .*refused"):
+            with cluster("a test", address):
+                pass
