@@ -128,6 +128,7 @@ class LiveInbox:
         self._topics: dict[str, deque[_Waiting]] = {}
         self._turns: deque[str] = deque()
         self._arrival = threading.Condition()
+        self._has_dropped = False
         self.is_behind = False
 
     def __len__(self) -> int:
@@ -177,12 +178,16 @@ class LiveInbox:
             self._dropped(old, "stale")
         return taken
 
-    @property
-    def waiting_age(self) -> float:
-        """For how many s the message that came first, of those that wait, has been here."""
+    def waited(self) -> float:
+        """Return for how many s the message that came first, of those that wait, has been here.
+
+        If some were dropped since the last call, they count as if they had waited for `max_age`.
+        """
         with self._arrival:
-            arrivals = [waiting[0].arrived for waiting in self._topics.values()]
-            return self._clock() - min(arrivals) if arrivals else 0.0
+            dropped, self._has_dropped = self._has_dropped, False
+            now = self._clock()
+            ages = [now - waiting[0].arrived for waiting in self._topics.values()]
+            return max([*ages, self._max_age if dropped else 0.0])
 
     @contextlib.contextmanager
     def pause_dropping(self) -> Iterator[None]:
@@ -210,4 +215,5 @@ class LiveInbox:
         ]
         waiting.clear()
         waiting.extend(kept)
+        self._has_dropped = self._has_dropped or len(frames) > 1
         return frames[:-1]

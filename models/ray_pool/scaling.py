@@ -27,8 +27,8 @@ class Scaling:
         self._least, self._most = least, most
         self._up_age, self._down_after = up_age, down_after
         self._clock = clock
-        self._ages: list[float] = []
-        self._window = self._needed = clock()
+        self._aged = 0.0  # the ages in this window, each times how long it was so
+        self._window = self._looked = self._needed = clock()
 
     def wanted(self, actors: int, starting: int, age: float, busiest: int) -> int:
         """Return how many there should be of `actors`, of which some are `starting`.
@@ -37,12 +37,13 @@ class Scaling:
         were at a time since the last call.
         """
         now = self._clock()
-        self._ages.append(age)
+        self._aged += age * (now - self._looked)
+        self._looked = now
         if busiest >= actors or age >= self._up_age:
             self._needed = now
         if now - self._window >= WINDOW_S:
-            mean = sum(self._ages) / len(self._ages)
-            self._ages, self._window = [], now
+            mean = self._aged / (now - self._window)
+            self._aged, self._window = 0.0, now
             if mean >= self._up_age and not starting:
                 return self._within(actors + 1)
         if now - self._needed >= self._down_after:

@@ -103,10 +103,9 @@ class HandoverInbox:
     def __len__(self) -> int:
         return len(self._live)
 
-    @property
-    def waiting_age(self) -> float:
-        """For how many s the oldest message waits that is to be answered here."""
-        return self._live.waiting_age
+    def waited(self) -> float:
+        """Return for how many s the oldest message waits that is to be answered here."""
+        return self._live.waited()
 
     def pause_dropping(self) -> contextlib.AbstractContextManager[None]:
         """Drop nothing meanwhile, nor in the 2 s after."""

@@ -241,7 +241,7 @@ def test_a_model_that_fails_fails_as_it_does_here(bench: Bench) -> None:
 def test_another_model_is_opened_while_the_first_one_answers(bench: Bench) -> None:
     bench.pool.serve(served(2), within=10)
     for number in (1, 2):
-        batch = bench.threads.submit(bench.pool.predict, number, FACES)
+        batch: Future[Any] = bench.threads.submit(bench.pool.predict, number, FACES)
         while not bench.actors[0].calls:
             pass
         answer(bench.actors[0])
@@ -292,6 +292,17 @@ def test_how_many_actors_there_should_be(
         told.append(scaling.wanted(actors, starting, age, busiest))
     assert wanted in told
     assert all(each in (actors, wanted) for each in told)
+
+
+def test_looks_count_by_the_time_between_them() -> None:
+    clock = Clock()
+    scaling = Scaling(1, 4, 0.05, 30, clock)
+    told = []
+    for _ in range(4):
+        for age, seconds in ((0.2, 0.2), *[(0.0, 0.001)] * 100):
+            clock.now += seconds
+            told.append(scaling.wanted(1, 0, age, 1))
+    assert 2 in told, "old for 0.2 of 0.3 s, though one look in a hundred sees it"
 
 
 def test_one_late_frame_is_no_lack_of_actors() -> None:
