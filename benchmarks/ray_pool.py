@@ -95,15 +95,12 @@ class Pool:
         self.pool.predict(self.served.number, crops)
 
     def restarted(self) -> None:
-        """Count a process that was lost."""
         self.counts["restarts"] += 1
 
     def replaced(self) -> None:
-        """Count a batch that another actor got."""
         self.counts["given again"] += 1
 
     def answered_here(self) -> None:
-        """Count a batch that no actor could answer."""
         self.counts["without an actor"] += 1
 
     def _start(self) -> RayActor:
@@ -126,10 +123,8 @@ def added_latency(served: ServedModel, local: Classifier, rounds: int) -> Figure
                 here.append(_ms(local.predict, crops))
                 there.append(_ms(pool.predict, crops))
             added = [b - a for a, b in zip(here, there, strict=True)]
-            title = f"{size} face{'s' * (size > 1)}"
-            figures[f"{title}: here"] = figure(here, "ms")
-            figures[f"{title}: in an actor"] = figure(there, "ms")
-            figures[f"{title}: added"] = figure(added, "ms")
+            for name, ms in (("here", here), ("in an actor", there), ("added", added)):
+                figures[f"{size} face{'s' * (size > 1)}: {name}"] = figure(ms, "ms")
     return figures
 
 
@@ -157,6 +152,7 @@ def killed(served: ServedModel, code: type[ModelActor], options: argparse.Namesp
     """Return the ms of the longest batch while one of two actors is killed."""
     longest = []
     counts: dict[str, list[float]] = {}
+    title = "one of two actors killed"
     for _ in range(options.runs):
         with Pool(2, code, served) as pool:
             process = pool.handles[0].open(served).result(START_WITHIN_S).process
@@ -167,10 +163,8 @@ def killed(served: ServedModel, code: type[ModelActor], options: argparse.Namesp
             timer.join()
             for name, count in pool.counts.items():
                 counts.setdefault(name, []).append(float(count))
-    figures = {"one of two actors killed: longest batch": figure(longest, "ms")}
-    for name, values in counts.items():
-        figures[f"one of two actors killed: {name}"] = figure(values, "", "")
-    return figures
+    others = {f"{title}: {name}": figure(values, "", "") for name, values in counts.items()}
+    return {f"{title}: longest batch": figure(longest, "ms"), **others}
 
 
 def faces(count: int) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ PositivePts = Annotated[float, Meta(gt=0, le=YEAR_S)]
 Rate = Annotated[float, Meta(ge=0, le=1000)]
 Side = Annotated[int, Meta(ge=0, le=16_384)]
 Few = Annotated[int, Meta(ge=1, le=1024)]
+Engine: TypeAlias = Literal["auto", "keras", "litert", "onnxruntime"]
 Quality = Annotated[int, Meta(ge=1, le=100)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 Endpoint = Annotated[
@@ -48,12 +49,6 @@ RunId = Annotated[
         extra={ALLOWED: "up to 64 letters, digits, - and _, for example 2026-05-01"},
     ),
 ]
-
-
-Engine: TypeAlias = Literal["auto", "keras", "litert", "onnxruntime"]
-# Of Ray: each is a process with a model.
-Actors = Annotated[int, Meta(ge=1, le=256)]
-Share = Annotated[float, Meta(ge=0, le=1024)]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -167,10 +162,10 @@ class Classifier(Section, frozen=True):
     takeover_after: Seconds = 1.0
     ray_address: str = ""
     ray_engine: Engine = "auto"
-    ray_min_actors: Actors = 1
-    ray_max_actors: Actors = 4
-    ray_cpus: Share = 1.0
-    ray_gpus: Share = 0.0
+    ray_min_actors: Few = 1
+    ray_max_actors: Few = 4
+    ray_cpus: Rate = 1.0
+    ray_gpus: Rate = 0.0
     ray_in_flight: Annotated[int, Meta(ge=1, le=16)] = 2
     ray_scale_up_ms: Milliseconds = 50.0
     ray_scale_down_after: Seconds = 30.0
