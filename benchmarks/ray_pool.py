@@ -210,15 +210,7 @@ def measure(options: argparse.Namespace) -> Figures:
     """Return all figures, measured on a cluster in this machine."""
     local = load(options.model, intra_op=1)
     served = ServedModel(
-        number=1,
-        model=options.model,
-        engine=local.engine,
-        device="cpu",
-        threads=1,
-        prior=None,
-        prior_strength=None,
-        max_batch=MAX_BATCH,
-        sha256=local.sha256,
+        1, options.model, local.engine, "cpu", 1, None, None, MAX_BATCH, local.sha256
     )
     code = ModelActor if options.real else simulated(options.service_ms / 1e3)
     title = "real model" if options.real else "simulated"
