@@ -55,7 +55,8 @@ class Loop:
         self.clock = Clock()
         self.inbox = LiveInbox(self._drop, backlog=3, clock=self.clock)
         self.answers: list[Emotion] = []
-        self.answered = threading.Condition()
+        self.answered, self.looked = threading.Condition(), threading.Condition()
+        self.looks = 0
         self.loop = WorkLoop(
             "classifier", Faces, False, metrics, health, intake, Sums(metrics.accounts, Faces),
             BadMessages(metrics), self.stop, lambda: None,
@@ -97,6 +98,18 @@ class Loop:
         self.worker.shutdown()
         assert not self.thread.is_alive()
 
+    def wait_for_looks(self, count: int) -> None:
+        """Wait until the loop has looked for a free place so many times more."""
+        with self.looked:
+            end = self.looks + count
+            assert self.looked.wait_for(lambda: self.looks >= end, 10)
+
+    def _places(self) -> int:
+        with self.looked:
+            self.looks += 1
+            self.looked.notify_all()
+        return PLACES
+
     def _drop(self, message: Message, reason: str) -> None:
         self.dropped[reason] += 1
 
@@ -105,7 +118,7 @@ class Loop:
             return OverlappedBatch(messages, messages, self.bench.stage, self.worker, list)
 
         self.loop.run_in_flight(
-            self.inbox, begin, cast(Any, self), limit=1, linger=0.0, places=lambda: PLACES
+            self.inbox, begin, cast(Any, self), limit=1, linger=0.0, places=self._places
         )
 
 
@@ -128,6 +141,7 @@ def test_what_finds_no_place_waits_in_the_inbox_and_is_dropped_there() -> None:
         loop.put(0, 1)
         loop.wait_for(0, 1)
         loop.put(2, 3)
+        loop.wait_for_looks(2)
         loop.clock.now += 0.1
         assert len(loop.inbox) == 2
         assert round(loop.inbox.waited(), 3) == 0.1
