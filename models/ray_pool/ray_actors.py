@@ -38,7 +38,12 @@ class RayActors:
         # Ray's types know no groups.
         made = ray.remote(concurrency_groups={OPENING: 1})(Remote)  # type: ignore[call-overload]
         self._class = made.options(
-            num_cpus=cpus, num_gpus=gpus, max_restarts=-1, max_task_retries=0
+            num_cpus=cpus,
+            num_gpus=gpus,
+            max_restarts=-1,
+            max_task_retries=0,
+            # Ray would keep a record of each call here, with its faces: up to 1 GB of memory.
+            enable_task_events=False,
         )
 
     def start(self) -> "RayActor":
