@@ -17,7 +17,7 @@ run: $(STAMP)  ## start all stages (CONFIG=configs/webcam.toml for a camera); Ct
 test: $(STAMP)  ## run all tests except heavy and long ones (ARGS="-m 'not slow'" for the quick ones)
 	$(BIN)/pytest --numprocesses $(JOBS) -m "not heavy and not evidence" $(ARGS)
 
-evidence: $(STAMP)  ## run the long tests: trainings, Ray, pods, and every documented command
+evidence: $(STAMP)  ## run the long tests: trainings, Ray, pods, documented commands, further cases
 	$(BIN)/pytest --numprocesses $(JOBS) -m evidence $(ARGS)
 
 # Not in every test run: counting lines doubles what the tests cost.

@@ -1,4 +1,4 @@
-"""The emotion classifier: `load()` gives it; importing this package loads no TensorFlow."""
+"""The emotion classifier. `load()` returns it; importing this package loads no TensorFlow."""
 
 from emostream.models.classifier import Classifier, load
 from emostream.models.labels import LABELS

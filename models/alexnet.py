@@ -13,7 +13,7 @@ from emostream.models.labels import HEADS
 
 @dataclass(frozen=True)
 class Architecture:
-    """What differs between the networks; `side` is the input's in pixels."""
+    """The parameters that differ between the networks; `side` is the input side in pixels."""
 
     side: int
     filters: tuple[int, int, int, int, int]
@@ -34,7 +34,7 @@ ARCHITECTURES: Final = {
         pool=2,
         dense=(512, 256),
     ),
-    # As large as alexnet-fer, and 48 x 48 faces enlarged: EXPERIMENTS.md has what that is worth.
+    # As large as alexnet-fer, with 48 x 48 faces enlarged; see EXPERIMENTS.md for the gain.
     "alexnet-64": Architecture(
         side=64,
         filters=(32, 96, 144, 144, 144),
@@ -64,13 +64,13 @@ def build(
 ) -> Any:
     """Return the untrained network: uint8 faces (N, H, W) of any size to probabilities.
 
-    Each of `heads` is an output of that name with that many classes, float32 (N, classes); they
-    share all but the last layer. `single_head` cuts the network of one head out.
+    `heads` maps output names to numbers of classes; each output is float32 (N, classes). The heads
+    share all layers but the last. `single_head` extracts the network of one head.
 
-    The layers are those of Krizhevsky et al. 2012 without the split over two GPUs and with batch
-    normalization instead of the local response one. ReLU and max pooling commute; pooling comes
-    first because normalization and ReLU then have a quarter of the pixels to work on.
-    `dtype` is the Keras policy of the layers that hold weights, e.g. "mixed_bfloat16".
+    The layers follow Krizhevsky et al. 2012, without the split over two GPUs, and with batch
+    normalization instead of local response normalization. ReLU and max pooling commute; pooling
+    comes first, so that normalization and ReLU process a quarter of the pixels. `dtype` is the
+    Keras dtype policy of the layers with weights, e.g. "mixed_bfloat16".
     """
     size = ARCHITECTURES[name]
     faces = keras.Input((None, None), dtype="uint8", name="faces")
@@ -107,7 +107,7 @@ def single_head(net: Any, head: str) -> Any:
 
 
 def preprocess(faces: Any, side: int) -> Any:
-    """Bring uint8 faces (N, H, W) to (N, side, side, 1) of mean 0 and deviation 1 each.
+    """Convert uint8 faces (N, H, W) to (N, side, side, 1), each with mean 0 and deviation 1.
 
     Resampling is antialiased. A face of a single color becomes zeros.
     """
@@ -120,11 +120,11 @@ def preprocess(faces: Any, side: int) -> Any:
 
 
 def resample(faces: Any, side: int) -> Any:
-    """Bring float32 faces (N, H, W) to (N, side, side), N at least 1.
+    """Resize float32 faces (N, H, W) to (N, side, side), with N at least 1.
 
-    Bilinear with the triangle widened where the picture shrinks, as Pillow and
-    `tf.image.resize(antialias=True)` do it, but as two products of matrices: every backend, LiteRT
-    and ONNX Runtime compute those alike, while each has its own antialiased resizing or none.
+    Bilinear, with a wider triangle filter when shrinking, like Pillow and
+    `tf.image.resize(antialias=True)`, but as two matrix products: all backends, LiteRT and ONNX
+    Runtime compute these identically, while each has its own antialiased resizing, or none.
     """
     rows = _triangles(keras.ops.mean(faces, axis=(0, 2)), side)
     columns = _triangles(keras.ops.mean(faces, axis=(0, 1)), side)
@@ -132,9 +132,10 @@ def resample(faces: Any, side: int) -> Any:
 
 
 def _triangles(line: Any, side: int) -> Any:
-    """Return the weights (side, L) that resample a line of L pixels; its values do not matter.
+    """Return the weights (side, L) that resample a line of L pixels.
 
-    The length is counted from the line, since its symbolic shape is unknown.
+    Only the length of `line` matters. It is counted at run time, because the symbolic shape is
+    unknown.
     """
     ones = line * 0 + 1
     length = keras.ops.sum(ones)
@@ -159,7 +160,7 @@ def _convolution(x: Any, size: Architecture, number: int, dtype: str) -> Any:
 
 
 def softmax_head(x: Any, head: str, classes: int, dtype: str) -> Any:
-    """Add the layers of a head: float32 probabilities (N, classes) of features (N, F)."""
+    """Add the layers of a head: from features (N, F) to float32 probabilities (N, classes)."""
     logits = layers.Dense(classes, name=f"logits_{head}", dtype=dtype)(x)
     return layers.Softmax(name=head, dtype="float32")(logits)
 

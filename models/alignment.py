@@ -1,4 +1,4 @@
-"""Crops of faces that look like the training data: eyes and mouth where they lie there."""
+"""Face crops aligned like the training data: eyes and mouth at the same positions."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,41 +14,41 @@ from emostream.shared.pixels import Image
 
 Floats: TypeAlias = NDArray[np.float64]
 
-# Where right eye, left eye and middle of the mouth lie on average in the training faces, as
-# shares of their side, and the square around a box that a Haar cascade finds in them, in units
-# of the box. `python -m benchmarks.alignment` measures both.
+# The mean positions of right eye, left eye and mouth center in the training faces, as shares of the
+# side, and the square around a Haar cascade box in them, in units of the box. `python -m
+# benchmarks.alignment` measures both.
 TEMPLATE = np.array([(0.318, 0.397), (0.663, 0.388), (0.504, 0.751)])
 TEMPLATE_CENTER = complex(*TEMPLATE.mean(axis=0))
 CENTERED_TEMPLATE = [complex(x, y) - TEMPLATE_CENTER for x, y in TEMPLATE.tolist()]
 SQUARE_SIDE = 1.03
 SQUARE_CENTER = (0.5, 0.5)
 
-# The crop's side over the longer side of the face's box; 1.0 in the mean with YuNet.
-# Landmarks that ask for anything beyond are not those of a face.
+# The crop's side divided by the longer side of the face's box; 1.0 on average with YuNet.
+# Landmarks that require anything beyond this range do not belong to a face.
 LEAST_SIDE, MOST_SIDE = 0.5, 3.0
 SUPERSAMPLING = 2
 
 
 class Located(Protocol):
-    """A face in a frame: its box and, where known, its landmarks."""
+    """A face in a frame: its box and, if known, its landmarks."""
 
     @property
     def box(self) -> Box:
-        """x, y, width and height in pixels of the frame."""
+        """x, y, width and height in frame pixels."""
 
     @property
     def landmarks(self) -> Sequence[Point]:
-        """Right eye, left eye, nose and middle of the mouth in pixels of the frame, or none."""
+        """Right eye, left eye, nose and mouth center in frame pixels, or empty."""
 
 
 def align(frame: Image, faces: Sequence[Located], size: int = CROP) -> Image:
-    """Cut the faces out of `frame` as gray uint8 (N, size, size), contiguous.
+    """Return the face crops from `frame` as gray uint8 (N, size, size), contiguous.
 
     The frame is uint8 (H, W, 3) BGR, or (H, W) gray.
 
-    With landmarks the face is turned, scaled and moved so that eyes and mouth come to lie as in
-    the training faces; without them it is a square about its box. What lies beyond the frame's
-    border repeats the border.
+    With landmarks, the face is rotated, scaled and shifted so that eyes and mouth are where they
+    are in the training faces. Without landmarks, the crop is a square around the box. Pixels beyond
+    the frame repeat its border.
     """
     crops = np.empty((len(faces), size, size), np.uint8)
     for crop, face in zip(crops, faces, strict=True):
@@ -57,7 +57,7 @@ def align(frame: Image, faces: Sequence[Located], size: int = CROP) -> Image:
 
 
 def placement(face: Located) -> Floats:
-    """Return the 2 x 3 matrix that takes the unit square (the crop) to pixels of the frame."""
+    """Return the 2 x 3 matrix from the unit square (the crop) to frame pixels."""
     if len(face.landmarks) == 4:
         right_eye, left_eye, _, mouth = face.landmarks
         matrix = similarity((right_eye, left_eye, mouth))
@@ -68,13 +68,13 @@ def placement(face: Located) -> Floats:
 
 
 def similarity(points: Iterable[Sequence[float]]) -> Floats:
-    """Fit right eye, left eye and mouth to the template; return the matrix back, 2 x 3.
+    """Fit right eye, left eye and mouth to the template; return the inverse matrix, 2 x 3.
 
-    The least squares are taken in the crop, as Umeyama (1991) does without reflection: a face in
-    profile, whose eyes lie close together, then keeps its size. Points that all coincide give a
-    matrix of zeros.
+    The squared errors are minimized in the crop, as in Umeyama (1991) without reflection, so that a
+    face in profile, whose eyes are close together, keeps its size. If all points coincide, the
+    matrix is zero.
     """
-    # Three points: plain numbers take a tenth of the time that NumPy's calls do.
+    # For three points, plain floats take a tenth of the time of NumPy calls.
     found = [complex(x, y) for x, y in points]
     mean = sum(found) / len(found)
     spread = sum(abs(point - mean) ** 2 for point in found)
@@ -86,7 +86,7 @@ def similarity(points: Iterable[Sequence[float]]) -> Floats:
 
 
 def square(box: Box) -> Floats:
-    """Return the 2 x 3 matrix that takes the unit square to a square about `box`."""
+    """Return the 2 x 3 matrix from the unit square to a square around `box`."""
     x, y, width, height = box
     side = SQUARE_SIDE * max(width, height)
     left = x + SQUARE_CENTER[0] * width - side / 2
@@ -95,10 +95,10 @@ def square(box: Box) -> Floats:
 
 
 def sample(frame: Image, matrix: Floats, size: int) -> Image:
-    """Draw the unit square that `matrix` places in `frame` as gray uint8 (size, size).
+    """Sample the unit square placed in `frame` by `matrix` as gray uint8 (size, size).
 
-    No detail is skipped, so that nothing aliases: the frame is halved until it has at most two
-    pixels for one of the crop, then sampled at twice the crop's size and averaged.
+    To avoid aliasing, the frame is halved until it has at most two pixels per crop pixel, then
+    sampled at twice the crop's size and averaged.
     """
     a, b, x = matrix[0].tolist()
     c, d, y = matrix[1].tolist()
@@ -116,8 +116,8 @@ def sample(frame: Image, matrix: Floats, size: int) -> Image:
         side /= 2
     fine = SUPERSAMPLING * size
     across, down = gray.shape[1] / (right - left), gray.shape[0] / (bottom - top)
-    # Between pixel indices. Positions are measured from a pixel's corner, indices count its center:
-    # therefore the halves.
+    # Converts to pixel indices. Positions are measured from a pixel's corner and indices from its
+    # center, which explains the halves.
     a, b, c, d = (share / fine for share in (a * across, b * across, c * down, d * down))
     x = (x - left) * across + (a + b) / 2 - 0.5
     y = (y - top) * down + (c + d) / 2 - 0.5
@@ -132,6 +132,6 @@ def sample(frame: Image, matrix: Floats, size: int) -> Image:
 
 
 def _span(corners: Sequence[float], margin: float, length: int) -> tuple[int, int]:
-    """Return which pixels of a side of the frame the corners span, with a margin; one at least."""
+    """Return the range of frame pixels that the corners span, with a margin; at least one."""
     low = math.floor(min(max(min(corners) - margin, 0), length - 1))
     return low, math.ceil(min(max(max(corners) + margin, low + 1), length))

@@ -1,4 +1,4 @@
-"""Files of stored answers: what teachers say of faces, found again by the faces' pixels."""
+"""Files with stored predictions of teachers, keyed by the faces' pixels."""
 
 import hashlib
 from pathlib import Path
@@ -19,13 +19,13 @@ PICTURES = "pictures"
 
 
 def picture_keys(images: Image) -> NDArray[np.uint64]:
-    """Return a number for each picture uint8 (N, S, S), equal for equal pixels: uint64 (N,)."""
+    """Return a hash of each picture uint8 (N, S, S): uint64 (N,)."""
     digests = (hashlib.sha256(image.tobytes()).digest()[:8] for image in images)
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
 def save_answers(path: Path, images: Image, answers: Targets) -> None:
-    """Write the answers' logarithms float32 (N, classes) by head, as float16, and the keys."""
+    """Write the log probabilities float32 (N, classes) by head, as float16, and the keys."""
     keys, first = np.unique(picture_keys(images), return_index=True)
     rows = {head: each[first].astype(np.float16) for head, each in answers.items()}
     with atomic_file(path) as unfinished, unfinished.open("wb") as file:
@@ -33,10 +33,10 @@ def save_answers(path: Path, images: Image, answers: Targets) -> None:
 
 
 def load_answers(path: Path, images: Image) -> Targets:
-    """Return the stored logarithms for faces uint8 (N, S, S): by head, float32 (N, classes).
+    """Return the stored log probabilities for faces uint8 (N, S, S): by head, float32 (N, classes).
 
-    SourceError for a file of no arrays, WeightsError for one that holds no answers, or none for one
-    of the faces.
+    Raises SourceError if the file has no arrays, WeightsError if it has no answers or lacks one of
+    the faces.
     """
     try:
         arrays = read_arrays(path)

@@ -1,4 +1,4 @@
-"""Stores what teachers say of the training faces: python -m emostream.models.answers."""
+"""Stores teachers' predictions on the training faces: python -m emostream.models.answers."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ from emostream.shared.errors import EmostreamError, ExitCode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Store answers as the command line says, return the exit status."""
+    """Run the command line, return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m emostream.models.answers",
         description=(

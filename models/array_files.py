@@ -1,4 +1,4 @@
-"""Reads files of numpy's arrays that a user names."""
+"""Reads NumPy array files from users."""
 
 import zipfile
 from pathlib import Path
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an .npz file by name; OSError or ValueError for any other file."""
-    # numpy leaves a file open that it opened itself and found broken.
+    """Return the arrays of an .npz file by name; OSError or ValueError for other files."""
+    # numpy does not close a broken file that it opened itself.
     with path.open("rb") as file:
         try:
             arrays = np.load(file, allow_pickle=False)

@@ -16,16 +16,16 @@ SCALE: Final = (0.93, 1.1)
 SHIFT: Final = 0.05  # of the side, either way
 CONTRAST: Final = (0.7, 1.3)
 BRIGHTNESS: Final = 25.0  # of 255, either way
-DEGRADED_SHARE: Final = 0.2  # share of the faces that are made coarser, blurred or compressed
-RESOLUTION: Final = (0.4, 0.9)  # resolution that is left
+DEGRADED_SHARE: Final = 0.2  # share of the faces that are downsampled, blurred or compressed
+RESOLUTION: Final = (0.4, 0.9)  # remaining resolution
 BLUR_SIGMA: Final = (0.5, 1.5)  # standard deviation in pixels
 JPEG_QUALITY: Final = (20, 80)  # quality
-ERASED_SHARE: Final = 0.1  # share of the faces that lose a square
+ERASED_SHARE: Final = 0.1  # share of the faces with an erased square
 ERASED_SIDE: Final = (0.15, 0.4)  # of the side
 
 
 def augment(faces: Image, rng: np.random.Generator) -> Image:
-    """Return changed copies of square faces uint8 (N, S, S), the same for the same generator."""
+    """Return augmented copies of square faces uint8 (N, S, S), deterministic for a generator."""
     count, side = faces.shape[:2]
     turns = transforms(count, side, rng)
     worse = np.flatnonzero(rng.random(count) < DEGRADED_SHARE)
@@ -38,7 +38,7 @@ def augment(faces: Image, rng: np.random.Generator) -> Image:
 
 
 def transforms(count: int, side: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Draw affine maps (N, 2, 3) about the middle: mirror, rotation, scale, shift."""
+    """Draw random affine maps (N, 2, 3) around the center: mirror, rotation, scale, shift."""
     angle = np.radians(rng.uniform(-ROTATION, ROTATION, count))
     scale = rng.uniform(*SCALE, count)
     mirror = rng.choice([-1.0, 1.0], count)
@@ -51,7 +51,7 @@ def transforms(count: int, side: int, rng: np.random.Generator) -> npt.NDArray[n
 
 
 def relight(faces: Image, rng: np.random.Generator) -> Image:
-    """Change contrast and brightness of each face; what leaves 0..255 is cut off."""
+    """Change contrast and brightness of each face, clipped to 0..255."""
     contrast = rng.uniform(*CONTRAST, (len(faces), 1, 1)).astype(np.float32)
     brightness = rng.uniform(-BRIGHTNESS, BRIGHTNESS, (len(faces), 1, 1)).astype(np.float32)
     return _bytes((faces - np.float32(128)) * contrast + 128 + brightness)
@@ -71,9 +71,9 @@ def erase(faces: Image, rng: np.random.Generator, share: float = ERASED_SHARE) -
 def mixup(
     faces: Image, targets: Targets, alpha: float, rng: np.random.Generator
 ) -> tuple[Image, Targets]:
-    """Mix each face and its targets with another of the batch (Zhang et al. 2017).
+    """Mix each face and its targets with another face of the batch (Zhang et al. 2017).
 
-    `targets` maps each head of the network to float32 (N, classes); `alpha` 0 mixes nothing.
+    `targets` maps each head of the network to float32 (N, classes); `alpha` 0 disables mixing.
     """
     if not alpha:
         return faces, targets
@@ -87,7 +87,7 @@ def mixup(
 
 
 def degrade(face: Image, rng: np.random.Generator) -> Image:
-    """Return a face as a distant, shaken or frugal camera gives it: coarse, blurred or as JPEG."""
+    """Return a degraded face: downsampled, blurred, or compressed as JPEG."""
     match rng.integers(3):
         case 0:
             side = max(1, round(rng.uniform(*RESOLUTION) * face.shape[0]))

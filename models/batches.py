@@ -1,4 +1,4 @@
-"""What a training is shown: seeded batches, augmented on their own threads."""
+"""Training data: seeded batches, augmented on separate threads."""
 
 import os
 from collections import deque
@@ -17,14 +17,14 @@ from emostream.shared.pixels import Image
 
 T = TypeVar("T")
 
-PREFETCH: Final = 4  # batches that are made while the network works on one
-VIEW_SHARE: Final = 0.4  # share of the faces that are shown as one of their further views
+PREFETCH: Final = 4  # batches prepared while the network processes one
+VIEW_SHARE: Final = 0.4  # share of the faces that are replaced by one of their other views
 
 
 def targets(faces: FerFaces, labels: Literal["soft", "majority"] = "soft") -> Targets:
-    """Return what each head learns, float32 (N, classes); rows of zeros are not learned from.
+    """Return the targets of each head, float32 (N, classes); rows of zeros are ignored.
 
-    Of FER+ that is each label's share of the votes, or the winner alone.
+    For FER+, these are the labels' shares of the votes, or only the winner.
     """
     if labels == "soft":
         votes = ferplus.soft_labels(faces.votes)
@@ -37,12 +37,12 @@ def targets(faces: FerFaces, labels: Literal["soft", "majority"] = "soft") -> Ta
 
 
 def draw_probabilities(votes: Floats, balance: float) -> NDArray[np.float64]:
-    """Return how often each face is drawn: its labels' shares to the power of -`balance`.
+    """Return the probability of drawing each face, (share of its labels) ^ -`balance`.
 
-    `votes` are the labels' shares for each face (N, classes); rows of zeros have no label and are
-    drawn as often as the mean face. At 0 all faces are drawn equally often, at 0.5 a label with a
-    hundredth of the faces ten times as often as one that all have (Mahajan et al. 2018), at 1 all
-    labels equally often.
+    `votes` are the label shares of each face (N, classes); rows of zeros have no label and are
+    drawn as often as the average face. At 0, all faces are drawn equally often. At 0.5, a label
+    with a hundredth of the faces is drawn ten times as often as one that all faces have (Mahajan et
+    al. 2018). At 1, all labels are drawn equally often.
     """
     shares = votes.sum(axis=0) / votes.sum()
     often = votes @ np.where(shares > 0, np.maximum(shares, 1e-9) ** -balance, 0)
@@ -52,7 +52,7 @@ def draw_probabilities(votes: Floats, balance: float) -> NDArray[np.float64]:
 
 
 def label_shares(votes: Floats, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the labels' shares among faces that are drawn with these probabilities."""
+    """Return the label shares among faces drawn with these probabilities."""
     sums = drawn @ votes
     return np.asarray(sums / sums.sum(), np.float64)
 
@@ -65,12 +65,12 @@ def batches(
     seed: tuple[int, int],
     drawn: NDArray[np.float64] | None = None,
 ) -> Iterator[tuple[Image, Targets]]:
-    """Give the batches of one epoch with the wanted rows of their faces.
+    """Yield the batches of one epoch with the targets of their faces.
 
-    `seed` alone decides them, `alpha` is that of mixup. Each face comes once, or, with `drawn`, as
-    often as these probabilities (N) say.
+    They depend only on `seed`; `alpha` is the mixup parameter. Each face occurs once, or is drawn
+    with the probabilities `drawn` (N).
 
-    OpenCV and numpy releases the interpreter while they work, so the network hardly waits.
+    OpenCV and NumPy release the GIL while they work, so the network hardly waits.
     """
     random = np.random.default_rng(seed)
     if drawn is None:
@@ -88,7 +88,7 @@ def batches(
 
 
 def choose_views(faces: FerFaces, rng: np.random.Generator) -> Image:
-    """Return one picture of each face: itself, or one of its further views."""
+    """Return one picture of each face: the original, or one of its other views."""
     pictures = np.stack([faces.images, *faces.views])
     choice = rng.integers(1, len(pictures), len(faces)) if faces.views else 0
     choice = np.where(rng.random(len(faces)) < VIEW_SHARE, choice, 0)
@@ -96,7 +96,7 @@ def choose_views(faces: FerFaces, rng: np.random.Generator) -> Image:
 
 
 def prefetched(make: Callable[[int], T], count: int) -> Iterator[T]:
-    """Give make(0), make(1) ... make(count - 1) in order, made ahead on threads."""
+    """Yield make(0), make(1) ... make(count - 1) in order, computed ahead on threads."""
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) // 2)) as pool:
         waiting = deque(pool.submit(make, number) for number in range(min(PREFETCH, count)))
         for number in range(count):

@@ -36,9 +36,9 @@ Ratios: TypeAlias = NDArray[np.float64]
 def fit_temperature(
     probabilities: Probabilities, labels: Labels, ratios: Ratios | None = None
 ) -> float:
-    """Return the temperature that makes the labels most likely (Guo et al. 2017).
+    """Return the temperature with the maximum likelihood of the labels (Guo et al. 2017).
 
-    The probabilities are reweighted by the `ratios` (C,) once they are scaled, if there are any.
+    After scaling, the probabilities are reweighted by the `ratios` (C,), if any.
     """
 
     def loss(logarithm: float) -> float:
@@ -52,32 +52,32 @@ def fit_temperature(
 def scale_temperature(
     probabilities: Probabilities, temperature: float, ratios: Ratios | None = None
 ) -> Probabilities:
-    """Return the probabilities that the same logits give when divided by a temperature.
+    """Return the probabilities for the same logits divided by a temperature.
 
-    They are reweighted by the `ratios` (C,), if there are any.
+    They are reweighted by the `ratios` (C,), if any.
     """
     powers = np.maximum(probabilities, 1e-12) ** (1 / temperature)
     return _normalized(powers if ratios is None else powers * ratios)
 
 
 def fold_into_logits(net: Any, head: str, temperature: float) -> None:
-    """Divide the head's logits by the temperature, in the network's weights."""
+    """Fold a division of the head's logits by the temperature into the weights."""
     logits = net.get_layer(f"logits_{head}")
     kernel, bias = logits.get_weights()
     logits.set_weights([kernel / temperature, bias / temperature])
 
 
 def true_labels(head: str, faces: FerFaces) -> Labels:
-    """Return what the head should say: protocol B, or FER2013's own label."""
+    """Return the true labels for the head: protocol B, or FER2013's own label."""
     return ferplus.protocol_b(faces.votes) if head == "ferplus" else faces.fer2013.astype(np.intp)
 
 
 def shares_of_labels(
     head: str, training: FerFaces, balance: float
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the labels' shares by label: as a training with this `balance` draws them, and once.
+    """Return two maps of label shares: as drawn with this `balance`, and with each face once.
 
-    Of FER+ by the most of the votes, which is what the probabilities are calibrated for.
+    For FER+, a face's label has the most votes, because the probabilities are calibrated for that.
     """
     votes = targets(training, "majority")[head]
     drawn = draw_probabilities(targets(training)["ferplus"], balance)
@@ -90,9 +90,9 @@ def shares_of_labels(
 
 
 def report_calibration(head: str, net: Any, held_out: FerFaces, ratios: Ratios) -> float:
-    """Print how well the head is calibrated, return the temperature to divide by.
+    """Print the calibration of the head, return the temperature to divide by.
 
-    The probabilities are reweighted by the `ratios`, as they are where the model is used.
+    The probabilities are reweighted by the `ratios`, as when the model is used.
     """
     labels = true_labels(head, held_out)
     before = predict(net, held_out)
@@ -112,9 +112,9 @@ def predict(net: Any, faces: FerFaces) -> Probabilities:
 
 
 def write_calibrated(net: Any, head: str, faces: FerFaces, chosen: argparse.Namespace) -> None:
-    """Calibrate one head on held-out faces, and write it as its own model with its TOML.
+    """Calibrate one head on held-out faces, and write it as a separate model with its TOML.
 
-    It is calibrated for the prior that it is used with by default, which its TOML says.
+    It is calibrated for its default prior, from its TOML.
     """
     training, held_out = ferplus.split_training(faces)
     trained, natural = shares_of_labels(head, training, chosen.balance)
@@ -134,7 +134,7 @@ def write_calibrated(net: Any, head: str, faces: FerFaces, chosen: argparse.Name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Calibrate as the command line says, return the exit status."""
+    """Run the command line, return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m emostream.models.calibrate", description=__doc__
     )

@@ -1,4 +1,4 @@
-"""What a training writes after each epoch, so that it can continue after being killed."""
+"""Checkpoints that a training writes after each epoch, so that it can continue after a kill."""
 
 import csv
 import shutil
@@ -17,7 +17,7 @@ TRAINED, AVERAGE, HISTORY = "trained.keras", "average.keras", "history.csv"
 
 @dataclass(frozen=True)
 class EpochRow:
-    """One epoch of the learning curves; held-out figures are those of the averaged model."""
+    """One epoch of the learning curves; held-out figures are for the averaged model."""
 
     epoch: int
     loss: float
@@ -36,7 +36,7 @@ class EpochRow:
 
 @dataclass
 class TrainingState:
-    """A training between two epochs: the model with its optimizer, the average, the curves."""
+    """The state of a training between epochs: model with optimizer, average, and curves."""
 
     model: Any
     average: Any
@@ -44,14 +44,14 @@ class TrainingState:
 
     @property
     def epochs(self) -> int:
-        """How many epochs lie behind it."""
+        """The number of completed epochs."""
         return len(self.rows)
 
 
 def save(state: TrainingState, out: Path) -> Path:
-    """Write a folder out/epoch-NNN, which replaces the one before; return it.
+    """Write a folder out/epoch-NNN, which replaces the previous one; return it.
 
-    The folder appears under its name only when it is whole.
+    The folder gets its name only when it is complete.
     """
     new, final = out / "new", out / f"epoch-{state.epochs:03d}"
     shutil.rmtree(new, ignore_errors=True)
@@ -67,7 +67,7 @@ def save(state: TrainingState, out: Path) -> Path:
 
 
 def load_latest(out: Path) -> TrainingState | None:
-    """Load what was saved last, None if nothing was."""
+    """Load the latest checkpoint, None if there is none."""
     if not (found := folders(out)):
         return None
     return TrainingState(
@@ -78,7 +78,7 @@ def load_latest(out: Path) -> TrainingState | None:
 
 
 def load_net(path: Path) -> Any:
-    """Load a saved network to continue from or to learn from; WeightsError if it is none."""
+    """Load a saved network to continue or learn from; WeightsError if it is not a network."""
     try:
         return keras.saving.load_model(weights.find(path, "keras"), compile=False)
     except (OSError, ValueError) as error:
@@ -86,7 +86,7 @@ def load_net(path: Path) -> Any:
 
 
 def folders(out: Path) -> list[Path]:
-    """Return the saved epochs, the last one at the end."""
+    """Return the saved epochs, latest last."""
     return sorted(out.glob("epoch-[0-9]*"))
 
 
@@ -99,7 +99,7 @@ def write_history(rows: Sequence[EpochRow], path: Path) -> None:
 
 
 def load_history(path: Path) -> list[EpochRow]:
-    """Read learning curves back."""
+    """Read learning curves from CSV."""
     with path.open(newline="", encoding="utf-8") as file:
         return [
             EpochRow(

@@ -1,4 +1,4 @@
-"""The classifier as programs use it: faces in, probabilities out."""
+"""The classifier's API: faces in, probabilities out."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,17 +28,17 @@ from emostream.shared.prior import Prior
 
 Probabilities: TypeAlias = NDArray[np.float32]
 
-MAX_BATCH: Final = 32  # faces in one call of an engine, where nothing else is set
+MAX_BATCH: Final = 32  # the default number of faces per engine call
 
 
 class Classifier:
-    """A loaded model; `labels` names the columns of what `predict` returns.
+    """A loaded model; `labels` names the columns of the result of `predict`.
 
-    `engine` is what runs it, on `device` ("cpu" or "gpu") by means of `runtime`. `files` are the
-    weights and the TOML next to them, and `sha256` is that of the weights, "" for a model that
-    comes from no file. `prior` is how its probabilities are reweighted, None if they are given as
-    they are. `max_batch` is how many faces one call of the engine takes at most; more go in
-    several. Both may be set between two calls.
+    `engine` runs it on `device` ("cpu" or "gpu") with `runtime`. `files` are the weights and the
+    TOML next to them; `sha256` is the hash of the weights, "" for a model without a file. `prior`
+    is how its probabilities are reweighted, None if they are not. `max_batch` is the maximum number
+    of faces per engine call; more faces are split into several calls. `prior` and `max_batch` may
+    be changed between calls.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class Classifier:
         files: Sequence[Path] = (),
         prior: Reweighting | None = None,
     ) -> None:
-        """Take an engine, or a Keras model in memory, and its specification.
+        """Create a classifier from an engine or a Keras model in memory, and its specification.
 
-        WeightsError if the two differ.
+        Raises WeightsError if the two do not match.
         """
         self._engine: Engine = model if hasattr(model, "failures") else _keras(model)
         check_engine(spec, self._engine, files[0] if files else Path(name))
@@ -67,7 +67,7 @@ class Classifier:
 
     @property
     def max_batch(self) -> int:
-        """How many faces one call of the engine takes."""
+        """The maximum number of faces per engine call."""
         return self._max_batch
 
     @max_batch.setter
@@ -79,8 +79,9 @@ class Classifier:
     def predict(self, faces: NDArray[Any] | Sequence[NDArray[Any]]) -> Probabilities:
         """Return the probabilities float32 (N, C) of uint8 faces (N, H, W) or (N, H, W, 3) in BGR.
 
-        A list or tuple may hold faces of different sizes. One channel (gray) and four (BGRA) are
-        taken too, and any N. ModelError for other shapes and types, and where the engine fails.
+        A list or tuple may contain faces of different sizes. One channel (gray) and four (BGRA) are
+        accepted too, as is any N, including 0. Raises ModelError for other shapes and types, and if
+        the engine fails.
         """
         if isinstance(faces, list | tuple):
             probabilities = np.empty((len(faces), len(self.labels)), np.float32)
@@ -91,15 +92,15 @@ class Classifier:
         return self.prior.apply(probabilities) if self.prior else probabilities
 
     def warm_up(self, sizes: Iterable[int] = ()) -> None:
-        """Run each batch size once, so that no later call pays for what the first one prepares."""
+        """Run each batch size once, so that no later call pays for one-time preparation."""
         for size in sizes or self._sizes or (1, self._max_batch):
             self.predict(np.zeros((size, CROP, CROP), np.uint8))
 
     def check(self) -> None:
-        """Let the model answer once; WeightsError if that is no row of probabilities."""
+        """Run the model once; WeightsError if the result is not a row of probabilities."""
         try:
             face = np.arange(CROP * CROP, dtype=np.uint8).reshape(1, CROP, CROP)
-            # Not reweighted, which would make probabilities of any row.
+            # Not reweighted, because that would turn any row into probabilities.
             row = self._predict(self._convert(face))
         except ModelError as error:
             raise WeightsError(str(error)) from error
@@ -144,17 +145,17 @@ def load(
     prior_strength: float | None = None,
     device: DeviceChoice = "auto",
 ) -> Classifier:
-    """Load a shipped model by name, or any by the path of its file, which needs a TOML next to it.
+    """Load a shipped model by name, or any model by the path of its file, with a TOML next to it.
 
-    `engine` is "keras", "litert", "onnxruntime" or "auto": by a path's suffix, and for a name the
-    first of litert, onnxruntime, keras whose file and package are there. `intra_op` sets the
-    threads of the engine and `inter_op` how many operations TensorFlow runs at a time; None leaves
-    both to the engine. Probabilities are reweighted to `prior`: "natural" (as the labels occur in
-    FER+), "uniform", or a share by label, with `prior_strength` from 0 (not at all) to 1 (wholly);
-    None leaves both to the TOML. `device` is "cpu", "gpu" or "auto": a GPU where the engine has
-    one; with "gpu", the engine "auto" is the first of onnxruntime and keras. WeightsError if
-    anything is missing, corrupt or contradicts the TOML; ConfigError for a prior that the model
-    cannot be reweighted to, and for a GPU that cannot be used.
+    `engine` is "keras", "litert", "onnxruntime" or "auto". "auto" uses a path's suffix, or for a
+    name, the first of litert, onnxruntime and keras whose file and package are available.
+    `intra_op` sets the engine's threads, and `inter_op` the number of operations that TensorFlow
+    runs at a time; None leaves both to the engine. Probabilities are reweighted to `prior`:
+    "natural" (as the labels occur in FER+), "uniform", or a map of label to share, with
+    `prior_strength` from 0 (not at all) to 1 (fully); None leaves both to the TOML. `device` is
+    "cpu", "gpu" or "auto" (a GPU if the engine has one). With "gpu", the engine "auto" is the first
+    of onnxruntime and keras. Raises WeightsError if anything is missing, corrupt or contradicts the
+    TOML; ConfigError for a prior that the model does not support, or an unusable GPU.
     """
     path = weights.find(name_or_path, engine, device)
     loaded = engines.load_engine(path, intra_op, inter_op, device)
@@ -167,7 +168,7 @@ def load(
 
 
 def padded_sizes(sizes: Sizes, max_batch: int) -> Sizes:
-    """Return the sizes, of those that an engine would have, that batches up to the largest need."""
+    """Return the engine's batch sizes that are needed for batches up to the largest one."""
     return (*(size for size in sizes if size < max_batch), max_batch) if sizes else ()
 
 

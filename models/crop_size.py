@@ -1,4 +1,4 @@
-"""The side of the crops of faces that the pipeline sends and the models are warmed up with."""
+"""The side of the face crops that the pipeline sends, also used to warm up models."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Soft targets from teachers: the probabilities that trained networks give the faces."""
+"""Soft targets from teachers: the probabilities that trained networks predict."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,18 +24,18 @@ def teacher_targets(paths: Sequence[Path], images: Image, temperature: float = 1
     """Return the teachers' soft targets for faces uint8 (N, S, S): by head, float32 (N, classes).
 
     A `temperature` above 1 makes them softer (Hinton et al. 2015). A head that no teacher has is
-    left out. WeightsError for a file that is no teacher.
+    left out. Raises WeightsError for a file that is not a teacher.
     """
     answers = mean_answers(paths, images)
     return {head: softmax(rows / temperature, axis=1) for head, rows in answers.items()}
 
 
 def mean_answers(paths: Sequence[Path], images: Image) -> Targets:
-    """Return the mean logarithm of what teachers say of faces: by head, float32 (N, classes).
+    """Return the teachers' mean log probabilities for faces: by head, float32 (N, classes).
 
-    It is the mean over the teachers and, for each, over a face and its mirror image: several
-    networks together are right more often than each of them. A teacher is a saved network, or an
-    .npz file of stored answers, which counts as one.
+    The mean covers the teachers, and for each teacher a face and its mirror image, because an
+    ensemble is right more often than each of its networks. A teacher is a saved network, or an .npz
+    file of stored answers, which counts as one.
     """
     sums: dict[str, list[Floats]] = {}
     for path in paths:
@@ -49,7 +49,7 @@ def mean_answers(paths: Sequence[Path], images: Image) -> Targets:
 
 
 def blend_targets(targets: Targets, soft: Targets, share: float) -> Targets:
-    """Return targets with a share of each row from the teachers; rows of zeros stay zeros."""
+    """Return targets blended with the teachers' by a share; rows of zeros stay zeros."""
     return {
         head: rows * (1 - share) + soft[head] * rows.sum(axis=1, keepdims=True) * share
         if head in soft
@@ -59,7 +59,7 @@ def blend_targets(targets: Targets, soft: Targets, share: float) -> Targets:
 
 
 def load_teacher(path: Path) -> Any:
-    """Load a teacher: a network with one or both of the heads. WeightsError if it is none."""
+    """Load a teacher, a network with one or both heads; WeightsError if it is not one."""
     net = load_net(path)
     if not _by_head(net.output):
         raise WeightsError(f"{path} has none of the heads {', '.join(HEADS)}")
@@ -74,7 +74,7 @@ def _by_head(outputs: Any) -> dict[str, Any]:
 
 
 def _mean_log_probabilities(net: Any, images: Image, title: str) -> Targets:
-    """Return the mean logarithm over each face and its mirror image, by head."""
+    """Return the mean log probabilities over each face and its mirror image, by head."""
     parts: dict[str, list[Any]] = {}
     with ProgressBar(title, len(images), "faces") as bar:
         for start in range(0, len(images), BATCH):

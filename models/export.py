@@ -1,4 +1,4 @@
-"""Exports of a Keras model to LiteRT and ONNX, each checked against the model that it came from."""
+"""Exports a Keras model to LiteRT and ONNX, and compares each export with the original."""
 
 import contextlib
 import io
@@ -22,12 +22,12 @@ from emostream.shared.optional_groups import require
 from emostream.shared.pixels import Image
 from emostream.shared.plural import counted
 
-# By engine, the default first; each with the suffix that the file's name gets.
+# By engine, default first, each with its file name suffix.
 PRECISIONS: Final = {
     "litert": {"float16": "", "int8": "-int8", "float32": "-float32"},
     "onnxruntime": {"float32": ""},
 }
-MAX_DIFFERENCE: Final = 1e-3  # the largest difference in a probability, of all exports but int8
+MAX_DIFFERENCE: Final = 1e-3  # maximum difference in a probability, for all exports except int8
 OPSET: Final = 18
 
 OnStep = Callable[[str], None]
@@ -35,9 +35,10 @@ OnStep = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Exported:
-    """A written file and how well it agrees with the Keras model on the faces that were compared.
+    """A written file and its agreement with the Keras model on the compared faces.
 
-    `difference` is the largest of any probability, `same` the share of faces with the same label.
+    `difference` is the largest difference in any probability, `same` the share of faces with the
+    same label.
     """
 
     path: Path
@@ -46,9 +47,9 @@ class Exported:
 
 
 def target(source: Path, engine: str, precision: str | None = None) -> tuple[Path, str]:
-    """Return where an export goes by default, and its precision; ModelError for one there is not.
+    """Return the default path of an export, and its precision; ModelError if unsupported.
 
-    The precision that an engine has by default lies next to the model under the same name.
+    With the engine's default precision, the export is next to the model, with the same name.
     """
     if engine not in PRECISIONS:
         raise ModelError(f"no export for {engine!r}: choose {' or '.join(PRECISIONS)}")
@@ -68,11 +69,11 @@ def export(
     out: Path | None = None,
     on_step: OnStep = lambda line: None,
 ) -> Exported:
-    """Write a Keras model for another engine, with its TOML and sha256, and return how it agrees.
+    """Write a Keras model for another engine, with TOML and sha256, and return its agreement.
 
-    `faces` are uint8 (N, H, W); `on_step` is called with one line per step. ModelError, and no file
-    is kept, where the conversion fails, or a probability differs by more than MAX_DIFFERENCE from
-    the Keras model's (int8 cannot reach that and is accepted).
+    `faces` are uint8 (N, H, W); `on_step` is called with one line per step. Raises ModelError, and
+    keeps no file, if the conversion fails, or if a probability differs by more than MAX_DIFFERENCE
+    from the Keras model (int8 is exempt, because it cannot meet this).
     """
     usual, precision = target(source, engine, precision)
     out = out or usual
@@ -102,7 +103,7 @@ def export(
 
 
 def write_spec(source: Path, out: Path) -> None:
-    """Copy the TOML of a model for its export; one that is there gets the labels' shares alone."""
+    """Copy the TOML of a model for its export; an existing one only gets the label shares."""
     if not spec_path(out).exists():
         shutil.copyfile(spec_path(source), spec_path(out))
         return
@@ -112,7 +113,7 @@ def write_spec(source: Path, out: Path) -> None:
 
 
 def compare(original: Classifier, path: Path, spec: ModelSpec, faces: Image) -> Exported:
-    """Return how well the model in a file agrees with the one that it was made from."""
+    """Return how well the model in a file agrees with its original."""
     expected = original.predict(faces)
     given = Classifier(engines.load_engine(path, None, 1), path.stem, spec).predict(faces)
     same = (expected.argmax(axis=1) == given.argmax(axis=1)).mean()
@@ -134,9 +135,9 @@ def _convert(model: Any, engine: str, precision: str, part: Path) -> None:
 
 
 def _to_litert(model: Any, precision: str) -> bytes:
-    """Convert to TFLite; int8 are the weights alone, which is more exact and as fast here.
+    """Convert to TFLite; int8 applies only to the weights, which is more exact and as fast here.
 
-    With the activations in int8 too, 3% of the labels changed instead of 0.2%.
+    With int8 activations too, 3% of the labels changed instead of 0.2%.
     """
     from tensorflow import lite
     from tensorflow.lite.python.convert_phase import ConverterError
@@ -145,7 +146,7 @@ def _to_litert(model: Any, precision: str) -> bytes:
     if precision == "int8":
         converter.optimizations = [lite.Optimize.DEFAULT]
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it lists every weight
+        with contextlib.redirect_stdout(io.StringIO()):  # otherwise it lists every weight
             content: bytes = converter.convert()
     except ConverterError as error:
         raise ValueError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Arrays of faces as callers pass them, checked and brought to gray or BGR batches."""
+"""Checks arrays of faces from callers, and converts them to gray or BGR batches."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -15,7 +15,7 @@ COLOR_CHANNELS: Final = (3, 4)  # BGR and BGRA
 def to_gray(faces: NDArray[Any]) -> Image:
     """Return gray uint8 (N, H, W) for uint8 (N, H, W) or (N, H, W, C).
 
-    C is 1 (gray), 3 (BGR) or 4 (BGRA, whose alpha is ignored). ModelError for anything else.
+    C is 1 (gray), 3 (BGR) or 4 (BGRA, whose alpha is ignored). Raises ModelError for anything else.
     """
     _check(faces)
     if faces.ndim == 3:
@@ -23,7 +23,7 @@ def to_gray(faces: NDArray[Any]) -> Image:
     count, height, width, channels = faces.shape
     if channels == 1 or count == 0:
         return faces[..., 0]
-    # Imported here: a pipeline's crops are gray already.
+    # Imported here, because the pipeline's crops are already gray.
     import cv2
 
     conversion = cv2.COLOR_BGR2GRAY if channels == 3 else cv2.COLOR_BGRA2GRAY
@@ -32,7 +32,7 @@ def to_gray(faces: NDArray[Any]) -> Image:
 
 
 def to_bgr(faces: NDArray[Any]) -> Image:
-    """Return BGR uint8 (N, H, W, 3) for what `to_gray` takes; gray faces get equal channels."""
+    """Return BGR uint8 (N, H, W, 3) for the same inputs as `to_gray`; gray becomes BGR."""
     _check(faces)
     if faces.ndim == 3:
         faces = faces[..., None]
@@ -44,7 +44,7 @@ def to_bgr(faces: NDArray[Any]) -> Image:
 def group_by_size(
     faces: Sequence[NDArray[Any]], convert: Callable[[NDArray[Any]], Image] = to_gray
 ) -> list[tuple[list[int], Image]]:
-    """Group single faces (H, W) or (H, W, C) of different sizes: their indices and (N, H, W[, 3]).
+    """Group single faces (H, W) or (H, W, C) by size: their indices and (N, H, W[, 3]).
 
     `convert` is `to_gray` or `to_bgr`.
     """

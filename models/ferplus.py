@@ -16,7 +16,7 @@ from emostream.shared.pixels import Image
 
 FOLDER: Final = Path("../shared/data/fer")
 SPLITS: Final = ("Training", "PublicTest")
-TILES, SIDE = 60, 48  # faces along a sheet's edge, pixels along a face's
+TILES, SIDE = 60, 48  # faces along the side of a sheet, pixels along the side of a face
 
 Votes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.intp]
@@ -27,9 +27,9 @@ Floats = npt.NDArray[np.float32]
 class FerFaces:
     """Faces uint8 (N, 48, 48) with the labels of both sets.
 
-    `votes` are those of FER+, uint8 (N, 10): the eight labels, unknown, not a face. `fer2013` is
-    FER2013's own label, uint8 (N,), an index of `labels.FER2013`. `views` are further pictures of
-    the same faces, each uint8 (N, 48, 48), that a training may show instead of `images`.
+    `votes` are the FER+ votes, uint8 (N, 10): the eight labels, unknown, not a face. `fer2013` is
+    FER2013's own label, uint8 (N,), an index of `labels.FER2013`. `views` are other pictures of the
+    same faces, each uint8 (N, 48, 48), that a training may use instead of `images`.
     """
 
     images: Image
@@ -54,7 +54,7 @@ class FerFaces:
 
 
 def load_faces(split: str, folder: Path = FOLDER) -> FerFaces:
-    """Load one of SPLITS; SourceError if the folder does not hold it."""
+    """Load one of SPLITS; SourceError if the folder does not contain it."""
     if split not in SPLITS:
         raise SourceError(f"no split {split!r}: choose one of {', '.join(SPLITS)}")
     sheets = sorted(folder.glob("faces_*.webp"))
@@ -69,9 +69,9 @@ def load_faces(split: str, folder: Path = FOLDER) -> FerFaces:
 
 
 def protocol_a(votes: Votes) -> Labels:
-    """Label each row as Barsoum et al. 2016 do ("majority"), -1 if the row is left out.
+    """Label each row like Barsoum et al. 2016 ("majority"), -1 if the row is excluded.
 
-    Votes of one are dropped; the winner needs more than half of what remains.
+    Single votes are dropped; the winner needs more than half of the remaining votes.
     """
     kept = np.where(votes > 1, votes, 0).astype(np.intp)
     winner = kept.argmax(axis=1)
@@ -80,35 +80,35 @@ def protocol_a(votes: Votes) -> Labels:
 
 
 def protocol_b(votes: Votes) -> Labels:
-    """Label each row by the most of its ten votes, -1 if unknown or not a face wins."""
+    """Label each row by the most frequent of its ten votes, -1 if unknown or not a face wins."""
     winner = votes.argmax(axis=1)
     return np.where(winner < len(LABELS), winner, -1)
 
 
 def soft_labels(votes: Votes) -> Floats:
-    """Share of the votes that each of the eight labels has, single votes dropped: (N, 8).
+    """Return each of the eight labels' share of the votes, without single votes: (N, 8).
 
-    A row without any vote that counts is all zeros.
+    A row without any valid vote is all zeros.
     """
     kept = np.where(votes > 1, votes, 0)[:, : len(LABELS)].astype(np.float32)
     return np.asarray(kept / np.maximum(kept.sum(axis=1, keepdims=True), 1), np.float32)
 
 
 def is_usable(faces: FerFaces) -> npt.NDArray[np.bool_]:
-    """Return which faces protocol B labels and which have a soft label to learn from, bool (N,)."""
+    """Return which faces have both a label in protocol B and a soft label, bool (N,)."""
     labeled = protocol_b(faces.votes) >= 0
     return np.asarray(labeled & (soft_labels(faces.votes).sum(axis=1) > 0), np.bool_)
 
 
 def usable(faces: FerFaces) -> FerFaces:
-    """Keep the faces that protocol B labels and that have a soft label to learn from."""
+    """Keep the faces that have both a label in protocol B and a soft label."""
     return faces[is_usable(faces)]
 
 
 def split_training(faces: FerFaces) -> tuple[FerFaces, FerFaces]:
-    """Split into (to train on, held out), which share no picture.
+    """Split into (training, held out), which share no picture.
 
-    All that is held out is usable; what is trained on has the faces that only FER2013 labels too.
+    All held-out faces are usable; the training faces include those labeled only by FER2013.
     """
     training, held_out = hold_out(usable(faces))
     rest = faces[~is_usable(faces)]
@@ -116,9 +116,9 @@ def split_training(faces: FerFaces) -> tuple[FerFaces, FerFaces]:
 
 
 def hold_out(faces: FerFaces, share: float = 0.05, seed: int = 0) -> tuple[FerFaces, FerFaces]:
-    """Split into (to train on, held out for calibration), the same way for the same seed.
+    """Split into (training, held out for calibration), deterministic for a seed.
 
-    FER2013 holds many pictures twice: held-out faces that are also trained on are left out.
+    FER2013 contains many pictures twice; held-out faces that are also in training are dropped.
     """
     order = np.random.default_rng(seed).permutation(len(faces))
     count = round(share * len(faces))
@@ -127,7 +127,7 @@ def hold_out(faces: FerFaces, share: float = 0.05, seed: int = 0) -> tuple[FerFa
 
 
 def with_views(faces: FerFaces, paths: Sequence[Path]) -> FerFaces:
-    """Return the faces with the pictures of .npz files (array `images`) as further views."""
+    """Return the faces with the pictures in .npz files (array `images`) as additional views."""
     views = tuple(_load_view(path, faces.images.shape) for path in paths)
     return FerFaces(faces.images, faces.votes, faces.fer2013, views)
 

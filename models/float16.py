@@ -1,19 +1,19 @@
-"""Large weights as float16 in a TFLite file, which halves it and leaves small constants exact."""
+"""Stores large weights as float16 in a TFLite file, which halves it; small constants stay exact."""
 
 import copy
 from typing import Any, Final
 
 import numpy as np
 
-MIN_VALUES: Final = 4096  # values; what is smaller stays float32
+MIN_VALUES: Final = 4096  # values; smaller constants stay float32
 
 
 def to_float16(content: bytes) -> bytes:
     """Return a TFLite model whose large float32 constants are stored as float16.
 
-    Each gets a DEQUANTIZE before the graph, which engines fold. TensorFlow's own conversion also
-    rounds the small constants, 1/48 of the resampling among them: probabilities of the shipped
-    model then moved by 0.015, so by 0.00013.
+    Each gets a DEQUANTIZE operation before the graph, which engines fold. TensorFlow's own
+    conversion also rounds small constants, such as the 1/48 in the resampling: probabilities of the
+    shipped model then changed by 0.015, compared with 0.00013 this way.
     """
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
@@ -21,7 +21,7 @@ def to_float16(content: bytes) -> bytes:
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
-    code.version = 3  # the first that takes float16
+    code.version = 3  # the first version that accepts float16
     model.operatorCodes.append(code)
     for graph in model.subgraphs:
         _halve(model, graph, schema)

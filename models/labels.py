@@ -17,5 +17,5 @@ LABELS: Final = (
 # FER2013 (Goodfellow et al. 2013)
 FER2013: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
-# The heads of a network that learns both, and their classes.
+# The heads of a network that learns both label sets, and their classes.
 HEADS: Final = {"ferplus": len(LABELS), "fer2013": len(FER2013)}

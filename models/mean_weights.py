@@ -15,8 +15,8 @@ from emostream.shared.errors import EmostreamError, ExitCode, ModelError
 def mean_net(nets: Sequence[Any]) -> Any:
     """Return the first Keras model with the mean of all models' weights (Wortsman et al. 2022).
 
-    They should descend from one another: the mean of networks from different random weights is
-    none. Raises ModelError if their shapes differ.
+    They should have a common ancestor: an average of networks from different random weights is
+    useless. Raises ModelError if their shapes differ.
     """
     values = [net.get_weights() for net in nets]
     shapes = [[value.shape for value in each] for each in values]
@@ -27,7 +27,7 @@ def mean_net(nets: Sequence[Any]) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Average as the command line says, return the exit status."""
+    """Run the command line, return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m emostream.models.mean_weights",
         description=(

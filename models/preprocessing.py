@@ -1,4 +1,4 @@
-"""Preprocessing of faces into a model's input: size, channels, scaling, layout."""
+"""Preprocesses faces for a model's input: size, channels, scaling, layout."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ Floats = NDArray[np.float32]
 
 
 def preprocess(faces: Image, spec: ModelSpec, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return faces as the model of `spec` takes them, of type `dtype`.
+    """Return faces in the input format of the model described by `spec`, with type `dtype`.
 
-    `faces` is uint8 (N, H, W), or (N, H, W, 3) in BGR where the model takes color. The layout is
-    that of `spec`.
+    `faces` is uint8 (N, H, W), or (N, H, W, 3) in BGR if the model needs color. The layout is from
+    `spec`.
     """
     if spec.size is not None and faces.shape[1:3] != spec.size:
         faces = np.stack([resize(face, *spec.size) for face in faces])
@@ -30,8 +30,8 @@ def preprocess(faces: Image, spec: ModelSpec, dtype: np.dtype[Any]) -> NDArray[A
 
 
 def resize(face: Image, height: int, width: int) -> Image:
-    """Resize one face: averaged where it shrinks, so without aliasing, else bilinear."""
-    # Imported here: crops of the size that the model takes need no OpenCV.
+    """Resize one face: by averaging when shrinking (no aliasing), otherwise bilinear."""
+    # Imported here: crops of the right size need no OpenCV.
     import cv2
 
     small = (min(width, face.shape[1]), min(height, face.shape[0]))
@@ -40,7 +40,7 @@ def resize(face: Image, height: int, width: int) -> Image:
 
 
 def scale(faces: Image, spec: ModelSpec) -> NDArray[Any]:
-    """Return float32 faces scaled as `spec` says, or the bytes where the model does that."""
+    """Return float32 faces scaled by `spec`, or the bytes if the model scales them itself."""
     if spec.scaling == "model":
         return faces
     x = faces.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Reweights a model's probabilities from the labels' shares in its training to other ones."""
+"""Reweights a model's probabilities from the label shares in training to other shares."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ Shares = NDArray[np.float64]
 Probabilities = NDArray[np.float32]
 
 SMALLEST: Final = 1e-12  # of a probability, so that a row never vanishes
-AS_TRAINED: Final = "trained"  # the name of the prior of probabilities that are not reweighted
-GIVEN: Final = "given"  # that of shares
-ESTIMATED: Final = "estimated"  # that of shares that were fitted to faces without labels
+AS_TRAINED: Final = "trained"  # the name of the prior without reweighting
+GIVEN: Final = "given"  # the name of a prior given as shares
+ESTIMATED: Final = "estimated"  # the name of shares fitted to unlabeled faces
 
 
 @dataclass(frozen=True)
 class Reweighting:
-    """What is done to a model's probabilities: times (wanted / trained) ^ strength, normalized.
+    """A reweighting of probabilities: times (wanted / trained) ^ strength, normalized.
 
-    The shares are in the order of the `labels` and sum to 1: `trained` are those that the model's
-    training drew, `wanted` those to reckon with. `name` is "natural", "uniform", "given" (shares
-    that somebody wrote), "estimated", or "trained" where nothing is reweighted (Saerens et al.
-    2002; Menon et al. 2021 with a strength).
+    The shares are in the order of the `labels` and sum to 1: `trained` are the shares in training,
+    `wanted` the shares to assume. `name` is "natural", "uniform", "given" (explicit shares),
+    "estimated", or "trained" for no reweighting (Saerens et al. 2002; Menon et al. 2021 for the
+    strength).
     """
 
     name: str
@@ -40,19 +40,19 @@ class Reweighting:
 
     @property
     def shares(self) -> dict[str, float]:
-        """The labels' shares that the reweighted probabilities reckon with, by label."""
+        """The shares that the reweighted probabilities assume, by label."""
         shares = np.array(self.trained) * self.factors
         return dict(zip(self.labels, (shares / shares.sum()).tolist(), strict=True))
 
     def apply(self, probabilities: NDArray[np.floating]) -> Probabilities:
-        """Return the probabilities (N, C) reweighted, float32; as they are with strength 0."""
+        """Return the reweighted probabilities (N, C), float32; unchanged with strength 0."""
         if self.strength == 0 or self.name == AS_TRAINED:
             return np.asarray(probabilities, np.float32)
         powers = np.maximum(probabilities, SMALLEST) * self.factors
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
     def facts(self) -> dict[str, Any]:
-        """Return all of it for JSON: names, strength, and shares by label."""
+        """Return the reweighting for JSON: name, strength, and shares by label."""
         wanted, trained = (
             dict(zip(self.labels, shares, strict=True)) for shares in (self.wanted, self.trained)
         )
@@ -71,18 +71,18 @@ class Reweighting:
 
     @functools.cached_property
     def factors(self) -> Shares:
-        """What each probability is multiplied by before they are normalized, float64 (C,)."""
+        """The factors for the probabilities before normalization, float64 (C,)."""
         return np.asarray((np.array(self.wanted) / np.array(self.trained)) ** self.strength)
 
 
 def choose_reweighting(
     spec: ModelSpec, model: str, prior: Prior | None = None, strength: float | None = None
 ) -> Reweighting | None:
-    """Return how to reweight a model's probabilities, None if its TOML states no `trained`.
+    """Return the reweighting of a model's probabilities, None if its TOML has no `trained`.
 
-    Without a `prior`, what the model's TOML says; without a `strength`, that of the TOML for its
-    own prior, and 1 for another. ConfigError if the model cannot be reweighted to the prior, or has
-    other labels, and for a `strength` above 0 if there is no prior.
+    The default `prior` is from the model's TOML. The default `strength` is from the TOML for its
+    own prior, and 1 for any other. Raises ConfigError if the model cannot be reweighted to the
+    prior, or has other labels, and for a `strength` above 0 without a prior.
     """
     _check(prior, strength)
     if strength and prior is None and spec.prior is None:
@@ -112,10 +112,11 @@ def choose_reweighting(
 
 
 def wanted_shares(spec: ModelSpec, model: str, prior: Prior) -> tuple[float, ...]:
-    """Return the share that a prior gives each of the model's labels; they sum to 1.
+    """Return the prior's share of each of the model's labels, with sum 1.
 
-    Labels that a map does not name share the rest as they occur naturally. Synonyms (happy,
-    happiness) are the same label. ConfigError for a label that the model does not have.
+    Labels that are missing in a map get the rest in proportion to their natural shares. Synonyms
+    (happy, happiness) are the same label. Raises ConfigError for a label that the model does not
+    have.
     """
     if prior == "uniform":
         return (1 / len(spec.labels),) * len(spec.labels)
@@ -143,7 +144,7 @@ def wanted_shares(spec: ModelSpec, model: str, prior: Prior) -> tuple[float, ...
 
 
 def _check(prior: object, strength: float | None) -> None:
-    """Raise ConfigError for what no setting could be; a program may pass anything."""
+    """Raise ConfigError for invalid values, because a program may pass anything."""
     if isinstance(prior, Mapping):
         if fault := shares_fault(prior):
             raise ConfigError(f"prior: {fault}")

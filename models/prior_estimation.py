@@ -1,4 +1,4 @@
-"""Estimates, without labels, how often each label occurs among faces that a model has judged."""
+"""Estimates the label shares among faces from a model's probabilities, without true labels."""
 
 from typing import Final
 
@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from emostream.models.prior import Shares
 
-# Faces that the pull towards the shares in training counts as, and the share of the faces that it
-# counts as at least: so few faces say little, and of many no label is said to be absent. Chosen on
-# PublicTest drawn again with other shares: see models/CARD.md.
+# The weight of the shares in training, as a number of faces, and at least as a share of the faces.
+# So a few faces change little, and even many faces never exclude a label. Chosen on PublicTest,
+# resampled with other shares; see models/CARD.md.
 PULL_FACES: Final = 20.0
 PULL_SHARE: Final = 0.1
 STEPS: Final = 1000
@@ -19,9 +19,9 @@ PRECISION: Final = 1e-6
 def estimate_shares(probabilities: NDArray[np.floating], trained: Shares) -> Shares:
     """Return the shares (C,) of the labels among faces with these probabilities (N, C).
 
-    Expectation maximization (Saerens et al. 2002) with a Dirichlet prior around the `trained`
-    shares (C,), under which the probabilities hold: each step reweights them to the shares found so
-    far and takes the mean. None of the shares is 0. Without a face they are the `trained` ones.
+    This is expectation maximization (Saerens et al. 2002) with a Dirichlet prior around the
+    `trained` shares (C,), which the probabilities assume. Each step reweights them to the current
+    shares and takes the mean. No share is 0. Without faces, the result is `trained`.
     """
     likelihoods = np.asarray(probabilities, np.float64) / trained
     pull = (PULL_FACES + PULL_SHARE * len(likelihoods)) * trained

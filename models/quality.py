@@ -1,8 +1,8 @@
-"""How well a face can be judged: measures of its crop and box, and what they say together.
+"""The quality of a face: measures of its crop and box, and an overall value.
 
-`overall` is a logistic model of the measures. `python -m benchmarks.fit_quality` fits it to faces
-degraded in known ways, so that it is the probability that the classifier names them right; the
-result is `quality.toml`.
+`overall` is a logistic model of the measures: the probability that the classifier's label is right.
+`python -m benchmarks.fit_quality` fits it to faces degraded in known ways; the result is
+`quality.toml`.
 """
 
 import functools
@@ -27,23 +27,23 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 FITTED: Final = Path(__file__).with_name("quality.toml")
-# The crop is measured as small as the shipped networks see it, without its rim of background.
+# The crop is measured at the size of the shipped networks' input, without its border of background.
 SIDE: Final = 48
 RIM: Final = 5
-# OpenCV resizes pictures of four channels at most.
+# OpenCV resizes pictures with at most four channels.
 MOST_AT_ONCE: Final = 4
 WHITE: Final = 255
 TURNED: Final = 60  # degrees
-# Deviations of Gaussians: detail of 2 to 4 pixels lies between the first two, of 4 to 8 beyond.
+# Deviations of Gaussians: between the first two is detail of 2 to 4 pixels, beyond that 4 to 8.
 DETAIL: Final = (0.7, 1.4, 2.8)
-# Answers to noise and not to slopes and edges (Immerkær 1996, "Fast noise variance estimation");
-# the mean of the absolute answers, times the scale, is the deviation of the noise.
+# Responds to noise and not to slopes and edges (Immerkær 1996, "Fast noise variance estimation");
+# the mean absolute response times the scale is the deviation of the noise.
 NOISE_FILTER: Final = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 NOISE_SCALE: Final = math.sqrt(math.pi / 2) / 6
 
 
 class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The logistic model of `quality.toml`: intercept, a weight for each term, and provenance."""
+    """The logistic model in `quality.toml`: intercept, one weight per term, and provenance."""
 
     intercept: float
     weights: dict[str, float]
@@ -51,15 +51,15 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def assess(crop: Image, face: Located, width: int, height: int) -> Quality:
-    """Return the quality of one face, as `assess_all` does."""
+    """Return the quality of one face; see `assess_all`."""
     return assess_all(crop[None], [face], width, height)[0]
 
 
 def assess_all(crops: Image, faces: Sequence[Located], width: int, height: int) -> list[Quality]:
     """Return the quality of each face; three take 0.3 ms.
 
-    `crops` is gray uint8 (N, S, S) as `alignment.align` cuts them out; boxes and landmarks of the
-    faces are in pixels of the picture, which is `width` x `height`.
+    `crops` is gray uint8 (N, S, S) from `alignment.align`; boxes and landmarks of the faces are in
+    pixels of the `width` x `height` picture.
     """
     measured = measure(crops, faces, width, height)
     return [
@@ -68,7 +68,7 @@ def assess_all(crops: Image, faces: Sequence[Located], width: int, height: int) 
 
 
 def measure(crops: Image, faces: Sequence[Located], width: int, height: int) -> list[Quality]:
-    """Return the measures of faces, as `assess_all` takes them, with an `overall` of 0."""
+    """Return the measures of faces (see `assess_all`), with an `overall` of 0."""
     starts = range(0, len(faces), MOST_AT_ONCE)
     pixels = [
         values
@@ -100,7 +100,7 @@ def _quality(face: Located, pixels: tuple[float, ...], width: int, height: int) 
 def _measured(crops: Image) -> tuple[list[float], ...]:
     """Return sharpness, brightness, contrast and noise of each crop.
 
-    The crops are the channels of one picture, so that OpenCV and NumPy are called once for all.
+    The crops become channels of one picture, so that OpenCV and NumPy are called only once.
     """
     small = np.ascontiguousarray(crops.transpose(1, 2, 0), np.float32)
     if crops.shape[1:] != (SIDE, SIDE):
@@ -115,7 +115,7 @@ def _measured(crops: Image) -> tuple[list[float], ...]:
 
 
 def share_outside(box: Box, width: int, height: int) -> float:
-    """Return the share of a box x, y, w, h that lies outside a picture of width x height."""
+    """Return the share of a box x, y, w, h that is outside a picture of width x height."""
     x, y, across, down = box
     if across <= 0 or down <= 0:
         return 1.0
@@ -125,9 +125,9 @@ def share_outside(box: Box, width: int, height: int) -> float:
 
 
 def terms(quality: Quality) -> dict[str, float]:
-    """Return what the logistic model weighs: how bad each measure is, from 0 (well enough) to 1.
+    """Return the terms of the logistic model: how bad each measure is, from 0 (good) to 1.
 
-    Where each begins and ends is read off the share of right labels over that measure.
+    The range of each was chosen from plots of accuracy over that measure.
     """
     signal = math.log2((quality.contrast + 0.5 / WHITE) / (quality.noise + 0.5 / WHITE))
     return {
@@ -146,28 +146,28 @@ def terms(quality: Quality) -> dict[str, float]:
 
 
 def probability(values: dict[str, float], fit: Fit) -> float:
-    """Return the probability that the label is right, 0..1, by a fit and its terms' values."""
+    """Return the probability that the label is right, 0..1, from a fit and its terms."""
     logit = fit.intercept + sum(weight * values[name] for name, weight in fit.weights.items())
     return 1 / (1 + math.exp(-logit))
 
 
 @functools.cache
 def fitted() -> Fit:
-    """Return the model that ships; ConfigError if its file cannot be read."""
+    """Return the shipped fit; ConfigError if its file cannot be read."""
     return msgspec.convert(parse_toml(read_text(FITTED), FITTED), Fit)
 
 
 def _tilt(roll: float) -> float:
-    """Return how far a face is tilted where it was found, in degrees.
+    """Return the tilt of a face in the picture in which it was found, in degrees.
 
-    One that is tilted by more than TURNED is found only where the picture is turned by 90 degrees
-    or more, and is upright, or nearly so, there.
+    A face that is tilted by more than TURNED is found only in a rotated copy of the picture (by 90
+    degrees or more), in which it is about upright.
     """
     return abs(roll) if abs(roll) <= TURNED else abs(roll - 90 * round(roll / 90))
 
 
 def _within(value: float, *, good: float, bad: float) -> float:
-    """Return where a value lies from `good` (0) to `bad` (1), no less and no more."""
+    """Return the position of a value between `good` (0) and `bad` (1), clipped."""
     return min(max((value - good) / (bad - good), 0.0), 1.0)
 
 
@@ -176,7 +176,7 @@ def _inside(small: Floats) -> Doubles:
 
 
 def _sharpness(small: Floats) -> Doubles:
-    """Return the share of the fine detail in the energy of fine and middle detail."""
+    """Return the share of fine detail in the energy of fine and medium detail."""
     smooth = [_inside(_filtered(small, sigma)) for sigma in DETAIL]
     fine, middle = ((a - b).var(axis=(0, 1)) for a, b in itertools.pairwise(smooth))
     energy = fine + middle

@@ -1,4 +1,4 @@
-"""A residual network with channel attention: larger than what ships, as a teacher of it."""
+"""A residual network with channel attention, larger than the shipped network, as its teacher."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,17 +11,17 @@ from emostream.models.labels import HEADS
 
 NAME: Final = "residual"
 SIDE: Final = 48
-# Filters and blocks of each stage; a stage has half the side of the one before.
+# Filters and blocks of each stage; each stage halves the side.
 STAGES: Final = ((64, 2), (128, 3), (256, 3))
-SQUEEZE: Final = 8  # the attention's inner layer has so many times fewer channels
+SQUEEZE: Final = 8  # reduction of channels in the attention's inner layer
 
 
 def build(dropout: float = 0.2, dtype: str = "float32", heads: Mapping[str, int] = HEADS) -> Any:
     """Return the untrained network: uint8 faces (N, H, W) of any size to probabilities by head.
 
-    Two 3 x 3 convolutions a block (He et al. 2016), normalized before they are rectified, and a
-    weight for each channel of a block from its mean (Hu et al. 2018). 0.62 GFLOP a face. Inputs,
-    outputs, and `dtype` are those of `alexnet.build`.
+    Each block has two 3 x 3 convolutions (He et al. 2016) with normalization before ReLU, and a
+    weight for each channel computed from its mean (Hu et al. 2018). It takes 0.62 GFLOP per face.
+    Inputs, outputs, and `dtype` are as in `alexnet.build`.
     """
     faces = keras.Input((None, None), dtype="uint8", name="faces")
     x = preprocess(faces, SIDE)

@@ -1,4 +1,4 @@
-"""A model's specification: the TOML next to its file, which says what goes in and comes out."""
+"""A model's specification: the TOML next to its file, which describes input and output."""
 
 import contextlib
 import shlex
@@ -25,7 +25,7 @@ SCALINGS: Final[tuple[str, ...]] = get_args(Scaling)
 
 
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a model takes and gives; docs/models.md explains each key."""
+    """The input and output of a model; docs/models.md explains each key."""
 
     labels: Annotated[tuple[Label, ...], Meta(min_length=2)]
     scaling: Scaling
@@ -63,7 +63,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError(f"prior: {fault}")
 
     def _check_shares(self, key: str, shares: dict[str, float]) -> None:
-        """Check that a table, if it is there, has a share for each label and that they sum to 1."""
+        """Check that a table, if present, has a share for each label with sum 1."""
         if not shares:
             return
         if set(shares) != set(self.labels):
@@ -74,7 +74,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def shape(self) -> Shape:
-        """The shape of the input that it describes, None if any number goes."""
+        """The described input shape, with None for any number."""
         height, width = self.size or (None, None)
         if self.layout == "nhw":
             return (None, height, width)
@@ -83,11 +83,11 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return (None, self.channels, height, width)
 
 
-# msgspec 0.22 crashes where two threads are the first to convert to the same type.
+# msgspec 0.22 crashes if two threads are the first to convert to the same type.
 with contextlib.suppress(msgspec.ValidationError):
     msgspec.convert({}, ModelSpec)
 
-# What the networks of models/alexnet.py take: faces of any size, prepared by the model itself.
+# For the networks in models/alexnet.py: faces of any size, preprocessed by the model itself.
 ALEXNET: Final = ModelSpec(labels=LABELS, scaling="model", layout="nhw")
 
 
@@ -97,7 +97,7 @@ def spec_path(path: Path) -> Path:
 
 
 def load_spec(path: Path) -> ModelSpec:
-    """Return what a TOML file says; WeightsError, which names file and key, if it is wrong."""
+    """Return the specification in a TOML file; WeightsError, with file and key, if invalid."""
     try:
         return msgspec.convert(parse_toml(read_text(path), path), ModelSpec)
     except ConfigError as error:
@@ -112,7 +112,7 @@ def load_spec(path: Path) -> ModelSpec:
 
 
 def card_of(path: Path) -> Path | None:
-    """Return the file of the card that the TOML of a model's file names, where it is there."""
+    """Return the model card named in the TOML of a model's file, if it exists."""
     with contextlib.suppress(WeightsError):  # without its TOML a model has no card
         card = path.parent / load_spec(spec_path(path)).card
         return card.resolve() if card.is_file() else None
@@ -120,9 +120,9 @@ def card_of(path: Path) -> Path | None:
 
 
 def spec_for(path: Path, engine: Engine) -> ModelSpec:
-    """Return what the TOML next to a model says; WeightsError, with what to write, without one.
+    """Return the specification next to a model; WeightsError, with advice, if there is none.
 
-    An empty TOML counts as none: a shell leaves one where the command that was to fill it failed.
+    An empty TOML counts as missing: a shell leaves one if the command that should fill it failed.
     """
     file = spec_path(path)
     if file.is_file() and file.stat().st_size:
@@ -135,13 +135,13 @@ def spec_for(path: Path, engine: Engine) -> ModelSpec:
 
 
 def template_command(path: Path) -> str:
-    """Return the command line that writes the TOML of a model, to be filled in."""
+    """Return the command line that writes a TOML template for a model."""
     file, toml = (shlex.quote(str(each)) for each in (path, spec_path(path)))
     return f"emostream models info {file} --template > {toml}"
 
 
 def check_engine(spec: ModelSpec, engine: Engine, path: Path) -> None:
-    """Compare what the TOML says with the model; WeightsError if they differ."""
+    """Compare the TOML with the model; WeightsError if they differ."""
     if engine.outputs not in (None, len(spec.labels)):
         raise WeightsError(
             f"{path} has {counted(engine.outputs, 'output')}, its TOML"
@@ -160,7 +160,7 @@ def check_engine(spec: ModelSpec, engine: Engine, path: Path) -> None:
 
 
 def are_probabilities(rows: NDArray[np.float32]) -> bool:
-    """Say whether each row (N, outputs) holds probabilities: none negative, the sum 1."""
+    """Return whether each row (N, outputs) has probabilities: none negative, with sum 1."""
     sums = rows.sum(axis=1)
     return bool(
         np.isfinite(rows).all() and (rows >= -0.01).all() and (np.abs(sums - 1) <= 0.02).all()
@@ -168,5 +168,5 @@ def are_probabilities(rows: NDArray[np.float32]) -> bool:
 
 
 def format_shape(shape: Shape) -> str:
-    """Return a shape as text, "any" where any number goes, without the number of faces."""
+    """Return a shape as text, without the number of faces and with "any" for any number."""
     return " x ".join("any" if number is None else str(number) for number in shape[1:])

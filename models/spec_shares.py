@@ -1,4 +1,4 @@
-"""Writes the labels' shares into the TOML next to a model, and leaves the rest as it is."""
+"""Writes the label shares to the TOML next to a model, and leaves the rest unchanged."""
 
 import json
 import re
@@ -11,13 +11,13 @@ COMMENTS: Final = {
     "trained": "The labels' shares among the faces that its training drew.",
     "natural": "The labels' shares among the same faces, had each been drawn once.",
 }
-# A table with its comments, up to the next one.
+# A table with its comments, up to the next table.
 TABLE: Final = re.compile(rf"(?:^#[^\n]*\n)*^\[(?:{'|'.join(TABLES)})\][^\[]*", re.MULTILINE)
 BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def write_shares(path: Path, trained: Mapping[str, float], natural: Mapping[str, float]) -> None:
-    """Write a table for each into the TOML at `path`, instead of those that are there."""
+    """Write a table for each to the TOML at `path`, replacing existing ones."""
     text = TABLE.sub("", path.read_text("utf-8")).rstrip("\n") + "\n"
     for name, shares in zip(TABLES, (trained, natural), strict=True):
         lines = "".join(f"{_key(label)} = {share:.5f}\n" for label, share in shares.items())

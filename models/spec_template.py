@@ -1,4 +1,4 @@
-"""A TOML to fill in for a model that has none: what its file says, and room for the rest."""
+"""Writes a TOML template for a model, with all that its file reveals."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ from emostream.models.engines import Engine, Shape
 from emostream.models.spec import are_probabilities, format_shape
 from emostream.shared.errors import WeightsError
 
-FACES: Final = 2  # of noise, for a model that takes any number
+FACES: Final = 2  # faces of noise, for a model that accepts any number
 
 HEADER: Final = """\
 # What {name} takes and returns, as far as its file tells: fill in {missing}.
@@ -43,10 +43,10 @@ OUTPUTS: Final = {
 
 
 def spec_template(path: Path, engine: Engine) -> str:
-    """Return the TOML for the model in a file, with placeholders for what the file does not say.
+    """Return the TOML for the model in a file, with placeholders for unknown values.
 
-    The model answers once, for faces of noise. WeightsError if no TOML would make it serve: it
-    takes no pictures, or gives no row of numbers for each.
+    The model runs once, on faces of noise. Raises WeightsError if the model is unsuitable: it does
+    not accept pictures, or does not return a row of numbers for each.
     """
     layout, channels, size = _input(path, engine.shape)
     rows = _answer(path, engine, layout, channels, size)
@@ -81,7 +81,7 @@ def _input(path: Path, shape: Shape) -> tuple[str, int, Shape]:
 def _answer(
     path: Path, engine: Engine, layout: str, channels: int, size: Shape
 ) -> NDArray[np.float32]:
-    """Return what a model gives for faces of noise, float32 (N, outputs)."""
+    """Return a model's output for faces of noise, float32 (N, outputs)."""
     height, width = (side or CROP for side in size)
     shape = {
         "nhw": (height, width),

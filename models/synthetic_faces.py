@@ -1,4 +1,4 @@
-"""Synthetic faces, the same ones each time, for checks that need no pictures of people."""
+"""Deterministic synthetic faces, for checks without pictures of people."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ SIDE = 64
 
 
 def synthetic_faces(count: int, seed: int = 0) -> Image:
-    """Return drawn gray faces, uint8 (count, 64, 64), of varied light, place and mouth."""
+    """Return drawn gray faces, uint8 (count, 64, 64), with varied light, position and mouth."""
     random = np.random.default_rng(seed)
     return np.stack([_synthetic_face(random) for _ in range(count)])
 

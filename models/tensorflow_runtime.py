@@ -1,4 +1,4 @@
-"""Starts TensorFlow and LiteRT: their threads, and their notices kept off the terminal."""
+"""Starts TensorFlow and LiteRT, with their threads set and their notices suppressed."""
 
 import contextlib
 import functools
@@ -15,18 +15,18 @@ from emostream.shared.errors import ModelError
 
 SETTINGS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # else the first process takes the whole GPU
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # otherwise the first process takes the whole GPU
 }
-# LiteRT writes it to file descriptor 2 once in a process, when its first model is made ready.
+# LiteRT writes this to file descriptor 2 once per process, with the first model.
 LITERT_NOTICE = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
 _starting = Lock()
-# Two threads that redirect it at a time would restore each other's files.
+# Two threads that redirect it at the same time would restore each other's files.
 _redirecting = RLock()
 _noticed = Event()
 
 
 def import_tensorflow() -> ModuleType:
-    """Return TensorFlow, imported without its start-up notices; what the user has set wins."""
+    """Return TensorFlow, imported without start-up notices; user settings have priority."""
     with _starting:
         return _tensorflow()
 
@@ -43,9 +43,9 @@ def _tensorflow() -> ModuleType:
 
 
 def use_threads(intra_op: int, inter_op: int = 1) -> None:
-    """Let TensorFlow compute one operation on `intra_op` threads, and `inter_op` at a time.
+    """Set TensorFlow's threads per operation (`intra_op`) and parallel operations (`inter_op`).
 
-    ModelError if TensorFlow already works with other numbers.
+    Raises ModelError if TensorFlow is already running with other numbers.
     """
     threading = import_tensorflow().config.threading
     try:
@@ -60,9 +60,9 @@ def use_threads(intra_op: int, inter_op: int = 1) -> None:
 
 @contextlib.contextmanager
 def muted_stderr() -> Iterator[None]:
-    """Send what C++ writes to file descriptor 2 nowhere: no log level reaches those notices.
+    """Discard output of C++ code on file descriptor 2, which no log level controls.
 
-    Next to the main thread nothing is muted, since the lines of the others would be lost.
+    Does nothing outside the main thread, because lines of other threads would be lost.
     """
     if current_thread() is not main_thread():
         yield
@@ -73,10 +73,10 @@ def muted_stderr() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_litert_notice() -> Iterator[None]:
-    """Drop LiteRT's start-up notice from stderr, on any thread.
+    """Remove LiteRT's start-up notice from stderr, on any thread.
 
-    What else is written to stderr meanwhile follows at the end. Once the notice has come, this does
-    nothing.
+    Other output to stderr is written at the end of the block. After the notice has appeared once,
+    this does nothing.
     """
     with _redirecting:
         if not _noticed.is_set():
@@ -92,12 +92,12 @@ def without_litert_notice() -> Iterator[None]:
 
 def _memory_file() -> IO[bytes]:
     if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("stderr"), "w+b")  # needs no folder to write to
+        return os.fdopen(os.memfd_create("stderr"), "w+b")  # needs no writable folder
     return tempfile.TemporaryFile()
 
 
 def _pass_on(written: IO[bytes]) -> None:
-    """Write to stderr what the file holds, without the notice."""
+    """Write the content of the file to stderr, without the notice."""
     written.seek(0)
     content = written.read()
     if LITERT_NOTICE in content:
@@ -108,7 +108,7 @@ def _pass_on(written: IO[bytes]) -> None:
 
 @contextlib.contextmanager
 def _stderr_to(file: IO[bytes]) -> Iterator[None]:
-    """Let file descriptor 2 be `file`; where the process was started without one, do nothing."""
+    """Redirect file descriptor 2 to `file`; do nothing if the process has no descriptor 2."""
     with _redirecting:
         try:
             kept = os.dup(2)

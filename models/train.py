@@ -1,4 +1,4 @@
-"""Training of the emotion classifier, which `emostream train` runs."""
+"""Trains the emotion classifier, for `emostream train`."""
 
 import math
 import time
@@ -25,23 +25,23 @@ from emostream.shared.progress import ProgressBar
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a training that determine its result."""
+    """The settings that determine the result of a training."""
 
     arch: str = "alexnet-fer"
     epochs: int = 60
     batch: int = 128
     peak_rate: float = 1e-3
-    rise: float = 0.05  # share of the training in which the rate rises
+    rise: float = 0.05  # warm-up, as a share of the training
     optimizer: Literal["adamw", "sgd"] = "adamw"
     weight_decay: float = 0.02
-    labels: Literal["soft", "majority"] = "soft"  # of FER+: the shares of the votes, or the winner
+    labels: Literal["soft", "majority"] = "soft"  # for FER+: vote shares or the winner
     dropout: float = 0.2
     mixup: float = 0.0
-    balance: float = 0.5  # rare labels are drawn more often: see `batches.draw_probabilities`
-    distillation: float = 0.6  # share of the teachers in what is learned, where there are any
-    temperature: float = 1.0  # of the teachers' answers: above 1 they are softer
-    fer2013: float = 0.3  # weight of the FER2013 head's loss; that of the FER+ head is 1
-    smoothing: float = 0.999  # of the moving average, a step
+    balance: float = 0.5  # oversampling of rare labels; see `batches.draw_probabilities`
+    distillation: float = 0.6  # weight of the teachers' targets, if there are teachers
+    temperature: float = 1.0  # of the teachers' answers; above 1 softens them
+    fer2013: float = 0.3  # weight of the FER2013 head's loss; the FER+ head has 1
+    smoothing: float = 0.999  # of the moving average, per step
     seed: int = 0
     dtype: str = "mixed_bfloat16"  # half the time of float32 on a CPU with AVX-512 BF16
 
@@ -56,12 +56,12 @@ def train(
     init: Path | None = None,
     teachers: Sequence[Path] = (),
 ) -> TrainingState:
-    """Train on `training`, write a checkpoint per epoch to `out`, return its final state.
+    """Train on `training`, write a checkpoint per epoch to `out`, return the final state.
 
-    The result is `TrainingState.average`. A training that was interrupted and resumed gives what it
-    would have given otherwise. `init` is a saved network to start from instead of random weights;
-    `teachers` are saved networks, or stored answers, whose mean is learned from in addition to the
-    labels. ModelError if there are fewer faces than a batch.
+    The result is `TrainingState.average`. An interrupted and resumed training gives the same result
+    as an uninterrupted one. `init` is a saved network to start from instead of random weights.
+    `teachers` are saved networks or stored answers; the network learns from their mean in addition
+    to the labels. Raises ModelError if there are fewer faces than one batch.
     """
     if len(training) < recipe.batch:
         raise ModelError(
@@ -85,7 +85,7 @@ def train(
 
 
 def initial_state(recipe: Recipe, init: Path | None) -> TrainingState:
-    """Build the network, with its optimizer, and its average."""
+    """Build the network with its optimizer, and its average."""
     model = build(recipe.arch, recipe.dropout, recipe.dtype)
     if init:
         initialize_weights(model, init)
@@ -93,7 +93,7 @@ def initial_state(recipe: Recipe, init: Path | None) -> TrainingState:
         optimizer(recipe),
         loss=dict.fromkeys(HEADS, "categorical_crossentropy"),
         loss_weights={"ferplus": 1.0, "fer2013": recipe.fer2013},
-        # TensorFlow's XLA was slower on a CPU than its plain graph (EXPERIMENTS.md).
+        # On a CPU, XLA was slower than TensorFlow's plain graph (EXPERIMENTS.md).
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     average = build(recipe.arch, recipe.dropout)
@@ -132,7 +132,7 @@ def initialize_weights(model: Any, path: Path) -> None:
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:
-    """Return the learning rate after a share `progress` of the training: a rise, half a cosine."""
+    """Return the learning rate after a share `progress` of the training: warm-up, then cosine."""
     if progress < recipe.rise:
         return recipe.peak_rate * (0.04 + 0.96 * progress / recipe.rise)
     falling = (progress - recipe.rise) / (1 - recipe.rise)
@@ -146,7 +146,7 @@ def run_epoch(
     drawn: NDArray[np.float64] | None,
     recipe: Recipe,
 ) -> float:
-    """Take as many faces as there are, return the mean loss."""
+    """Train on each batch once, return the mean loss."""
     losses: list[float] = []
     steps = len(training) // recipe.batch
     optimizer = state.model.optimizer
@@ -164,23 +164,23 @@ def run_epoch(
 
 
 def seed_dropout(state: TrainingState, recipe: Recipe) -> None:
-    """Let seed and epoch alone decide what is dropped, also after an interruption."""
+    """Make dropout depend only on seed and epoch, even after an interruption."""
     seeds = np.random.SeedSequence((recipe.seed, state.epochs))
     dropouts = [layer for layer in state.model.layers if isinstance(layer, keras.layers.Dropout)]
     for number, layer in enumerate(dropouts):
-        if layer.rate:  # else it draws nothing
+        if layer.rate:  # otherwise it draws nothing
             layer.seed_generator.state.assign(seeds.spawn(number + 1)[number].generate_state(2))
 
 
 def update_average(state: TrainingState, smoothing: float, step: int) -> None:
-    """Move the average towards the model, faster at first: the random start would stay in it."""
+    """Move the average toward the model, faster at first, to forget the random start."""
     keep = min(smoothing, (1 + step) / (10 + step))
     for kept, new in zip(state.average.weights, state.model.weights, strict=True):
         kept.assign(keep * kept + (1 - keep) * new)
 
 
 def score_held_out(net: Any, faces: FerFaces) -> tuple[float, float, float]:
-    """Return cross entropy to the soft labels, accuracy (B), and accuracy on FER2013's label."""
+    """Return cross entropy with soft labels, accuracy (B), and accuracy on FER2013's labels."""
     given = net.predict(faces.images, batch_size=256, verbose=0)
     entropy = -(ferplus.soft_labels(faces.votes) * np.log(given["ferplus"] + 1e-7)).sum(axis=1)
     right = given["ferplus"].argmax(axis=1) == ferplus.protocol_b(faces.votes)

@@ -1,4 +1,4 @@
-"""The files of saved models: where they are, and the sha256 that each must have."""
+"""The files of saved models: their locations and sha256 checksums."""
 
 import hashlib
 import io
@@ -24,9 +24,9 @@ def names() -> list[str]:
 
 
 def files(name: str, folder: Path | None = None) -> dict[str, Path]:
-    """Return the files of a model by engine, in the order in which "auto" looks for them.
+    """Return the files of a model by engine, in the order of preference for "auto".
 
-    The folder is by default that of the shipped models.
+    The default folder is that of the shipped models.
     """
     folder = folder or FOLDER
     return {
@@ -38,13 +38,12 @@ def files(name: str, folder: Path | None = None) -> dict[str, Path]:
 
 
 def find(name_or_path: str | Path, engine: str = "auto", device: DeviceChoice = "auto") -> Path:
-    """Return the verified file of a shipped model, by name, or of any other, by path.
+    """Return the verified file of a shipped model by name, or of any other by path.
 
-    `engine` chooses among the files that differ in nothing but their suffix; "auto" takes a path as
-    it is, and for a name the first file whose engine is installed; for the device "gpu", whose
-    engine computes on one, if there is such a file. WeightsError if the file is missing, or differs
-    from the .sha256 file (the format of sha256sum) next to it. A shipped file must have a line
-    there.
+    `engine` selects among files that differ only in suffix. "auto" uses a path unchanged, and for a
+    name, the first file whose engine is installed; for the device "gpu", preferably one whose
+    engine supports a GPU. Raises WeightsError if the file is missing or does not match the .sha256
+    file next to it (in the format of sha256sum). A shipped file must have a line there.
     """
     if engine != "auto":
         engine_info(engine)
@@ -63,14 +62,14 @@ def sha256(path: Path) -> str:
 
 
 def checksum_file(path: Path) -> Path:
-    """Return where the sha256 of a model's files is written, one line per file."""
+    """Return the path of the file with the sha256 of a model's files, one line per file."""
     return path.with_suffix(".sha256")
 
 
 def checksums(path: Path) -> dict[str, str]:
-    """Return the expected sha256 by file name, of a model and those that differ in the suffix.
+    """Return the expected sha256 by file name, for a model's files with all suffixes.
 
-    WeightsError if they cannot be read.
+    Raises WeightsError if they cannot be read.
     """
     listing = checksum_file(path)
     if not listing.is_file():
@@ -86,10 +85,10 @@ def checksums(path: Path) -> dict[str, str]:
 
 
 def write_checksum(path: Path, content: Path | None = None) -> str:
-    """Write the line of a file into the model's .sha256 file, return the digest.
+    """Write the line of a file to the model's .sha256 file, return the digest.
 
-    `content` is what is about to take the file's place: a process that waits for that to change
-    then finds the line there already.
+    `content` is about to replace the file. Writing the line first means that a process that waits
+    for the file to change finds the line there.
     """
     known = checksums(path) | {path.name: sha256(content or path)}
     text = "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items()))
@@ -98,11 +97,12 @@ def write_checksum(path: Path, content: Path | None = None) -> str:
 
 
 def save(model: Any, path: Path) -> str:
-    """Save a Keras model with its matrices as float16, and the .sha256 line; return the digest.
+    """Save a Keras model with matrices as float16, and the .sha256 line; return the digest.
 
-    Half the size of `model.save`, and plain Keras loads it: the values go into float32 variables.
-    What has one dimension (biases, means and variances, which may leave float16's range) stays.
-    The file computes in float32, also where the model was trained in mixed precision.
+    The file has half the size of `model.save`, and plain Keras loads it, with the values in float32
+    variables. One-dimensional arrays (biases, means and variances, which may exceed the range of
+    float16) stay float32. The saved model computes in float32, even if it was trained in mixed
+    precision.
     """
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         whole, part = Path(folder) / "whole.keras", Path(folder) / path.name
@@ -116,7 +116,7 @@ def save(model: Any, path: Path) -> str:
 
 
 def verify(path: Path) -> None:
-    """Raise WeightsError if a file is not what its .sha256 file says."""
+    """Raise WeightsError if a file does not match its .sha256 file."""
     expected = checksums(path).get(path.name)
     if expected is None and path.parent == FOLDER:
         raise WeightsError(
@@ -133,7 +133,7 @@ def _converted(name: str, content: bytes) -> bytes:
 
 
 def _halved(content: bytes) -> bytes:
-    """Return an HDF5 file with its float32 arrays of several dimensions as float16."""
+    """Return an HDF5 file with multi-dimensional float32 arrays converted to float16."""
     import h5py
 
     halved = io.BytesIO()

@@ -1,21 +1,21 @@
-"""The clock by which a face is absent: the source's time without the pauses between its frames."""
+"""The clock that measures how long a face is absent, without long gaps between frames."""
 
 from typing import Final
 
-# A longer step of a live stream than this many of the step before is a stop.
+# A live stream has stopped if a step is longer than this multiple of the previous step.
 STOP_FACTOR: Final = 3
-# No more of a stop counts, ns, next to the absence that ends a track: the clock stays small
-# whatever times per stream has.
+# At most this much of a stop counts (ns), plus the absence that ends a track. This keeps the clock
+# small, whatever timestamps a stream has.
 LONGEST_STOP: Final = 60 * 10**9
 
 
 class AbsenceClock:
-    """Time, ns, in which a face could have been seen and was not.
+    """Measures the time in ns during which a face could have been seen and was not.
 
-    It runs with the frames' pts, but from one frame to the next by half of `leave_after` (ns) at
-    most: so a face is away for `leave_after` only where at least two frames show that, however far
-    apart frames are. Only where a live stream stops, and its frames do not come that far apart
-    anyway, does the whole pause count: nobody knows who was there meanwhile.
+    The clock follows the frames' pts, but advances by at most half of `leave_after` (ns) per frame.
+    So a face is absent for `leave_after` only after at least two frames without it, however far
+    apart frames are. The exception is a live stream that stops, if its frames are not usually that
+    far apart: the whole pause counts, because nobody knows who was there in the meantime.
     """
 
     def __init__(self, leave_after: int) -> None:
@@ -25,7 +25,7 @@ class AbsenceClock:
         self._step = 0
 
     def at(self, pts: int, *, recorded: bool) -> int:
-        """Return the time of a frame that comes next, at `pts`; `recorded`: of no live stream."""
+        """Return the time of the next frame, at `pts`; `recorded` is False for a live stream."""
         if self._pts is None or pts <= self._pts:
             return self._now
         step = pts - self._pts
@@ -34,20 +34,20 @@ class AbsenceClock:
         return self._now + min(step, self._most)
 
     def advance(self, pts: int, *, recorded: bool) -> int:
-        """Continue to the frame at `pts`, and return its time."""
+        """Advance to the frame at `pts`, and return its time."""
         self._now = self.at(pts, recorded=recorded)
         if self._pts is None or pts > self._pts:
             self._step = 0 if self._pts is None else pts - self._pts
             self._pts = pts
         elif self._pts - pts > self._most:
-            # No frame out of order: the source's clock was set back.
+            # Too far back for a frame out of order: the source's clock was set back.
             self._pts = pts
         return self._now
 
     def state(self) -> tuple[int, int | None, int]:
-        """Return all that it continues from, exactly."""
+        """Return the complete state, for `restore`."""
         return self._now, self._pts, self._step
 
     def restore(self, state: tuple[int, int | None, int]) -> None:
-        """Continue from there."""
+        """Continue from a state."""
         self._now, self._pts, self._step = state

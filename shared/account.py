@@ -14,13 +14,13 @@ ANSWERED = "answered"
 LATE = "late"
 LOST = "lost"
 LOST_WITH_PROCESS = "lost_with_process"
-# Runs of which something waits to be accounted for.
+# Maximum number of runs with frames that are not accounted for yet.
 MAX_RUNS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """Frames of a run that did not get through here, the last of them `seq`."""
+    """`count` frames of a run, up to `seq`, that did not get through this stage."""
 
     seq: int
     fate: str
@@ -29,17 +29,17 @@ class _Noted:
 
 @dataclass
 class Account:
-    """Closes at every message: `known` = the sum of `fates`, whichever process was killed.
+    """Balances at every message, even after a kill: `known` equals the sum of `fates`.
 
-    Frames are those that `seq` says were captured. Each is answered here (came through), or was
-    noted as dropped or lost here, or was counted by the stages before, whose counts come with
-    their messages (`missed`). What is left in a gap where another process took over from the one
-    before (`publisher`), or where this one was restored, was lost with that process: it was in its
-    queues or sockets, or was sent before its successor was heard. The first frame that is seen
-    tells how many came before this stage listened.
+    `seq` says how many frames were captured. Each frame was either answered here, or noted as
+    dropped or lost here, or counted by an earlier stage, whose counts arrive with its messages
+    (`missed`). If another process takes over upstream (`publisher`), or this one was restored, the
+    frames of the gap without an explanation were lost with the old process: they were in its queues
+    or sockets, or were sent before its successor was connected. The first frame that arrives shows
+    how many came before this stage listened.
 
-    `fates` counts by (stage, fate) since the process started, `missed` what is passed on: all that
-    did not get through since then. `upstream` is the stage before.
+    `fates` counts by (stage, fate) since the process started. `missed` counts everything that did
+    not get through since then, and is passed on downstream. `upstream` is the previous stage.
     """
 
     stage: str
@@ -51,15 +51,15 @@ class Account:
     known: int = 0
     fates: Fates = field(default_factory=Counter)
     missed: dict[str, int] = field(default_factory=dict)
-    # Whether an earlier process of this stage wrote all above down, before it was killed.
+    # Whether the fields above come from an earlier process of this stage that was killed.
     restored: bool = False
-    # By run: a message of the next run may have come while one of this run waits.
+    # By run: a message of the next run may arrive while one of this run waits.
     _noted: dict[str, list[_Noted]] = field(default_factory=dict)
 
     def note(self, run: str, seq: int, fate: str, count: int = 1) -> None:
-        """Note frames that did not get through here, the last of them `seq`.
+        """Record `count` frames up to `seq` that did not get through this stage.
 
-        One that was taken already no longer counts as answered.
+        If they were already taken, they no longer count as answered.
         """
         if count == 0:
             return
@@ -70,11 +70,12 @@ class Account:
         self._noted.setdefault(run, []).append(_Noted(seq, fate, count))
 
     def take(self, header: AnyHeader) -> None:
-        """Account for all frames up to a message, in the order in which they are worked on."""
+        """Account for all frames up to a message. Call it in processing order."""
         seq, left = frames_before(header), Fates()
         if header.run != self.run:
             if self.restored:
-                # Nothing continued meanwhile: what was written down is of an earlier pipeline.
+                # Nothing continued in the meantime, so the restored state is of an earlier
+                # pipeline.
                 self._begin_again()
             left = self._left_of_earlier_runs(header)
             self.run, self.next_seq = header.run, 0
@@ -84,11 +85,11 @@ class Account:
         fates = self._explained(header)
         fates.update(self._noted_before(header, seq))
         if not self._goes_on(header):
-            # What another process reports, or sent, may be of before this gap.
+            # Counts from another process may belong to frames before this gap.
             fates = _first(fates, gap)
         if (rest := gap - fates.total()) > 0 and (cause := self._cause_of_rest(header)):
             fates[cause] += rest
-        # What the stages before counted of an earlier run may be heard only now.
+        # Earlier stages may report counts of an earlier run only now.
         self.known += max(gap, fates.total()) + left.total()
         fates.update(left)
         self._add(fates)
@@ -109,11 +110,11 @@ class Account:
         self.fates.clear()
 
     def _goes_on(self, header: AnyHeader) -> bool:
-        """Whether the same two processes speak and listen as at the message before."""
+        """Whether sender and receiver are the same processes as for the previous message."""
         return header.publisher == self.publisher and not self.restored
 
     def _explained(self, header: AnyHeader) -> Fates:
-        """Return what the stages before say of the frames since the last message."""
+        """Return what earlier stages report about the frames since the last message."""
         if self.publisher is None:
             return Fates()
         reported = self.reported if header.publisher == self.publisher else {}
@@ -124,14 +125,14 @@ class Account:
         return fates
 
     def _noted_before(self, header: AnyHeader, seq: int) -> Fates:
-        """Return what was noted of the run's frames before `seq`, and forget it."""
+        """Remove and return what was noted about the run's frames before `seq`."""
         noted = self._noted.pop(header.run, [])
         if waiting := [one for one in noted if one.seq >= seq]:
             self._noted[header.run] = waiting
         return self._fates_of([one for one in noted if one.seq < seq], header)
 
     def _left_of_earlier_runs(self, header: AnyHeader) -> Fates:
-        """Return what was noted of the run that is over, and of those that were never taken."""
+        """Remove and return what was noted about the finished run and untaken earlier runs."""
         over = {self.run} | {*list(self._noted)[:-MAX_RUNS]} - {header.run}
         noted = [one for run in over for one in self._noted.pop(run, [])]
         return self._fates_of(noted, header)
@@ -160,14 +161,14 @@ class Account:
     def _add(self, fates: Fates) -> None:
         self.fates.update(fates)
         for (stage, fate), count in fates.items():
-            # Those of before the start of this process are for its predecessor to count.
+            # Frames from before the start of this process are counted by its predecessor.
             if count and fate != ANSWERED and (stage, fate) != (self.stage, LATE):
                 key = f"{stage}/{fate}"
                 self.missed[key] = self.missed.get(key, 0) + count
 
 
 def _first(fates: Fates, limit: int) -> Fates:
-    """Return as many of the counts as fit into `limit`."""
+    """Return the counts, cut off where their sum reaches `limit`."""
     kept = Fates()
     for key, count in fates.items():
         kept[key] = min(count, limit - kept.total())

@@ -18,12 +18,12 @@ from emostream.shared.messages import (
 from emostream.shared.metric_names import MetricName
 from emostream.shared.sequences import frames_before, stream_part
 
-# Who publishes what comes on a topic.
+# The stage that publishes each topic.
 UPSTREAM: Final = {"frame": "capture", "faces": "detector", "emotion": "classifier"}
 
 
 class Part(NamedTuple):
-    """What an account is of: a part of a stream on a topic."""
+    """The key of an account: a part of a stream on a topic."""
 
     topic: str
     stream: str
@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
 
 class _Kept(msgspec.Struct):
-    """What is written down of an account next to its stream, run and `seq`."""
+    """The saved state of an account, stored next to its stream, run and `seq`."""
 
     publisher: str
     reported: dict[str, int]
@@ -40,9 +40,9 @@ class _Kept(msgspec.Struct):
 
 
 class Accounts(Collector):
-    """The accounts of what one stage takes; any thread may use them.
+    """The accounts of a stage's input. Thread-safe.
 
-    They count nothing until the first `take`: a stage in lossless delivery takes none.
+    They count nothing until the first `take`, which lossless delivery never calls.
     """
 
     def __init__(self, stage: str) -> None:
@@ -52,16 +52,16 @@ class Accounts(Collector):
         self._captured: dict[str, tuple[str, int]] = {}
 
     def note(self, message: Message, fate: str, count: int = 1, *, before: bool = False) -> None:
-        """Note what did not get through: the message's frame, or `count` frames `before` it."""
+        """Record the message's frame, or `count` frames `before` it, as not passed on."""
         if part := _part(message.header):
             seq = frames_before(message.header) - before
             with self._lock:
                 self._account(part).note(message.header.run, seq, fate, count)
 
     def take(self, header: AnyHeader) -> Mapping[str, int]:
-        """Account for all frames up to a message; return what is to be passed on with its answer.
+        """Account for all frames up to a message; return the counts to send with its answer.
 
-        Messages of a stream are to be taken in the order in which they are worked on.
+        Take the messages of a stream in processing order.
         """
         part = _part(header)
         if part is None:
@@ -72,14 +72,14 @@ class Accounts(Collector):
             return dict(account.missed)
 
     def captured(self, header: AnyHeader) -> None:
-        """Note that this process captured the frame, and all before it in its run."""
+        """Record that this process captured the frame and all earlier frames of its run."""
         with self._lock:
             self._captured[header.stream] = (header.run, header.seq + 1)
 
     def written(self, header: Header, frames: int) -> None:
-        """Note that all of the first `frames` of a run were written: without loss nothing else is.
+        """Record that the first `frames` frames of a run were written (lossless delivery).
 
-        Nothing is said of the parts: a frame is written when all of them are there.
+        Parts are not counted separately: a frame is written once all of them are there.
         """
         part = Part("emotion", header.stream, 0)
         with self._lock:
@@ -94,7 +94,7 @@ class Accounts(Collector):
                 del self._accounts[part]
 
     def states(self) -> Iterator[tuple[str, str, int, str, bytes]]:
-        """Yield stream, run, next `seq`, and the name and bytes from which `restore` continues."""
+        """Yield stream, run, next `seq`, and a name and bytes for `restore`."""
         with self._lock:
             kept = [(part, account, _packed(account)) for part, account in self._accounts.items()]
         for part, account, state in kept:
@@ -109,10 +109,10 @@ class Accounts(Collector):
         state: bytes,
         rows: tuple[int, int] | None = None,
     ) -> None:
-        """Continue from what an earlier process of this stage wrote down, before it was killed.
+        """Continue from the state that an earlier process of this stage saved before it was killed.
 
-        `rows` are the number of answers that it wrote after that, and the last one's `seq`. Raises
-        ValueError for a state that is none.
+        `rows` is the number of answers that it wrote afterward, and the last one's `seq`. Raises
+        ValueError for an invalid state.
         """
         topic, _, number = name.partition("/")
         try:
@@ -128,7 +128,7 @@ class Accounts(Collector):
             self._accounts[Part(topic, stream, int(number))] = account
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the state of all accounts at one instant."""
+        """Yield a consistent snapshot of all accounts."""
         with self._lock:
             yield from self._metrics()
 

@@ -1,4 +1,4 @@
-"""The file in which a process writes for its parent where it can be reached."""
+"""The file in which a process tells its parent the addresses that it listens on."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ WRONG_PLACE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError, 
 
 
 class Addresses(msgspec.Struct, frozen=True):
-    """The URL of a process's metrics, and the endpoints that it publishes at."""
+    """The URL of a process's metrics, and the endpoints that it publishes on."""
 
     metrics: str
     endpoints: tuple[str, ...] = ()
@@ -35,9 +35,9 @@ def given_address_file() -> Path | None:
 
 
 def write_addresses(addresses: Addresses) -> None:
-    """Write them as JSON, in one step, to the file that the environment variable names, if any.
+    """Atomically write the addresses as JSON to the file in the environment variable, if it is set.
 
-    Raises ConfigError if it can never be written there, EmostreamError if it cannot now.
+    Raises ConfigError if the file can never be written, EmostreamError if it cannot be written now.
     """
     path = given_address_file()
     if path is None:
@@ -46,13 +46,13 @@ def write_addresses(addresses: Addresses) -> None:
         with atomic_file(path) as part:
             part.write_bytes(msgspec.json.encode(addresses))
     except OSError as error:
-        # A full disk may have room again; a configuration that is wrong ends the whole pipeline.
+        # A full disk may get space again, while a ConfigError ends the whole pipeline.
         kind = ConfigError if isinstance(error, WRONG_PLACE) else EmostreamError
         raise kind(f"{VARIABLE} {path} cannot be written: {error.strerror}") from error
 
 
 def read_addresses(path: Path) -> Addresses | None:
-    """Return what a process wrote; None while it has not, or while that cannot be read."""
+    """Return the addresses that a process wrote; None if there are none yet, or not readable."""
     try:
         return msgspec.json.decode(read_whole(path), type=Addresses)
     except (OSError, ConfigError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""The addresses that processes bind: whom they reach, and which are another instance's."""
+"""The addresses that processes bind: who can reach them, and their ports for each instance."""
 
 import ipaddress
 import re
@@ -8,15 +8,15 @@ from emostream.shared.errors import ConfigError
 
 PORT_STEP: Final = 100
 LAST_PORT: Final = 65_535
-# What listens on every address is asked on this machine's own.
+# A server that listens on all addresses is contacted on loopback.
 LOOPBACK: Final = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}
-# For an address that other hosts reach, where nothing protects it.
+# For an unprotected address that other hosts can reach.
 ADVICE: Final = 'bind to 127.0.0.1, or write [security] mode = "disabled" if the network is trusted'
 TCP: Final = re.compile(r"tcp://(?P<host>.+):(?P<port>\d+|\*)")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this machine alone; a name other than localhost counts as beyond it."""
+    """Whether only this machine can reach the host. Names other than localhost count as remote."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -24,18 +24,18 @@ def is_loopback(host: str) -> bool:
 
 
 def local_host(host: str) -> str:
-    """Return the host by which this machine reaches a socket that is bound to `host`."""
+    """Return the host to connect to from this machine for a socket bound to `host`."""
     return LOOPBACK.get(host, host.strip("[]"))
 
 
 def is_local(endpoint: str) -> bool:
-    """Whether an endpoint of the bus is on this machine alone: `ipc://`, or TCP on loopback."""
+    """Whether only this machine can reach a bus endpoint: `ipc://`, or TCP on loopback."""
     match = TCP.fullmatch(endpoint)
     return not match or is_loopback(match["host"])
 
 
 def has_name(endpoint: str) -> bool:
-    """Whether an endpoint of the bus names its host, so that it has to be looked up."""
+    """Whether a bus endpoint has a host name, which needs a DNS lookup."""
     match = TCP.fullmatch(endpoint)
     try:
         return bool(match and not ipaddress.ip_address(match["host"].strip("[]")))
@@ -44,7 +44,7 @@ def has_name(endpoint: str) -> bool:
 
 
 def shifted(endpoint: str, instance: int) -> str:
-    """Return the endpoint with 100 x `instance` added to its port, where it has one."""
+    """Return the endpoint with 100 x `instance` added to its port, if it has one."""
     match = TCP.fullmatch(endpoint)
     if not match or match["port"] == "*":
         return endpoint
@@ -52,9 +52,9 @@ def shifted(endpoint: str, instance: int) -> str:
 
 
 def shifted_port(port: int, instance: int) -> int:
-    """Return the port with 100 x `instance` added; 0, any free one, stays.
+    """Return the port with 100 x `instance` added; 0 (any free port) stays 0.
 
-    Raises ConfigError if that is no port: ZeroMQ would take its lowest 16 bits.
+    Raises ConfigError if the result is not a valid port: ZeroMQ would use its lowest 16 bits.
     """
     moved = port + PORT_STEP * instance if port else 0
     if not 0 <= moved <= LAST_PORT:

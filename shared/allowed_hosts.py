@@ -1,4 +1,4 @@
-"""Which Host headers an HTTP server answers, so that no foreign name can stand for this machine."""
+"""The Host headers that an HTTP server accepts, as a protection against DNS rebinding."""
 
 import ipaddress
 import socket
@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 
 class AllowedHosts:
-    """Says whether a Host header names this machine in a way that no foreign page can forge.
+    """Checks that a Host header names this machine in a way that no foreign website can forge.
 
-    A page in a browser may have its own name resolve to this machine (DNS rebinding), and then
-    reads what is served here. An address cannot be made to mean another machine; nor can localhost,
-    this machine's own name, and the `names` that the configuration allows. With `local_names`,
-    names without a dot are allowed too, as containers have them, and requests without a Host.
+    A website can make its own name resolve to this machine (DNS rebinding) and then read what is
+    served here. IP addresses, localhost, this machine's own name, and the `names` in the
+    configuration are safe. With `local_names`, names without a dot (as in container networks) and
+    requests without a Host header are accepted too.
     """
 
     def __init__(self, names: Iterable[str] = (), *, local_names: bool = False) -> None:

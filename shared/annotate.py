@@ -1,4 +1,4 @@
-"""The drawing of results: boxes, labels and confidences on a copy of a picture."""
+"""Draws results on a picture: boxes, labels and confidences."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,13 +14,13 @@ from emostream.shared.pixels import Image
 
 OUTLINE: Final = (32, 32, 32)
 LEFT_OUT: Final = (190, 190, 190)
-# In pixels: in a picture of 1280 x 720, and the smallest that can be read.
+# Font sizes in pixels: for a picture of 1280 x 720, and the smallest legible one.
 FONT_SIZE: Final = 18
 SMALLEST_FONT: Final = 11
 
 
 def label_and_confidence(face: EmotionFace) -> str:
-    """Return what is written at a face: `happiness 93%`."""
+    """Return the text for a face: `happiness 93%`."""
     return f"{face.label} {face.confidence:.0%}"
 
 
@@ -31,9 +31,9 @@ def annotate(
 ) -> Image:
     """Return a copy of the picture with each face's box and text drawn on it.
 
-    `image` is uint8 (height, width, 3) in BGR order and may be read-only. Boxes may reach out of
-    the picture. Lines and letters grow with the picture. A face that cannot be judged has a thin
-    gray box alone, one of a track that has not entered nothing.
+    `image` is uint8 (height, width, 3) in BGR order and may be read-only. Boxes may extend beyond
+    the picture. Lines and text scale with the picture. A face of low quality gets only a thin gray
+    box; a face whose track has not entered gets none.
     """
     drawn = np.array(image, np.uint8, order="C")
     draw(BgrCanvas(drawn), faces, text)
@@ -59,14 +59,14 @@ def _draw(canvas: Canvas, face: EmotionFace, text: str) -> None:
         return
     line = max(1, round(2.5 * scale))
     color = bgr(colors((*face.smoothed, face.label))[face.label])
-    # The dark line around keeps a bright box visible on a bright wall.
+    # The dark outline keeps a bright box visible on a bright background.
     canvas.rectangle(corners, OUTLINE, line + 2)
     canvas.rectangle(corners, color, line)
     _label(canvas, text, corners[:2], color, scale)
 
 
 def _corners(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return left, top, right and bottom, no further out than OpenCV can draw."""
+    """Return left, top, right and bottom, limited to the range that OpenCV can draw."""
     x, y, across, down = box
     left, right = (round(min(max(at, -width), 2.0 * width)) for at in (x, x + across))
     top, bottom = (round(min(max(at, -height), 2.0 * height)) for at in (y, y + down))
@@ -74,7 +74,7 @@ def _corners(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
 
 
 def _label(canvas: Canvas, text: str, corner: tuple[int, int], color: Color, scale: float) -> None:
-    """Write the text on a filled strip above the corner, or below where the picture ends."""
+    """Write the text on a filled strip above the corner, or below it at the edge of the picture."""
     strip = label_strip(text, max(SMALLEST_FONT, round(FONT_SIZE * scale)), color)
     height, width = strip.shape[:2]
     line = max(1, round(2.5 * scale))

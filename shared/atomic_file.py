@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import contextlib
 import os
@@ -11,12 +11,12 @@ LONGEST_KEPT: Final = 200  # bytes of a name, of 255
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a path in the same folder to write to; it becomes `path` where the block ends well.
+    """Yield a temporary path in the same folder, which replaces `path` at the end of the block.
 
-    Where the block raises, nothing is left of it, and a file that was at `path` stays as it was.
-    OSError if it cannot take its name.
+    If the block raises, the temporary file is deleted, and an existing file at `path` is unchanged.
+    Raises OSError if the file cannot be renamed.
     """
-    # A name that is as long as a file system takes leaves no room for more.
+    # A name of the maximum length leaves no room for a suffix.
     kept = os.fsencode(path.name)[:LONGEST_KEPT].decode("utf-8", "ignore")
     part = path.with_name(f".{kept}.{os.getpid()}.part")
     try:

@@ -1,4 +1,4 @@
-"""What becomes of messages that are refused: they are counted, and now and then there is a line."""
+"""Counts refused messages and logs some of them."""
 
 import logging
 import time
@@ -13,9 +13,9 @@ log = logging.getLogger("emostream")
 
 
 class BadMessages:
-    """Counts refused messages by their reason, and logs one a minute at most.
+    """Counts refused messages by reason, and logs at most one per minute.
 
-    Called with the error, on any thread. Times are s on the steady `clock`.
+    Call it with the error, on any thread. Times are seconds on the steady `clock`.
     """
 
     def __init__(self, metrics: StageMetrics, clock: Callable[[], float] = time.monotonic) -> None:
@@ -24,7 +24,7 @@ class BadMessages:
         self._logged = float("-inf")
 
     def __call__(self, error: MessageError) -> None:
-        """Count the message, and log it if it is time to."""
+        """Count the message, and log it if none was logged within the last minute."""
         self._metrics.bad(error.reason)
         now = self._clock()
         if now - self._logged >= LOG_INTERVAL_S:

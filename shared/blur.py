@@ -1,4 +1,4 @@
-"""Which faces are made unrecognizable, also while it is not known where they are."""
+"""Decides what to blur, even while it is not known where the faces are."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ from emostream.shared.messages import Box
 if TYPE_CHECKING:
     from emostream.shared.pixels import Image
 
-# By how much a box is enlarged: it ends at brow and chin, and a face that was not found again in
-# this frame has moved since.
+# How much a box is enlarged: it spans only brow to chin, and a face that was not found again in
+# this frame has moved.
 ROOM: Final = 1.2
 ROOM_TO_MOVE: Final = 1.5
-# How long a face is where it was last seen. Without results for longer, faces may be anywhere.
+# How long a face is assumed to be where it was last seen. After that, faces may be anywhere.
 HOLD_NS: Final = 10**9
 
 
 @dataclass(slots=True)
 class _LastSeen:
-    """Where the faces of a run were last seen, by track: capture time in ns, and box.
+    """Where the faces of a run were last seen: capture time in ns and box, by track.
 
     `complete` is the capture time of the last frame with complete results.
     """
@@ -34,9 +34,8 @@ class _LastSeen:
 class FaceBlur:
     """Blurs the faces of the streams for which `switch` is on.
 
-    A frame without its results is blurred where faces were in the last second, and one before
-    which no results came for so long is blurred as a whole: it must not show a face because a
-    stage stands still.
+    A frame without results is blurred wherever faces were within the last second. If there were no
+    results for that long, the whole frame is blurred, so that a stalled stage never exposes a face.
     """
 
     def __init__(self, switch: StreamSwitch) -> None:
@@ -44,7 +43,7 @@ class FaceBlur:
         self._streams: dict[str, _LastSeen] = {}
 
     def observe(self, joined: Joined) -> None:
-        """Note where the faces are; call it with each frame of a stream, in order."""
+        """Record where the faces are. Call it with each frame of a stream, in order."""
         header = joined.frame.header
         seen = self._streams.get(header.stream)
         if seen is None or seen.run != header.run:
@@ -59,16 +58,16 @@ class FaceBlur:
             }
 
     def forget(self, stream: str) -> None:
-        """Forget where the stream's faces were."""
+        """Forget the faces of the stream."""
         self._streams.pop(stream, None)
         self.switch.forget(stream)
 
     def picture(self, joined: Joined) -> "Image":
-        """Return the picture of the stream's newest frame, blurred if that is switched on.
+        """Return the picture of the stream's newest frame, blurred if blur is on.
 
         Raises MessageError for a JPEG that cannot be decoded.
         """
-        # Imported here: where nobody looks at pictures, OpenCV need not be loaded.
+        # Imported here: OpenCV is not needed until somebody looks at pictures.
         from emostream.shared.blurring import blur_all, blur_boxes
         from emostream.shared.pixels import image
 
@@ -79,9 +78,9 @@ class FaceBlur:
         return blur_all(picture) if areas is None else blur_boxes(picture, areas)
 
     def areas(self, joined: Joined) -> list[Box] | None:
-        """Return where the faces of the stream's newest frame may be; None: anywhere in it.
+        """Return the boxes in which faces of the newest frame may be; None if they may be anywhere.
 
-        That is what is blurred while it is switched on: x, y, width, height in pixels.
+        These areas are blurred while blur is on: x, y, width, height in pixels.
         """
         header = joined.frame.header
         seen = self._streams.get(header.stream)

@@ -1,4 +1,4 @@
-"""The blurring of a picture: of what is in boxes, or of all of it."""
+"""Blurs boxes in a picture, or the whole picture."""
 
 import math
 from collections.abc import Iterable
@@ -10,15 +10,15 @@ import numpy as np
 from emostream.shared.messages import Box
 from emostream.shared.pixels import Image
 
-# Mean colors that are left of a face along its longer side, and of a whole picture along its own.
+# Cells of one mean color that remain along the longer side of a face, and of a whole picture.
 FACE_CELLS: Final = 5
 PICTURE_CELLS: Final = 12
 
 
 def blur_boxes(picture: Image, boxes: Iterable[Box]) -> Image:
-    """Return a copy of the picture, uint8 (height, width, 3), with what is in the boxes blurred.
+    """Return a copy of the picture, uint8 (height, width, 3), with the boxes blurred.
 
-    Boxes are x, y, width, height in pixels and may reach out of the picture.
+    Boxes are x, y, width, height in pixels and may extend beyond the picture.
     """
     blurred = np.array(picture, np.uint8, order="C")
     height, width = blurred.shape[:2]
@@ -32,12 +32,12 @@ def blur_boxes(picture: Image, boxes: Iterable[Box]) -> Image:
 
 
 def blur_all(picture: Image) -> Image:
-    """Return the picture, uint8 (height, width, 3), with all of it blurred."""
+    """Return a blurred copy of the whole picture, uint8 (height, width, 3)."""
     return _coarse(picture, max(picture.shape[:2]) / PICTURE_CELLS)
 
 
 def _coarse(region: Image, cell: float) -> Image:
-    """Return the region with no detail left that is finer than `cell` pixels."""
+    """Return the region without detail finer than `cell` pixels."""
     height, width = region.shape[:2]
     cells = (math.ceil(width / cell), math.ceil(height / cell))
     means = cv2.resize(region, cells, interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""What boxes and labels are drawn on: pictures in BGR, and the planes of video as it is coded."""
+"""Drawing surfaces for boxes and labels: BGR pictures, and the I420 planes of video."""
 
 import functools
 from typing import Final, Protocol
@@ -10,21 +10,21 @@ from emostream.shared.colors import Color
 from emostream.shared.pixels import Image
 
 Corners = tuple[int, int, int, int]
-# How many colors are remembered as brightness and color differences.
+# The number of cached color conversions.
 KEPT_COLORS: Final = 64
 
 
 class Canvas(Protocol):
-    """A picture of `width` x `height` pixels that is drawn on where it is."""
+    """A picture of `width` x `height` pixels that is drawn on in place."""
 
     width: int
     height: int
 
     def rectangle(self, corners: Corners, color: Color, line: int) -> None:
-        """Draw a frame through left, top, right and bottom, `line` pixels wide; color is BGR."""
+        """Draw a rectangle (left, top, right, bottom), `line` pixels wide, in a BGR color."""
 
     def paste(self, strip: Image, left: int, top: int) -> None:
-        """Lay a small picture, uint8 (height, width, 3) BGR, on it; what reaches out is left."""
+        """Paste a small picture, uint8 (height, width, 3) BGR, clipped at the edges."""
 
 
 class BgrCanvas:
@@ -44,10 +44,10 @@ class BgrCanvas:
 
 
 class PlanesCanvas:
-    """A picture as I420: uint8 (3/2 x height, width), of even sides, BT.601 in limited range.
+    """A picture as I420: uint8 (3/2 x height, width), even sides, BT.601 in limited range.
 
-    Brightness and, at half the size, blue and red differences are drawn on one by one, so that no
-    picture has to be converted.
+    The Y, U and V planes are drawn on separately (U and V at half the size), so that no picture has
+    to be converted.
     """
 
     def __init__(self, planes: Image) -> None:
@@ -62,7 +62,7 @@ class PlanesCanvas:
             cv2.rectangle(plane, (left, top), (right, bottom), value, width)
 
     def paste(self, strip: Image, left: int, top: int) -> None:
-        """Lay a small picture on it, its color to half a pixel; see `Canvas`."""
+        """Paste a small picture, with color at half resolution; see `Canvas`."""
         height, width = strip.shape[:2]
         brightness, *differences = split_planes(to_planes(strip))
         _paste(self._planes[0], brightness[:height, :width], left, top)
@@ -79,12 +79,12 @@ def to_planes(image: Image) -> Image:
     if down or right:
         padded = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_REPLICATE)
         image = np.asarray(padded, np.uint8)
-    # A fifth of the time that FFmpeg's own conversion takes.
+    # Takes a fifth of the time of FFmpeg's own conversion.
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
 
 
 def split_planes(planes: Image) -> tuple[Image, Image, Image]:
-    """Return brightness, blue and red difference of I420, views of it."""
+    """Return the Y, U and V planes of an I420 picture, as views."""
     height, width = planes.shape[0] * 2 // 3, planes.shape[1]
     flat, size = planes.reshape(-1), height * width
     half = (height // 2, width // 2)

@@ -1,4 +1,4 @@
-"""The metric of the certificates that a process serves."""
+"""The metric for the certificates that a process uses."""
 
 from collections.abc import Iterator
 
@@ -10,19 +10,19 @@ from emostream.shared.tls import Certificate
 
 
 class CertificateCollector(Collector):
-    """When each certificate expires that is in use now, read when it is scraped."""
+    """The expiry of each certificate in use, read at each scrape."""
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
         self._certificates: dict[str, Certificate] = {}
 
     def add(self, address: str, certificate: Certificate | None) -> None:
-        """Show the certificate of an address, `metrics` or `page`; None if it has none."""
+        """Set the certificate of an address, `metrics` or `page`; None if it has none."""
         if certificate:
             self._certificates[address] = certificate
 
     def collect(self) -> Iterator[Metric]:
-        """Yield when the certificates expire, in s since the epoch."""
+        """Yield the expiry of each certificate, in s since the epoch."""
         expiry = GaugeMetricFamily(
             MetricName.CERTIFICATE_EXPIRY,
             "Expiry of the certificate of the stage's HTTP address, in seconds since the epoch",

@@ -1,4 +1,4 @@
-"""The classifiers that take over from one another: whom each of them listens to."""
+"""The active and standby classifiers, and which of them each one listens to."""
 
 from emostream.shared.addresses import TCP, shifted
 from emostream.shared.config import Config
@@ -8,10 +8,10 @@ ANY_HOSTS = ("*", "0.0.0.0", "[::]")
 
 
 def classifier_peers(config: Config, instance: int = 0) -> tuple[str, ...]:
-    """Return where this classifier hears those that take over from it, or that it takes over from.
+    """Return the endpoints of this classifier's standbys, or of the classifiers it stands by for.
 
-    A standby listens to `classifier.active`, without which to all of `connect.emotion` but itself
-    and other standbys. Raises ConfigError if that is nobody, or it would be this one itself.
+    A standby listens to `classifier.active`, or by default to all of `connect.emotion` except
+    itself and other standbys. Raises ConfigError if there is none, or if it would listen to itself.
     """
     settings = config.classifier
     own = shifted(settings.bind, instance)

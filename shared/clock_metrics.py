@@ -1,4 +1,4 @@
-"""The metrics of the clocks of the publishers that a process hears."""
+"""The metrics for the clocks of a process's publishers."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,14 @@ from emostream.shared.metric_names import MetricName
 
 
 class ClockCollector(Collector):
-    """What a stage says of other clocks, read when it is scraped."""
+    """The clock offsets that a stage measured, read at each scrape."""
 
     def __init__(self, stage: str, clocks: Clocks) -> None:
         self._stage = stage
         self._clocks = clocks
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the offset of each clock that was measured, and its uncertainty."""
+        """Yield the offset of each measured clock, and its uncertainty."""
         labels = ["stage", "source", "publisher"]
         text = "Offset to add to a publisher's times to convert them to this process's clock"
         offset = GaugeMetricFamily(MetricName.CLOCK_OFFSET, text, labels=labels)

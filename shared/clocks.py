@@ -1,7 +1,7 @@
-"""By how much the clocks of publishers differ from this one, measured by round trips.
+"""Measures how much the clocks of publishers differ from this host's clock, by round trips.
 
-A subscription to `clock/<nonce>/` asks a publisher for its time, which it sends on that topic. The
-time that it was at lies between asking and answer, so half the round trip is the uncertainty.
+A subscription to `clock/<nonce>/` asks a publisher for its time, which it sends on that topic. It
+read its clock between our request and its answer, so the uncertainty is half the round trip.
 """
 
 import re
@@ -21,29 +21,29 @@ from emostream.shared.messages import UNKNOWN_CLOCK_NS, Message
 
 CLOCK: Final = "clock/"
 TOPIC: Final = re.compile(r"clock/[0-9a-z-]{1,32}/", re.ASCII)
-# The shortest round trips of so many s count, in two halves: clocks drift.
+# The shortest round trips within this many s count, in two halves, because clocks drift.
 SHORTEST_FOR_S: Final = 30.0
-# Asked quickly at first, then now and then, and before anybody is heard. Each question that nobody
-# answers doubles the time to the next.
+# Intervals between requests: at first, later, and before any message has arrived. Each request that
+# nobody answers doubles the time to the next one.
 FIRST_ANSWERS: Final = 8
 ASK_FIRST_S: Final = 0.05
 ASK_LATER_S: Final = 2.0
 ASK_NOBODY_S: Final = 0.2
-# A publisher that falls silent may be gone. A question to it would be sent again and again, and
-# meanwhile the system does not find out what it would by itself: so none is asked then.
+# A publisher that falls silent may be gone. A request would be retransmitted again and again, and
+# keep the kernel from detecting the dead connection. So none is sent in this case.
 SILENT_AFTER_S: Final = 0.5
 FOUND_GONE_AFTER_S: Final = 4.0
-# Questions that may be on their way.
+# The maximum number of requests in flight.
 MOST_ASKED: Final = 3
-# A publisher that says nothing for so long does not know the question: its clock counts as ours.
+# A publisher that does not answer for this long does not support requests; assume offset 0.
 ANSWERS_WITHIN_S: Final = 3.0
 MOST_PUBLISHERS: Final = 256
-# Of an answer, which has 80 bytes.
+# The size limit of an answer, which has 80 bytes.
 MAX_ANSWER_BYTES: Final = 1024
 
 
 class ClockAnswer(msgspec.Struct, frozen=True):
-    """The answer of a `publisher`: its `time`, ns since the epoch."""
+    """The answer of a `publisher`: its `time` in ns since the epoch."""
 
     v: Annotated[int, Meta(ge=1, le=1)]
     publisher: Name
@@ -52,14 +52,14 @@ class ClockAnswer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Offset:
-    """What to add to a publisher's times to have ours, and by how much that may be wrong; ns."""
+    """The offset to add to a publisher's times to get ours, and its uncertainty; both in ns."""
 
     ns: int = 0
     uncertainty: int = 0
 
     @property
     def is_ours(self) -> bool:
-        """Whether it may as well be 0."""
+        """Whether the offset is within its uncertainty of 0."""
         return abs(self.ns) <= self.uncertainty
 
 
@@ -69,7 +69,7 @@ UNKNOWN: Final = Offset(0, UNKNOWN_CLOCK_NS)
 
 @dataclass
 class _Publisher:
-    """What is known of a publisher's clock; times in s on the steady clock."""
+    """What is known about a publisher's clock; times in s on the steady clock."""
 
     first_heard: float
     last_heard: float = 0.0
@@ -80,7 +80,7 @@ class _Publisher:
     since: float = field(default=0.0)
 
     def add(self, sample: Offset, now: float) -> None:
-        """Take a round trip: the shortest counts, unless the clock has been set since."""
+        """Add a round trip. The shortest one counts, unless the clock was set since."""
         known = self.shortest()
         if known and abs(sample.ns - known.ns) > sample.uncertainty + known.uncertainty:
             self.best = self.before = None
@@ -91,13 +91,13 @@ class _Publisher:
         self.answers += 1
 
     def shortest(self) -> Offset | None:
-        """Return the sample of the shortest round trip, if there is one."""
+        """Return the sample with the shortest round trip, if there is one."""
         samples = [each for each in (self.best, self.before) if each]
         return min(samples, key=lambda each: each.uncertainty, default=None)
 
 
 class Clocks:
-    """The clocks of the publishers that a process hears; for any thread.
+    """The clocks of a process's publishers. Thread-safe.
 
     Times are s on the steady `clock`.
     """
@@ -109,7 +109,7 @@ class Clocks:
 
     @property
     def ask_every(self) -> float:
-        """After how many s to ask again."""
+        """The time in s until the next request."""
         with self._lock:
             if not self._publishers:
                 return ASK_NOBODY_S
@@ -123,12 +123,12 @@ class Clocks:
             return ASK_FIRST_S if new else ASK_LATER_S
 
     def add(self, publisher: str, difference: int, round_trip: int) -> None:
-        """Take an answer: our time minus the publisher's, at the middle of the round trip; ns."""
+        """Add an answer: our time minus the publisher's at the middle of the round trip, in ns."""
         with self._lock:
             self._known(publisher).add(Offset(difference, round_trip // 2), self._clock())
 
     def local(self, message: Message) -> Message:
-        """Return the message with what to add to its times to have those of this process."""
+        """Return the message with the offset to add to its times to get this process's time."""
         header = message.header
         if not header.publisher:
             return message
@@ -145,7 +145,7 @@ class Clocks:
     def measured(self) -> list[tuple[str, str, Offset]]:
         """Return stage, publisher and clock of each publisher that answered.
 
-        The stage is "" of one of which no message came.
+        The stage is "" for a publisher without messages so far.
         """
         with self._lock:
             found = ((name, each, each.shortest()) for name, each in self._publishers.items())
@@ -162,7 +162,7 @@ class Clocks:
             return UNKNOWN if is_new else SAME
 
     def _known(self, publisher: str) -> _Publisher:
-        # The one that was heard last is the last: those of earlier starts go first.
+        # The most recently active publisher is last, so earlier starts are removed first.
         known = self._publishers.pop(publisher, None) or _Publisher(self._clock())
         known.last_heard = self._clock()
         self._publishers[publisher] = known
@@ -172,13 +172,13 @@ class Clocks:
 
 
 def offset_text(offset: float, uncertainty: float) -> str:
-    """Say how a clock goes to which `offset` s are to be added: `3600.000 s ahead (± 2.0 ms)`."""
+    """Describe a clock that needs `offset` s added: `3600.000 s ahead (± 2.0 ms)`."""
     way = "behind" if offset > 0 else "ahead"
     return f"{abs(offset):.3f} s {way} (± {1000 * uncertainty:.1f} ms)"
 
 
 class ClockQuestions:
-    """What a receiver asks those behind one socket, and what the answers mean; for its thread.
+    """The time requests that a receiver sends on one socket, and their answers. Not thread-safe.
 
     Times are s on the steady `clock`, `wall` is ns since the epoch.
     """
@@ -197,15 +197,15 @@ class ClockQuestions:
         self._ask_at = 0.0
         self._heard_at = float("-inf")
         self._unanswered = 0
-        # By topic, when it was asked; the oldest first.
+        # The time of each request by topic, oldest first.
         self._asked: deque[tuple[str, float]] = deque()
 
     def hear(self) -> None:
-        """Note that a message came of those that are asked."""
+        """Record that a message of these publishers arrived."""
         self._heard_at = self._clock()
 
     def due(self) -> tuple[str, str] | None:
-        """Return what to subscribe to now, if it is time, and from what to unsubscribe, or ""."""
+        """Return the topic to subscribe to now and the one to unsubscribe from, "" for none."""
         now = self._clock()
         may_be_gone = SILENT_AFTER_S < now - self._heard_at < FOUND_GONE_AFTER_S
         if now < self._ask_at or may_be_gone:
@@ -220,7 +220,7 @@ class ClockQuestions:
         return topic, old
 
     def take(self, topic: str, answer: ClockAnswer) -> None:
-        """Take an answer; one to a question that was given up counts for nothing."""
+        """Take an answer; late answers to abandoned requests are ignored."""
         asked = dict(self._asked).get(topic)
         if asked is None:
             return

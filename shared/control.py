@@ -1,4 +1,4 @@
-"""The commands on `control/`, and the settings of each stream that they switch on and off."""
+"""The commands on `control/`, and the per-stream switches that they set."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -11,12 +11,12 @@ from emostream.shared.messages import Control
 RECORD: Final = "record"
 BLUR: Final = "blur"
 COMMANDS: Final = (RECORD, BLUR)
-# Streams that are gone and whose switches are remembered.
+# The number of ended streams whose switches are remembered.
 MAX_KEPT: Final = 1000
 
 
 class OnOff(msgspec.Struct, frozen=True):
-    """The arguments that each command takes."""
+    """The arguments of every command."""
 
     on: bool
 
@@ -24,7 +24,7 @@ class OnOff(msgspec.Struct, frozen=True):
 def parse_command(header: Control) -> tuple[str, bool]:
     """Return the command, and whether it switches on or off.
 
-    Raises MessageError, with the reason `command`, for one that is not known or lacks `on`.
+    Raises MessageError, with the reason `command`, if it is unknown or has no `on`.
     """
     if header.command not in COMMANDS:
         known = ", ".join(COMMANDS)
@@ -36,10 +36,10 @@ def parse_command(header: Control) -> tuple[str, bool]:
 
 
 class StreamSwitch:
-    """An on/off setting of each stream: the configured default until a command changes it.
+    """An on/off setting for each stream: the configured default until a command changes it.
 
-    `on_change` is called with a stream's name and state when the stream is registered and at each
-    change, and with None when it is forgotten. Set by one thread, read by any.
+    `on_change` is called with a stream's name and state when the stream is registered and after
+    each change, and with None when it is forgotten. One thread may set it, any may read it.
     """
 
     def __init__(
@@ -56,24 +56,24 @@ class StreamSwitch:
         return self._streams.copy()
 
     def is_on(self, stream: str) -> bool:
-        """Whether it is on for the stream."""
+        """Whether the switch is on for the stream."""
         return self._streams.get(stream, self.default)
 
     def register(self, stream: str) -> None:
-        """Give a stream that is not known yet the default."""
+        """Register a new stream with the default."""
         if stream not in self._streams:
             self.set(stream, self.default)
 
     def set(self, stream: str, on: bool) -> None:
-        """Switch it on or off for the stream."""
+        """Set the switch for the stream."""
         self._streams[stream] = on
         self._kept.discard(stream)
         self._on_change(stream, on)
 
     def forget(self, stream: str) -> None:
-        """Forget a stream that is gone, unless a command has changed it: that holds on its return.
+        """Forget an ended stream, unless a command changed it: the change applies when it returns.
 
-        A face that was to be blurred must not be shown because its camera was off for a time.
+        A blurred face must not be exposed because its camera was off for a time.
         """
         if stream not in self._streams or stream in self._kept:
             return

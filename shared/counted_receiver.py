@@ -1,4 +1,4 @@
-"""A receiver that counts what was lost on the way, of topics that may change while it runs."""
+"""A receiver with changeable topics that counts messages lost in transit."""
 
 from collections.abc import Collection
 
@@ -7,7 +7,7 @@ from emostream.shared.gaps import Gaps
 
 
 class CountedReceiver:
-    """A receiver and the gaps in what it receives. Used by one thread."""
+    """A receiver with its gap counter. Not thread-safe."""
 
     def __init__(self, receiver: Receiver, gaps: Gaps) -> None:
         self._receiver = receiver
@@ -15,9 +15,9 @@ class CountedReceiver:
         self._topics: frozenset[str] = frozenset()
 
     def follow(self, topics: Collection[str]) -> None:
-        """Receive exactly these topics from now on, in addition to those that it began with.
+        """From now on, receive exactly these topics, in addition to the initial ones.
 
-        What was sent on a topic while it was not received counts as late.
+        Messages sent on a topic while it was not received count as late.
         """
         wanted = frozenset(topics)
         if wanted != self._topics:

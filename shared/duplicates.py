@@ -1,11 +1,11 @@
-"""Answers that two classifiers give to the same faces: the first counts."""
+"""Detects duplicate answers of two classifiers to the same faces; the first answer counts."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from emostream.shared.messages import AnyHeader, Emotion, Event
 
-# Of a stream, far more than are there at a time; those heard of longest ago go first.
+# Tracks per stream, far more than exist at a time; the least recent are forgotten first.
 MOST_TRACKS: Final = 2000
 
 
@@ -20,7 +20,7 @@ class _Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What was last told of a track: its label, "" once it left."""
+    """The last event of a track: its label, "" once it left."""
 
     label: str
     run: str
@@ -29,16 +29,16 @@ class _Told:
     publisher: str
 
     def is_after(self, other: "_Told") -> bool:
-        """Whether it is of a later frame, also where the clock was set back meanwhile."""
+        """Whether it belongs to a later frame, even if the clock was set back."""
         return self.t > other.t or (self.run == other.run and self.seq > other.seq)
 
 
 class Duplicates:
-    """Finds what another publisher has said before; what one repeats by itself is its own affair.
+    """Finds messages that another publisher already sent. A publisher may repeat its own messages.
 
-    An answer is a duplicate where another publisher has answered that frame, or a later one. An
-    event is where it changes nothing of what another has told of the track, or comes too late for
-    that.
+    An answer is a duplicate if another publisher already answered that frame or a later one. An
+    event is a duplicate if another publisher already reported the same state of the track, or a
+    later one.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Duplicates:
         self._tracks: dict[str, dict[int, _Told]] = {}
 
     def has(self, header: AnyHeader) -> bool:
-        """Whether a message says what was said before; one that does not is remembered."""
+        """Whether a message is a duplicate; if not, it is remembered."""
         match header:
             case Emotion() if not header.probe:
                 return self._has_answer(header)
@@ -65,7 +65,7 @@ class Duplicates:
         key = header.stream, header.part
         answer = _Answer(header.run, header.seq, header.t, header.publisher)
         last = self._answers.get(key)
-        # With a later t, the capture was restarted with the same run.
+        # If t is later, the capture was restarted with the same run.
         if (
             last is not None
             and (last.publisher != answer.publisher and last.run == answer.run)

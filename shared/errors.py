@@ -1,16 +1,15 @@
-"""The exit codes, and the errors that a user can cause, each with one line that says what to do.
+"""The exit codes, and the errors that a user can cause, each with one line of advice.
 
 EmostreamError            FAILURE
 ├── ConfigError           USAGE: configuration, command line, a refused bind
 │   └── MissingPackageError  a package of an optional group is not installed
 ├── BusError              UNAVAILABLE: an address in use or malformed
 ├── MessageError          a message that breaks the wire format
-├── SourceError           a camera, file or URL that gives no pictures
-├── ModelError            faces of a wrong shape or type, a model that does not load
-│   └── WeightsError      UNAVAILABLE: weights that are missing or corrupt
-├── RecordingError        a recording that cannot be written or read
-│   └── IncompleteRecordingError  INCOMPLETE: rows that were lost at the end
-└── DeliveryError         STOPPED: lossless delivery came to a stop
+├── SourceError           a camera, file or URL that provides no pictures ├── ModelError
+faces of the wrong shape or type, a model that does not load │   └── WeightsError      UNAVAILABLE:
+weights that are missing or corrupt ├── RecordingError        a recording that cannot be written or
+read │   └── IncompleteRecordingError  INCOMPLETE: rows that were lost at the end └── DeliveryError
+STOPPED: lossless delivery stopped
 """
 
 from enum import IntEnum
@@ -42,13 +41,13 @@ class EmostreamError(Exception):
 
 
 class ConfigError(EmostreamError):
-    """The configuration or the command line cannot be used."""
+    """The configuration or the command line is invalid."""
 
     exit_code = ExitCode.USAGE
 
 
 class MissingPackageError(ConfigError, ImportError):
-    """A package is not installed; the message says which optional group brings it."""
+    """A package is not installed; the message names the optional group that includes it."""
 
 
 class BusError(EmostreamError):
@@ -58,7 +57,7 @@ class BusError(EmostreamError):
 
 
 class MessageError(EmostreamError):
-    """A message does not follow the wire format; `reason` is short and countable."""
+    """A message violates the wire format; `reason` is a short metric label."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -70,11 +69,11 @@ class SourceError(EmostreamError):
 
 
 class ModelError(EmostreamError):
-    """A model cannot be loaded, or was given faces that it cannot take."""
+    """A model cannot be loaded, or got faces with a wrong shape or type."""
 
 
 class WeightsError(ModelError):
-    """Weights are missing, or their sha256 is not the one expected."""
+    """Weights are missing, or their sha256 does not match."""
 
     exit_code = ExitCode.UNAVAILABLE
 
@@ -90,10 +89,10 @@ class IncompleteRecordingError(RecordingError):
 
 
 class TemporaryFolderError(EmostreamError):
-    """Files that are not kept cannot be written: the disk for them is full, or read-only."""
+    """Temporary files cannot be written: their disk is full or read-only."""
 
 
 class DeliveryError(EmostreamError):
-    """Lossless delivery came to a stop: a stage hangs, or is gone for good."""
+    """Lossless delivery stopped: a stage hangs, or is gone for good."""
 
     exit_code = ExitCode.STOPPED

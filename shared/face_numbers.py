@@ -1,19 +1,19 @@
-"""Small numbers for the faces of a stream, as people read them: 1, 2, 3 instead of track ids."""
+"""Small numbers for the faces of a stream: 1, 2, 3 instead of track ids."""
 
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-# As long as a face can be seen in a timeline, no other gets its number.
+# No other face gets a number while its face is still visible in the timeline.
 KEPT_NS: Final = 300 * 10**9
-# Far more faces than come and go before a camera in that time; the oldest go first.
+# Far more faces than pass a camera in that time; the oldest are forgotten first.
 MAX_TRACKS: Final = 2000
 
 
 @dataclass(slots=True)
 class _Numbered:
-    """A number, given at a `revision`; its track was last `seen` at that capture time (ns)."""
+    """A number, assigned at a `revision`; `seen` is its track's last capture time (ns)."""
 
     number: int
     seen: int
@@ -21,17 +21,17 @@ class _Numbered:
 
 
 class FaceNumbers:
-    """The numbers of one stream's tracks: each new one gets the lowest that is free.
+    """The numbers of one stream's tracks: each new track gets the lowest free number.
 
-    A track keeps its number until it was not seen for five minutes.
+    A track loses its number after five minutes without being seen.
     """
 
     def __init__(self) -> None:
-        self._tracks: dict[int, _Numbered] = {}  # the one that was seen last comes last
-        self._free: list[int] = []  # a heap of numbers that were given before
+        self._tracks: dict[int, _Numbered] = {}  # most recently seen last
+        self._free: list[int] = []  # a heap of free numbers
 
     def see(self, track: int, t: int, revision: int = 0) -> bool:
-        """Note that the track was seen at `t` (ns); return whether it got its number now."""
+        """Record that the track was seen at `t` (ns); return whether it just got its number."""
         known = self._tracks.pop(track, None)
         if known is None:
             self._forget(t)
@@ -47,13 +47,13 @@ class FaceNumbers:
         return self._tracks[track].number
 
     def since(self, revision: int) -> Iterator[tuple[int, int]]:
-        """Yield the tracks that got their numbers after the revision, with the numbers."""
+        """Yield the tracks that got numbers after the revision, with their numbers."""
         for track, each in self._tracks.items():
             if each.revision > revision:
                 yield track, each.number
 
     def _forget(self, now: int) -> None:
-        """Forget what is far from now, also ahead: a clock may have been set back."""
+        """Forget tracks far in the past, and in the future, in case a clock was set back."""
         while self._tracks:
             track, oldest = next(iter(self._tracks.items()))
             if abs(now - oldest.seen) <= KEPT_NS and len(self._tracks) < MAX_TRACKS:

@@ -1,4 +1,4 @@
-"""Types of fields that messages, configuration and models share."""
+"""Field types that messages, configuration and models share."""
 
 import re
 from typing import Annotated
@@ -6,35 +6,35 @@ from typing import Annotated
 from msgspec import Meta
 
 STREAM_PATTERN = re.compile(r"[a-z0-9_-]{1,64}")
-# The largest number that JavaScript, which reads headers too, holds exactly.
+# The largest integer that JavaScript, which also reads headers, represents exactly.
 LARGEST_COUNT = 2**53 - 1
-LARGEST_NS = 2**63 - 1  # the year 2262; what SQLite holds
+LARGEST_NS = 2**63 - 1  # the year 2262; the maximum of SQLite
 MOST_PARTS = 1024
-# Of one message: a classifier works on all of them in one turn of its loop.
+# Per message: a classifier processes all of them in one iteration of its loop.
 MOST_FACES = 1024
-# Names the file, whose path may have 4,096 bytes alone.
+# Names the file, whose path alone may have 4,096 bytes.
 LONGEST_REASON = 8192
 
 Count = Annotated[int, Meta(ge=0)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
-# Of messages, where anybody may have written them: nothing may grow with such a number.
+# For messages, which anybody may have written: nothing may grow with such a number.
 Number = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
 Nanoseconds = Annotated[int, Meta(ge=0, le=LARGEST_NS)]
 Pts = Annotated[int, Meta(ge=-LARGEST_NS, le=LARGEST_NS)]
 Part = Annotated[int, Meta(ge=0, lt=MOST_PARTS)]
 Parts = Annotated[int, Meta(ge=1, le=MOST_PARTS)]
-# The longest side that a JPEG can have.
+# The longest side of a JPEG.
 Side = Annotated[int, Meta(ge=1, le=65_535)]
-# Faces are cut out at 64 x 64 pixels; a model may take larger ones.
+# Face crops have 64 x 64 pixels; a model may need larger ones.
 CropSide = Annotated[int, Meta(ge=1, le=1024)]
 RunName = Annotated[str, Meta(max_length=64)]
 Name = Annotated[str, Meta(max_length=256)]
 Reason = Annotated[str, Meta(max_length=LONGEST_REASON)]
-# With room for the rounding of models; NaN and infinities are outside too.
+# With room for rounding in models; excludes NaN and infinities.
 Share = Annotated[float, Meta(ge=-0.02, le=1.02)]
 Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Positive = Annotated[float, Meta(gt=0)]
-# Says in words, with an example, what a pattern lets through: people do not read patterns.
+# Describes what a pattern allows, with an example, because people do not read patterns.
 ALLOWED = "allowed"
 StreamName = Annotated[
     str,

@@ -11,12 +11,12 @@ from emostream.shared.scraping import Scrape
 
 @dataclass(frozen=True)
 class FrameCounts:
-    """The frames of a stream on one path, since the processes started that are not forgotten.
+    """The frame counts of a stream on one path, since the start of the oldest known process.
 
-    `dropped` counts by (stage, reason), `lost` by the stage that they did not reach,
-    `lost_with_process` by the stage whose process was killed. `in_flight` is what was captured and
-    is in a queue or being worked on; some frames off, since the processes are not asked at one
-    instant. `part` is the part of the stream's faces, None if there is but one.
+    `dropped` counts by (stage, reason), `lost` by the stage that the frames did not reach,
+    `lost_with_process` by the stage whose process was killed. `in_flight` counts frames in queues
+    or in progress. It may be a few frames off, because processes are not read at the same instant.
+    `part` is the part of the stream's faces, None if there is only one.
     """
 
     path: str
@@ -31,14 +31,14 @@ class FrameCounts:
 
     @property
     def unexplained(self) -> int:
-        """What the sum leaves open: 0."""
+        """The frames that the sum does not explain; should be 0."""
         terms = (self.dropped, self.lost, self.lost_with_process)
         gone = sum(sum(term.values()) for term in terms)
         return self.captured - self.answered - gone - self.in_flight
 
 
 class _Observer(NamedTuple):
-    """A stage that keeps an account of what it takes on a topic."""
+    """A stage that keeps an account of its input on a topic."""
 
     stage: str
     topic: str
@@ -46,10 +46,10 @@ class _Observer(NamedTuple):
 
 @dataclass(frozen=True)
 class _Path:
-    """The way of a frame to the stage `end`, and who knows what became of it there.
+    """The path of a frame to the stage `end`, and the stages that know what happened to it.
 
-    The frames that an observer further down got were answered at the end, as were those that it
-    alone missed. Only streams whose metric `sign` is above 0 take it, where there is one.
+    Frames that a later observer received, or that only it missed, were answered at the end. If
+    there is a metric `sign`, only streams for which it is above 0 take this path.
     """
 
     name: str
@@ -62,11 +62,11 @@ class _Path:
 SKEW: Final = 5
 _CLASSIFIER: Final = _Observer("classifier", "faces")
 _ROWS: Final = _Observer("recorder", "emotion")
-# Faces travel through two stages; recorder and display take the pixels from the capture itself.
+# Faces pass through two stages; recorder and display get the pixels directly from capture.
 PATHS: Final = (
     _Path("emotions", "classifier", (_CLASSIFIER, _ROWS, _Observer("display", "emotion"))),
     _Path("rows", "recorder", (_ROWS,)),
-    # A recorder reads the pixels of those streams alone whose video it keeps.
+    # A recorder reads pixels only for streams whose video it records.
     _Path(
         "pixels to recorder",
         "recorder",
@@ -79,7 +79,7 @@ PATHS: Final = (
 
 @dataclass(frozen=True)
 class _Account:
-    """What one observer knows of a part of a stream; `run_frames` of the frames of `run`."""
+    """What one observer knows about a part of a stream; `run_frames` counts the frames of `run`."""
 
     observer: _Observer
     part: int
@@ -91,21 +91,21 @@ class _Account:
 
     @property
     def witnessed(self) -> int:
-        """The frames that came when it listened: it cannot tell what became of those before."""
+        """The frames since it started to listen; it knows nothing about earlier ones."""
         return self.known - self.fates.get((self.observer.stage, LATE), 0)
 
     def rank(self, path: _Path) -> int:
-        """The frames that it knows to be answered at the path's end.
+        """The number of frames that it knows were answered at the path's end.
 
-        Of a process that is killed one subscriber may have got more than another. Between equals
-        it is the end that counts, also where another was asked some frames later.
+        One subscriber may have received more than another from a process that was killed. If they
+        are about equal, the end itself is preferred, even if another was read some frames later.
         """
         fates, _ = self.at_the_end(path)
         skew = SKEW if self.observer.stage == path.end else 0
         return fates.get((path.end, ANSWERED), 0) + skew
 
     def at_the_end(self, path: _Path) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
-        """Return the fates, and what was lost with processes, on the way to the path's end."""
+        """Return the fates, and the losses with processes, up to the path's end."""
         fates, with_process = dict(self.fates), dict(self.with_process)
         stage = self.observer.stage
         if stage != path.end:
@@ -116,7 +116,7 @@ class _Account:
 
 
 def frame_counts(scrapes: Sequence[Scrape]) -> list[FrameCounts]:
-    """Return the counts of each stream, and part of it, on each path that an observer knows.
+    """Return the counts of each stream (and part) on each path with an observer.
 
     Streams whose capture does not answer are left out.
     """
@@ -130,7 +130,7 @@ def frame_counts(scrapes: Sequence[Scrape]) -> list[FrameCounts]:
 
 
 def _captured(scrapes: Sequence[Scrape]) -> dict[str, tuple[str, int]]:
-    """Return the present run of each captured stream, and the number of its frames."""
+    """Return the current run of each captured stream, and its number of frames."""
     found = {}
     for scrape in scrapes:
         for stream in scrape.values(MetricName.RUN_FRAMES, "stream", stage="capture"):
@@ -163,7 +163,7 @@ def _counts(
 
 
 def _best(accounts: Sequence[_Account], path: _Path) -> _Account:
-    """Return the account of who was there all along and got most, not of who was restarted."""
+    """Return the account of the observer that ran longest and received most."""
     most = max(account.witnessed for account in accounts)
     witnesses = [account for account in accounts if account.witnessed >= most - SKEW]
     return max(witnesses, key=lambda account: account.rank(path))
@@ -171,7 +171,8 @@ def _best(accounts: Sequence[_Account], path: _Path) -> _Account:
 
 def _accounts(scrape: Scrape, path: _Path, stream: str) -> Iterator[_Account]:
     if scrape.has(MetricName.CLASSIFIER_STANDBY) and scrape.total(MetricName.CLASSIFIER_STANDBY):
-        # What it answers shows behind it; of the rest it knows only that somebody else did.
+        # Later stages show what it answers; about the rest, it only knows that another one
+        # answered.
         return
     if path.sign and not (scrape.has(path.sign) and scrape.total(path.sign, stream=stream)):
         return

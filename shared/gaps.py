@@ -1,4 +1,4 @@
-"""Counting what publishers sent and this process never got."""
+"""Counts messages that publishers sent and this process never received."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
@@ -16,7 +16,7 @@ MOST_PUBLISHERS: Final = 4
 
 @dataclass(slots=True)
 class _Heard:
-    """What came of one topic and part: the next number of each publisher, and of the run."""
+    """The progress of one topic and part: the next number of each publisher and of the run."""
 
     run: str = ""
     next_seq: int = 0
@@ -24,11 +24,11 @@ class _Heard:
 
     @property
     def last_publisher(self) -> str | None:
-        """Whose message came last."""
+        """The publisher of the last message."""
         return next(reversed(self.publishers), None)
 
     def frames_missing(self, message: Message) -> int:
-        """Return how many frames of the message's run did not come before it."""
+        """Return how many earlier frames of the message's run are missing."""
         header = message.header
         return max(0, frames_before(header) - self.next_seq * (header.run == self.run))
 
@@ -44,10 +44,10 @@ class _Heard:
 
 
 class Gaps:
-    """Finds what never arrived, by each publisher's count of what it sent.
+    """Finds messages that never arrived, by each publisher's count of sent messages.
 
-    Of what one publisher sent in vain, another may have sent the same in time: no more is missing
-    than the frames that nobody's message came of.
+    A message that is missing from one publisher may have arrived from another. So the count is
+    limited to frames for which no message arrived from any publisher.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class Gaps:
         lost: Callable[[Message, int], None],
         left_out: Callable[[Message, int], None] | None = None,
     ) -> None:
-        """Start; `late` takes what was sent before the first message here, `lost` what is missing.
+        """Create; `late` gets messages sent before the first one here, `lost` gets missing ones.
 
-        Both are called with the message and a count at the first message of each topic and part,
-        also with 0. `left_out` takes what is missing because it was not asked for.
+        Both are called with the message and a count, and also with 0 at the first message of each
+        topic and part. `left_out` gets messages that are missing because nobody requested them.
         """
         self._late = late
         self._lost = lost
@@ -68,20 +68,20 @@ class Gaps:
         self._rejoined: set[tuple[str, int]] = set()
 
     def follow(self, before: Collection[str], topics: Collection[str]) -> None:
-        """Note that `topics` are heard from now on instead of `before`.
+        """Switch from the topics `before` to `topics`.
 
-        Of those that were not heard for a time, what was sent meanwhile is late and not lost.
+        Messages sent on a topic while it was not subscribed to count as late, not lost.
         """
         for key in list(self._heard):
             if key[0].startswith(tuple(topics)) and not key[0].startswith(tuple(before)):
                 self._rejoined.add(key)
 
     def see(self, message: Message, *, asked_for_all: bool = True) -> None:
-        """Look at a message as it arrives; `asked_for_all`: since the last."""
+        """Check an arriving message; `asked_for_all`: everything since the last was requested."""
         header = message.header
         part = stream_part(header)
         if part is None or not (header.is_data or header.publisher):
-            # Before publishers had names, only frames had a count.
+            # Older publishers have no name and count only frames.
             return
         key, sent = (message.topic, part), header.sent
         heard = self._heard.get(key)
@@ -97,7 +97,7 @@ class Gaps:
 
     @staticmethod
     def _missing(heard: _Heard, message: Message) -> int:
-        # A publisher that was restarted counts from 0.
+        # A restarted publisher counts from 0.
         expected = heard.publishers.get(message.header.publisher, 0)
         sent = message.header.sent
         missing = sent - expected if sent >= expected else sent
@@ -106,7 +106,7 @@ class Gaps:
         return min(missing, heard.frames_missing(message))
 
     def restart(self, message: Message) -> None:
-        """Continue from a message whose sequence starts over; what is between is not known."""
+        """Continue from a message whose sequence starts over, without counting a gap."""
         header = message.header
         part = stream_part(header)
         if part is not None:
@@ -120,14 +120,14 @@ class Gaps:
 
 
 class SentCounts:
-    """The number of frames that a publisher has sent, by topic and part; `name` is its own."""
+    """The number of messages that a publisher has sent by topic and part; `name` identifies it."""
 
     def __init__(self, name: str = "") -> None:
         self._name = name
         self._sent: defaultdict[tuple[str, int], int] = defaultdict(int)
 
     def counted(self, message: Message) -> Message:
-        """Return the message with who sends it, and the frames sent before on topic and part."""
+        """Return the message with the publisher's name and its count on the topic and part."""
         part = stream_part(message.header)
         sent = 0 if part is None else self._sent[message.topic, part]
         if part is not None and message.header.is_data:

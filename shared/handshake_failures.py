@@ -9,7 +9,7 @@ from typing import Final
 from emostream.shared.plural import counted
 
 LOG_EVERY_S: Final = 60.0
-# Who failed, as each side has to look for it.
+# The likely causes, from each side's point of view.
 BY_SIDE: Final = {
     False: "failed (a missing, unknown or revoked key, or no encryption); "
     "emostream keys list shows the allowed peers",
@@ -21,11 +21,11 @@ log = logging.getLogger("emostream")
 
 
 def _no_metric(_: str, __: int) -> None:
-    """Count nowhere else: of a command without metrics."""
+    """A metric that does nothing, for commands without metrics."""
 
 
 class HandshakeFailures:
-    """Counts by socket's endpoint, from any thread. `metric` is told how many more."""
+    """Counts failures by endpoint, thread-safe. `metric` is called with each increase."""
 
     def __init__(self, metric: Callable[[str, int], None] = _no_metric) -> None:
         self._metric = metric
@@ -34,13 +34,13 @@ class HandshakeFailures:
         self._logged_at = float("-inf")
 
     def expect(self, endpoint: str) -> None:
-        """Begin at 0: of a count that begins at 1, Prometheus sees no increase."""
+        """Start the count at 0: Prometheus sees no increase in a counter that starts at 1."""
         self._metric(endpoint, 0)
 
     def count(self, endpoint: str, now: float, *, connects: bool = False) -> None:
-        """Count a failure; log all since the last line where that is a minute ago (`now` in s).
+        """Count a failure; at most once per minute, log all since the last line (`now` in s).
 
-        `connects`: this process is the one that connects to the endpoint, and has not bound it.
+        `connects` is True if this process connected to the endpoint, False if it bound it.
         """
         self._metric(endpoint, 1)
         with self._lock:

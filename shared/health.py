@@ -1,4 +1,4 @@
-"""Whether a process is live and ready, judged by what flows through it."""
+"""Whether a process is live and ready, judged by its data flow."""
 
 import os
 import threading
@@ -15,18 +15,17 @@ Phase: TypeAlias = Literal["starting", "running", "down"]
 
 @dataclass(slots=True)
 class _Unanswered:
-    """The frames of a stream that came since its last progress: the first and the last, in s."""
+    """The arrival of a stream's first and last frame since its last progress, in s."""
 
     since: float
     last: float
 
 
 class Health:
-    """The conditions that a stage must meet to be ready, each with the reason while it does not.
+    """The conditions that a stage must meet to be ready, each with a reason while it is not met.
 
-    `silent_after` is the seconds without input after which a stage that had input is not ready, as
-    are those in which a stream's frames came and the stage made no progress with it. `hung_after`
-    is those without a beat of its loop after which it is not live.
+    After `silent_after` seconds without input, or with frames of a stream but no progress on them,
+    a stage is not ready. After `hung_after` seconds without a beat of its loop, it is not live.
     """
 
     def __init__(
@@ -49,59 +48,59 @@ class Health:
 
     @property
     def phase(self) -> Phase:
-        """Whether it starts (loads a model, opens its files), has begun its work, or is down."""
+        """Whether the stage is starting (loads a model, opens files), running, or down."""
         if self._down:
             return "down"
         return "starting" if self._beat is None else "running"
 
     @property
     def live(self) -> bool:
-        """Whether the loop went round lately; a stage that still starts is alive."""
+        """Whether the loop ran recently; a stage that is starting counts as live."""
         return not self._down and self._beats_within(self._hung_after)
 
     def liveness(self) -> dict[str, Any]:
-        """Return what `/livez` answers: with `pid` a supervisor knows whose answer it is."""
+        """Return the answer of `/livez`; `pid` tells a supervisor which process answered."""
         return {"live": self.live, "phase": self.phase, "pid": os.getpid()}
 
     def beat(self) -> None:
-        """Note that the loop goes round."""
+        """Record an iteration of the loop."""
         self._beat = self._clock()
 
     def set_down(self, reason: str) -> None:
-        """Note that the process of the stage is gone, which another one answers for, and why."""
+        """Mark the stage as down, with the reason; its supervisor answers for it."""
         self._down = reason
 
     def require_input(self) -> None:
-        """Be ready only while input flows."""
+        """Make readiness depend on input."""
         self._needs_input = True
 
     def mark_input(self) -> None:
-        """Note that input came."""
+        """Record that input arrived."""
         self._input = self._clock()
 
     def mark_arrival(self, stream: str) -> None:
-        """Note that a frame of the stream came, or its results, whatever becomes of it."""
+        """Record that a frame of the stream, or its results, arrived."""
         now = self._clock()
         with self._lock:
             self._unanswered.setdefault(stream, _Unanswered(now, now)).last = now
 
     def mark_progress(self, stream: str) -> None:
-        """Note that the stage has done its work on a frame of the stream, or need not any more."""
+        """Record that the stage finished a frame of the stream, or no longer needs to."""
         with self._lock:
             self._unanswered.pop(stream, None)
 
     def set_missing(self, name: str, reason: str) -> None:
-        """Note that the condition `name` is not met, and why."""
+        """Mark the condition `name` as not met, with the reason."""
         with self._lock:
             self._missing[name] = reason
 
     def clear_missing(self, name: str) -> None:
-        """Note that the condition `name` is met."""
+        """Mark the condition `name` as met."""
         with self._lock:
             self._missing.pop(name, None)
 
     def missing(self) -> dict[str, str]:
-        """Return the conditions that are not met with their reasons; empty when ready."""
+        """Return the unmet conditions with their reasons; empty when ready."""
         if self._down:
             return {"process": f"down: {self._down}"}
         with self._lock:
@@ -121,7 +120,7 @@ class Health:
         return self._beat is None or self._clock() - self._beat < seconds
 
     def _stuck(self) -> dict[str, str]:
-        """Return the streams that send and make no progress; the lock is held."""
+        """Return the streams with input but no progress. The caller holds the lock."""
         now = self._clock()
         return {
             f"stream {stream}": f"{stream}: frames arrive, but none has been processed for"

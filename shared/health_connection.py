@@ -1,4 +1,4 @@
-"""A connection to a stage of this host that is asked for its health alone."""
+"""A connection to a stage on this host, only for health requests."""
 
 import http.client
 
@@ -8,13 +8,13 @@ from emostream.shared.addresses import local_host
 def health_connection(
     host: str, port: int, timeout: float, *, is_https: bool
 ) -> http.client.HTTPConnection:
-    """Return a connection to what is bound at the address; `timeout` is in s.
+    """Return a connection to the server at the address; `timeout` is in s.
 
-    Its certificate is not checked: the question for health carries no token.
+    Its certificate is not verified, because a health request carries no token.
     """
     if not is_https:
         return http.client.HTTPConnection(local_host(host), port, timeout=timeout)
-    # Few stages encrypt, and OpenSSL takes some MB.
+    # Few stages use TLS, and OpenSSL takes a few MB.
     from emostream.shared.tls import unverified_context
 
     return http.client.HTTPSConnection(

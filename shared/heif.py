@@ -1,4 +1,4 @@
-"""Pictures in HEIF files: HEIC by libheif, AVIF by libavif, each with its tiles put together."""
+"""Decodes HEIF files: HEIC with libheif, AVIF with libavif, each assembled from its tiles."""
 
 import io
 import struct
@@ -12,17 +12,18 @@ from emostream.shared.optional_groups import install_command
 from emostream.shared.picture_header import PictureFormat, check_size
 from emostream.shared.pixels import Image
 
-CONTENT: Final = (b"meta", b"mdat")  # the boxes with what pictures are made of
+CONTENT: Final = (b"meta", b"mdat")  # the boxes with picture data
 
 
 def decode_heif(data: bytes, form: PictureFormat, name: str) -> Image:
-    """Return the primary picture of a HEIF file, the first of an animation, turned upright.
+    """Return the primary picture of a HEIF file (or the first of an animation), upright.
 
-    uint8 (H, W, 3) in BGR order, without alpha; more than 8 bits are rounded down. `irot` and
-    `imir` turn it; the EXIF orientation repeats them, and is not applied again (ISO/IEC 23008-12,
-    annex A). SourceError, which names `name`, if it is too large or cannot be had as a whole.
+    The result is uint8 (H, W, 3) in BGR order, without alpha; more than 8 bits are rounded down.
+    `irot` and `imir` are applied; the EXIF orientation repeats them, and is not applied again
+    (ISO/IEC 23008-12, annex A). Raises SourceError, which mentions `name`, if the picture is too
+    large, damaged or incomplete.
     """
-    # Of a grid libheif leaves out the tiles that it cannot read, without a word.
+    # libheif silently leaves out unreadable tiles of a grid.
     if any(end > len(data) for box, end in _boxes(data) if box in CONTENT):
         raise SourceError(f"{name}: not a readable picture: its {form} is truncated")
     decode = _avif if form is PictureFormat.AVIF else _heic
@@ -38,7 +39,7 @@ def decode_heif(data: bytes, form: PictureFormat, name: str) -> Image:
 
 
 def _heic(data: bytes, name: str) -> Image:
-    # Imported here: a library of 20 MB, for one of many formats.
+    # Imported here because this library takes 20 MB and serves only one of many formats.
     import pillow_heif
 
     found = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
@@ -47,7 +48,7 @@ def _heic(data: bytes, name: str) -> Image:
         raise ValueError("its primary picture is missing")
     check_size(primary.size, name)
     pixels = np.asarray(primary)
-    if pixels.dtype == np.uint16:  # gray ones of more than 8 bits keep them
+    if pixels.dtype == np.uint16:  # gray pictures keep more than 8 bits
         pixels = (pixels >> 8).astype(np.uint8)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., np.newaxis], 3, axis=2)
@@ -58,16 +59,16 @@ def _avif(data: bytes, name: str) -> Image:
     from PIL import ImageOps
     from PIL.AvifImagePlugin import AvifImageFile
 
-    # Not by Image.open, which warns of large pictures by its own, lower limit.
+    # Not with Image.open, which warns about large pictures at its own, lower limit.
     with AvifImageFile(io.BytesIO(data)) as picture:
         check_size(picture.size, name)
-        # Pillow gives `irot` and `imir` as an EXIF orientation.
+        # Pillow reports `irot` and `imir` as an EXIF orientation.
         upright = ImageOps.exif_transpose(picture).convert("RGB")
     return np.ascontiguousarray(np.asarray(upright, np.uint8)[..., ::-1])
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield the type of each box of the file and where it says it ends (ISO/IEC 14496-12, 4.2)."""
+    """Yield the type of each box of the file and its stated end (ISO/IEC 14496-12, 4.2)."""
     at = 0
     while at + 8 <= len(data):
         size, box = struct.unpack_from(">I4s", data, at)
@@ -76,6 +77,6 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, int]]:
         elif size == 0:
             size = len(data) - at
         if size < 8:
-            return  # no box: phones write their own notes behind the last
+            return  # not a box: phones append their own data after the last one
         at += size
         yield box, at

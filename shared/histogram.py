@@ -7,9 +7,9 @@ from collections.abc import Mapping
 def quantile(q: float, buckets: Mapping[float, float]) -> float | None:
     """Return the `q`-quantile of a histogram, interpolated within its bucket; None when empty.
 
-    `buckets` maps each upper bound, +inf included, to the count at or below it. As in Prometheus'
-    `histogram_quantile`: the first bucket begins at 0, and what lies in the last one, which has no
-    end, counts as the highest finite bound.
+    `buckets` maps each upper bound, including +inf, to the count at or below it. As in Prometheus'
+    `histogram_quantile`, the first bucket starts at 0, and values in the last, unbounded bucket
+    count as the highest finite bound.
     """
     bounds = sorted(buckets)
     total = buckets[bounds[-1]] if bounds else 0

@@ -1,4 +1,4 @@
-"""What the HTTP addresses that other hosts reach need: a token, and TLS where it is required."""
+"""Access control for HTTP addresses: tokens, and TLS where it is required."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -19,10 +19,10 @@ log = logging.getLogger("emostream")
 
 @dataclass(frozen=True)
 class HttpAccess:
-    """Who gets in at an HTTP address, and by which names it is asked for.
+    """The access rules of an HTTP address, and its allowed host names.
 
-    `tokens` return those that count, "" if one cannot be used now; with `is_guarded` nothing is
-    told without one. With a `certificate`, all is encrypted. `is_exposed`: other hosts reach it.
+    `tokens` return the valid tokens, "" if one is currently unusable. With `is_guarded`, a token is
+    required. With a `certificate`, everything is encrypted. `is_exposed`: other hosts can reach it.
     """
 
     tokens: Mapping[Role, Token]
@@ -32,14 +32,14 @@ class HttpAccess:
     allowed_hosts: tuple[str, ...] = ()
 
 
-# On loopback, where nothing is configured.
+# The default on loopback.
 OPEN: Final = HttpAccess({})
 
 
 def page_access(config: Config) -> HttpAccess:
-    """Return who may watch the page and give commands.
+    """Return who may view the page and send commands.
 
-    Raises ConfigError if a token or a certificate is missing, or cannot be used.
+    Raises ConfigError if a token or a certificate is missing or unusable.
     """
     display = config.display
     shown = f"display: display.page {display.page}"
@@ -61,7 +61,7 @@ def page_access(config: Config) -> HttpAccess:
 def metrics_access(config: Config, stage: str) -> HttpAccess:
     """Return who may read the metrics of a stage.
 
-    Raises ConfigError if a token or a certificate is missing, or cannot be used.
+    Raises ConfigError if a token or a certificate is missing or unusable.
     """
     address = getattr(config, stage).metrics
     shown = f"{stage}: {stage}.metrics {address}"
@@ -76,13 +76,13 @@ def metrics_access(config: Config, stage: str) -> HttpAccess:
 
 
 def log_if_plain(access: HttpAccess, address: str) -> None:
-    """Warn where a token travels in the clear."""
+    """Warn if a token is sent without encryption."""
     if access.is_exposed and access.is_guarded and not access.certificate:
         log.warning("%s is not encrypted, including its token; set %s", address, TLS_KEYS)
 
 
 def _reach(config: Config, address: str) -> tuple[bool, bool]:
-    """Return whether other hosts reach the address, and whether it needs a token for that."""
+    """Return whether other hosts can reach the address, and whether it needs a token."""
     is_exposed = not is_loopback(address.rpartition(":")[0])
     return is_exposed, is_exposed and not config.security.is_disabled
 
@@ -96,7 +96,7 @@ def _require_token(config: Config, roles: tuple[Role, ...], shown: str) -> None:
 
 
 def _tokens(config: Config, roles: tuple[Role, ...], *, in_folder: bool) -> dict[Role, Token]:
-    """Return the tokens that the configuration names, and those in the folder of the keys."""
+    """Return the tokens from the configuration and from the key folder."""
     tokens = {}
     for role in roles:
         is_named = bool(set_token_file(config, role))

@@ -1,4 +1,4 @@
-"""HTTP connections that no client can hold for long: their number, their time, what they send."""
+"""Limits on HTTP connections: their number, their duration, and what they send."""
 
 import asyncio
 import errno
@@ -13,8 +13,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 log = logging.getLogger("emostream.http")
 
-# What a client may still send after it was answered: enough that it reads the answer before it
-# finds the connection closed.
+# How much a client may send after its answer: enough to read the answer before it finds the
+# connection closed.
 DISCARDED_BYTES: Final = 256 * 1024
 LINGER_S: Final = 1.0
 OUT_OF_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -27,10 +27,10 @@ BUSY: Final = (
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """What one server allows.
+    """The limits of one server.
 
-    `connections` at a time; a whole request within `request_s` seconds of its connection or of the
-    answer before; no more than `stall_s` seconds without taking any of an answer.
+    It allows `connections` at a time. A request must be complete within `request_s` seconds after
+    the connection or the previous answer. A client may stop reading for `stall_s` seconds at most.
     """
 
     connections: int
@@ -39,10 +39,10 @@ class HttpLimits:
 
 
 class GuardedConnection(H11Protocol):
-    """A connection of uvicorn that is closed when its client is slow or sends too much.
+    """A uvicorn connection that is closed if its client is slow or sends too much.
 
-    Where there are too many, the one that has waited longest for its client is replaced by a new
-    one; where all are being answered, the new one is refused with 503.
+    If there are too many connections, a new one replaces the one that has been idle longest. If
+    none is idle, the new one is refused with 503.
     """
 
     def __init__(self, limits: HttpLimits, *args: Any, **kwargs: Any) -> None:
@@ -53,13 +53,13 @@ class GuardedConnection(H11Protocol):
         self.is_ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, if need be in the place of an idle one; or refuse it."""
+        """Accept the connection, if necessary by replacing an idle one, or refuse it."""
         super().connection_made(transport)
         ending, active = _by_ending(self.connections)
         if len(ending) > self.limits.connections:
             min(ending, key=GuardedConnection.waited_since).transport.abort()
         if len(active) > self.limits.connections:
-            # A viewer's WebSocket waits for nobody.
+            # A viewer's WebSocket is never idle.
             waiting = [
                 each
                 for each in active
@@ -73,7 +73,7 @@ class GuardedConnection(H11Protocol):
                 self.refuse()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sends; of one that was answered already, a little."""
+        """Receive data from the client; after the answer, only a limited amount."""
         if self.is_ending or self._was_answered_early():
             self._discarded += len(data)
             if self._discarded > DISCARDED_BYTES:
@@ -83,13 +83,13 @@ class GuardedConnection(H11Protocol):
             super().data_received(data)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, behind the rest of the body where this one was refused."""
+        """Wait for the next request, after the rest of the body if this one was refused."""
         self._waits_since = self.loop.time()
         self._discarded = 0
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP; where an answer is under way already, only close."""
+        """Refuse data that is not HTTP; if an answer is in progress, only close."""
         try:
             super().send_400_response(msg)
         except h11.LocalProtocolError:
@@ -97,22 +97,22 @@ class GuardedConnection(H11Protocol):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether it is the client's turn: its request is not complete, or none has begun."""
+        """Whether the connection waits for the client: its request is incomplete or not started."""
         return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
 
     def waited_since(self) -> float:
-        """When it last became the client's turn, in s of the loop's clock."""
+        """When the connection started to wait for the client, in s on the loop's clock."""
         return self._waits_since
 
     def close_if_late(self, now: float) -> None:
-        """Close the connection where the client had its time for a whole request."""
+        """Close the connection if the client took too long for a request."""
         if self.waits_for_client and now - self._waits_since > self.limits.request_s:
             self.transport.abort()
 
     def refuse(self) -> None:
-        """Say that there are too many connections, and end this one."""
+        """Answer that there are too many connections, and close this one."""
         self.transport.write(BUSY)
-        # To close with something unread would reset the connection, and with it the answer.
+        # Closing with unread data would reset the connection and lose the answer.
         self.is_ending = True
         self._unset_keepalive_if_required()
         self.flow.resume_reading()
@@ -122,7 +122,7 @@ class GuardedConnection(H11Protocol):
         self.loop.call_later(LINGER_S, self.transport.close)
 
     def _was_answered_early(self) -> bool:
-        """Whether the answer is complete and the body of its request is not."""
+        """Whether the answer is complete but the body of its request is not."""
         cycle = self.cycle
         return (
             cycle is not None and cycle.response_complete and self.conn.their_state is h11.SEND_BODY
@@ -130,16 +130,16 @@ class GuardedConnection(H11Protocol):
 
 
 class StalledWrites:
-    """Finds the connections whose client takes nothing of what it is sent, viewers among them."""
+    """Finds connections, including viewers, whose client stopped reading."""
 
     def __init__(self, stall_s: float) -> None:
         self._stall_s = stall_s
-        # Of each connection with something to send: how much at the last look, and since when
-        # it did not become less.
+        # For each connection with pending data: how much at the last check, and since when it has
+        # not decreased.
         self._left: dict[asyncio.Transport, tuple[int, float]] = {}
 
     def abort(self, transports: Iterable[asyncio.Transport], now: float) -> None:
-        """Abort each that made no progress for `stall_s` seconds; to be called every second."""
+        """Abort connections without progress for `stall_s` seconds. Call this every second."""
         left: dict[asyncio.Transport, tuple[int, float]] = {}
         for transport in transports:
             if size := transport.get_write_buffer_size():
@@ -151,7 +151,7 @@ class StalledWrites:
 
 
 class RepeatFilter(logging.Filter):
-    """Lets the same message through once a minute, whatever it is filled in with.
+    """Lets each log message through once per minute, regardless of its arguments.
 
     `clock` gives seconds that never run backwards.
     """
@@ -172,7 +172,7 @@ class RepeatFilter(logging.Filter):
 
 
 def log_loop_error(context: dict[str, Any]) -> None:
-    """Log what went wrong in an event loop; where there are no files left, in one line."""
+    """Log an error in an event loop; in one line if file descriptors ran out."""
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in OUT_OF_RESOURCES:
         log.warning("no new HTTP connection can be taken: %s", error.strerror)
@@ -181,7 +181,7 @@ def log_loop_error(context: dict[str, Any]) -> None:
 
 
 def _by_ending(connections: Iterable[Any]) -> tuple[list[GuardedConnection], list[Any]]:
-    """Return the connections that are being closed, and all others, viewers among them."""
+    """Return the connections that are closing, and all others, including viewers."""
     ending: list[GuardedConnection] = []
     active: list[Any] = []
     for each in connections:

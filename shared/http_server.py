@@ -24,21 +24,21 @@ from emostream.shared.open_files import open_files_limit
 from emostream.shared.tls import Certificate
 
 STOP_WITHIN_S: Final = 2.0
-# Connections that wait to be accepted; beyond, a client retries only after a second.
+# The accept queue; beyond it, a client retries only after a second.
 BACKLOG: Final = 1024
-# asyncio takes so many before it looks at any: not so many that no file is left meanwhile.
+# asyncio accepts this many before it handles any; few enough that file descriptors suffice.
 ACCEPTED_AT_ONCE: Final = 32
-# Browsers send each server of this machine the cookies of all.
+# Browsers send the cookies of all servers on this machine to each of them.
 HEADER_BYTES: Final = 32 * 1024
 _repeats = RepeatFilter()
 
 
 class HttpServer:
-    """Serves an ASGI application while its context lasts; port 0 is any free one.
+    """Serves an ASGI application as a context manager; port 0 selects any free port.
 
-    `who` and `what` name its setting, `who.what`, in errors. `websocket` is the protocol class of
-    uvicorn for WebSockets; None takes none. With a `certificate` it is HTTPS. Raises BusError if
-    the address cannot be bound.
+    `who` and `what` name its setting, `who.what`, in errors. `websocket` is uvicorn's protocol
+    class for WebSockets, None to refuse them. With a `certificate` it serves HTTPS. Raises BusError
+    if the address cannot be bound.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class HttpServer:
         self._socket = _listening(who, what, *address)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"{'https' if certificate else 'http'}://{address[0]}:{self.port}"
-        # Files are needed for other things too, and connections that end count as well.
+        # Leave file descriptors for other uses and for closing connections.
         limit = max(1, min(limits.connections, open_files_limit() // 4))
         limits = HttpLimits(limit, limits.request_s, limits.stall_s)
         self._stalled = StalledWrites(limits.stall_s)
@@ -70,13 +70,14 @@ class HttpServer:
                 http=protocol,  # type: ignore[arg-type]
                 h11_max_incomplete_event_size=HEADER_BYTES,
                 ws=websocket or "none",
-                # JPEGs do not shrink any more, and to try it costs more than all else here.
+                # JPEGs cannot be compressed further, and trying costs more than everything else
+                # here.
                 ws_per_message_deflate=False,
                 ws_max_size=1024,
                 callback_notify=self._sweep,
                 timeout_notify=1,
                 backlog=ACCEPTED_AT_ONCE,
-                # Any user of this machine could claim to be any client.
+                # Otherwise any user of this machine could claim any client address.
                 proxy_headers=False,
                 lifespan="off",
                 log_config=None,
@@ -100,7 +101,7 @@ class HttpServer:
 
     @property
     def alive(self) -> bool:
-        """Whether it still serves."""
+        """Whether the server is running."""
         return self._thread.is_alive()
 
     def _serve(self) -> None:
@@ -108,7 +109,7 @@ class HttpServer:
 
     async def _run(self) -> None:
         asyncio.get_running_loop().set_exception_handler(self._log_error)
-        # Off the main thread uvicorn leaves the signals alone.
+        # Outside the main thread, uvicorn does not handle signals.
         await self._server.serve(sockets=[self._socket])
 
     def _log_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -118,7 +119,7 @@ class HttpServer:
 
     async def _sweep(self) -> None:
         if self._certificate:
-            # A renewal that went wrong is logged when it happens.
+            # A failed renewal is logged when it happens.
             self._certificate.context()
         now = asyncio.get_running_loop().time()
         connections = list(self._server.server_state.connections)
@@ -129,7 +130,7 @@ class HttpServer:
 
 
 class _Server(uvicorn.Server):
-    """A server that lets more connections wait than it accepts at once."""
+    """A server with a longer accept queue than its accept batch."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections."""
@@ -145,7 +146,7 @@ def _listening(who: str, what: str, host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-        # From here on a client may come; it is answered as soon as the thread runs.
+        # From here on clients may connect; they are answered as soon as the thread runs.
         bound.listen(BACKLOG)
     except OSError as error:
         bound.close()

@@ -1,4 +1,4 @@
-"""HTTPS connections, which are limited from their first byte on, the handshake included."""
+"""HTTPS connections with limits from the first byte on, including the handshake."""
 
 import asyncio
 from typing import Any, Final
@@ -8,14 +8,14 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from emostream.shared.http_connections import GuardedConnection, HttpLimits
 from emostream.shared.tls import Certificate
 
-# What waits for a client that does not read, beyond what the system holds.
+# How much is buffered for a client that does not read, in addition to kernel buffers.
 WRITE_BUFFER_BYTES: Final = 64 * 1024
 
 
 class TlsConnection(GuardedConnection):
-    """A connection that is encrypted before anything is read of it.
+    """A connection that is encrypted before anything is read from it.
 
-    With asyncio's own TLS servers, connections that never finish a handshake would not count.
+    asyncio's own TLS servers do not count connections that never finish the handshake.
     """
 
     def __init__(
@@ -25,11 +25,11 @@ class TlsConnection(GuardedConnection):
         self._certificate = certificate
         self._is_encrypted = False
         self._is_lost = False
-        # What came with the end of the handshake.
+        # Data that arrived with the end of the handshake.
         self._early = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, and begin the handshake."""
+        """Accept the connection and start the handshake."""
         transport.pause_reading()
         super().connection_made(transport)
         if not transport.is_closing():
@@ -37,27 +37,27 @@ class TlsConnection(GuardedConnection):
             self._handshake = self.loop.create_task(self._encrypt(transport))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection; of one that ends in its handshake, asyncio may say so or not."""
+        """Forget the connection; asyncio may or may not call this for an aborted handshake."""
         if not self._is_lost:
             self._is_lost = True
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sends."""
+        """Receive data from the client."""
         if self._is_encrypted:
             super().data_received(data)
         else:
             self._early += data
 
     def shutdown(self) -> None:
-        """End with the server: what waits for a request need not wait for the client's goodbye."""
+        """Close with the server: an idle connection need not wait for the client's TLS close."""
         if self.waits_for_client and not self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             super().shutdown()
 
     def refuse(self) -> None:
-        """End the connection: before the handshake nothing can be said."""
+        """Close the connection: nothing can be sent before the handshake."""
         self.transport.abort()
 
     async def _encrypt(self, plain: asyncio.Transport) -> None:
@@ -68,14 +68,14 @@ class TlsConnection(GuardedConnection):
                 self._certificate.context(),
                 server_side=True,
                 ssl_handshake_timeout=self.limits.request_s,
-                # Until the client has all of an answer, and says that it has.
+                # Until the client has received the whole answer and confirmed it.
                 ssl_shutdown_timeout=self.limits.stall_s,
             )
         except OSError as error:
             self.connection_lost(error)
             plain.abort()
             return
-        # None if it ended meanwhile.
+        # None if it closed in the meantime.
         if self._is_lost or transport is None:
             self.connection_lost(None)
             plain.abort()

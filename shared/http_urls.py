@@ -7,7 +7,7 @@ from emostream.shared.config import Config, Display
 def is_https(config: Config, address: str) -> bool:
     """Whether the metrics at `host:port` are encrypted.
 
-    They are beyond loopback where this host has a certificate, or the mode requires one everywhere.
+    Beyond loopback they are if this host has a certificate, or the mode requires one everywhere.
     """
     is_wanted = bool(config.display.tls_cert) or config.security.mode == "required"
     return is_wanted and not is_loopback(address.rpartition(":")[0])

@@ -1,7 +1,8 @@
-"""What waits between the receiving thread and the stage: all of it, or the freshest of each topic.
+"""The queue between the receiving thread and the stage, with back-pressure for live delivery.
 
-Plain reading of a busy socket works on frames that grow seconds old. A thread that always drains
-the socket, and an inbox that keeps the newest of each topic, keeps their age at one step's length.
+Reading directly from a busy socket yields frames that are seconds old. Instead, a thread always
+drains the socket, and the inbox keeps the newest frames of each topic, so that their age stays at
+the duration of one step.
 """
 
 import contextlib
@@ -13,45 +14,44 @@ from typing import NamedTuple, Protocol
 
 from emostream.shared.messages import Frame, Message
 
-# A stream ends once a run; of more ends that wait the newest are kept.
+# A stream ends once per run; only this many newest ends are kept.
 MAX_ENDS = 8
 Dropped = Callable[[Message, str], None]
-# What is kept of a topic while dropping is paused, and for how many seconds the pause continues
-# afterward, in which the stage catches up.
+# How much is kept per topic while dropping is paused, and for how many seconds the pause continues
+# afterward, while the stage catches up.
 PAUSED_BACKLOG = 50
 PAUSE_TAIL_S = 2.0
-# A stage is behind before it has to drop: at these shares of the bounds of a live inbox.
+# A stage counts as behind before it has to drop frames: at these shares of the inbox's limits.
 BEHIND_SHARE = 0.25
 BEHIND_BACKLOG = 0.5
 
 
 class Inbox(Protocol):
-    """Messages that wait to be worked on.
+    """Messages that wait for the stage.
 
-    `is_behind`: of what was taken last, messages wait for so long here that soon some will be
-    dropped.
+    `is_behind`: the last messages taken had waited so long that some will soon be dropped.
     """
 
     is_behind: bool
 
     def put(self, message: Message, age: float = 0.0) -> None:
-        """Add a message that waited `age` s on the way; called by the receiving thread."""
+        """Add a message that waited `age` s in transit. The receiving thread calls this."""
 
     def take(self, limit: int, timeout: float, linger: float = 0.0) -> list[Message]:
         """Return up to `limit` messages, in order within each topic.
 
-        Waits up to `timeout` seconds for the first, and `linger` seconds more for further ones.
+        Waits up to `timeout` seconds for the first one, and up to `linger` seconds for more.
         """
 
     def __len__(self) -> int:
-        """Return how many messages wait."""
+        """Return the number of waiting messages."""
 
 
 class FifoInbox:
-    """Keeps every message, in the order of arrival.
+    """Keeps every message, in order of arrival.
 
-    Pictures are large: of those at most `max_pictures` wait, beyond which
-    `dropped` gets each new one.
+    Pictures are large, so at most `max_pictures` of them wait; `dropped` gets each new one beyond
+    that.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ def _is_picture(message: Message) -> bool:
 
 
 class _Waiting(NamedTuple):
-    """A message, when it arrived here, and from when on its age counts; s on the inbox's clock."""
+    """A message, its arrival, and the start of its age; in s on the inbox's clock."""
 
     message: Message
     arrived: float
@@ -100,16 +100,16 @@ class _Waiting(NamedTuple):
 
 
 class LiveInbox:
-    """Keeps the fresh messages of each topic: fresh beats complete.
+    """Keeps the newest messages of each topic, and drops the others if the stage cannot keep up.
 
-    Up to `backlog` messages of a topic that are younger than `max_age` seconds are handed out in
-    order. When more wait, or they are older, only the newest is kept; `dropped` gets the rest.
-    Topics take turns, so that no stream starves another. Messages that are not a frame's (an end)
-    are kept, eight of a topic at most.
+    Up to `backlog` messages per topic that are younger than `max_age` seconds are handed out in
+    order. If more wait, or they are older, only the newest is kept; `dropped` gets the others.
+    Topics take turns, so that no stream starves another. Messages other than frames (ends) are
+    kept, up to eight per topic.
 
-    Age is the time of waiting, here and on the way, as far as that is told from a difference of the
-    hosts' clocks (see `LinkPacer`).
-    While `pause_dropping` lasts nothing is too old, and many more may wait.
+    The age is the waiting time here and in transit, corrected for differences between the hosts'
+    clocks (see `LinkPacer`). During `pause_dropping`, no message is too old, and many more may
+    wait.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class LiveInbox:
         self.is_behind = False
 
     def __len__(self) -> int:
-        # Under the lock, since the receiving thread adds topics.
+        # Locked, because the receiving thread adds topics.
         with self._arrival:
             return sum(len(waiting) for waiting in self._topics.values())
 
@@ -172,7 +172,7 @@ class LiveInbox:
                 if waiting:
                     self._turns.append(topic)
                 else:
-                    # A stream that ended must not be remembered forever.
+                    # Do not remember ended streams forever.
                     del self._topics[topic]
         for old in stale:
             self._dropped(old, "stale")
@@ -191,7 +191,7 @@ class LiveInbox:
 
     @contextlib.contextmanager
     def pause_dropping(self) -> Iterator[None]:
-        """Drop nothing meanwhile, nor in the 2 s after; for a delay that is short and expected."""
+        """Drop nothing during the block and for 2 s after it, for a short expected delay."""
         with self._arrival:
             self._pauses += 1
         try:

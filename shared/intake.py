@@ -1,4 +1,4 @@
-"""What a stage's messages pass between the bus and the inbox: checks, counts, and the bounds."""
+"""Checks, counts and limits for a stage's messages between the bus and the inbox."""
 
 import threading
 import time
@@ -18,11 +18,11 @@ from emostream.shared.stream_limit import StreamLimit
 
 
 class Intake:
-    """Passes on the messages that could have been sent, of `live.max_streams` streams at most.
+    """Passes on plausible messages from at most `live.max_streams` streams.
 
-    `primary` is the kind of message that the stage is counted by. Where `counts_losses`, what was
-    lost on the way is counted. Fed by the receiving threads, asked by the stage's loop. Times are
-    s on the steady `clock`, `wall` is ns since the epoch.
+    `primary` is the kind of message that the stage counts. With `counts_losses`, messages lost in
+    transit are counted. Receiving threads write to it, and the stage's loop reads from it. Times
+    are s on the steady `clock`, `wall` is ns since the epoch.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Intake:
         self._duplicates = Duplicates()
         self._limit = StreamLimit(live.max_streams, live.silent_after, self._evict, clock)
         self._evicted: deque[str] = deque()
-        # A stream must not go between its check and its message's arrival in the inbox.
+        # A stream must not be evicted between its check and its message's arrival in the inbox.
         self._lock = threading.Lock()
 
     def take(
@@ -55,11 +55,11 @@ class Intake:
         needed: type[AnyHeader],
         pacer: LinkPacer | None = None,
     ) -> None:
-        """Put the message into the inbox, unless `pacer` finds that it waited for too long.
+        """Put the message into the inbox, unless `pacer` finds that it waited too long.
 
-        Live, what another publisher has said before is left out, and counted. The stage is ready
-        while messages of the `needed` kind come. Raises MessageError for a message that could not
-        have been sent, or that is of one stream too many.
+        In live delivery, duplicates from another publisher are left out and counted. The stage is
+        ready while messages of the `needed` kind arrive. Raises MessageError for a message that is
+        implausible or belongs to one stream too many.
         """
         header = message.header
         with self._lock:
@@ -73,7 +73,7 @@ class Intake:
                 self.gaps.see(message, asked_for_all=asked_for_all)
             elif self._counts_losses:
                 self.gaps.restart(message)
-            # Live, a probe is a sum that is sent while nothing flows.
+            # In live delivery, a probe carries the counts of a quiet stream.
             if isinstance(header, needed) and (header.is_data or not self._counts_losses):
                 self._health.mark_input()
             if self._counts_losses and self._duplicates.has(header):
@@ -93,16 +93,16 @@ class Intake:
         return True
 
     def known(self, messages: list[Message]) -> list[Message]:
-        """Return the messages without those of streams that went while they waited."""
+        """Return the messages without those of streams that were evicted in the meantime."""
         return [message for message in messages if message.header.stream in self._limit]
 
     def dropped(self, message: Message, reason: str) -> None:
-        """Count a frame that waited and is not worked on."""
+        """Count a frame that waited and was dropped."""
         if message.header.stream in self._limit:
             self._metrics.dropped(message, reason)
 
     def gone(self) -> Iterator[str]:
-        """Yield the streams to be forgotten, each once."""
+        """Yield each stream to forget, once."""
         while self._evicted:
             yield self._evicted.popleft()
 

@@ -1,4 +1,4 @@
-"""The join of frames with their results, by stream, run and sequence number."""
+"""Joins frames with their results, by stream, run and sequence number."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from typing import Final
 
 from emostream.shared.messages import AnyHeader, Emotion, EmotionFace, Frame, Message
 
-# So many frames in turn below the last one that was handed out are no repetition: the frames
-# continue there, and it was the last one that did not belong to them.
+# After this many consecutive frames below the last one handed out, the stream continues there: the
+# last one was the outlier.
 RESUMED_AFTER: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A frame with the results that came for it in time; `whole` when no part is missing."""
+    """A frame with the results that arrived in time; `whole` if no part is missing."""
 
     frame: Message
     results: tuple[Emotion, ...]
@@ -27,7 +27,7 @@ class Joined:
 
     @property
     def completeness(self) -> str:
-        """How much of the frame's results came in time: `whole`, `partial` or `none`."""
+        """Which of the frame's results arrived in time: `whole`, `partial` or `none`."""
         if self.whole:
             return "whole"
         return "partial" if self.results else "none"
@@ -49,10 +49,10 @@ def _joined(entry: _Waiting, whole: bool) -> Joined:
 class StreamJoin:
     """Joins one stream's frames with their results and hands them out in order.
 
-    A frame leaves when all its parts are there, when no missing part can come any more (a later
-    frame's same part has come), or `wait` seconds after it arrived, whichever is first. Results
-    without a frame change nothing, however high their `seq`. Times are seconds on any steady clock,
-    passed in.
+    A frame is handed out when all its parts have arrived, when the missing parts cannot arrive any
+    more (a later frame's same part has arrived), or `wait` seconds after its arrival, whichever is
+    first. Results without a frame are ignored, however high their `seq`. Times are seconds on any
+    steady clock, passed in.
     """
 
     def __init__(self, wait: float) -> None:
@@ -73,7 +73,7 @@ class StreamJoin:
         header = message.header
         if header.run != self._run and isinstance(header, Frame):
             self._restart(header.run)
-        # Results of an earlier run may still come after the first frame of the next.
+        # Results of an earlier run may arrive after the first frame of the next.
         if header.run != self._run or not header.is_data:
             return
         if header.seq <= self._given and not self._resumes(header):
@@ -91,7 +91,7 @@ class StreamJoin:
                 self._newest[part] = max(header.seq, self._newest.get(part, -1))
 
     def ready(self, now: float) -> Iterator[Joined]:
-        """Yield the frames that need not wait any longer, oldest first."""
+        """Yield the frames that are ready, oldest first."""
         while self._left:
             yield self._left.popleft()
         while self._waiting:
@@ -99,7 +99,7 @@ class StreamJoin:
             entry = self._waiting[seq]
             whole = len(entry.results) == self._parts
             if entry.frame is None:
-                # Results may overtake their frame; without it there is nothing to draw on.
+                # Results may arrive before their frame; without it there is nothing to draw on.
                 if now < entry.deadline:
                     return
             elif not (whole or self._is_past(seq) or now >= entry.deadline):
@@ -110,7 +110,7 @@ class StreamJoin:
                 yield _joined(entry, whole)
 
     def _resumes(self, header: AnyHeader) -> bool:
-        """Whether the frames continue from this one, though a later one was handed out."""
+        """Whether the stream continues from this frame although a later one was handed out."""
         self._refused += isinstance(header, Frame)
         if self._refused < RESUMED_AFTER or not isinstance(header, Frame):
             return False

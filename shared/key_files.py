@@ -1,4 +1,4 @@
-"""This host's keys and those of its peers: the files that hold them, and who may read these."""
+"""The files with the keys of this host and its peers, and their permissions."""
 
 import functools
 import os
@@ -26,7 +26,7 @@ PEERS_FILE: Final = "peers.json"
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 OTHERS: Final = 0o077
-# Peers wait for it: a pipe in its place is none.
+# Peers wait for the file, so a pipe in its place must not block.
 READ_WITHIN_S: Final = 0.5
 INIT: Final = "emostream keys init"
 
@@ -38,7 +38,7 @@ Name = Annotated[str, Meta(pattern=f"^{STREAM_PATTERN.pattern}$")]
 
 
 class OwnKey(msgspec.Struct, frozen=True):
-    """A key pair of this host, used from `since` on (s since the epoch)."""
+    """A key pair of this host, in use from `since` (s since the epoch)."""
 
     public: Key
     secret: Key
@@ -49,34 +49,34 @@ class OwnKey(msgspec.Struct, frozen=True):
 
 
 class Own(msgspec.Struct, frozen=True):
-    """This host's name, and its key pairs, the newest last."""
+    """This host's name and its key pairs, newest last."""
 
     name: Name
     keys: Annotated[tuple[OwnKey, ...], Meta(min_length=1)]
 
     def usable(self, now: float) -> tuple[OwnKey, ...]:
-        """Return the key pair that is used now, then those that will be."""
+        """Return the current key pair, then future ones."""
         used = [number for number, key in enumerate(self.keys) if key.since <= now]
         return self.keys[used[-1] if used else 0 :]
 
     def current(self, now: float) -> OwnKey:
-        """Return the key pair that is used now."""
+        """Return the current key pair."""
         return self.usable(now)[0]
 
 
 class PeerKey(msgspec.Struct, frozen=True):
-    """A peer's public key, good until `until` (s since the epoch; None: until it is revoked)."""
+    """A peer's public key, valid until `until` (s since the epoch; None: until revoked)."""
 
     public: Key
     until: float | None = None
 
     def is_valid(self, now: float) -> bool:
-        """Whether the key still counts."""
+        """Whether the key is still valid."""
         return self.until is None or now < self.until
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """Who may subscribe: to `topics` alone where there are any; `host` is where it is found."""
+    """A peer that may subscribe, to `topics` only if there are any; `host` is its address."""
 
     name: Name
     host: str
@@ -84,7 +84,7 @@ class Peer(msgspec.Struct, frozen=True):
     keys: tuple[PeerKey, ...] = ()
 
     def may_subscribe(self, subscription: str) -> bool:
-        """Whether all that the subscription matches is allowed."""
+        """Whether the peer may receive every topic that the subscription matches."""
         if CLOCK_TOPIC.fullmatch(subscription):
             return True
         asked = answered_topic(subscription.encode()).decode()
@@ -95,9 +95,9 @@ Content = TypeVar("Content")
 
 
 class KeyFolder:
-    """The folder of the keys. Files are read again when they change.
+    """The key folder. Files are reread when they change.
 
-    Raises ConfigError if they cannot be read, or where others may read them.
+    Raises ConfigError if they cannot be read, or if other users may read them.
     """
 
     def __init__(self, folder: str, clock: Callable[[], float] = time.time) -> None:
@@ -112,13 +112,13 @@ class KeyFolder:
         return self._content(OWN_FILE, Own)
 
     def peers(self) -> tuple[Peer, ...]:
-        """Return the peers that are let in."""
+        """Return the allowed peers."""
         if not os.path.lexists(self.path / PEERS_FILE):
             return ()
         return self._content(PEERS_FILE, tuple[Peer, ...])
 
     def peer_of(self, key: str) -> Peer | None:
-        """Return the peer with this public key, None if it is nobody's; this host is one too."""
+        """Return the peer (or this host) with this public key, None if there is none."""
         now = self._clock()
         for peer in self.peers():
             if any(each.public == key and each.is_valid(now) for each in peer.keys):
@@ -129,7 +129,7 @@ class KeyFolder:
         return None
 
     def usable(self) -> tuple[OwnKey, ...]:
-        """Return the key pair that this host uses now, then those that it will use."""
+        """Return this host's current key pair, then future ones."""
         return self.own().usable(self._clock())
 
     def current(self) -> OwnKey:
@@ -137,7 +137,7 @@ class KeyFolder:
         return self.usable()[0]
 
     def pinned(self, endpoint: str) -> tuple[str, ...]:
-        """Return the keys that a publisher may have at this endpoint, the most likely first."""
+        """Return the keys that the publisher at this endpoint may have, most likely first."""
         now = self._clock()
         match = TCP.fullmatch(endpoint)
         host = match["host"] if match else ""
@@ -171,7 +171,7 @@ class KeyFolder:
         return cast("Content", known[1])
 
     def make(self) -> None:
-        """Make the folder where there is none."""
+        """Create the folder if it does not exist."""
         try:
             self.path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
             _check_private(self.path, FOLDER_MODE)
@@ -190,7 +190,7 @@ class KeyFolder:
 
 
 def is_key(text: str) -> bool:
-    """Whether this is a key: the characters alone do not tell, since 85^5 is more than 2^32."""
+    """Whether this is a valid key. Valid characters are not enough: 85^5 is more than 2^32."""
     if not KEY_PATTERN.fullmatch(text):
         return False
     numbers = [Z85.index(each) for each in text]
@@ -199,7 +199,7 @@ def is_key(text: str) -> bool:
 
 
 def _decoded(path: Path, kind: type[Content]) -> Content:
-    """Return what a file of keys says; ConfigError if ZeroMQ could not use it."""
+    """Return the content of a key file. Raises ConfigError if ZeroMQ could not use it."""
     try:
         content = msgspec.json.decode(read_whole(path, max_seconds=READ_WITHIN_S), type=kind)
     except UnicodeDecodeError as error:
@@ -207,7 +207,7 @@ def _decoded(path: Path, kind: type[Content]) -> Content:
     except RecursionError as error:
         raise ConfigError(f"{path} is not a key file: it is nested too deeply") from error
     except msgspec.DecodeError as error:
-        # What msgspec says may not quote a secret: it names types and paths alone.
+        # msgspec's messages name only types and paths, so they do not reveal a secret.
         raise ConfigError(f"{path} is not a key file: {error}") from error
     owners = [content] if isinstance(content, Own) else cast("tuple[Peer, ...]", content)
     for owner in owners:

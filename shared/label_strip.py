@@ -1,4 +1,4 @@
-"""Labels as small pictures in a real font, each drawn once."""
+"""Labels as small pictures in a TrueType font, each rendered once."""
 
 import functools
 from importlib.resources import files
@@ -10,22 +10,22 @@ from PIL import ImageFont
 from emostream.shared.colors import Color, text_color
 from emostream.shared.pixels import Image
 
-# OpenCV's packages for Linux bring DejaVu Sans for Qt, which has Latin, Greek and Cyrillic letters.
+# OpenCV's Linux packages include DejaVu Sans (for Qt), with Latin, Greek and Cyrillic letters.
 BUNDLED_FONT: Final = ("qt", "fonts", "DejaVuSans.ttf")
-# A name that is longer says no more, and would make a picture of any width.
+# A longer name is not more helpful, and would make the picture arbitrarily wide.
 LONGEST_TEXT: Final = 80
-# Eight labels with each percentage, at one size.
+# Eight labels with every percentage, at one size.
 KEPT_STRIPS: Final = 1024
-# Text is not shaped: the layout that does it costs ten times as much.
+# No complex text layout, which costs ten times as much.
 BASIC: Final = ImageFont.Layout.BASIC
 
 
 @functools.lru_cache(KEPT_STRIPS)
 def label_strip(text: str, size: int, color: Color) -> Image:
-    """Return the text on a strip of the color, black or white by which reads better.
+    """Return the text on a strip of the color, in black or white, whichever is more legible.
 
-    `size` is that of the font in pixels. The strip is uint8 (height, width, 3) BGR, and read-only;
-    all of one size are equally high.
+    `size` is the font size in pixels. The strip is uint8 (height, width, 3) BGR and read-only; all
+    strips of one size have the same height.
     """
     font = _font(size)
     ascent, descent = font.getmetrics()
@@ -44,10 +44,10 @@ def label_strip(text: str, size: int, color: Color) -> Image:
 
 @functools.lru_cache(8)
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Return the font; where OpenCV brings none, Pillow's own, which has fewer letters."""
+    """Return the font; if OpenCV includes none, Pillow's own, which has fewer letters."""
     bundled = files("cv2").joinpath(*BUNDLED_FONT)
     if bundled.is_file():
         return ImageFont.truetype(str(bundled), size, layout_engine=BASIC)
     font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow's wheels have FreeType
+    assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow's wheels include FreeType
     return font

@@ -1,4 +1,4 @@
-"""How much a subscriber lets lie in the sockets before it: on a thin link a frame at a time."""
+"""Back-pressure for slow links: a subscriber that requests one frame at a time."""
 
 import secrets
 import time
@@ -10,29 +10,29 @@ from emostream.shared.messages import Message
 from emostream.shared.requests import request
 from emostream.shared.sequences import frame_part
 
-# Delays are trusted as the lowest for these s, in two halves: clocks drift, and may be set.
+# The lowest delay within this many s counts, in two halves, because clocks drift and may be set.
 LOWEST_FOR_S: Final = 30.0
-# A queue that does not shrink for so long is one that the link cannot empty.
+# If a queue does not shrink for this long, the link cannot carry all messages.
 CROWDED_FOR_S: Final = 0.5
-# Asking for one at a time gets nearly all frames where at most this many are sent for one that is
-# asked for: such a link is thin no longer. One with a long way is tried at full rate after a time.
+# If at most this many messages are sent per requested one, requesting gets nearly all frames, and
+# the link is no longer slow. A link with high latency is retried at full rate after a time.
 KEEPS_UP: Final = 2
 TRY_AFTER_S: Final = 15.0
 TRY_AFTER_AT_MOST_S: Final = 60.0
-# What is asked for may be lost, or of a stream that is quiet: then another is asked for.
+# A requested message may be lost, or its stream may be quiet: then another one is requested.
 PATIENCE_S: Final = 1.0
 PATIENCE_AT_MOST_S: Final = 60.0
-# Streams that were not seen for so long are not asked for, and new ones are looked for as often.
+# Streams without messages for this long are not requested; new ones are looked for as often.
 LOOK_AGAIN_S: Final = 5.0
 SAMPLES: Final = 8
 
 
 class DelayMeter:
-    """How long messages waited on the way, beyond the link's own delay.
+    """Measures how long messages waited in transit, beyond the link's own delay.
 
-    The clocks of two hosts differ by an amount that nobody knows, and that changes slowly. So the
-    lowest difference between arrival here and sending there counts as the link's own delay, and
-    what exceeds it as time in a queue.
+    The clocks of two hosts differ by an unknown amount that changes slowly. So the lowest
+    difference between arrival here and sending there counts as the link's own delay, and everything
+    above that as time in a queue.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -41,7 +41,7 @@ class DelayMeter:
         self._lowest = self._lowest_before = float("inf")
 
     def waited(self, difference: float) -> float:
-        """Return the s that a message waited which arrived `difference` s after it was sent."""
+        """Return how long a message waited (s) that arrived `difference` s after it was sent."""
         now = self._clock()
         if now - self._since > LOWEST_FOR_S / 2:
             self._since, self._lowest_before, self._lowest = now, self._lowest, float("inf")
@@ -49,19 +49,19 @@ class DelayMeter:
         return difference - min(self._lowest, self._lowest_before)
 
     def set_lowest(self, difference: float) -> None:
-        """Take `difference` for the link's own delay."""
+        """Use `difference` as the link's own delay."""
         self._since, self._lowest, self._lowest_before = self._clock(), difference, float("inf")
 
 
 class LinkPacer:
-    """Decides what a subscriber subscribes to, so that nothing waits on the way for long.
+    """Chooses the topics of a subscriber so that messages do not queue on a slow link.
 
-    PUB and SUB have no flow control: what a link cannot carry fills the sockets' buffers, and every
-    frame is as old as they are deep, seconds on a thin link. Where messages keep waiting for more
-    than half of `max_age` s beyond the link's own delay, this asks for one message at a time, the
-    next when that has come, of each stream in turn; so it is never behind another. Now and then it
-    retries whether the link carries all. Times are s on the steady `clock`; `wall` is ns since the
-    epoch. Used by the thread that receives.
+    PUB and SUB sockets have no flow control. Messages that a link cannot carry fill the socket
+    buffers, and on a slow link every frame is then seconds old. If messages keep waiting for more
+    than half of `max_age` s beyond the link's own delay, this class requests one message at a time,
+    from each stream in turn, and the next one only when that has arrived. At intervals, it retries
+    all messages. Times are s on the steady `clock`; `wall` is ns since the epoch. Used by the
+    receiving thread.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class LinkPacer:
         self._changed = self._looked = clock()
         self._crowded_since: float | None = None
         self._try_after = TRY_AFTER_S
-        # Of asking for one message at a time.
+        # The state while requesting one message at a time.
         self._request: str | None = None
         self._requests = 0
         self._requested = 0.0
@@ -94,15 +94,15 @@ class LinkPacer:
 
     @property
     def is_asking(self) -> bool:
-        """Whether it asks for one message at a time."""
+        """Whether it requests one message at a time."""
         return self._request is not None
 
     def wanted(self) -> frozenset[str]:
-        """Return the topics to be subscribed to now."""
+        """Return the topics to subscribe to now."""
         now = self._clock()
         if self._request is None:
             return frozenset(self._topics)
-        # Of a publisher that knows no requests nothing comes at all.
+        # A publisher that does not support requests sends nothing.
         try_after = self._try_after if self._alone else TRY_AFTER_AT_MOST_S
         if self._kept_up >= SAMPLES or now - self._changed > try_after:
             self._try_after = min(2 * self._try_after, TRY_AFTER_AT_MOST_S)
@@ -114,7 +114,7 @@ class LinkPacer:
         return frozenset([self._request])
 
     def asked_for_all(self, message: Message) -> bool:
-        """Whether all frames of the message's topic were asked for since the last one."""
+        """Whether all frames of the message's topic were requested since the last one."""
         if message.topic not in self._left_out:
             return True
         if not self.is_asking:
@@ -122,13 +122,13 @@ class LinkPacer:
         return False
 
     def age(self, message: Message) -> float | None:
-        """Return for how long a message waited on the way, s; None if that was too long."""
+        """Return how long a message waited in transit (s), or None if that was too long."""
         now = self._clock()
         if frame_part(message.header) is None or not message.header.marks:
             waited: float | None = 0.0
         else:
-            # That of the publisher, by whose clock all of its messages are; others may be of hosts
-            # whose clocks are ahead.
+            # Use the publisher's mark, because all its messages have its clock; other marks may
+            # come from hosts whose clocks are ahead.
             _, given = next(reversed(message.header.marks.values()))
             self._seen[message.topic] = now
             difference = (self._wall() - given) / 1e9
@@ -155,11 +155,11 @@ class LinkPacer:
 
     def _waited_alone(self, difference: float, now: float) -> float | None:
         if self._alone is None:
-            # The first one came behind all that was in the queue before.
+            # The first message arrived after everything that was in the queue before.
             self._alone = deque(maxlen=SAMPLES)
             waited = self._delays.waited(difference)
             return waited if waited <= self._max_age else None
-        # It was alone on the way, so what it took is the link's own delay.
+        # It was the only message in transit, so its delay is the link's own.
         self._alone.append(difference)
         self._delays.set_lowest(min(self._alone))
         return 0.0
@@ -171,7 +171,7 @@ class LinkPacer:
         self._sent[topic] = sent
 
     def _ask(self, now: float) -> None:
-        """Ask for the next message of the stream whose turn it is."""
+        """Request the next message of the next stream."""
         self._seen = {t: seen for t, seen in self._seen.items() if now - seen < 2 * LOOK_AGAIN_S}
         self._sent = {topic: self._sent[topic] for topic in self._seen if topic in self._sent}
         self._left_out.update(self._seen)
@@ -182,7 +182,7 @@ class LinkPacer:
 
     def _next_topic(self, now: float) -> str:
         if not self._seen or now - self._looked > LOOK_AGAIN_S:
-            # Whichever is the next: perhaps a new stream.
+            # Any next message, perhaps from a new stream.
             self._looked = now
             return self._topics[self._requests % len(self._topics)]
         self._turns = deque(topic for topic in self._turns if topic in self._seen)

@@ -1,4 +1,4 @@
-"""How the log is written to stderr: as text for people, or a JSON object per line for programs."""
+"""Writes the log to stderr: text for people, or one JSON object per line for programs."""
 
 import json
 import logging
@@ -15,20 +15,20 @@ LogFormat: TypeAlias = Literal["text", "json"]
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("text", "json")
-# Honcho names the process here, and puts a time before each of its lines.
+# Honcho adds a time to each line, and sets this variable to the process name.
 HONCHO_PROCESS: Final = "HONCHO_PROCESS_NAME"
 LINE_START: Final = re.compile(r"(\d{4}-\d\d-\d\dT\S+ )?((debug|warning|error|critical): )?")
 
-# A record's attribute: its line of text has no time.
+# An attribute of a record whose text line has no time.
 TIMELESS: Final = "timeless"
 log = logging.getLogger("emostream")
 
 
 def log_to_stderr(level: str, style: LogFormat = "text", stage: str = "") -> None:
-    """Write the log from `level` on to stderr.
+    """Write the log to stderr, from `level` up.
 
-    `stage` names a process that runs for long: its lines begin with the time, unless honcho adds
-    that. In JSON, each line has the time, and exceptions that nobody catches are lines too.
+    `stage` names a long-running process, whose lines start with the time unless honcho adds it. In
+    JSON, each line has the time, and uncaught exceptions are lines too.
     """
     handler = _StderrHandler()
     has_time = bool(stage) and HONCHO_PROCESS not in os.environ
@@ -37,7 +37,7 @@ def log_to_stderr(level: str, style: LogFormat = "text", stage: str = "") -> Non
     log.handlers[:] = [handler]
     log.propagate = False
     if style == "json":
-        # What libraries log, and what nobody catches, must be objects as well.
+        # Log lines from libraries and uncaught exceptions must be JSON objects too.
         root = logging.getLogger()
         root.handlers = [each for each in root.handlers if not isinstance(each, _StderrHandler)]
         root.addHandler(handler)
@@ -46,28 +46,28 @@ def log_to_stderr(level: str, style: LogFormat = "text", stage: str = "") -> Non
 
 
 def log_end(error: EmostreamError) -> None:
-    """Write the line with which an error ends the process.
+    """Write the error line of a process that exits.
 
-    One that refuses the start is read at once, so it needs no time.
+    An error at startup is read immediately, so it needs no time.
     """
     refuses_start = error.exit_code in (ExitCode.USAGE, ExitCode.UNAVAILABLE)
     log.error("%s", error, extra={TIMELESS: refuses_start})
 
 
 def message_of(line: str) -> str:
-    """Return the message in a line of text, without time and level."""
+    """Return the message of a text line, without time and level."""
     return LINE_START.sub("", line, count=1)
 
 
 class TextLines(logging.Formatter):
-    """The message, after the level where that is not info, and the time where that is wanted."""
+    """Formats a record as [time] [level:] message; the level only if it is not info."""
 
     def __init__(self, *, has_time: bool) -> None:
         super().__init__()
         self._has_time = has_time
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, and a traceback below it."""
+        """Return the line, followed by the traceback if there is one."""
         has_time = self._has_time and not getattr(record, TIMELESS, False)
         time = f"{_time(record)} " if has_time else ""
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
@@ -75,7 +75,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """An object with `time`, `level`, `logger`, `message`, and `stage` and `exception` if any."""
+    """Formats a record as JSON: `time`, `level`, `logger`, `message`, `stage` and `exception`."""
 
     def __init__(self, stage: str) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class JsonLines(logging.Formatter):
 
 
 class _StderrHandler(logging.StreamHandler[Any]):
-    """The handler of this module, to be told from others."""
+    """This module's handler, as a distinct type."""
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -1,4 +1,4 @@
-"""The messages on the bus: their typed headers. `shared/wire.py` brings them into bytes."""
+"""The messages on the bus and their typed headers. `shared/wire.py` encodes them."""
 
 import time
 from dataclasses import dataclass
@@ -26,8 +26,7 @@ from emostream.shared.fields import (
 )
 
 Buffer: TypeAlias = bytes | memoryview
-# How uncertain a clock is that was not measured yet: a day. Beyond half a second nothing is told of
-# how old something is.
+# The uncertainty of an unmeasured clock: a day. If it is above half a second, no ages are reported.
 UNKNOWN_CLOCK_NS: Final = 86_400_000_000_000
 MOST_UNCERTAIN_NS: Final = 500_000_000
 # Far more than a frame passes.
@@ -40,27 +39,27 @@ Marks: TypeAlias = Annotated[
 States: TypeAlias = Annotated[dict[Name, bytes], Meta(max_length=MOST_STAGES)]
 Shares: TypeAlias = dict[Name, Share]
 Degrees: TypeAlias = Annotated[float, Meta(ge=-180, le=180)]
-# Keys become the labels of metrics, so what comes from outside must not be able to fill a disk.
+# Keys become labels of metrics, so messages from outside must not be able to fill a disk.
 MissedKey: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z]{1,16}/[a-z_]{1,24}$")]
 Missed: TypeAlias = Annotated[dict[MissedKey, Number], Meta(max_length=32)]
-# A pixel's width by its height: beyond any camera's, and far from what overflows.
+# Pixel width divided by height: beyond any camera's, and far from overflow.
 PixelAspect: TypeAlias = Annotated[float, Meta(ge=1e-4, le=1e4)]
 MOST_LANDMARKS: Final = 4
 LeftOut: TypeAlias = Literal["", "quality", "new"]
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What every header carries.
+    """The fields that every header has.
 
-    `t` is the time of capture in ns since the epoch, `pts` the time in the source in ns, and
-    `marks` maps a stage to the ns since the epoch at which it took and gave the message. `sent`
-    counts the frames that this publisher sent before on this topic (and part): a gap in it is a
-    loss on the way here, where a gap in `seq` may also be a frame dropped further up. `publisher`
-    names this start of the process that sent it; `missed` maps `<stage>/<fate>` to how many frames
-    of this stream (and part) did not get through it since then. `clock_offset` is what to add to
-    `t` to have it by the clock of the sender, ns, and `clock_uncertainty` by how much that
-    may be wrong. `probe`, `pid` and `base`, and `end`, `frames` and `error` (why the source
-    failed), are present only where they apply, as are `states`: what a stage remembers after this
+    `t` is the capture time in ns since the epoch, `pts` the source time in ns, and `marks` maps a
+    stage to the times (ns since the epoch) at which it received and sent the message. `sent` counts
+    the frames that this publisher sent before on this topic (and part). A gap in it is a loss in
+    transit, while a gap in `seq` may also be a frame that an earlier stage dropped. `publisher`
+    identifies the sending process; `missed` maps `<stage>/<fate>` to the number of frames of this
+    stream (and part) that did not get through that stage since the process started. Add
+    `clock_offset` (ns) to `t` to convert it to the sender's clock; `clock_uncertainty` is the
+    possible error. These fields are present only if they apply: `probe`, `pid` and `base`; `end`,
+    `frames` and `error` (why the source failed); and `states`, what a stage remembers after this
     frame.
     """
 
@@ -85,12 +84,12 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_data(self) -> bool:
-        """Whether this is a frame's message, and neither a probe nor an end."""
+        """Whether this message belongs to a frame, and is neither a probe nor an end."""
         return not (self.probe or self.end)
 
     @property
     def local_t(self) -> int | None:
-        """`t` by the clock of this process, once the message was received; None: not known yet."""
+        """`t` on this process's clock, for a received message; None if not known yet."""
         is_known = self.clock_uncertainty <= MOST_UNCERTAIN_NS
         return self.t + self.clock_offset if is_known else None
 
@@ -98,7 +97,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Frame(Header, frozen=True, kw_only=True, omit_defaults=True):
     """A picture; the payload is its pixels.
 
-    `pixel_aspect` is a pixel's width by its height, `recorded` whether the source is no live one.
+    `pixel_aspect` is pixel width divided by height; `recorded` is False for live sources.
     """
 
     width: Side
@@ -109,10 +108,10 @@ class Frame(Header, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """How well a face can be judged; `models/quality.py` measures it and says how.
+    """The quality of a face, as measured by `models/quality.py`.
 
-    `size_px` is in pixels of the frame, `yaw`, `pitch` and `roll` in degrees, or None if there are
-    no landmarks. All others lie in 0..1: `cut` is the share outside the picture, `overall` the
+    `size_px` is in frame pixels; `yaw`, `pitch` and `roll` are in degrees, or None without
+    landmarks. All others are in 0..1: `cut` is the share outside the picture, `overall` the
     probability that the label is right.
     """
 
@@ -129,9 +128,9 @@ class Quality(msgspec.Struct, frozen=True):
 
 
 class Face(msgspec.Struct, frozen=True):
-    """A face as found: `box` is x, y, width, height in pixels of the frame.
+    """A detected face: `box` is x, y, width, height in frame pixels.
 
-    `landmarks` are right eye, left eye, nose and middle of the mouth, or none.
+    `landmarks` are right eye, left eye, nose and mouth center, or empty.
     """
 
     track: Number
@@ -144,7 +143,7 @@ class Face(msgspec.Struct, frozen=True):
 class Faces(Header, frozen=True, kw_only=True, omit_defaults=True):
     """The faces of a frame; the payload is N x h x w uint8 crops, aligned and contiguous.
 
-    `recorded` is that of the frame.
+    `recorded` is copied from the frame.
     """
 
     width: Side
@@ -157,12 +156,12 @@ class Faces(Header, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EmotionFace(msgspec.Struct, frozen=True):
-    """What a face expresses: calibrated `probabilities` of this frame, `smoothed` over the track.
+    """The emotion of a face: calibrated `probabilities` of this frame, `smoothed` over the track.
 
-    `label` is the one to show (after hysteresis), `confidence` its smoothed probability, `score`
-    the detection's. `left_out` says why the face counts for nothing: its quality is too low, or its
-    track is too new. Its `label` is then empty, its `confidence` 0, and `smoothed` what the track
-    had before.
+    `label` is the label to show (after hysteresis), `confidence` its smoothed probability, `score`
+    the detection score. `left_out` is the reason if the face does not count: its quality is too
+    low, or its track is too new. Then `label` is empty, `confidence` is 0, and `smoothed` is
+    unchanged from before.
     """
 
     track: Number
@@ -177,10 +176,10 @@ class EmotionFace(msgspec.Struct, frozen=True):
 
 
 class EmotionPrior(msgspec.Struct, frozen=True):
-    """The labels' shares that the probabilities reckon with: those in training, reweighted.
+    """The label shares that the probabilities assume: the shares in training, reweighted.
 
-    `name` is what they were reweighted to ("natural", "uniform", "given", "estimated", or "trained"
-    for nothing), with `strength` from 0 to 1.
+    `name` is the target of the reweighting ("natural", "uniform", "given", "estimated", or
+    "trained" for none), `strength` is from 0 to 1.
     """
 
     name: Name
@@ -189,9 +188,9 @@ class EmotionPrior(msgspec.Struct, frozen=True):
 
 
 class Emotion(Header, frozen=True, kw_only=True, omit_defaults=True):
-    """The classified faces of one part of a frame; `prior` is None if it is not known.
+    """The classified faces of one part of a frame; `prior` is None if unknown.
 
-    `standby` says that a standby answered instead of the active classifier.
+    `standby` is True if a standby answered instead of the active classifier.
     """
 
     model: Name
@@ -206,7 +205,7 @@ class Emotion(Header, frozen=True, kw_only=True, omit_defaults=True):
 class Event(Header, frozen=True, kw_only=True, omit_defaults=True):
     """A track's `enter`, `change` of label or `leave`; `since` is the pts at which it began.
 
-    `standby` is as in an answer.
+    `standby` is as in `Emotion`.
     """
 
     kind: Literal["enter", "change", "leave"]
@@ -219,9 +218,9 @@ class Event(Header, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Credit(Header, frozen=True, kw_only=True, omit_defaults=True):
-    """A consumer's confirmation that everything up to `seq` was wholly consumed; -1: nothing yet.
+    """A consumer's confirmation that it finished everything up to `seq`; -1: nothing yet.
 
-    With `pid` it answers that probe; `states` is what the stages remember after frame `seq`.
+    With `pid`, it answers that probe. `states` is what the stages remember after frame `seq`.
     """
 
     seq: Annotated[int, Meta(ge=-1, le=LARGEST_COUNT)]
@@ -249,7 +248,7 @@ _NAMES = {header: name for name, header in KINDS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A header with its payload; `shard` is the shard that a `faces/` message goes to."""
+    """A header with its payload; `shard` is the destination of a `faces/` message."""
 
     header: AnyHeader
     payload: Buffer | None = None
@@ -257,25 +256,25 @@ class Message:
 
     @property
     def topic(self) -> str:
-        """The topic, which ends in `/` so that no stream's topic is another's prefix."""
+        """The topic. It ends in `/`, so that no stream's topic is a prefix of another's."""
         name = topic_name(self.header)
         shard = f"{self.shard}/" if name == "faces" else ""
         return f"{name}/{shard}{self.header.stream}/"
 
 
 def topic_name(header: AnyHeader) -> str:
-    """Return the first word of the topics that such headers travel on, a key of KINDS."""
+    """Return the first part of these headers' topics, a key of KINDS."""
     return _NAMES[type(header)]
 
 
 def common_fields(header: Header) -> dict[str, Any]:
-    """Return the fields that every header has, for the header of an answer."""
+    """Return the common header fields, for the header of an answer."""
     own = ("sent", "publisher", "missed")
     return {name: getattr(header, name) for name in Header.__struct_fields__ if name not in own}
 
 
 def stamped(message: Message, stage: str, taken: int) -> Message:
-    """Return the message with the stage's mark: when it took and when it gives, ns."""
+    """Return the message with the stage's mark: when it received and sends it, in ns."""
     header = message.header
     marks = {**header.marks, stage: (taken, time.time_ns())}
     return Message(msgspec.structs.replace(header, marks=marks), message.payload, message.shard)

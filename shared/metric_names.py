@@ -1,10 +1,10 @@
-"""The names of the metrics that other processes read, each written once."""
+"""The names of metrics that other processes read, in a single place."""
 
 from enum import StrEnum
 
 
 class MetricName(StrEnum):
-    """A metric as its page names it; of a histogram without `_bucket`, `_sum` and `_count`."""
+    """A metric's name as scraped; for a histogram without `_bucket`, `_sum` and `_count`."""
 
     # Of every stage, from its start.
     READY = "emostream_ready"

@@ -1,4 +1,4 @@
-"""The metrics that every stage has, and the HTTP port that answers for them and for its health."""
+"""The metrics of every stage, and the HTTP port for metrics and health."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -36,22 +36,22 @@ SECONDS = (
     *(1.0, 2.0, 5.0, 10.0),
 )
 
-# Why a frame that arrived is not worked on; docs/metrics.md says what each means.
+# Reasons for dropping a frame; docs/metrics.md explains each.
 STALE = "stale"
 REASONS = ("backlog", STALE, LATE, "bad")
 
-# A scraper or two, a supervisor, a display, and somebody with curl.
+# One or two scrapers, a supervisor, a display, and somebody with curl.
 LIMITS: Final = HttpLimits(connections=64)
 
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
-# A version of a format that is not a number: prometheus_client compares it with one.
+# A format version that is not a number, which prometheus_client cannot compare.
 _NO_NUMBER: Final = re.compile(r";\s*version=(?!\d{1,9}(\.\d{1,9})*\s*([;,]|$))[^;,]*", re.ASCII)
 # Status, headers and body.
 Response: TypeAlias = tuple[int, list[tuple[str, str]], bytes]
 
 
 class StageMetrics:
-    """The metrics common to all stages, written to the registry that is passed in."""
+    """The metrics common to all stages, in the given registry."""
 
     def __init__(self, stage: str, registry: CollectorRegistry) -> None:
         self.registry = registry
@@ -108,12 +108,12 @@ class StageMetrics:
         self._handshakes.labels(self._stage, socket).inc(count)
 
     def wrong_token_counter(self, address: str) -> Callable[[], None]:
-        """Return what counts a wrong token at `address`: `metrics` or `page`."""
-        # From 0 on: of a count that begins at 1, Prometheus sees no increase.
+        """Return a function that counts wrong tokens at `address`: `metrics` or `page`."""
+        # Start at 0: Prometheus sees no increase in a counter that starts at 1.
         return self._wrong_tokens.labels(self._stage, address).inc
 
     def taken(self, stream: str) -> None:
-        """Count a frame that the stage takes."""
+        """Count a frame that the stage accepted."""
         self._taken.labels(self._stage, stream).inc()
 
     def given(self, stream: str, latency: float | None) -> None:
@@ -124,30 +124,30 @@ class StageMetrics:
             latencies.observe(latency)
 
     def faces(self, message: Message) -> None:
-        """Count the faces of a message that the stage gives, if it is one with faces."""
+        """Count the faces of a message that the stage sends, if it has faces."""
         if isinstance(message.header, Faces | Emotion):
             self._faces.labels(self._stage, message.header.stream).inc(len(message.header.faces))
 
     def dropped(self, message: Message, reason: str) -> None:
-        """Count a frame that was not worked on."""
+        """Count a dropped frame."""
         self._dropped.labels(self._stage, message.header.stream, reason).inc()
         self.accounts.note(message, reason)
 
     def duplicate(self, message: Message) -> None:
-        """Count an answer, or an event, that another publisher had given before."""
+        """Count an answer or event that another publisher had already sent."""
         topic = message.topic.partition("/")[0]
         self._duplicates.labels(self._stage, message.header.stream, topic).inc()
 
     def left_out(self, message: Message, count: int) -> None:
-        """Count frames before the message that would have been stale on a link that is too thin."""
+        """Count frames before the message that were not requested because the link is too slow."""
         self._dropped.labels(self._stage, message.header.stream, STALE).inc(count)
         self.accounts.note(message, STALE, count, before=True)
 
     def late(self, message: Message, count: int) -> None:
-        """Count the frames that were sent before this process listened, perhaps none.
+        """Count the frames, possibly none, that were sent before this process listened.
 
-        Every other reason begins at 0 here: Prometheus does not see the rise of a counter that
-        begins with its first drop.
+        This also starts every other reason at 0: Prometheus sees no increase in a counter that
+        starts with its first drop.
         """
         for reason in REASONS:
             self._dropped.labels(self._stage, message.header.stream, reason)
@@ -155,7 +155,7 @@ class StageMetrics:
         self.accounts.note(message, LATE, count, before=True)
 
     def lost(self, message: Message, count: int) -> None:
-        """Count frames that were sent and never arrived."""
+        """Count frames that were sent but never arrived."""
         topic = message.topic.partition("/")[0]
         self._lost.labels(self._stage, message.header.stream, topic).inc(count)
         self.accounts.note(message, LOST, count, before=True)
@@ -165,18 +165,18 @@ class StageMetrics:
         remove_stream(stream, *self._by_stream)
 
     def bad(self, reason: str) -> None:
-        """Count a message that breaks the wire format."""
+        """Count a message that violates the wire format."""
         self._bad.labels(self._stage, reason).inc()
 
 
 def remove_stream(stream: str, *metrics: MetricWrapperBase) -> None:
-    """Remove a stream's labels from the metrics, which have a label `stream`."""
+    """Remove a stream's labels from metrics with a label `stream`."""
     for metric in metrics:
         metric.remove_by_labels({"stream": stream})
 
 
 def set_switch(metric: Gauge, stream: str, on: bool | None) -> None:
-    """Set a gauge that has a label `stream` to 1 or 0, or remove that stream's label."""
+    """Set a stream's gauge to 1 or 0, or remove the stream's label from it."""
     if on is None:
         remove_stream(stream, metric)
     else:
@@ -186,9 +186,9 @@ def set_switch(metric: Gauge, stream: str, on: bool | None) -> None:
 class MetricsServer:
     """Serves /metrics, /livez, /readyz and JSON on its own thread, until it is closed.
 
-    It answers those who name this machine, or one of the allowed hosts of `access`. Where that has
-    a token, others learn of /livez and whether the stage is ready, and no more; `count_wrong` is
-    called with each wrong one. Raises BusError if the address cannot be bound.
+    It accepts requests whose host is this machine, or one of the allowed hosts in `access`. If
+    `access` has a token, clients without it see only /livez and the status of /readyz;
+    `count_wrong` is called for each wrong token. Raises BusError if the address cannot be bound.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class MetricsServer:
         await send({"type": "http.response.body", "body": body})
 
     def _refusal(self, headers: dict[bytes, str], client: str) -> Response | None:
-        """Return the answer to who has not the token; None if none is needed, or it is right."""
+        """Return the answer to a client without a valid token; None if the client may proceed."""
         if self._token is None:
             return None
         given = bearer(headers.get(b"authorization", ""))
@@ -261,7 +261,7 @@ class MetricsServer:
                 return _json(liveness["live"], liveness)
             case "/readyz":
                 missing = self._health.missing()
-                # What is missing names streams and files.
+                # The missing conditions contain names of streams and files.
                 more = {} if refusal else {"missing": missing}
                 return _json(not missing, {"ready": not missing, **more})
             case _ if refusal:
@@ -275,7 +275,7 @@ class MetricsServer:
                 return _text(404, "/metrics, /livez or /readyz\n")
 
     def _page(self, scope: dict[str, Any], headers: dict[bytes, str]) -> Response:
-        """Return the page of metrics; which it is depends on what the client accepts."""
+        """Return the metrics in a format that the client accepts."""
         environ = {
             "REQUEST_METHOD": scope["method"],
             "PATH_INFO": scope["path"],

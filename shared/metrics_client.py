@@ -1,4 +1,4 @@
-"""Asking the stages' metrics ports: by HTTPS and with the token where the configuration says so."""
+"""A client for the stages' metrics ports, with HTTPS and tokens as configured."""
 
 import functools
 import http.client
@@ -20,9 +20,9 @@ TIMEOUT: Final = 1.0
 class MetricsClient:
     """Opens URLs of metrics ports.
 
-    It presents the token where the configuration names one, and beyond loopback that in the folder
-    of the keys. A certificate has to be this host's own, or one that the system trusts for the
-    URL's host. Raises ConfigError if the token cannot be used.
+    It sends the token if the configuration names one; beyond loopback, the one in the key folder by
+    default. A certificate must be this host's own, or trusted by the system for the URL's host.
+    Raises ConfigError if the token is unusable.
     """
 
     def __init__(self, config: Config | None = None) -> None:
@@ -34,19 +34,19 @@ class MetricsClient:
             self._token = TokenFile(
                 token_path(config, role), SETTINGS[role], optional=not self._is_for_all
             )
-        # Stages are never behind a proxy that the environment names for the web.
+        # Stages are never behind the web proxy from the environment.
         handlers = (urllib.request.ProxyHandler({}), _HttpsHandler(config.display.tls_cert))
         self._opener = urllib.request.build_opener(*handlers)
         self._any_status_opener = urllib.request.build_opener(*handlers, _AnyStatus)
 
     def open(self, url: str, *, any_status: bool = False) -> http.client.HTTPResponse:
-        """Return the answer to a GET, with `any_status` also where that is no success.
+        """Return the answer to a GET; with `any_status`, also if the status is an error.
 
         Raises OSError, HTTPException or ValueError.
         """
         request = urllib.request.Request(url)
         if token := self._token_for(urlsplit(url).hostname or ""):
-            # A redirect must not carry it elsewhere.
+            # A redirect must not forward the token.
             request.add_unredirected_header("Authorization", f"Bearer {token}")
         opener = self._any_status_opener if any_status else self._opener
         answer: http.client.HTTPResponse = opener.open(request, timeout=TIMEOUT)
@@ -58,7 +58,7 @@ class MetricsClient:
 
 
 class _AnyStatus(urllib.request.HTTPErrorProcessor):
-    """Takes an answer as it is, whatever its status says: `/readyz` has a body with 503 too."""
+    """Accepts an answer with any status: `/readyz` also has a body with 503."""
 
     def http_response(
         self, request: urllib.request.Request, response: http.client.HTTPResponse
@@ -70,7 +70,7 @@ class _AnyStatus(urllib.request.HTTPErrorProcessor):
 
 
 class _HttpsHandler(urllib.request.HTTPSHandler):
-    """Opens connections that check the certificate as said above; `own` is this host's file."""
+    """Opens connections that verify the certificate as above; `own` is this host's file."""
 
     def __init__(self, own: str) -> None:
         super().__init__()
@@ -83,14 +83,14 @@ class _HttpsHandler(urllib.request.HTTPSHandler):
 
 
 class _PinnedConnection(http.client.HTTPSConnection):
-    """A connection to a server with this host's own certificate, or with a trusted one."""
+    """A connection to a server with this host's own certificate or a trusted one."""
 
     def __init__(self, host: str, *, own: str, timeout: float) -> None:
         super().__init__(host, timeout=timeout)
         self._own = own
 
     def connect(self) -> None:
-        """Connect; nothing is sent before the certificate is known to be right."""
+        """Connect. Nothing is sent before the certificate is verified."""
         http.client.HTTPConnection.connect(self)
         sock = unverified_context().wrap_socket(self.sock)
         self.sock = sock
@@ -101,7 +101,7 @@ class _PinnedConnection(http.client.HTTPSConnection):
         self.sock = _trusting().wrap_socket(self.sock, server_hostname=self.host)
 
     def _pinned(self) -> bytes:
-        """Return this host's own certificate as it is now; nothing where there is none."""
+        """Return this host's current certificate, or nothing if there is none."""
         try:
             return first_certificate(user_path(self._own)) if self._own else b""
         except ConfigError:

@@ -9,16 +9,16 @@ from typing import Final
 
 from emostream.shared.errors import MissingPackageError
 
-# Modules whose package has another name, or is brought along by that package of a group.
+# Modules whose package has another name, or that are installed with another package of a group.
 _OTHER_NAMES: Final = {"PIL": "pillow", "h5py": "keras", "markupsafe": "jinja2"}
 
 
 def requirements() -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield each requirement of emostream on this system: its package, and the group that has it.
+    """Yield emostream's requirements on this system: the package, its group, and its extras.
 
-    The group is "" for none. The last is which groups of that package it asks for.
+    The group is "" for a requirement outside the groups.
     """
-    # Imported here: this is asked for where something is missing, and each stage starts with us.
+    # Imported here, because it is needed only for errors, and every stage imports this module.
     from packaging.requirements import Requirement
 
     groups = importlib.metadata.metadata("emostream").get_all("Provides-Extra") or []
@@ -31,7 +31,7 @@ def requirements() -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 
 def packages_of(group: str) -> set[str]:
-    """Return the packages that a group brings, those of the groups that it includes among them."""
+    """Return the packages of a group, including those of the groups that it includes."""
     packages: set[str] = set()
     for package, of, extras in requirements():
         if of != group:
@@ -44,22 +44,22 @@ def packages_of(group: str) -> set[str]:
 
 
 def package_of(module: str) -> str:
-    """Return the package of an optional group that brings a module at the top level."""
+    """Return the package of an optional group that provides a top-level module."""
     return canonical_name(_OTHER_NAMES.get(module, module))
 
 
 def canonical_name(package: str) -> str:
-    """Return a package's name as indexes spell it."""
+    """Return a package's normalized name, as in package indexes."""
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def install_command(*groups: str) -> str:
-    """Return the command that installs these groups, or emostream alone."""
+    """Return the command that installs these groups, or just emostream."""
     return f"pip install 'emostream[{','.join(groups)}]'" if groups else "pip install emostream"
 
 
 def is_installed(module: str) -> bool:
-    """Whether a module at the top level can be found; it is not imported."""
+    """Whether a top-level module is installed, without importing it."""
     try:
         return importlib.util.find_spec(module) is not None
     except ImportError:
@@ -67,14 +67,14 @@ def is_installed(module: str) -> bool:
 
 
 def require(what: str, group: str, *modules: str) -> None:
-    """Raise MissingPackageError if one of the modules, which `group` brings, is missing."""
+    """Raise MissingPackageError if one of the modules from `group` is missing."""
     for module in modules:
         if not is_installed(module):
             raise missing_package(what, group, module)
 
 
 def missing_package(what: str, group: str, module: str) -> MissingPackageError:
-    """Return the error that says in one line that `what` needs the group, for that module."""
+    """Return the one-line error that `what` needs the group because of that module."""
     return MissingPackageError(
         f'{what} needs the optional group "{group}", for {package_of(module)}:'
         f" {install_command(group)}"
@@ -83,10 +83,10 @@ def missing_package(what: str, group: str, module: str) -> MissingPackageError:
 
 @contextlib.contextmanager
 def naming_the_group(what: str, group: str) -> Iterator[None]:
-    """Raise MissingPackageError if an import fails for a package of an optional group.
+    """Raise MissingPackageError if an import fails for lack of an optional group.
 
-    `group` is the one that `what` needs; where that does not bring the package, the first that does
-    is named. Any other failing import passes: it is a bug, or a broken installation.
+    `group` is the one that `what` needs; if it does not include the package, the error names the
+    first group that does. Other import errors pass through: they are bugs or broken installations.
     """
     try:
         yield
@@ -101,7 +101,7 @@ def naming_the_group(what: str, group: str) -> Iterator[None]:
 
 
 def _group_with(module: str, first: str) -> str:
-    """Return the group that brings a module, `first` before the others; "" for none."""
+    """Return the group that includes a module, preferably `first`; "" for none."""
     groups = [first, *(group for _, group, _ in requirements() if group not in ("", "dev"))]
     package = package_of(module)
     return next((group for group in groups if package in packages_of(group)), "")

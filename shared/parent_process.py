@@ -1,4 +1,4 @@
-"""Ending a process together with the one that started it."""
+"""Ends a process together with its parent."""
 
 import os
 import signal
@@ -14,9 +14,9 @@ GRACE: Final = 3.0
 
 
 def exit_with_parent() -> None:
-    """End with the process that started this one and named its own id in the environment variable.
+    """End this process when the parent ends that set its own pid in the environment variable.
 
-    PR_SET_PDEATHSIG exists on Linux alone; a look at the parent twice a second works everywhere.
+    PR_SET_PDEATHSIG exists only on Linux; checking the parent twice a second works everywhere.
     """
     supervisor = os.environ.get(VARIABLE)
     if supervisor is None:

@@ -1,4 +1,4 @@
-"""What the first bytes of a picture's file say: its format, and the size that it declares."""
+"""Reads the format and size of a picture from the first bytes of its file."""
 
 import re
 import struct
@@ -8,12 +8,12 @@ from typing import Final
 from emostream.shared.errors import SourceError
 
 HEAD_BYTES: Final = 64  # enough for `picture_format`
-# 16,384 x 16,384: decoded 0.8 GB, and more than any camera takes in one picture.
+# 16,384 x 16,384: 0.8 GB decoded, and more than the pictures of any camera.
 MAX_PIXELS: Final = 1 << 28
 
 
 class PictureFormat(StrEnum):
-    """The formats of still pictures that can be read."""
+    """The supported formats of still pictures."""
 
     JPEG = "JPEG"
     PNG = "PNG"
@@ -27,7 +27,7 @@ class PictureFormat(StrEnum):
     AVIF = "AVIF"
 
 
-# Of HEIF the major brand decides: some videos name one of these among their compatible ones.
+# For HEIF, the major brand decides: some videos list one of these as a compatible brand.
 SIGNATURES: Final = {
     PictureFormat.JPEG: rb"\xff\xd8\xff",
     PictureFormat.PNG: rb"\x89PNG\r\n\x1a\n",
@@ -47,13 +47,13 @@ SIZE_OFFSETS: Final = {
 }
 TIFF_WIDTH, TIFF_HEIGHT = 256, 257
 TIFF_SHORT: Final = 3
-# Start of frame, in its kinds; 0xC4, 0xC8 and 0xCC mean something else.
+# All kinds of start of frame; 0xC4, 0xC8 and 0xCC mean something else.
 JPEG_FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 JPEG_STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 
 
 def picture_format(head: bytes) -> PictureFormat | None:
-    """Return the format of the picture whose file begins with these bytes, None if it is none."""
+    """Return the format of a picture file from its first bytes, None if it is not a picture."""
     for form, signature in SIGNATURES.items():
         if re.match(signature, head, re.DOTALL):
             return form
@@ -63,8 +63,8 @@ def picture_format(head: bytes) -> PictureFormat | None:
 def declared_size(data: bytes, form: PictureFormat) -> tuple[int, int]:
     """Return the width and height that the picture's header declares, in pixels.
 
-    (0, 0) where the header is cut off, and for the formats whose size their own decoders bound:
-    WebP (16,383 a side), HEIF and AVIF.
+    Returns (0, 0) if the header is truncated, and for formats whose decoders limit the size
+    themselves: WebP (16,383 per side), HEIF and AVIF.
     """
     try:
         if form in SIZE_OFFSETS:
@@ -86,7 +86,7 @@ def declared_size(data: bytes, form: PictureFormat) -> tuple[int, int]:
 
 
 def check_size(size: tuple[int, int], name: str) -> None:
-    """Raise SourceError, which names `name`, for a width and height of more than MAX_PIXELS."""
+    """Raise SourceError, which mentions `name`, if width x height is more than MAX_PIXELS."""
     width, height = size
     if width * height > MAX_PIXELS:
         raise SourceError(
@@ -132,5 +132,5 @@ def _pnm_size(data: bytes) -> tuple[int, int]:
 
 
 def _siz(data: bytes) -> int:
-    """Return where the sizes in the head of a JPEG 2000 codestream begin."""
+    """Return the offset of the sizes in the header of a JPEG 2000 codestream."""
     return data.index(b"\xff\x4f\xff\x51") + 8

@@ -1,7 +1,7 @@
-"""The pixels that a message's payload carries, as arrays.
+"""Converts message payloads to pixel arrays.
 
-OpenCV is imported where it is needed: a program that takes raw pixels and crops as they are, as the
-classifier does, saves its memory and the time of its start.
+OpenCV is imported only where needed: a program that uses only raw pixels and crops, such as the
+classifier, saves its memory and start-up time.
 """
 
 import numpy as np
@@ -20,15 +20,15 @@ from emostream.shared.picture_header import (
 Image = NDArray[np.uint8]
 
 MAX_STRETCHED = 2**24  # pixels
-# In which a JPEG declares its size; what lies before it (a preview, a color profile) is smaller.
+# A JPEG declares its size within these bytes; a preview or color profile before it is smaller.
 JPEG_HEAD_BYTES = 2**20
 
 
 def image(message: Message) -> Image:
     """Return the picture of a `frame/` message, uint8 (height, width, 3) in BGR order.
 
-    A raw picture is a read-only view of the payload, without a copy. Raises MessageError for a
-    JPEG that cannot be decoded.
+    A raw picture is a read-only view of the payload, not a copy. Raises MessageError for a JPEG
+    that cannot be decoded.
     """
     header = message.header
     assert isinstance(header, Frame)
@@ -52,9 +52,9 @@ def image(message: Message) -> Image:
 
 
 def check_jpeg(message: Message) -> None:
-    """Raise MessageError if a `frame/` message's payload is no JPEG of the header's size.
+    """Raise MessageError unless a `frame/` message's payload is a JPEG of the header's size.
 
-    Only what the payload's own header declares is read: a few bytes may declare gigabytes.
+    Only the JPEG's own header is read, because a few bytes may declare gigabytes of pixels.
     """
     header = message.header
     assert isinstance(header, Frame)
@@ -71,10 +71,10 @@ def check_jpeg(message: Message) -> None:
 
 
 def square_pixels(picture: Image, aspect: float) -> Image:
-    """Return a picture whose pixels are `aspect` times as wide as high with square ones.
+    """Return a picture with pixels `aspect` times as wide as high, resampled to square pixels.
 
-    It is stretched in the direction in which it has fewer pixels; or shrunk in the other one, where
-    that would make it larger than MAX_STRETCHED.
+    It is stretched in the direction with lower resolution, or shrunk in the other one if stretching
+    would make it larger than MAX_STRETCHED.
     """
     height, width = picture.shape[:2]
     if width * height * max(aspect, 1 / aspect) > MAX_STRETCHED:

@@ -10,18 +10,18 @@ from emostream.shared.errors import ConfigError
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 PriorName: TypeAlias = Literal["natural", "uniform"]
-# "natural" and "uniform", or shares by label; labels that are not named have the rest.
+# "natural" and "uniform", or shares by label; unnamed labels share the rest.
 Prior: TypeAlias = PriorName | dict[str, Share]
 
 PRIOR_NAMES: Final[tuple[str, ...]] = get_args(PriorName)
 CHOICES: Final = f"{', '.join(PRIOR_NAMES)}, or a share for each label"
-TOLERANCE: Final = 0.01  # of a sum of shares that were rounded
+TOLERANCE: Final = 0.01  # for the sum of rounded shares
 
 
 def parse_prior(text: str) -> Prior:
-    """Return the prior that a command line names: natural, uniform, or label=share,label=share.
+    """Return the prior from a command line: natural, uniform, or label=share,label=share.
 
-    ConfigError for anything else.
+    Raises ConfigError for anything else.
     """
     if text in PRIOR_NAMES:
         return cast(PriorName, text)
@@ -43,7 +43,7 @@ def parse_prior(text: str) -> Prior:
 
 
 def shares_fault(shares: Mapping[str, float]) -> str:
-    """Say why shares cannot be a prior, "" if they can: from 0 to 1, not above 1 together."""
+    """Return why shares are not a valid prior, "" if they are: each in 0..1, sum at most 1."""
     if not shares:
         return "it names no label"
     for label, share in shares.items():

@@ -1,4 +1,4 @@
-"""A progress bar on stderr: redrawn in place on a terminal, a line now and then in a log."""
+"""A progress bar on stderr: updated in place on a terminal, occasional lines in a log."""
 
 import contextlib
 import time
@@ -17,10 +17,10 @@ BAR_WIDTH: Final = 24
 
 
 class ProgressBar:
-    """Shows how much of a piece of work is done, the rate, and the time left, as a context manager.
+    """Shows how much work is done, the rate, and the time left, as a context manager.
 
-    `total` is the number of `unit`, an estimate at least; None if it is not known. A `transient`
-    bar is removed when it is closed.
+    `total` is the number of `unit`, possibly an estimate; None if unknown. A `transient` bar is
+    removed when it is closed.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ProgressBar:
         self._clock = clock
         self._interval = REDRAW_INTERVAL if self._console.is_interactive else LOG_INTERVAL
         self._shown = clock()
-        # Its own thread and its capture of stdout would put results that are printed on stderr.
+        # Rich's own thread and its capture of stdout would move printed results to stderr.
         self._progress = Progress(
             _Title(),
             BarColumn(BAR_WIDTH),
@@ -60,9 +60,9 @@ class ProgressBar:
         self.close()
 
     def update(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Note that `done` of the work is behind it, and show that where it is time to.
+        """Set how much work is done, and update the display if it is time to.
 
-        `total` replaces the total where it is given. `note` is shown behind the figures.
+        `total` replaces the total if given. `note` is shown after the figures.
         """
         (task,) = self._progress.tasks
         before = task.completed
@@ -74,17 +74,17 @@ class ProgressBar:
         if self._console.is_interactive:
             self._progress.refresh()
         else:
-            # Not printed by rich, which would wrap it.
+            # Not printed with rich, which would wrap it.
             print(f"{task.description}: {figures(task)}", file=self._console.file, flush=True)
 
     def advance(self) -> None:
-        """Note that one more is done."""
+        """Advance by one."""
         (task,) = self._progress.tasks
         self.update(int(task.completed) + 1)
 
     @contextlib.contextmanager
     def hidden(self) -> Iterator[None]:
-        """Take a transient bar off the terminal while the block prints."""
+        """Remove a transient bar from the terminal while the block prints."""
         self.close()
         try:
             yield
@@ -93,13 +93,13 @@ class ProgressBar:
                 self._progress.start()
 
     def close(self) -> None:
-        """End the bar's line; a bar that is not full is left on it."""
+        """End the bar's line; an incomplete bar stays on it."""
         if self._console.is_interactive:
             self._progress.stop()
 
 
 class _Title(ProgressColumn):
-    """The title, cut short where the terminal is too narrow for all of the line."""
+    """The title, shortened if the terminal is too narrow for the line."""
 
     def render(self, task: Task) -> Text:
         return Text(task.description, no_wrap=True, overflow="ellipsis")

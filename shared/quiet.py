@@ -1,4 +1,4 @@
-"""Which streams have been quiet for a while, so that their sums are to be sent again."""
+"""Finds streams that have been quiet for a while, so that their counts are sent again."""
 
 import time
 from collections.abc import Callable, Hashable
@@ -11,9 +11,9 @@ V = TypeVar("V")
 
 
 class QuietTimer(Generic[K, V]):
-    """Returns the newest value of each key that had none for `after` s, and again each second.
+    """Returns the newest value of each key without a new one for `after` s, then every second.
 
-    Without that the loss of the last frames of a burst would show only with the next frame.
+    Otherwise, the loss of the last frames of a burst would show only with the next frame.
     """
 
     def __init__(self, after: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -22,11 +22,11 @@ class QuietTimer(Generic[K, V]):
         self._due: dict[K, tuple[float, V]] = {}
 
     def set(self, key: K, value: V) -> None:
-        """Note that the key has a new value."""
+        """Store the key's new value."""
         self._due[key] = (self._clock() + self._after, value)
 
     def forget(self, is_gone: Callable[[K], bool]) -> None:
-        """Forget the keys that are gone."""
+        """Forget these keys."""
         self._due = {key: value for key, value in self._due.items() if not is_gone(key)}
 
     def take(self) -> list[V]:

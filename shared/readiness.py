@@ -1,4 +1,4 @@
-"""The log lines that say whether a process is ready."""
+"""Logs whether a process is ready."""
 
 import logging
 import time
@@ -25,7 +25,7 @@ class ReadinessLog:
         """Log the state if it differs from the last logged one; `missing` is "" when ready."""
         now, ready = self._clock(), not missing
         self._began = now if self._began is None else self._began
-        # Stages start in any order: at first it is normal that the one before is not there yet.
+        # Stages start in any order, so at first it is normal that the previous one is not up yet.
         early = now - self._began < LOG_WAITING_AFTER_S
         if ready == self._logged or (early and not ready and self._logged is None):
             return

@@ -1,4 +1,4 @@
-"""What a recorder says on its metrics port of the video that it writes."""
+"""The recorder's report on its current recordings, on its metrics port."""
 
 from typing import Final
 
@@ -8,9 +8,9 @@ RECORDINGS_PATH: Final = "/recordings"
 
 
 class RecordingReport(msgspec.Struct, frozen=True):
-    """The video of a stream that is written now: its file, and the bytes of all its files so far.
+    """The current video of a stream: its file, and the total bytes of its files so far.
 
-    A recording continues in a new file after some minutes; `path` is that of the newest.
+    A recording continues in a new file after some minutes; `path` is the newest file.
     """
 
     stream: str

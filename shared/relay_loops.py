@@ -1,6 +1,6 @@
-"""Finds the sources of a relay that get their messages from it, directly or through other relays.
+"""Finds sources of a relay that get their messages from it, directly or through other relays.
 
-What circled there would come again and again, for as long as the relays run.
+Messages in such a loop would circulate as long as the relays run.
 """
 
 import random
@@ -11,16 +11,16 @@ from typing import Final
 
 from emostream.shared.clocks import CLOCK
 
-# A loop that is over is found within so many s, at random: of several relays in it, one continues
-# first, and the others find that it is closed again.
+# The end of a loop is found within this many s, at random: one of the relays in it resumes first,
+# and the others then find the loop closed again.
 FREE_AFTER_S: Final = (5.0, 10.0)
 
 
 class RelayLoops:
-    """Marks each of the `sources` with its own subscription, which a relay there passes on.
+    """Marks each of the `sources` with its own subscription, which relays forward.
 
-    Where it comes back, that source is in a loop. The marks are questions for the time, which every
-    peer may ask; nobody is interested in the answers. Times are s on the steady `clock`.
+    If a mark comes back, that source is in a loop. The marks are requests for the time, which every
+    peer may send; the answers are ignored. Times are s on the steady `clock`.
     """
 
     def __init__(self, sources: Iterable[str], clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,18 +33,18 @@ class RelayLoops:
         self._until: dict[str, float] = {}
 
     def look(self, asked: Collection[str]) -> None:
-        """Take what is asked for at this relay: a mark among that is one that came back."""
+        """Check the subscriptions at this relay for marks that came back."""
         now = self._clock()
         for source, mark in self.marks.items():
             if mark in asked:
                 self._until[source] = now + random.uniform(*FREE_AFTER_S)
 
     def others(self, asked: frozenset[str]) -> frozenset[str]:
-        """Return what is asked for without the own marks."""
+        """Return the subscriptions without this relay's marks."""
         return asked - self._own
 
     def is_mark(self, topic: str) -> bool:
-        """Whether a message on the topic is the answer to a mark."""
+        """Whether a message on the topic answers a mark."""
         return topic in self._own
 
     def has(self, source: str) -> bool:

@@ -1,4 +1,4 @@
-"""Lossless delivery inside a stage: the expected frames in order, and earlier answers repeated."""
+"""Lossless delivery within a stage: frames in order, and repetition of earlier answers."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,18 +12,18 @@ from emostream.shared.sequences import sequence_part
 
 
 class Stateful(Protocol):
-    """What a stage must offer so that a restart leaves no trace in its results."""
+    """The interface that a stage needs so that a restart does not change its results."""
 
     def state(self, header: Header) -> bytes:
-        """Return all that it remembers of the header's stream (and part) after that frame."""
+        """Return the state of the header's stream (and part) after that frame."""
 
     def restore(self, header: Header, state: bytes | None) -> None:
-        """Replace what it remembers by that; None forgets the stream (and part)."""
+        """Replace the state; None forgets the stream (and part)."""
 
 
 @dataclass(slots=True)
 class _PartProgress:
-    """One part of one stream: its run, the `seq` that comes next, and the last answers."""
+    """One part of a stream: its run, the next `seq`, and the last answers."""
 
     run: str
     expected: int
@@ -31,15 +31,15 @@ class _PartProgress:
 
 
 class ReplaySequence:
-    """Makes a stage work on each frame once, in order, whatever is sent again.
+    """Makes a stage process each frame once, in order, even if frames are sent again.
 
     A probe's `base` is the lowest `seq` to expect. A stage that is behind it, because it was
-    started in the meantime, restores the `states` that the probe brings: what the stage of this
-    `name` remembered after the frame before `base`. So does one that is further beyond it than its
-    answers go back, which only a false probe can bring about. What was answered among the last
-    `window` frames, and the end after them, is answered again without work; all else that is not
-    expected is discarded. Each answer carries the stage's state after its frame, next to those of
-    the stages before.
+    restarted, restores its state from the probe's `states`: the state of the stage `name` after the
+    frame before `base`. So does a stage that is ahead of `base` by more than its stored answers,
+    which only a forged probe can cause. Frames that were answered among the last `window` frames,
+    and the end after them, are answered again without processing; other unexpected messages are
+    discarded. Each answer carries the stage's state after its frame, next to those of earlier
+    stages.
     """
 
     def __init__(
@@ -48,18 +48,18 @@ class ReplaySequence:
         self._name = name
         self._stage = stage
         self._work = work
-        # The end comes after a whole window of frames.
+        # The end follows a whole window of frames.
         self._kept = window + 1
         self._parts: dict[tuple[str, int], _PartProgress] = {}
 
     def expects(self, message: Message) -> bool:
-        """Whether the message is the frame, or the end, whose turn it is."""
+        """Whether the message is the expected frame or end."""
         header = message.header
         progress = self._progress(header)
         return not header.probe and progress is not None and progress.expected == header.seq
 
     def work(self, message: Message) -> list[Message]:
-        """Work on the message, which must be the expected one, and return the answers."""
+        """Process the message, which must be the expected one, and return the answers."""
         header = message.header
         progress = self._progress(header)
         assert progress is not None
@@ -73,7 +73,7 @@ class ReplaySequence:
         return answers
 
     def repeat(self, message: Message) -> list[Message]:
-        """Return what is to be sent for a message that is not the expected one."""
+        """Return what to send for an unexpected message."""
         header = message.header
         if header.probe:
             self._catch_up(header)
@@ -102,7 +102,7 @@ class ReplaySequence:
 
 
 def _with_state(answer: Message, states: dict[str, bytes]) -> Message:
-    # Events go with the answer of their frame, which carries it.
+    # Events accompany the answer to their frame, which carries the state.
     states = {} if isinstance(answer.header, Event) else states
     header = msgspec.structs.replace(answer.header, states=states)
     return Message(header, answer.payload, answer.shard)

@@ -1,41 +1,41 @@
-"""Asking a publisher for one message, by a subscription that no message matches by itself."""
+"""Requests a single message from a publisher, by a subscription that no message matches."""
 
 from collections.abc import Iterator
 from typing import Final
 
-# A subscription to `once/<any name>/<topics>` asks for the next message on these topics, which is
-# then sent on that subscription as well, and so to that subscriber alone.
+# A subscription to `once/<any name>/<topics>` requests the next message on these topics. It is then
+# sent on that subscription, and so only to that subscriber.
 ONCE: Final = "once/"
-# Requests that wait for their message, of all connections and of each: a message is sent once more
-# for each of them.
+# Limits on pending requests, in total and per connection, because each one sends a message once
+# more.
 MOST: Final = 256
 MOST_EACH: Final = 4
 
 
 def request(name: str, topics: str) -> str:
-    """Return the subscription that asks once; `name` has no slash, and is used for nothing else."""
+    """Return the subscription for one request; `name` is unique and has no slash."""
     return f"{ONCE}{name}/{topics}"
 
 
 def answered_topic(topic: bytes) -> bytes:
-    """Return the topic of a message, also where it is the answer to a request."""
+    """Return the topic of a message, even if it answers a request."""
     if not topic.startswith(ONCE.encode()):
         return topic
     return topic.split(b"/", 2)[2] if topic.count(b"/") > 1 else topic
 
 
 class Requests:
-    """The requests to a publisher that wait for their message, oldest first."""
+    """The pending requests at a publisher, oldest first."""
 
     def __init__(self) -> None:
-        # By subscription: the topics, and whose it is.
+        # By subscription: the topics and the connection.
         self._waiting: dict[str, tuple[str, int]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, subscription: str, connection: int) -> None:
-        """Note a connection's subscription, if it is a request and not one of too many."""
+        """Store a connection's subscription if it is a request and within the limits."""
         if not subscription.startswith(ONCE) or subscription.count("/") < 2:
             return
         its = sum(owner == connection for _, owner in self._waiting.values())
@@ -43,11 +43,11 @@ class Requests:
             self._waiting[subscription] = subscription.split("/", 2)[2], connection
 
     def remove(self, subscription: str) -> None:
-        """Note that a subscription ended."""
+        """Remove the request of an ended subscription."""
         self._waiting.pop(subscription, None)
 
     def take(self, topic: str) -> Iterator[str]:
-        """Yield the topics under which the message on `topic` was asked for."""
+        """Yield the topics on which to send the message on `topic` once more, one per request."""
         matching = [key for key, (topics, _) in self._waiting.items() if topic.startswith(topics)]
         for asked in matching:
             del self._waiting[asked]

@@ -1,4 +1,4 @@
-"""Reading the metrics of many processes at once, and what changed in them over some seconds."""
+"""Reads the metrics of many processes at once, and computes rates over some seconds."""
 
 import errno
 import http.client
@@ -18,7 +18,7 @@ from emostream.shared import histogram
 from emostream.shared.metric_names import MetricName
 from emostream.shared.metrics_client import MetricsClient
 
-# Until all of an answer is there, s.
+# The time limit for a complete answer, s.
 READ_WITHIN_S = 3.0
 CHUNK_BYTES = 64 * 1024
 # A thousand streams take 4 MB.
@@ -28,12 +28,12 @@ WINDOW = 10.0
 REFUSED = (401, 429)
 WITHOUT_TOKEN = "it requires another token: set security.metrics_token_file"
 PREFIX = "emostream_"
-# Stages of which a pipeline may have none: that one does not answer is not a fault.
+# Optional stages: it is not a fault if none answers.
 OPTIONAL = ("relay",)
 COUNTERS = ("_total", "_bucket", "_count")
-# The names of the samples of a kind of metric, by what they add to its name.
+# The suffixes of the sample names of each kind of metric.
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
-# What is read of every stage.
+# Metrics that every stage has.
 REQUIRED = (
     *(MetricName.READY, MetricName.QUEUE_DEPTH, MetricName.BAD_MESSAGES, MetricName.FACES),
     *(MetricName.FRAMES_TAKEN, MetricName.FRAMES_GIVEN),
@@ -51,10 +51,10 @@ Samples: TypeAlias = dict[str, dict[Labels, float]]
 
 @dataclass(frozen=True)
 class Scrape:
-    """What a process said at `time` (s, on a steady clock): samples by name and labels.
+    """The metrics of a process at `time` (s, on a steady clock): samples by name and labels.
 
-    A metric that has no sample yet has an empty map. To ask for one that the process does not have
-    is a KeyError: a wrong name must not read as a count of 0.
+    A metric without samples has an empty map. Reading a metric that the process does not have
+    raises KeyError: a wrong name must not look like a count of 0.
     """
 
     time: float
@@ -66,36 +66,36 @@ class Scrape:
         return self.values(MetricName.READY, "stage")
 
     def has(self, name: MetricName) -> bool:
-        """Whether the process has a counter or gauge: it depends on its stage, early also on time.
+        """Whether the process has a counter or gauge, which depends on its stage and start-up.
 
-        ValueError for a name that no process has.
+        Raises ValueError for a name that no process has.
         """
         return MetricName(name) in self.samples
 
     def total(self, name: str, **labels: str) -> float:
-        """Return the sum of the samples of that name that carry all these labels."""
+        """Return the sum of the samples with that name and all these labels."""
         wanted = labels.items()
         return sum(v for has, v in self.samples[name].items() if wanted <= has)
 
     def observed(self, name: MetricName, **labels: str) -> float:
-        """Return the sum of all values that a histogram took, with all these labels."""
+        """Return the sum of all observations of a histogram with all these labels."""
         return self.total(f"{name}_sum", **labels)
 
     def by(self, name: str, by: Sequence[str], **labels: str) -> dict[tuple[str, ...], float]:
-        """Return the samples with all these labels, by the values of the labels in `by`."""
+        """Return the samples with all these labels, keyed by the values of the labels in `by`."""
         wanted = labels.items()
         samples = ((dict(has), v) for has, v in self.samples[name].items() if wanted <= has)
         return {tuple(has[label] for label in by): value for has, value in samples}
 
     def values(self, name: str, label: str, **labels: str) -> set[str]:
-        """Return the values that a label takes in the samples with all these labels."""
+        """Return the values of a label in the samples with all these labels."""
         wanted = labels.items()
         matching = [dict(has) for has in self.samples[name] if wanted <= has]
         return {has[label] for has in matching if label in has}
 
 
 class History:
-    """The scrapes of one process over the last `window` seconds, since it started at most."""
+    """The scrapes of one process over the last `window` seconds, or since its start."""
 
     def __init__(self, window: float = WINDOW) -> None:
         self._window = window
@@ -108,11 +108,11 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """The time between the oldest and the newest scrape."""
+        """The time between the oldest and newest scrape."""
         return self._scrapes[-1].time - self._scrapes[0].time if self._scrapes else 0.0
 
     def add(self, scrape: Scrape) -> None:
-        """Take a newer scrape. Counters that went down mean a new process: the past is dropped."""
+        """Add a newer scrape. If counters went down, the process is new, and history is dropped."""
         if self._scrapes and _went_down(self._scrapes[-1], scrape):
             self._scrapes.clear()
         self._scrapes.append(scrape)
@@ -120,14 +120,14 @@ class History:
             self._scrapes.popleft()
 
     def increase(self, name: str, **labels: str) -> float:
-        """Return by how much the sum of these counters rose over `seconds`."""
+        """Return the increase of the sum of these counters over `seconds`."""
         first, last = self._scrapes[0], self._scrapes[-1]
         return last.total(name, **labels) - first.total(name, **labels)
 
     def rate(self, name: MetricName, **labels: str) -> float | None:
-        """Return the rise a second; None while that is not known.
+        """Return the increase per second; None while unknown.
 
-        That is before a second scrape, and before the process has the metric and a sample of it.
+        It is unknown before the second scrape, and before the process has a sample of the metric.
         """
         if self.seconds <= 0 or not self._scrapes[0].has(name):
             return None
@@ -136,7 +136,7 @@ class History:
         return self.increase(name, **labels) / self.seconds
 
     def quantile(self, q: float, name: MetricName, **labels: str) -> float | None:
-        """Return the quantile of what a histogram took over `seconds`; None if nothing."""
+        """Return the quantile of a histogram's observations over `seconds`; None without any."""
         if not self._scrapes:
             return None
         bucket = f"{name}_bucket"
@@ -155,7 +155,7 @@ def _went_down(before: Scrape, after: Scrape) -> bool:
 
 
 def parse(text: str) -> Samples:
-    """Return the samples of a stage's page of metrics. Raises ValueError for another page."""
+    """Return the samples in a stage's metrics page. Raises ValueError for any other page."""
     samples: Samples = {}
     try:
         for family in text_string_to_metric_families(text):
@@ -167,7 +167,7 @@ def parse(text: str) -> Samples:
                 labels = frozenset(sample.labels.items())
                 samples.setdefault(sample.name, {})[labels] = sample.value
     except (ValueError, IndexError) as error:
-        # The parser raises either for a page that is not in its format.
+        # The parser raises either of these for an invalid page.
         raise ValueError("not a metrics page") from error
     if not samples:
         raise ValueError("no emostream metrics there")
@@ -177,9 +177,9 @@ def parse(text: str) -> Samples:
 
 
 def scrape(url: str, client: MetricsClient | None = None) -> Scrape | str:
-    """Return what the process says, or why it does not, within a few seconds.
+    """Return a scrape of the process, or the reason for failure, within a few seconds.
 
-    `client` asks it; without one, as with the default configuration.
+    `client` sends the request; by default, one with the default configuration.
     """
     client = client or MetricsClient()
     try:
@@ -190,7 +190,7 @@ def scrape(url: str, client: MetricsClient | None = None) -> Scrape | str:
         with error:
             return WITHOUT_TOKEN if error.code in REFUSED else str(error)
     except OSError as error:
-        # urllib wraps the cause, which says it shorter.
+        # urllib wraps the cause, whose message is shorter.
         reason = getattr(error, "reason", error)
         told = getattr(reason, "verify_message", None) or getattr(reason, "strerror", None)
         return told or str(reason)
@@ -199,7 +199,7 @@ def scrape(url: str, client: MetricsClient | None = None) -> Scrape | str:
 
 
 def _body(answer: http.client.HTTPResponse, most: int) -> bytes:
-    """Return the body of an answer, of `most` bytes at most, within `READ_WITHIN_S` seconds.
+    """Return the body of an answer, at most `most` bytes, within `READ_WITHIN_S` seconds.
 
     Raises ValueError, OSError or HTTPException.
     """
@@ -217,9 +217,9 @@ def _body(answer: http.client.HTTPResponse, most: int) -> bytes:
 
 
 def missing(url: str, client: MetricsClient | None = None) -> str:
-    """Return what the process whose metrics are at `url` lacks to be ready; "" if it does not say.
+    """Return why the process with metrics at `url` is not ready; "" if it gives no reason.
 
-    Waits a few seconds at most.
+    Waits at most a few seconds.
     """
     readiness = json_answer(url, "/readyz", _Readiness, client)
     return "; ".join(readiness.missing.values()) if readiness else ""
@@ -228,9 +228,9 @@ def missing(url: str, client: MetricsClient | None = None) -> str:
 def json_answer(
     url: str, path: str, type: type[T], client: MetricsClient | None = None
 ) -> T | None:
-    """Return what the process whose metrics are at `url` answers at `path`; None if no such JSON.
+    """Return the JSON at `path` from the process with metrics at `url`; None if there is none.
 
-    Waits a few seconds at most.
+    Waits at most a few seconds.
     """
     client = client or MetricsClient()
     try:
@@ -242,13 +242,13 @@ def json_answer(
 
 
 class _Readiness(msgspec.Struct):
-    """The answer of `/readyz`; without the token it does not say what is missing."""
+    """The answer of `/readyz`; without the token, it does not list what is missing."""
 
     missing: dict[str, str] = {}
 
 
 class Scraper:
-    """Reads the metrics of all processes at once, so that a dead host delays no other."""
+    """Reads the metrics of all processes in parallel, so that a dead host delays no other."""
 
     def __init__(self, urls: Sequence[str], client: MetricsClient | None = None) -> None:
         self.client = client or MetricsClient()
@@ -258,7 +258,7 @@ class Scraper:
         self.failures: Mapping[str, str] = {}
 
     def scrape(self) -> None:
-        """Read all once; `failures` then maps each URL without an answer to the reason."""
+        """Read all once. Afterward, `failures` maps each URL without an answer to the reason."""
         answers = zip(self._urls, self._pool.map(self._scrape, self._urls), strict=True)
         failures: dict[str, str] = {}
         for url, answer in answers:
@@ -272,7 +272,7 @@ class Scraper:
         return scrape(url, self.client)
 
     def present(self, named: Mapping[str, str]) -> dict[str, str]:
-        """Return the processes of `named` (by URL) but those of optional stages never seen."""
+        """Return the processes in `named` (by URL), except optional stages that were never seen."""
         return {
             url: name
             for url, name in named.items()
@@ -280,6 +280,6 @@ class Scraper:
         }
 
     def answering(self) -> list[Scrape]:
-        """Return the newest scrape of each process that answered last time."""
+        """Return the latest scrape of each process that answered last time."""
         newest = (h.last for url, h in self.histories.items() if url not in self.failures)
         return [scrape for scrape in newest if scrape is not None]

@@ -10,14 +10,14 @@ from emostream.shared.whole_file import read_whole
 
 OTHERS_MAY_READ = 0o004
 OTHERS: Final = 0o077
-# As many as 43 letters and digits hold; nobody has to remember them.
+# Encoded as 43 letters and digits; nobody has to remember them.
 RANDOM_BYTES: Final = 32
 
 
 def read_secret(path: Path, setting: str) -> str:
-    """Return what is in the file, without white space around it or an editor's byte order mark.
+    """Return the content of the file, without surrounding whitespace or a byte order mark.
 
-    Raises ConfigError, which names the setting, if the file cannot be read or holds nothing.
+    Raises ConfigError, which names the setting, if the file is unreadable or empty.
     """
     try:
         secret = read_whole(path).decode("utf-8-sig").strip()
@@ -31,9 +31,9 @@ def read_secret(path: Path, setting: str) -> str:
 
 
 def create_secret(path: Path, setting: str) -> bool:
-    """Write a random secret that its owner alone may read, if there is no file yet.
+    """Write a random secret, readable only by its owner, if there is no file yet.
 
-    Returns whether it did. Raises ConfigError, which names the setting, if it cannot.
+    Returns whether it wrote one. Raises ConfigError, which names the setting, if it cannot.
     """
     if path.exists():
         return False
@@ -42,7 +42,7 @@ def create_secret(path: Path, setting: str) -> bool:
 
 
 def write_secret(path: Path, setting: str) -> None:
-    """Write a random secret that its owner alone may read, in the place of one that is there.
+    """Write a random secret, readable only by its owner, and replace an existing one.
 
     Raises ConfigError, which names the setting, if it cannot.
     """
@@ -55,7 +55,7 @@ def write_secret(path: Path, setting: str) -> None:
 
 
 def check_private(path: Path, setting: str) -> None:
-    """Raise ConfigError, which names the setting, if others may read or write the file."""
+    """Raise ConfigError, which names the setting, if other users may read or write the file."""
     if path.stat().st_mode & OTHERS:
         raise ConfigError(f"{setting}: {path} is readable by other users; run chmod 600 {path}")
 

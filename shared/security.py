@@ -1,4 +1,4 @@
-"""CURVE on sockets: which are encrypted, with which keys, and whom a publisher lets in (ZAP)."""
+"""CURVE encryption: which sockets use it, with which keys, and which peers get in (ZAP)."""
 
 import threading
 import time
@@ -16,12 +16,12 @@ from emostream.shared.errors import ConfigError
 from emostream.shared.handshake_failures import HandshakeFailures
 from emostream.shared.key_files import OWN_FILE, KeyFolder, OwnKey, Peer
 
-# libzmq asks here, in the same context, about each peer that knows the publisher's key.
+# libzmq asks here, in the same context, about each peer that has the publisher's key.
 ZAP_ENDPOINT: Final = "inproc://zeromq.zap.01"
 ZAP_DOMAIN: Final = b"emostream"
 MECHANISM: Final = b"CURVE"
 LOCAL: Final = "ipc://"
-# What the log and doctor warn of.
+# The warning in the log and from doctor.
 DISABLED: Final = (
     'security.mode = "disabled": nothing is encrypted, and anyone on the network can read and '
     "publish"
@@ -38,21 +38,21 @@ CONNECTED: Final[dict[str, tuple[str, ...]]] = {
 
 
 def new_key(since: float = 0.0) -> OwnKey:
-    """Return a new key pair, to be used from `since` on (s since the epoch)."""
+    """Return a new key pair, for use from `since` (s since the epoch)."""
     public, secret = zmq.curve_keypair()
-    # A command line would take it for an option.
+    # A key that starts with `-` would look like an option on a command line.
     while public.startswith(b"-"):
         public, secret = zmq.curve_keypair()
     return OwnKey(public.decode(), secret.decode(), since)
 
 
 def is_encrypted(security: Security, endpoint: str) -> bool:
-    """Whether the mode wants this endpoint encrypted."""
+    """Whether the mode requires encryption for this endpoint."""
     return security.mode == "required" or (security.mode == "auto" and not is_local(endpoint))
 
 
 def stage_endpoints(config: Config, stage: str, instance: int = 0) -> tuple[str, tuple[str, ...]]:
-    """Return what a stage binds on the bus, and what it connects to."""
+    """Return the bus endpoints that a stage binds and those that it connects to."""
     if stage == "relay":
         return config.relay.bind, config.relay.connect
     connected = tuple(
@@ -71,19 +71,19 @@ def _is_connected(config: Config, stage: str, topic: str) -> bool:
     if topic == "credit":
         return lossless
     if (stage, topic) == ("capture", "emotion"):
-        # What was answered holds back sources that are read as fast as they can be, no others.
+        # Only sources that are read as fast as possible wait for answers.
         return not lossless and any(source.pace == "fast" for source in config.capture.sources)
     return True
 
 
 def encrypted_endpoints(config: Config, stage: str) -> list[str]:
-    """Return the endpoints of a stage that are encrypted."""
+    """Return the encrypted endpoints of a stage."""
     bound, connected = stage_endpoints(config, stage)
     return [each for each in (bound, *connected) if is_encrypted(config.security, each)]
 
 
 def check_stage_keys(config: Config, stage: str, instance: int = 0) -> None:
-    """Raise ConfigError if the stage has to encrypt an endpoint, and a key for it is missing."""
+    """Raise ConfigError if a key is missing for an endpoint that the stage must encrypt."""
     bound, connected = stage_endpoints(config, stage, instance)
     check_bind(config.security, bound, f"{stage}.bind {bound}", stage)
     for endpoint in connected:
@@ -91,18 +91,18 @@ def check_stage_keys(config: Config, stage: str, instance: int = 0) -> None:
 
 
 def check_own_processes(security: Security, who: str) -> None:
-    """Raise ConfigError if this host encrypts even its own processes, and has no usable key."""
+    """Raise ConfigError if loopback traffic must be encrypted and this host has no usable key."""
     check_bind(security, LOCAL, "the bus", who)
 
 
 def check_bind(security: Security, endpoint: str, shown: str, who: str) -> None:
-    """Raise ConfigError if the endpoint has to be encrypted, and this host has no usable key."""
+    """Raise ConfigError if the endpoint must be encrypted and this host has no usable key."""
     if is_encrypted(security, endpoint):
         _checked_folder(security, endpoint, shown, who)
 
 
 def check_connect(security: Security, endpoint: str, who: str) -> None:
-    """Raise ConfigError if the endpoint has to be encrypted, and a key for that is missing."""
+    """Raise ConfigError if the endpoint must be encrypted and a key for it is missing."""
     if not is_encrypted(security, endpoint):
         return
     if not _checked_folder(security, endpoint, endpoint, who).pinned(endpoint):
@@ -131,25 +131,25 @@ def _checked_folder(security: Security, endpoint: str, shown: str, who: str) -> 
 
 
 def as_server(socket: "zmq.Socket[Any]", key: OwnKey) -> None:
-    """Let the socket take only peers that the ZAP handler lets in; to be called before its bind."""
+    """Make the socket accept only peers that the ZAP handler allows. Call this before its bind."""
     socket.set(zmq.CURVE_SERVER, 1)
     socket.set(zmq.CURVE_SECRETKEY, key.secret.encode())
     socket.set(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
-    # Without a handler libzmq would let in anyone who knows the public key.
+    # Without a handler, libzmq would accept anyone with the public key.
     socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
 
 def as_client(socket: "zmq.Socket[Any]", key: OwnKey, server_key: str) -> None:
-    """Let the socket connect only to the holder of `server_key`; to be called before `connect`."""
+    """Make the socket connect only to the owner of `server_key`. Call this before `connect`."""
     socket.set(zmq.CURVE_PUBLICKEY, key.public.encode())
     socket.set(zmq.CURVE_SECRETKEY, key.secret.encode())
     socket.set(zmq.CURVE_SERVERKEY, server_key.encode())
 
 
 class ZapHandler:
-    """A thread that says of each peer whether its key is allowed, by the files as they are now.
+    """A ZAP thread that accepts or refuses peers by the current key files.
 
-    It ends with the context. What it admits has its public key as `User-Id`.
+    It ends with the context. Accepted peers have their public key as `User-Id`.
     """
 
     def __init__(self, context: "zmq.Context[Any]", folder: KeyFolder) -> None:
@@ -169,7 +169,7 @@ class ZapHandler:
             self._socket.close()
 
     def _answer(self, request: list[bytes]) -> list[bytes]:
-        # Version, id, domain, address, identity, mechanism, and the key where it is CURVE.
+        # Version, id, domain, address, identity, mechanism, and, for CURVE, the key.
         version, number, domain, _, _, mechanism, *credentials = request
         key = z85.encode(credentials[0]).decode() if credentials else ""
         if domain == ZAP_DOMAIN and mechanism == MECHANISM and admitted_peer(self._folder, key):
@@ -178,7 +178,7 @@ class ZapHandler:
 
 
 def admitted_peer(folder: KeyFolder, key: str) -> Peer | None:
-    """Return whose key this is, if it is allowed now; where the files are unusable, nobody's is."""
+    """Return the owner of the key if it is currently allowed; None if the files are unusable."""
     try:
         return folder.peer_of(key)
     except ConfigError:
@@ -187,17 +187,17 @@ def admitted_peer(folder: KeyFolder, key: str) -> Peer | None:
 
 @dataclass(frozen=True)
 class Handshakes:
-    """Whether any handshake failed, and any succeeded."""
+    """Whether any handshake failed, and whether any succeeded."""
 
     failed: bool
     succeeded: bool
 
 
 class HandshakeMonitor:
-    """Sees what becomes of the handshakes of one socket.
+    """Monitors the handshakes of one socket.
 
-    `is_connected` is whether the last one succeeded and its connection was not lost since: of a
-    socket that connects to one endpoint.
+    For a socket that connects to one endpoint, `is_connected` says whether the last handshake
+    succeeded and the connection was not lost since.
     """
 
     EVENTS: Final = (
@@ -220,7 +220,7 @@ class HandshakeMonitor:
         failures.expect(endpoint)
 
     def read(self) -> Handshakes:
-        """Return what became of handshakes since the last call; those that failed are counted."""
+        """Return the outcome of handshakes since the last call, and count failed ones."""
         failed = succeeded = False
         while self._monitor.poll(0):
             event = parse_monitor_message(self._monitor.recv_multipart())["event"]
@@ -233,6 +233,6 @@ class HandshakeMonitor:
         return Handshakes(failed, succeeded)
 
     def close(self) -> None:
-        """End the monitor; to be called before the socket is closed."""
+        """Close the monitor. Call this before the socket is closed."""
         self._socket.disable_monitor()
         self._monitor.close(linger=0)

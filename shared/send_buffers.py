@@ -1,4 +1,4 @@
-"""Bounds what the kernel holds for subscribers on other hosts, by what their link carries."""
+"""Limits the kernel's send buffers for remote subscribers by the rate of their links."""
 
 import contextlib
 import fcntl
@@ -17,15 +17,15 @@ from emostream.shared.addresses import TCP, is_loopback
 
 LOOK_EVERY_S: Final = 0.25
 DESCRIPTORS: Final = Path("/proc/self/fd")
-# Linux: the bytes that were not acknowledged yet, and the place of tcpi_bytes_acked in TCP_INFO.
+# Linux: the ioctl for unacknowledged bytes, and the offset of tcpi_bytes_acked in TCP_INFO.
 SIOCOUTQ: Final = 0x5411
 BYTES_ACKED: Final = struct.Struct("120xQ")
-# The kernel takes no less than the least, and doubles what it is given. A connection begins with
-# FIRST_BYTES, so that it does not fill a thin link's own queue before its rate is known.
+# The kernel has a minimum, and doubles the given value. A connection starts with FIRST_BYTES, so
+# that it does not fill a slow link's own queue before its rate is known.
 LEAST_BYTES: Final = 2_304
 FIRST_BYTES: Final = 8_192
 MOST_BYTES: Final = 1 << 22
-# How much the newest figure counts for the rate of a link.
+# The weight of the newest measurement in a link's rate.
 WEIGHT: Final = 0.5
 
 
@@ -41,13 +41,13 @@ class _Connection:
 
 
 class SendBuffers:
-    """Keeps the kernel's queue for each subscriber as short as its link empties in `longest` s.
+    """Limits the kernel's queue for each subscriber to what its link carries in `longest` s.
 
-    Left to itself Linux holds as much as a connection needs to be quick, and more: seconds of what
-    a thin link carries, each of which is an old frame. A buffer grows while its connection keeps
-    up, and is cut to the link's rate where it does not. `endpoints` are those of the publishers:
-    those that only this host reaches, and its own connections, are left as they are. Does nothing
-    on other systems than Linux. Times are s on the steady `clock`.
+    By default, Linux buffers as much as a fast connection needs: on a slow link, that is seconds of
+    old frames. A buffer grows while its connection keeps up, and is cut to the link's rate when it
+    does not. `endpoints` are those of the publishers; loopback endpoints and connections from this
+    host are left alone. Does nothing on systems other than Linux. Times are s on the steady
+    `clock`.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class SendBuffers:
         self._connections: dict[int, _Connection] = {}
 
     def adjust(self) -> None:
-        """Look at all connections, if it is time to."""
+        """Adjust all connections, if it is time to."""
         now = self._clock()
         if now < self._due or not self._ports or not DESCRIPTORS.exists():
             return
@@ -78,9 +78,9 @@ class SendBuffers:
         self._connections = seen
 
     def _accepted(self) -> Iterator[tuple[int, socket.socket]]:
-        """Yield a copy of each other host's connection to us, with the number of the original."""
+        """Yield a duplicate of each remote connection's socket, with the original's descriptor."""
         for path in DESCRIPTORS.iterdir():
-            # Sockets come and go meanwhile, as they are another thread's.
+            # Another thread may open and close sockets at the same time.
             with contextlib.suppress(OSError):
                 if not stat.S_ISSOCK(os.fstat(int(path.name)).st_mode):
                     continue
@@ -98,7 +98,7 @@ class SendBuffers:
         return copy.getsockname()[1] in self._ports and not ipaddress.ip_address(host).is_loopback
 
     def _adjusted(self, number: int, connection: socket.socket, now: float) -> _Connection:
-        """Set the buffer of a connection by what it carried since the last time."""
+        """Set the buffer of a connection by how much it carried since the last call."""
         peer = connection.getpeername()
         information = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
         (acked,) = BYTES_ACKED.unpack_from(information)

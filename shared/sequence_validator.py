@@ -1,4 +1,4 @@
-"""The check that what counts up in a stream's messages is what could have been sent."""
+"""Checks that the counters in a stream's messages are plausible."""
 
 import time
 from collections.abc import Callable
@@ -9,22 +9,22 @@ from emostream.shared.errors import MessageError
 from emostream.shared.messages import AnyHeader, Message
 from emostream.shared.sequences import is_of_stream, sequence_part
 
-# A leap ahead is plausible up to MAX_LEAP frames, and MAX_RATE more for each second of silence.
+# A jump ahead is plausible up to MAX_LEAP frames, plus MAX_RATE for each second of silence.
 MAX_LEAP: Final = 10_000
 MAX_RATE: Final = 1000
-# A capture's clock may be set while it runs; before the first message it is compared with ours.
+# A capture's clock may be set while it runs; for the first message, it is compared with ours.
 MAX_CLOCK_LEAP_S: Final = 3600.0
 MAX_CLOCK_DIFFERENCE_S: Final = 86_400.0
-# So many messages in sequence are believed, wherever they are.
+# This many consecutive messages are accepted, wherever they are.
 PROBATION: Final = 3
-# How much of earlier silence still counts a message later: what a process finds in its queue after
-# it stood still has to pass first.
+# How much of earlier silence still counts one message later, because the backlog of a process that
+# was stopped arrives first.
 SILENCE_KEPT: Final = 0.999
 
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """Where a message stands: its numbers in the run and at its publisher, its time in ns."""
+    """The position of a message: its counts in the run and at its publisher, its time in ns."""
 
     run: str
     seq: int
@@ -35,7 +35,7 @@ class _Position:
 
 @dataclass(slots=True)
 class _Sequence:
-    """The messages of one topic and part: the last one, and those of another sequence."""
+    """The sequence of one topic and part: the last message, and candidates for a new sequence."""
 
     last: _Position
     arrived: float
@@ -51,7 +51,7 @@ class _Sequence:
         self.last, self.other, self.others = position, None, 0
 
     def is_confirmed(self, position: _Position, silence: float) -> bool:
-        """Whether the position, which does not follow the last one, is one of several in turn."""
+        """Whether the position continues a series of messages that does not follow the last one."""
         other = self.other
         follows = other is not None and not (
             _leaps(other, position, silence) or _goes_back(other, position)
@@ -62,13 +62,12 @@ class _Sequence:
 
 
 class SequenceValidator:
-    """Refuses messages whose `seq`, `sent` or `t` leaps beyond what could have been sent.
+    """Refuses messages with implausible jumps in `seq`, `sent` or `t`.
 
-    One such message would otherwise be the newest for good. It is on probation, as in RFC 3550
-    (A.1): only where several in turn follow each other does the sequence continue there. A number
-    below the last one is not a reason to refuse a message, since lossless delivery sends frames
-    again; the sequence goes back to it in the same way. Times are s on the steady `clock`, `wall`
-    is ns since the epoch.
+    One such message would otherwise count as the newest forever. As in RFC 3550 (A.1), it is on
+    probation: the sequence continues there only after several consecutive messages. A lower number
+    is not a reason to refuse a message, because lossless delivery repeats frames; the sequence goes
+    back in the same way. Times are s on the steady `clock`, `wall` is ns since the epoch.
     """
 
     def __init__(
@@ -81,9 +80,9 @@ class SequenceValidator:
         self._sequences: dict[tuple[str, int], _Sequence] = {}
 
     def check(self, message: Message) -> bool:
-        """Return whether a frame's message continues from the last one; False: it starts over.
+        """Return True if a frame's message continues from the last one, False if it starts over.
 
-        Raises MessageError, with the reason `leap`, for one that could not have been sent.
+        Raises MessageError, with the reason `leap`, for an implausible message.
         """
         header = message.header
         key = (message.topic, sequence_part(header))
@@ -91,7 +90,7 @@ class SequenceValidator:
         now = self._clock()
         sequence = self._sequences.get(key)
         if sequence is None:
-            # What came before is not known, so only the clock can be compared.
+            # Nothing is known about earlier messages, so only the clock can be compared.
             start = replace(position, t=self._wall())
             sequence = self._sequences[key] = _Sequence(start, now)
             slack = MAX_CLOCK_DIFFERENCE_S - MAX_CLOCK_LEAP_S
@@ -109,9 +108,9 @@ class SequenceValidator:
         return True
 
     def check_sum(self, message: Message) -> None:
-        """Check the message that says how many frames there were while none comes.
+        """Check a message with the number of frames so far, sent while there are no frames.
 
-        Raises MessageError, with the reason `leap`, where there cannot have been so many.
+        Raises MessageError, with the reason `leap`, if the number is implausible.
         """
         header = message.header
         sequence = self._sequences.get((message.topic, sequence_part(header)))
@@ -133,8 +132,8 @@ def _goes_back(last: _Position, position: _Position) -> bool:
 
 
 def _leaps(last: _Position, position: _Position, silence: float) -> bool:
-    """Whether the position is beyond all that may come after `silence` seconds."""
-    # Each publisher counts what it sent, and two may answer alternately.
+    """Whether the position is implausible after `silence` seconds."""
+    # Each publisher has its own count, and two may answer alternately.
     frames = max(
         position.seq - last.seq if position.run == last.run else 0,
         position.sent - last.sent if position.publisher == last.publisher else 0,

@@ -1,15 +1,15 @@
-"""The place of a message in the sequence of its stream: its part, and what came before."""
+"""The position of a message in its stream: its part, and the number of earlier frames."""
 
 from emostream.shared.messages import AnyHeader, Emotion, Faces, Frame
 
 
 def frame_part(header: AnyHeader) -> int | None:
-    """Return which part of its frame per message is; None if it stands for no frame or part."""
+    """Return the message's part of its frame; None if it has no frame or part."""
     return stream_part(header) if header.is_data else None
 
 
 def stream_part(header: AnyHeader) -> int | None:
-    """Return which part of its stream a frame's message, probe or end is of; None for others."""
+    """Return the part of the stream for a frame, probe or end; None for other messages."""
     match header:
         case Frame():
             return 0
@@ -20,15 +20,15 @@ def stream_part(header: AnyHeader) -> int | None:
 
 
 def sequence_part(header: AnyHeader) -> int:
-    """Return which part of its stream a message belongs to; 0 for what is not dealt in parts."""
+    """Return the part of the stream that a message belongs to; 0 if it has no parts."""
     return stream_part(header) or 0
 
 
 def is_of_stream(topic: str, stream: str) -> bool:
-    """Whether a message's topic is one of the stream's."""
+    """Whether a topic belongs to the stream."""
     return topic.endswith(f"/{stream}/")
 
 
 def frames_before(header: AnyHeader) -> int:
-    """Return how many frames of the run came before a message: in a probe they are its `base`."""
+    """Return how many frames of the run precede a message; for a probe, its `base`."""
     return header.base if header.probe else header.seq

@@ -39,10 +39,10 @@ log = logging.getLogger("emostream")
 
 
 class Service:
-    """One stage's process. Use it as a context manager around its `loop`.
+    """The process of one stage. Use it as a context manager around its `loop`.
 
-    `primary` is the kind of message that the stage is counted by. `stop` is set by SIGINT and
-    SIGTERM, `reload` by SIGHUP, except where that says that the terminal was closed: then `stop`.
+    `primary` is the kind of message that the stage counts. SIGINT and SIGTERM set `stop`. SIGHUP
+    sets `reload`, or `stop` if the terminal was closed.
     """
 
     def __init__(
@@ -124,13 +124,13 @@ class Service:
         self._stack.close()
 
     def publisher(self, endpoint: str, hwm: int) -> Publisher:
-        """Return a publisher that is closed with the service; lossless, its queue has no bound."""
+        """Return a publisher, closed with the service; its queue is unlimited if lossless."""
         publisher = self.bus.publisher(endpoint, self._hwm(hwm))
         self._keep(publisher)
         return publisher
 
     def relay(self, connect: abc.Sequence[str], bind: str, hwm: int) -> Relay:
-        """Return a relay from the publishers at `connect`, closed with the service; live only."""
+        """Return a relay from the publishers at `connect`, closed with the service. Live only."""
         relay = self.bus.relay(connect, bind, hwm)
         self._stack.callback(relay.close)
         self._keep(relay.publisher)
@@ -148,11 +148,11 @@ class Service:
 
     @property
     def is_lossless(self) -> bool:
-        """Whether every frame counts."""
+        """Whether delivery is lossless."""
         return self.config.delivery == "lossless"
 
     def live_inbox(self) -> LiveInbox:
-        """Return an inbox that thins as the configuration says, and counts what it drops."""
+        """Return an inbox that drops frames as configured, and counts them."""
         live = self.config.live
         return LiveInbox(self.intake.dropped, live.backlog, live.max_age_ms / 1000)
 
@@ -162,7 +162,7 @@ class Service:
         deliver: Callable[[Message], None],
         pacer: LinkPacer | None = None,
     ) -> Receiver:
-        """Hand each message to `deliver`, on its own thread, until the service closes."""
+        """Pass each message to `deliver`, on a separate thread, until the service closes."""
         subscriptions = [
             dataclasses.replace(item, hwm=self._hwm(item.hwm)) for item in subscriptions
         ]
@@ -180,11 +180,11 @@ class Service:
         *,
         paced: bool = False,
     ) -> CountedReceiver:
-        """Fill the inbox from the subscriptions; what was lost on the way is counted.
+        """Fill the inbox from the subscriptions, and count messages lost in transit.
 
-        Lossless, nothing is: what a restarted stage did not hear comes again. The stage is ready
-        while messages of the `needed` kind come, by default its primary one. Live, those that are
-        `paced` are left out where a link is too thin for all of them.
+        In lossless delivery there are none: messages that a restarted stage missed are sent again.
+        The stage is ready while messages of the `needed` kind arrive, by default its primary one.
+        In live delivery, `paced` messages are left out if a link is too slow for all of them.
         """
         self.health.require_input()
         pacer = None
@@ -198,13 +198,13 @@ class Service:
         return CountedReceiver(self.listen(subscriptions, deliver, pacer), self.intake.gaps)
 
     def on_stream_gone(self, forget: Callable[[str], None]) -> None:
-        """Call `forget`, in the loop, with each stream that gave way to newer ones."""
+        """Call `forget`, in the loop, with each evicted stream."""
         self._forget.append(forget)
 
     def check_health(self) -> None:
-        """Note that the loop goes round, and log when readiness changes.
+        """Record an iteration of the loop, and log changes of readiness.
 
-        Raises EmostreamError if a receiver broke down, since nothing would ever come again.
+        Raises EmostreamError if a receiver crashed, because no message would ever arrive again.
         """
         if not all(receiver.alive for receiver in self._receivers):
             raise EmostreamError(f"{self.name}: the receiving thread crashed")
@@ -223,9 +223,10 @@ class Service:
         self._readiness.update("; ".join(missing.values()), self.metrics_url)
 
     def _hang_up(self, *_: object) -> None:
-        # Looked at by the loop: the terminal may still be there at the moment of the signal.
+        # Checked by the loop, because the terminal may still exist at the moment of the signal.
         self._hung_up = True
 
     def _hwm(self, hwm: int) -> int:
-        # Lossless, only what capture holds is a bound; a full queue would drop.
+        # In lossless delivery, only capture's window limits the messages; a full queue would drop
+        # them.
         return 0 if self.is_lossless else hwm

@@ -1,4 +1,4 @@
-"""Files that come with emostream: at the same place below the root of a checkout and of a wheel."""
+"""Files that ship with emostream, at the same path in a checkout and in a wheel."""
 
 from pathlib import Path
 from typing import Final
@@ -14,15 +14,16 @@ FOLDER_CONFIG: Final = "emostream.toml"
 
 
 def config_names() -> list[str]:
-    """Return the names of the configurations that ship, sorted."""
+    """Return the sorted names of the shipped configurations."""
     return sorted(path.stem for path in CONFIGS.glob("*.toml"))
 
 
 def find_config(path_or_name: str) -> Path:
-    """Return the path of a configuration: a file, or one that ships, by its name.
+    """Return the path of a configuration: a file, or a shipped one by its name.
 
-    A file of that path goes first. ConfigError for a folder, unless it only shares the name of a
-    configuration that ships and holds none itself; and, with the names, where there is nothing.
+    An existing file has priority. Raises ConfigError if there is neither (the error lists the
+    shipped names), and for a folder, unless it only shares the name of a shipped configuration and
+    contains none itself.
     """
     path = user_path(path_or_name)
     ships = path_or_name in config_names()

@@ -1,4 +1,4 @@
-"""What a capture says of its sources on its metrics port."""
+"""Capture's report on its sources, on its metrics port."""
 
 from enum import StrEnum
 from typing import Final
@@ -9,7 +9,7 @@ SOURCES_PATH: Final = "/sources"
 
 
 class SourceState(StrEnum):
-    """What a source is doing."""
+    """The state of a source."""
 
     OPENING = "opening"
     OPEN = "open"
@@ -18,9 +18,9 @@ class SourceState(StrEnum):
 
 
 class SourceReport(msgspec.Struct, frozen=True):
-    """A configured source: the stream that it gives, its state, and the reason if there is one.
+    """A configured source: its stream, its state, and the reason if there is one.
 
-    A source that is lost is reopened and again; one that ended with a reason failed.
+    A lost source is reopened repeatedly; a source that ended with a reason has failed.
     """
 
     stream: str
@@ -29,6 +29,6 @@ class SourceReport(msgspec.Struct, frozen=True):
 
 
 class SourceReports(msgspec.Struct, frozen=True):
-    """The answer of `SOURCES_PATH`: all configured sources, in the configuration's order."""
+    """The answer of `SOURCES_PATH`: all configured sources, in configuration order."""
 
     sources: list[SourceReport]

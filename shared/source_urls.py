@@ -1,4 +1,4 @@
-"""Sources' URLs: the schemes that are known, their secrets, and how to show a URL without them."""
+"""Source URLs: known schemes, secrets in URLs, and URLs without secrets."""
 
 import os
 import re
@@ -11,36 +11,36 @@ from emostream.shared.errors import ConfigError
 NETWORK_SCHEMES: Final = (
     *("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "tcp", "udp"),
 )
-# `$${` stands for `${`; the last group is what begins like a variable and is none.
+# `$${` stands for `${`; the last group matches malformed variables.
 VARIABLE: Final = re.compile(r"(?P<escaped>\$\$\{)|\$\{(?P<name>[A-Za-z_]\w*)\}|(?P<bad>\$\{)")
 USER_INFO: Final = re.compile(r"://(?P<user>[^:@]*)(?P<colon>:?)(?P<password>.*)@", re.DOTALL)
 PARAMETER: Final = re.compile(r"[?&](?P<name>[^=&#]*)=(?P<value>[^&#]*)")
 SECRET_PARAMETER: Final = re.compile(r"pass|pwd|token|secret|key|auth|sig", re.IGNORECASE)
-# Shorter ones would blank out half of a message.
+# Replacing shorter ones would blank out half of a message.
 SHORTEST_SECRET: Final = 4
 
 
 def redact(url: str) -> str:
-    """Return the URL as it may be shown: without user, password and the values of its query."""
-    # Up to the last @, since passwords are often written with / or @ unescaped.
+    """Return the URL without user, password and query values, for display."""
+    # Up to the last @, because passwords often contain unescaped / or @.
     shown = re.sub(r"://.*@", "://***@", url, flags=re.DOTALL)
     return re.sub(r"([?&][^=&#]*=)[^&#]*", r"\1***", shown)
 
 
 def scrub(text: str, url: str) -> str:
-    """Return the text without the secrets of the URL, which a library's error may repeat."""
+    """Return the text without the URL's secrets, which library errors may repeat."""
     return hide(text.replace(url, redact(url)), url_secrets(url))
 
 
 def hide(text: str, secrets: set[str]) -> str:
-    """Return the text with `***` for each of the secrets."""
+    """Return the text with each of the secrets replaced by `***`."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
 
 
 def url_secrets(url: str) -> set[str]:
-    """Return user, password and values of the query, as they are written and as they are meant."""
+    """Return user, password and query values, as written and decoded."""
     if "://" not in url:
         return set()
     user, has_user, _ = url.partition("://")[2].rpartition("@")
@@ -51,7 +51,7 @@ def url_secrets(url: str) -> set[str]:
 
 
 def has_literal_password(url: str) -> bool:
-    """Whether a password stands in the URL itself, not as the name of a variable."""
+    """Whether the URL itself contains a password, and not the name of a variable."""
     literal = VARIABLE.sub("", url) if "://" in url else ""
     user_info = USER_INFO.search(literal)
     if user_info and user_info["colon"] and user_info["password"]:
@@ -63,26 +63,26 @@ def has_literal_password(url: str) -> bool:
 
 
 def escape(url: str) -> str:
-    """Return the URL so that `expand` gives it back as it is."""
+    """Return the URL escaped, so that `expand` returns the original."""
     return url.replace("${", "$${")
 
 
 def has_variables(url: str) -> bool:
-    """Whether something in the URL is to be taken from the environment."""
+    """Whether the URL contains an environment variable."""
     return any(match["name"] for match in VARIABLE.finditer(url))
 
 
 def check_variables(url: str) -> None:
-    """Raise ConfigError if the URL has a `${` that names no variable."""
+    """Raise ConfigError if the URL has a `${` without a valid variable name."""
     if any(match["bad"] for match in VARIABLE.finditer(url)):
         raise ConfigError("write ${NAME} for a variable of the environment, or $${ for ${ itself")
 
 
 def expand(url: str, environment: Mapping[str, str] = os.environ) -> tuple[str, set[str]]:
-    """Return the URL with the variables' values, and those values: secrets, as written and meant.
+    """Return the URL with the variables' values, and these values (secrets), raw and encoded.
 
-    Between `://` and the last `@` they are percent-encoded, except for a colon, so that a password
-    may hold any character. Raises ConfigError, which names it, for a variable that is not set.
+    Between `://` and the last `@`, values are percent-encoded except for colons, so that a password
+    may contain any character. Raises ConfigError, which names the variable, if it is not set.
     """
     begin, end = url.find("://"), url.rfind("@")
     secrets: set[str] = set()
@@ -104,7 +104,7 @@ def expand(url: str, environment: Mapping[str, str] = os.environ) -> tuple[str, 
 
 
 def with_password(url: str, password: str) -> str:
-    """Return the URL with the password next to its user; ConfigError if that has no place."""
+    """Return the URL with the password after its user; ConfigError if there is no place for it."""
     head, at, tail = url.partition("@")
     scheme, separator, user = head.partition("://")
     if not (at and separator and user) or "/" in user:

@@ -1,4 +1,4 @@
-"""The decoder of still pictures, one for folders of images, photos and recognition in process."""
+"""The decoder for still pictures in image folders, photos and in-process recognition."""
 
 import stat
 from pathlib import Path
@@ -23,10 +23,11 @@ FORMATS: Final = "JPEG, PNG, WebP, BMP, TIFF, HEIC or AVIF"
 
 
 def read_still(path: Path) -> bytes:
-    """Return the bytes of a picture's file.
+    """Return the bytes of a picture file.
 
-    SourceError if it cannot be read, and before it is read as a whole where it is not a file
-    (reading a pipe or a device may never end), holds no picture, or is larger than MAX_BYTES.
+    Raises SourceError if it cannot be read. Before reading it completely, also raises SourceError
+    if it is not a regular file (a pipe or device may never end), not a picture, or larger than
+    MAX_BYTES.
     """
     try:
         status = path.stat()
@@ -45,12 +46,12 @@ def read_still(path: Path) -> bytes:
 
 
 def decode_still(data: bytes, name: str) -> Image:
-    """Return the picture in the bytes of a file, turned upright as its metadata says.
+    """Return the picture in the bytes of a file, rotated upright by its metadata.
 
-    uint8 (H, W, 3) in BGR order, without alpha, of 16 bits the upper 8; of a file with several
-    pictures the primary one, of an animation the first. Color profiles are not applied.
-    SourceError, which names `name`, for what is not a picture, is damaged or cut off, or declares
-    more than MAX_PIXELS: such a one is not decoded.
+    The result is uint8 (H, W, 3) in BGR order, without alpha; 16 bits are reduced to the upper 8.
+    If a file has several pictures, it is the primary one; for an animation, the first. Color
+    profiles are not applied. Raises SourceError, which mentions `name`, if the data is not a
+    picture, is damaged or truncated, or declares more than MAX_PIXELS (it is then not decoded).
     """
     form = _check_format(data[:HEAD_BYTES], name)
     if form in (PictureFormat.HEIF, PictureFormat.AVIF):

@@ -1,4 +1,4 @@
-"""The bound on the number of streams that a process remembers."""
+"""The limit on the number of streams that a process remembers."""
 
 import time
 from collections import OrderedDict
@@ -8,7 +8,7 @@ from typing import Final
 
 from emostream.shared.errors import MessageError
 
-# A stream that is heard again after so many s is no invention of one message.
+# A stream with another message after this many s is not the invention of a single message.
 ESTABLISHED_AFTER_S: Final = 1.0
 
 
@@ -23,11 +23,11 @@ class _Heard:
 
 
 class StreamLimit:
-    """Admits at most `limit` streams, and for each further one lets the oldest silent one go.
+    """Admits at most `limit` streams, and evicts the oldest silent stream for each additional one.
 
-    Those that were heard only for a moment go first, so that invented names do not push out
-    cameras; then those that are silent for `silent_after` s. `evicted` is called with the name of
-    each that goes. Not safe for several threads. Times are s on the steady `clock`.
+    Streams that were active only for a moment are evicted first, so that invented names do not push
+    out cameras, then streams silent for `silent_after` s. `evicted` is called with the name of each
+    evicted stream. Not thread-safe. Times are s on the steady `clock`.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class StreamLimit:
         self._silent_after = silent_after
         self._evicted = evicted
         self._clock = clock
-        # Each in order of the last message, the longest silent first.
+        # Ordered by last message, longest silent first.
         self._new: OrderedDict[str, _Heard] = OrderedDict()
         self._established: OrderedDict[str, _Heard] = OrderedDict()
 
@@ -49,9 +49,9 @@ class StreamLimit:
         return stream in self._established or stream in self._new
 
     def admit(self, stream: str) -> None:
-        """Note a message of the stream.
+        """Record a message of the stream.
 
-        Raises MessageError, with the reason `streams`, for a new one while too many are active.
+        Raises MessageError, with the reason `streams`, for a new stream if too many are active.
         """
         now = self._clock()
         heard = self._established.pop(stream, None) or self._new.pop(stream, None)

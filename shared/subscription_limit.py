@@ -1,4 +1,4 @@
-"""The bound on what the subscribers of a publisher may make it remember."""
+"""The limit on subscriptions that a publisher has to remember."""
 
 import contextlib
 import os
@@ -8,8 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-# A connection may subscribe to this many bytes of topics, each with COST more for itself: all
-# parts of a frame, or some thousand streams, take a part of that. libzmq keeps 50 times as much.
+# A connection may subscribe to this many bytes of topics, counting COST more per topic. All parts
+# of a frame, or some thousand streams, take only part of that. libzmq needs 50 times as much
+# memory.
 CONNECTION_BYTES: Final = 65_536
 TOTAL_BYTES: Final = 4 * 2**20
 COST: Final = 16
@@ -17,7 +18,7 @@ COST: Final = 16
 
 @dataclass
 class _Connection:
-    """The inode of a connection's socket, which no later one has; how often it has which topics."""
+    """The inode of a connection's socket, which is never reused, and its topics with counts."""
 
     inode: int
     topics: Counter[bytes] = field(default_factory=Counter)
@@ -25,10 +26,10 @@ class _Connection:
 
 
 class SubscriptionLimit:
-    """Ends connections that subscribe to more than anybody needs.
+    """Closes connections that subscribe to more than anybody needs.
 
-    libzmq has no such bound: 100,000 subscriptions of 40 bytes take 220 MB, and those that
-    XPUB_MANUAL refuses are remembered all the same. What a connection has is freed when it ends.
+    libzmq has no such limit: 100,000 subscriptions of 40 bytes take 220 MB, and those that
+    XPUB_MANUAL refuses are remembered all the same. The memory is freed when the connection ends.
     """
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class SubscriptionLimit:
         self._known: dict[int, _Connection] = {}
 
     def add(self, descriptor: int, topic: bytes) -> bool:
-        """Note a subscription of a connection; return False if that was ended for it."""
+        """Record a connection's subscription; return False if the connection was closed for it."""
         inode = socket_inode(descriptor)
         if inode is None:
             return False
@@ -51,7 +52,7 @@ class SubscriptionLimit:
         return False
 
     def remove(self, descriptor: int, topic: bytes) -> None:
-        """Note that a connection no longer subscribes to a topic; one that it never had is none."""
+        """Remove a connection's subscription; one that it never had is ignored."""
         topic = b"\1" + topic[1:]
         known = self._known.get(descriptor)
         if known is None or not known.topics[topic]:
@@ -64,7 +65,7 @@ class SubscriptionLimit:
     def _total(self) -> int:
         total = sum(each.taken for each in self._known.values())
         if total > TOTAL_BYTES:
-            # Some of them may be gone.
+            # Some connections may be gone.
             self._known = {
                 key: each for key, each in self._known.items() if socket_inode(key) == each.inode
             }
@@ -73,7 +74,7 @@ class SubscriptionLimit:
 
 
 def socket_inode(descriptor: int) -> int | None:
-    """Return the inode of a connection's socket, None if it has ended."""
+    """Return the inode of a connection's socket, None if it is closed."""
     try:
         return os.fstat(descriptor).st_ino
     except OSError:
@@ -81,9 +82,9 @@ def socket_inode(descriptor: int) -> int | None:
 
 
 def end_connection(descriptor: int) -> None:
-    """End the connection; its owner finds it at its end, and closes it."""
-    # It may have ended by itself.
+    """Shut down the connection; its owner notices and closes it."""
+    # It may already be closed.
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
-        # A reset instead of a farewell: a peer that only sends would not see the latter.
+        # Reset instead of closing, which a peer that only sends would not notice.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.shutdown(socket.SHUT_RDWR)

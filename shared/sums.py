@@ -1,4 +1,4 @@
-"""What a stage passes on about the frames that it cannot answer, with its answers or without."""
+"""The counts that a stage passes on about unanswered frames, with or without an answer."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,15 +11,15 @@ from emostream.shared.messages import AnyHeader, Faces, Message
 from emostream.shared.quiet import QuietTimer
 from emostream.shared.sequences import frames_before, stream_part
 
-# The capture sends the sums of a quiet stream sooner, and stages pass them on. This is for a
-# stream whose capture is gone.
+# Capture sends the counts of a quiet stream sooner, and stages pass them on. This is for a stream
+# whose capture is gone.
 REPEAT_AFTER_S: Final = 2.0
 
 
 class Sums:
-    """Accounts for the messages of one kind that a stage takes, and adds the sums to its answers.
+    """Accounts for a stage's input of one kind, and adds the counts to its answers.
 
-    An answer to a frame, a probe or an end carries what had become of all frames before it.
+    The answer to a frame, a probe or an end carries the fate of all frames before it.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Sums:
         )
 
     def take(self, messages: Sequence[Message]) -> None:
-        """Account for what is worked on next; the answers to what was taken before are all sent."""
+        """Account for the next messages. All earlier messages must have been answered."""
         self._missed.clear()
         for message in messages:
             header = message.header
@@ -46,12 +46,12 @@ class Sums:
                 self._quiet.set((header.stream, stream_part(header)), header)
 
     def add_to(self, answer: Message) -> Message:
-        """Return the answer with the sums up to it, where it is one to a message that was taken."""
+        """Return the answer with the counts up to it, if it answers a message that was taken."""
         header = answer.header
         part = stream_part(header)
         if part is None:
             return answer
-        # A detector's answer is in parts, and the frame is not.
+        # A detector's answer has parts, and the frame does not.
         whole = self._missed.get(_key(header, 0), {})
         missed = self._missed.get(_key(header, part), whole)
         header = msgspec.structs.replace(header, missed=dict(missed))
@@ -63,7 +63,7 @@ class Sums:
         self._quiet.forget(lambda key: key[0] == stream)
 
     def due(self) -> list[Message]:
-        """Return a probe for each stream that is quiet, to be taken and passed on as any other."""
+        """Return a probe for each quiet stream, to be processed like any other."""
         return [_probe(header) for header in self._quiet.take()]
 
 
@@ -71,7 +71,7 @@ def _probe(last: AnyHeader) -> Message:
     base = frames_before(last) + last.is_data
     probe = msgspec.structs.replace(last, probe=True, base=base, end=False, frames=0, error="")
     if isinstance(probe, Faces):
-        # A probe has no payload, so no crops either.
+        # A probe has no payload, so it has no crops.
         probe = msgspec.structs.replace(probe, faces=())
     return Message(probe)
 

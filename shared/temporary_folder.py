@@ -1,4 +1,4 @@
-"""Folders for files that are not kept, and what is said where those cannot be written."""
+"""Temporary folders, and the error if they cannot be written."""
 
 import contextlib
 import tempfile
@@ -10,9 +10,9 @@ from emostream.shared.errors import TemporaryFolderError
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Yield a new folder, which is deleted at the end; TemporaryFolderError if none can be made.
+    """Yield a new folder, deleted at the end; TemporaryFolderError if it cannot be created.
 
-    Writing into it may fail too: see `naming_temporary_files`.
+    Writing to it may also fail: see `naming_temporary_files`.
     """
     with naming_temporary_files():
         folder = tempfile.TemporaryDirectory(prefix="emostream-", ignore_cleanup_errors=True)
@@ -22,7 +22,7 @@ def temporary_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def naming_temporary_files() -> Iterator[None]:
-    """Turn what keeps the block from writing temporary files into a TemporaryFolderError."""
+    """Convert errors about writing temporary files in the block to TemporaryFolderError."""
     try:
         yield
     except OSError as error:

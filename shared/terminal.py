@@ -1,12 +1,12 @@
-"""The terminal that a process was started from, and whether it is still there."""
+"""Whether the terminal that started a process still exists."""
 
 import os
 
 
 class Terminal:
-    """Tells a SIGHUP of a terminal that was closed from one that somebody sent to reload.
+    """Tells the SIGHUP of a closed terminal from one that was sent to reload.
 
-    Without a terminal from the start, as under honcho or in a container, none can be closed.
+    If there was no terminal at the start, as under honcho or in a container, none can be closed.
     """
 
     def __init__(self) -> None:
@@ -14,7 +14,7 @@ class Terminal:
 
     @property
     def is_closed(self) -> bool:
-        """Whether there was one when this was made, and is none now."""
+        """Whether there was a terminal when this object was created, and there is none now."""
         return self._had_one and not _has_one()
 
 

@@ -1,4 +1,4 @@
-"""The certificate of this host's HTTP servers, read again when its files change."""
+"""The certificate of this host's HTTP servers, reloaded when its files change."""
 
 import logging
 import ssl
@@ -12,16 +12,16 @@ from emostream.shared.whole_file import file_state, read_whole
 
 CERT: Final = "display.tls_cert"
 KEY: Final = "display.tls_key"
-# Flights of a handshake, and some.
+# The round trips of a handshake, with a margin.
 FLIGHTS: Final = 5
 NO_KEY: Final = "contains no private key in PEM format"
 log = logging.getLogger("emostream")
 
 
 class Certificate:
-    """A certificate with the chain to its authority, and its private key, both PEM.
+    """A certificate with its chain and private key, both PEM.
 
-    Raises ConfigError if they cannot be used: unreadable, not of one pair, or expired.
+    Raises ConfigError if they are unusable: unreadable, not a pair, or expired.
     """
 
     def __init__(self, cert: str, key: str) -> None:
@@ -30,9 +30,9 @@ class Certificate:
         self._context, self.expires = _loaded(*self._files)
 
     def context(self) -> ssl.SSLContext:
-        """Return the context for a new connection, by the files as they are now.
+        """Return the context for a new connection, from the current files.
 
-        Where they cannot be used, that is logged, and the certificate before stays in use.
+        If they are unusable, this is logged, and the previous certificate stays in use.
         """
         state = self._states()
         if state != self._state:
@@ -40,7 +40,7 @@ class Certificate:
             try:
                 self._context, self.expires = _loaded(*self._files)
             except (ConfigError, OSError) as error:
-                # Files that are being replaced may be gone, or cut short, between two looks.
+                # Files that are being replaced may be missing or truncated for a moment.
                 log.error("%s; the previous certificate stays in use", error)
             else:
                 log.info("new connections use the new certificate in %s", self._files[0])
@@ -51,7 +51,7 @@ class Certificate:
 
 
 def first_certificate(path: Path) -> bytes:
-    """Return the first certificate of a PEM file as DER; ConfigError if there is none."""
+    """Return the first certificate in a PEM file as DER; ConfigError if there is none."""
     text = _read(path, CERT).decode("ascii", "replace")
     start, end = text.find(ssl.PEM_HEADER), text.find(ssl.PEM_FOOTER)
     if start < 0 or end < start:
@@ -63,7 +63,7 @@ def first_certificate(path: Path) -> bytes:
 
 
 def unverified_context() -> ssl.SSLContext:
-    """Return the context of a client that takes any certificate: it must send no secret."""
+    """Return the context of a client that accepts any certificate, and must not send secrets."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = False
@@ -72,7 +72,7 @@ def unverified_context() -> ssl.SSLContext:
 
 
 def _loaded(cert: Path, key: Path) -> tuple[ssl.SSLContext, float]:
-    """Return a server's context with the certificate, and when that expires (s since the epoch)."""
+    """Return a server's context with the certificate, and its expiry (s since the epoch)."""
     first_certificate(cert)
     _check_chain(cert)
     if b"ENCRYPTED" in _read(key, KEY):
@@ -93,7 +93,7 @@ def _loaded(cert: Path, key: Path) -> tuple[ssl.SSLContext, float]:
 def _check_chain(cert: Path) -> None:
     """Raise ConfigError if one of the certificates in the file is damaged.
 
-    Else the error would be taken for one of the key.
+    Otherwise the error would look like a problem with the key.
     """
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cert)
@@ -102,14 +102,14 @@ def _check_chain(cert: Path) -> None:
 
 
 def _expiry(context: ssl.SSLContext, cert: Path) -> float:
-    """Return when the certificate expires; ConfigError if it is not valid now.
+    """Return the expiry of the certificate; ConfigError if it is not valid now.
 
-    Only a handshake, here with itself, tells what OpenSSL says of a certificate's times.
+    OpenSSL checks a certificate's dates only in a handshake, so this performs one with itself.
     """
     client = unverified_context()
     client.verify_mode = ssl.CERT_REQUIRED
     client.load_verify_locations(cert)
-    # The issuer does not matter here.
+    # The issuer is irrelevant here.
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     asking = client.wrap_bio(to_client, to_server)

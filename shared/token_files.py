@@ -1,4 +1,4 @@
-"""The tokens that clients of the page and of the metrics carry, and the files that hold them."""
+"""The tokens for the page and the metrics, and their files."""
 
 import hmac
 import logging
@@ -16,14 +16,14 @@ log = logging.getLogger("emostream")
 
 
 class Role(StrEnum):
-    """What a token is for."""
+    """The role of a token."""
 
     VIEWER = "viewer"
-    """To watch the page."""
+    """View the page."""
     OPERATOR = "operator"
-    """To watch, and to give commands."""
+    """View the page and send commands."""
     METRICS = "metrics"
-    """To read the metrics of the stages."""
+    """Read the metrics of the stages."""
 
 
 SETTINGS: Final = {
@@ -34,9 +34,9 @@ SETTINGS: Final = {
 
 
 class TokenFile:
-    """A token that only its owner may read, read again when its file changes.
+    """A token file that only its owner may read, reloaded when it changes.
 
-    Raises ConfigError if it cannot be used; an `optional` one may be made later.
+    Raises ConfigError if it is unusable; an `optional` one may be created later.
     """
 
     def __init__(self, path: Path, setting: str, *, optional: bool = False) -> None:
@@ -47,10 +47,10 @@ class TokenFile:
         self._token = "" if optional and self._state is None else read_token(path, setting)
 
     def token(self) -> str:
-        """Return the token as the file has it now; "" if that cannot be used, which is logged.
+        """Return the current token in the file; "" if it is unusable, which is logged.
 
-        Then no token is right: to continue with the former one could let in whom it was to shut
-        out.
+        In that case no token is valid: keeping the previous one could let in a client that the
+        change was meant to shut out.
         """
         state = file_state(self._path)
         if state != self._state:
@@ -70,8 +70,8 @@ class TokenFile:
 def read_token(path: Path, setting: str) -> str:
     """Return the token in the file.
 
-    Raises ConfigError, which names the setting, if the file cannot be read, is open to other users,
-    holds nothing or more than one line: no header could carry that.
+    Raises ConfigError, which names the setting, if the file cannot be read, is readable by other
+    users, is empty, or has several lines, which no header could carry.
     """
     try:
         token = read_secret(path, setting)
@@ -87,7 +87,7 @@ def read_token(path: Path, setting: str) -> str:
 
 
 def create_token(path: Path) -> None:
-    """Write a random operator's token into the file where there is none yet, and log that.
+    """Write a random operator token to the file if it does not exist, and log that.
 
     Raises ConfigError if it cannot be written.
     """
@@ -96,26 +96,26 @@ def create_token(path: Path) -> None:
 
 
 def is_token(given: str, token: str) -> bool:
-    """Whether these are the same and not empty, in a time that tells nothing of the token.
+    """Whether these are equal and not empty, compared in constant time.
 
-    `given` is the text of a header, each byte a character.
+    `given` is the text of a header, one character per byte.
     """
     return hmac.compare_digest(given.encode("latin-1", "replace"), token.encode()) and bool(token)
 
 
 def bearer(authorization: str) -> str | None:
-    """Return the token in an Authorization header; None if it carries none."""
+    """Return the token in an Authorization header; None if there is none."""
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 def set_token_file(config: Config, role: Role) -> str:
-    """Return the file that the configuration names for the role's token; "" if it names none."""
+    """Return the configured file for the role's token; "" if there is none."""
     section, _, key = SETTINGS[role].partition(".")
     return str(getattr(getattr(config, section), key))
 
 
 def token_path(config: Config, role: Role) -> Path:
-    """Return where the role's token is, or would be: by default in the folder of the keys."""
+    """Return the path of the role's token, by default in the key folder."""
     named = set_token_file(config, role)
     return user_path(named) if named else user_path(config.security.folder) / f"{role}.token"

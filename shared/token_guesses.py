@@ -1,29 +1,29 @@
-"""How many wrong tokens came from each client address lately."""
+"""Limits the rate of wrong tokens from each client address."""
 
 import ipaddress
 import time
 from collections.abc import Callable
 from typing import Final
 
-# So many at once are looked at, and afterwards one a second.
+# This many at once are checked, and afterward one per second.
 MAX_GUESSES: Final = 10
 GUESSES_PER_S: Final = 1.0
-# How long the answer to a wrong token is held back.
+# How long the answer to a wrong token is delayed.
 GUESS_DELAY_S: Final = 1.0
 MAX_ADDRESSES: Final = 1024
-# What one household or machine has of IPv6.
+# The IPv6 prefix of one household or machine.
 IPV6_PREFIX: Final = 64
 
 
 class TokenGuesses:
-    """Counts the wrong tokens of each client address; what is older fades (a leaking bucket).
+    """Counts wrong tokens by client address, with a leaky bucket.
 
     `clock` gives seconds that never run backwards.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # The count at a time, by address; the one that guessed last comes last.
+        # The count and its time by address, most recent last.
         self._counts: dict[str, tuple[float, float]] = {}
 
     def count(self, address: str) -> None:
@@ -36,7 +36,7 @@ class TokenGuesses:
             del self._counts[next(iter(self._counts))]
 
     def are_too_many(self, address: str) -> bool:
-        """Whether the next token from the address must not be looked at yet."""
+        """Whether the next token from the address must not be checked yet."""
         return self._left(_network(address), self._clock()) > MAX_GUESSES - 1
 
     def _left(self, key: str, now: float) -> float:
@@ -45,7 +45,7 @@ class TokenGuesses:
 
 
 def _network(address: str) -> str:
-    """Return the address, of IPv6 the network that it belongs to."""
+    """Return the address, or for IPv6 its network."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,11 +1,11 @@
-"""On which line of a TOML document each key and each element of an array stands."""
+"""Finds the line of each key and array element in a TOML document."""
 
 import re
 import tomllib
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-# Names of keys and indices of elements, from the top of the document.
+# Key names and element indices, from the top level.
 KeyPath: TypeAlias = tuple[str | int, ...]
 
 TOKEN: Final = re.compile(
@@ -16,22 +16,22 @@ TOKEN: Final = re.compile(
     r"|(?P<bare>[^\s\[\]{}=,\"'#]+)",
     re.DOTALL,
 )
-# A key that is longer names nothing that anybody looks for.
+# Nobody looks up a longer key.
 LONGEST_PATH: Final = 16
 KEY_PART: Final = re.compile(r'"(?:\\.|[^"\\])*"|\'[^\']*\'|[^.\s]+')
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
-    """Return the line, from 1, on which each key and element of a valid TOML document begins."""
+    """Return the first line (from 1) of each key and element in a valid TOML document."""
     return _Scanner(text).lines
 
 
 class _Scanner:
-    """Reads a document token by token; what a value is does not matter, only where it begins."""
+    """Reads a document token by token. Values are not parsed, only located."""
 
     def __init__(self, text: str) -> None:
         self.lines: dict[KeyPath, int] = {}
-        self._arrays: dict[KeyPath, int] = {}  # of tables: how many were begun
+        self._arrays: dict[KeyPath, int] = {}  # the number of elements so far, for arrays of tables
         self._tokens = _tokens(text)
         self._line, self._token = 0, ""
         table: KeyPath = ()
@@ -46,7 +46,7 @@ class _Scanner:
         return bool(self._token)
 
     def _header(self) -> KeyPath:
-        """Read `[a.b]` or `[[a.b]]` from its second token on; return the table that it begins."""
+        """Read `[a.b]` or `[[a.b]]` from its second token on; return the table that it starts."""
         line = self._line
         self._next()
         is_array = self._token == "["

@@ -1,4 +1,4 @@
-"""Paths as users write and read them."""
+"""Converts between paths and user-facing text."""
 
 import os
 import stat
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def user_path(text: str) -> Path:
-    """Return the path that `text` means; `~` and `~user` at its beginning are home folders.
+    """Return the path for `text`; a leading `~` or `~user` is a home folder.
 
-    What exists under the name as it is written wins, so `~$scan.png` is a file in the current
-    folder. Where there is no such user the path stays as written.
+    An existing file with the literal name has priority, so `~$scan.png` is a file in the current
+    folder. If there is no such user, the path stays as written.
     """
     path = Path(text)
     if not text.startswith("~") or path_exists(path):
@@ -21,9 +21,9 @@ def user_path(text: str) -> Path:
 
 
 def path_exists(path: Path) -> bool:
-    """Return whether something of that name is there, as far as this user may know.
+    """Return whether the path exists, as far as this user can tell.
 
-    It never raises, as `Path.exists` does where a folder may not be read or a name is too long.
+    Unlike `Path.exists`, it does not raise for unreadable folders or names that are too long.
     """
     try:
         path.stat()
@@ -33,7 +33,7 @@ def path_exists(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether a folder of that name is there, as far as this user may know; never raises."""
+    """Return whether the path is a folder, as far as this user can tell. Never raises."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError):
@@ -41,5 +41,5 @@ def is_folder(path: Path) -> bool:
 
 
 def path_text(path: str | Path) -> str:
-    """Return a path as text that can be written as UTF-8, also where its bytes are no UTF-8."""
+    """Return a path as text that can be encoded as UTF-8, even if its bytes are not UTF-8."""
     return os.fsencode(path).decode("utf-8", "replace")

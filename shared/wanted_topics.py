@@ -1,27 +1,27 @@
-"""Which topics the subscribers of a relay ask for, and so the relay asks for itself."""
+"""The topics that a relay's subscribers want, which the relay then subscribes to."""
 
 from collections import Counter
 from typing import Final
 
 from emostream.shared.subscription_limit import COST, socket_inode
 
-# Beyond some more than that a publisher ends the relay's connection, for all of its subscribers.
+# Slightly above this, a publisher closes the relay's connection, for all its subscribers.
 MOST_BYTES: Final = 48 * 1024
 
 
 class WantedTopics:
-    """Knows by connection who subscribes to what."""
+    """Tracks the subscriptions of each connection."""
 
     def __init__(self) -> None:
-        # By topic: the file descriptors that ask for it, each with the inode of its socket, which
-        # no later one has.
+        # By topic: the file descriptors of its subscribers, each with the inode of its socket,
+        # which is never reused.
         self._asked: dict[str, dict[int, int | None]] = {}
 
     def add(self, topic: str, descriptor: int) -> int | None:
-        """Note that a connection subscribes.
+        """Add a connection's subscription.
 
-        Where that is more than is possible, what the connection that asks for the most wanted is
-        forgotten, and it is returned: it is to be ended, so that nobody can shut the others out.
+        If there are then too many, forgets the subscriptions of the connection with the most, and
+        returns it. The caller must close it, so that nobody can shut out the others.
         """
         greediest = None
         if topic not in self._asked and self._bytes(topic) > MOST_BYTES:
@@ -44,22 +44,22 @@ class WantedTopics:
         return held.most_common(1)[0][0]
 
     def remove(self, topic: str, descriptor: int) -> None:
-        """Note that a connection no longer subscribes to a topic."""
+        """Remove a connection's subscription."""
         connections = self._asked.get(topic, {})
         connections.pop(descriptor, None)
         if not connections:
             self._asked.pop(topic, None)
 
     def forget_ended(self) -> None:
-        """Forget what was asked for by connections that have ended."""
+        """Forget the subscriptions of closed connections."""
         for topic, connections in list(self._asked.items()):
             for descriptor, inode in list(connections.items()):
                 if inode is None or socket_inode(descriptor) != inode:
                     self.remove(topic, descriptor)
 
     def needed(self) -> frozenset[str]:
-        """Return the subscriptions that bring all of it: those that were asked for.
+        """Return the subscriptions that cover all topics: exactly those of the subscribers.
 
-        A wider one does not stand for those within it, since a source may refuse it.
+        A wider subscription does not replace those within it, because a source may refuse it.
         """
         return frozenset(self._asked)

@@ -1,4 +1,4 @@
-"""Reads small files that a user names whole, and nothing that might not end."""
+"""Reads small user-supplied files completely, and refuses anything that may not end."""
 
 import os
 import select
@@ -7,21 +7,22 @@ import time
 from pathlib import Path
 from typing import Final
 
-# Far beyond any configuration, secret or list of checksums; a recording named by mistake is not.
+# Far beyond any configuration, secret or list of checksums, but not beyond a recording named by
+# mistake.
 MAX_BYTES: Final = 16 * 2**20
-# For what a pipe's other end writes.
+# The time limit for the writer of a pipe.
 MAX_SECONDS: Final = 5.0
 _CHUNK: Final = 65_536
 
 
 def read_whole(path: Path, max_bytes: int = MAX_BYTES, max_seconds: float = MAX_SECONDS) -> bytes:
-    """Return the bytes of a file, or of a pipe.
+    """Return the bytes of a file or pipe.
 
-    OSError, with a `strerror` to show, where it cannot be read, is a folder, has more than
-    `max_bytes` (a device may never end), or does not come to its end in `max_seconds` (a pipe into
-    which nobody writes).
+    Raises OSError, with a `strerror` for users, if it cannot be read, is a folder, has more than
+    `max_bytes` (a device may never end), or does not end within `max_seconds` (a pipe without a
+    writer).
     """
-    # Opened without waiting for a pipe's other end.
+    # Opened without waiting for the writer of a pipe.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
@@ -32,7 +33,7 @@ def read_whole(path: Path, max_bytes: int = MAX_BYTES, max_seconds: float = MAX_
 
 
 def file_state(path: Path) -> tuple[int, ...] | None:
-    """Return what changes when the file, or who may read it, does; None if there is none."""
+    """Return a value that changes with the file or its permissions; None if there is no file."""
     try:
         facts = path.stat()
     except (OSError, ValueError):

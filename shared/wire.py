@@ -14,10 +14,10 @@ from emostream.shared.messages import KINDS, AnyHeader, Buffer, Emotion, Faces, 
 from emostream.shared.plural import counted
 
 VERSION: Final = 1
-# Unpacked, small objects take up to 60 times their bytes.
+# Small objects take up to 60 times their encoded size in memory.
 MAX_TOPIC_BYTES: Final = 128
 MAX_HEADER_BYTES: Final = 4 * 2**20
-# Of some 10,000 faces; those of three take 600 bytes.
+# Enough for some 10,000 faces; three faces take 600 bytes.
 MAX_STATES_BYTES: Final = 2 * 2**20
 TOPIC: Final = re.compile(
     rf"(faces)/(0|[1-9]\d{{0,3}})/({STREAM_PATTERN.pattern})/"
@@ -25,14 +25,14 @@ TOPIC: Final = re.compile(
     re.ASCII,
 )
 
-# msgspec 0.22 crashes where two threads are the first to convert to the same type.
+# msgspec 0.22 crashes if two threads are the first to convert to the same type.
 for _kind in KINDS.values():
     with contextlib.suppress(msgspec.ValidationError):
         msgspec.convert({}, _kind)
 
 
 def encode(message: Message) -> list[Buffer]:
-    """Return the parts [topic, header, payload]; without the payload where there is none."""
+    """Return the parts [topic, header, payload], or [topic, header] if there is no payload."""
     header = {"v": VERSION, **msgspec.to_builtins(message.header)}
     parts: list[Buffer] = [message.topic.encode(), msgpack.packb(header)]
     if message.payload is not None:
@@ -41,9 +41,9 @@ def encode(message: Message) -> list[Buffer]:
 
 
 def decode(parts: Sequence[Buffer]) -> Message:
-    """Return the message that the parts carry.
+    """Return the message in the parts.
 
-    Raises MessageError if they do not follow the wire format, naming the path of what is wrong.
+    Raises MessageError, with the path of the invalid value, if they violate the wire format.
     """
     if len(parts) not in (2, 3):
         raise MessageError("parts", f"{counted(len(parts), 'part')} instead of 2 or 3")
@@ -77,7 +77,7 @@ def _parse_topic(topic: bytes) -> tuple[type[AnyHeader], int, str]:
 
 
 def unpack(part: Buffer, most: int = MAX_HEADER_BYTES) -> Mapping[str, Any]:
-    """Return the map that a part of at most so many bytes holds; MessageError if it is none."""
+    """Return the map in a part of at most `most` bytes; MessageError if it is not a map."""
     if (size := memoryview(part).nbytes) > most:
         raise MessageError("header", f"{size} bytes, more than {most}")
     try:
@@ -100,7 +100,7 @@ def _check_payload(header: AnyHeader, payload: Buffer | None) -> None:
 
 
 def _payload_size(header: AnyHeader) -> int | None:
-    """Return the bytes that the payload must have, None if any number but 0 will do."""
+    """Return the required size of the payload in bytes, None if any size but 0 is valid."""
     match header:
         case Frame(encoding="bgr8"):
             return header.width * header.height * 3

@@ -1,4 +1,4 @@
-"""The loop of a stage: takes messages, works on them, and publishes what comes of it."""
+"""The loop of a stage: takes messages, processes them, and publishes the answers."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.sums import Sums
 
 TAKE_TIMEOUT: Final = 0.2
-# Messages that a stage is told of before their turn.
+# The number of messages that a stage can look ahead.
 AHEAD: Final = 8
 
 Step: TypeAlias = Callable[[list[Message]], list[Message]]
@@ -28,10 +28,10 @@ Step: TypeAlias = Callable[[list[Message]], list[Message]]
 
 @dataclass(frozen=True)
 class WorkLoop:
-    """Works until `stop` is set, and counts what it does.
+    """Runs until `stop` is set, and counts its work.
 
-    `primary` is the kind of message that the stage is counted by; `check_health` is called each
-    time the loop goes round. Lossless, every frame counts.
+    `primary` is the kind of message that the stage counts; `check_health` is called in each
+    iteration. In lossless delivery, no frame is dropped.
     """
 
     name: str
@@ -55,10 +55,10 @@ class WorkLoop:
         *,
         reports_progress: bool = False,
     ) -> None:
-        """Work until told to stop: take up to `limit` messages, step, stamp and publish.
+        """Run until stopped: take up to `limit` messages, call `step`, add marks, and publish.
 
-        Without messages for a moment, `step` is called with none, for what is due by time. Where it
-        `reports_progress`, it says itself which streams got on (`health.mark_progress`).
+        If no messages arrive for a moment, `step` is called with none, for time-based work. If it
+        `reports_progress`, it reports progress on streams itself (`health.mark_progress`).
         """
         while not self.stop.is_set():
             self.check_health()
@@ -76,9 +76,9 @@ class WorkLoop:
         limit: int,
         linger: float,
     ) -> None:
-        """Work until told to stop, as `run`; while messages are worked on, the next are gathered.
+        """Run until stopped, like `run`, but collect the next messages while others are processed.
 
-        `begin` starts the work on messages. What was begun is answered, in order.
+        `begin` starts the work on messages. Answers are published in order.
         """
         running: Begun | None = None
         while running or not self.stop.is_set():
@@ -130,9 +130,9 @@ class WorkLoop:
         publisher: Publisher,
         look_ahead: Callable[[abc.Sequence[Message]], None] = lambda waiting: None,
     ) -> None:
-        """Work until told to stop, on each frame once and in order, whatever comes again.
+        """Run until stopped, processing each frame once and in order, even if some are repeated.
 
-        `look_ahead` is told what waits before each is worked on, and may begin with what comes.
+        `look_ahead` gets the waiting messages before each one is processed, and may start on them.
         """
         waiting: deque[Message] = deque()
 
@@ -161,9 +161,9 @@ class WorkLoop:
     def _work(
         self, messages: list[Message], step: Step, publisher: Publisher, taken: int = 0
     ) -> list[Message]:
-        """Work on the messages; return those that the stage is counted by.
+        """Process the messages; return those that the stage counts.
 
-        They were taken at `taken`, ns since the epoch, or now.
+        They were taken at `taken` (ns since the epoch), or now.
         """
         taken = taken or time.time_ns()
         messages = self.intake.known(messages)

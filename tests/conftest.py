@@ -23,8 +23,8 @@ UNTIMED = (
     ),
     *("test_remote_gpu", "test_run_figures", "test_security_stress", "test_wheel"),
 )
-# Of these, what has its own network, or none. The others run one after the other.
-ALONE = ("test_remote_gpu", "test_wheel")
+# Each of these has its own process. The others run one after another.
+ALONE = ("test_analyze", "test_remote_gpu", "test_wheel")
 # No more than two browsers at a time: these in one of two processes, the others in the second.
 BROWSER_1 = ("test_commands", "test_page", "test_state", "test_tiles")
 # TensorFlow takes seconds and 0.4 GB to load, so one process does it for all.

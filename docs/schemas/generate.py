@@ -20,7 +20,7 @@ PAGE: Final = ROOT / "docs" / "wire-format.md"
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 COMMON: Final = "Every header"
 # A header in which msgpack's bytes stand as base64, the only form that JSON has for them.
-NOTE: Final = "Bytes of the msgpack map stand as base64. Keys that are not listed may come."
+NOTE: Final = "Bytes in the msgpack map are written as base64. Unlisted keys may occur."
 _ROW = re.compile(r"^\| `(\w+)` \| .+ \| (.+) \|$", re.MULTILINE)
 
 

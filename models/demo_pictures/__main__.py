@@ -36,22 +36,22 @@ from emostream.shared.errors import EmostreamError, SourceError
 from emostream.shared.pixels import Image
 
 DEMO = Path(__file__).parents[2] / "services" / "capture" / "demo"
-# Share of a face's votes that must agree, and of how many faces at most.
+# The minimum share of agreeing votes per face, and the maximum number of faces.
 AGREEMENT = {"neutral": 0.8, "happiness": 0.9, "surprise": 0.7, "sadness": 0.6, "anger": 0.6}
 RARE_AGREEMENT, MOST = 0.5, 2200
-# What is drawn again for each expression: left, top, right, bottom.
+# The area that is redrawn for each expression: left, top, right, bottom.
 FACE = (150, 180, 490, 572)
 PEOPLE_QUALITY, FACES_QUALITY = 92, 90
-# The icon: whose face with which expression, the square of it that shows, its pixels and colors.
+# The icon: person and expression, the visible square, its size in pixels, and its colors.
 ICON = Path(__file__).parents[2] / "services" / "display" / "page" / "icon.svg"
 ICON_PERSON, ICON_LABEL, ICON_SQUARE, ICON_SIDE = 2, "happiness", (130, 150, 380), 64
 ICON_BEHIND = (61, 49, 38)
 
 
 def make_averages(folder: Path) -> dict[str, Average]:
-    """Return the average face of each emotion of `CHOICES`, and print how many each is made of.
+    """Return the average face of each emotion in `CHOICES`, and print the number of photos in each.
 
-    Raises SourceError if the data or the network that finds the points are missing.
+    Raises SourceError if the data or the face mesh network is missing.
     """
     faces, model = load_faces("Training", folder), load("alexnet-fer", prior_strength=0)
     votes = faces.votes[:, : len(LABELS)]
@@ -78,7 +78,7 @@ def make_averages(folder: Path) -> dict[str, Average]:
 
 
 def finished(averages: dict[str, Average]) -> dict[str, Average]:
-    """Return the averages sharpened, on the skin of the neutral one."""
+    """Return the sharpened averages, on the skin of the neutral one."""
     sharp = {label: sharpened(one) for label, one in averages.items()}
     neutral = sharp["neutral"]
     return {
@@ -110,7 +110,7 @@ def _pixels(layer: Layer) -> Image:
 
 
 def write_pictures(folder: Path, averages: dict[str, Average]) -> None:
-    """Write the three files into a folder."""
+    """Write the three files to a folder."""
     left, top, right, bottom = FACE
     columns = slice(left - LEFT, right - LEFT)
     people = [paint_person(look, averages, 10 + k) for k, look in enumerate(LOOKS)]

@@ -1,4 +1,4 @@
-"""Average faces: each photograph is bent to the mean shape of its class before it is averaged."""
+"""Average faces: each photograph is warped to its class's mean shape, then averaged."""
 
 from dataclasses import dataclass
 
@@ -32,10 +32,10 @@ from emostream.shared.pixels import Image
 
 Floats = NDArray[np.float32]
 
-SIDE, ENLARGE = 48, 6  # of a photograph, and how many times larger it is bent
+SIDE, ENLARGE = 48, 6  # of a photograph, and how much larger it is for warping
 INNER = np.s_[150:470, 150:362]  # of the canvas, whose mean is 0 and deviation 1
-EDGE = 1.5  # pixels of a photograph over which its border fades
-# The blur of photographs of 48 pixels on the canvas, in pixels, taken back by Richardson-Lucy.
+EDGE = 1.5  # width of a photograph's fading border in pixels
+# The blur in pixels of 48-pixel photographs on the canvas, removed by Richardson-Lucy.
 BLUR, ROUNDS, ROUNDS_OF_FEW, FEW = 3.2, 12, 8, 60
 FOREHEAD, BROW_FADE = 10.0, 12.0  # pixels of the canvas
 CHIN_HEIGHT = 52  # pixels of the canvas below the lower lip
@@ -43,7 +43,7 @@ CHIN_HEIGHT = 52  # pixels of the canvas below the lower lip
 
 @dataclass(frozen=True, slots=True)
 class Average:
-    """A picture, float32 (600, 512), its points (468, 3), and how many photographs it holds."""
+    """An average, float32 (600, 512), its points (468, 3), and its number of photographs."""
 
     picture: Floats
     shape: Floats
@@ -58,10 +58,10 @@ def average(
     *,
     mirror: bool = True,
 ) -> Average:
-    """Return the average of photographs, uint8 (N, 48, 48), whose points were found.
+    """Return the average of photographs, uint8 (N, 48, 48), with known points.
 
-    `found` is in shares of their side and `leveled` on the canvas, (N, 468, 3). The shape is
-    `target`, or else the mean. With `mirror`, each counts as it is and mirrored.
+    `found` is in shares of their side, `leveled` is on the canvas, both (N, 468, 3). The shape is
+    `target`, by default the mean. With `mirror`, mirrored copies are included.
     """
     shape = leveled.mean(axis=0) if target is None else target
     if mirror:
@@ -84,7 +84,7 @@ def average(
 def _bent_photograph(
     face: Image, found: Floats, leveled: Floats, shape: Floats, triangles: NDArray[np.int32]
 ) -> tuple[Floats, Floats]:
-    """Return a photograph on the canvas, bent to the shape, and where it shows, 0 to 1."""
+    """Return a photograph on the canvas, warped to the shape, and its mask from 0 to 1."""
     matrix, _ = cv2.estimateAffinePartial2D(leveled[:, :2].copy(), SIDE * found[:, :2])
     around = surroundings(leveled) @ matrix[:, :2].T + matrix[:, 2]
     source = np.vstack([SIDE * found[:, :2], around]).astype(np.float32)
@@ -104,7 +104,7 @@ def _bent_photograph(
 
 
 def exaggerated(one: Average, neutral: Average, gain: float) -> Average:
-    """Return the average with its shape and shades `gain` times as far from the neutral face."""
+    """Return the average with shape and shading `gain` times as far from the neutral face."""
     if gain == 1:
         return one
     shape = neutral.shape + np.float32(gain) * (one.shape - neutral.shape)
@@ -114,7 +114,7 @@ def exaggerated(one: Average, neutral: Average, gain: float) -> Average:
 
 
 def sharpened(one: Average) -> Average:
-    """Return the average without the blur that its photographs have in common."""
+    """Return the average without the common blur of its photographs."""
     low = one.picture.min() - 0.2
     blurred = one.picture - low
     sharp = blurred.copy()
@@ -125,11 +125,11 @@ def sharpened(one: Average) -> Average:
 
 
 def on_one_skin(one: Average, neutral: Average, soften: float) -> Average:
-    """Return the neutral face with what the expression changes of it.
+    """Return the neutral face with the changes of the expression.
 
-    Both are sharpened. Next to eyes, brows, nose and mouth the change is softened, in pixels, which
-    takes off what few photographs leave there and keeps one skin for all expressions. On the
-    forehead, where that shows most, it is softened by `FOREHEAD` at least.
+    Both are sharpened. Away from eyes, brows, nose and mouth, the change is blurred by `soften`
+    pixels. This removes traces of single photographs and gives all expressions the same skin. The
+    forehead, where such traces are most visible, is blurred by at least `FOREHEAD`.
     """
     plain = bent(neutral.picture, neutral.shape, one.shape)
     change = one.picture - plain
@@ -153,7 +153,7 @@ def on_one_skin(one: Average, neutral: Average, soften: float) -> Average:
 
 
 def with_room_for_chin(one: Average) -> Average:
-    """Return the average with its rim below the chin, which the mesh misses under an open mouth."""
+    """Return the average with its edge below the chin, which the mesh misses if a mouth is open."""
     missing = one.shape[LOWER_LIP, 1] + CHIN_HEIGHT - one.shape[CHIN, 1]
     if missing <= 0:
         return one

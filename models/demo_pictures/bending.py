@@ -1,4 +1,4 @@
-"""Bends pictures so that the points of one shape come to lie on those of another."""
+"""Warps pictures from the points of one shape to those of another."""
 
 import cv2
 import numpy as np
@@ -10,8 +10,8 @@ from emostream.models.demo_pictures.vertices import CHIN, RIM
 
 Floats = NDArray[np.float32]
 
-# Beyond the mesh, shape is continued in rings; far away, nothing moves.
-NO_SECOND_MAP = np.empty(0, np.float32)  # one map holds both coordinates
+# Rings continue the shape beyond the mesh; far away, nothing moves.
+NO_SECOND_MAP = np.empty(0, np.float32)  # one map contains both coordinates
 RINGS = (1.25, 1.9)
 FAR = np.array(
     [(x, y) for x in (-300, WIDTH / 2, WIDTH + 300) for y in (-300, HEIGHT / 2, HEIGHT + 300)],
@@ -27,7 +27,7 @@ def surroundings(shape: Floats) -> Floats:
 
 
 def extended(shape: Floats) -> Floats:
-    """Return the shape's points and those around it, float32 (468 + P, 2)."""
+    """Return the points of the shape and around it, float32 (468 + P, 2)."""
     return np.vstack([shape[:, :2], surroundings(shape)]).astype(np.float32)
 
 
@@ -37,7 +37,7 @@ def spanned(shape: Floats) -> NDArray[np.int32]:
 
 
 def look_up(source: Floats, target: Floats, triangles: NDArray[np.int32]) -> Floats:
-    """Return where to look in the source for each pixel of the canvas, (HEIGHT, WIDTH, 2)."""
+    """Return the source position of each canvas pixel, (HEIGHT, WIDTH, 2)."""
     ids = np.zeros((HEIGHT, WIDTH), np.int32)
     for number, corners in enumerate(np.rint(target[triangles] * 16).astype(np.int32)):
         cv2.fillConvexPoly(ids, corners, number, shift=4)
@@ -49,7 +49,7 @@ def look_up(source: Floats, target: Floats, triangles: NDArray[np.int32]) -> Flo
 
 
 def bent(picture: Floats, shape: Floats, target: Floats) -> Floats:
-    """Return a picture of the canvas with its shape brought to `target`."""
+    """Return a canvas picture warped to the shape `target`."""
     where = look_up(extended(shape), extended(target), spanned(target))
     return np.asarray(
         cv2.remap(picture, where, NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),

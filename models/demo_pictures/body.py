@@ -32,14 +32,14 @@ EAR = [
     (120, 380), (124, 338),
 ]  # fmt: skip
 EAR_FOLD = [(130, 348), (137, 334), (142, 342), (142, 362), (137, 384)]
-# Where arms begin to be apart from the body, and where cloth has no folds any more: below the
-# portrait its last row continues.
+# Where the arms separate from the body, and where the cloth has no more folds, because the
+# portrait's last row is repeated below it.
 ARMPIT, CALM_FROM, CALM_OVER = 800, 850, 130
 ARM = 92  # pixels across
 
 
 def paint_body(look: Look, rng: np.random.Generator) -> Layer:
-    """Return what is behind the face: hair, neck, shirt and, with short hair, ears."""
+    """Return everything behind the face: hair, neck, shirt and, with short hair, ears."""
     back = Layer.empty()
     texture = 1 + 0.10 * noise(rng, 1.3, 40) + 0.04 * noise(rng, 6, 60)
     hair = np.array(look.hair, np.float32) * (0.43 * texture * LIGHT)[..., None]
@@ -70,7 +70,7 @@ def _neck(look: Look) -> Floats:
 
 
 def _neck_shade(look: Look) -> Floats:
-    """Round, in the shadow of the chin, with tendons, their hollow and the collarbones."""
+    """Paint the neck: round, in the shadow of the chin, with tendons and collarbones."""
     round_ = 1.1 * np.sqrt(np.clip(1 - 0.72 * ((X - CENTER) / (look.neck + 8)) ** 2, 0.1, 1))
     shade = round_ + (1.06 - round_) * smooth((Y - 562) / 70)
     chin = [(CENTER + 0.98 * (x - CENTER) + 10, y + 34) for x, y in spline(CHIN_SHADOW, 12)]
@@ -102,7 +102,7 @@ def _shirt(look: Look) -> Floats:
     right = left[::-1].copy()
     right[:, 0] = 2 * CENTER - right[:, 0]
     mask = shape(np.vstack([left, spline(look.collar), right]), 1.6)
-    # Between the arms and the waist one sees through.
+    # Transparent between the arms and the waist.
     for side in (-1, 1):
         inside = wide - ARM
         gap = [
@@ -116,7 +116,7 @@ def _shirt(look: Look) -> Floats:
 def _cloth(look: Look, rng: np.random.Generator) -> Floats:
     wide, top = look.shoulders
     out = abs(X - CENTER)
-    # The chest is round; so is each arm, and it lies in front of the body's side.
+    # The chest and the arms are round; each arm is in front of the body's side.
     body = np.sqrt(np.clip(1.03 - 0.62 * (out / (wide - 40)) ** 2, 0.2, 1))
     middle = wide - ARM / 2 + 4
     arm = np.sqrt(np.clip(1.02 - 0.6 * ((out - middle) / (ARM / 2 + 8)) ** 2, 0.2, 1)) * 0.92
@@ -131,7 +131,7 @@ def _cloth(look: Look, rng: np.random.Generator) -> Floats:
 
 
 def _folds(look: Look, rng: np.random.Generator) -> Floats:
-    """Return what folds add to the cloth's shade: from the armpits and down the chest."""
+    """Return the shading of folds, from the armpits and down the chest."""
     wide = look.shoulders[0]
     cloth = 0.045 * noise(rng, 26, 60) + 0.05 * noise(rng, 70, 30) + 0.02 * noise(rng, 1)
     for side in (-1, 1):
@@ -156,7 +156,7 @@ def _folds(look: Look, rng: np.random.Generator) -> Floats:
 
 
 def _creases(look: Look) -> Floats:
-    """Return where sleeves are sewn on, and the shadow between arm and body, 0 to 1."""
+    """Return masks, 0 to 1, of the sleeve seams and of the shadow between arm and body."""
     wide, top = look.shoulders
     dark = np.zeros((HEIGHT, WIDTH), np.float32)
     for side in (-1, 1):

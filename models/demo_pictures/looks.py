@@ -1,4 +1,4 @@
-"""Who the demo's people are: colors, build, hair and the shape of the face."""
+"""The demo's people: colors, build, hair and face shape."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from emostream.models.demo_pictures.hair import Sweep
 class Look:
     """One person; colors are BGR, curves are in pixels of the portrait.
 
-    `skin` are the tints of dark, middle and light skin, `brightness` and `contrast` those of the
-    face. `broader` and `longer` shape the face, `jaw` widens it below the eyes.
+    `skin` has the tints of dark, medium and light skin; `brightness` and `contrast` apply to the
+    face. `broader` and `longer` scale the face, `jaw` widens it below the eyes.
     """
 
     skin: tuple[Color, Color, Color]
@@ -93,9 +93,9 @@ LOOKS = (
 
 
 def shaped(points: Floats, look: Look) -> Floats:
-    """Return points (..., 2) of the portrait, in the shape of the person's face and head."""
+    """Return portrait points (..., 2) scaled to the person's face and head."""
     x, y = points[..., 0] - CENTER, points[..., 1]
-    # What is far from the face stays where it is.
+    # Points far from the face do not move.
     share = np.exp(-((np.maximum(0, np.hypot(x, y - 400) - 260) / 60) ** 2))
     wider = look.broader + look.jaw * np.clip((y - 370) / 135, 0, 1) - 1
     longer = (look.longer - 1) * (y > EYES)

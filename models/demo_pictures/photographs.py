@@ -16,7 +16,7 @@ from emostream.shared.pixels import Image
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.intp]
 
-# Faces that correlate more than this beyond what the class has in common are one photograph.
+# Faces whose difference from the class average correlates more than this are the same photograph.
 SAME_PHOTOGRAPH = 0.55
 MINIMUM = 25
 
@@ -25,11 +25,11 @@ MINIMUM = 25
 class Choice:
     """How the photographs of an emotion are chosen, and how far its average is exaggerated.
 
-    At most `count` of the best by share of the votes, plus `sure` times the classifier's
-    probability, less `apart` times the distance from the class's usual shape. Where it is `grown`,
-    each photograph is chosen for how surely the average so far is named with it. With `mirror`,
-    each counts as it is and mirrored. Next to the features, what the expression changes of the skin
-    is blurred by `soften` pixels.
+    The best `count` photographs are used. The score is the share of the votes, plus `sure` times
+    the classifier's probability, minus `apart` times the distance from the class's usual shape. If
+    `grown`, each photograph is instead chosen to maximize the classifier's confidence in the
+    average so far. With `mirror`, mirrored copies are included. Away from the features, the
+    expression's changes to the skin are blurred by `soften` pixels.
     """
 
     count: int
@@ -51,9 +51,10 @@ CHOICES = {
     "fear": Choice(62, sure=2, exaggerate=1.35, grown=True),
     "contempt": Choice(29, sure=2, exaggerate=1.5, grown=True, mirror=False, soften=3),
 }
-# Of growing: the photographs to begin with and to add at once, and the farthest shape.
+# For `grown`: the initial number of photographs, how many to add at a time, and the maximum
+# distance of a shape.
 BEGIN, ADD, FARTHEST, USUAL, GROWN_GAIN = 8, 3, 2.5, 40, 1.25
-# The classifier is shown the canvas's face as its training faces are cut: sides and middle.
+# The crop of the canvas that matches the classifier's training faces: sides and center.
 CUTS, CUT_DOWN, SHRINK = (350, 385), 40, 4
 BRIGHTNESS, CONTRAST = 128, 50
 
@@ -66,9 +67,9 @@ def choose(
     model: Classifier,
     neutral: Average | None,
 ) -> Numbers:
-    """Return which of the class's faces, uint8 (N, 48, 48), to average for the emotion.
+    """Return the indices of the class's faces, uint8 (N, 48, 48), to average for the emotion.
 
-    `shares` are those of the votes for it, (N,).
+    `shares` (N,) are the emotion's shares of the votes.
     """
     choice, column = CHOICES[label], LABELS.index(label)
     chances = _predict(model, faces)
@@ -84,7 +85,7 @@ def choose(
 
 
 def distinct(faces: Image, meshes: Meshes, among: Numbers, score: Floats, most: int) -> Numbers:
-    """Return the best of the faces `among`, no photograph twice, also not mirrored."""
+    """Return the best faces of `among`, without duplicates, mirrored or not."""
     small = np.array([_small_leveled(faces[k], meshes.found[k], meshes.leveled[k]) for k in among])
     own = small - small.mean(axis=0)
     own /= np.linalg.norm(own, axis=(1, 2), keepdims=True)
@@ -108,7 +109,7 @@ def _small_leveled(face: Image, found: Floats, leveled: Floats) -> Floats:
 def _grown(
     faces: Image, meshes: Meshes, lead: Floats, label: str, model: Classifier, neutral: Average
 ) -> Numbers:
-    """Add the photographs with which the exaggerated average is named most surely."""
+    """Add the photographs that give the exaggerated average the highest confidence."""
     choice, column = CHOICES[label], LABELS.index(label)
     usual = meshes.leveled[np.argsort(-lead)[:USUAL]].mean(axis=0)
     target = neutral.shape + np.float32(GROWN_GAIN) * (usual - neutral.shape)
@@ -130,7 +131,7 @@ def _grown(
 
 
 def _lead(model: Classifier, pictures: list[Floats], column: int) -> Floats:
-    """Return by how much, as a logarithm, the emotion is ahead of the next in each picture."""
+    """Return the log ratio of the emotion to the next one in each picture."""
     cuts = [cut for picture in pictures for cut in _cuts(picture)]
     chances = _predict(model, np.array(cuts)).reshape(len(pictures), len(CUTS), -1)
     logs = np.log(chances + 1e-5)

@@ -1,4 +1,4 @@
-"""The points that the demo moves: those of the faces and those around them."""
+"""The points that the demo moves, on and around the faces."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from emostream.models.labels import LABELS
 
 Floats = NDArray[np.float32]
 
-# Around the head, which turns as one: x, y, depth and how far it goes with the head.
+# Around the head, which turns as a unit: x, y, depth, and how much it follows the head.
 HEAD = [
     (CENTER + 188 * np.cos(angle), 300 - 215 * np.sin(angle), 110, 1.0)
     for angle in np.radians(np.linspace(-30, 210, 15))
@@ -24,7 +24,7 @@ NECK = [
     (140, 460, 100, 0.9), (500, 460, 100, 0.9), (140, 600, 60, 0.4), (500, 600, 60, 0.4),
     (250, 560, 90, 0.45), (390, 560, 90, 0.45), (320, 580, 50, 0.4),
 ]  # fmt: skip
-# The chest stays, and so does what is far outside the picture.
+# The chest does not move, nor do points far outside the picture.
 STILL = [
     *((x, 706, 0, 0) for x in (0, 130, 225, 320, 415, 510, 640)),
     *((60, 640, 0, 0.05), (580, 640, 0, 0.05), (0, 800, 0, 0), (320, 800, 0, 0), (640, 800, 0, 0)),
@@ -32,12 +32,12 @@ STILL = [
     *((2640, 300, 0, 0), (-2000, 3000, 0, 0), (320, 3000, 0, 0), (2640, 3000, 0, 0)),
 ]  # fmt: skip
 
-# How many times as far from the neutral shape an expression is shown as its picture has it.
+# How much an expression's distance from the neutral shape is exaggerated.
 STRETCH = {"fear": 1.2}
 
 
 def write_points(path: Path, averages: dict[str, Average]) -> None:
-    """Write what `emostream.services.capture.demo.pictures` loads."""
+    """Write the file that `emostream.services.capture.demo.pictures` loads."""
     around = np.array([*HEAD, *NECK, *STILL], np.float32)
     faces = np.array([on_portrait(one)[1][list(MOVED)] for one in averages.values()])
     others = np.repeat(around[None, :, :3], len(faces), axis=0)
@@ -59,7 +59,7 @@ def write_points(path: Path, averages: dict[str, Average]) -> None:
 
 
 def _triangles(points: Floats, depth: Floats) -> NDArray[np.uint16]:
-    """Return triangles (T, 3) of one orientation, the nearest last."""
+    """Return triangles (T, 3) with the same orientation, nearest last."""
     triangles = Delaunay(points).simplices
     triangles = triangles[np.argsort(-depth[triangles].mean(axis=1), kind="stable")]
     (ax, ay), (bx, by) = ((points[triangles[:, k]] - points[triangles[:, 0]]).T for k in (1, 2))

@@ -1,8 +1,8 @@
-"""Numbers of the vertices of MediaPipe's face mesh, by what they trace."""
+"""Vertex numbers of MediaPipe's face mesh, by facial feature."""
 
 from typing import Final
 
-# Outer corners of the right eye and the left (the person's), which faces are leveled by.
+# Outer corners of the person's right and left eye, used to level faces.
 RIGHT_CORNER, LEFT_CORNER, NOSE_TIP = 33, 263, 1
 CHIN, LOWER_LIP, MOUTH_CORNER = 152, 17, 61
 
@@ -23,7 +23,7 @@ RIM: Final = (
     *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
 )
 NOSE: Final = (1, 98, 327, 48, 278, 64, 294, 129, 358, 2, 168)
-# What the demo moves; the rest of the 468 only bends photographs.
+# The points that the demo moves; the rest of the 468 only warp photographs.
 MOVED: Final = tuple(
     sorted(
         {

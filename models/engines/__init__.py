@@ -1,4 +1,4 @@
-"""The engines that run models: one module each, imported only when that engine serves."""
+"""The engines that run models: one module each, imported only when it is used."""
 
 import importlib
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from emostream.shared.errors import MissingPackageError, WeightsError
 Shape: TypeAlias = tuple[int | None, ...]
 Sizes: TypeAlias = tuple[int, ...]
 
-# What batches for a GPU are padded to: few, since each is prepared or compiled by itself.
+# Batch sizes for a GPU, which batches are padded to. Few, because each is compiled separately.
 GPU_SIZES: Final[Sizes] = (1, 8, 32, 128, 256, 512, 1024)
 
 
 class Engine(Protocol):
     """A model that is ready to run.
 
-    `shape` is that of its input, None if any number goes, the number of faces first; `dtype` is
-    what it takes; `outputs` is the number of its classes, None if only a run shows it; `sizes` are
-    those that batches are padded to, none if each is as good; `failures` are what a call may raise.
-    It computes on `device`, by means of `runtime`.
+    `shape` is the input shape with the number of faces first (None for any number); `dtype` is the
+    input type; `outputs` is the number of classes, None if unknown before a run; `sizes` are the
+    batch sizes to pad to, empty if any size will do; `failures` are the exceptions that a call may
+    raise. It computes on `device`, with `runtime`.
     """
 
     name: str
@@ -45,15 +45,15 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """The files that an engine runs, and the packages that it needs."""
+    """The files that an engine can run, and the packages that it needs."""
 
     suffixes: tuple[str, ...]
     packages: tuple[str, ...]  # as imported
-    group: str  # the optional group of pyproject.toml that brings them
-    on_gpu: bool = True  # whether it can compute on one
+    group: str  # the optional group in pyproject.toml that includes them
+    on_gpu: bool = True  # whether it can use a GPU
 
 
-# In the order in which "auto" looks for a shipped model's file; docs/models.md has the figures.
+# In the order of preference for "auto"; docs/models.md has the figures.
 ENGINES: Final = {
     "litert": EngineInfo((".tflite",), ("ai_edge_litert",), "classifier", False),
     "onnxruntime": EngineInfo((".onnx",), ("onnxruntime",), "onnxruntime"),
@@ -78,10 +78,10 @@ def is_installed(name: str) -> bool:
 def load_engine(
     path: Path, intra_op: int | None, inter_op: int, device: DeviceChoice = "auto"
 ) -> Engine:
-    """Load the model in a file into the engine that its suffix names.
+    """Load the model in a file into the engine for its suffix.
 
-    MissingPackageError if a package is missing, WeightsError if the file is no such model,
-    ConfigError if the device is a GPU that cannot be used.
+    Raises MissingPackageError if a package is missing, WeightsError if the file is not such a
+    model, ConfigError if the device is an unusable GPU.
     """
     name = SUFFIXES[path.suffix]
     require_engine(name)

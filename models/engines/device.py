@@ -1,4 +1,4 @@
-"""The device that an engine computes on: what was asked for, and what there is."""
+"""The device that an engine computes on: requested and available."""
 
 import sys
 from pathlib import Path
@@ -9,14 +9,14 @@ from emostream.shared.errors import ConfigError
 DeviceChoice: TypeAlias = Literal["auto", "cpu", "gpu"]
 Device: TypeAlias = Literal["cpu", "gpu"]
 
-# The driver's own, that of a Jetson, and that of Windows in its Linux.
+# Device files of the NVIDIA driver, of a Jetson, and of WSL.
 GPU_FILES: Final = tuple(map(Path, ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/dxg")))
 
 
 def choose_device(wanted: DeviceChoice, engine: str, missing: str) -> Device:
-    """Return where an engine computes; `missing` is what it lacks for a GPU, "" for nothing.
+    """Return the device for an engine; `missing` is what it lacks for a GPU, "" for nothing.
 
-    ConfigError, which says what is missing, if a GPU is wanted and cannot be used.
+    Raises ConfigError, which says what is missing, if a GPU is requested but unusable.
     """
     if wanted == "gpu" and missing:
         raise ConfigError(f'no GPU for the engine {engine} (device = "gpu"): {missing}')
@@ -24,10 +24,10 @@ def choose_device(wanted: DeviceChoice, engine: str, missing: str) -> Device:
 
 
 def missing_for_gpu(build: str, libraries: str, *, is_built: bool, has_gpu: bool) -> str:
-    """Return why a framework that finds no GPU has none, and what to do.
+    """Return why a framework finds no GPU, and what to do.
 
-    `build` says which build to install where it `is_built` without CUDA, `libraries` what to
-    install where host and build are fit; `has_gpu` is whether the system shows a GPU.
+    `build` is the advice if the framework is not `is_built` with CUDA, `libraries` the advice if
+    host and build are fine; `has_gpu` is whether the system has a GPU.
     """
     missing = []
     if not has_gpu:
@@ -41,5 +41,5 @@ def missing_for_gpu(build: str, libraries: str, *, is_built: bool, has_gpu: bool
 
 
 def has_gpu() -> bool:
-    """Whether the system shows a GPU of NVIDIA's; beyond Linux nobody knows, so that it does."""
+    """Whether the system has an NVIDIA GPU; assumed True on systems other than Linux."""
     return sys.platform != "linux" or any(file.exists() for file in GPU_FILES)

@@ -18,24 +18,24 @@ from emostream.models.engines.legacy_weights import finalize, load_weights
 from emostream.shared.errors import WeightsError
 from emostream.shared.plural import counted
 
-# What Keras raises for a file that it cannot read, or whose configuration makes no sense.
+# The exceptions of Keras for unreadable files or invalid configurations.
 FAILURES: Final = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError),
     BadZipFile,
 )
 CPU_SIZES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024)
-CAUSE: Final = "Exception encountered: "  # how Keras begins the error inside an error
+CAUSE: Final = "Exception encountered: "  # how Keras starts a nested error
 
 
 class KerasEngine:
-    """A Keras model, made ready for inference by the backend that KERAS_BACKEND names."""
+    """A Keras model, prepared for inference by the backend in KERAS_BACKEND."""
 
     name = "keras"
 
     def __init__(self, model: Any, device: DeviceChoice = "auto") -> None:
-        """Take a model with one input and one output, that was made on the device.
+        """Prepare a model with one input and one output that was created on the device.
 
-        WeightsError for others, ConfigError if the device is a GPU that cannot be used.
+        Raises WeightsError for other models, ConfigError if the device is an unusable GPU.
         """
         backend = start_backend()
         if len(model.inputs) != 1 or not isinstance(model.output_shape, tuple):
@@ -50,7 +50,7 @@ class KerasEngine:
         self.failures = backend.failures
         self.device = choose_device(device, self.name, backend.missing())
         self.runtime = backend.title
-        # Kernels are prepared, or compiled, once for each shape, so that there should be few.
+        # Kernels are prepared or compiled for each shape, so there should be few shapes.
         self.sizes: Sizes = CPU_SIZES if self.device == "cpu" else GPU_SIZES
         self._run = backend.compile(model, self.device)
 
@@ -64,7 +64,7 @@ def load_engine(
 ) -> KerasEngine:
     """Load a saved model without its optimizer and without running code from the file.
 
-    ConfigError if the device is a GPU that cannot be used.
+    Raises ConfigError if the device is an unusable GPU.
     """
     backend = start_backend()
     chosen = choose_device(device, KerasEngine.name, backend.missing())
@@ -79,7 +79,7 @@ def load_engine(
 
 
 def _reason(error: Exception) -> str:
-    """Return what an error of Keras says, in one line and without the colors of a terminal."""
+    """Return the message of a Keras error, in one line and without terminal colors."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     causes = [line for line in lines if line.startswith(CAUSE)] or lines[:1] or ["no reason given"]
@@ -87,7 +87,7 @@ def _reason(error: Exception) -> str:
 
 
 def load_keras_model(path: Path, device: Device = "cpu") -> Any:
-    """Return the Keras model in a file, kept on the device; WeightsError if it is none."""
+    """Return the Keras model in a file, on the device; WeightsError if it is not a model."""
     start_backend()
     try:
         with on(device):

@@ -1,4 +1,4 @@
-"""The backends of Keras: the GPU of each, its threads, and a model that is ready to run."""
+"""The backends of Keras: GPU, threads, and preparation of a model."""
 
 import importlib
 import os
@@ -18,23 +18,23 @@ VARIABLE: Final = "KERAS_BACKEND"
 
 
 class Backend(Protocol):
-    """What computes for Keras; `failures` are what a call of a model may raise."""
+    """A Keras backend; `failures` are the exceptions that a model call may raise."""
 
     title: str
     failures: tuple[type[Exception], ...]
 
     def missing(self) -> str:
-        """Return what is missing for a GPU, "" if there is one that it can use."""
+        """Return what is missing for a GPU, "" if it can use one."""
 
     def use_threads(self, intra_op: int, inter_op: int) -> None:
-        """Compute one operation on `intra_op` threads, and `inter_op` at a time, on a CPU."""
+        """On a CPU, use `intra_op` threads per operation, and run `inter_op` operations at once."""
 
     def compile(self, model: Any, device: Device) -> Run:
-        """Return a function that runs a Keras model there, for batches of its input's type."""
+        """Return a function that runs a Keras model on batches of its input type."""
 
 
 class TensorFlow:
-    """TensorFlow: the model becomes a graph."""
+    """TensorFlow, which compiles the model to a graph."""
 
     title = "TensorFlow"
 
@@ -66,7 +66,7 @@ class TensorFlow:
 
 
 class Torch:
-    """PyTorch, which runs the model as it is."""
+    """PyTorch, which runs the model eagerly."""
 
     title = "PyTorch"
     failures: tuple[type[Exception], ...] = (RuntimeError, ValueError)
@@ -98,13 +98,13 @@ class Torch:
 
 
 class Jax:
-    """JAX, which compiles the model once for each size of a batch."""
+    """JAX, which compiles the model once per batch size."""
 
     title = "JAX"
     failures: tuple[type[Exception], ...] = (RuntimeError, ValueError, TypeError)
 
     def __init__(self) -> None:
-        # Else it takes three quarters of the GPU's memory at once.
+        # Otherwise it immediately allocates three quarters of the GPU memory.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         self._jax: Any = importlib.import_module("jax")
 
@@ -123,7 +123,7 @@ class Jax:
         return ""
 
     def use_threads(self, intra_op: int, inter_op: int) -> None:
-        """Do nothing: JAX takes no number of threads while it runs."""
+        """Do nothing: JAX cannot change its number of threads at run time."""
 
     def compile(self, model: Any, device: Device) -> Run:
         weights = (
@@ -141,7 +141,7 @@ class Jax:
         return run
 
 
-# By the value of KERAS_BACKEND, which is the module's name too.
+# By the value of KERAS_BACKEND, which is also the module name.
 BACKENDS: Final[dict[str, Callable[[], Backend]]] = {
     "tensorflow": TensorFlow,
     "torch": Torch,
@@ -150,9 +150,9 @@ BACKENDS: Final[dict[str, Callable[[], Backend]]] = {
 
 
 def backend_module() -> str:
-    """Return the backend, a module's name, that KERAS_BACKEND names: by default tensorflow.
+    """Return the backend in KERAS_BACKEND, a module name; by default tensorflow.
 
-    ConfigError for one that is not known.
+    Raises ConfigError if it is unknown.
     """
     name = os.environ.get(VARIABLE) or "tensorflow"
     if name not in BACKENDS:
@@ -161,7 +161,7 @@ def backend_module() -> str:
 
 
 def start_backend() -> Backend:
-    """Return the backend, started without its notices; ModelError if Keras has another one."""
+    """Return the backend, started without its notices; ModelError if Keras uses another one."""
     name = backend_module()
     started = BACKENDS[name]()
     keras: Any = importlib.import_module("keras")
@@ -173,15 +173,15 @@ def start_backend() -> Backend:
 
 
 def on(device: Device) -> Any:
-    """Return a context in which Keras computes, and keeps what it makes, on the device."""
+    """Return a context in which Keras computes and allocates on the device."""
     keras: Any = importlib.import_module("keras")
     return keras.device(device_name(device, backend_module()))
 
 
 def device_name(device: Device, backend: str) -> str:
-    """Return what Keras calls the device with this backend.
+    """Return the name of the device in Keras with this backend.
 
-    To PyTorch "cpu:0" is another device than "cpu", and what is moved there is not a parameter any
-    more, so that no layer can be made.
+    For PyTorch, "cpu:0" differs from "cpu": a parameter that is moved there is no longer a
+    parameter, so that no layer can be created.
     """
     return device if (device, backend) == ("cpu", "torch") else f"{device}:0"

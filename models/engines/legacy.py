@@ -1,4 +1,4 @@
-"""Configurations of models that Keras 2 saved, brought to the form that Keras 3 reads."""
+"""Converts model configurations of Keras 2 to Keras 3."""
 
 import importlib
 import inspect
@@ -10,9 +10,9 @@ from emostream.shared.errors import WeightsError
 
 Config: TypeAlias = dict[str, Any]
 
-# What matters in training, or before the weights are loaded, alone.
+# Keys that matter only in training or before the weights are loaded.
 TRAINING_SUFFIXES: Final = ("_initializer", "_regularizer", "_constraint")
-# Keys that Keras 3 lacks and that change nothing in what a layer computes.
+# Keys that Keras 3 does not have and that do not change what a layer computes.
 WITHOUT_EFFECT: Final = frozenset(
     {
         *("batch_input_shape", "input_shape", "input_dim", "input_length", "build_input_shape"),
@@ -25,49 +25,49 @@ OFF: Final[tuple[Any, ...]] = (
     False,
     [],
     {},
-)  # values with which a key that Keras 3 lacks asks for nothing
+)  # values that make a key without effect, if Keras 3 does not have it
 RENAMED_CLASSES: Final = {
     "BatchNormalizationV1": "BatchNormalization",
     "BatchNormalizationV2": "BatchNormalization",
     "SyncBatchNormalization": "BatchNormalization",
 }
-# What random layers do at inference, where Keras 3 does without them or does nothing: the class
-# and the keys to add.
+# Inference equivalents of random layers that Keras 3 does not have, or that do nothing there: the
+# class and the keys to add.
 AT_INFERENCE: Final = {
     "RandomHeight": ("Identity", {}),
     "RandomWidth": ("Identity", {}),
     "RandomCrop": ("Resizing", {"crop_to_aspect_ratio": True}),
 }
-REPLACED_KEYS: Final = ("name", "trainable", "dtype", "height", "width")  # what these keep
+REPLACED_KEYS: Final = ("name", "trainable", "dtype", "height", "width")  # the keys that these keep
 RENAMED_KEYS: Final = {("LeakyReLU", "alpha"): "negative_slope"}
-# Layers of Keras's own networks that are no public layers.
+# Layers of Keras's own networks that are not public.
 PRIVATE_MODULES: Final = {
     "LayerScale": "keras.src.applications.convnext",
     "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
 }
-# Functions that the loader replaces in a file of Keras 2.
+# Functions that the loader replaces in a Keras 2 file.
 CHANGED_FUNCTIONS: Final = ("hard_sigmoid", "softmax_v2")
-# Where Keras 3 has the operations, like x / 255, that its .h5 files name as they do layers.
+# Modules with the operations (like x / 255) that Keras 3's .h5 files list like layers.
 OPERATIONS: Final = tuple(
     f"keras.src.ops.{name}" for name in ("numpy", "nn", "core", "math", "image", "linalg")
 )
-WRAPPED: Final = ("layer", "backward_layer", "cell")  # keys that hold a layer
+WRAPPED: Final = ("layer", "backward_layer", "cell")  # keys that contain a layer
 
 
 def parse_config(text: str | bytes) -> Config:
-    """Return a saved configuration, with Keras 2's tuples and shapes as lists."""
+    """Return a saved configuration with Keras 2's tuples and shapes as lists."""
     config: Config = json.loads(text, object_hook=_plain)
     return config
 
 
 def keras3_config(config: Config) -> Config:
-    """Return the configuration of a model, or of a layer, as Keras 3 understands it.
+    """Return the configuration of a model or layer in the form of Keras 3.
 
-    WeightsError for a layer that is not Keras's own. A configuration that Keras 3 wrote loses
-    what matters in training alone, and is otherwise the same.
+    Raises WeightsError for a layer that is not Keras's own. A configuration from Keras 3 loses the
+    keys that matter only in training, and is otherwise unchanged.
     """
     inner = config.get("config")
-    if isinstance(inner, list):  # a Sequential of Keras 2.1 and before
+    if isinstance(inner, list):  # a Sequential of Keras 2.1 and earlier
         inner = {"name": "sequential", "layers": inner}
     if not isinstance(inner, dict) or not isinstance(config.get("class_name"), str):
         raise WeightsError("its configuration is not that of a Keras model")
@@ -91,7 +91,7 @@ def _graph(config: Config) -> Config:
 
 
 def _sequence(config: Config) -> Config:
-    """Convert the configuration of a Sequential, whose first layer may carry the input's shape."""
+    """Convert the configuration of a Sequential, whose first layer may have the input shape."""
     layers = config["layers"]
     first = layers[0] if layers else {}
     shape = _input_shape(first) or config.get("build_input_shape")
@@ -106,7 +106,7 @@ def _input(shape: list[int | None]) -> Config:
 
 
 def _input_shape(layer: Config) -> list[int | None] | None:
-    """Return the shape that a layer takes, the number of faces first, where it says so."""
+    """Return the input shape of a layer, with the number of faces first, if it has one."""
     config = layer.get("config", {})
     layers = config if isinstance(config, list) else config.get("layers")
     if layers:
@@ -116,7 +116,7 @@ def _input_shape(layer: Config) -> list[int | None] | None:
 
 
 def _layer(written: str, config: Config) -> Config:
-    """Convert a layer that holds no graph: its class and what the class takes."""
+    """Convert a layer without a graph: its class and the arguments of the class."""
     name = written.rpartition(">")[2]
     if name == "Lambda":
         raise WeightsError(
@@ -142,8 +142,8 @@ def _layer(written: str, config: Config) -> Config:
 
 
 def _is_without_effect(key: str, value: Any) -> bool:
-    """Say whether a key that Keras 3 does not take may be left out."""
-    # With `groups` of 1 a layer does what it does without that key.
+    """Return whether a key that Keras 3 does not accept may be left out."""
+    # `groups` of 1 has no effect.
     neutral = value in OFF or (key, value) == ("groups", 1)
     return neutral or key in WITHOUT_EFFECT or key.endswith(TRAINING_SUFFIXES)
 
@@ -165,7 +165,7 @@ def _value(layer: str, key: str, value: Any) -> Any:
 
 
 def _find_operation(name: str) -> tuple[type, Config] | None:
-    """Return the class of an operation as _find_class returns a layer's; None if it is none."""
+    """Return the class of an operation, like _find_class for layers; None if there is none."""
     for module in OPERATIONS:
         cls = getattr(importlib.import_module(module), name, None)
         if isinstance(cls, type):
@@ -174,7 +174,7 @@ def _find_operation(name: str) -> tuple[type, Config] | None:
 
 
 def _find_class(name: str) -> tuple[type, Config]:
-    """Return a layer's class, and what says in a configuration where Keras finds it."""
+    """Return a layer's class, and the configuration keys by which Keras finds it."""
     import keras
 
     from emostream.models.engines.legacy_layers import LAYERS
@@ -194,9 +194,9 @@ def _find_class(name: str) -> tuple[type, Config]:
 
 
 def _parameters(cls: type) -> set[str]:
-    """Return the names of what a class takes, its bases' included where it passes those on.
+    """Return the argument names of a class, including those that it passes to its bases.
 
-    What matters in training alone is not among them.
+    Arguments that matter only in training are not included.
     """
     names: set[str] = set()
     for base in (each for each in cls.__mro__ if "__init__" in vars(each)):

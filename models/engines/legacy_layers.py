@@ -1,4 +1,4 @@
-"""The layers and functions of Keras 2 that Keras 3 lacks, or that compute something else there."""
+"""Layers and functions of Keras 2 that Keras 3 does not have, or computes differently."""
 
 from typing import Any, Final
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from emostream.shared.errors import WeightsError
 
-# What TensorFlow's functions in a graph may be: they compute, and touch no file.
+# The TensorFlow functions allowed in a graph: they only compute, without file access.
 NAMESPACES: Final = ("__operators__", "image", "linalg", "math", "nn")
 FUNCTIONS: Final = frozenset(
     {
@@ -21,7 +21,7 @@ FUNCTIONS: Final = frozenset(
 
 
 def tensorflow_function(name: str) -> Any:
-    """Return a function of TensorFlow by its public name; WeightsError for one not permitted."""
+    """Return a TensorFlow function by its public name; WeightsError if it is not allowed."""
     path = name.removeprefix("compat.v1.")
     namespace, _, rest = path.partition(".")
     found: Any = tf.compat.v1 if path != name else tf
@@ -35,18 +35,18 @@ def tensorflow_function(name: str) -> Any:
 
 
 class TFOpLambda(keras.layers.Layer):  # type: ignore[misc]
-    """A function of TensorFlow, as Keras 2 saved x / 255 or tf.nn.relu(x) in a functional model."""
+    """A TensorFlow function, as in Keras 2's functional models with x / 255 or tf.nn.relu(x)."""
 
     def __init__(
         self, function: str, args: list[Any], kwargs: dict[str, Any], **config: Any
     ) -> None:
-        """Take the function's public name and its arguments, {"tensor": n} for the nth tensor."""
+        """Create from the function's public name and arguments; {"tensor": n} is the nth tensor."""
         super().__init__(**config)
         self._function = tensorflow_function(function)
         self._arguments = args, kwargs
 
     def call(self, tensors: list[Any]) -> Any:
-        """Return what the function gives."""
+        """Return the result of the function."""
         args, kwargs = (_fill(arguments, tensors) for arguments in self._arguments)
         return self._function(*args, **kwargs)
 
@@ -56,7 +56,7 @@ class SlicingOpLambda(TFOpLambda):
 
 
 def _fill(value: Any, tensors: list[Any]) -> Any:
-    """Return arguments with their tensors and slices."""
+    """Return the arguments with tensors and slices filled in."""
     if isinstance(value, dict):
         match value:
             case {"tensor": number}:
@@ -70,10 +70,10 @@ def _fill(value: Any, tensors: list[Any]) -> Any:
 
 
 class ThresholdedReLU(keras.layers.Layer):  # type: ignore[misc]
-    """The input where it is over `theta`, else 0."""
+    """Returns the input where it is above `theta`, else 0."""
 
     def __init__(self, theta: float = 1.0, **config: Any) -> None:
-        """Take the threshold."""
+        """Create with a threshold."""
         super().__init__(**config)
         self._theta = theta
 
@@ -83,12 +83,12 @@ class ThresholdedReLU(keras.layers.Layer):  # type: ignore[misc]
 
 
 def hard_sigmoid(x: Any) -> Any:
-    """Return clip(0.2 x + 0.5, 0, 1): Keras 2's; Keras 3's has a slope of 1/6."""
+    """Return clip(0.2 x + 0.5, 0, 1), as in Keras 2; Keras 3 has a slope of 1/6."""
     return tf.clip_by_value(0.2 * x + 0.5, 0, 1)
 
 
 LAYERS: Final = {cls.__name__: cls for cls in (TFOpLambda, SlicingOpLambda, ThresholdedReLU)}
 FUNCTIONS_OF_KERAS_2: Final = {
     "hard_sigmoid": hard_sigmoid,
-    "softmax_v2": keras.activations.softmax,  # as TensorFlow 2.0 to 2.2 called tf.nn.softmax
+    "softmax_v2": keras.activations.softmax,  # the name of tf.nn.softmax in TensorFlow 2.0 to 2.2
 }

@@ -1,4 +1,4 @@
-"""The calls that connect the layers of a functional model, from Keras 2's form to Keras 3's."""
+"""Converts the calls that connect layers of a functional model from Keras 2 to Keras 3."""
 
 from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
@@ -6,16 +6,16 @@ from typing import Any, Final, TypeAlias
 Config: TypeAlias = dict[str, Any]
 
 CONSTANT: Final = "_CONSTANT_VALUE"
-OPERATIONS: Final = ("TFOpLambda", "SlicingOpLambda")  # functions of TensorFlow as layers
+OPERATIONS: Final = ("TFOpLambda", "SlicingOpLambda")  # TensorFlow functions as layers
 
 
 def connect(layers: list[Config], config: Config) -> Config:
     """Return `layers`, `input_layers` and `output_layers` of a functional model's configuration.
 
-    `layers` are converted except for their `inbound_nodes`. Keras 2 writes a call as a list of
-    references, [layer, number of the call, number of the output, other arguments], and counts a
-    nested model's own graph as its first call; Keras 3 does not count it. Graphs that Keras 3 wrote
-    are returned as they are.
+    `layers` must be converted except for their `inbound_nodes`. Keras 2 writes a call as a list of
+    references, [layer, call number, output number, other arguments], and counts a nested model's
+    own graph as its first call; Keras 3 does not count it. Graphs from Keras 3 are returned
+    unchanged.
     """
     ends = {key: single(config[key]) for key in ("input_layers", "output_layers")}
     calls = [node for layer in layers for node in layer["inbound_nodes"] if isinstance(node, list)]
@@ -44,7 +44,7 @@ def layer_name(name: str) -> str:
 
 
 def single(references: Any) -> Any:
-    """Return the one reference of a list of one, anything else as it is."""
+    """Return the reference in a list of length one, anything else unchanged."""
     one = isinstance(references, list) and len(references) == 1
     return references[0] if one and _is_reference(references[0]) else references
 
@@ -60,7 +60,7 @@ def _is_reference(value: Any) -> bool:
 
 
 def _references(value: Any) -> Iterator[tuple[str, int]]:
-    """Give the layer and the number of the call of each reference in a nested structure."""
+    """Yield the layer and call number of each reference in a nested structure."""
     if _is_reference(value) and value[0] != CONSTANT:
         yield value[0], value[1]
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -69,13 +69,13 @@ def _references(value: Any) -> Iterator[tuple[str, int]]:
 
 
 def _calls(layer: Config, first: dict[str, int]) -> Config:
-    """Return the calls of a layer; of an operation also its configuration with the arguments."""
+    """Return the calls of a layer; for an operation, also its configuration with arguments."""
     calls = [
         node if isinstance(node, dict) else _call(node, first) for node in layer["inbound_nodes"]
     ]
     if layer["class_name"] not in OPERATIONS:
         return {"inbound_nodes": calls}
-    # Keras 3 takes no call that mixes tensors with other values.
+    # Keras 3 does not accept a call that mixes tensors with other values.
     tensors: list[Config] = []
     (call,) = calls
     config = {**layer["config"], **{key: _without_tensors(call[key], tensors) for key in call}}
@@ -83,7 +83,7 @@ def _calls(layer: Config, first: dict[str, int]) -> Config:
 
 
 def _without_tensors(value: Any, tensors: list[Config]) -> Any:
-    """Return an argument with the number of each tensor in its place, which goes to `tensors`."""
+    """Return an argument with tensors replaced by their numbers, and append them to `tensors`."""
     if isinstance(value, list):
         return [_without_tensors(item, tensors) for item in value]
     if not isinstance(value, dict):
@@ -117,7 +117,7 @@ def _argument(value: Any, first: dict[str, int]) -> Any:
 def _tensor(reference: list[Any], first: dict[str, int]) -> Config:
     name, call, output = reference[:3]
     history = [layer_name(name), call - first[name], output]
-    # Keras 3 looks the tensor up by its history, whatever its shape is said to be.
+    # Keras 3 looks up the tensor by its history, regardless of the stated shape.
     config = {"shape": [], "dtype": "float32", "keras_history": history}
     return {"class_name": "__keras_tensor__", "config": config}
 

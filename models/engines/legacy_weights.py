@@ -1,4 +1,4 @@
-"""Weights of an .h5 file that Keras 2 saved, put into a model of Keras 3."""
+"""Loads weights from an .h5 file of Keras 2 into a Keras 3 model."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from emostream.models.engines.legacy_nodes import layer_name
 from emostream.shared.errors import WeightsError
 
-# The state of Keras 2's random numbers, and how many pictures a Normalization has seen.
+# The state of Keras 2's random generator, and a Normalization's picture count.
 WITHOUT_USE: Final = ("StateVar",)
 
 
 def load_weights(model: Any, file: h5py.File) -> None:
-    """Set the variables of a model to what an .h5 file of Keras 2 has.
+    """Set the variables of a model from an .h5 file of Keras 2.
 
-    A layer of the model has its own group, in which the weights of nested models come one after the
-    other. WeightsError if they do not fit.
+    Each layer of the model has a group, in which the weights of nested models follow each other.
+    Raises WeightsError if they do not fit.
     """
     groups = file.get("model_weights", file)
     for name in _names(groups, "layer_names"):
@@ -28,7 +28,7 @@ def load_weights(model: Any, file: h5py.File) -> None:
 
 
 def finalize(model: Any) -> None:
-    """Let each Normalization in a model compute what it needs of the mean and variance it got."""
+    """Make each Normalization in a model use its loaded mean and variance."""
     for layer in getattr(model, "layers", None) or [model]:
         if layer is not model and hasattr(layer, "layers"):
             finalize(layer)
@@ -57,7 +57,7 @@ def _variables(layer: Any) -> list[Any]:
 def _split(layer: Any) -> tuple[list[Any], list[Any]]:
     """Return the trainable variables and the others, in Keras 2's order.
 
-    In a model that is not trainable as a whole, layers that are come first all the same.
+    Even if the model as a whole is not trainable, its trainable layers come first.
     """
     if not hasattr(layer, "layers"):
         return layer.trainable_weights, layer.non_trainable_weights
@@ -77,7 +77,7 @@ def _values(group: h5py.Group) -> Iterator[NDArray[Any]]:
 
 
 def _names(group: h5py.Group, key: str) -> Iterator[str]:
-    """Give the names in an attribute, which a long list is split over: key0, key1 and so on."""
+    """Yield the names in an attribute; a long list is split over key0, key1 and so on."""
     parts = [key] if key in group.attrs else []
     while f"{key}{len(parts)}" in group.attrs:
         parts.append(f"{key}{len(parts)}")

@@ -18,7 +18,7 @@ PROCESSOR_ALONE: Final = "it runs on the CPU only: choose the engine keras or on
 
 
 class LiteRTEngine:
-    """An interpreter, whose input is resized to each batch: that takes 0.02 ms."""
+    """An interpreter whose input is resized to each batch, which takes 0.02 ms."""
 
     name = "litert"
     device: Device = "cpu"
@@ -27,7 +27,7 @@ class LiteRTEngine:
     failures: tuple[type[Exception], ...] = (ValueError, RuntimeError)
 
     def __init__(self, interpreter: Interpreter) -> None:
-        """Take a model with one input and one output; WeightsError for others."""
+        """Prepare a model with one input and one output; WeightsError for others."""
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
             raise WeightsError(
@@ -36,7 +36,7 @@ class LiteRTEngine:
             )
         self._interpreter, self._input, self._output = interpreter, inputs[0], outputs[0]
         self.shape = tuple(None if side < 0 else int(side) for side in _signature(self._input))
-        # What a quantized model takes and gives are real numbers to us, its integers are its own.
+        # A quantized model has real-valued inputs and outputs here; its integers are internal.
         quantized = self._input["quantization"][0] > 0
         self.dtype = np.dtype(np.float32 if quantized else self._input["dtype"])
         given = _signature(self._output)
@@ -47,7 +47,7 @@ class LiteRTEngine:
         """Return float32 (N, outputs)."""
         index = self._input["index"]
         if batch.shape != self._ready:
-            # The notice comes when the delegate is made: when a model is first made ready.
+            # The notice appears when the delegate is created, with the first model.
             notice = without_litert_notice() if self._ready is None else nullcontext()
             self._ready = ()
             with notice:
@@ -62,9 +62,9 @@ class LiteRTEngine:
 def load_engine(
     path: Path, intra_op: int | None, inter_op: int, device: DeviceChoice = "auto"
 ) -> LiteRTEngine:
-    """Load a model; `intra_op` are the threads of XNNPACK, `inter_op` has no meaning here.
+    """Load a model; `intra_op` is the number of XNNPACK threads, `inter_op` is ignored.
 
-    ConfigError if the device is a GPU.
+    Raises ConfigError if the device is a GPU.
     """
     choose_device(device, LiteRTEngine.name, PROCESSOR_ALONE)
     try:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU, or by CUDA or TensorRT on a GPU: runs .onnx files."""
+"""ONNX Runtime on the CPU, or with CUDA or TensorRT on a GPU: runs .onnx files."""
 
 import contextlib
 import importlib.util
@@ -37,7 +37,7 @@ TYPES: Final = {
     "tensor(float16)": np.float16,
     "tensor(double)": np.float64,
 }
-# Those that compute on a GPU, by how they are called elsewhere.
+# The GPU providers and their usual names.
 CPU: Final = "CPUExecutionProvider"
 GPU_PROVIDERS: Final = {
     "TensorrtExecutionProvider": "TensorRT",
@@ -60,7 +60,7 @@ class OnnxRuntimeEngine:
     failures: tuple[type[Exception], ...] = FAILURES
 
     def __init__(self, session: Any) -> None:
-        """Take a model with one input and one output; WeightsError for others."""
+        """Prepare a model with one input and one output; WeightsError for others."""
         inputs, outputs = session.get_inputs(), session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type not in TYPES:
             kinds = ", ".join(given.type for given in inputs)
@@ -71,7 +71,7 @@ class OnnxRuntimeEngine:
             )
         self._session, self._input = session, inputs[0].name
         self.device, self.runtime = session_device(session.get_providers())
-        # CUDA tries its ways to compute a shape, and TensorRT compiles it, when it comes first.
+        # On the first use of a shape, CUDA tunes its algorithms, and TensorRT compiles.
         self.sizes: Sizes = GPU_SIZES if self.device == "gpu" else ()
         self.shape = tuple(n if isinstance(n, int) else None for n in inputs[0].shape)
         self.dtype = np.dtype(TYPES[inputs[0].type])
@@ -88,9 +88,9 @@ class OnnxRuntimeEngine:
 def load_engine(
     path: Path, intra_op: int | None, inter_op: int, device: DeviceChoice = "auto"
 ) -> OnnxRuntimeEngine:
-    """Load a model; `intra_op` are the threads of one operation, `inter_op` has no meaning here.
+    """Load a model; `intra_op` is the number of threads per operation, `inter_op` is ignored.
 
-    ConfigError if the device is a GPU that cannot be used.
+    Raises ConfigError if the device is an unusable GPU.
     """
     with_tensorrt = importlib.util.find_spec("tensorrt") is not None
     providers = gpu_providers(onnxruntime.get_available_providers(), with_tensorrt=with_tensorrt)
@@ -105,19 +105,18 @@ def load_engine(
 
 
 def gpu_providers(available: Sequence[str], *, with_tensorrt: bool) -> list[str]:
-    """Return the providers of a GPU to ask for, the preferred one first.
+    """Return the GPU providers to request, preferred one first.
 
-    TensorRT compiles for minutes when it starts, so that it is asked for only where somebody
-    installed its package.
+    TensorRT compiles for minutes at startup, so it is requested only if its package is installed.
     """
     wanted = [name for name in GPU_PROVIDERS if with_tensorrt or GPU_PROVIDERS[name] != "TensorRT"]
     return [name for name in wanted if name in available]
 
 
 def session_device(providers: Sequence[str]) -> tuple[Device, str]:
-    """Return where a session with these providers computes, and by what means.
+    """Return the device and runtime of a session with these providers.
 
-    One whose libraries do not load is not among them: ONNX Runtime continues with the others.
+    A provider whose libraries do not load is not among them; ONNX Runtime continues without it.
     """
     of_gpu = [GPU_PROVIDERS[name] for name in providers if name in GPU_PROVIDERS]
     return ("gpu", of_gpu[0]) if of_gpu else ("cpu", "ONNX Runtime")
@@ -126,13 +125,13 @@ def session_device(providers: Sequence[str]) -> tuple[Device, str]:
 def _session(path: Path, intra_op: int | None, providers: Sequence[str]) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = intra_op or 0
-    # Threads that spin while they wait take the cores from the other stages.
+    # Threads that spin while waiting take CPU time from the other stages.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     try:
         with _quiet() if providers else contextlib.nullcontext():
             if providers:
-                onnxruntime.preload_dlls()  # what pip installed of CUDA and cuDNN
+                onnxruntime.preload_dlls()  # CUDA and cuDNN libraries installed by pip
             return onnxruntime.InferenceSession(str(path), options, providers=[*providers, CPU])
     except FAILURES as error:
         reason = str(error).strip().partition("\n")[0]
@@ -141,7 +140,7 @@ def _session(path: Path, intra_op: int | None, providers: Sequence[str]) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Drop what is printed where libraries do not load; the providers show whether they did."""
+    """Suppress the output about libraries that do not load; the providers show the result."""
     with contextlib.redirect_stdout(io.StringIO()), muted_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,1 +1,1 @@
-"""Evaluation of a model: on labeled faces, on corrupted ones, and on faces in scenes."""
+"""Evaluates a model on labeled faces, on corrupted ones, and on faces in scenes."""

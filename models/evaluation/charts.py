@@ -1,4 +1,4 @@
-"""The charts of the report as SVG that takes its colors from the page, dark or light."""
+"""The charts of the report, as SVG with the page's dark or light colors."""
 
 import io
 import re
@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from emostream.models.evaluation.evaluator import ReliabilityBin
 from emostream.models.evaluation.learning_curves import LearningCurves
 
-# Stand-ins that no chart uses otherwise; the page's colors take their place.
+# Placeholder colors that charts do not use otherwise; the page's colors replace them.
 INK, SOFT, FIRST, SECOND, THIRD = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"
 COLORS: Final = {
     INK: "var(--ink)",
@@ -41,7 +41,7 @@ STYLE: Final[dict[Any, Any]] = {
 
 
 def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
-    """Draw accuracy over confidence, and below it how many faces have that confidence."""
+    """Plot accuracy over confidence, and the number of faces at each confidence below it."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5, 4.6), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -55,7 +55,7 @@ def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
 
 
 def learning(curves: LearningCurves) -> Markup:
-    """Draw losses above and accuracies below, over the epochs."""
+    """Plot losses (top) and accuracies (bottom) over the epochs."""
     losses = [name for name in curves if "loss" in name]
     others = {"epoch", "seconds", *losses}
     shares = [name for name in curves if name not in others and max(curves[name]) <= 1]
@@ -79,13 +79,13 @@ def _words(column: str) -> str:
 
 
 def _svg(figure: Any, title: str) -> Markup:
-    """Return the figure as an SVG element without anything that names an address."""
+    """Return the figure as an SVG element without any URLs."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    # What is fixed in points would overflow a phone; the view box keeps the proportions.
+    # A fixed size in points would overflow on a phone; the view box keeps the proportions.
     text = re.sub(
         r'<svg[^>]*?(viewBox="[^"]*")[^>]*>',
         rf'<svg \1 role="img" aria-label="{title}">',
@@ -95,5 +95,5 @@ def _svg(figure: Any, title: str) -> Markup:
     text = re.sub(r"font: [^;\"]*", "font: 10px system-ui, sans-serif", text)
     for stand_in, color in COLORS.items():
         text = text.replace(stand_in, color)
-    # Every name in it is its own on the page, where the charts stand side by side.
+    # Make all ids unique, because the page contains several charts.
     return Markup(re.sub(r'(id="|#|url\(#)(?=[\w])', rf"\g<1>{title[:3]}-", text))

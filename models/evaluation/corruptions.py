@@ -12,19 +12,19 @@ from emostream.shared.pixels import Image
 
 Corrupt: TypeAlias = Callable[[Image, np.random.Generator], Image]
 
-SMALL_SIDE = 24  # pixels that a face far from the camera has
+SMALL_SIDE = 24  # size in pixels of a face far from the camera
 ROTATION = 30.0  # degrees
 JPEG_QUALITY = 30
-LIGHT_SHARE = 0.15  # that is left
-PHOTONS_PER_LEVEL = 4  # that make up a gray level
-READ_NOISE = 1.0  # of the sensor: standard deviation in gray levels
+LIGHT_SHARE = 0.15  # remaining share of the light
+PHOTONS_PER_LEVEL = 4  # per gray level
+READ_NOISE = 1.0  # of the sensor, standard deviation in gray levels
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """One corruption: of a bare crop, uint8 (H, W[, 3]), and the style of scenes with it.
+    """One corruption: a function for bare crops, uint8 (H, W[, 3]), and a style for scenes.
 
-    `side` is how many pixels wide the face is then, None if that does not change.
+    `side` is the resulting width of the face in pixels, None if it does not change.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Corruption:
 
 
 def gaussian_blur(share: float) -> Corrupt:
-    """Return a blur by a Gaussian whose deviation is a share of the picture's shorter side."""
+    """Return a Gaussian blur whose deviation is a share of the picture's shorter side."""
 
     def corrupt(picture: Image, random: np.random.Generator) -> Image:
         sigma = share * min(picture.shape[:2])
@@ -44,7 +44,7 @@ def gaussian_blur(share: float) -> Corrupt:
 
 
 def low_light(picture: Image, random: np.random.Generator) -> Image:
-    """Return the picture with little light: 15% of it, noise of photons and of reading out."""
+    """Return the picture in low light: 15% of the light, with shot noise and read noise."""
     light = LIGHT_SHARE * picture.astype(np.float32)
     noise = np.sqrt(light / PHOTONS_PER_LEVEL + READ_NOISE**2) * random.standard_normal(
         picture.shape, np.float32
@@ -60,14 +60,14 @@ def jpeg_compression(picture: Image, random: np.random.Generator) -> Image:
 
 
 def low_resolution(picture: Image, random: np.random.Generator) -> Image:
-    """Return the picture as its 24 x 24 pixels would show it, at its own size."""
+    """Return the picture reduced to 24 x 24 pixels and enlarged to its original size."""
     size = picture.shape[1::-1]
     tiny = cv2.resize(picture, (SMALL_SIDE, SMALL_SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(tiny, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def rotation(picture: Image, random: np.random.Generator) -> Image:
-    """Return the picture turned by 30 degrees to either side; the border repeats."""
+    """Return the picture rotated by 30 degrees to either side; the border is repeated."""
     height, width = picture.shape[:2]
     middle = ((width - 1) / 2, (height - 1) / 2)
     matrix = cv2.getRotationMatrix2D(middle, float(random.choice([-ROTATION, ROTATION])), 1)
@@ -75,7 +75,7 @@ def rotation(picture: Image, random: np.random.Generator) -> Image:
     return np.asarray(moved, np.uint8)
 
 
-# A scene's blur is that of a lens out of focus: 4 pixels of 720, a twentieth of its smallest face.
+# A scene is blurred like an out-of-focus lens: 4 pixels of 720, a twentieth of its smallest face.
 CORRUPTIONS: Final = (
     Corruption("blur", gaussian_blur(1 / 32), SceneStyle(corrupt=gaussian_blur(4 / 720))),
     Corruption("low light", low_light, SceneStyle(corrupt=low_light)),

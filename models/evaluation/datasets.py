@@ -21,7 +21,7 @@ from emostream.shared.label_synonyms import canonical_label
 
 Labels: TypeAlias = NDArray[np.intp]
 Images: TypeAlias = NDArray[np.uint8] | list[NDArray[np.uint8]]
-# A data set's own words for its classes, each with the label that it means.
+# The class names of a data set, each with the label that it means.
 ClassMap: TypeAlias = Mapping[str, str]
 NO_MAP: Final[ClassMap] = MappingProxyType({})
 
@@ -30,12 +30,12 @@ IMAGE_SUFFIXES: Final = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tif
 
 @dataclass(frozen=True)
 class Dataset:
-    """Faces with what each of them shows, as indices of a model's labels.
+    """Faces with their true labels, as indices of a model's labels.
 
-    `images` are uint8 (N, H, W) or (N, H, W, 3) in BGR, or a list of single ones; `truths` has
-    labels (N,) by the name of the protocol, -1 if that leaves a face out; `votes` are those of
-    FER+, uint8 (N, 10), where they are known. `unknown` counts the faces that were left out since
-    the model has no label for their class.
+    `images` are uint8 (N, H, W) or (N, H, W, 3) in BGR, or a list of single pictures. `truths` maps
+    protocol names to labels (N,), with -1 for excluded faces. `votes` are the FER+ votes, uint8 (N,
+    10), if known. `unknown` counts the faces that were left out because the model has no label for
+    their class.
     """
 
     source: str
@@ -49,7 +49,7 @@ class Dataset:
 
     @property
     def protocol(self) -> str:
-        """The protocol that tables of details follow."""
+        """The protocol for detailed tables."""
         return "B" if "B" in self.truths else next(iter(self.truths))
 
     def subset(self, indices: Labels) -> "Dataset":
@@ -70,9 +70,9 @@ def load_dataset(
 ) -> Dataset:
     """Read the faces at `path` for a model with `labels`.
 
-    A folder with the FER sheets gives the split asked for. `classes` says what label each of the
-    other data sets' words means, where their own words do not. SourceError if there is nothing to
-    evaluate the model on, or no face has a word of `classes`.
+    From a folder with the FER sheets, the given split is read. `classes` maps class names of other
+    data sets to labels, if the names differ. Raises SourceError if there is nothing to evaluate the
+    model on, or if a name in `classes` does not occur.
     """
     if path.suffix == ".npz" and path.is_file():
         return from_npz(path, labels, classes)
@@ -87,9 +87,9 @@ def load_dataset(
 
 
 def from_fer(faces: ferplus.FerFaces, labels: Sequence[str], source: str = "FER2013") -> Dataset:
-    """Label by the protocols A and B of FER+, or by FER2013's own label where the model has those.
+    """Label by the FER+ protocols A and B, or by FER2013's own labels if the model has those.
 
-    A face whose label the model does not have counts in no protocol.
+    Faces with a label that the model does not have are excluded from every protocol.
     """
     if {canonical_label(label) for label in labels} == {
         canonical_label(label) for label in FER2013
@@ -97,7 +97,7 @@ def from_fer(faces: ferplus.FerFaces, labels: Sequence[str], source: str = "FER2
         place = _label_indices(FER2013, labels)
         truths = {"FER2013": place[faces.fer2013.astype(np.intp)]}
         return Dataset(source, faces.images, truths, faces.votes)
-    place = np.append(_label_indices(LABELS, labels), -1)  # the last for what a protocol leaves out
+    place = np.append(_label_indices(LABELS, labels), -1)  # the last one: excluded faces
     a, b = ferplus.protocol_a(faces.votes), ferplus.protocol_b(faces.votes)
     names = [LABELS[index] for index in b if index >= 0]
     return _require_labels(
@@ -114,7 +114,7 @@ def from_fer(faces: ferplus.FerFaces, labels: Sequence[str], source: str = "FER2
 def from_npz(path: Path, labels: Sequence[str], classes: ClassMap = NO_MAP) -> Dataset:
     """Read arrays `images`, uint8 (N, H, W[, 3]), and `labels`: names, or indices of `names`.
 
-    Without an array `names` (or `label_names`) indices are those of the model's labels.
+    Without an array `names` (or `label_names`), indices refer to the model's labels.
     """
     try:
         arrays = read_arrays(path)
@@ -133,7 +133,7 @@ def from_npz(path: Path, labels: Sequence[str], classes: ClassMap = NO_MAP) -> D
 
 
 def resized(dataset: Dataset, side: int) -> Dataset:
-    """Return the faces resampled to squares of `side` pixels, as the pipeline's crops are."""
+    """Return the faces resampled to squares of `side` pixels, like the pipeline's crops."""
     images = [resize(np.asarray(image), side, side) for image in dataset.images]
     return replace(dataset, images=np.stack(images))
 
@@ -158,7 +158,7 @@ def _class_names(path: Path, given: NDArray[Any], names: Sequence[str]) -> list[
 
 
 def from_folder(path: Path, labels: Sequence[str], classes: ClassMap = NO_MAP) -> Dataset:
-    """Read the pictures in the class folders of `path`; a folder's name is their label."""
+    """Read the pictures in the class folders of `path`; the folder name is the label."""
     files = sorted(_pictures(path))
     pictures = []
     for file in files:
@@ -180,7 +180,7 @@ def _pictures(folder: Path) -> Iterable[Path]:
 def _labeled(
     source: str, images: Images, words: Sequence[str], labels: Sequence[str], classes: ClassMap
 ) -> Dataset:
-    """Return the faces whose class the model knows."""
+    """Return the faces whose class the model has a label for."""
     if missing := sorted(classes.keys() - set(words)):
         has = ", ".join(sorted(set(words)))
         raise SourceError(
@@ -202,7 +202,7 @@ def _require_labels(dataset: Dataset) -> Dataset:
 
 
 def _label_indices(words: Sequence[str], labels: Sequence[str]) -> Labels:
-    """Return which of the model's labels each of the words is, -1 if it is none."""
+    """Return the index of the model's label for each word, -1 if there is none."""
     places = {canonical_label(label): index for index, label in enumerate(labels)}
     return np.array([places.get(canonical_label(word), -1) for word in words], np.intp)
 

@@ -1,4 +1,4 @@
-"""The domain gap: accuracy on bare crops against that on faces detected and aligned in scenes."""
+"""The domain gap: accuracy on bare crops compared with faces detected and aligned in scenes."""
 
 from dataclasses import dataclass, replace
 
@@ -10,17 +10,17 @@ from emostream.models.evaluation.evaluator import Predictor, predict_all
 from emostream.models.evaluation.scores import Interval, accuracy_loss_interval, wilson_interval
 
 Floats = NDArray[np.float64]
-MAX_DISTANCE = 1 / 3  # of the face's side: how far the center of its box may lie from its own
+MAX_DISTANCE = 1 / 3  # between the centers of box and face, in sides of the face
 
 
 @dataclass(frozen=True)
 class DetectedFaces:
     """The faces that a detector found in scenes with `drawn` faces.
 
-    `indices` (N,) says which of the dataset's faces were found; `aligned` and `boxed` are their
-    crops, uint8 (N, S, S), by the landmarks and by the box alone. `invented` counts boxes that lie
-    on no face, `milliseconds` are those of the detector, a scene on average. `qualities` (N,) are
-    the probabilities, by what can be measured of each, that its label is right.
+    `indices` (N,) are the dataset's faces that were found; `aligned` and `boxed` are their crops,
+    uint8 (N, S, S), by landmarks and by box only. `invented` counts false detections,
+    `milliseconds` is the detector's mean time per scene. `qualities` (N,) are the `overall` quality
+    values.
     """
 
     scenes: int
@@ -44,10 +44,10 @@ class Proportion:
 
 @dataclass(frozen=True)
 class DomainGap:
-    """Accuracy on the same faces as bare crops, through the pipeline, and what is lost between.
+    """Accuracy on the same faces as bare crops and through the pipeline, and the loss.
 
-    `lost` has the 95% interval of a paired bootstrap; `boxed` are crops by the box alone. All four
-    are None if no face was found. `kept` is the share of the faces found whose quality suffices;
+    `lost` has the 95% interval of a paired bootstrap; `boxed` uses crops by box only. All four are
+    None if no face was found. `kept` is the share of the found faces with sufficient quality;
     `kept_bare` and `kept_aligned` are the accuracies on these, None if there are none.
     """
 
@@ -67,17 +67,17 @@ class DomainGap:
 
     @property
     def kept_lost(self) -> float | None:
-        """The accuracy that the kept faces lose between bare crop and pipeline."""
+        """The accuracy lost on the kept faces between bare crop and pipeline."""
         if self.kept_bare is None or self.kept_aligned is None:
             return None
         return self.kept_bare.share - self.kept_aligned.share
 
 
 def match_boxes(boxes: Floats, faces: Floats) -> list[tuple[int, int]]:
-    """Pair boxes (M, 4) with faces (N, 4), rows of x, y, w, h: (box, face), each once at most.
+    """Match boxes (M, 4) with faces (N, 4), rows of x, y, w, h: (box, face), each at most once.
 
-    They belong together where their centers are within a third of the face's side, across and
-    down; the closest go first.
+    They match if their centers are within a third of the face's side in x and y; the closest pairs
+    are matched first.
     """
     distances = center_distances(boxes, faces)
     pairs: list[tuple[int, int]] = []
@@ -91,9 +91,9 @@ def match_boxes(boxes: Floats, faces: Floats) -> list[tuple[int, int]]:
 
 
 def center_distances(boxes: Floats, faces: Floats) -> Floats:
-    """Return how far the centers of boxes (M, 4) and faces (N, 4) lie apart, (M, N).
+    """Return the distances between the centers of boxes (M, 4) and faces (N, 4), (M, N).
 
-    The larger of across and down counts, in sides of the face.
+    The distance is the larger of x and y, in units of the face's side.
     """
     box_centers = boxes[:, :2] + boxes[:, 2:] / 2
     face_centers = faces[:, :2] + faces[:, 2:] / 2
@@ -110,7 +110,7 @@ def measure_gap(
 ) -> DomainGap:
     """Evaluate a model on the detected faces; every drawn face must have a true label.
 
-    Faces of at least `min_quality` (0..1) are kept.
+    Faces with a quality of at least `min_quality` (0..1) are kept.
     """
     recall = proportion(len(found.indices), found.drawn)
     gap = DomainGap(name, found.scenes, found.invented, found.milliseconds, recall)

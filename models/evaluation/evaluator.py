@@ -21,28 +21,28 @@ from emostream.models.face_arrays import to_gray
 from emostream.models.labels import LABELS
 from emostream.shared.plural import counted
 
-CHUNK: Final = 256  # faces between two reports of progress
+CHUNK: Final = 256  # faces between progress reports
 WORST_COUNT: Final = 20
 VOTE_NAMES: Final = (*LABELS, "unknown", "not a face")
 
-# Called with the number of faces that are done and of all.
+# Called with the number of processed faces and the total.
 OnProgress = Callable[[int, int], None]
 
 
 class Predictor(Protocol):
-    """What is evaluated: `models.Classifier`, or anything that predicts as it does."""
+    """The interface of an evaluated model, such as `models.Classifier`."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names of the columns of what `predict` returns."""
+        """The names of the columns of the result of `predict`."""
 
     def predict(self, faces: Any) -> Probabilities:
-        """Return probabilities (N, C) for faces (N, H, W[, 3]) or a list of single ones."""
+        """Return probabilities (N, C) for faces (N, H, W[, 3]) or a list of single faces."""
 
 
 @dataclass(frozen=True)
 class ProtocolScores:
-    """The figures under one protocol: of one crop, and of the mean with the mirrored crop."""
+    """The scores under one protocol: on one crop, and averaged with the mirrored crop."""
 
     protocol: str
     single: Scores
@@ -51,7 +51,7 @@ class ProtocolScores:
 
 @dataclass(frozen=True)
 class Misclassification:
-    """A face, gray uint8 (H, W), that was taken for `given` with `probability`; it is `true`."""
+    """A face, gray uint8 (H, W), predicted as `given` with `probability`; its label is `true`."""
 
     picture: NDArray[np.uint8]
     true: str
@@ -63,7 +63,7 @@ class Misclassification:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """One bin of the reliability diagram: faces with about the same confidence."""
+    """One bin of the reliability diagram: faces with similar confidence."""
 
     faces: int
     confidence: float
@@ -72,7 +72,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All figures of one pass over the faces; details follow `protocol`.
+    """All figures of one pass over the faces; detailed tables use `protocol`.
 
     `flips` is the share of faces whose label changes when they are mirrored.
     """
@@ -97,7 +97,7 @@ def predict_all(
 
 
 def mirror(images: Images) -> Images:
-    """Return the faces with left and right exchanged."""
+    """Return the mirrored faces."""
     if isinstance(images, np.ndarray):
         return np.ascontiguousarray(images[:, :, ::-1])
     return [np.ascontiguousarray(image[:, ::-1]) for image in images]
@@ -106,7 +106,7 @@ def mirror(images: Images) -> Images:
 def evaluate(
     model: Predictor, dataset: Dataset, on_progress: OnProgress = lambda done, total: None
 ) -> Evaluation:
-    """Evaluate a model on a dataset that was loaded for its labels."""
+    """Evaluate a model on a dataset that was loaded with its labels."""
     count = len(dataset)
     single = predict_all(model, dataset.images, lambda done, _: on_progress(done, 2 * count))
     other = predict_all(
@@ -132,7 +132,7 @@ def evaluate(
 
 
 def reliability_bins(probabilities: Probabilities, truth: Labels) -> list[ReliabilityBin]:
-    """Return the bins of the reliability diagram, least confident first, none empty."""
+    """Return the non-empty bins of the reliability diagram, least confident first."""
     sums = zip(*reliability_sums(probabilities, truth), strict=True)
     return [
         ReliabilityBin(int(faces), confidence / faces, right / faces)
@@ -144,7 +144,7 @@ def reliability_bins(probabilities: Probabilities, truth: Labels) -> list[Reliab
 def worst_misclassifications(
     dataset: Dataset, probabilities: Probabilities, labels: Sequence[str], most: int = WORST_COUNT
 ) -> list[Misclassification]:
-    """Return the faces whose true label got the least probability, the worst first."""
+    """Return the faces whose true label got the lowest probability, worst first."""
     truth = dataset.truths[dataset.protocol]
     given = probabilities.argmax(axis=1)
     wrong = np.flatnonzero((truth >= 0) & (given != truth))
@@ -163,7 +163,7 @@ def worst_misclassifications(
 
 
 def _votes(dataset: Dataset, index: int) -> dict[str, int]:
-    """Return the votes for a face, most first."""
+    """Return the votes for a face, highest first."""
     if dataset.votes is None:
         return {}
     counts = zip(VOTE_NAMES, dataset.votes[index].tolist(), strict=True)
@@ -171,7 +171,7 @@ def _votes(dataset: Dataset, index: int) -> dict[str, int]:
 
 
 def score_protocols(model: Predictor, faces: ferplus.FerFaces) -> dict[str, Scores]:
-    """Score a model on one crop of each face, by the name of the protocol."""
+    """Score a model on one crop of each face, by protocol."""
     dataset = from_fer(faces, model.labels)
     probabilities = predict_all(model, dataset.images)
     return {

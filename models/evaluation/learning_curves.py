@@ -1,4 +1,4 @@
-"""The learning curves of a model's training, as the CSV that a training writes holds them."""
+"""Reads the learning curves of a model's training from the CSV that the training wrote."""
 
 import csv
 from pathlib import Path
@@ -10,7 +10,7 @@ LearningCurves: TypeAlias = dict[str, list[float]]
 
 
 def load_curves(path: Path) -> LearningCurves:
-    """Return the columns of a history, whatever they are; SourceError if it is none."""
+    """Return all columns of a training history; SourceError if the file is not one."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -24,6 +24,6 @@ def load_curves(path: Path) -> LearningCurves:
 
 
 def find_curves(model: Path) -> Path | None:
-    """Return the history that lies next to a model's file: NAME.csv or history.csv, or None."""
+    """Return the history next to a model's file, NAME.csv or history.csv, or None."""
     candidates = (model.with_suffix(".csv"), model.with_name("history.csv"))
     return next((path for path in candidates if path.is_file()), None)

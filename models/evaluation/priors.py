@@ -1,4 +1,4 @@
-"""Compares priors: on the faces as they are, on a proxy for posing, and drawn with other shares."""
+"""Compares priors on all faces, on clear faces as a proxy for posed ones, and with other shares."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -33,14 +33,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     *(("natural", strength) for strength in (1.0, 0.5)),
     *(("uniform", strength) for strength in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)),
 )
-CLEAR: Final = 0.8  # share of the votes that the winner of a face in the proxy for posing has
-# What a default may cost on the faces as they are: accuracy against the best setting, and the ECE.
+CLEAR: Final = 0.8  # the winner's minimum share of the votes for a clear face
+# The most that a default may cost on all faces: accuracy compared with the best setting, and the
+# ECE.
 LOSS_LIMIT: Final = 0.005
 ECE_LIMIT: Final = 0.025
 CLEAR_NOISE: Final = 0.01
 DRAWN: Final = 200  # faces in each draw
 DRAWS: Final = 20
-FREQUENT: Final = 0.6  # share of the label that is frequent in a draw
+FREQUENT: Final = 0.6  # share of the frequent label in a draw
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class PosedScores:
 
 @dataclass(frozen=True)
 class PriorScores:
-    """The scores with one prior: by protocol on the faces as they are, and on clear ones."""
+    """The scores with one prior: by protocol on all faces, and on clear ones."""
 
     prior: str
     natural: dict[str, Scores]
@@ -67,7 +68,7 @@ class PriorScores:
 
 @dataclass(frozen=True)
 class DrawnScores:
-    """Mean accuracy and NLL by prior, on faces drawn with the shares that `shares` describes."""
+    """Mean accuracy and NLL by prior, on faces drawn with the shares described by `shares`."""
 
     shares: str
     accuracy: dict[str, float]
@@ -76,11 +77,11 @@ class DrawnScores:
 
 @dataclass(frozen=True)
 class PriorComparison:
-    """All priors; `chosen` is the one that the rule for the default chooses, "" if none fits.
+    """All priors; `chosen` is the one selected by the rule for the default, "" if none qualifies.
 
-    The rule: of the priors that cost at most half a point of accuracy against the best one, and
-    whose ECE is at most 2.5%, those that are right about most of the clear faces, up to a point
-    less; of these the one with the highest macro recall.
+    The rule: of the priors that cost at most half a point of accuracy compared with the best one
+    and have an ECE of at most 2.5%, keep those within a point of the best accuracy on clear faces,
+    then take the one with the highest macro recall.
     """
 
     protocol: str
@@ -93,9 +94,9 @@ class PriorComparison:
 def compare_priors(
     spec: ModelSpec, model: str, dataset: Dataset, probabilities: Probabilities, seed: int = 0
 ) -> PriorComparison:
-    """Compare priors on the probabilities (N, C) that a model gives as it was trained.
+    """Compare priors on the probabilities (N, C) of a model as trained.
 
-    ConfigError if its TOML does not state the shares of its labels in training.
+    Raises ConfigError if its TOML does not state the label shares in training.
     """
     settings = [_chosen(spec, model, *setting) for setting in SETTINGS]
     current = _chosen(spec, model, None, None)
@@ -106,7 +107,7 @@ def compare_priors(
 
 
 def choose_default(rows: Sequence[PriorScores], protocol: str) -> str:
-    """Return the prior that the rule of PriorComparison chooses."""
+    """Return the prior selected by the rule in PriorComparison."""
     best = max(row.natural[protocol].accuracy for row in rows)
     fits = [
         row
@@ -116,14 +117,14 @@ def choose_default(rows: Sequence[PriorScores], protocol: str) -> str:
     ]
     if not fits:
         return ""
-    # There are few clear faces of the rare labels: a point between two priors is noise.
+    # There are few clear faces with rare labels, so a difference of a point is noise.
     clear = max(row.posed.recall for row in fits) - CLEAR_NOISE
     level = [row for row in fits if row.posed.recall >= clear]
     return max(level, key=lambda row: row.natural[protocol].macro_recall).prior
 
 
 def clear_faces(dataset: Dataset) -> NDArray[np.intp]:
-    """Return the indices of faces on which voters agree; of all faces where votes are unknown."""
+    """Return the indices of faces on which voters agree, or of all faces if votes are unknown."""
     labeled = dataset.truths[dataset.protocol] >= 0
     if dataset.votes is not None:
         labeled = labeled & (agreement(dataset.votes) >= CLEAR)
@@ -133,10 +134,10 @@ def clear_faces(dataset: Dataset) -> NDArray[np.intp]:
 def draw_with_other_shares(
     spec: ModelSpec, model: str, dataset: Dataset, probabilities: Probabilities, seed: int
 ) -> list[DrawnScores]:
-    """Draw faces as they occur, with equal shares, and with one frequent label after the other.
+    """Draw faces as they occur, with equal shares, and with each label as the frequent one.
 
-    Each draw is judged with the model's own prior, "natural", "uniform", the one that is estimated
-    from its faces without their labels, and the one that is true.
+    Each draw is scored with the model's own prior, "natural", "uniform", the prior estimated from
+    its faces without labels, and the true prior.
     """
     truth = dataset.truths[dataset.protocol]
     natural = np.bincount(truth[truth >= 0], minlength=len(spec.labels)).astype(np.float64)
@@ -165,7 +166,7 @@ def draw_with_other_shares(
 def _draw(
     truth: Labels, shares: NDArray[np.float64], random: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Return the indices of faces that are drawn with these shares of the labels."""
+    """Return the indices of faces drawn with these label shares."""
     labels = random.choice(len(shares), DRAWN, p=shares)
     return np.array([random.choice(np.flatnonzero(truth == label)) for label in labels], np.intp)
 
@@ -227,5 +228,5 @@ def _chosen(
 
 
 def _distinct(priors: Sequence[Reweighting]) -> list[Reweighting]:
-    """Return the priors in order, each once."""
+    """Return the priors in order, without duplicates."""
     return list({str(prior): prior for prior in priors}.values())

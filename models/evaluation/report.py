@@ -1,4 +1,4 @@
-"""The report of an evaluation: one page of HTML that needs nothing else, and the same as JSON."""
+"""The report of an evaluation: a self-contained HTML page, and the same data as JSON."""
 
 import base64
 import json
@@ -20,15 +20,15 @@ from emostream.models.evaluation.video_scores import VideoReport
 from emostream.shared.optional_groups import require
 
 TEMPLATE: Final = Path(__file__).with_name("report.html")
-ENLARGED: Final = 96  # pixels that a mistake's picture has at least
+ENLARGED: Final = 96  # minimum size of a mistake's picture in pixels
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What was judged, on what, when and how; `parameters` is None if nobody knows it.
+    """What was evaluated, on which data, when and how; `parameters` is None if unknown.
 
-    `unknown` counts faces that were left out since the model has no label for their class. `prior`
-    is what the probabilities were reweighted to, "" if the model states no shares.
+    `unknown` counts faces that were left out because the model has no label for their class.
+    `prior` is the target of the reweighting, "" if the model states no shares.
     """
 
     model: str
@@ -46,7 +46,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Report:
-    """All that was measured."""
+    """All measurements."""
 
     facts: Facts
     evaluation: Evaluation
@@ -58,7 +58,7 @@ class Report:
 
 
 def to_json(report: Report) -> str:
-    """Return the report as JSON, without the pictures; a figure that does not exist is null."""
+    """Return the report as JSON without the pictures; missing figures are null."""
     tree = asdict(report)
     for mistake in tree["evaluation"]["mistakes"]:
         del mistake["picture"]
@@ -66,7 +66,7 @@ def to_json(report: Report) -> str:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON has no NaN."""
+    """Replace NaN, which JSON does not have, with None."""
     match value:
         case dict():
             return {key: _without_nan(part) for key, part in value.items()}
@@ -84,8 +84,8 @@ def require_packages() -> None:
 
 
 def to_html(report: Report) -> str:
-    """Return the report as a page; the packages that `require` looks for must be there."""
-    # Imported here, so that the figures alone need none of it.
+    """Return the report as a page; the packages that `require` checks must be installed."""
+    # Imported here, so that the figures do not need these packages.
     from emostream.models.evaluation import charts
     from emostream.shared.html_templates import templates
 
@@ -101,18 +101,18 @@ def to_html(report: Report) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Write a share as percent, and a dash for one that does not exist."""
+    """Format a share as a percentage, or a dash if it does not exist."""
     return "–" if share is None or math.isnan(share) else f"{_number(100 * share, digits)}%"
 
 
 def interval(shares: tuple[float, float], digits: int = 1) -> str:
-    """Write an interval of shares in percent."""
+    """Format an interval of shares in percent."""
     low, high = (_number(100 * share, digits) for share in shares)
     return f"{low} to {high}"
 
 
 def _number(value: float, digits: int) -> str:
-    """Write a number, with a true minus and without one before zero."""
+    """Format a number with a real minus sign, but without one before zero."""
     text = f"{value:.{digits}f}"
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 

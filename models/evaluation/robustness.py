@@ -1,4 +1,4 @@
-"""Corruption robustness: how much accuracy a model loses on corrupted faces, all and kept ones."""
+"""Corruption robustness: how much accuracy a model loses on corrupted faces."""
 
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -20,10 +20,10 @@ Flags: TypeAlias = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Robustness:
-    """The accuracy under one corruption; `lost` is the accuracy without it, less this.
+    """The accuracy under one corruption; `lost` is the difference to the accuracy without it.
 
-    `kept` is the share of the faces whose quality suffices; the two figures after it are of these
-    faces alone, None if there are none.
+    `kept` is the share of the faces with sufficient quality; the two figures after it are for these
+    faces only, None if there are none.
     """
 
     condition: str
@@ -45,7 +45,8 @@ def measure_robustness(
 ) -> list[Robustness]:
     """Evaluate a model on the faces under each of `CORRUPTIONS`.
 
-    Faces of at least `min_quality` (0..1) are kept; their quality is that of bare crops.
+    Faces with a quality of at least `min_quality` (0..1) are kept; the quality is that of bare
+    crops.
     """
     faces = dataset.subset(np.flatnonzero(dataset.truths[dataset.protocol] >= 0))
     clean = _correct(model, faces)
@@ -61,7 +62,7 @@ def measure_robustness(
 
 
 def corrupted(dataset: Dataset, corruption: Corruption, seed: int) -> Dataset:
-    """Return the faces corrupted; the seed alone decides the noise."""
+    """Return the corrupted faces; the noise depends only on the seed."""
     random = np.random.default_rng(seed)
     images = [corruption.crop(image, random) for image in dataset.images]
     return replace(dataset, images=images)
@@ -87,7 +88,7 @@ def _correct(model: Predictor, faces: Dataset) -> Flags:
 
 
 def _quality(image: Image, side: int | None) -> float:
-    """Return the quality of a bare crop, which has no landmarks; `side` is that of its face."""
+    """Return the quality of a bare crop, which has no landmarks; `side` is the face's side."""
     gray = to_gray(image[None])[0]
     down, across = (side, side) if side else gray.shape
     face = Face(track=0, box=(0.0, 0.0, across, down), score=1.0, landmarks=())

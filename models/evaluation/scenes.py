@@ -15,15 +15,15 @@ Canvas: TypeAlias = NDArray[np.float32]
 
 WIDTH, HEIGHT = 1280, 720
 MOST_FACES = 4
-RIM = 3 / 48  # of the face's side fades into the room
+RIM = 3 / 48  # share of the face's side that fades into the room
 SKIN = np.array([0.80, 0.92, 1.08], np.float32)  # BGR, over gray
 
 
 @dataclass(frozen=True)
 class SceneStyle:
-    """How faces are drawn: sides in pixels, turned by up to `turn` degrees to either side.
+    """How faces are drawn: sides in pixels, rotated by up to `turn` degrees to either side.
 
-    With `turn_exactly` they are all turned by that much; `corrupt` changes the finished picture.
+    With `turn_exactly`, all are rotated by exactly that; `corrupt` changes the finished picture.
     """
 
     smallest: float = 80
@@ -35,10 +35,10 @@ class SceneStyle:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture, uint8 (720, 1280, 3) BGR, and where its faces are.
+    """A picture, uint8 (720, 1280, 3) BGR, and the positions of its faces.
 
-    `indices` (N,) says which of the faces they are, `faces` (N, 4) the squares x, y, w, h that
-    they fill, and `placements` (N, 2, 3) take the unit square to each face, turned as it is.
+    `indices` (N,) identifies the faces, `faces` (N, 4) are their squares x, y, w, h, and
+    `placements` (N, 2, 3) map the unit square to each face, including its rotation.
     """
 
     picture: Image
@@ -48,7 +48,7 @@ class Scene:
 
 
 def draw_scenes(faces: Image, seed: int = 1, style: SceneStyle | None = None) -> Iterator[Scene]:
-    """Draw each of the faces uint8 (N, H, H) once, one to four a scene, in an order by `seed`."""
+    """Draw each face of uint8 (N, H, H) once, one to four per scene, in an order set by `seed`."""
     style = style or SceneStyle()
     random = np.random.default_rng(seed)
     left = random.permutation(len(faces))
@@ -86,7 +86,7 @@ def _turn(style: SceneStyle, random: np.random.Generator) -> float:
 
 
 def background(random: np.random.Generator) -> Canvas:
-    """Draw a blurred room, float32 (720, 1280, 3): a gradient, cloudy texture, furniture."""
+    """Draw a blurred room, float32 (720, 1280, 3), with a gradient, a cloudy texture, furniture."""
     corners = np.stack([np.stack([_color(random) for _ in range(2)]) for _ in range(2)])
     picture = np.asarray(cv2.resize(corners, (WIDTH, HEIGHT)), np.float32)
     for cell in (8, 32, 128):
@@ -98,7 +98,7 @@ def background(random: np.random.Generator) -> Canvas:
 
 
 def _color(random: np.random.Generator) -> Canvas:
-    """Choose a muted color: any lightness, little saturation."""
+    """Choose a muted color, with any lightness and low saturation."""
     return (random.uniform(20, 230) + random.normal(0, 12, 3)).astype(np.float32)
 
 
@@ -116,7 +116,7 @@ def _furniture(picture: Canvas, random: np.random.Generator) -> None:
 
 
 def choose_squares(random: np.random.Generator, count: int, style: SceneStyle) -> Floats:
-    """Choose squares that do not touch: at least one and up to `count` rows of x, y, side, side."""
+    """Choose one to `count` squares that do not touch, as rows of x, y, side, side."""
     chosen: list[tuple[float, float, float, float]] = []
     low, high = np.log([style.smallest, style.largest])
     for _ in range(20 * count):
@@ -135,22 +135,22 @@ def paste(
     random: np.random.Generator,
     turn: float = 15.0,
 ) -> None:
-    """Draw `face`, uint8 (H, H), over `square` of `picture`: tinted like skin, faded at its rim.
+    """Draw `face`, uint8 (H, H), over `square` of `picture`, tinted like skin, with faded edges.
 
-    It is turned by up to `turn` degrees, to either side.
+    It is rotated by up to `turn` degrees to either side.
     """
     draw_face(picture, face, square, float(random.uniform(-turn, turn)), random_tint(random))
 
 
 def random_tint(random: np.random.Generator) -> Canvas:
-    """Return the color of a face over gray, float32 (3,) BGR: like skin, or gray as it is."""
+    """Return the tint of a face, float32 (3,) BGR: a skin color, or gray."""
     return SKIN if random.random() < 0.7 else np.ones(3, np.float32)
 
 
 def draw_face(picture: Canvas, face: Image, square: Floats, degrees: float, tint: Canvas) -> Floats:
-    """Draw the face and return its placement, 2 x 3; only the part that it covers is touched.
+    """Draw the face and return its placement, 2 x 3; only the pixels that it covers change.
 
-    What lies beyond the picture's border is not drawn.
+    Parts beyond the border of the picture are not drawn.
     """
     placement = _placement(square, degrees)
     corners = placement @ np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]], np.float64)
@@ -161,7 +161,7 @@ def draw_face(picture: Canvas, face: Image, square: Floats, degrees: float, tint
     if not part.size:
         return placement
     side = face.shape[0]
-    # From pixel indices of the face to those of the part: indices count a pixel's center.
+    # From pixel indices of the face to those of the part; an index is a pixel's center.
     linear = placement[:, :2] / side
     move = np.column_stack([linear, placement[:, 2] - low + linear @ [0.5, 0.5] - 0.5])
     size = (part.shape[1], part.shape[0])
@@ -178,7 +178,7 @@ def draw_face(picture: Canvas, face: Image, square: Floats, degrees: float, tint
 
 
 def _placement(square: Floats, degrees: float) -> Floats:
-    """Return the 2 x 3 matrix from the unit square to `square`, turned about its middle."""
+    """Return the 2 x 3 matrix from the unit square to `square`, rotated around its center."""
     x, y, side, _ = square
     angle = np.radians(degrees)
     linear = side * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -186,7 +186,7 @@ def _placement(square: Floats, degrees: float) -> Floats:
 
 
 def _rim(side: int) -> Canvas:
-    """Return how much of each pixel of a face is drawn: 1, and 0 at its faded rim."""
+    """Return the opacity of each pixel of a face: 1, fading to 0 at the edge."""
     edge = round(RIM * side)
     rim = np.zeros((side, side), np.float32)
     rim[edge : side - edge, edge : side - edge] = 1

@@ -24,9 +24,9 @@ class Scores:
     """Scores on `faces` labeled faces.
 
     `interval` is the 95% interval of the accuracy, `macro_interval` that of the macro recall.
-    `recall`, `precision` and `f1` are one share a label, NaN where there is nothing to divide by;
-    `confusion` counts faces by [true label][given label], `nll` is the mean negative log
-    likelihood of the true label, `ece` the expected calibration error.
+    `recall`, `precision` and `f1` have one share per label, NaN if undefined. `confusion` counts
+    faces by [true label][predicted label], `nll` is the mean negative log likelihood of the true
+    label, `ece` the expected calibration error.
     """
 
     faces: int
@@ -45,7 +45,7 @@ class Scores:
 def score(probabilities: Probabilities, labels: Labels, names: Sequence[str] = LABELS) -> Scores:
     """Score probabilities (N, C) against labels (N,), where -1 leaves a face out.
 
-    At least one face must be left. `names` are those of the C columns.
+    At least one face must remain. `names` are the names of the C columns.
     """
     kept = labels >= 0
     probabilities, labels = probabilities[kept], labels[kept]
@@ -69,24 +69,23 @@ def score(probabilities: Probabilities, labels: Labels, names: Sequence[str] = L
 
 
 def confusion(true: Labels, given: Labels, classes: int = len(LABELS)) -> Labels:
-    """Count faces by true label (rows) and given label (columns)."""
+    """Count faces by true label (rows) and predicted label (columns)."""
     counts = np.zeros((classes, classes), np.intp)
     np.add.at(counts, (true, given), 1)
     return counts
 
 
 def recalls(counts: Labels) -> Floats:
-    """Return the share of each row that lies on the diagonal, NaN where the row is empty.
+    """Return the share of each row that is on the diagonal, NaN for an empty row.
 
-    Of a confusion that is the share of each true label that was found; of its transpose the share
-    of each given label that is right, the precision.
+    For a confusion matrix, this is the recall of each label; for its transpose, the precision.
     """
     faces = counts.sum(axis=1).astype(np.float64)
     return np.where(faces > 0, counts.diagonal() / np.maximum(faces, 1), np.nan)
 
 
 def f1(counts: Labels) -> Floats:
-    """Return the harmonic mean of recall and precision a label, NaN for one that never occurs."""
+    """Return the harmonic mean of recall and precision per label, NaN if it never occurs."""
     both = (counts.sum(axis=0) + counts.sum(axis=1)).astype(np.float64)
     return np.where(both > 0, 2 * counts.diagonal() / np.maximum(both, 1), np.nan)
 
@@ -94,8 +93,8 @@ def f1(counts: Labels) -> Floats:
 def macro_recall_interval(counts: Labels, draws: int = DRAWS) -> Interval:
     """Return the 95% interval of the macro recall: a percentile bootstrap over the faces.
 
-    A face counts by its true label and by whether it was found, so drawing faces again is drawing
-    those counts from a multinomial. A label without a face in a draw is left out of its mean.
+    Only a face's true label and whether it was recognized matter, so resampling faces is drawing
+    these counts from a multinomial. A label without faces in a draw is left out of the draw's mean.
     """
     found = counts.diagonal()
     cells = np.concatenate([found, counts.sum(axis=1) - found])
@@ -110,7 +109,8 @@ def accuracy_loss_interval(
 ) -> Interval:
     """Return the 95% interval of the accuracy lost from `before` to `after`.
 
-    Both say of the same faces (N,) whether the model is right: a percentile bootstrap of the pairs.
+    Both say for the same faces (N,) whether the model is right. It is a paired percentile
+    bootstrap.
     """
     lost, won = int((before & ~after).sum()), int((after & ~before).sum())
     drawn = _resampled(np.array([lost, won, len(before) - lost - won]), draws)
@@ -118,7 +118,7 @@ def accuracy_loss_interval(
 
 
 def _resampled(cells: Labels, draws: int) -> Labels:
-    """Draw the counts of as many faces again, with replacement: (draws, cells)."""
+    """Resample the counts of as many faces, with replacement: (draws, cells)."""
     total = int(cells.sum())
     return np.random.default_rng(0).multinomial(total, cells / total, size=draws)
 
@@ -129,7 +129,7 @@ def _percentile_interval(values: Floats) -> Interval:
 
 
 def wilson_interval(right: int, total: int, z: float = 1.96) -> Interval:
-    """Return the interval of a share by Wilson 1927, at 95% for z = 1.96."""
+    """Return the interval of a share (Wilson 1927), at 95% for z = 1.96."""
     share = right / total
     middle = share + z**2 / (2 * total)
     half = z * sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
@@ -151,7 +151,7 @@ def calibration_error(
 ) -> float:
     """Return the expected calibration error over equal bins of confidence (Guo et al. 2017).
 
-    `weights` (N,) are those of the faces, by default all the same.
+    `weights` (N,) are the weights of the faces, by default equal.
     """
     faces, confidence, right = reliability_sums(probabilities, labels, bins, weights)
     return float(np.abs(right - confidence).sum() / faces.sum())
@@ -163,10 +163,10 @@ def reliability_sums(
     bins: int = BINS,
     weights: Floats | None = None,
 ) -> tuple[Floats, Floats, Floats]:
-    """Return, for equal bins of the top label's probability, three sums over the faces in it.
+    """Return three sums over the faces in equal bins of the top label's probability.
 
-    The sums (bins,) are the number of faces, their confidence, and how many are right; each face
-    counts by its weight (N,), once without any.
+    The sums (bins,) are the number of faces, their confidence, and how many are right, weighted by
+    `weights` (N,) if given.
     """
     weights = np.ones(len(labels)) if weights is None else weights
     confidence = probabilities.max(axis=1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Accuracy by slices of the faces: agreement of the voters, brightness, sharpness."""
+"""Accuracy by slices of the faces: voter agreement, brightness, sharpness."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ class Slice:
 
 
 def slice_accuracies(dataset: Dataset, right: Mask) -> list[Slice]:
-    """Return the accuracy on each slice; `right`, bool (N,), says where the model is right.
+    """Return the accuracy on each slice; `right`, bool (N,), says which faces are right.
 
-    Faces that the dataset's protocol leaves out do not count; a slice without faces has no row.
+    Faces that the dataset's protocol excludes do not count; empty slices have no row.
     """
     counted = dataset.truths[dataset.protocol] >= 0
     return [
@@ -54,21 +54,21 @@ def slice_accuracies(dataset: Dataset, right: Mask) -> list[Slice]:
 
 
 def slice_masks(dataset: Dataset) -> Iterator[tuple[str, str, Mask]]:
-    """Give for each slice its criterion, its name, and which faces (N,) are in it."""
+    """Yield the criterion, name, and mask of faces (N,) of each slice."""
     if dataset.votes is not None:
         share = agreement(dataset.votes)
         for name, low, high in AGREEMENT:
             yield "agreement", name, (share >= low) & (share < high)
     light, detail = brightness_and_sharpness(dataset.images)
     for (by, names), values in zip(THIRDS.items(), (light, detail), strict=True):
-        # By rank, so that each third has its faces also where many values are equal.
+        # By rank, so that thirds have equal sizes even if many values are equal.
         third = 3 * values.argsort(kind="stable").argsort() // len(values)
         for index, name in enumerate(names):
             yield by, name, third == index
 
 
 def agreement(votes: NDArray[np.uint8]) -> Floats:
-    """Return which share of all its votes the winning emotion of each face has."""
+    """Return the winning emotion's share of all votes for each face."""
     total = votes.sum(axis=1, dtype=np.float64)
     return np.asarray(votes[:, : len(LABELS)].max(axis=1) / np.maximum(total, 1))
 

@@ -1,4 +1,4 @@
-"""Synthetic video with ground truth: scenes that stand still, and faces that move through rooms."""
+"""Synthetic video with ground truth: still scenes, and faces that move through rooms."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ from emostream.models.evaluation.scenes import (
 from emostream.shared.pixels import Image
 
 FPS: Final = 25
-STILL_FRAMES: Final = 8  # that each scene stands still
-MOVING_FRAMES: Final = 75  # of each room that faces move through
+STILL_FRAMES: Final = 8  # frames per still scene
+MOVING_FRAMES: Final = 75  # frames per room with moving faces
 MOST_MOVING: Final = 4
-FASTEST: Final = 0.9  # sides of a face that it moves in 0.2 s at most
-SEEN: Final = 0.75  # of a face must be seen for it to count
+FASTEST: Final = 0.9  # maximum movement in 0.2 s, in sides of the face
+SEEN: Final = 0.75  # share of a face that must be visible for it to count
 
 
 @dataclass(frozen=True)
 class TrueFaces:
-    """The faces of one frame: who they are and where.
+    """The faces of one frame: identities and positions.
 
-    `people` (N,) are numbers that no other face of the video has, `indices` (N,) say which of the
-    dataset's faces they show, `squares` (N, 4) are x, y, side, side in pixels. `counts` (N,) is
-    whether a detector has to find the face: not where most of it is covered or out of the frame.
+    `people` (N,) are unique numbers within the video, `indices` (N,) are the dataset's faces,
+    `squares` (N, 4) are x, y, side, side in pixels. `counts` (N,) is whether a detector has to find
+    the face, which is not the case if most of it is covered or outside the frame.
     """
 
     people: NDArray[np.intp]
@@ -45,7 +45,7 @@ class TrueFaces:
 def still_video(
     faces: Image, seed: int, style: SceneStyle | None = None
 ) -> Iterator[tuple[Image, TrueFaces]]:
-    """Give each scene of `draw_scenes` for `STILL_FRAMES` frames, uint8 (720, 1280, 3) BGR."""
+    """Yield each scene of `draw_scenes` for `STILL_FRAMES` frames, uint8 (720, 1280, 3) BGR."""
     people = 0
     for scene in draw_scenes(faces, seed, style):
         numbers = people + np.arange(len(scene.indices))
@@ -57,7 +57,7 @@ def still_video(
 
 @dataclass(frozen=True)
 class _Walker:
-    """A face on its way: it is at `start` + frame x `step` (x, y of its center)."""
+    """A moving face, with its center at `start` + frame x `step` (x, y)."""
 
     person: int
     index: int
@@ -75,10 +75,10 @@ class _Walker:
 def moving_video(
     faces: Image, seed: int, style: SceneStyle | None = None
 ) -> Iterator[tuple[Image, TrueFaces]]:
-    """Give rooms in which faces enter, cross and leave, `MOVING_FRAMES` frames each.
+    """Yield rooms in which faces enter, cross and leave, `MOVING_FRAMES` frames each.
 
-    Each of the faces, uint8 (N, H, H), moves once, at a constant speed; one to four share a room,
-    and larger ones pass before smaller ones.
+    Each face of uint8 (N, H, H) moves once, at a constant speed; one to four share a room, and
+    larger ones pass in front of smaller ones.
     """
     style = style or SceneStyle()
     random = np.random.default_rng(seed)
@@ -94,12 +94,12 @@ def moving_video(
 
 
 def _walker(person: int, index: int, style: SceneStyle, random: np.random.Generator) -> _Walker:
-    """Let a face enter at one side, at a moment of the first third, and go to another."""
+    """Return a path on which a face enters at one side, within the first third, and leaves."""
     side = float(np.exp(random.uniform(*np.log([style.smallest, style.largest]))))
     place = _beyond_an_edge(side, random)
     target = np.array([random.uniform(0.2, 0.8) * WIDTH, random.uniform(0.3, 0.7) * HEIGHT])
     way = target - place
-    # It is out of the frame again at the end, unless that were too fast to be natural.
+    # At the end it is outside the frame again, unless that would be unnaturally fast.
     speed = min(2 * float(np.linalg.norm(way)) / (0.7 * MOVING_FRAMES), FASTEST * side / 5)
     step = way / np.linalg.norm(way) * speed
     start = place - random.uniform(0, MOVING_FRAMES / 3) * step
@@ -108,11 +108,11 @@ def _walker(person: int, index: int, style: SceneStyle, random: np.random.Genera
 
 
 def _beyond_an_edge(side: float, random: np.random.Generator) -> Floats:
-    """Return a center from which a face is just out of the frame: left, right, above or below."""
+    """Return a center just outside the frame: left, right, above or below."""
     across, down = random.uniform(0.2, 0.8, 2) * (WIDTH, HEIGHT)
     half = side / 2
     edges = [(-half, down), (WIDTH + half, down), (across, -half), (across, HEIGHT + half)]
-    # Most people come from a side.
+    # Most people come from the left or right.
     return np.array(edges[random.choice(4, p=[0.4, 0.4, 0.1, 0.1])])
 
 
@@ -132,7 +132,7 @@ def _room(
 
 
 def _truth(walkers: list[_Walker], squares: Floats) -> TrueFaces:
-    """Return the faces of a frame; those that come later lie over those before."""
+    """Return the faces of a frame; later ones cover earlier ones."""
     seen = np.array([_seen(square, squares[place + 1 :]) for place, square in enumerate(squares)])
     present = seen > 0
     people = np.array([walker.person for walker in walkers], np.intp)
@@ -141,7 +141,7 @@ def _truth(walkers: list[_Walker], squares: Floats) -> TrueFaces:
 
 
 def _seen(square: Floats, above: Floats) -> float:
-    """Return the share of a square that is in the frame and under none of those above it."""
+    """Return the share of a square that is inside the frame and not covered."""
     grid = (np.arange(16) + 0.5) / 16
     x, y = square[0] + grid * square[2], square[1] + grid * square[3]
     inside = ((x >= 0) & (x < WIDTH))[None] & ((y >= 0) & (y < HEIGHT))[:, None]

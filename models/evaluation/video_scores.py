@@ -1,4 +1,4 @@
-"""How well the faces of a video with ground truth were found and followed."""
+"""Scores detection and tracking on a video with ground truth."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ Pair: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True)
 class FoundFaces:
-    """What was found in one frame: `tracks` (M,) and `boxes` (M, 4) of x, y, width, height.
+    """The detections in one frame: `tracks` (M,) and `boxes` (M, 4) of x, y, width, height.
 
-    `labels` say what each face shows.
+    `labels` are the emotions of the faces.
     """
 
     tracks: NDArray[np.int64]
@@ -29,11 +29,11 @@ class FoundFaces:
 class VideoScores:
     """Counts over the frames of a video; a person is one of the true faces.
 
-    `faces` is how many there were to find, a person a frame, and `found` how many were.
-    `false_boxes` show no face, or one that has a box already. `switches` counts how often the
-    track of a person became another one, `delays` are the frames from a person's first one to the
-    first box, and `missed` the people who never got one. `named` holds, for each face found, which
-    of the dataset's faces it is and its label in that frame.
+    `faces` counts the faces to find (one per person per frame), and `found` those that were found.
+    `false_boxes` are on no face, or on a face that already has a box. `switches` counts changes of
+    a person's track, `delays` are the frames from a person's first frame to the first box, and
+    `missed` counts people who never got a box. `named` has, for each found face, its index in the
+    dataset and its label in that frame.
     """
 
     frames: int = 0
@@ -48,20 +48,20 @@ class VideoScores:
 
     @property
     def recall(self) -> float:
-        """The share of the faces that were found."""
+        """The share of faces that were found."""
         return self.found / max(self.faces, 1)
 
     @property
     def false_per_100(self) -> float:
-        """Boxes on no face, in a hundred frames."""
+        """False boxes per hundred frames."""
         return 100 * self.false_boxes / max(self.frames, 1)
 
 
 def score_video(frames: Iterable[tuple[TrueFaces, FoundFaces]]) -> VideoScores:
-    """Compare each frame's true faces with what was found.
+    """Compare each frame's true faces with the detections.
 
-    A face is found where a box's center lies inside its square. What most of is covered or out of
-    the frame need not be found, and is no false box where it is.
+    A face is found if a box's center is inside its square. A face that is mostly covered or outside
+    the frame need not be found, but finding it is not an error.
     """
     scores = VideoScores()
     first: dict[int, int] = {}
@@ -89,9 +89,9 @@ def score_video(frames: Iterable[tuple[TrueFaces, FoundFaces]]) -> VideoScores:
 
 
 def match_centers(boxes: Floats, squares: Floats) -> list[Pair]:
-    """Pair boxes (M, 4) with the faces (N, 4) that their centers lie inside: (box, face).
+    """Match boxes (M, 4) with the faces (N, 4) that contain their centers: (box, face).
 
-    Each is paired once at most; the pair whose centers lie closest, in sides of the face, first.
+    Each is matched at most once, the closest centers first (in sides of the face).
     """
     if not len(boxes) or not len(squares):
         return []
@@ -111,11 +111,12 @@ def match_centers(boxes: Floats, squares: Floats) -> list[Pair]:
 
 @dataclass(frozen=True)
 class VideoReport:
-    """The figures of one kind of video, through the pipeline as it ships.
+    """The figures for one kind of video, through the pipeline with default settings.
 
-    `recall` is over `faces`, a person a frame; `delay_ms` is the median time from a person's first
-    frame to the first box, `late_ms` the one that one in ten exceeds. `bare` is the accuracy on the
-    faces found as bare crops, `right` that of the labels of single frames; None if none were.
+    `recall` is over `faces` (one per person per frame); `delay_ms` is the median time from a
+    person's first frame to the first box, `late_ms` the 90th percentile. `bare` is the accuracy on
+    bare crops of the found faces, `right` that of the labels of single frames; None if none were
+    found.
     """
 
     name: str
@@ -135,7 +136,7 @@ class VideoReport:
 def summarize(
     name: str, scores: VideoScores, true_labels: Sequence[str], bare_labels: Sequence[str]
 ) -> VideoReport:
-    """Sum up a video; the labels are those of each of the dataset's faces."""
+    """Summarize a video; the labels are those of the dataset's faces."""
     delays = [1000 * delay / FPS for delay in scores.delays]
     median, late = (float(q) for q in np.percentile(delays, (50, 90))) if delays else (None, None)
     shown = [(true_labels[index], bare_labels[index], label) for index, label in scores.named]

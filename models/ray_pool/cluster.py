@@ -1,4 +1,4 @@
-"""The Ray cluster to work on: one that is there, or one in this machine alone."""
+"""The Ray cluster: an existing one, or one on this machine only."""
 
 import contextlib
 import functools
@@ -16,7 +16,7 @@ from emostream.shared.optional_groups import naming_the_group
 # Neither faces nor the reports of a batch fill Ray's memory.
 OBJECT_STORE_BYTES: Final = 200_000_000
 LOOPBACK: Final = "127.0.0.1"
-# On a machine that is busy with other things, Ray's processes may give each other up.
+# On a busy machine, Ray's processes may time out waiting for each other.
 STARTS: Final = 3
 ANSWER_WITHIN_S: Final = 5.0
 log = logging.getLogger("emostream")
@@ -35,10 +35,10 @@ def cluster(user: str, address: str | None, cpus: int | None = None) -> Iterator
     if address:
         _check_answers(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # What Ray's own code writes to stderr is for its developers; its logs have it too.
+    # Ray's output to stderr is for its developers; its logs have it too.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if not address:
-        # Ray's word for it: not a cluster, so that each of its processes stays on loopback.
+        # Ray's setting to disable clusters, so that all its processes stay on loopback.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     with naming_the_group(user, "ray"):
         import ray
@@ -71,7 +71,7 @@ def _check_answers(address: str) -> None:
 
 
 def _start(cpus: int | None) -> None:
-    """Start a cluster in this machine."""
+    """Start a cluster on this machine."""
     import ray
 
     for start in range(1, STARTS + 1):
@@ -86,13 +86,13 @@ def _start(cpus: int | None) -> None:
                     log_to_driver=False,
                     _node_ip_address=LOOPBACK,
                 )
-        except Exception as error:  # Ray has no type of its own for it
+        except Exception as error:  # Ray has no specific exception for this
             if type(error) is not Exception:
                 raise
             ray.shutdown()
             if start == STARTS:
-                raise BusError(f"Ray does not start in this machine: {error}") from error
-            log.warning("Ray did not start, as on a machine that is too busy; trying again")
+                raise BusError(f"Ray does not start on this machine: {error}") from error
+            log.warning("Ray did not start, possibly because the machine is too busy; trying again")
         else:
             return
 

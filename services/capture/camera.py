@@ -16,7 +16,7 @@ CAMERA_BACKENDS = {"linux": cv2.CAP_V4L2, "darwin": cv2.CAP_AVFOUNDATION}
 
 
 def camera_pictures(settings: Source, clock: Clock) -> Pictures:
-    """The pictures of a camera until it fails; their times are those of their arrival.
+    """Yield the pictures of a camera until it fails, with their arrival times.
 
     Raises SourceError if the camera cannot be opened, and when it fails.
     """
@@ -37,7 +37,7 @@ def camera_pictures(settings: Source, clock: Clock) -> Pictures:
 
 
 def _open_camera(settings: Source) -> cv2.VideoCapture:
-    # OpenCV would print its own lines for each camera that is missing.
+    # OpenCV would print its own lines for each missing camera.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     capture = cv2.VideoCapture(
         camera_device(settings.url), CAMERA_BACKENDS.get(sys.platform, cv2.CAP_ANY)
@@ -48,7 +48,7 @@ def _open_camera(settings: Source) -> cv2.VideoCapture:
             "is it plugged in, free, and permitted?"
         )
     if settings.width and settings.height:
-        # Many USB cameras give large pictures at full rate as JPEG alone.
+        # Many USB cameras deliver large pictures at full rate only as JPEG.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height)

@@ -1,14 +1,14 @@
-"""The time that a source's thread lives by: a clock whose waiting can be ended from outside."""
+"""The clock of a source's thread, whose waits can be interrupted from outside."""
 
 import threading
 import time
 from typing import Final, Protocol
 
-OPEN_TIMEOUT: Final = 10.0  # seconds, for a source to be opened
+OPEN_TIMEOUT: Final = 10.0  # seconds for opening a source
 
 
 class Clock(Protocol):
-    """The time and the waiting that a source's thread needs."""
+    """The clock interface of a source's thread."""
 
     def now(self) -> float:
         """Seconds that never run backwards."""

@@ -1,4 +1,4 @@
-"""Flow control for files at `pace = "fast"`: they go no faster than the pipeline answers."""
+"""Flow control for files with `pace = "fast"`: they are read as fast as the pipeline answers."""
 
 import threading
 import time
@@ -7,17 +7,16 @@ from typing import Final
 
 from emostream.shared.messages import Emotion, Message
 
-# Seconds; a frame that is not answered within them was lost, and the next need not wait for it.
+# Seconds; a frame that is not answered within this time counts as lost and does not hold up others.
 ANSWER_TIMEOUT: Final = 2.0
 
 
 class FlowControl:
-    """Lets at most `window` frames of a stream be published without the classifier's answer.
+    """Limits the published frames of a stream without an answer from the classifier to `window`.
 
-    `run` is that of the frames; answers to other runs do not count. With a window no larger than
-    the stages' backlog nothing is thinned on the way. A stream whose frames are not answered
-    continues at one window each `ANSWER_TIMEOUT` seconds, so that a file plays, slowly, also where
-    no classifier runs.
+    Only answers to frames of `run` count. If the window is no larger than the stages' backlog, no
+    frames are dropped. A stream without answers continues with one window every `ANSWER_TIMEOUT`
+    seconds, so that a file plays, slowly, even without a classifier.
     """
 
     def __init__(self, run: str, window: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,13 +30,13 @@ class FlowControl:
         self._progressed_at: dict[str, float] = {}
 
     def record_published(self, stream: str, seq: int) -> None:
-        """Record that a frame is published; before its answer can come."""
+        """Record that a frame is published. Call this before its answer can arrive."""
         with self._lock:
             self._published[stream] = seq
             self._progressed_at.setdefault(stream, self._clock())
 
     def record_answer(self, message: Message) -> None:
-        """Record an `emotion/` message; a frame is answered when all its parts are."""
+        """Record an `emotion/` message; a frame is answered when all its parts have arrived."""
         header = message.header
         # An answer to an earlier start says nothing about this one's frames.
         if not isinstance(header, Emotion) or not header.is_data or header.run != self._run:
@@ -56,7 +55,7 @@ class FlowControl:
                 self._progressed_at[header.stream] = self._clock()
 
     def must_wait(self, stream: str) -> bool:
-        """Whether the stream's next frame has to wait."""
+        """Whether the stream's next frame must wait."""
         with self._lock:
             unanswered = self._published.get(stream, -1) - self._answered.get(stream, -1)
             if unanswered < self._window:

@@ -16,10 +16,10 @@ IMAGE_SUFFIXES: Final = {
 
 
 def folder_pictures(folder: Path, fps: float, on_skip: OnSkip) -> Pictures:
-    """The images of a folder in natural order (2 before 10), as if taken at `fps`.
+    """Yield the images of a folder in natural order (2 before 10), as if taken at `fps`.
 
-    Images are known by the suffixes of their names. Raises SourceError if none can be read;
-    `on_skip` is called with a line for each that cannot.
+    Images are recognized by file extension. Raises SourceError if none can be read; `on_skip` is
+    called with a line for each unreadable image.
     """
     paths = sorted(_images(folder), key=lambda path: natural_order(path.name))
     if not paths:
@@ -45,7 +45,7 @@ def _images(folder: Path) -> list[Path]:
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
-    """Sort key: numbers in the name count as numbers, letters without regard to case."""
+    """Sort key: numbers in the name are compared as numbers, letters without case."""
     return [
         (int(part), "") if part.isdecimal() else (-1, part.casefold())
         for part in re.split(r"(\d+)", name)

@@ -1,4 +1,4 @@
-"""Makes `frame/` messages from pictures: numbers them by stream, and encodes the pixels."""
+"""Creates `frame/` messages from pictures: numbers them by stream, and encodes the pixels."""
 
 import secrets
 import time
@@ -18,9 +18,9 @@ from emostream.shared.messages import Frame, Message
 class Framer:
     """Creates the `frame/` messages of one start of the capture.
 
-    `run` names this start, by default as no other; `encoding` is `bgr8`, `jpeg` of the given
-    quality, or `i420`, where pictures that are no planes are sent as `bgr8`; `recorded` are the
-    streams whose source is no live one. A picture may take up to `max_megabytes`, of 10^6 bytes.
+    `run` identifies this start, by default uniquely. `encoding` is `bgr8`, `jpeg` with the given
+    quality, or `i420`, for which non-planar pictures are sent as `bgr8`. `recorded` are the streams
+    whose source is not live. A picture may have up to `max_megabytes` (10^6 bytes).
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Framer:
         self._counts: defaultdict[str, int] = defaultdict(int)
 
     def frame(self, stream: str, picture: Picture) -> Message:
-        """Return the message of the stream's next picture; its pixels must not be written again.
+        """Return the message of the stream's next picture; do not modify its pixels afterward.
 
-        Raises ConfigError if the picture is larger than the stages take.
+        Raises ConfigError if the picture is larger than the stages accept.
         """
         width, height = picture.size
         as_bgr = self._encoding == "i420" and not picture.is_planar
@@ -68,11 +68,11 @@ class Framer:
         return Message(header, payload)
 
     def count(self, stream: str) -> int:
-        """Return how many frames of the stream were made."""
+        """Return the number of frames of the stream so far."""
         return self._counts[stream]
 
     def end(self, stream: str, error: str = "") -> Message:
-        """Return the message that ends the stream; `error` says why it failed, if it did."""
+        """Return the message that ends the stream; `error` is the reason if it failed."""
         frames = self._counts[stream]
         header = self.template(stream)
         return Message(
@@ -82,12 +82,12 @@ class Framer:
         )
 
     def sum(self, stream: str) -> Message:
-        """Return a message without a frame that says how many of the stream were made."""
+        """Return a message without a frame that has the stream's number of frames."""
         header = self.template(stream)
         return Message(msgspec.structs.replace(header, probe=True, base=self._counts[stream]))
 
     def template(self, stream: str) -> Frame:
-        """Return a header without a frame, from which ends and probes are made."""
+        """Return a header without a frame, as the template of ends and probes."""
         width, height = self._sizes.get(stream, (1, 1))
         return Frame(
             stream=stream,

@@ -1,4 +1,4 @@
-"""What the capture's metrics port says of the sources, read from them when it is asked."""
+"""The source metrics of capture, read at each scrape."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
@@ -15,22 +15,22 @@ Statuses: TypeAlias = Callable[[], Mapping[str, SourceStatus]]
 
 
 def serve_sources(service: Service, statuses: Statuses) -> None:
-    """Have the metrics port answer for the sources, with their metrics and with `/sources`.
+    """Serve the source metrics and `/sources` on the metrics port.
 
-    `statuses` returns their status by the stream's name, in the configuration's order.
+    `statuses` returns their status by stream name, in configuration order.
     """
     service.registry.register(SourceCollector(statuses))
     service.metrics_server.serve_json(SOURCES_PATH, lambda: source_reports(statuses()))
 
 
 class SourceCollector(Collector):
-    """Collects the status of each source; `statuses` returns them by the stream's name."""
+    """Collects the status of each source; `statuses` returns them by stream name."""
 
     def __init__(self, statuses: Statuses) -> None:
         self._statuses = statuses
 
     def collect(self) -> Iterator[Metric]:
-        """Yield one family a figure, with one sample a stream."""
+        """Yield one metric family per figure, with one sample per stream."""
         up = GaugeMetricFamily("emostream_source_up", "1 while pictures arrive", labels=["stream"])
         ended = GaugeMetricFamily(
             "emostream_source_ended", "1 when all its pictures were published", labels=["stream"]

@@ -1,4 +1,4 @@
-"""How fast the pictures of a file are given: in real time, or thinned to a rate."""
+"""The pace of a file's pictures: in real time, or reduced to a rate."""
 
 import contextlib
 import math
@@ -6,15 +6,15 @@ import math
 from emostream.services.capture.clock import Clock
 from emostream.services.capture.picture import Pictures
 
-# Later than this many seconds, a picture is not caught up with: a burst would only be dropped
-# further on.
+# A picture that is late by more than this many seconds is not caught up with, because a burst would
+# only be dropped downstream.
 MAX_LATENESS = 0.1
-# Nor is a longer pause waited for; the times of the pictures say that it was there.
+# Longer pauses are not waited for; the times of the pictures still show them.
 LONGEST_WAIT = 60.0
 
 
 def paced(pictures: Pictures, clock: Clock) -> Pictures:
-    """Give each picture when its time has come; nothing is made up for after a delay."""
+    """Yield each picture at its time; delays are not caught up with."""
     start: float | None = None
     with contextlib.closing(pictures):
         for picture in pictures:
@@ -27,17 +27,17 @@ def paced(pictures: Pictures, clock: Clock) -> Pictures:
 
 
 def sampled(pictures: Pictures, rate: float) -> Pictures:
-    """Leave out pictures so that at most `rate` a second of the source's time remain; 0 keeps all.
+    """Keep at most `rate` pictures per second of source time; 0 keeps all.
 
-    The first picture of each interval of 1 / `rate` s is taken, so the times do not drift. Where
-    the source's clock goes back to an earlier interval, they are taken again.
+    The first picture of each interval of 1 / `rate` s is kept, so the times do not drift. If the
+    source's clock goes back to an earlier interval, pictures are kept again.
     """
     taken: int | None = None
     with contextlib.closing(pictures):
         for picture in pictures:
-            # A picture at an interval's edge must not fall to the one before by rounding.
+            # Rounding must not move a picture at an interval's edge to the previous interval.
             interval = math.floor(picture.pts * rate / 1e9 + 1e-6)
-            # One interval back is a picture out of order.
+            # One interval back means a picture out of order.
             if not rate or taken is None or not taken - 1 <= interval <= taken:
                 taken = interval
                 yield picture

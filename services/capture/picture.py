@@ -1,4 +1,4 @@
-"""A picture as a source gives it, and the conversion of what cameras and files hold."""
+"""A picture from a source, and the conversion from camera and file formats."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from emostream.shared.pixels import Image
 class Picture:
     """One picture of a source.
 
-    `pixels` is uint8 (height, width, 3) in BGR order, contiguous and nobody else's; of a file that
-    is asked for planes it may be I420, uint8 (3/2 x height, width), in BT.601. `pts` is its time
-    in the source in ns, 0 for the first; `t` the time at which it was taken, ns since the epoch;
-    `pixel_aspect` a pixel's width by its height.
+    `pixels` is uint8 (height, width, 3) in BGR order, contiguous and not shared; from a file, with
+    `planar`, it may be I420, uint8 (3/2 x height, width), in BT.601. `pts` is its source time in
+    ns, 0 for the first; `t` is its capture time in ns since the epoch; `pixel_aspect` is pixel
+    width divided by height.
     """
 
     pixels: Image
@@ -42,12 +42,12 @@ class Picture:
 
 Pictures: TypeAlias = Generator[Picture, None, None]
 
-# Called with a line that says which picture was left out, and why.
+# Called with a line that says which picture was skipped, and why.
 OnSkip: TypeAlias = Callable[[str], None]
 
 
 def as_bgr(array: NDArray[Any]) -> Image:
-    """Return a gray, BGR or BGRA array of 8 or 16 bits as uint8 (height, width, 3).
+    """Return a gray, BGR or BGRA array with 8 or 16 bits as uint8 (height, width, 3).
 
     Raises SourceError for anything else.
     """

@@ -26,15 +26,15 @@ from emostream.shared.work_loop import TAKE_TIMEOUT
 # Seconds after which a stream without a picture is quiet.
 QUIET_AFTER_S = 0.5
 END_REPEATS = 5
-# Seconds; how often flow control is asked while it holds back a stream.
+# Seconds; how often flow control is checked while it holds back a stream.
 BLOCKED_TIMEOUT = 0.002
 
 
 def run(config: Config, instance: int) -> None:
-    """Publish the pictures of all sources until told to stop; stay after their end to report it."""
+    """Publish the pictures of all sources until stopped; after their end, keep reporting it."""
     settings = config.capture
     fast = {source.name for source in settings.sources if source.pace == "fast"}
-    # Only a file's or a stream's first picture would find it missing.
+    # Otherwise only the first picture of a file or stream would fail for lack of it.
     require("emostream capture", "capture", "av")
     cv2.setNumThreads(1)
     with Service("capture", config, settings.metrics, Frame, instance) as service:
@@ -68,7 +68,7 @@ def run(config: Config, instance: int) -> None:
                     _publish(service, publisher, framer, *taken)
                     quiet.set(taken[0], taken[0])
                 elif sources.finished:
-                    # Nothing more will come, so `take` waits no longer.
+                    # Nothing more will arrive, so `take` does not wait.
                     service.stop.wait(TAKE_TIMEOUT)
                 sums = [ends.again(name) or framer.sum(name) for name in quiet.take()]
                 _publish_without_frame(service, publisher, [*ends.due(statuses), *sums])
@@ -103,7 +103,7 @@ def _publish_without_frame(
 
 
 class StreamEnds:
-    """Creates the message that ends each stream, with the reason where it failed."""
+    """Creates the message that ends each stream, with the reason if it failed."""
 
     def __init__(self, framer: Framer) -> None:
         self._framer = framer
@@ -111,21 +111,21 @@ class StreamEnds:
         self._repeated: Counter[str] = Counter()
 
     def again(self, name: str) -> Message | None:
-        """Return the message that ended the stream, some times: it may have been lost."""
+        """Return the message that ended the stream a few more times, in case it was lost."""
         if name not in self._ended:
             return None
         self._repeated[name] += 1
         return self._ended[name] if self._repeated[name] <= END_REPEATS else None
 
     def due(self, statuses: Mapping[str, SourceStatus]) -> Iterator[Message]:
-        """Yield the ends of the streams whose source ended and whose pictures are all published."""
+        """Yield the ends of the streams that ended and whose pictures were all published."""
         for name, status in statuses.items():
             all_published = self._framer.count(name) >= status.pictures - status.dropped
             if status.state is SourceState.ENDED and all_published:
                 yield from self._end(name, status.error)
 
     def lost(self, statuses: Mapping[str, SourceStatus]) -> Iterator[Message]:
-        """Yield the ends of the streams whose source is lost when the capture stops."""
+        """Yield the ends of the streams whose source is lost when capture stops."""
         for name, status in statuses.items():
             if status.state is SourceState.LOST and self._framer.count(name):
                 yield from self._end(name, status.error)

@@ -1,24 +1,24 @@
-"""Presentation timestamps (pts) of a source over all its openings."""
+"""Presentation timestamps (pts) of a source across reopenings."""
 
 from typing import Final, Protocol
 
-# A step in a live source's times beyond this, or backwards, is a break in them and no pause.
+# A larger step in a live source's times, or a backward one, is a discontinuity and not a pause.
 MAX_STEP_NS: Final = 60_000_000_000
 FIRST_STEP_NS: Final = 40_000_000
 
 
 class SourcePts(Protocol):
-    """Turns the times of one opening after another into the pts of one source, ns."""
+    """Converts the times of consecutive openings to the pts of one source, ns."""
 
     def next(self, raw: int) -> int:
         """Return the pts, ns, of a picture whose time in this opening is `raw` ns."""
 
     def reopen(self, silence: float) -> None:
-        """Begin another opening, `silence` seconds after the last picture came."""
+        """Start another opening, `silence` seconds after the last picture arrived."""
 
 
 class MonotonicPts:
-    """The pts of a live source, which only rise: its clock is repaired and pauses are kept."""
+    """The pts of a live source, which only increase: clock jumps are fixed, pauses are kept."""
 
     def __init__(self) -> None:
         self._pts = 0
@@ -38,14 +38,14 @@ class MonotonicPts:
         return self._pts
 
     def reopen(self, silence: float) -> None:
-        """Let the time pass in which no picture came."""
+        """Advance by the time without pictures."""
         self._pts += max(0, round(silence * 1e9))
 
 
 class RecordingPts:
-    """The pts of a recording, which are its own times; each loop follows the one before.
+    """The pts of a recording, which are its own times; each loop follows the previous one.
 
-    What a file says is never corrected: times may repeat, go back, and pause for any time.
+    A file's times are never corrected: they may repeat, go back, and pause for any time.
     """
 
     def __init__(self) -> None:
@@ -63,5 +63,5 @@ class RecordingPts:
         return pts
 
     def reopen(self, silence: float) -> None:
-        """Begin the next loop where the last one ended."""
+        """Start the next loop where the last one ended."""
         self._begin, self._last = self._end, None

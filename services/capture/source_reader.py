@@ -1,7 +1,7 @@
 """Opens a source of any kind as an iterator over its pictures.
 
-What reads a kind is imported when such a source is opened, on its own thread: FFmpeg takes time and
-memory, which a camera needs not wait for.
+The reader of each kind is imported when such a source is opened, on its own thread, because FFmpeg
+takes time and memory that a camera does not need.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ SourceReader: TypeAlias = Callable[[Source, OnSkip, Clock], Pictures]
 def open_source(
     settings: Source, on_skip: OnSkip, clock: Clock, *, planar: bool = False
 ) -> Pictures:
-    """Return the pictures of the configured source, once from beginning to end, at its pace.
+    """Return the pictures of the configured source, once from start to end, at its pace.
 
-    The source is opened on the first step. `on_skip` is called with a line for each picture that
-    had to be left out. `planar` pictures of files may be I420, see `Picture`. Iterating raises
+    The source is opened on the first step. `on_skip` is called with a line for each skipped
+    picture. With `planar`, pictures of files may be I420, see `Picture`. Iterating raises
     SourceError if the source cannot be opened or fails.
     """
     match source_kind(settings.url):

@@ -1,4 +1,4 @@
-"""All sources of a capture process, read as one."""
+"""All sources of a capture process, combined."""
 
 import functools
 import threading
@@ -18,7 +18,7 @@ JOIN_TIMEOUT = 1.0
 class SourceSet:
     """All sources of a capture process; a context manager that starts and stops their threads.
 
-    `planar` pictures of files may be I420, see `Picture`.
+    With `planar`, pictures of files may be I420, see `Picture`.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class SourceSet:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # In this order, so that no thread takes the stop for the end of its source.
+        # In this order, so that no thread mistakes the stop for the end of its source.
         for source in self._sources:
             source.stop()
         self._clock.stop()
@@ -59,7 +59,7 @@ class SourceSet:
     def take(self, timeout: float, blocked: Container[str] = ()) -> tuple[str, Picture] | None:
         """Return the next picture with its stream's name, in turn; None after `timeout` seconds.
 
-        Streams in `blocked` have to wait.
+        Streams in `blocked` are skipped.
         """
         for source in self._sources:
             source.supervise()
@@ -74,7 +74,7 @@ class SourceSet:
         return None
 
     def statuses(self) -> dict[str, SourceStatus]:
-        """Return the status of each source by the name of its stream."""
+        """Return the status of each source by stream name."""
         return {source.name: source.status() for source in self._sources}
 
     def _is_ready(self, blocked: Container[str]) -> bool:

@@ -1,4 +1,4 @@
-"""The state of a source, as its owner sees it."""
+"""The state of a source for its owner."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,8 @@ from emostream.shared.source_report import SourceReport, SourceReports, SourceSt
 class SourceStatus:
     """A source's state, and its counts since the start.
 
-    `error` says why it is lost or ended, empty while all is well; `dropped` counts pictures
-    that were replaced by newer ones before they were taken, `skipped` those that could not be
-    decoded.
+    `error` is the reason if it is lost or failed, otherwise empty; `dropped` counts pictures that
+    were replaced by newer ones before they were taken, `skipped` those that could not be decoded.
     """
 
     state: SourceState
@@ -24,7 +23,7 @@ class SourceStatus:
 
     @property
     def ready(self) -> bool:
-        """Whether pictures flow, or all have been given."""
+        """Whether pictures arrive, or all have been delivered."""
         return self.state is SourceState.OPEN or (
             self.state is SourceState.ENDED and not self.error
         )
@@ -34,7 +33,7 @@ class SourceStatus:
 
 
 def source_reports(statuses: Mapping[str, SourceStatus]) -> SourceReports:
-    """Return what the metrics port says of the sources, by the name of their stream."""
+    """Return the report on the sources for the metrics port, by stream name."""
     return SourceReports(
         [SourceReport(name, status.state, status.error) for name, status in statuses.items()]
     )

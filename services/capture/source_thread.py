@@ -22,18 +22,18 @@ from emostream.shared.source_report import SourceState
 from emostream.shared.source_urls import hide, redact
 
 QUEUE_SIZE = 2
-OPEN_DEADLINE = OPEN_TIMEOUT + 5.0  # finding out what a stream holds comes on top of connecting
-# Threads that hang in a driver cannot be ended; with this many, no further one is risked.
+OPEN_DEADLINE = OPEN_TIMEOUT + 5.0  # probing a stream comes on top of connecting
+# Threads that hang in a driver cannot be stopped; with this many, no further one is started.
 MAX_STUCK_THREADS = 3
 WARN_INTERVAL = 60.0
 log = logging.getLogger("emostream")
 
 
 class SourceThread:
-    """One source, its thread and the queue of its pictures.
+    """One source, its thread and its queue of pictures.
 
-    `changed` guards all of it, and is notified of every change. Raises ConfigError if a variable or
-    file that holds the source's password is missing.
+    `changed` guards all fields, and is notified of every change. Raises ConfigError if the variable
+    or file with the source's password is missing.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class SourceThread:
         self._no_room: TemporaryFolderError | None = None
 
     def start(self) -> None:
-        """Start the thread that reads."""
+        """Start the reading thread."""
         self._generation += 1
         thread = threading.Thread(
             target=self._run, args=(self._generation,), name=f"source {self.name}", daemon=True
@@ -73,7 +73,7 @@ class SourceThread:
         thread.start()
 
     def stop(self) -> None:
-        """Deliver nothing more."""
+        """Stop delivering."""
         with self._changed:
             self._generation += 1
             self._changed.notify_all()
@@ -95,11 +95,11 @@ class SourceThread:
 
     @property
     def ended(self) -> bool:
-        """Whether the last picture was given."""
+        """Whether the last picture was delivered."""
         return self._state is SourceState.ENDED
 
     def status(self) -> SourceStatus:
-        """Return the state of the source, and its counts."""
+        """Return the state and counts of the source."""
         with self._changed:
             return SourceStatus(
                 state=self._state,
@@ -111,9 +111,9 @@ class SourceThread:
             )
 
     def supervise(self) -> None:
-        """Replace a reader that hangs or broke down; to be called often.
+        """Replace a reader that hangs or crashed. Call this often.
 
-        TemporaryFolderError if a file that may lose no picture cannot be read on without room.
+        Raises TemporaryFolderError if a lossless file cannot be read for lack of disk space.
         """
         with self._changed:
             if self._no_room:
@@ -131,7 +131,7 @@ class SourceThread:
                     self._mark_ended(reason)
 
     def _failure(self, now: float) -> str:
-        """Why the reader must be given up, empty if it need not."""
+        """Return why the reader must be replaced, empty if it need not."""
         if not self._is_active:
             return ""
         if not self._threads[-1].is_alive():
@@ -147,7 +147,7 @@ class SourceThread:
         return self._state in (SourceState.OPENING, SourceState.OPEN)
 
     def _run(self, generation: int) -> None:
-        """The thread: read the source, again and again where it is live or loops."""
+        """Run the thread: read the source, repeatedly if it is live or loops."""
         delay = 0.0
         while not self._clock.wait(delay):
             reason = self._read_once(generation)
@@ -161,7 +161,7 @@ class SourceThread:
                     return
 
     def _read_once(self, generation: int) -> str:
-        """Queue the pictures of one opening; return why it failed, empty at its natural end."""
+        """Queue the pictures of one opening; return why it failed, empty at a normal end."""
         self._mark_opening(generation)
         try:
             pictures = self._reader(self._settings, self._count_skip, self._clock)
@@ -177,7 +177,7 @@ class SourceThread:
         return ""
 
     def _enqueue(self, picture: Picture, generation: int) -> bool:
-        """Queue the picture; return False when the reader has been given up."""
+        """Queue the picture; return False if the reader was replaced."""
         with self._changed:
             while self._must_wait(generation):
                 self._changed.wait()
@@ -211,7 +211,7 @@ class SourceThread:
         with self._changed:
             if self._pictures and not self._live:
                 self._pts.reopen(0.0)
-            # Where a loop restarts, the source stays ready.
+            # The source stays ready when a loop restarts.
             loops = self._settings.loop and self._state is SourceState.OPEN
             if generation == self._generation and not loops:
                 self._reconnects += self._state is SourceState.LOST
@@ -221,7 +221,7 @@ class SourceThread:
                     log.info("%s: %s", self.name, self._error)
 
     def _mark_lost(self, reason: str) -> float:
-        """Note that a live source is lost; return the seconds after which to try again."""
+        """Record that a live source is lost; return the seconds until the next attempt."""
         was_open = self._state is SourceState.OPEN
         delay = self._backoff.next(self._last_picture - self._opened_at if was_open else 0)
         self._state, self._error = SourceState.LOST, reason
@@ -242,7 +242,7 @@ class SourceThread:
             self._log_warning("skipped" if self._live else shown, shown)
 
     def _log_warning(self, key: str, line: str) -> None:
-        """Log the line, and a line of the same key once a minute at most."""
+        """Log the line, at most once per minute for the same key."""
         now = self._clock.now()
         if now - self._last_warnings.get(key, -WARN_INTERVAL) >= WARN_INTERVAL:
             self._last_warnings[key] = now

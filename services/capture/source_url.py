@@ -1,4 +1,4 @@
-"""What a source's URL says: its kind, and a name for its stream."""
+"""The kind of a source, and its stream name, from its URL."""
 
 import hashlib
 import os
@@ -30,17 +30,17 @@ class SourceKind(Enum):
 
     @property
     def live(self) -> bool:
-        """Whether pictures come at their own time: such a source is reopened forever."""
+        """Whether the source is live; it is then reopened forever."""
         return self in (SourceKind.CAMERA, SourceKind.NETWORK)
 
     @property
     def recorded(self) -> bool:
-        """Whether pictures were taken before: a pause between two is one of the recording."""
+        """Whether the source is a recording, so that a pause between pictures is part of it."""
         return self in (SourceKind.FILE, SourceKind.FOLDER)
 
 
 def source_kind(url: str) -> SourceKind:
-    """Return the kind of source that the URL names; SourceError for a scheme that is not known."""
+    """Return the kind of source for the URL; SourceError for an unknown scheme."""
     scheme, has_scheme, _ = url.partition("://")
     if url == "demo":
         return SourceKind.DEMO
@@ -66,22 +66,22 @@ def camera_device(url: str) -> int | str:
 
 
 def local_path(url: str) -> Path:
-    """Return the path that a file's or folder's URL names: see `user_path`."""
+    """Return the path in the URL of a file or folder; see `user_path`."""
     if url.lower().startswith("file://"):
         return Path(unquote(urlsplit(url).path, errors="surrogateescape"))
     return user_path(url)
 
 
 def path_url(path: Path) -> str:
-    """Return the URL of a whole path: the path itself, or `file://` where its bytes are no UTF-8.
+    """Return the URL of a path: the path itself, or `file://` if its bytes are not UTF-8.
 
-    A configuration holds text alone.
+    A configuration can contain only text.
     """
     return str(path) if path_text(path) == str(path) else path.as_uri()
 
 
 def awaited(url: str) -> str:
-    """Return what a source that is being opened waits for; "" if that takes no time."""
+    """Return what a source waits for while it is opened; "" if that takes no time."""
     match source_kind(url):
         case SourceKind.FILE if local_path(url).is_fifo():
             return f"waiting for a program to write into the named pipe {local_path(url)}"
@@ -104,8 +104,9 @@ def unresolved_host(url: str) -> str:
 def stream_name(url: str) -> str:
     """Return a name for the stream that matches [a-z0-9_-]{1,64}: `camera0`, `interview`.
 
-    It is the same each time. Where letters are lost a digest of the whole name follows, so that
-    `面试一` and `面试二` differ; names that differ in case or marks alone (`a b`, `a-b`) do not.
+    It is deterministic. If letters are lost, a digest of the whole name is appended, so that
+    `面试一` and `面试二` differ. Names that differ only in case or punctuation (`a b`, `a-b`)
+    get the same name.
     """
     match source_kind(url):
         case SourceKind.DEMO:
@@ -125,7 +126,7 @@ def stream_name(url: str) -> str:
 
 
 def distinct_name(name: str, whole: str) -> str:
-    """Return the stream's name with a short digest of `whole`, of which it lost something."""
+    """Return the stream name with a short digest of `whole` appended."""
     digest = hashlib.sha256(os.fsencode(whole)).hexdigest()[:DIGEST_LENGTH]
     kept = name[: MAX_NAME_LENGTH - DIGEST_LENGTH - 1].strip("-") or "source"
     return f"{kept}-{digest}"

@@ -1,4 +1,4 @@
-"""The personal baseline: a resting face that reads as sad or angry is centered to read neutral."""
+"""The personal baseline: centers a resting face that looks sad or angry on neutral."""
 
 from collections.abc import Sequence
 from typing import Annotated, Final, TypeAlias
@@ -12,14 +12,14 @@ from emostream.shared.errors import ConfigError
 from emostream.shared.fields import Pts
 
 NEUTRAL: Final = "neutral"
-# What follows is in nats of a label's lead over neutral, ln(p / p of neutral). At rest neutral is
-# to be twice as probable as any other label.
+# These values are in nats of a label's lead over neutral, ln(p / p of neutral). At rest, neutral
+# should be twice as probable as any other label.
 AT_REST: Final = -0.7
-# No label is discounted by more, so that what is plain to see is still shown.
+# The maximum discount of a label, so that clear expressions are still shown.
 MAX_DISCOUNT: Final = 1.5
-# A label with such a lead (4.5 to 1) is an expression beyond doubt, and such a frame no rest.
+# A label with this lead (4.5 to 1) is a definite expression, so the frame is not a resting face.
 BEYOND_DOUBT: Final = 1.5
-# How fast a discount follows, a second: 22 s from nothing to the most.
+# The rate of change of a discount per second: 22 s from zero to the maximum.
 RATE: Final = 1 / 15
 LONGEST_STEP_S: Final = 1.0
 # The discounts, and the pts of the last frame.
@@ -39,23 +39,23 @@ def neutral_index(labels: Sequence[str], model: str) -> int:
 
 
 class Baseline:
-    """What one track's resting face shows in addition to neutral, and its frames centered on that.
+    """Learns the resting face of one track, and centers its frames on it.
 
-    A label's discount follows the median of its lead over neutral on this track: each frame moves
-    it by time (pts) alone, up or down, however far away the frame is. So a short track is hardly
-    changed, outbursts count for their length and not for their strength, and frames beyond doubt
-    count for nothing. Labels that lie below neutral at rest, as they do on most faces, keep their
-    logits.
+    A label's discount follows the median of its lead over neutral on this track. Each frame moves
+    it up or down by an amount that depends only on time (pts), not on the distance. So a short
+    track is hardly changed, outbursts count by their duration and not by their strength, and frames
+    with a definite expression do not count. Labels that are below neutral at rest, as on most
+    faces, keep their logits.
     """
 
     def __init__(self, neutral: int, labels: int) -> None:
-        """Begin without a discount; `neutral` is the index of neutral among the `labels`."""
+        """Create without a discount; `neutral` is the index of neutral among the `labels`."""
         self._neutral = neutral
         self.discounts: NDArray[np.float64] = np.zeros(labels)
         self._pts: int | None = None
 
     def center(self, probabilities: NDArray[np.floating], pts: int) -> NDArray[np.float64]:
-        """Learn from the frame at `pts` (ns), and return its probabilities (C,) centered."""
+        """Learn from the frame at `pts` (ns), and return its centered probabilities (C,)."""
         logits = _logits(probabilities)
         leads = logits - logits[self._neutral]
         if leads.max() < BEYOND_DOUBT:
@@ -64,19 +64,19 @@ class Baseline:
         return self._discounted(logits)
 
     def apply(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the probabilities (C,) of a frame centered, without learning from it."""
+        """Return the centered probabilities (C,) of a frame, without learning from it."""
         return self._discounted(_logits(probabilities))
 
     def state(self) -> State:
-        """Return what was learned, exactly."""
+        """Return the learned state, exactly."""
         return self.discounts.tolist(), self._pts
 
     def restore(self, state: State) -> None:
-        """Take up what was learned before."""
+        """Continue from a learned state."""
         self.discounts, self._pts = np.array(state[0]), state[1]
 
     def _elapsed(self, pts: int) -> float:
-        """Return the s since the last frame: none if time went back, a gap for one at most."""
+        """Return the time in s since the last frame, from 0 to the maximum gap."""
         if self._pts is None:
             return 0.0
         return min(max((pts - self._pts) / NS, 0.0), LONGEST_STEP_S)

@@ -1,4 +1,4 @@
-"""The classification of the crops of many messages in few batches."""
+"""Classifies the crops of many messages in few batches."""
 
 import logging
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from emostream.shared.errors import ModelError
 from emostream.shared.messages import Faces, Message
 
 Probabilities: TypeAlias = NDArray[np.float32]
-# By size of the crops: the indices of the messages, where the crops of each but the first begin,
-# and all crops.
+# By crop size: the indices of the messages, the offsets of their crops (except the first), and all
+# crops.
 Crops: TypeAlias = list[tuple[list[int], list[int], NDArray[np.uint8]]]
 log = logging.getLogger("emostream")
 
 
 class Model(Protocol):
-    """What classifies faces, as `models.Classifier` does.
+    """The interface of a classifier, such as `models.Classifier`.
 
     `predict` takes uint8 (N, h, w) and returns float32 (N, C) in the order of `labels`; it raises
-    ModelError if it cannot. `prior` is how they were reweighted, None if nobody knows.
+    ModelError if it cannot. `prior` is how they were reweighted, None if unknown.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Model(Protocol):
 
 
 class BatchClassifier:
-    """Classifies the crops of messages with one call of `model` a batch of at most `max_batch`.
+    """Classifies the crops of messages in batches of at most `max_batch`, one `model` call each.
 
-    `failure` is why it failed last time, "" if it did not. `model` may be
-    set to another one between two calls.
+    `failure` is the reason if the last call failed, otherwise "". `model` may be replaced between
+    calls.
     """
 
     def __init__(self, model: Model, max_batch: int, batch_size: Histogram) -> None:
@@ -52,18 +52,18 @@ class BatchClassifier:
         self.failure = ""
 
     def classify(self, messages: Sequence[Message]) -> list[Probabilities | None]:
-        """Return (N, C) for each message, None if the model could not answer for its faces."""
+        """Return (N, C) for each message, None if the model failed on its faces."""
         return self.run(self.assemble(messages), len(messages))
 
     def assemble(self, messages: Sequence[Message]) -> Crops:
-        """Return the crops of the messages, those of a size together."""
+        """Return the crops of the messages, grouped by size."""
         return [
             _together(indices, [pixels.crops(messages[index]) for index in indices])
             for indices in _by_crop_size(messages)
         ]
 
     def run(self, assembled: Crops, count: int) -> list[Probabilities | None]:
-        """Return, for `count` messages, what `classify` does; on any thread, one at a time."""
+        """Return the result of `classify` for `count` messages; on any thread, one at a time."""
         nobody = np.empty((0, len(self.model.labels)), np.float32)
         results: list[Probabilities | None] = [nobody] * count
         for indices, ends, crops in assembled:
@@ -77,7 +77,7 @@ class BatchClassifier:
         return np.concatenate([self._batch(crops[at : at + self._max_batch]) for at in starts])
 
     def _batch(self, crops: NDArray[np.uint8]) -> Probabilities:
-        """Return (N, C), all NaN where the model fails, so that other batches still count."""
+        """Return (N, C), with NaN for batches on which the model fails."""
         self._batch_size.observe(len(crops))
         shape = (len(crops), len(self.model.labels))
         try:
@@ -98,7 +98,7 @@ class BatchClassifier:
 
 
 def _by_crop_size(messages: Sequence[Message]) -> list[list[int]]:
-    """Return the indices of the messages with faces; two detectors may cut different sizes."""
+    """Return the indices of messages with faces, by crop size, which may differ by detector."""
     groups: dict[tuple[int, int], list[int]] = {}
     for index, message in enumerate(messages):
         header = message.header

@@ -1,4 +1,4 @@
-"""Which of two classifiers answers a face: the active one, or a standby while that is silent."""
+"""Decides which classifier answers: the active one, or a standby while that is silent."""
 
 import contextlib
 import threading
@@ -12,36 +12,36 @@ from emostream.shared.account import ANSWERED
 from emostream.shared.inbox import PAUSED_BACKLOG, LiveInbox
 from emostream.shared.messages import AnyHeader, Emotion, Faces, Message
 
-# A standby continues for so long after the active one answers again: a subscriber that lost its
-# connection retries within a second, and an encrypted one a little later.
+# A standby continues for this long after the active classifier answers again: a subscriber that
+# lost its connection retries within a second, an encrypted one slightly later.
 HAND_BACK_AFTER_S: Final = 3.0
-# Two that are started together must not both take the faces for theirs.
+# Two classifiers that start together must not both take the faces.
 FIRST_PATIENCE: Final = 3.0
-# Fewer than a live inbox holds at once while it catches up.
+# Fewer than a live inbox holds while it catches up.
 MOST_HELD: Final = PAUSED_BACKLOG - 10
 BACKLOG: Final = "backlog"
 NS: Final = 1_000_000_000
 
 
 class Observer(Protocol):
-    """What is told of each frame's fate, and of who answers; called on any thread."""
+    """Reports each frame's fate, and which classifier answers; called on any thread."""
 
     def followed(self, message: Message, fate: str) -> None:
-        """Note that this process does not answer the message: the peer did, or nobody will."""
+        """Report that this process does not answer the message: the peer did, or nobody will."""
 
     def answers(self, stream: str, part: int, *, on: bool) -> None:
-        """Note that this standby answers the part from now on, or no longer."""
+        """Report that this standby now answers the part, or no longer does."""
 
 
 class _Held(NamedTuple):
-    """A message that waits for the peer's answer, since `arrived` s."""
+    """A message that has waited for the peer's answer since `arrived` (s)."""
 
     message: Message
     arrived: float
 
 
 class Beginning(NamedTuple):
-    """With what work on messages begins: the peer's answers to continue from, and what is left."""
+    """How to start on messages: the peer's answers to continue from, and the messages left."""
 
     states: list[Emotion]
     left: list[Message]
@@ -49,13 +49,14 @@ class Beginning(NamedTuple):
 
 @dataclass(slots=True)
 class _Part:
-    """One part of a stream: who answers it, and what is known of the peer's answers.
+    """One part of a stream: which classifier answers it, and the peer's answers.
 
-    `heard` is the peer's newest one, which came at `heard_at`; it has answered without a pause
-    `since`. `given` is the last frame's message that was passed on here, or the peer's answer from
-    which it continued; where many before that never came, `missed_t` is the capture time of the
-    first one after them. `adopted` is the answer of the peer from which this classifier has
-    continued, `is_followed` whether the peer has answered a message that was held here.
+    `heard` is the peer's newest answer, which arrived at `heard_at`; the peer has answered without
+    a pause `since`. `given` is the last frame's message that was passed on here, or the peer's
+    answer from which this classifier continued. If many messages before it never arrived,
+    `missed_t` is the capture time of the first one after them. `adopted` is the peer's answer from
+    which this classifier continued; `is_followed` is whether the peer has answered a message that
+    was held here.
     """
 
     is_answering: bool = False
@@ -70,15 +71,15 @@ class _Part:
 
 
 class HandoverInbox:
-    """A live inbox that passes faces on only while this classifier is the one to answer them.
+    """A live inbox that passes on faces only while this classifier should answer them.
 
-    Until then it holds each message until the peer's answer to it is heard. A standby passes on
-    what it holds once the active classifier has been silent for `takeover_after` s while faces
-    came, and all that comes after; it hands back when the active one has answered again for long
-    enough that every subscriber hears it. An active one begins where a standby has come to, or by
-    itself where none is heard for as long. What was taken may wait before the stage works on it, so
-    `begin` says then what of it is left to answer, and after which of the peer's answers, with its
-    state, the stage has to continue. Times are s on the steady `clock`.
+    Otherwise, it holds each message until the peer's answer to it arrives. If faces arrive and the
+    active classifier is silent for `takeover_after` s, a standby passes on the held messages and
+    all later ones. It hands back when the active classifier has answered again for long enough that
+    every subscriber receives it. An active classifier continues from where a standby is, or starts
+    on its own if it hears no standby for as long. Messages that were taken may wait before the
+    stage processes them, so `begin` then says which of them are left to answer, and from which of
+    the peer's answers (with its state) the stage must continue. Times are s on the steady `clock`.
     """
 
     def __init__(
@@ -108,11 +109,11 @@ class HandoverInbox:
         return self._live.waited()
 
     def pause_dropping(self) -> contextlib.AbstractContextManager[None]:
-        """Drop nothing meanwhile, nor in the 2 s after."""
+        """Drop nothing during the block and for 2 s after it."""
         return self._live.pause_dropping()
 
     def put(self, message: Message, age: float = 0.0) -> None:
-        """Add faces, a probe or an end; called by the thread that receives them."""
+        """Add faces, a probe or an end. The receiving thread calls this."""
         header = message.header
         assert isinstance(header, Faces)
         with self._lock:
@@ -125,12 +126,12 @@ class HandoverInbox:
                     part.given = header
                 self._live.put(message, age)
             elif not header.probe:
-                # Who answers the part passes its probes on.
+                # The classifier that answers the part passes on its probes.
                 self._hold(part, message, now)
             self._decide(part, (header.stream, header.part), now)
 
     def hear(self, header: AnyHeader) -> None:
-        """Take the peer's answer to a message; called by the thread that receives these."""
+        """Take the peer's answer to a message. The receiving thread calls this."""
         if not isinstance(header, Emotion) or header.probe or header.standby == self._is_standby:
             return
         key = header.stream, header.part
@@ -146,12 +147,12 @@ class HandoverInbox:
                 self._observer.followed(message, ANSWERED if is_it else BACKLOG)
                 part.is_followed = True
             if part.missed_t is not None and part.missed_t <= header.t and not self._is_standby:
-                # This process stood still or was cut off, and a standby has continued meanwhile.
+                # This process was stopped or disconnected, and a standby has taken over.
                 self._adopt(part, key, header)
             self._decide(part, key, now)
 
     def take(self, limit: int, timeout: float, linger: float = 0.0) -> list[Message]:
-        """Return what is to be answered, as a live inbox does."""
+        """Return the messages to answer, like a live inbox."""
         with self._lock:
             now = self._clock()
             for key, part in self._parts.items():
@@ -161,7 +162,7 @@ class HandoverInbox:
         return taken
 
     def begin(self, messages: list[Message]) -> Beginning:
-        """Return with what to begin on messages that were taken; each of the states comes once."""
+        """Return how to start on messages that were taken; each state is returned once."""
         with self._lock:
             states, self._states = self._states, {}
             left = [message for message in messages if not self._is_covered(message.header)]
@@ -175,10 +176,10 @@ class HandoverInbox:
                 self._states.pop(key, None)
 
     def _is_covered(self, header: AnyHeader) -> bool:
-        """Whether the peer has answered the message in the place of this classifier.
+        """Whether the peer has answered the message instead of this classifier.
 
-        That is where the stage has continued, or is about to, from that answer or a later one, and
-        where a standby has handed back. While a standby answers, each of the two does.
+        This is the case if the stage has continued (or is about to) from that answer or a later
+        one, and if a standby has handed back. While a standby answers, both classifiers answer.
         """
         assert isinstance(header, Faces)
         part = self._parts.get((header.stream, header.part))
@@ -204,14 +205,14 @@ class HandoverInbox:
             self._begin(part, key)
 
     def _is_back(self, part: _Part, now: float) -> bool:
-        """Whether the active classifier has answered for long enough, and still does."""
+        """Whether the active classifier has answered for long enough and still answers."""
         answers_now = now - part.heard_at <= self._takeover_after
         return answers_now and now - part.since >= HAND_BACK_AFTER_S
 
     def _is_wanted(self, part: _Part, now: float) -> bool:
-        """Whether to answer now what is held, and all that comes."""
-        # A standby that has just taken over answers what waited: only once that has come to what
-        # is held here is its state the newest.
+        """Whether to answer the held messages and all later ones now."""
+        # A standby that has just taken over first answers its backlog. Its state is the newest only
+        # once it has reached the messages held here.
         if not self._is_standby and part.is_followed and _has_gone_on(part):
             return True
         if not part.held:
@@ -227,7 +228,7 @@ class HandoverInbox:
         part.is_answering = True
         if self._is_standby:
             self._observer.answers(*key, on=True)
-        # All of it was waited for, so none of it is too old.
+        # These messages were held on purpose, so none is too old.
         with self._live.pause_dropping():
             for held in _drained(part.held):
                 if held.message.header.is_data:
@@ -247,15 +248,15 @@ def _drained(held: deque[_Held]) -> Iterator[_Held]:
 
 
 def _has_gone_on(part: _Part) -> bool:
-    """Whether the peer has answered more than was passed on here, whatever the clock did."""
+    """Whether the peer has answered more than was passed on here, even if the clock was set."""
     heard, given = part.heard, part.given
     return heard is not None and (given is None or not is_answered(heard, given))
 
 
 def is_answered(header: AnyHeader, answer: AnyHeader) -> bool:
-    """Whether the answer is one to the message or to a later one.
+    """Whether the answer belongs to the message or a later one.
 
-    A capture that is restarted may count from 0 in the same run.
+    A restarted capture may count from 0 in the same run.
     """
     if header.run == answer.run:
         return header.seq <= answer.seq and header.t <= answer.t

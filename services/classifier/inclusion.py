@@ -1,11 +1,11 @@
-"""Which faces count: those good enough to be judged, once their track was seen often enough."""
+"""Which faces count: those of sufficient quality whose track was seen often enough."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from emostream.shared.messages import LeftOut, Quality
 
-# A face without a quality, as of a detector that measures none, is taken for a good one.
+# A face without a quality, from a detector that does not measure it, counts as good.
 UNKNOWN: Final = 1.0
 
 
@@ -17,13 +17,13 @@ class InclusionCriteria:
     enter_frames: int = 1
 
     def is_good(self, quality: Quality | None) -> bool:
-        """Whether a face of this quality can be judged."""
+        """Whether this quality is sufficient."""
         return (UNKNOWN if quality is None else quality.overall) >= self.min_quality
 
     def reason(self, quality: Quality | None, good_frames: int) -> LeftOut:
         """Return why a face is left out, "" if it counts.
 
-        `good_frames` is how many frames of its track were good so far, with this one.
+        `good_frames` is the number of good frames of its track so far, including this one.
         """
         if not self.is_good(quality):
             return "quality"

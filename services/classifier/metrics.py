@@ -15,7 +15,7 @@ CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 class ClassifierMetrics:
-    """What the classifier counts, written to the registry that is passed in."""
+    """The classifier's metrics, in the given registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._model = Info("emostream_model", "The model in use", registry=registry)
@@ -75,16 +75,16 @@ class ClassifierMetrics:
             self.swaps.labels(result)
 
     def set_model(self, model: Model) -> None:
-        """Note which model answers from now on."""
+        """Set the model in use."""
         facts = {"model": model.name, "sha256": model.sha256}
         self._model.info({**facts, "engine": model.engine, "device": model.device})
         for label in model.labels:
             self._emotions.labels(label)
 
     def count(self, events: Iterable[Event], emotion: Emotion) -> None:
-        """Count what a frame was answered with."""
+        """Count the content of an answer."""
         for label in emotion.faces[0].smoothed if emotion.faces else ():
-            # At 0 before its first face: Prometheus would not see that one rise.
+            # Start at 0 before the first face: Prometheus would not see that increase.
             self._confidence.labels(emotion.stream, label)
         if emotion.is_data:
             for reason in REASONS:
@@ -104,7 +104,7 @@ class ClassifierMetrics:
         remove_stream(stream, self._standby_answers, self._takeovers)
 
     def standby_answers(self, stream: str, part: int, *, on: bool) -> None:
-        """Note that this standby answers a part instead of the active classifier, or no longer."""
+        """Record that this standby now answers a part instead of the active one, or no longer."""
         self._standby_answers.labels(stream, part).set(on)
         self._takeovers.labels(stream, part).inc(on)
 

@@ -1,4 +1,4 @@
-"""Loading another model while one runs, which continues if the new one is bad."""
+"""Replaces the model at run time; the current one stays in use if the new one is bad."""
 
 import logging
 import threading
@@ -12,17 +12,17 @@ from emostream.shared.errors import EmostreamError
 POLL_S = 1.0
 log = logging.getLogger("emostream")
 
-# When a file was changed, how large it is, and which one it is; None if there is none.
+# A file's modification time, size and inode; None if there is no file.
 State: TypeAlias = tuple[int, int, int] | None
 
 
 class ModelReloader:
-    """Loads the model again, on its own thread, when `requested` is set or its files change.
+    """Reloads the model, on a separate thread, when `requested` is set or its files change.
 
-    `load` returns a model that is ready to answer, or raises EmostreamError; then the running one
-    continues, and `on_refused` is called. A change counts once the files have been the same in two
-    checks, `poll` seconds apart, so that a half-written copy is seldom read; one that is read all
-    the same is refused, and retried when it changes. Ends when `stop` is set.
+    `load` returns a model that is ready to answer, or raises EmostreamError; in that case the
+    current model stays in use, and `on_refused` is called. A change counts when the files were
+    identical in two checks, `poll` seconds apart, so that a partial copy is rarely read. If one is
+    read anyway, it is refused, and retried when it changes. Ends when `stop` is set.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class ModelReloader:
         self._thread.start()
 
     def take(self) -> LiveModel | None:
-        """Return the model to answer with from now on, None if that is the current one.
+        """Return a new model to switch to, None if there is none.
 
-        Raises EmostreamError if the thread broke down, since no model would ever come again.
+        Raises EmostreamError if the thread crashed, because no model would ever be loaded again.
         """
         if not (self._thread.is_alive() or self._stop.is_set()):
             raise EmostreamError("classifier: the thread that loads models crashed")
@@ -69,7 +69,7 @@ class ModelReloader:
             before = now
 
     def _is_whole(self, states: dict[Path, State]) -> bool:
-        """Whether no file of the model is missing, as between deleting it and writing it again."""
+        """Whether all files of the model exist; one may be missing while it is replaced."""
         return all(states[file] for file in self._model.files)
 
     def _reload(self) -> None:
@@ -79,7 +79,7 @@ class ModelReloader:
             log.error("the new model is rejected, %s stays in use: %s", self._model.name, error)
             self._on_refused()
             return
-        # A file that changed while it was loaded still counts as changed.
+        # A file that changes while it is loaded still counts as changed.
         self._tried = _states(model.files) | {
             file: state for file, state in self._tried.items() if file in _watched(model.files)
         }
@@ -89,7 +89,7 @@ class ModelReloader:
 
 
 def _watched(files: Iterable[Path]) -> set[Path]:
-    """Return the files with the checksums that may lie next to them."""
+    """Return the files and the checksum files that may exist next to them."""
     return {path for file in files for path in (file, file.with_suffix(".sha256"))}
 
 

@@ -1,4 +1,4 @@
-"""Batches that the model works on while the next one is put together."""
+"""Runs the model on a batch while the next one is assembled."""
 
 import time
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from emostream.shared.messages import Message
 class OverlappedBatch:
     """Messages whose faces are being classified by `worker`; see `shared.overlapped_work.Begun`.
 
-    Of `messages`, only those that are `left` are classified and answered: another classifier has
-    answered the others.
-    `take_over` is called before each answer, and returns what to say first: it may switch the stage
-    to another model. That then classifies these faces too, as they are answered with its labels.
+    Only those `messages` that are `left` are classified and answered; another classifier has
+    answered the others. `take_over` is called before each answer, and returns messages to send
+    first; it may switch the stage to another model. The new model then classifies these faces too,
+    because they are answered with its labels.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class OverlappedBatch:
         self._result = self._start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long for the model; return whether it has answered."""
+        """Wait up to `seconds` for the model; return whether it has answered."""
         return bool(wait([self._result], seconds).done)
 
     def answer(self, messages: list[Message]) -> list[Message]:
-        """Return the answers to what is left of `messages`: those of the batch, or some of them."""
+        """Return the answers to the messages left in `messages`, which may be part of the batch."""
         answers = self._take_over()
         if self._stage.batches.model is not self._model:
             self._result = self._start()

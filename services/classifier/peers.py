@@ -1,4 +1,4 @@
-"""A classifier next to another one for the same faces: what it hears of it, and continues from."""
+"""Classifiers that take over from each other: what one hears from its peer and continues from."""
 
 import logging
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ log = logging.getLogger("emostream")
 
 
 def role_of(settings: Settings, peers: Sequence[str]) -> Role:
-    """Return the role that the configuration gives this classifier, which hears `peers`."""
+    """Return this classifier's role from the configuration and its `peers`."""
     if settings.standby:
         return Role.STANDBY
     return Role.ACTIVE if peers else Role.ALONE
@@ -30,7 +30,7 @@ def role_of(settings: Settings, peers: Sequence[str]) -> Role:
 def live_inbox(
     service: Service, peers: Sequence[str], shards: Sequence[int], metrics: ClassifierMetrics
 ) -> LiveInbox | HandoverInbox:
-    """Return the inbox of faces; where there are peers, one that follows what they answer."""
+    """Return the inbox for faces; with peers, one that follows their answers."""
     live, settings = service.live_inbox(), service.config.classifier
     metrics.standby.set(settings.standby)
     if not peers:
@@ -48,14 +48,14 @@ def live_inbox(
         inbox.forget(stream)
         validator.forget(stream)
 
-    # What a peer sends names streams too, which this process need not have faces of.
+    # A peer may send streams of which this process has no faces.
     admitted = StreamLimit(limits.max_streams, limits.silent_after, forget)
     service.on_stream_gone(inbox.forget)
     service.on_stream_gone(validator.forget)
 
     def hear(message: Message) -> None:
         header = message.header
-        # A probe is no answer; a leap that continues is one all the same.
+        # A probe is not an answer; a jump that continues is.
         if sequence_part(header) in shards and not header.probe:
             admitted.admit(header.stream)
             validator.check(message)
@@ -66,12 +66,12 @@ def live_inbox(
 
 
 def begin(inbox: LiveInbox | HandoverInbox, messages: list[Message]) -> Beginning:
-    """Return with what to begin on the messages: alone, with all of them and nothing else."""
+    """Return how to start on the messages; without peers, with all of them and no state."""
     return inbox.begin(messages) if isinstance(inbox, HandoverInbox) else Beginning([], messages)
 
 
 def follow_peer(service: Service, stage: ClassifierStage, states: list[Emotion]) -> list[Message]:
-    """Let the stage continue from where its peer has come to, once; nothing is said of that."""
+    """Continue once from the peer's state, without publishing anything."""
     while states:
         try:
             stage.go_on_from(states.pop(0))
@@ -81,14 +81,14 @@ def follow_peer(service: Service, stage: ClassifierStage, states: list[Emotion])
 
 
 class FollowedFrames:
-    """Accounts for what the peer answers, and shows where a standby answers in its place."""
+    """Accounts for the peer's answers, and reports when a standby answers instead."""
 
     def __init__(self, service: Service, metrics: ClassifierMetrics) -> None:
         self._service = service
         self._metrics = metrics
 
     def followed(self, message: Message, fate: str) -> None:
-        """Note that this process does not answer the message: the peer did, or nobody will."""
+        """Record that this process does not answer the message: the peer did, or nobody will."""
         accounts = self._service.metrics.accounts
         if fate == ANSWERED:
             accounts.take(message.header)
@@ -97,7 +97,7 @@ class FollowedFrames:
             accounts.note(message, fate)
 
     def answers(self, stream: str, part: int, *, on: bool) -> None:
-        """Note that this standby answers the part from now on, or no longer."""
+        """Record that this standby now answers the part, or no longer does."""
         self._metrics.standby_answers(stream, part, on=on)
         if on:
             log.warning(

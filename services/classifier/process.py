@@ -37,7 +37,7 @@ log = logging.getLogger("emostream")
 
 
 def run(config: Config, instance: int) -> None:
-    """Classify the faces of this classifier's shards until told to stop, then end the process."""
+    """Classify the faces of this classifier's shards until stopped, then end the process."""
     settings = config.classifier
     peers = classifier_peers(config, instance)
     with (
@@ -64,20 +64,20 @@ def run(config: Config, instance: int) -> None:
                 service.reload,
                 service.stop,
             )
-            del model  # once another has taken over, nothing must keep this one in memory
+            del model  # after a replacement, nothing must keep this one in memory
             service.receive([faces], inbox, paced=True)
             take_over = functools.partial(_take_over, service, stage, reloader, metrics)
             _answer_live(service, stage, inbox, publisher, take_over, gateway)
-    # Everything of ours is closed; TensorFlow's own teardown would take seconds more.
+    # Everything is closed; TensorFlow's own teardown would take seconds.
     os._exit(ExitCode.OK)
 
 
 def _answer_all(
     service: Service, stage: ClassifierStage, faces: Subscription, publisher: Publisher
 ) -> None:
-    """Answer each frame once, in order, with the same model from beginning to end.
+    """Answer each frame once, in order, with the same model from start to end.
 
-    A batch is the faces of one frame, so that the same file gives the same figures.
+    A batch has the faces of one frame, so that results are reproducible.
     """
     inbox = FifoInbox()
     service.receive([faces], inbox)
@@ -95,10 +95,10 @@ def _answer_live(
     take_over: Callable[[], list[Message]],
     gateway: RayGateway | None,
 ) -> None:
-    """Answer what is fresh, in batches; where they are large, put one together next to the other.
+    """Answer live messages in batches; assemble the next large batch while one is processed.
 
-    Small batches on a processor are not: it has no time to spare, and each thread more delays.
-    With a gateway, there are as many at a time as its actors take.
+    Small batches on a CPU are not overlapped: there is no idle time, and extra threads add delay.
+    With a gateway, there are as many batches at a time as its actors take.
     """
     settings = service.config.classifier
     batches = (publisher, settings.max_batch, settings.max_wait_ms / 1000)
@@ -108,7 +108,7 @@ def _answer_live(
         return take_over() + follow_peer(service, stage, states) + stage(left)
 
     def overlapped(messages: list[Message]) -> OverlappedBatch:
-        # What the peer did counts for these messages, not for those that are still worked on.
+        # The peer's answers apply to these messages, not to those in progress.
         states, left = begin(inbox, messages)
         return OverlappedBatch(
             messages,
@@ -143,7 +143,7 @@ def _gateway(
 def new_stage(
     settings: Settings, model: LiveModel, metrics: ClassifierMetrics, role: Role = Role.ALONE
 ) -> ClassifierStage:
-    """Return the stage as the configuration has it."""
+    """Return the stage from the configuration."""
     return ClassifierStage(
         model,
         metrics,
@@ -156,10 +156,10 @@ def new_stage(
 
 
 def open_model(settings: Settings) -> Classifier:
-    """Return the model that the configuration names, ready to answer.
+    """Return the configured model, ready to answer.
 
-    WeightsError if it cannot be used, ConfigError if it has no neutral for a baseline, cannot be
-    reweighted to the prior, or is to have a GPU that cannot be used.
+    Raises WeightsError if it is unusable, ConfigError if it has no neutral label for a baseline,
+    cannot be reweighted to the prior, or needs an unusable GPU.
     """
     model = load(
         settings.model,
@@ -179,14 +179,14 @@ def open_model(settings: Settings) -> Classifier:
 def _open_while_running(
     opened: Callable[[], LiveModel], inbox: LiveInbox | HandoverInbox
 ) -> LiveModel:
-    """Return the model, opened while another one serves."""
+    """Return the model, opened while another one is in use."""
     switch = sys.getswitchinterval()
-    # Opening is a second of Python: the answering thread must get its turn at once, and what
-    # waits for it all the same is answered late instead of dropped.
+    # Opening takes a second of Python time. The answering thread must get the GIL quickly, and
+    # messages that still have to wait are answered late instead of dropped.
     sys.setswitchinterval(SWITCH_S)
     try:
         with inbox.pause_dropping():
-            # The model before this one is a circle of TensorFlow's that Python finds late.
+            # The previous model is a reference cycle in TensorFlow that Python collects late.
             gc.collect()
             return opened()
     finally:
@@ -196,9 +196,9 @@ def _open_while_running(
 def _take_over(
     service: Service, stage: ClassifierStage, reloader: ModelReloader, metrics: ClassifierMetrics
 ) -> list[Message]:
-    """Let a new model answer, if there is one; return the events of that.
+    """Switch to a new model, if there is one; return the resulting events.
 
-    And show in the process's health whether the one before it answered last time.
+    Also update the process's health by whether the last call of the model failed.
     """
     if stage.failure:
         service.health.set_missing("model", stage.failure)

@@ -1,4 +1,4 @@
-"""A track's probabilities smoothed over time, and the label that is shown for it."""
+"""Smooths a track's probabilities over time, and selects its displayed label."""
 
 import math
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from emostream.shared.config import Classifier as Settings
 from emostream.shared.fields import Number, Pts, Share
 
 Values: TypeAlias = NDArray[np.float64]
-# Evidence, smoothed, pts, label, since, and since when which labels have been ahead.
+# Evidence, smoothed, pts, label, since, and the start times of labels that are ahead.
 State: TypeAlias = tuple[list[Share], list[Share], Pts, Number, Pts, list[tuple[Number, Pts]]]
 
 NS = 1_000_000_000
-# A frame may come so much too late, ns; further back, the source's clock was set back.
+# A frame may be out of order by this much, ns; further back, the source's clock was set back.
 OUT_OF_ORDER = NS // 2
-# Where labels cross, another exponential delays by a little less than its time constant; by `python
-# -m benchmarks.label_stability`.
+# At a crossing of labels, a second exponential delays by slightly less than its time constant; from
+# `python -m benchmarks.label_stability`.
 LAG_PER_DELAY = 1.1
 
 
 @dataclass(frozen=True)
 class SmoothingRules:
-    """How steady a label is, in seconds of pts; `hysteresis` is a difference of probabilities.
+    """The stability of labels, in seconds of pts; `hysteresis` is a probability difference.
 
-    After a sure change (from probability 1 of one label to 1 of another) the shown label follows
-    within `smoothing` x ln(2 / (1 - `hysteresis`)) + `hold` s and two frames: 0.60 s and two frames
-    with these defaults.
+    After a definite change (from probability 1 of one label to 1 of another), the displayed label
+    follows within `smoothing` x ln(2 / (1 - `hysteresis`)) + `hold` s and two frames: 0.60 s and
+    two frames with these defaults.
     """
 
     smoothing: float = 0.5
@@ -38,15 +38,15 @@ class SmoothingRules:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Return the rules that the classifier's configuration has."""
+        """Return the rules from the classifier's configuration."""
         return cls(settings.smoothing, settings.hysteresis, settings.hold, settings.leave_after)
 
     @property
     def lag(self) -> float:
-        """The time constant that smooths the evidence once more, in seconds.
+        """The time constant of the second smoothing, in seconds.
 
-        It is as long as hysteresis and hold delay the label, so that the strongest of the smoothed
-        probabilities changes when the label does.
+        It matches the delay of the label by hysteresis and hold, so that the strongest smoothed
+        probability changes together with the label.
         """
         if not self.smoothing:
             return 0.0
@@ -54,12 +54,12 @@ class SmoothingRules:
 
 
 class ShownLabel:
-    """The label that is shown for one track: it follows true changes and does not flicker.
+    """The displayed label of one track, which follows real changes without flickering.
 
-    Probabilities are smoothed exponentially on pts (ns), at whatever intervals they come. That is
-    the evidence: the label changes to one whose evidence was higher than its own by more than
-    `hysteresis`, without a break, for `hold` seconds. `smoothed` are the probabilities to show: the
-    evidence smoothed once more, as long as `rules.lag` says.
+    Probabilities are exponentially smoothed over pts (ns), at any intervals. This is the evidence.
+    The label changes when another label's evidence has been higher by more than `hysteresis`,
+    without a break, for `hold` seconds. `smoothed` are the probabilities to display: the evidence,
+    smoothed again with the time constant `rules.lag`.
     """
 
     def __init__(
@@ -75,15 +75,15 @@ class ShownLabel:
 
     @property
     def confidence(self) -> float:
-        """The smoothed probability of the shown label."""
+        """The smoothed probability of the displayed label."""
         return float(self.smoothed[self.label])
 
     def update(self, probabilities: NDArray[np.floating], pts: int) -> bool:
         """Take the probabilities (C,) of the frame at `pts`; return whether the label changed.
 
-        `label` is the index of the shown one, `since` the pts at which it came ahead. A pts below
-        the last one, as of a frame out of order or where a file starts over, counts as no time
-        passed.
+        Afterward, `label` is the index of the displayed label, `since` the pts at which it took the
+        lead. A pts below the last one (a frame out of order, or a file that starts over) counts as
+        no time passed.
         """
         elapsed = pts - self._pts
         if elapsed < -OUT_OF_ORDER:
@@ -93,30 +93,30 @@ class ShownLabel:
         return self._choose(pts)
 
     def interrupt(self) -> None:
-        """Forget how long other labels have been ahead: nobody knows what was shown meanwhile."""
+        """Forget how long other labels have been ahead, after a gap without results."""
         self._ahead = {}
 
     def state(self) -> State:
-        """Return all that it continues from, exactly."""
+        """Return the complete state, for `restore`."""
         ahead = list(self._ahead.items())
         evidence, smoothed = self._evidence.tolist(), self.smoothed.tolist()
         return evidence, smoothed, self._pts, self.label, self.since, ahead
 
     def restore(self, state: State) -> None:
-        """Continue from there."""
+        """Continue from a state."""
         evidence, smoothed, self._pts, self.label, self.since, ahead = state
         self._evidence, self.smoothed = np.array(evidence), np.array(smoothed)
         self._ahead = dict(ahead)
 
     def _smooth(self, probabilities: Values, elapsed: float) -> None:
-        """Follow the probabilities of the last `elapsed` seconds, at any rate of frames alike.
+        """Apply the probabilities of the last `elapsed` seconds, independent of the frame rate.
 
-        The exact answer of two exponentials in series to an input that was constant meanwhile.
+        This is the exact response of two exponentials in series to a constant input.
         """
         kept, passed = cascade_response(elapsed, self._rules.smoothing, self._rules.lag)
         difference = self._evidence - probabilities
         smoothed = probabilities + kept * (self.smoothed - probabilities) + passed * difference
-        # Rounding must not leave the range that the wire format allows.
+        # Rounding must not exceed the range of the wire format.
         self.smoothed = np.clip(smoothed, 0.0, 1.0)
         self._evidence = probabilities + decay(elapsed, self._rules.smoothing) * difference
 
@@ -135,15 +135,15 @@ class ShownLabel:
 
 
 def decay(elapsed: float, constant: float) -> float:
-    """Return what is left of a difference after `elapsed` s; all times are s, 0 forgets at once."""
+    """Return the remaining share of a difference after `elapsed` s, 0 for a time constant of 0."""
     return math.exp(-elapsed / constant) if constant else 0.0
 
 
 def cascade_response(elapsed: float, first: float, second: float) -> tuple[float, float]:
-    """Return what is left after `elapsed` s behind two exponentials in series: (kept, passed).
+    """Return the response of two exponentials in series after `elapsed` s: (kept, passed).
 
-    `kept` is the share of the second one's own difference from the input, `passed` that of the
-    first one's difference, which comes through. `first` and `second` are time constants.
+    `kept` is the remaining share of the second one's difference from the input, `passed` the share
+    of the first one's difference that passes through. `first` and `second` are time constants in s.
     """
     kept = decay(elapsed, second)
     if math.isclose(first, second):

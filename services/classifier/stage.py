@@ -24,14 +24,14 @@ from emostream.shared.messages import (
     common_fields,
 )
 
-# Under this key an answer carries what another classifier needs to continue: labels and tracks.
+# The key under which an answer carries the labels and tracks for another classifier to continue.
 STATE: Final = "classifier"
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _HANDED_ON: Final = msgspec.msgpack.Decoder(tuple[tuple[str, ...], bytes])
 
 
 class Role(Enum):
-    """Whether another classifier takes over from this one, or this one from another."""
+    """The role of a classifier: alone, active with a standby, or standby."""
 
     ALONE = "alone"
     ACTIVE = "active"
@@ -39,13 +39,13 @@ class Role(Enum):
 
 
 class ClassifierStage:
-    """Says what each face expresses, and what changed on each track.
+    """Classifies the emotion of each face, and reports changes on each track.
 
-    Faces of all messages, of whatever stream, share batches of at most `max_batch`. With
-    `baseline`, each track is centered on its resting face; ConfigError if the model has no label
-    for that. `criteria` say which faces count; they count all by default. `batches` is what
-    classifies the faces. Unless its `role` is to be alone, each answer carries what is remembered
-    after it, so that another can continue.
+    Faces from all messages and streams share batches of at most `max_batch`. With `baseline`, each
+    track is centered on its resting face; raises ConfigError if the model has no neutral label.
+    `criteria` select the faces that count, by default all. `batches` classifies the faces. Unless
+    its `role` is alone, each answer carries the state after it, so that another classifier can
+    continue.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class ClassifierStage:
 
     @property
     def failure(self) -> str:
-        """Why the model could not answer last time, "" if it could."""
+        """The reason if the last model call failed, otherwise ""."""
         return self.batches.failure
 
     def switch_model(self, model: Model) -> list[Message]:
-        """Answer with another model from now on; return what that changes at once.
+        """Switch to another model; return the resulting events.
 
-        With the same labels tracks and what is shown of them continue, only their baselines begin
-        over. With others the tracks leave, and enter again in the next frame.
+        If the labels are the same, tracks and their labels continue, and only baselines start over.
+        Otherwise, all tracks leave, and enter again in the next frame.
         """
         self._neutral = self._neutral_index(model)
         same = model.labels == self.batches.model.labels
@@ -98,15 +98,15 @@ class ClassifierStage:
     def __call__(self, messages: Sequence[Message]) -> list[Message]:
         """Answer each `faces/` message, in order, with its events and then its emotions.
 
-        A frame that the model fails on is answered `degraded`, without faces. Probes and ends are
-        passed on as they are; at an end, and at a new run, the tracks before it leave.
+        A frame on which the model fails is answered `degraded`, without faces. Probes and ends are
+        passed on unchanged; at an end or a new run, all earlier tracks leave.
         """
         return self.answer(messages, self.batches.classify(messages))
 
     def answer(
         self, messages: Sequence[Message], classified: Sequence[Probabilities | None]
     ) -> list[Message]:
-        """Answer the messages as a call does, of which `batches` gave these probabilities."""
+        """Answer the messages, like a call, with these probabilities from `batches`."""
         answers: list[Message] = []
         for message, probabilities in zip(messages, classified, strict=True):
             header = message.header
@@ -117,9 +117,9 @@ class ClassifierStage:
         return answers
 
     def go_on_from(self, answer: Emotion) -> None:
-        """Remember what another classifier did after this answer of its.
+        """Continue from another classifier's state after this answer.
 
-        Raises MessageError if that is of no use here: damaged, or with other labels.
+        Raises MessageError if the state is unusable: damaged, or with other labels.
         """
         key = (answer.stream, answer.part)
         self._parts.pop(key, None)
@@ -145,13 +145,13 @@ class ClassifierStage:
         self._metrics.forget(stream)
 
     def state(self, header: Header) -> bytes:
-        """Return what is remembered of the header's part of its stream."""
+        """Return the state of the header's part of its stream."""
         assert isinstance(header, Faces)
         tracks = self._parts.get((header.stream, header.part))
         return tracks.state() if tracks else b""
 
     def restore(self, header: Header, state: bytes | None) -> None:
-        """Remember `state` of that part, or nothing where there is none."""
+        """Replace the state of that part, or forget it if there is none."""
         assert isinstance(header, Faces)
         key = (header.stream, header.part)
         self._parts.pop(key, None)
@@ -192,7 +192,7 @@ class ClassifierStage:
         return events, self._emotion(header, faces)
 
     def _said(self, header: Event | Emotion) -> Message:
-        """Return the message, with what only one of two classifiers says."""
+        """Return the message with the fields that depend on the role."""
         if self._role is Role.ALONE:
             return Message(header)
         states = {}

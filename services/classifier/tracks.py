@@ -1,4 +1,4 @@
-"""The tracks of one part of a stream: what is shown for each, and when it comes and goes."""
+"""The tracks of one part of a stream: their labels, and when they enter and leave."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from emostream.shared.absence import AbsenceClock
 from emostream.shared.fields import Nanoseconds, Number, Pts
 from emostream.shared.messages import EmotionFace, Event, Face, Faces, Header, common_fields
 
-# As `PartTracks.state` has it: the last frame, the tracks, the baselines, the clock of absence.
+# The format of `PartTracks.state`: last frame, tracks, baselines, absence clock.
 _TracksState: TypeAlias = tuple[
     tuple[Number, Nanoseconds, Pts],
     list[tuple[Number, Pts, Nanoseconds, Number, Nanoseconds, State | None]],
@@ -29,10 +29,10 @@ _STATE: Final = msgspec.msgpack.Decoder(_TracksState)
 
 @dataclass(slots=True)
 class _Track:
-    """A track: last `seen` at that pts, which was `present` on the clock of absence.
+    """A track, last `seen` at a pts that was `present` on the absence clock.
 
-    `good_frames` of it could be judged (counted until it enters), the last when that clock was at
-    `judged`; `shown` is None before the first.
+    `good_frames` had sufficient quality (counted until it enters), the last one at `judged` on that
+    clock; `shown` is None before the first.
     """
 
     seen: int
@@ -43,12 +43,12 @@ class _Track:
 
 
 class PartTracks:
-    """The tracks that one part (shard) of one run of a stream carries.
+    """The tracks in one part (shard) of one run of a stream.
 
-    A part has only its own tracks, so absence is judged by that part's frames alone. What a track
-    holds is forgotten when it leaves. Where `neutral` is the index of that label, each track is
-    centered on its resting face. A face that the `criteria` leave out (none by default) keeps its
-    track present, and changes nothing else of it.
+    A part has only its own tracks, so absence depends only on that part's frames. A track's state
+    is forgotten when it leaves. If `neutral` is the index of that label, each track is centered on
+    its resting face. A face that the `criteria` leave out (by default none) keeps its track
+    present, but does not change it otherwise.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class PartTracks:
 
     @property
     def run(self) -> str:
-        """The run that the tracks belong to."""
+        """The run of the tracks."""
         return self._header.run
 
     def update(
@@ -93,7 +93,7 @@ class PartTracks:
         return events + self._leave_absent(), emotions
 
     def update_unclassified(self, header: Faces) -> list[Event]:
-        """Take a frame whose faces could not be classified: who is there stays as they were."""
+        """Take a frame whose faces could not be classified; all tracks stay unchanged."""
         self._begin_frame(header)
         for face in header.faces:
             if track := self._tracks.get(face.track):
@@ -101,15 +101,15 @@ class PartTracks:
         return self._leave_absent()
 
     def forget_baselines(self) -> None:
-        """Let the tracks' resting faces be learned again, as another model sees them."""
+        """Start to learn the tracks' resting faces again, for another model."""
         self._baselines.clear()
 
     def leave(self) -> list[Event]:
-        """Let all tracks leave; their events carry the header of the last frame."""
+        """End all tracks; their events carry the header of the last frame."""
         return self._forget(list(self._tracks))
 
     def state(self) -> bytes:
-        """Return all that it continues from, exactly: the last frame, the tracks, the baselines."""
+        """Return the complete state: last frame, tracks, baselines and absence clock."""
         tracks = [
             (n, t.seen, t.present, t.good_frames, t.judged, t.shown and t.shown.state())
             for n, t in self._tracks.items()
@@ -120,7 +120,7 @@ class PartTracks:
         return state
 
     def restore(self, state: bytes) -> None:
-        """Continue from there; ValueError if it is not a track state with these labels."""
+        """Continue from a state; ValueError if it is not a track state with these labels."""
         (seq, t, pts), tracks, baselines, clock = _decoded(state, len(self._labels))
         self._absence.restore(clock)
         self._header = msgspec.structs.replace(
@@ -148,7 +148,7 @@ class PartTracks:
         return baseline.center(given, self._header.pts)
 
     def _seen(self, number: int) -> _Track:
-        """Return the track, which is seen now: a known one, or one that begins."""
+        """Return the track as seen now, created if it is new."""
         track = self._tracks.setdefault(number, _Track(self._header.pts, self._now))
         track.seen, track.present = self._header.pts, self._now
         return track
@@ -232,7 +232,7 @@ class PartTracks:
 
 
 def _decoded(state: bytes, labels: int) -> _TracksState:
-    """Return the parts of a state; ValueError if it is none of tracks with so many labels."""
+    """Return the parts of a state; ValueError if it is not a track state with so many labels."""
     try:
         found: _TracksState = _STATE.decode(state)
     except msgspec.MsgspecError as error:

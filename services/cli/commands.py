@@ -1,15 +1,15 @@
-"""The commands besides the stages: what each does, and the packages that it needs."""
+"""The commands other than stages: their description, and their packages."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command besides the stages: what it does, its package below services.cli, and its group.
+    """A command other than a stage: its description, its package below services.cli, its group.
 
-    The package's module `command` is imported when it is called: no command needs another's
-    packages. `group` is the optional group of pyproject.toml that brings what it imports; a stage's
-    has the stage's name.
+    The package's module `command` is imported when called, so that no command needs another's
+    packages. `group` is the optional group in pyproject.toml with its imports; a stage's group has
+    the stage's name.
     """
 
     package: str
@@ -33,7 +33,7 @@ COMMANDS = {
     ),
     "batch": Command(
         "batch",
-        "does the same for archives of them on Ray, in this machine or on a cluster; tables alone",
+        "does the same for archives, on Ray on this machine or a cluster; writes only tables",
         "ray",
     ),
     "export": Command(

@@ -1,4 +1,4 @@
-"""The configuration that a command works with: its file, and the settings that change it."""
+"""The configuration of a command: its file, and the settings that change it."""
 
 import argparse
 import os
@@ -11,14 +11,14 @@ from emostream.services.cli.options import add_config_options
 from emostream.shared.config import Config, load
 from emostream.shared.shipped_files import FOLDER_CONFIG, find_config
 
-# What the Procfile hands on to each stage.
+# Environment variables that the Procfile passes to each stage.
 CONFIG_VARIABLE: Final = "EMOSTREAM_CONFIG"
 ARGS_VARIABLE: Final = "EMOSTREAM_ARGS"
 
 
 @dataclass(frozen=True)
 class GivenConfig:
-    """The file of a configuration, and the settings that change it, each with who made it."""
+    """The file of a configuration, and the settings that change it, each with its origin."""
 
     file: Path | None
     settings: Sequence[tuple[str, str]]
@@ -31,14 +31,14 @@ class GivenConfig:
 def given_config(
     options: argparse.Namespace, environment: Mapping[str, str] = os.environ
 ) -> GivenConfig:
-    """Return what `honcho start` gives the stages in this folder, changed by the options.
+    """Return the configuration that `honcho start` uses in this folder, changed by the options.
 
-    The settings of the environment go before those of the command line.
+    Settings from the environment come before those from the command line.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_config_options(parser)
     parser.add_argument("--window", action="store_true")
-    # As a shell splits a variable: quotes have no meaning in it.
+    # Split like an unquoted shell variable, in which quotes have no meaning.
     handed_on, _ = parser.parse_known_args(environment.get(ARGS_VARIABLE, "").split())
     window = ["display.window=true"] if handed_on.window else []
     return GivenConfig(
@@ -53,8 +53,8 @@ def given_config(
 def config_file(named: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
     """Return the configuration file of a live pipeline, None for the defaults.
 
-    It is the one that `--config` named, else that of $EMOSTREAM_CONFIG, else emostream.toml in this
-    folder. ConfigError if the variable names none.
+    It is the one in `--config`, else in $EMOSTREAM_CONFIG, else emostream.toml in this folder.
+    Raises ConfigError if the variable does not name a configuration.
     """
     if named:
         return named

@@ -1,4 +1,4 @@
-"""`--log-level` and `--log-format`, which every command takes, before or after its own words."""
+"""`--log-level` and `--log-format`, which every command accepts at any position."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ DEFAULT_FORMAT: Final = "text"
 
 
 def add_log_options(parser: argparse.ArgumentParser) -> None:
-    """Add both options, for help as well."""
+    """Add both options, also for the help text."""
     group = parser.add_argument_group("log")
     group.add_argument(
         "--log-level",
@@ -28,9 +28,9 @@ def add_log_options(parser: argparse.ArgumentParser) -> None:
 
 
 def take_log_options(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Return the options wherever they stand in the words, and the words without them.
+    """Return the options from any position in the arguments, and the arguments without them.
 
-    So they are taken after a command's own subcommands and arguments too.
+    So they are accepted even after a command's own subcommands and arguments.
     """
     parser = argparse.ArgumentParser(prog="emostream", add_help=False, allow_abbrev=False)
     add_log_options(parser)
@@ -38,7 +38,7 @@ def take_log_options(words: Sequence[str]) -> tuple[argparse.Namespace, list[str
 
 
 def log_words(options: argparse.Namespace) -> list[str]:
-    """Return the words that give another process the same options."""
+    """Return the arguments to pass the same options to another process."""
     words = []
     if options.log_level != DEFAULT_LEVEL:
         words += ["--log-level", options.log_level]

@@ -20,7 +20,7 @@ from emostream.shared.errors import ConfigError, EmostreamError, ExitCode
 from emostream.shared.logs import log_end, log_to_stderr
 from emostream.shared.optional_groups import naming_the_group
 
-# Of a disk: wherever it is met, it is no fault of the program.
+# Disk errors, which are not bugs, wherever they occur.
 UNWRITABLE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             vars(options).update(vars(log_options))
             code: int = options.run(options)
     except ConfigError as error:
-        # Stages that share a wrong configuration find the same.
+        # Stages that share an invalid configuration find the same errors.
         report = functools.partial(log_end, error)
         report_once(report) if stage else report()
         return error.exit_code
@@ -54,19 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _stage(words: Sequence[str]) -> str:
-    """Return the stage that the words start, alone or supervised; "" for another command."""
+    """Return the stage that the arguments start, directly or supervised; "" for other commands."""
     name = next((word for word in words if word != "supervise"), "")
     return name if name in ALL_STAGES else ""
 
 
 def _group(words: Sequence[str]) -> str:
-    """Return the optional group that the command which `words` begin with needs, "" for none."""
+    """Return the optional group of the command in `words`, "" for none."""
     name = words[0] if words else ""
     return COMMANDS[name].group if name in COMMANDS else name if name in STAGES else ""
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser; only the command that `words` begin with has its options."""
+    """Return the parser; only the command in `words` has its options."""
     parser = argparse.ArgumentParser(
         prog="emostream", description="Real-time facial emotion recognition as a pipeline."
     )
@@ -87,7 +87,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Prints the version; it is looked up only then."""
+    """Prints the version, which is looked up only when needed."""
 
     def __init__(self, option_strings: Sequence[str], dest: str) -> None:
         super().__init__(option_strings, dest, nargs=0, help="print the version")
@@ -103,13 +103,13 @@ def _run_stage(options: argparse.Namespace) -> int:
     if options.stage == "capture":
         warn_of_readable_secrets(config, file)
     if options.check_config:
-        # Imported here, as the stage is: a supervisor needs neither.
+        # Imported here, like the stage, because a supervisor needs neither.
         from emostream.services.cli.processes.stage_checks import check_stage
 
         check_stage(options.stage, config, options.instance)
         print(f"{file or 'defaults'}: good")
         return ExitCode.OK
-    # Imported here, so that one stage does not pay for another's libraries.
+    # Imported here, so that one stage does not load another's libraries.
     module = importlib.import_module(f"emostream.services.{options.stage}.process")
     module.run(config, options.instance)
     return ExitCode.OK

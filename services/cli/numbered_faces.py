@@ -1,24 +1,24 @@
-"""Faces by the small numbers that people call them by, for lines in a terminal."""
+"""Small numbers for faces, for lines in a terminal."""
 
 from emostream.shared.face_numbers import FaceNumbers
 from emostream.shared.messages import Emotion, Event
 
-# Far more than one looks at; those heard of longest ago go first.
+# Far more than people look at; the least recent are forgotten first.
 MAX_STREAMS = 256
 MAX_PRESENT = 100
 
 
 class NumberedFaces:
-    """Gives the faces of each stream small numbers, as the page does, from the first message on.
+    """Assigns small numbers to the faces of each stream, like the page, from the first message on.
 
-    A face keeps its number while it is there, and for five minutes after.
+    A face keeps its number while it is present, and for five minutes afterward.
     """
 
     def __init__(self) -> None:
         self._streams: dict[str, _StreamFaces] = {}
 
     def number(self, header: Event | Emotion, track: int) -> int:
-        """Return the number of a face that the message is about."""
+        """Return the number of a face in the message."""
         faces = self._streams.pop(header.stream, None) or _StreamFaces()
         self._streams[header.stream] = faces
         if len(self._streams) > MAX_STREAMS:
@@ -27,14 +27,14 @@ class NumberedFaces:
 
 
 class _StreamFaces:
-    """The faces of one stream; those that came and did not leave are `present`, oldest first."""
+    """The faces of one stream; `present` are those that entered and did not leave, oldest first."""
 
     def __init__(self) -> None:
         self._numbers = FaceNumbers()
         self._present: dict[int, None] = {}
 
     def number(self, header: Event | Emotion, track: int) -> int:
-        # Of a face that stays and shows the same nothing is heard for long.
+        # A face that stays and does not change sends no events for a long time.
         for one in self._present:
             self._numbers.see(one, header.t)
         self._numbers.see(track, header.t)

@@ -17,7 +17,7 @@ def add_config_options(
 ) -> None:
     """Add `--config` and `--set`.
 
-    `shown` is how help names the default. With argparse.SUPPRESS as the default, neither has one.
+    `shown` is the default in the help text. With argparse.SUPPRESS as the default, neither has one.
     """
     changes = argparse.SUPPRESS if default == argparse.SUPPRESS else []
     parser.add_argument(
@@ -25,7 +25,7 @@ def add_config_options(
         type=find_config,
         default=default,
         metavar="FILE",
-        help=f"TOML file, or the name of one that ships: {', '.join(config_names())}"
+        help=f"TOML file, or the name of a shipped one: {', '.join(config_names())}"
         f" (default: {shown})",
     )
     parser.add_argument(
@@ -38,7 +38,7 @@ def add_config_options(
 
 
 def add_prior_options(parser: argparse.ArgumentParser, *, more: str = "") -> None:
-    """Add `--prior` and `--prior-strength`; `more` is what help says of further choices."""
+    """Add `--prior` and `--prior-strength`; `more` adds choices to the help text."""
     parser.add_argument(
         "--prior",
         metavar="PRIOR",
@@ -62,7 +62,7 @@ def fraction(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """Return a number from 0 on; a type for argparse."""
+    """Return a number of at least 0; a type for argparse."""
     number = int(text)
     if number < 0:
         raise ValueError
@@ -78,7 +78,7 @@ def proportion(text: str) -> float:
 
 
 def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
-    """Return a type for argparse that takes only finite numbers above 0."""
+    """Return a type for argparse that accepts only finite numbers above 0."""
 
     def number(text: str) -> float:
         value = kind(text)
@@ -91,7 +91,7 @@ def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
 
 
 def not_negative(text: str) -> float:
-    """Return a finite number from 0 on; a type for argparse."""
+    """Return a finite number of at least 0; a type for argparse."""
     number = float(text)
     if not 0 <= number < math.inf:
         raise ValueError

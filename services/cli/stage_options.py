@@ -1,4 +1,4 @@
-"""The options that every stage takes, and the configuration that they give."""
+"""The options of every stage, and the configuration from them."""
 
 import argparse
 import re
@@ -37,9 +37,9 @@ def add_stage_options(parser: argparse.ArgumentParser, stage: str) -> None:
 
 
 def stage_config(options: argparse.Namespace) -> Config:
-    """Return the configuration of the stage. Raises ConfigError if it cannot be used.
+    """Return the configuration of the stage. Raises ConfigError if it is invalid.
 
-    Settings of the environment are the Procfile's to hand on.
+    The Procfile passes on settings from the environment.
     """
     settings = [*options.set, *(["display.window=true"] if options.window else [])]
     if getattr(options, "shard", None):
@@ -51,7 +51,7 @@ def stage_config(options: argparse.Namespace) -> Config:
 
 
 def shard(text: str) -> tuple[int, int]:
-    """Return which of how many classifiers `I/N` means; a type for argparse."""
+    """Return (I, N) from `I/N`; a type for argparse."""
     match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
     if not match or int(match[1]) >= int(match[2]):
         raise argparse.ArgumentTypeError(

@@ -1,4 +1,4 @@
-"""Values as TOML writes them."""
+"""Formats values as TOML."""
 
 import json
 from typing import Any
@@ -7,12 +7,13 @@ import msgspec
 
 
 def toml_value(value: Any) -> str:
-    """Return a text, number, truth value, list, or table of such (or a struct) on one line."""
+    """Return a string, number, boolean, list, or table of these (or a struct) on one line."""
     match value:
         case bool():
             return "true" if value else "false"
         case str():
-            # A basic string of TOML is one of JSON, except for DEL, which TOML wants escaped.
+            # A basic TOML string equals a JSON string, except for DEL, which TOML requires to be
+            # escaped.
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         case int() | float():
             return repr(value)

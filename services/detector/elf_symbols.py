@@ -1,6 +1,6 @@
-"""Arrays of numbers read by name from a shared library's file, without loading it.
+"""Reads named arrays from a shared library's file, without loading the library.
 
-The format is ELF (https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html), of 64 bits and
+The format is ELF (https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html), 64-bit and
 little-endian.
 """
 
@@ -18,7 +18,7 @@ SYMBOL: Final = struct.Struct("<IBBHQQ")
 
 
 def exported_floats(library: bytes) -> Mapping[str, NDArray[np.float32]]:
-    """Return what a library exports by name, read as float32 (n,); ValueError for no library."""
+    """Return a library's exports by name, as float32 (n,); ValueError if it is not a library."""
     if not library.startswith(MAGIC):
         raise ValueError("it is not a 64-bit ELF library")
     try:

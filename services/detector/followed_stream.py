@@ -1,4 +1,4 @@
-"""What is remembered of a stream, and how each of its frames is searched."""
+"""The state of a stream, and the search strategy for each of its frames."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,12 @@ from emostream.shared.messages import Box, Frame, Message
 class FollowedStream:
     """One run of a stream: its tracks and the frames seen so far.
 
-    A frame that is due by `tiling` is searched whole. Of the others, only the windows are searched
-    in which the faces of the frame before should be; the whole as well where one of them is not
-    there, where anything changed outside them since the last whole search, and where there are too
-    many of them. So nothing depends on how quickly frames are worked on.
-    `windows_only` is whether the last frame was searched in windows alone, `windows_are_enough`
-    whether the last one that was not due was.
+    A frame that is due by `tiling` is searched in full. In other frames, only windows around the
+    expected positions of the tracked faces are searched, and the full frame only if one of the
+    faces is missing, if anything changed outside the windows since the last full search, or if
+    there are too many windows. Results therefore do not depend on processing speed. `windows_only`
+    is whether the last frame was searched only in windows, `windows_are_enough` whether the last
+    frame that was not due was.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class FollowedStream:
     def next_frame(
         self, message: Message, *, whole_only: bool = False
     ) -> tuple[Picture, list[tuple[int, Detection]]]:
-        """Return the picture of the next frame, and its faces with the ids of their tracks.
+        """Return the picture of the next frame, and its faces with their track ids.
 
-        `whole_only` leaves out tiles and close-ups: they have their next turn, or one for what
-        changed. Raises MessageError where the picture cannot be decoded.
+        `whole_only` skips tiles and close-ups, which are searched at their next turn, or when
+        something changes. Raises MessageError if the picture cannot be decoded.
         """
         header = _header(message)
         self.windows_only = False
@@ -56,7 +56,7 @@ class FollowedStream:
         return frame, self.tracker.update(found, header.pts, recorded=header.recorded)
 
     def _search_by_need(self, message: Message, *, whole_only: bool) -> Result:
-        """Search where faces should be, and the whole frame where that is not enough."""
+        """Search the expected positions of faces, and the full frame if that is not enough."""
         frame = picture(message)
         self._begin(frame)
         header = _header(message)
@@ -80,9 +80,9 @@ class FollowedStream:
         *,
         whole_only: bool,
     ) -> Result:
-        """Search the frame, the tiles whose turn it is, and where faces are missing.
+        """Search the full frame, the tiles due now, and around missing faces.
 
-        `begun` is the frame where it was begun with, `nearby` what its windows showed, where they
+        `begun` is the frame if its search was started, `nearby` the faces in its windows if they
         were searched.
         """
         tiles: Sequence[Region] = ()
@@ -109,23 +109,23 @@ class FollowedStream:
         return frame, self._search.add(frame, found, self.looks.changed_tiles(frame))
 
     def _begin(self, frame: Picture) -> None:
-        """Begin with the next frame; one that shows another shot ends all tracks."""
+        """Start the next frame; a cut ends all tracks."""
         self.looks.begin(frame)
         if self.looks.is_cut:
             self.tracker.end_tracks()
 
     def _missing(self, message: Message, found: Sequence[Detection]) -> list[Box]:
-        """Return where faces should be that were not found."""
+        """Return the expected boxes of missing faces."""
         header = _header(message)
         return self.tracker.missing(found, header.pts, recorded=header.recorded)
 
     def state(self) -> bytes:
-        """Return what is remembered: the number of frames, the tracks and the looks."""
+        """Return the state: the number of frames, the tracks and the looks."""
         state: bytes = msgpack.packb((self.frames, self.tracker.state(), self.looks.state()))
         return state
 
     def restore(self, state: bytes) -> None:
-        """Remember `state` instead."""
+        """Replace the state."""
         self.frames, tracks, looks = msgpack.unpackb(state)
         self.tracker.restore(tracks)
         self.looks.restore(looks)

@@ -1,4 +1,4 @@
-"""The search of frames for faces: of the frame to answer, and ahead of it of those that wait."""
+"""Searches frames for faces: the current frame, and waiting frames ahead of time."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ from emostream.shared.messages import Frame, Message
 from emostream.shared.pixels import image, square_pixels
 
 Key: TypeAlias = tuple[str, str, int, int]
-# A picture as decoded, with square pixels, and its faces, the best score first.
+# A decoded picture with square pixels, and its faces, best score first.
 Result: TypeAlias = tuple[Picture, list[Detection]]
 
 MAX_PENDING: Final = 32
 
 
 class FrameSearch:
-    """Searches whole frames, the tiles whose turn it is, and where a face is missing.
+    """Searches full frames, the tiles due now, and around missing faces.
 
-    What is found in the whole frame and in tiles depends only on the picture and on its number in
-    the stream. So each of `helpers`, detectors like the first, may search a frame ahead on its own
-    thread, with the same result.
+    The result for the full frame and its tiles depends only on the picture and its number in the
+    stream. So each of `helpers` (detectors like the first) may search a frame ahead of time on its
+    own thread, with the same result.
     """
 
     def __init__(
@@ -42,18 +42,18 @@ class FrameSearch:
         self._pending: OrderedDict[Key, Future[Result]] = OrderedDict()
 
     def submit(self, message: Message, index: int) -> None:
-        """Search a frame ahead; `index` is the number that it will have in its stream."""
+        """Search a frame ahead of time; `index` is its future number in the stream."""
         key = _key(message, index)
         if self._pool and key not in self._pending:
             self._pending[key] = self._pool.submit(self._search_with_helper, message, index)
-            if len(self._pending) > MAX_PENDING:  # of frames whose turn never came
+            if len(self._pending) > MAX_PENDING:  # of frames that were never needed
                 self._pending.popitem(last=False)
 
     def result(self, message: Message, index: int, frame: Picture | None = None) -> Result:
         """Return the picture of frame number `index` of its stream, and its faces.
 
-        The picture has square pixels, and the faces are in pixels of that; `frame` is that picture,
-        where it is there already. Raises MessageError for one that cannot be decoded.
+        The picture has square pixels, which the faces' coordinates refer to; `frame` is this
+        picture if already decoded. Raises MessageError if it cannot be decoded.
         """
         if pending := self._pending.pop(_key(message, index), None):
             return pending.result()
@@ -61,18 +61,18 @@ class FrameSearch:
         return self._search(self._detector, frame, index)
 
     def discard(self, message: Message, index: int) -> None:
-        """Forget what was found ahead in a frame that is not searched whole."""
+        """Forget the early result for a frame that is not searched in full."""
         if pending := self._pending.pop(_key(message, index), None):
             pending.cancel()
 
     def whole(self, frame: Picture) -> list[Detection]:
-        """Return the faces of a frame that is searched as a whole alone, without its tiles."""
+        """Return the faces of a frame that is searched in full but without tiles."""
         return merge(self._look(self._detector, frame))
 
     def add(
         self, frame: Picture, found: list[Detection], regions: Sequence[Region]
     ) -> list[Detection]:
-        """Return what was found, with the faces that the regions show."""
+        """Return the found faces together with those in the regions."""
         if not regions:
             return found
         return merge([*found, *search(self._detector, frame, regions)])
@@ -80,7 +80,7 @@ class FrameSearch:
     def add_windows(
         self, frame: Picture, found: list[Detection], windows: Sequence[Window]
     ) -> list[Detection]:
-        """Return what was found, with the faces that the windows show where they are expected."""
+        """Return the found faces together with those at expected positions in windows."""
         if not windows:
             return found
         return merge([*found, *search_windows(self._detector, frame, windows)])
@@ -97,7 +97,7 @@ class FrameSearch:
         return frame, merge([*self._look(detector, frame), *search(detector, frame, tiles)])
 
     def _look(self, detector: FaceDetector, frame: Picture) -> list[Detection]:
-        """Return the faces that one look at all of the frame finds."""
+        """Return the faces from a single full-frame search."""
         if not isinstance(frame, Planes):
             return detector.detect(frame)
         small = frame.reduced(self._tiling.seen or max(frame.shape))
@@ -106,7 +106,7 @@ class FrameSearch:
 
 
 def picture(message: Message) -> Picture:
-    """Return a frame's picture with square pixels; MessageError where it cannot be decoded."""
+    """Return a frame's picture with square pixels; MessageError if it cannot be decoded."""
     header = message.header
     assert isinstance(header, Frame)
     if header.encoding == "i420" and header.pixel_aspect == 1:

@@ -1,4 +1,4 @@
-"""The Haar cascade that comes with OpenCV: no download, no landmarks, frontal faces alone."""
+"""OpenCV's Haar cascade: no download, no landmarks, only frontal faces."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ NEIGHBORS = 3
 
 
 class Haar:
-    """Finds frontal faces; the score is a squashed level weight, good for ordering alone."""
+    """Finds frontal faces; the score is a squashed level weight, useful only for ranking."""
 
     def __init__(self, *, score: float = 0.0, width: int = 480, folder: Path = DATA):
         """Load the cascade; frames are shrunk to `width`, `score` is the lowest to report.
@@ -32,7 +32,7 @@ class Haar:
         self._width = width
 
     def detect(self, frame: Image) -> list[Detection]:
-        """Return the faces in `frame`, uint8 (H, W, 3) in BGR order; the best score comes first."""
+        """Return the faces in `frame`, uint8 (H, W, 3) in BGR order, best score first."""
         gray = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
         height, width = gray.shape
         scale = min(1.0, self._width / width)
@@ -61,6 +61,6 @@ def _scaled(box: Image, factor: float) -> tuple[float, float, float, float]:
 
 
 def _squash(weight: float) -> float:
-    """Bring a level weight, about 0 to 10, into 0..1 without ever reaching 1."""
+    """Map a level weight, about 0 to 10, to 0..1, never reaching 1."""
     weight = max(weight, 0.0)
     return weight / (1 + weight)

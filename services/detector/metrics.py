@@ -12,7 +12,7 @@ from emostream.shared.metric_names import MetricName
 
 
 class DetectorMetrics(Collector):
-    """What the detector says of itself; its counts are read when it is scraped."""
+    """The detector's metrics; its counts are read at each scrape."""
 
     def __init__(
         self,
@@ -28,11 +28,11 @@ class DetectorMetrics(Collector):
         registry.register(self)
 
     def set_detector(self, chosen: Selection) -> None:
-        """Note which detector runs, and its weights."""
+        """Set the detector and its weights."""
         self._detector.info(chosen.labels)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the looks by need, each reason and result from 0 on, and the frames without any."""
+        """Yield the extra looks by reason and result, from 0 on, and the frames without them."""
         family = CounterMetricFamily(
             "emostream_detector_looks",
             "Extra looks, in addition to whole frames and tiles",

@@ -1,7 +1,8 @@
-"""The few parts of ONNX's file format that a detector needs: writing a graph, freeing its sizes.
+"""The parts of ONNX's file format that a detector needs: writing a graph, and freeing sizes.
 
-ONNX is protobuf (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): a message is a run of
-fields, each a key (number and wire type) and a number or bytes. The package `onnx` is not needed.
+ONNX is protobuf (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): a message is a sequence
+of fields, each with a key (number and wire type) and a number or bytes. The package `onnx` is not
+needed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,7 @@ def node(
 
 
 def tensor(name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> bytes:
-    """Return a constant of the graph, float32 or int64 of any shape."""
+    """Return a constant of the graph, float32 or int64, of any shape."""
     kind = FLOAT if values.dtype == np.float32 else INT64
     dims: list[Field] = [(1, size) for size in values.shape]
     data = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()
@@ -49,7 +50,7 @@ def tensor(name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> bytes:
 
 
 def value_info(name: str, shape: Sequence[int | str] | None) -> bytes:
-    """Return a float32 input or output; a name in its shape is a size that is free."""
+    """Return a float32 input or output; a name in its shape is a free dimension."""
     dims = [
         (1, message([(2, size.encode()) if isinstance(size, str) else (1, size)]))
         for size in shape or ()
@@ -59,10 +60,10 @@ def value_info(name: str, shape: Sequence[int | str] | None) -> bytes:
 
 
 def with_free_size(content: bytes) -> bytes:
-    """Return an ONNX model of pictures with its height and width left open.
+    """Return an ONNX model for pictures with free height and width.
 
-    The first input becomes (1, 3, height, width); sizes of what is computed from it are dropped.
-    Raises ValueError for what is no ONNX model.
+    The first input becomes (1, 3, height, width); the shapes of computed values are removed. Raises
+    ValueError if the data is not an ONNX model.
     """
     try:
         fields = [
@@ -101,7 +102,7 @@ def message(fields: Sequence[Field]) -> bytes:
 
 
 def parse(content: bytes) -> Iterator[Field]:
-    """Give the fields of a message; ValueError or IndexError for what is none."""
+    """Yield the fields of a message; ValueError or IndexError if it is invalid."""
     place = 0
     while place < len(content):
         key, place = _read_varint(content, place)
@@ -132,7 +133,7 @@ def _attribute(name: str, value: Attribute) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    number &= (1 << 64) - 1  # a negative one takes all 64 bits
+    number &= (1 << 64) - 1  # a negative number takes all 64 bits
     parts = bytearray()
     while number > 0x7F:
         parts.append(number & 0x7F | 0x80)

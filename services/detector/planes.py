@@ -1,4 +1,4 @@
-"""Pictures as video is coded, of which no more is converted to BGR than is looked at."""
+"""Pictures as coded in video, converted to BGR only where needed."""
 
 from collections.abc import Sequence
 from typing import Final, TypeAlias
@@ -11,20 +11,20 @@ from emostream.services.detector.resampling import half, halved
 from emostream.shared.canvas import split_planes
 from emostream.shared.pixels import Image
 
-# Video's brightness runs from 16 to 235 (BT.601 in limited range), that of gray crops from 0.
+# Video luma is in 16 to 235 (BT.601 in limited range), while gray crops start at 0.
 FULL_RANGE: Final = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 
 class Planes:
-    """A picture as I420, uint8 (3/2 x height, width); `shape` is its height and width."""
+    """An I420 picture, uint8 (3/2 x height, width); `shape` is its height and width."""
 
     def __init__(self, planes: Image) -> None:
         self.luma, self._blue, self._red = split_planes(planes)
         self.shape: tuple[int, ...] = self.luma.shape
 
     def bgr(self, x: int, y: int, width: int, height: int) -> Image:
-        """Return a region of it, uint8 (height, width, 3)."""
-        # Two by two pixels share their color.
+        """Return a region in BGR, uint8 (height, width, 3)."""
+        # Each block of 2 x 2 pixels shares its color.
         left, top = x // 2, y // 2
         right, bottom = -(-(x + width) // 2), -(-(y + height) // 2)
         part = np.s_[top:bottom, left:right]
@@ -33,7 +33,7 @@ class Planes:
         return picture[y - 2 * top :, x - 2 * left :][:height, :width]
 
     def reduced(self, side: int) -> Image:
-        """Return all of it in BGR, halved while its longer side stays at least 2 x `side`."""
+        """Return the picture in BGR, halved while its longer side stays at least 2 x `side`."""
         luma, blue, red = self.luma, self._blue, self._red
         while max(luma.shape) >= 2 * side and not any(length % 4 for length in luma.shape):
             luma, blue, red = (half(plane) for plane in (luma, blue, red))
@@ -51,7 +51,7 @@ def cut(picture: Picture, x: int, y: int, width: int, height: int) -> Image:
 
 
 def aligned(picture: Picture, faces: Sequence[Located]) -> Image:
-    """Return the crops of the faces, as `alignment.align` cuts them out."""
+    """Return the crops of the faces, like `alignment.align`."""
     if isinstance(picture, Planes):
         return FULL_RANGE[align(picture.luma, faces)]
     return align(picture, faces)

@@ -21,15 +21,15 @@ from emostream.shared.messages import Frame
 from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.service import Service
 
-# Beyond that a recording is not decoded as quickly as its frames are searched.
+# With more helpers, decoding a recording is slower than searching its frames.
 MAX_HELPERS = 4
 log = logging.getLogger("emostream")
 
 
 def run(config: Config, instance: int) -> None:
-    """Find the faces in each frame until told to stop."""
+    """Find the faces in each frame until stopped."""
     settings = config.detector
-    # OpenCV's pool would spin on every core for work that takes a millisecond.
+    # OpenCV's thread pool would spin on every core for work that takes a millisecond.
     cv2.setNumThreads(settings.threads)
     with Service("detector", config, settings.metrics, Frame, instance) as service:
         publisher = service.publisher(settings.bind, LIVE_HWM)
@@ -63,12 +63,14 @@ def run(config: Config, instance: int) -> None:
 def new_stage(
     settings: Settings, chosen: Selection, *, live: bool, helpers: int | None = None
 ) -> DetectorStage:
-    """Return the stage as the configuration has it, for live streams or for recordings.
+    """Return the stage from the configuration, for live streams or recordings.
 
-    `helpers` is how many further detectors search frames ahead, by default as many as help.
+    `helpers` is the number of additional detectors that search frames ahead, by default as many as
+    are useful.
     """
     if helpers is None:
-        # Live, a frame is searched when it comes; of a recording many wait for this stage.
+        # Live frames are searched when they arrive; for recordings, many frames wait for this
+        # stage.
         helpers = 0 if live else min(os.cpu_count() or 1, MAX_HELPERS)
     return DetectorStage(
         new_detector(settings, chosen),
@@ -82,17 +84,17 @@ def new_stage(
 
 
 def selected(settings: Settings) -> Selection:
-    """Return the detector that the configuration asks for; WeightsError without its weights."""
+    """Return the configured detector; WeightsError without its weights."""
     return select(settings.backend, Path(settings.weights) if settings.weights else None)
 
 
 def new_tiling(settings: Settings, chosen: Selection, *, live: bool) -> Tiling:
-    """Return what is searched in addition to the whole frame, as the configuration has it."""
+    """Return the configured tiling."""
     usual = chosen.defaults.live_looks if live else chosen.defaults.extra_looks
     return Tiling(
         chosen.defaults.tiles if settings.tiles is None else settings.tiles,
         settings.tile_every,
-        # Yunet sees a frame that needs no shrinking as it is; blazeface shrinks every one.
+        # Yunet does not shrink small frames; blazeface shrinks every frame.
         settings.long_side if chosen.backend == "yunet" else 0,
         usual if settings.extra_looks is None else settings.extra_looks,
         chosen.defaults.search_every if settings.search_every is None else settings.search_every,
@@ -100,7 +102,7 @@ def new_tiling(settings: Settings, chosen: Selection, *, live: bool) -> Tiling:
 
 
 def new_detector(settings: Settings, chosen: Selection) -> FaceDetector:
-    """Return a detector as the configuration has it; WeightsError for weights of something else."""
+    """Return a detector from the configuration; WeightsError if the weights do not fit."""
     return create(
         chosen, score=settings.score, threads=settings.threads, long_side=settings.long_side
     )

@@ -1,4 +1,4 @@
-"""Frames brought to the size of a detector's input."""
+"""Resizes frames for a detector's input."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from emostream.shared.pixels import Image
 
 def halved(frame: Image, side: int) -> Image:
     """Halve `frame` while its longer side stays at least 2 x `side`."""
-    # Halving is exact and quick; bilinear sampling of less than 2:1 then aliases little.
+    # Halving is exact and fast; bilinear sampling below 2:1 then aliases little.
     while max(frame.shape[:2]) >= 2 * side and min(frame.shape[:2]) > 1:
         frame = half(frame)
     return frame

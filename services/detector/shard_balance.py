@@ -1,4 +1,4 @@
-"""The ids of new tracks, chosen so that the shards carry like numbers of faces."""
+"""Chooses ids of new tracks so that all shards have similar numbers of faces."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -10,11 +10,11 @@ def balanced_ids(
     of_stream: Callable[[], Iterable[int]],
     of_all: Callable[[], Iterable[int]],
 ) -> Iterator[int]:
-    """Yield those of `ids` whose shard, id % `shards`, has the fewest present tracks.
+    """Yield ids from `ids` whose shard, id % `shards`, has the fewest active tracks.
 
-    Of the shards with the fewest of the stream, one with the fewest of all streams is chosen; of
-    those the one whose turn it is. `of_stream` and `of_all` return the tracks that are present. So
-    a face stays in one shard for as long as its track lasts, and no table says in which.
+    Among the shards with the fewest tracks of the stream, those with the fewest tracks of all
+    streams are preferred, in turn. `of_stream` and `of_all` return the active tracks. A face stays
+    in one shard as long as its track lasts, without a lookup table.
     """
     while True:
         own = Counter(track % shards for track in of_stream())

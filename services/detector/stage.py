@@ -1,4 +1,4 @@
-"""The detector's stage: a frame in, its faces out, one message for each shard."""
+"""The detector's stage: a frame in, its faces out, one message per shard."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from emostream.shared.messages import Face, Faces, Frame, Header, Message, Quali
 
 
 class DetectorStage:
-    """Finds, follows and aligns the faces of any number of streams."""
+    """Detects, tracks and aligns the faces of any number of streams."""
 
     def __init__(
         self,
@@ -32,13 +32,13 @@ class DetectorStage:
         shards: int = 1,
         helpers: Sequence[FaceDetector] = (),
     ):
-        """Start without streams.
+        """Create without streams.
 
-        `ids` gives each new track its id (see `track_ids`), `score` is what a face needs to begin
-        a track, `leave_after` the seconds of absence that end one. Each of `helpers`, detectors
-        like the first, searches one of the frames given to `look_ahead`. `looks` counts the extra
-        looks by reason and whether there was room for them, `whole_only` the frames that were
-        searched as a whole alone, `windows_only` those searched only where faces should be.
+        `ids` yields the ids of new tracks (see `track_ids`), `score` is the minimum score to start
+        a track, `leave_after` the seconds of absence that end one. Each of `helpers` (detectors
+        like the first) searches one of the frames passed to `look_ahead`. `looks` counts extra
+        looks by reason and whether the budget allowed them, `whole_only` the frames searched
+        without tiles, `windows_only` the frames searched only around expected faces.
         """
         self.looks: LookCounts = Counter()
         self.whole_only = 0
@@ -52,13 +52,13 @@ class DetectorStage:
         self._streams: dict[str, FollowedStream] = {}
 
     def __call__(self, message: Message, *, whole_only: bool = False) -> list[Message]:
-        """Answer a `frame/` message with one `faces/` message for each shard, with faces or none.
+        """Answer a `frame/` message with one `faces/` message per shard, with or without faces.
 
-        `whole_only` leaves out the search for small faces, where there is no time for it: a small
-        face that is missed costs less than a frame that is.
+        `whole_only` skips the search for small faces to save time: missing a small face is better
+        than dropping a frame.
 
-        Probes and ends are passed on to every shard. Raises MessageError for a frame whose picture
-        cannot be decoded.
+        Probes and ends are passed on to every shard. Raises MessageError if the picture cannot be
+        decoded.
         """
         header = message.header
         assert isinstance(header, Frame)
@@ -71,9 +71,9 @@ class DetectorStage:
         return [self._answer(header, frame, shard, tracked) for shard in range(self._shards)]
 
     def look_ahead(self, messages: Sequence[Message]) -> None:
-        """Begin to search the frames that wait, in the order in which their turns will come.
+        """Start to search waiting frames, in processing order.
 
-        Those that are due, and the others as long as windows are not enough.
+        These are the frames due for a full search, and others while windows are not enough.
         """
         ahead: Counter[str] = Counter()
         for message in messages:
@@ -86,9 +86,9 @@ class DetectorStage:
                 ahead[header.stream] += 1
 
     def begin(self, header: Header, frames: int) -> None:
-        """Begin the header's stream again, behind its first `frames` frames, which were not seen.
+        """Start the header's stream after its first `frames` frames, which were not seen.
 
-        So the tiles have their turns as if the stream had been seen from its beginning.
+        Tiles are then searched at the same frames as if the stream had been seen from its start.
         """
         self._streams.pop(header.stream, None)
         self._stream(header).frames = frames
@@ -98,18 +98,18 @@ class DetectorStage:
         self._streams.pop(stream, None)
 
     def state(self, header: Header) -> bytes:
-        """Return what is remembered of the stream: its tracks and the number of frames."""
+        """Return the state of the stream: its tracks and the number of frames."""
         stream = self._streams.get(header.stream)
         return stream.state() if stream else b""
 
     def restore(self, header: Header, state: bytes | None) -> None:
-        """Remember `state` of the stream, or nothing where there is none."""
+        """Replace the state of the stream, or forget it if there is none."""
         self._streams.pop(header.stream, None)
         if state:
             self._stream(header).restore(state)
 
     def _stream(self, header: Header) -> FollowedStream:
-        """Return what is remembered of the stream; nothing, where a new run begins."""
+        """Return the stream's state, which is empty for a new run."""
         stream = self._streams.get(header.stream)
         if stream is None or stream.run != header.run:
             ids = balanced_ids(
@@ -129,14 +129,14 @@ class DetectorStage:
     def _answer(
         self, header: Frame, frame: Picture, shard: int, tracked: Sequence[tuple[int, Detection]]
     ) -> Message:
-        """Return the message with the faces whose track falls to `shard`.
+        """Return the message with the faces whose track belongs to `shard`.
 
-        `frame` is the picture with square pixels, in which the faces were found.
+        `frame` is the picture with square pixels in which the faces were found.
         """
         mine = [(track, found) for track, found in tracked if track % self._shards == shard]
         located = [found for _, found in mine]
         crops = aligned(frame, located)
-        # Measured where pixels are square, as the faces were found.
+        # Measured in the picture with square pixels in which the faces were found.
         height, width = frame.shape[:2]
         qualities = assess_all(crops, located, width, height)
         scale = header.width / width, header.height / height
@@ -162,7 +162,7 @@ class DetectorStage:
 
 
 def _face(track: int, found: Detection, quality: Quality, scale: tuple[float, float]) -> Face:
-    """Return the face in pixels of the frame as stored, which is `scale` times as wide and high."""
+    """Return the face in pixels of the original frame, which is `scale` times as wide and high."""
     across, down = scale
     x, y, wide, high = found.box
     return Face(

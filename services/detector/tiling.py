@@ -1,4 +1,4 @@
-"""Regions of a frame to search again, in which small faces are large enough to be found."""
+"""Overlapping tiles of a frame, in which small faces are large enough to be found."""
 
 import functools
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from emostream.shared.fields import MOST_FACES
 from emostream.shared.messages import Box, Point
 from emostream.shared.pixels import Image
 
-# Left, top, width and height in pixels of the frame.
+# Left, top, width and height in frame pixels.
 Region: TypeAlias = tuple[int, int, int, int]
 
 OVERLAP = 0.2
@@ -31,14 +31,13 @@ SAME_FACE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Chooses the regions that are searched in addition to the whole frame.
+    """Chooses the regions that are searched in addition to the full frame.
 
-    In addition to the whole frame, each of `count` overlapping tiles is searched in one of `every`
-    frames, the tiles' turns spread evenly; a stream's first frame gets them all. A frame whose
-    longer side is at most `seen` pixels has no tiles: the detector sees it all as it is.
-    `extra_looks` are those that may be spent by need, a frame on average: see `ExtraLooks`. One of
-    `search_every` frames is searched whole in any case; the others only where the picture asks for
-    it: see `FollowedStream`.
+    Each of `count` overlapping tiles is searched in one of `every` frames, spread evenly; in a
+    stream's first frame, all are searched. A frame whose longer side is at most `seen` pixels has
+    no tiles, because the detector does not shrink it. `extra_looks` is the mean number of on-demand
+    looks per frame; see `ExtraLooks`. One of `search_every` frames is always searched in full, the
+    others only if necessary; see `FollowedStream`.
     """
 
     count: int
@@ -48,7 +47,7 @@ class Tiling:
     search_every: int = 1
 
     def is_due(self, index: int) -> bool:
-        """Whether frame number `index` is searched whole in any case."""
+        """Whether frame number `index` is always searched in full."""
         return index % self.search_every == 0
 
     def every_tile(self, frame: Picture) -> tuple[Region, ...]:
@@ -57,9 +56,9 @@ class Tiling:
         return tiles(width, height, self.count) if max(height, width) > self.seen else ()
 
     def tiles(self, frame: Picture, index: int) -> list[Region]:
-        """Return the tiles whose turn it is in frame number `index`."""
+        """Return the tiles to search in frame number `index`."""
         every_tile = self.every_tile(frame)
-        # Each tile has its turn among all frames, and among those that are due alone.
+        # Each tile has turns both among all frames and among only those due for a full search.
         turn = (index // self.search_every + index % self.search_every) % self.every
         return [
             tile
@@ -70,7 +69,7 @@ class Tiling:
 
 @functools.lru_cache(maxsize=64)
 def tiles(width: int, height: int, count: int) -> tuple[Region, ...]:
-    """Cover a frame with `count` tiles that overlap by a fifth, as small and square as may be."""
+    """Cover a frame with `count` tiles that overlap by a fifth, as small and square as possible."""
     if not count:
         return ()
     grids = [(count // rows, rows) for rows in range(1, count + 1) if count % rows == 0]
@@ -84,7 +83,7 @@ def tiles(width: int, height: int, count: int) -> tuple[Region, ...]:
 
 
 def _side(width: int, height: int, columns: int, rows: int) -> int:
-    """Return the side of a square tile of which so many cover the frame with overlap."""
+    """Return the side of square tiles if this many cover the frame with overlap."""
     across = width / (columns - (columns - 1) * OVERLAP)
     down = height / (rows - (rows - 1) * OVERLAP)
     return int(np.ceil(max(across, down)))
@@ -97,9 +96,9 @@ def _starts(length: int, side: int, count: int) -> list[int]:
 def region_around(
     box: Box, width: int, height: int, zoom: float = ZOOM, least: int = MIN_REGION
 ) -> Region:
-    """Return a square of `zoom` times the box's side about its middle, kept inside the frame.
+    """Return a square of `zoom` times the box's side around its center, inside the frame.
 
-    It has at least `least` pixels a side, where the frame has them.
+    Its side is at least `least` pixels, if the frame is large enough.
     """
     x, y, w, h = box
     side = max(least, round(zoom * max(w, h)))
@@ -109,7 +108,7 @@ def region_around(
 
 
 def search(detector: FaceDetector, frame: Picture, regions: Sequence[Region]) -> list[Detection]:
-    """Return the faces that `detector` finds in the regions of `frame`, in pixels of the frame."""
+    """Return the faces that `detector` finds in the regions of `frame`, in frame pixels."""
     found = []
     for region in regions:
         part = np.ascontiguousarray(cut(frame, *region))
@@ -120,16 +119,16 @@ def search(detector: FaceDetector, frame: Picture, regions: Sequence[Region]) ->
 def search_whole(
     detector: FaceDetector, picture: Image, tiling: Tiling, score: float
 ) -> list[Detection]:
-    """Return the faces of a picture that begins a stream: searched whole and in every tile."""
+    """Return the faces of a stream's first picture, searched in full and in every tile."""
     found = [*detector.detect(picture), *search(detector, picture, tiling.tiles(picture, 0))]
     return [one for one in merge(found) if one.score >= score]
 
 
 def merge(detections: Sequence[Detection]) -> list[Detection]:
-    """Keep the best of those that show the same face; the best score comes first.
+    """Keep the best detection of each face, best score first.
 
-    What lies for the most part inside a better one is the same face too, since a tile's edge may
-    cut a face in two. There are `MOST_FACES` at most, as in a message.
+    A detection that is mostly inside a better one is the same face, because a tile's edge may cut a
+    face in two. At most `MOST_FACES` are kept, as in a message.
     """
     boxes = as_boxes(detections)
     scores = np.array([one.score for one in detections], np.float64)

@@ -1,4 +1,4 @@
-"""Windows around the faces that are followed, searched together as one small picture."""
+"""Windows around tracked faces, searched together as one small picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,37 +14,38 @@ from emostream.services.detector.tiling import Region, region_around
 from emostream.shared.messages import Box
 from emostream.shared.pixels import Image
 
-# A window's side in units of the face's, in pixels of the frame at least, and as it is searched.
+# A window's side in units of the face's side, its minimum in frame pixels, and its size when
+# searched.
 ZOOM: Final = 2.0
 LEAST: Final = 32
 SIDE: Final = 128
 COLUMNS: Final = 4
-# So many windows are as large as half of a search of the whole frame.
+# This many windows cost as much as half a full-frame search.
 MOST_WINDOWS: Final = 8
-# A face belongs to a window where its center lies so near to the expected one, in units of the
-# face's side. Another one has its own window, or is found in the whole frame.
+# A face belongs to a window if its center is within this distance of the expected one, in units of
+# the face's side. Any other face has its own window, or is found in the full frame.
 NEAR: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Where a face is expected: its `box`, and the `region` to search, in pixels of the frame."""
+    """An expected face: its `box`, and the `region` to search, in frame pixels."""
 
     box: Box
     region: Region
 
     def shows(self, box: Box) -> bool:
-        """Whether a box that was found may be the face that is expected."""
+        """Whether a detected box may be the expected face."""
         (x, y, width, height), (a, b, across, down) = self.box, box
         off = max(abs(a + across / 2 - x - width / 2), abs(b + down / 2 - y - height / 2))
         return off <= NEAR * max(width, height)
 
 
 def windows_around(boxes: Sequence[Box], width: int, height: int) -> list[Window]:
-    """Return a window around each box, inside a frame of width x height, in the order of the boxes.
+    """Return a window around each box, inside a frame of width x height, ordered by box.
 
-    What a window shows depends a little on what lies next to it in the picture that is searched. In
-    the order in which tracks began, a part of a recording would not give the boxes of the whole.
+    Detections in a window depend slightly on its neighbors in the searched picture. If windows were
+    ordered by the start of tracks, a chunk of a recording would not have the boxes of the whole.
     """
     return [Window(box, region_around(box, width, height, ZOOM, LEAST)) for box in sorted(boxes)]
 
@@ -52,7 +53,7 @@ def windows_around(boxes: Sequence[Box], width: int, height: int) -> list[Window
 def search_windows(
     detector: FaceDetector, frame: Picture, windows: Sequence[Window]
 ) -> list[Detection]:
-    """Return the faces that are where they are expected, in pixels of `frame`, by one look."""
+    """Return the faces at their expected positions, in pixels of `frame`, with one search."""
     if not windows:
         return []
     columns = min(len(windows), COLUMNS)
@@ -67,7 +68,7 @@ def search_windows(
 
 
 def _fitted(part: Image) -> Image:
-    """Return the part with its longer side SIDE."""
+    """Return the part resized to a longer side of SIDE."""
     height, width = part.shape[:2]
     scale = SIDE / max(height, width)
     size = (max(1, round(scale * width)), max(1, round(scale * height)))
@@ -76,7 +77,7 @@ def _fitted(part: Image) -> Image:
 
 
 def _placed(found: Detection, windows: Sequence[Window], columns: int) -> Detection | None:
-    """Return what was found in the mosaic in pixels of the frame; None for another face."""
+    """Return a detection in the mosaic in frame pixels; None if it is another face."""
     x, y, across, down = found.box
     column, row = int((x + across / 2) // SIDE), int((y + down / 2) // SIDE)
     place = row * columns + column

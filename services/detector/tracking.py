@@ -1,4 +1,4 @@
-"""Track ids that stay with a face: motion at constant velocity, overlap, optimal assignment."""
+"""Face tracking: constant-velocity motion, overlap, and optimal assignment."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,24 +14,24 @@ from emostream.shared.messages import Box
 
 NANOSECONDS = 1_000_000_000
 
-# Two boxes of a size that just touch side by side have a DIoU of -0.2; a face does not move
-# further than that from where it is expected.
+# Two boxes of equal size that touch side by side have a DIoU of -0.2; a face does not move farther
+# than that from its expected position.
 MIN_DIOU = -0.2
-# Nor does it grow or shrink by more than this in either direction.
+# Nor does it grow or shrink by more than this factor.
 MAX_GROWTH = 2.0
-# Shares of what a new position corrects: of the expected position, and of the velocity.
+# Gains of the correction by a new position: for the position, and for the velocity.
 POSITION_GAIN = 0.8
 VELOCITY_GAIN = 0.4
-# A face that is not seen continues, but not forever: its speed halves each 0.35 s or so.
+# A face that is not seen keeps moving, but its speed halves about every 0.35 s.
 COASTING = 0.5
-# For how long, in s, a face that is not found is searched for in a close-up.
+# For how long (s) a lost face is searched for in a close-up.
 EXPECTED_FOR = 0.5
 
 
 def track_ids(start: float) -> Iterator[int]:
-    """Give ids that no other start of the detector gives; `start` is in seconds since the epoch.
+    """Yield ids that are unique to this start of the detector; `start` is in s since the epoch.
 
-    They fit into 53 bits, as JavaScript's numbers do, until the year 2242.
+    They fit into 53 bits, like JavaScript's integers, until the year 2242.
     """
     return count((int(start) << 20) + 1)
 
@@ -40,7 +40,7 @@ def track_ids(start: float) -> Iterator[int]:
 class Track:
     """A face over time: `center` (x, y), `size` (width, height), `velocity` in pixels/s.
 
-    It was last found at `seen` (pts), which was `present` on the clock of absence, both in ns.
+    It was last found at `seen` (pts), which was `present` on the absence clock, both in ns.
     """
 
     id: int
@@ -52,7 +52,7 @@ class Track:
     is_new: bool = True
 
     def box_at(self, pts: int) -> Box:
-        """Return the box x, y, width, height where the face is expected at `pts` (ns)."""
+        """Return the expected box x, y, width, height at `pts` (ns)."""
         center = self._center_at(pts)
         x, y = (center - self.size / 2).tolist()
         width, height = self.size.tolist()
@@ -64,12 +64,12 @@ class Track:
         return np.asarray(self.center + self.velocity * coasted)
 
     def update(self, box: Box, pts: int) -> None:
-        """Take in the box found at `pts` (ns): an alpha-beta filter of center and velocity."""
+        """Update with the box found at `pts` (ns): an alpha-beta filter for center and velocity."""
         found = np.array(box[:2]) + np.array(box[2:]) / 2
         elapsed = (pts - self.seen) / NANOSECONDS
         if elapsed > 0:
             surprise = found - self._center_at(pts)
-            # The second sighting is all that is known of the velocity, later ones refine it.
+            # The second sighting alone determines the velocity; later ones refine it.
             gain = 1.0 if self.is_new else VELOCITY_GAIN
             self.velocity = self.velocity + gain * surprise / elapsed
             self.center = found - (1 - POSITION_GAIN) * surprise
@@ -81,13 +81,13 @@ class Track:
 
 
 class Tracker:
-    """Gives each face of one run of one stream a track id. All times are pts, in ns."""
+    """Assigns track ids to the faces of one run of one stream. All times are pts, in ns."""
 
     def __init__(self, ids: Iterator[int], *, score: float = 0.5, leave_after: float = 1.0):
-        """Start without tracks; `ids` gives each new one its id.
+        """Create without tracks; `ids` yields ids for new tracks.
 
-        A face needs `score` to begin a track, any score will do to continue with one. A track that
-        is absent for longer than `leave_after` seconds of frames has left, and its id with it.
+        A face needs `score` to start a track, and any score to continue one. A track that is absent
+        for longer than `leave_after` seconds has left, and its id is not reused.
         """
         self._ids = ids
         self._score = score
@@ -97,18 +97,18 @@ class Tracker:
 
     @property
     def present(self) -> list[int]:
-        """The ids of the tracks that have not left."""
+        """The ids of the active tracks."""
         return [track.id for track in self._tracks]
 
     def expected(self, pts: int, *, recorded: bool = False) -> list[Box]:
-        """Return where the faces that were seen a moment ago should be at `pts`."""
+        """Return the expected boxes at `pts` of recently seen faces."""
         recent = self._present(self._absence.at(pts, recorded=recorded), EXPECTED_FOR * NANOSECONDS)
         return [track.box_at(pts) for track in recent]
 
     def missing(
         self, detections: Sequence[Detection], pts: int, *, recorded: bool = False
     ) -> list[Box]:
-        """Return those of the expected boxes at which none is detected."""
+        """Return the expected boxes without a detection."""
         boxes = self.expected(pts, recorded=recorded)
         found = {row for row, _ in self._pairs(boxes, detections)}
         return [box for row, box in enumerate(boxes) if row not in found]
@@ -116,9 +116,9 @@ class Tracker:
     def update(
         self, detections: Sequence[Detection], pts: int, *, recorded: bool = False
     ) -> list[tuple[int, Detection]]:
-        """Return the detections that belong to a track, old or new, each with the track's id.
+        """Return the detections that belong to a track, old or new, with track ids.
 
-        In a `recorded` stream a pause between two frames, however long, ends no track.
+        In a `recorded` stream, a pause between two frames never ends a track.
         """
         now = self._absence.advance(pts, recorded=recorded)
         self._tracks = self._present(now, self._leave_after)
@@ -138,11 +138,11 @@ class Tracker:
         return tracked
 
     def end_tracks(self) -> None:
-        """Follow nobody any more: the next frame shows another shot."""
+        """End all tracks, because the next frame is after a cut."""
         self._tracks = []
 
     def state(self) -> tuple[object, ...]:
-        """Return its clock and the tracks as plain numbers, exactly."""
+        """Return the clock and the tracks as plain numbers, exactly."""
         tracks = [
             (
                 *(t.id, *t.center.tolist(), *t.size.tolist(), *t.velocity.tolist()),
@@ -153,7 +153,7 @@ class Tracker:
         return self._absence.state(), tracks
 
     def restore(self, state: Sequence[Any]) -> None:
-        """Use the clock and the tracks of `state` instead of its own."""
+        """Replace the clock and the tracks with those of `state`."""
         clock, tracks = state
         self._absence.restore(clock)
         self._tracks = [
@@ -164,7 +164,7 @@ class Tracker:
         ]
 
     def _present(self, now: int, longest: float) -> list[Track]:
-        """The tracks that are absent for no longer than `longest` ns."""
+        """Return the tracks absent for at most `longest` ns."""
         return [track for track in self._tracks if now - track.present <= longest]
 
     def _begin(self, box: Box, pts: int, now: int) -> Track:
@@ -175,7 +175,7 @@ class Tracker:
 
     @staticmethod
     def _pairs(expected: Sequence[Box], detections: Sequence[Detection]) -> list[tuple[int, int]]:
-        """Return which expected box (row) goes with which detection (column)."""
+        """Return the matching of expected boxes (rows) and detections (columns)."""
         boxes = np.array(expected, np.float64).reshape(-1, 4)
         found = as_boxes(detections)
         affinity = pairwise_diou(boxes, found)
@@ -184,7 +184,7 @@ class Tracker:
         allowed &= (growth <= MAX_GROWTH) & (growth >= 1 / MAX_GROWTH)
         if all(allowed.sum(axis=axis).max(initial=0) < 2 for axis in (0, 1)):
             return list(zip(*(index.tolist() for index in allowed.nonzero()), strict=True))
-        # What may not pair costs more than any number of pairs can save.
+        # A forbidden pair costs more than any number of pairs can save.
         costs = np.where(allowed, 1 - affinity, 2.0 * (1 + min(affinity.shape, default=0)))
         return [pair for pair in assign(costs) if allowed[pair]]
 
@@ -192,8 +192,8 @@ class Tracker:
 def pairwise_diou(first: Floats, second: Floats) -> Floats:
     """Return the distance IoU of each pair of boxes, (N, 4) and (M, 4) to (N, M), in -1..1.
 
-    The IoU less the squared distance of the centers in units of the diagonal that encloses both
-    (Zheng et al. 2020): unlike the IoU it is graded also where nothing overlaps.
+    This is the IoU minus the squared distance of the centers in units of the enclosing diagonal
+    (Zheng et al. 2020). Unlike the IoU, it also ranks boxes that do not overlap.
     """
     low = np.minimum(first[:, None, :2], second[None, :, :2])
     high = np.maximum(

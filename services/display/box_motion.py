@@ -1,4 +1,4 @@
-"""Where faces should be in a picture without results: moved on from where they were last found."""
+"""Estimates face positions in frames without results, from the last known ones."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,13 +8,13 @@ import msgspec
 from emostream.shared.join import Joined
 from emostream.shared.messages import Box, EmotionFace
 
-# Longer after it was found nobody knows where a face is.
+# After this time, the position of a face is unknown.
 KEPT_NS: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A face as it was found at `t` (ns), and its `velocity` (x, y) in pixels/ns."""
+    """A face found at `t` (ns), and its `velocity` (x, y) in pixels/ns."""
 
     face: EmotionFace
     t: int
@@ -22,10 +22,10 @@ class _Found:
 
 
 class BoxMotion:
-    """Moves the boxes of one stream's faces at their last velocity until the next results.
+    """Moves the boxes of one stream's faces with their last velocity until the next results.
 
-    Where only one frame of several is analyzed, boxes would blink, or be seen by nobody whose
-    browser skips just that one.
+    If only some frames are analyzed, boxes would otherwise blink, or be invisible in a browser that
+    skips just those frames.
     """
 
     def __init__(self) -> None:
@@ -33,10 +33,9 @@ class BoxMotion:
         self._found: dict[int, _Found] = {}
 
     def observe(self, joined: Joined) -> tuple[EmotionFace, ...]:
-        """Take the next frame; return the faces to keep in it, moved to where they should be.
+        """Take the next frame; return the faces to keep in it, moved to their expected positions.
 
-        These were found up to a second before, and the results that would say more of them are
-        missing.
+        These faces were found within the last second, and newer results for them are missing.
         """
         header = joined.frame.header
         if header.run != self._run:

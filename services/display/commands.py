@@ -1,4 +1,4 @@
-"""Viewers' commands: published on the bus, so that every process that they concern applies them."""
+"""Viewers' commands, published on the bus for all processes that apply them."""
 
 import time
 from collections import deque
@@ -11,16 +11,16 @@ from emostream.shared.control import BLUR, OnOff, StreamSwitch, parse_command
 from emostream.shared.fields import StreamName
 from emostream.shared.messages import Control, Message
 
-# How often the blur of a stream is published again: a recorder that was started since must not
-# show faces because it missed the command.
+# How often a stream's blur is published again, so that a recorder that started later does not
+# record unblurred faces because it missed the command.
 REPEAT_INTERVAL_S: Final = 1.0
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A command to all processes that handle a stream.
 
-    `record` begins and ends the keeping of its video, `blur` makes faces unrecognizable in the
-    page's pictures and in the recorded video.
+    `record` starts and stops recording its video, `blur` makes faces unrecognizable on the page and
+    in recorded video.
     """
 
     stream: StreamName
@@ -29,9 +29,9 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CommandHandler:
-    """Takes the viewers' commands, on any thread, and those on the bus.
+    """Handles commands from viewers (on any thread) and from the bus.
 
-    `blur` is this display's own switch. Times are ns since the epoch on `wall` and s on the steady
+    `blur` is this display's switch. Times are ns since the epoch on `wall` and s on the steady
     `clock`.
     """
 
@@ -54,14 +54,15 @@ class CommandHandler:
         self._submitted.append(command)
 
     def apply(self, header: Control) -> None:
-        """Apply a command from the bus to this display; MessageError for an unknown one."""
+        """Apply a command from the bus to this display; MessageError if it is unknown."""
         command, on = parse_command(header)
-        # Its own come back later than newer ones were submitted, so they are applied when sent.
+        # Own commands come back after newer ones may have been submitted, so they are applied when
+        # sent.
         if command == BLUR and header.run != self._run:
             self.blur.set(header.stream, on)
 
     def take_messages(self) -> list[Message]:
-        """Return the messages to publish now, and apply their commands here."""
+        """Return the messages to publish now, and apply their commands to this display."""
         messages = []
         while self._submitted:
             command = self._submitted.popleft()

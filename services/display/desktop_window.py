@@ -21,13 +21,13 @@ _ADVICE = "start it in a desktop session, or without window = true (the page sho
 class DesktopWindow:
     """Shows each stream in its own window; `quit` is called on `q` or when one is closed.
 
-    Faces are blurred where `blur` is switched on. Made and used on the main thread alone. Raises
-    ConfigError if no window can be opened.
+    Faces are blurred if `blur` is on. Create and use it only on the main thread. Raises ConfigError
+    if no window can be opened.
     """
 
     def __init__(self, quit: Callable[[], None], blur: StreamSwitch) -> None:
         check_desktop()
-        # OpenCV's pool would spin on every core for work that takes a millisecond.
+        # OpenCV's thread pool would spin on every core for work that takes a millisecond.
         cv2.setNumThreads(1)
         self._blur = FaceBlur(blur)
         self._quit = quit
@@ -49,7 +49,7 @@ class DesktopWindow:
             cv2.destroyWindow(name)
 
     def idle(self) -> None:
-        """Let the windows draw, and check whether the user wants to quit."""
+        """Process window events, and check whether the user wants to quit."""
         if not self._open:
             return
         pressed = cv2.pollKey() & 0xFF
@@ -72,8 +72,8 @@ def check_desktop() -> None:
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
         raise ConfigError(f"display.window: no desktop found (DISPLAY is not set); {_ADVICE}")
-    # Without a desktop that answers, OpenCV's window library ends the whole process: so another
-    # one tries first.
+    # Without a responding desktop, OpenCV's window library ends the whole process, so another
+    # process tries first.
     try:
         done = subprocess.run(
             [sys.executable, "-c", _TRIAL],

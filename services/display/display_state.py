@@ -1,4 +1,4 @@
-"""The state that the page shows next to the pictures: of each stream, its faces and its events."""
+"""The state that the page shows next to the pictures: streams, faces and events."""
 
 import threading
 import time
@@ -29,11 +29,11 @@ MAX_LABELS = 1000
 
 
 class DisplayState:
-    """The state of all streams; written by the stage, read by the page's server, on any thread.
+    """The state of all streams, written by the stage and read by the page's server. Thread-safe.
 
-    Each change raises the revision, so that a reader can ask for what changed since its last one.
-    `run` names this start of the display: revisions count from 0 in each.
-    Times are s on the steady `clock`, latencies come from the wall clock `wall` in ns.
+    Each change increases the revision, so that a reader can ask for changes since its last one.
+    `run` identifies this start of the display, because revisions start from 0 each time. Times are
+    s on the steady `clock`, latencies use the wall clock `wall` in ns.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class DisplayState:
         self._events: deque[tuple[int, FaceEvent]] = deque(maxlen=MAX_EVENTS)
 
     def add_frame(self, joined: Joined) -> None:
-        """Note a frame that is shown now."""
+        """Record a frame that is shown now."""
         header = joined.frame.header
         assert isinstance(header, Frame)
         now = self._clock()
@@ -67,7 +67,7 @@ class DisplayState:
             stream.ended = False
 
     def add_results(self, header: Emotion) -> None:
-        """Note the results of a frame; a `degraded` answer is ignored."""
+        """Record the results of a frame; a `degraded` answer is ignored."""
         if header.degraded:
             return
         with self._lock:
@@ -85,7 +85,7 @@ class DisplayState:
                     self._number(stream, face.track, header.t)
 
     def add_event(self, header: Event) -> None:
-        """Note an event."""
+        """Record an event."""
         with self._lock:
             self._revision += 1
             event = FaceEvent(
@@ -102,21 +102,21 @@ class DisplayState:
             self._add_labels(label for label in (header.previous, header.label) if label)
 
     def forget(self, stream: str) -> None:
-        """Forget a stream that is gone; its last events stay."""
+        """Forget an ended stream, but keep its last events."""
         with self._lock:
             self._streams.pop(stream, None)
 
     def mark_ended(self, stream: str) -> None:
-        """Note that a source came to its end."""
+        """Record that a source ended."""
         with self._lock:
             self._stream(stream).ended = True
 
     def has_new_names(self, since: int) -> bool:
-        """Whether a label was first seen, or a face got its number, after revision `since`."""
+        """Whether there was a new label or face number after revision `since`."""
         return max(self._labels_revision, self._numbers_revision) > since
 
     def update(self, since: int) -> Update:
-        """Return the streams' states and what changed after revision `since` (0: everything)."""
+        """Return the streams' states and the changes after revision `since` (0: everything)."""
         now = self._clock()
         with self._lock:
             states = {name: state_of(stream, now) for name, stream in self._streams.items()}
@@ -137,13 +137,13 @@ class DisplayState:
             )
 
     def snapshots(self) -> dict[str, StreamSnapshot]:
-        """Return each stream's state with what its newest frame shows."""
+        """Return each stream's state with its newest frame's faces."""
         now = self._clock()
         with self._lock:
             return {name: snapshot_of(stream, now) for name, stream in self._streams.items()}
 
     def has_stream(self, stream: str) -> bool:
-        """Whether anything came of the stream."""
+        """Whether any message of the stream has arrived."""
         return stream in self._streams
 
     @property
@@ -152,30 +152,30 @@ class DisplayState:
         return self._revision
 
     def events(self, since: int) -> list[tuple[int, FaceEvent]]:
-        """Return the events after revision `since`, each with its own; only the last are kept."""
+        """Return recent events after revision `since`, with their revisions."""
         with self._lock:
             return [(revision, event) for revision, event in self._events if revision > since]
 
     def _stream(self, name: str) -> StreamRecord:
-        """Return the state of a stream, new where nothing came of it yet; the lock is held."""
+        """Return the state of a stream, created if it is new. The caller holds the lock."""
         if name not in self._streams:
             self._streams[name] = StreamRecord(self._clock())
         return self._streams[name]
 
     def _number_of(self, header: Event) -> int:
-        """Return the number of the event's face; 0 if its stream is gone already."""
+        """Return the number of the event's face; 0 if its stream is already gone."""
         if header.kind == "leave" and header.stream not in self._streams:
             return 0
         return self._number(self._stream(header.stream), header.track, header.t)
 
     def _number(self, stream: StreamRecord, track: int, t: int) -> int:
-        """Return the track's number, a new one where it has none; the lock is held."""
+        """Return the track's number, assigned if it is new. The caller holds the lock."""
         if stream.numbers.see(track, t, self._revision):
             self._numbers_revision = self._revision
         return stream.numbers.of(track)
 
     def _add_labels(self, labels: Iterable[str]) -> None:
-        """Note the labels, as many as any model has; the lock is held."""
+        """Record the labels, up to the maximum of a model. The caller holds the lock."""
         before = len(self._labels)
         for label in labels:
             if len(self._labels) < MAX_LABELS:

@@ -1,4 +1,4 @@
-"""The last minutes of each track, as segments of time over which it kept one label."""
+"""The last minutes of each track, as time segments with one label."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from emostream.shared.messages import Emotion, EmotionFace
 
 HISTORY_NS = 300 * 10**9
-# A track that was not seen for longer leaves a gap.
+# A track that is not seen for longer than this leaves a gap.
 GAP_NS = 10**9
-# Far more faces than come and go before a camera in HISTORY_NS; the oldest go first.
+# Far more faces than pass a camera in HISTORY_NS; the oldest are forgotten first.
 MAX_TRACKS = 2000
 MAX_SEGMENTS = 2000  # of a track
 
 
 @dataclass(slots=True)
 class TimelineSegment:
-    """A time over which a track kept one label; `start` and `end` are capture times in ns.
+    """A time segment in which a track kept one label; `start` and `end` are capture times in ns.
 
-    `confidence` is the mean over the `answers` of the segment, `revision` the last that changed it.
+    `confidence` is the mean over the `answers` of the segment, `revision` its last change.
     """
 
     track: int
@@ -31,13 +31,13 @@ class TimelineSegment:
 
 
 class FaceTimeline:
-    """The segments of one stream's tracks in its last 5 minutes; what is older is forgotten."""
+    """The segments of one stream's tracks in the last 5 minutes; older ones are forgotten."""
 
     def __init__(self) -> None:
         self._tracks: dict[int, deque[TimelineSegment]] = {}
 
     def add(self, header: Emotion, revision: int) -> None:
-        """Add the results of a frame, for each of its faces that counts."""
+        """Add the results of a frame, for each face that counts."""
         for face in header.faces:
             if not face.left_out:
                 self._add(face, header.t, revision)
@@ -47,7 +47,7 @@ class FaceTimeline:
         """Yield the segments that changed after the revision."""
         for segments in self._tracks.values():
             for segment in reversed(segments):
-                # Within a track only later segments change later.
+                # Within a track, later segments have later changes.
                 if segment.revision <= revision:
                     break
                 yield segment
@@ -65,7 +65,7 @@ class FaceTimeline:
         segments.append(TimelineSegment(face.track, face.label, t, t, face.confidence, 1, revision))
 
     def _prune(self, now: int) -> None:
-        """Forget what is far from now, also ahead: a clock may have been set back."""
+        """Forget segments far in the past, and in the future, in case a clock was set back."""
         for track, segments in list(self._tracks.items()):
             while segments and abs(segments[0].end - now) > HISTORY_NS:
                 segments.popleft()

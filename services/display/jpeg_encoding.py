@@ -11,17 +11,17 @@ from emostream.shared.join import Joined
 from emostream.shared.messages import Frame
 from emostream.shared.pixels import check_jpeg
 
-# A page shows no more pixels than this, and to encode a 4K picture would take a whole core.
+# A page shows no more pixels than this, and encoding a 4K picture would take a whole core.
 LONG_SIDE = 1280
-# OpenCV's pool would spin on every core for work that takes a millisecond.
+# OpenCV's thread pool would spin on every core for work that takes a millisecond.
 cv2.setNumThreads(1)
 
 
 def encode_jpeg(joined: Joined, quality: int, blur: FaceBlur) -> bytes:
-    """Return the frame's picture as JPEG, scaled down to 1280 pixels where it is larger.
+    """Return the frame's picture as JPEG, scaled down to at most 1280 pixels.
 
-    A JPEG that is small enough is passed on as it is, unless faces are to be blurred in it. Raises
-    MessageError for one that cannot be decoded.
+    A JPEG that is small enough is passed on unchanged, unless faces must be blurred. Raises
+    MessageError if it cannot be decoded.
     """
     header = joined.frame.header
     assert isinstance(header, Frame)

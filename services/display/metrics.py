@@ -9,7 +9,7 @@ SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.
 
 
 class DisplayMetrics:
-    """What the display counts, written to the registry that is passed in."""
+    """The display's metrics, in the given registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._shown = Counter(
@@ -42,7 +42,7 @@ class DisplayMetrics:
         )
 
     def set_blurred(self, stream: str, on: bool | None) -> None:
-        """Note whether faces are blurred in the stream's pictures; None: that it is gone."""
+        """Set whether faces are blurred in the stream's pictures; None if the stream is gone."""
         set_switch(self._blurred, stream, on)
 
     def count_frame(self, joined: Joined) -> None:
@@ -54,5 +54,5 @@ class DisplayMetrics:
         remove_stream(stream, self._shown, self._skipped)
 
     def count_skipped(self, stream: str) -> None:
-        """Count a picture that one viewer was not sent."""
+        """Count a picture that was not sent to one viewer."""
         self._skipped.labels(stream).inc()

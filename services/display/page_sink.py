@@ -1,4 +1,4 @@
-"""The sink of frames for the page: encoded once for all viewers, and only if one has capacity."""
+"""The page's sink for frames, encoded once for all viewers, and only if one has capacity."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
 from emostream.shared.messages import EmotionFace
 
-# Frames whose results come late leave the join together; such a burst may pass.
+# Frames with late results leave the join together; such a burst is allowed.
 MAX_BURST = 3.0
 
 
 class PageSink:
-    """Offers each frame with its results to the viewers, at most `max_fps` a second and stream.
+    """Offers each frame with its results to the viewers, at most `max_fps` per stream.
 
-    Faces are blurred in the pictures where `blur` is switched on.
+    Faces are blurred in the pictures if `blur` is on.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class PageSink:
         self._clock = clock
         self._limiters: dict[str, _RateLimiter] = {}
         self._motions: dict[str, BoxMotion] = {}
-        # The last picture of each stream, and the faces that were kept in it.
+        # The last picture of each stream, and the faces kept in it.
         self._last: dict[str, tuple[Joined, tuple[EmotionFace, ...]]] = {}
-        # The streams whose last picture was offered with blurred faces.
+        # The streams whose last picture was offered blurred.
         self._blurred: set[str] = set()
 
     def show(self, joined: Joined) -> None:
-        """Offer the frame if anybody can take it; raise MessageError for a broken picture."""
+        """Offer the frame if a viewer has capacity; raise MessageError for a broken picture."""
         stream = joined.frame.header.stream
         self._blur.observe(joined)
         kept = self._motions.setdefault(stream, BoxMotion()).observe(joined)
@@ -55,7 +55,7 @@ class PageSink:
             self._offer(joined, kept)
 
     def forget(self, stream: str) -> None:
-        """Forget the stream's last picture, also those that wait for viewers."""
+        """Forget the stream's last picture, including those waiting for viewers."""
         self._blur.forget(stream)
         self._viewers.forget(stream)
         self._limiters.pop(stream, None)
@@ -64,9 +64,9 @@ class PageSink:
         self._blurred.discard(stream)
 
     def idle(self) -> None:
-        """Offer each stream's last picture to new viewers, even if the stream is silent since.
+        """Offer each stream's last picture to new viewers, even if the stream is silent.
 
-        And again to everybody when its blur was switched.
+        Offer it to all viewers again after its blur was switched.
         """
         for stream, (joined, kept) in self._last.items():
             switched = self._blur.switch.is_on(stream) != (stream in self._blurred)
@@ -74,7 +74,7 @@ class PageSink:
                 self._offer(joined, kept)
 
     def _offer(self, joined: Joined, kept: Sequence[EmotionFace]) -> None:
-        # Imported here: until somebody looks, OpenCV's memory and the time to load it are saved.
+        # Imported here, so that OpenCV is loaded only when there is a viewer.
         from emostream.services.display.jpeg_encoding import encode_jpeg
 
         stream = joined.frame.header.stream
@@ -85,7 +85,7 @@ class PageSink:
 
 
 class _RateLimiter:
-    """Lets `rate` a second through on average, and short bursts (a token bucket)."""
+    """A token bucket: lets `rate` per second through on average, and short bursts."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate

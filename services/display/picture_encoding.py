@@ -1,4 +1,4 @@
-"""The packet of a picture with its results: length of the JSON, the JSON, the JPEG."""
+"""The packet of a picture with its results: JSON length, JSON, JPEG."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ def picture_packet(
 ) -> bytes:
     """Return 4 bytes (big-endian: the length of the JSON), the JSON, and the JPEG.
 
-    Times are ms; boxes are in pixels of the frame, whose size is `width` x `height` even where the
-    JPEG is smaller. `kept` are faces of earlier frames, where results are missing. `blur_areas` are
-    the boxes to blur in a picture that is not `blurred` yet when somebody asks for it, null for the
-    whole picture: a page that is paused has no later one.
+    Times are ms; boxes are in pixels of the frame, whose size is `width` x `height` even if the
+    JPEG is smaller. `kept` are faces of earlier frames, if results are missing. `blur_areas` are
+    the boxes to blur if blur is requested later for a picture that is not `blurred` (a paused page
+    has no newer one), null for the whole picture.
     """
     header = joined.frame.header
     assert isinstance(header, Frame)
@@ -46,6 +46,6 @@ def _rounded(areas: list[Box] | None) -> list[list[int]] | None:
 
 
 def _shares(joined: Joined) -> dict[str, float]:
-    """Return the labels' shares that the probabilities reckon with, empty if nobody knows."""
+    """Return the label shares that the probabilities assume, empty if unknown."""
     priors = (result.prior for result in joined.results if result.prior)
     return next((prior.shares for prior in priors), {})

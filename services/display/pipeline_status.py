@@ -1,4 +1,4 @@
-"""The pipeline's status by the stages' metrics, as the page and programs receive it."""
+"""The pipeline's status from the stages' metrics, for the page and programs."""
 
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
@@ -19,11 +19,11 @@ from emostream.shared.scraping import History, Scrape, Scraper
 
 
 class PipelineStatus(msgspec.Struct, frozen=True):
-    """The status of all stages when they were last polled; empty while nobody needs it.
+    """The status of all stages at the last poll; empty while nobody needs it.
 
-    `recording` maps the streams that recorders know to whether their video is kept, `unblurred`
-    are those whose faces are visible in it. `sources` are those that captures are configured to
-    read, `videos` the files that recorders write, by stream.
+    `recording` maps the recorders' streams to whether their video is recorded, `unblurred` are the
+    streams with visible faces in it. `sources` are the captures' configured sources, `videos` the
+    files being written, by stream.
     """
 
     stages: list[StageState] = []
@@ -37,10 +37,10 @@ class PipelineStatus(msgspec.Struct, frozen=True):
 def pipeline_status(
     named: Mapping[str, str], scraper: Scraper, reason_of: Callable[[str], str]
 ) -> PipelineStatus:
-    """Return the status by the last scrape.
+    """Return the status from the last scrape.
 
-    `named` maps the URL of each process to its stage; `reason_of` returns why the one at a URL is
-    not ready.
+    `named` maps the URL of each process to its stage; `reason_of` returns why the process at a URL
+    is not ready.
     """
     stages = []
     for url, name in scraper.present(named).items():
@@ -87,13 +87,13 @@ def _answering(url: str, history: History, reason_of: Callable[[str], str]) -> l
 
 def _rate(history: History, stage: str) -> float | None:
     if stage == "recorder":
-        # It keeps the results of every frame, the pictures of some streams alone.
+        # It records the results of every frame, but the pictures of only some streams.
         return history.rate(MetricName.RECORDER_ROWS, table="frames")
     return history.rate(MetricName.FRAMES_GIVEN, stage=stage)
 
 
 def _analyzed(history: History, stage: str) -> float | None:
-    """Return the share of the frames that a detector or classifier works on; None of none."""
+    """Return the share of frames that a detector or classifier processes; None without frames."""
     if stage not in ("detector", "classifier"):
         return None
     taken = history.increase(MetricName.FRAMES_TAKEN, stage=stage)
@@ -105,7 +105,7 @@ def _analyzed(history: History, stage: str) -> float | None:
 
 
 def _whole_only(history: History, stage: str) -> float | None:
-    """Return the share of a detector's frames that were searched as a whole alone."""
+    """Return the share of a detector's frames that were searched without tiles."""
     narrowed = history.rate(MetricName.DETECTOR_WHOLE_ONLY) if stage == "detector" else None
     taken = history.rate(MetricName.FRAMES_TAKEN, stage=stage)
     return None if narrowed is None or not taken else round(narrowed / taken, 3)

@@ -27,16 +27,16 @@ from emostream.shared.optional_groups import require
 from emostream.shared.service import Service
 from emostream.shared.token_files import Role, create_token, token_path
 
-# Pictures that may wait while one is encoded: fresh ones are worth more.
+# How many pictures may wait while one is encoded; few, because fresh ones are worth more.
 MAX_PICTURES = 10
 MAX_TAKEN = 8
 log = logging.getLogger("emostream")
 
 
 def run(config: Config, instance: int) -> None:
-    """Show all streams on the page until told to stop."""
+    """Show all streams on the page until stopped."""
     settings = config.display
-    # Only a browser's first request would find these missing.
+    # Otherwise only a browser's first request would fail for lack of these.
     require("emostream display", "display", "plotly", "websockets")
     host, _, port = settings.page.rpartition(":")
     if settings.create_token:
@@ -58,7 +58,7 @@ def run(config: Config, instance: int) -> None:
             ProgressSink(service.health.mark_progress),
         ]
         if settings.window:
-            # Imported here: OpenCV takes time and memory, and few have a window.
+            # Imported here: OpenCV takes time and memory, and few displays have a window.
             from emostream.services.display.desktop_window import DesktopWindow
 
             window = DesktopWindow(service.stop.set, commands.blur)
@@ -79,7 +79,7 @@ def run(config: Config, instance: int) -> None:
             "display", host, page_port, site, settings.max_viewers, http.certificate
         )
         stack.enter_context(server)
-        # Event streams end with this when the stage ends by itself.
+        # This ends event streams when the stage ends by itself.
         stack.callback(service.stop.set)
         inbox = FifoInbox(service.intake.dropped, MAX_PICTURES)
         service.receive(

@@ -1,4 +1,4 @@
-"""The files into which the recorders write the streams' video, and their sizes."""
+"""The files to which the recorders write the streams' video, and their sizes."""
 
 from emostream.services.display.schema import VideoFile
 from emostream.shared.metric_names import MetricName
@@ -7,7 +7,7 @@ from emostream.shared.scraping import Scraper, json_answer
 
 
 def recording_files(scraper: Scraper) -> dict[str, VideoFile]:
-    """Ask the recorders that keep video; return the file of each stream that they write."""
+    """Ask the recorders that record video; return the current file of each stream."""
     reports = [
         json_answer(url, RECORDINGS_PATH, RecordingReports, scraper.client)
         for url, history in scraper.histories.items()

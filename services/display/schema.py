@@ -1,4 +1,4 @@
-"""The JSON that the page and programs receive; all times are ms since the epoch."""
+"""The JSON for the page and programs; all times are ms since the epoch."""
 
 from typing import Literal, Self
 
@@ -10,13 +10,13 @@ SegmentRow = tuple[int, float, float, str, float]
 
 
 class StreamState(msgspec.Struct, frozen=True):
-    """A stream now: frames/s, median latency from capture to here, ms since its last frame.
+    """A stream now: fps, median latency from capture to here, ms since its last frame.
 
-    `t` is the capture time of the newest frame in ms since the epoch; `stale` says that frames
-    come without emotions, `ended` that the source came to its end. `analyzed` is the share of the
-    captured frames whose emotions came, over the last 5 s; `standby` says that a standby classifier
-    gives them. Of the `faces_seen` in all results since the display started, `left_out` count for
-    nothing, by reason.
+    `t` is the capture time of the newest frame in ms since the epoch; `stale` means that frames
+    arrive without emotions, `ended` that the source has ended. `analyzed` is the share of captured
+    frames with emotions over the last 5 s; `standby` means that a standby classifier answers.
+    `faces_seen` counts the faces in all results since the display started, `left_out` those that
+    were left out, by reason.
     """
 
     fps: float
@@ -32,11 +32,11 @@ class StreamState(msgspec.Struct, frozen=True):
 
 
 class FaceState(msgspec.Struct, frozen=True):
-    """A face in a frame; `box` is x, y, width, height in pixels of the frame.
+    """A face in a frame; `box` is x, y, width, height in frame pixels.
 
-    `probabilities` are this frame's, `smoothed` those over the track; `label` is the one to show,
-    `confidence` its smoothed probability. `left_out` says why the face counts for nothing and has
-    no label, `quality` how well it can be judged (0 to 1, null where that is not known).
+    `probabilities` are for this frame, `smoothed` over the track; `label` is the label to show,
+    `confidence` its smoothed probability. `left_out` is the reason if the face is left out and has
+    no label. `quality` is from 0 to 1, null if unknown.
     """
 
     track: int
@@ -50,7 +50,7 @@ class FaceState(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, face: EmotionFace) -> Self:
-        """Return a face's values, rounded to what can be seen."""
+        """Return a face's values, rounded to visible precision."""
         x, y, width, height = (round(number, 1) for number in face.box)
         return cls(
             face.track,
@@ -65,15 +65,15 @@ class FaceState(msgspec.Struct, frozen=True):
 
 
 class StreamSnapshot(StreamState, frozen=True, kw_only=True):
-    """A stream now, and what its newest frame shows.
+    """A stream now, with the faces in its newest frame.
 
-    `fps` are the frames/s that came, `latency_ms` the median from capture to here, `age_ms` the
-    time since the last frame, `t` its capture time in ms since the epoch. `stale`: frames come
-    without emotions; `ended`: the source came to its end; `analyzed`: the share of the captured
-    frames whose emotions came, over the last 5 s; `standby`: a standby classifier gives them,
-    instead of the active one. `width` and `height` are in pixels; they and the frame's number `seq`
-    in this `run` of the capture are null before the first. Of the `faces_seen` since the display
-    started, `left_out` count for nothing, by reason.
+    `fps` is the rate of arriving frames, `latency_ms` the median from capture to here, `age_ms` the
+    time since the last frame, `t` its capture time in ms since the epoch. `stale`: frames arrive
+    without emotions; `ended`: the source has ended; `analyzed`: the share of captured frames with
+    emotions over the last 5 s; `standby`: a standby classifier answers instead of the active one.
+    `width` and `height` are in pixels; they and the frame's number `seq` in this `run` of the
+    capture are null before the first frame. `faces_seen` counts faces since the display started,
+    `left_out` those that were left out, by reason.
     """
 
     faces: list[FaceState]
@@ -84,10 +84,10 @@ class StreamSnapshot(StreamState, frozen=True, kw_only=True):
 
 
 class FaceEvent(msgspec.Struct, frozen=True):
-    """A face came (`enter`), changed its label (`change`) or went (`leave`).
+    """A face entered (`enter`), changed its label (`change`) or left (`leave`).
 
-    `t` is in ms since the epoch, `confidence` the smoothed probability of `label`. `number` is what
-    people call the face on the page: small, and each stream has its own.
+    `t` is in ms since the epoch, `confidence` the smoothed probability of `label`. `number` is the
+    face's small number on the page, separate for each stream.
     """
 
     stream: str
@@ -101,7 +101,7 @@ class FaceEvent(msgspec.Struct, frozen=True):
 
 
 class LabelStyle(msgspec.Struct, frozen=True):
-    """How a label is shown: its color, and the ink to write on it, as `#rrggbb`."""
+    """The color of a label, and the text color on it, as `#rrggbb`."""
 
     label: str
     color: str
@@ -109,13 +109,13 @@ class LabelStyle(msgspec.Struct, frozen=True):
 
 
 class StageState(msgspec.Struct, frozen=True):
-    """A stage now, by its metrics; `fps` are the frames/s that it gave over the last 10 s.
+    """A stage now, from its metrics; `fps` is its output rate over the last 10 s.
 
-    `away`: it does not answer. `down`: it ended too often, and its supervisor answers until it
-    tries it again. `reason` says why it is not ready, away or down. A process that was only given
-    by its address is `unknown` until it has answered. Of the frames that came to it in that time,
-    a detector or classifier worked on the share `analyzed`; a detector searched the share
-    `whole_only` without looking for small faces, for lack of time.
+    `away`: it does not answer. `down`: it exited too often, and its supervisor answers until it
+    retries. `reason` says why it is not ready, away or down. A process known only by its address is
+    `unknown` until it has answered. `analyzed` is the share of frames in that time that a detector
+    or classifier processed; `whole_only` is the share that a detector searched without looking for
+    small faces, for lack of time.
     """
 
     stage: str
@@ -128,9 +128,9 @@ class StageState(msgspec.Struct, frozen=True):
 
 
 class ConfiguredSource(msgspec.Struct, frozen=True):
-    """A source as its capture is configured to read it, whether or not a picture came.
+    """A configured source of a capture, with or without pictures.
 
-    `state` is `unknown` while that capture does not answer. `reason` says why no picture comes.
+    `state` is `unknown` while that capture does not answer. `reason` says why no pictures arrive.
     """
 
     stream: str
@@ -139,7 +139,7 @@ class ConfiguredSource(msgspec.Struct, frozen=True):
 
 
 class Drop(msgspec.Struct, frozen=True):
-    """Frames that arrived at a stage and were not worked on."""
+    """Frames that arrived at a stage and were dropped."""
 
     stage: str
     reason: str
@@ -147,18 +147,18 @@ class Drop(msgspec.Struct, frozen=True):
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """Frames that were sent and never arrived at a stage, or were lost with its process."""
+    """Frames that were sent but never arrived at a stage, or were lost with its process."""
 
     stage: str
     count: int
 
 
 class PathCounts(msgspec.Struct, frozen=True):
-    """Where the frames of a stream went.
+    """What happened to the frames of a stream.
 
     captured = answered + dropped + lost + lost with a process that was killed + in flight, counted
-    since the processes started. The stages are not asked at one instant, so `in_flight` may be some
-    frames off. `part` is the part of its faces, null where there is but one.
+    since the processes started. The stages are not read at the same instant, so `in_flight` may be
+    off by a few frames. `part` is the part of its faces, null if there is only one.
     """
 
     stream: str
@@ -173,18 +173,17 @@ class PathCounts(msgspec.Struct, frozen=True):
 
 
 class VideoFile(msgspec.Struct, frozen=True):
-    """The file that a recorder writes now, and the bytes of the recording in all of its files."""
+    """The file that a recorder is writing, and the total bytes of the recording's files."""
 
     path: str
     bytes: int
 
 
 class StreamControls(msgspec.Struct, frozen=True):
-    """What commands change of a stream; `recording` is null where no recorder knows it.
+    """The settings of a stream that commands change; `recording` is null without a recorder.
 
-    `blur`: faces are unrecognizable in the page's pictures and in video that is kept now;
-    `pictures_blurred`: in the page's pictures, whatever the recorders do. `video` says where the
-    recording goes, null while nothing is written.
+    `blur`: faces are unrecognizable on the page and in video being recorded; `pictures_blurred`: on
+    the page, regardless of the recorders. `video` is the file being written, null if there is none.
     """
 
     recording: bool | None
@@ -194,20 +193,20 @@ class StreamControls(msgspec.Struct, frozen=True):
 
 
 class ControlsState(msgspec.Struct, frozen=True):
-    """What commands change, of each stream; with `token` each command must carry it."""
+    """The settings that commands change, by stream; with `token`, commands need the token."""
 
     token: bool = False
     streams: dict[str, StreamControls] = {}
 
 
 class Update(msgspec.Struct, frozen=True):
-    """What changed after a revision; `complete` where that is all there is to know.
+    """The changes after a revision; `complete` if this is the whole state.
 
-    `sources` are those of all captures that are watched, in the order of the configuration.
+    `sources` are those of all watched captures, in configuration order.
 
-    `labels` are all that were seen, none if none is new. `spans` are track, start and end in ms
-    since the epoch, label, and mean confidence; one with the start of an earlier one replaces it.
-    `numbers` are what people call the faces, by their tracks: small, and each stream has its own.
+    `labels` are all labels seen, or none if none is new. `spans` are track, start and end in ms
+    since the epoch, label, and mean confidence; a span replaces an earlier one with the same start.
+    `numbers` are the faces' small numbers by track, separate for each stream.
     """
 
     revision: int
@@ -224,10 +223,10 @@ class Update(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """The current state of the streams, of the stages, and of where the frames went.
+    """The current state of streams and stages, and the frame counts.
 
-    `stages`, `accounts` and `sources` are empty while no stage was asked yet. `sources` are in the
-    order of the configuration.
+    `stages`, `accounts` and `sources` are empty until a stage has been polled. `sources` are in
+    configuration order.
     """
 
     streams: dict[str, StreamSnapshot]

@@ -1,4 +1,4 @@
-"""The sources of all captures that the display watches, in the order of their configuration."""
+"""The sources of all captures that the display watches, in configuration order."""
 
 from collections.abc import Callable
 
@@ -14,12 +14,12 @@ Ask = Callable[[str], SourceReports | None]
 
 
 def ask_sources(url: str, client: MetricsClient) -> SourceReports | None:
-    """Return what the capture whose metrics are at `url` says of its sources, if it answers."""
+    """Return the source report of the capture with metrics at `url`, if it answers."""
     return json_answer(url, SOURCES_PATH, SourceReports, client)
 
 
 class SourceList:
-    """Remembers the sources of each capture, so that they keep their places while it is away."""
+    """Remembers the sources of each capture, so that they keep their places while it is down."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask

@@ -14,16 +14,16 @@ from emostream.shared.messages import Control, Emotion, Event, Frame, Message
 
 
 class FrameSink(Protocol):
-    """What shows frames: the page, the desktop window."""
+    """A sink that shows frames: the page or the desktop window."""
 
     def show(self, joined: Joined) -> None:
-        """Show a frame with its results; MessageError for a picture that is broken."""
+        """Show a frame with its results; MessageError for a broken picture."""
 
     def forget(self, stream: str) -> None:
-        """Forget a stream that is gone."""
+        """Forget an ended stream."""
 
     def idle(self) -> None:
-        """Do what is due; called a few times per second at least."""
+        """Do time-based work; called at least a few times per second."""
 
 
 class ProgressSink:

@@ -1,4 +1,4 @@
-"""The polling of the stages' metrics, once a second and only while somebody needs them."""
+"""Polls the stages' metrics once per second, only while they are needed."""
 
 import functools
 import threading
@@ -23,11 +23,11 @@ REQUEST_LASTS_S: Final = 10.0
 
 
 def metrics_urls(config: Config, own: str) -> dict[str, str]:
-    """Return the URL of the metrics of each process that the configuration names, with its stage.
+    """Return the metrics URL of each process in the configuration, with its stage.
 
-    `own` is this display's. A port that a stage chooses itself is not known. Where a stage listens
-    on every address, one in `display.watch` with its port says where that is: with containers, not
-    on this host.
+    `own` is this display's URL. Ports chosen by the system are unknown. If a stage listens on all
+    addresses, an entry in `display.watch` with its port gives its host, which may be another
+    container.
     """
     watched = {address.rpartition(":")[2]: address for address in config.display.watch}
     named = {}
@@ -43,10 +43,10 @@ def metrics_urls(config: Config, own: str) -> dict[str, str]:
 
 
 class StatusPoller:
-    """A thread that keeps the `status` of the processes current while its context lasts.
+    """A thread that keeps the `status` of the processes up to date, as a context manager.
 
-    `named` maps the URL of each process' metrics to its stage. It polls while `has_viewers` returns
-    True, and for some time after each `request`. `client` asks them.
+    `named` maps the metrics URL of each process to its stage. It polls with `client` while
+    `has_viewers` returns True, and for some time after each `request`.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class StatusPoller:
         self._thread.join()
 
     def request(self) -> None:
-        """Note that a program requests the state."""
+        """Record that a program requests the state."""
         self._requested = time.monotonic()
         self.wake()
 
     def wake(self) -> None:
-        """Poll at once if the status is not known, for a viewer who has just come."""
+        """Poll immediately if the status is unknown, for a new viewer."""
         if not self._known.is_set():
             self._wake.set()
 
     def wait(self, timeout: float) -> None:
-        """Wait until the status is known, `timeout` seconds at most."""
+        """Wait until the status is known, at most `timeout` seconds."""
         self._known.wait(timeout)
 
     def _missing(self, url: str) -> str:
@@ -104,7 +104,7 @@ class StatusPoller:
                 )
                 self._known.set()
             else:
-                # An old status must not be shown as the current one.
+                # Do not show an old status as the current one.
                 self._known.clear()
                 self.status = PipelineStatus()
             self._wake.wait(POLL_INTERVAL_S)

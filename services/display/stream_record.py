@@ -1,4 +1,4 @@
-"""What the display knows of one stream next to its pictures, and how that is told."""
+"""The display's data on one stream, apart from its pictures."""
 
 import itertools
 import statistics
@@ -15,22 +15,22 @@ from emostream.shared.messages import EmotionFace, Frame
 
 RATE_OVER_S = 2.0
 ANALYZED_OVER_S = 5.0
-# Once the active classifier is back, it and the standby both answer for some seconds: then one
-# answer of its within so long tells.
+# When the active classifier is back, it and the standby both answer for some seconds. One answer
+# from it within this time shows that it is back.
 STANDBY_OVER_S = 1.0
-# A stream is stale when frames came for this long without any answer.
+# A stream is stale if frames arrive for this long without an answer.
 STALE_AFTER_S = 2.0
 
 
 class ShownFrame(NamedTuple):
-    """A frame that was shown `at` s, `latency` ms after its capture; None if that is unknown."""
+    """A frame shown at time `at` (s), `latency` ms after its capture; None if unknown."""
 
     at: float
     latency: float | None
 
 
 class Answer(NamedTuple):
-    """Results that came `at` s: one of the `parts` of frame `seq` of this `run` of the capture."""
+    """Results that arrived at time `at` (s): one of the `parts` of frame `seq` in a `run`."""
 
     at: float
     run: str
@@ -41,10 +41,10 @@ class Answer(NamedTuple):
 
 
 class StreamRecord:
-    """What is known of a stream that was heard of at `now`, in s on the display's clock."""
+    """The data on a stream that was first heard at `now`, in s on the display's clock."""
 
     def __init__(self, now: float) -> None:
-        # What is first heard of a stream may be its end.
+        # The first message of a stream may be its end.
         self.heard = now
         self.timeline = FaceTimeline()
         self.numbers = FaceNumbers()
@@ -60,7 +60,7 @@ class StreamRecord:
 
 
 def state_of(stream: StreamRecord, now: float) -> StreamState:
-    """Return what the page shows of the stream next to its pictures."""
+    """Return the stream's state for the page, apart from its pictures."""
     recent = [shown for shown in stream.shown if now - shown.at <= RATE_OVER_S]
     latencies = [each.latency for each in recent if each.latency is not None]
     last = stream.shown[-1].at if stream.shown else max(stream.answered, stream.heard)
@@ -80,7 +80,7 @@ def state_of(stream: StreamRecord, now: float) -> StreamState:
 
 
 def snapshot_of(stream: StreamRecord, now: float) -> StreamSnapshot:
-    """Return the same, with what the newest frame shows."""
+    """Return the same, with the newest frame's faces."""
     state = msgspec.structs.asdict(state_of(stream, now))
     faces = [FaceState.of(face) for face in stream.faces]
     if stream.frame is None:
@@ -92,30 +92,30 @@ def snapshot_of(stream: StreamRecord, now: float) -> StreamSnapshot:
 
 
 def _rate(times: list[float]) -> float:
-    """Return the rate a second of what came at these times."""
+    """Return the rate per second for these arrival times."""
     if len(times) < 2:
         return 0.0
     return (len(times) - 1) / max(times[-1] - times[0], 1e-3)
 
 
 def _analyzed(stream: StreamRecord, now: float) -> float:
-    """Return how many of the captured frames were answered lately, by the gaps in their numbers.
+    """Return the share of recently captured frames that were answered, from gaps in `seq`.
 
-    Of frames in several parts it is what was answered of each, on average: a part that nobody
-    answers counts as not analyzed.
+    For frames in several parts, it is the mean answered share of the parts: a part without an
+    answer counts as not analyzed.
     """
     answers = [each for each in stream.answers if now - each.at <= ANALYZED_OVER_S]
     answers = [each for each in answers if each.run == answers[-1].run]
     seqs = {each.seq for each in answers}
     if len(seqs) < 2:
         return 1.0
-    # The first frame stands for none: its interval began before.
+    # The first frame does not count, because its interval started earlier.
     got = {(each.seq, each.part) for each in answers if each.seq > min(seqs)}
     return len(got) / (answers[-1].parts * (max(seqs) - min(seqs)))
 
 
 def _is_by_standby(stream: StreamRecord) -> bool:
-    """Return whether the newest answers to a part of the stream all came from a standby."""
+    """Return whether the newest answers to a part of the stream were all from a standby."""
     if not stream.answers:
         return False
     since = stream.answers[-1].at - ANALYZED_OVER_S

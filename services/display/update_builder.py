@@ -1,4 +1,4 @@
-"""The updates for viewers and the state for programs, built once for all of them."""
+"""Builds updates for viewers and the state for programs, once for all of them."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -15,16 +15,16 @@ UPDATE_INTERVAL_S = 0.5
 
 
 class EncodedUpdate(NamedTuple):
-    """An update as JSON, and the revision that it brings a viewer to."""
+    """An update as JSON, and the revision that a viewer has after it."""
 
     text: str
     revision: int
 
 
 class UpdateBuilder:
-    """Joins the display's state, the stages' status and the commands' effects.
+    """Combines the display's state, the stages' status and the commands' effects.
 
-    Used in the server's loop alone.
+    Used only in the server's loop.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class UpdateBuilder:
         self._tick = -1
 
     def next_due(self, now: float) -> float:
-        """Return when updates are next due: for all viewers at once, to build each only once."""
+        """Return the time of the next update, the same for all viewers to build it only once."""
         return (now // UPDATE_INTERVAL_S + 1) * UPDATE_INTERVAL_S
 
     def encoded(self, since: int, now: float) -> EncodedUpdate:
-        """Return the update since a revision, the same for all who ask within half a second."""
+        """Return the update since a revision, cached for half a second."""
         tick = int(now // UPDATE_INTERVAL_S)
         if tick != self._tick:
             self._tick = tick
@@ -59,7 +59,7 @@ class UpdateBuilder:
         return encoded
 
     def update(self, since: int) -> Update:
-        """Return what changed after revision `since` (0: everything)."""
+        """Return the changes after revision `since` (0: everything)."""
         update = self._display_state.update(since)
         status = self._poller.status
         return msgspec.structs.replace(
@@ -71,13 +71,13 @@ class UpdateBuilder:
         )
 
     def state(self) -> State:
-        """Return all that is known now."""
+        """Return the complete current state."""
         streams, status = self._display_state.snapshots(), self._poller.status
         controls = self._controls(streams, status)
         return State(streams, status.stages, status.accounts, controls, status.sources)
 
     def has_stream(self, stream: str) -> bool:
-        """Whether anything came of the stream, or a capture is configured to read it."""
+        """Whether any message of the stream has arrived, or a capture is configured to read it."""
         configured = (source.stream for source in self._poller.status.sources)
         return self._display_state.has_stream(stream) or stream in configured
 

@@ -1,20 +1,20 @@
-"""The connected viewers: each is sent the newest pictures that it can keep up with."""
+"""The connected viewers; each gets the newest pictures that it can keep up with."""
 
 import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-# Pictures of one stream that may be on their way to a viewer. Enough for 25 a second over a
-# network of 100 ms, and few enough that a slow viewer is never more than these behind.
+# Maximum number of pictures of one stream in transit to a viewer. Enough for 25 fps with a latency
+# of 100 ms, and few enough that a slow viewer does not fall far behind.
 MAX_IN_FLIGHT = 4
 
 
 class ViewerConnection:
-    """A connected browser, with one slot a stream: a newer picture replaces one that waits there.
+    """A connected browser with one slot per stream; a newer picture replaces a waiting one.
 
-    `on_skip` is called with the stream of each picture that was replaced. Made in the event loop
-    that serves it; `has_capacity` and `offer` may be called on any thread.
+    `on_skip` is called with the stream of each replaced picture. Create it in its event loop;
+    `has_capacity` and `offer` may be called on any thread.
     """
 
     def __init__(self, on_skip: Callable[[str], None]) -> None:
@@ -26,11 +26,11 @@ class ViewerConnection:
         self._offered: set[str] = set()
 
     def has_capacity(self, stream: str) -> bool:
-        """Whether a picture of the stream would be sent at once."""
+        """Whether a picture of the stream would be sent immediately."""
         return self._in_flight[stream] < MAX_IN_FLIGHT
 
     def lacks_picture(self, stream: str) -> bool:
-        """Whether no picture of the stream was ever offered."""
+        """Whether no picture of the stream has been offered yet."""
         return stream not in self._offered
 
     def offer(self, stream: str, packet: bytes) -> None:
@@ -39,18 +39,18 @@ class ViewerConnection:
         self._loop.call_soon_threadsafe(self._put, stream, packet)
 
     def forget(self, stream: str) -> None:
-        """Forget the stream; a picture of it that waits is not sent."""
+        """Forget the stream and its waiting picture."""
         self._offered.discard(stream)
         self._loop.call_soon_threadsafe(self._drop, stream)
 
     def confirm(self, stream: str) -> None:
-        """Note that the browser has drawn (or left out) a picture that was sent."""
+        """Record that the browser has drawn or skipped a picture that was sent."""
         if self._in_flight[stream] > 0:
             self._in_flight[stream] -= 1
             self._changed.set()
 
     async def next_packets(self, timeout: float) -> list[bytes]:
-        """Return the pictures that may be sent now, after `timeout` seconds none."""
+        """Return the pictures to send now, or none after `timeout` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._changed.wait()
@@ -73,19 +73,19 @@ class ViewerConnection:
 class ViewerPool:
     """All connected viewers.
 
-    `on_skip` is called with the stream of each picture that one of them was not sent, `on_count`
+    `on_skip` is called with the stream of each picture that was not sent to a viewer, `on_count`
     with the number of viewers when it changes.
     """
 
     def __init__(self, on_skip: Callable[[str], None], on_count: Callable[[int], None]) -> None:
         self._on_skip = on_skip
         self._on_count = on_count
-        # Replaced as a whole, so that another thread can iterate over it at any time.
+        # Replaced as a whole, so that other threads can iterate over it at any time.
         self._connections: tuple[ViewerConnection, ...] = ()
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[ViewerConnection]:
-        """Have one viewer more while the context lasts; call it in the event loop."""
+        """Add a viewer for the duration of the context. Call this in the event loop."""
         connection = ViewerConnection(self._on_skip)
         self._replace((*self._connections, connection))
         try:
@@ -95,24 +95,24 @@ class ViewerPool:
 
     @property
     def has_viewers(self) -> bool:
-        """Whether anybody is connected."""
+        """Whether any viewer is connected."""
         return bool(self._connections)
 
     def has_capacity(self, stream: str) -> bool:
-        """Whether a picture of the stream would be sent to anybody."""
+        """Whether a picture of the stream would be sent to any viewer."""
         return any(connection.has_capacity(stream) for connection in self._connections)
 
     def lacks_picture(self, stream: str) -> bool:
-        """Whether anybody has no picture of the stream yet."""
+        """Whether any viewer has no picture of the stream yet."""
         return any(connection.lacks_picture(stream) for connection in self._connections)
 
     def offer(self, stream: str, packet: bytes) -> None:
-        """Offer a picture to everybody; a slow viewer delays nobody else."""
+        """Offer a picture to all viewers; a slow viewer does not delay others."""
         for connection in self._connections:
             connection.offer(stream, packet)
 
     def forget(self, stream: str) -> None:
-        """Forget a stream that is gone."""
+        """Forget an ended stream."""
         for connection in self._connections:
             connection.forget(stream)
 

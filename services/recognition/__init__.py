@@ -1,1 +1,1 @@
-"""Recognition in a program's own process, without the bus."""
+"""In-process recognition, without the bus."""

@@ -1,4 +1,4 @@
-"""What programs hand over as a picture, the path of a file or an array, as pixels in BGR order."""
+"""Converts pictures from programs (a file's path or an array) to pixels in BGR order."""
 
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -24,7 +24,7 @@ TO_BGR: Final = {
 def as_picture(image: str | Path | NDArray[Any], channels: Channels | None) -> Image:
     """Return a picture as contiguous uint8 (H, W, 3) in BGR order.
 
-    A path goes without `channels`, an array needs them. SourceError for what is no such picture.
+    A path takes no `channels`; an array needs them. Raises SourceError for an invalid picture.
     """
     if not isinstance(image, str | Path):
         return from_array(np.asarray(image), channels)
@@ -35,9 +35,9 @@ def as_picture(image: str | Path | NDArray[Any], channels: Channels | None) -> I
 
 
 def from_array(array: NDArray[Any], channels: str | None) -> Image:
-    """Return an array uint8 (H, W) or (H, W, C), whose channels are named, in BGR order.
+    """Return an array uint8 (H, W) or (H, W, C) with named channels in BGR order.
 
-    SourceError if the array is not a picture, or not one of these channels.
+    Raises SourceError if the array is not a picture, or does not match the channels.
     """
     if channels is None:
         raise SourceError(

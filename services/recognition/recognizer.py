@@ -1,4 +1,4 @@
-"""Recognition in a program's own process: a picture in, its faces with their emotions out."""
+"""In-process recognition: a picture in, its faces with their emotions out."""
 
 import functools
 from collections.abc import Iterable, Iterator
@@ -26,17 +26,17 @@ from emostream.shared.prior import Prior, PriorName
 
 Source: TypeAlias = str | Path | NDArray[Any]
 
-KEPT: Final = 4  # recognizers that `recognize` keeps loaded
+KEPT: Final = 4  # the number of recognizers that `recognize` keeps loaded
 
 
 class RecognizedFace(msgspec.Struct, frozen=True):
-    """A face of a picture, and what it looks like.
+    """A face in a picture, with its emotion.
 
-    `box` is x, y, width, height in pixels of the upright picture, and may reach beyond its border.
-    `score` is the detection's, 0..1. `landmarks` are right eye, left eye, nose and middle of the
-    mouth (right and left are the person's), or none if the detector gives none. `label` is the most
-    probable of `probabilities`, which sum to 1, and `confidence` its probability. A face whose
-    `quality` is too low to judge it is `left_out`: its `label` is empty and its `confidence` 0.
+    `box` is x, y, width, height in pixels of the upright picture, and may extend beyond its border.
+    `score` is the detection score, 0..1. `landmarks` are the person's right eye, left eye, nose and
+    mouth center, or empty if the detector does not provide them. `label` is the most probable of
+    `probabilities`, which sum to 1, and `confidence` is its probability. A face with too low a
+    `quality` is `left_out`: its `label` is empty and its `confidence` is 0.
     """
 
     box: Box
@@ -49,20 +49,19 @@ class RecognizedFace(msgspec.Struct, frozen=True):
     left_out: LeftOut = ""
 
     def __str__(self) -> str:
-        """Return the label, its confidence and the place in one line."""
+        """Return label, confidence and position in one line."""
         x, y, width, height = (round(number) for number in self.box)
         shown = f"{self.label} {self.confidence:.0%}" if self.label else "not judged"
         return f"{shown} at {x}, {y} ({width} x {height} px)"
 
 
 class Recognizer:
-    """Finds the faces of single pictures and says what they look like; loaded once, used often.
+    """Finds the faces in single pictures and classifies their emotions; load once, use often.
 
-    Several threads may share one: each call gives what it would give alone. They take turns at
-    detector and model, and only read and convert pictures side by side; for more, give each thread
-    its own. `model` is the classifier, with its `name`, `labels`, `engine` and `sha256`; `detector`
-    is the one that runs; `score` and `tiles` are as given, the detector's usual score and None if
-    they were not.
+    Thread-safe. Threads take turns at the detector and the model, and only read and convert
+    pictures in parallel; for more parallelism, give each thread its own recognizer. `model` is the
+    classifier, with its `name`, `labels`, `engine` and `sha256`; `detector` is the detector in use.
+    `score` and `tiles` are as given; by default, the detector's default score and None.
     """
 
     def __init__(  # noqa: PLR0913 - settings, each by its keyword
@@ -82,14 +81,14 @@ class Recognizer:
     ) -> None:
         """Load the model (a name or the path of a file, see `load`) and the detector.
 
-        `weights` is the detector's file instead of the usual one, `score` the lowest of a face to
-        report, and `tiles` the parts searched in addition to the whole picture; by default what
-        suits the detector and the picture's size. `threads` are those of detector and model, by
-        default one and what the engine takes. `prior`, `prior_strength` and `device` are those of
-        `load`; the detector computes on the CPU. A face of less than `min_quality` (0 to 1, by
-        default that of the configuration) is not judged. WeightsError if files are missing,
-        MissingPackageError (an ImportError) where packages are, ConfigError for settings that
-        cannot be.
+        `weights` is the detector's file, `score` the minimum score of a face, and `tiles` the
+        number of tiles searched in addition to the full picture; the defaults depend on the
+        detector and the picture's size. `threads` applies to detector and model; the default is one
+        for the detector and the engine's own for the model. `prior`, `prior_strength` and `device`
+        are as in `load`; the detector runs on the CPU. A face with a quality below `min_quality` (0
+        to 1, by default as in the configuration) is left out. Raises WeightsError if files are
+        missing, MissingPackageError (an ImportError) if packages are missing, ConfigError for
+        invalid settings.
         """
         least = Settings().min_quality if min_quality is None else min_quality
         _check(detector, score, tiles, least)
@@ -115,15 +114,15 @@ class Recognizer:
         self._lock = Lock()
 
     def __call__(self, image: Source, channels: Channels | None = None) -> list[RecognizedFace]:
-        """Return the faces of a picture, the one that was found most surely first.
+        """Return the faces in a picture, highest detection score first.
 
-        `image` is the path of a file, which is turned upright as its metadata says, or uint8 (H,
-        W), (H, W, 3) or (H, W, 4) with its `channels` named; alpha is ignored. SourceError for what
-        is no such picture, ModelError if the model fails.
+        `image` is the path of a file, which is rotated upright by its metadata, or uint8 (H, W),
+        (H, W, 3) or (H, W, 4) with named `channels`; alpha is ignored. Raises SourceError for an
+        invalid picture, ModelError if the model fails.
         """
         picture = as_picture(image, channels)
         tiles = usual_tiles(self.detector, picture) if self.tiles is None else self.tiles
-        # Neither LiteRT's interpreters nor OpenCV's detectors may run twice at a time.
+        # Neither LiteRT's interpreters nor OpenCV's detectors are thread-safe.
         with self._lock:
             found = search_still(self._finder, picture, tiles, self.score, self._turned_gain)
             crops = align(picture, found)
@@ -135,9 +134,9 @@ class Recognizer:
     def each(
         self, images: Iterable[Source], channels: Channels | None = None
     ) -> Iterator[list[RecognizedFace]]:
-        """Give the faces of each picture in turn, as calling does; one picture is held at a time.
+        """Yield the faces of each picture in turn, with one picture in memory at a time.
 
-        Pictures are not put together for the model: what one gives then hangs on no other.
+        Pictures are not batched for the model, so that results do not depend on other pictures.
         """
         for image in images:
             yield self(image, channels)
@@ -167,23 +166,22 @@ def recognize(
     prior: Prior | None = None,
     prior_strength: float | None = None,
 ) -> list[RecognizedFace]:
-    """Return the faces of a picture, the one that was found most surely first.
+    """Return the faces in a picture, highest detection score first.
 
-    `image` is the path of a file, or a uint8 array with its channel order named: `channels` is
-    "bgr" (as OpenCV reads), "rgb" (as Pillow reads), "bgra", "rgba" or "gray". `model` and
-    `detector` are loaded by the first call and kept. `prior` and `prior_strength` are those of
-    `load`. Several threads may call. What is raised stands at `Recognizer`, which has further
-    settings.
+    `image` is the path of a file, or a uint8 array with a channel order: `channels` is "bgr" (as in
+    OpenCV), "rgb" (as in Pillow), "bgra", "rgba" or "gray". The first call loads `model` and
+    `detector`, and later calls reuse them. `prior` and `prior_strength` are as in `load`. This
+    function is thread-safe. `Recognizer` has more settings, and lists the errors.
     """
     shares = tuple(prior.items()) if isinstance(prior, dict) else prior
-    # One that another thread is loading is waited for, not loaded twice.
+    # Wait for a recognizer that another thread is loading, instead of loading it twice.
     with _loading:
         recognizer = _recognizer(str(model), detector, shares, prior_strength)
     return recognizer(image, channels)
 
 
 _loading = Lock()
-# Two threads that are the first to read a type with msgspec 0.22 (here a model's TOML) crash it.
+# msgspec 0.22 crashes if two threads are the first to read a type (here a model's TOML).
 _building = Lock()
 
 

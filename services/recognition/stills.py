@@ -1,4 +1,4 @@
-"""How a single picture is searched for faces, where time does not press and no video follows."""
+"""Face search in single pictures, where accuracy matters more than time."""
 
 from typing import Final
 
@@ -10,18 +10,18 @@ from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.services.detector.tiling import Tiling, search_whole
 from emostream.shared.pixels import Image
 
-# The tiles of larger pictures, from so many pixels on. More find more small faces; but BlazeFace
-# invents some in small pictures, and many with more tiles than these.
+# The number of tiles by picture size in pixels. More tiles find more small faces, but BlazeFace has
+# some false detections in small pictures, and many with more tiles than these.
 LARGER: Final[dict[backends.Backend, tuple[tuple[int, int], ...]]] = {
     "yunet": ((4_000_000, 15), (1_500_000, 8)),
     "blazeface": ((750_000, 8),),
     "haar": (),
 }
-# A face that fills a picture is found once there is room around it. Whatever is smaller than this
-# share of the shorter side, and was not found without that, is most often no face.
+# A face that fills the picture is found only with a margin around it. A detection smaller than this
+# share of the shorter side that was not found without the margin is usually false.
 FILLS: Final = 0.5
-FRAMED_SIDE: Final = 480  # to which a picture is shrunk before it gets its frame
-# What the best face must score in a picture that is turned for it.
+FRAMED_SIDE: Final = 480  # size to which a picture is shrunk before the margin is added
+# The minimum score of the best face in a rotated picture.
 TURNED_SCORE: Final = 0.8
 
 
@@ -32,11 +32,11 @@ def search_still(
     score: float,
     turned_gain: float | None = None,
 ) -> list[Detection]:
-    """Return the faces in a picture, uint8 (H, W, 3) BGR; the best score comes first.
+    """Return the faces in a picture, uint8 (H, W, 3) BGR, best score first.
 
-    It is turned if its faces lie on their side or upside down: where they score `turned_gain` times
-    as much in sum once it is turned, or, without that, where it shows none as it is. `detector`
-    reports faces from `score` on or below.
+    The picture is rotated if its faces are sideways or upside down: if the sum of their scores is
+    then `turned_gain` times as high, or, without `turned_gain`, if no face is found otherwise.
+    `detector` must report faces from at most `score`.
     """
     if turned_gain is None and (found := _search_upright(detector, picture, tiles, score)):
         return found
@@ -49,7 +49,7 @@ def search_still(
 def _search_upright(
     detector: FaceDetector, picture: Image, tiles: int, score: float
 ) -> list[Detection]:
-    """Search a picture whole and in parts, and where nothing is found for a face that fills it."""
+    """Search a picture in full and in tiles, and if nothing is found, for a face that fills it."""
     found = search_whole(detector, picture, Tiling(tiles, 1), score)
     return found or _search_framed(detector, picture, score)
 
@@ -62,7 +62,7 @@ def usual_tiles(backend: backends.Backend, picture: Image) -> int:
 
 
 def _search_framed(detector: FaceDetector, picture: Image, score: float) -> list[Detection]:
-    """Look for a face that fills the picture, in a frame that gives it room."""
+    """Look for a face that fills the picture, with a margin added."""
     height, width = picture.shape[:2]
     scale = min(1.0, FRAMED_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -77,7 +77,7 @@ def _search_framed(detector: FaceDetector, picture: Image, score: float) -> list
 
 
 def _turn(detector: FaceDetector, picture: Image, score: float, gain: float) -> int:
-    """Return how many quarter turns to the left bring the faces upright; 0 if that is unsure."""
+    """Return the number of left quarter turns that make the faces upright; 0 if unsure."""
     sums, best = [], []
     for quarters in range(4):
         found = detector.detect(np.ascontiguousarray(np.rot90(picture, quarters)))
@@ -90,7 +90,7 @@ def _turn(detector: FaceDetector, picture: Image, score: float, gain: float) -> 
 
 
 def _turned_back(found: Detection, quarters: int, picture: Image) -> Detection:
-    """Express in pixels of the picture what was found after so many turns to the left."""
+    """Convert detections after this many left quarter turns to pixels of the picture."""
     height, width = picture.shape[:2]
 
     def back(x: float, y: float) -> tuple[float, float]:
@@ -103,7 +103,7 @@ def _turned_back(found: Detection, quarters: int, picture: Image) -> Detection:
 
 
 def _in_picture(found: Detection, room: int, scale: float) -> Detection:
-    """Express in pixels of the picture what was found in the framed one."""
+    """Convert detections in the picture with a margin to pixels of the picture."""
     x, y, width, height = found.box
     box = ((x - room) / scale, (y - room) / scale, width / scale, height / scale)
     points = tuple(((a - room) / scale, (b - room) / scale) for a, b in found.landmarks)

@@ -1,4 +1,4 @@
-"""The rows of a live recording: they wait in memory while the database cannot be written."""
+"""The rows of a live recording, which wait in memory while the database cannot be written."""
 
 import contextlib
 import logging
@@ -17,16 +17,16 @@ from emostream.shared.errors import IncompleteRecordingError, MessageError
 from emostream.shared.messages import Event
 
 COMMIT_EVERY_S: Final = 0.5
-# Long enough that a poll once a second sees a fault that the next try heals.
+# Long enough that a poll every second sees a fault that the next attempt resolves.
 RETRY_AFTER_S: Final = 2.0
-# Where the database is damaged again and again, each try leaves a file behind. The wait doubles up
-# to this, which is half of what `recorder.buffer_s` is by default.
+# If the database is damaged repeatedly, each attempt leaves a file behind. The wait doubles up to
+# this, which is half of the default of `recorder.buffer_s`.
 LONGEST_RETRY_S: Final = 60.0
-# A database that stayed whole for this long was well.
+# A database that stayed intact for this long was healthy.
 WELL_AFTER_S: Final = 300.0
-# What is written at once, so that a full buffer does not hold up the pictures.
+# How many rows are written at once, so that a full buffer does not hold up the pictures.
 ROWS_AT_ONCE: Final = 2_000
-# Each try waits for a lock for a moment, and a process has 3.5 s to end.
+# Each attempt briefly waits for a lock, and a process has 3.5 s to exit.
 TRIES_AT_END: Final = 10
 CLOSE_WITHIN_S: Final = 1.0
 BACKLOG: Final = "backlog"
@@ -34,9 +34,9 @@ log = logging.getLogger("emostream")
 
 
 class BufferedArchive:
-    """Writes results to the database at `path` as soon as that is possible.
+    """Writes results to the database at `path` as soon as possible.
 
-    Until then they wait in `buffer`. A database that is gone or damaged is replaced by a new one; a
+    Until then, they wait in `buffer`. A missing or damaged database is replaced by a new one; a
     damaged one is kept under another name. `bad` is called with the error of a result that cannot
     be stored. `clock` is steady, in s.
     """
@@ -72,17 +72,17 @@ class BufferedArchive:
         return self._writer
 
     def add(self, result: Result) -> None:
-        """Add a result, to be written when it is time to."""
+        """Add a result to write at the next commit."""
         self._drop(self._buffer.add(result, self._clock()))
         self._metrics.waiting_rows.set(self._buffer.rows)
 
     def forget(self, stream: str) -> None:
-        """Forget the stream; what waits of it is written all the same."""
+        """Forget the stream; its waiting results are still written."""
         if self._writer:
             self._writer.forget(stream)
 
     def write_due(self) -> list[Result]:
-        """Write what waits if it is time to; return what was written."""
+        """Write waiting results if it is time to; return those written."""
         if not self._buffer or self._clock() < self._due:
             return []
         written = self._write()
@@ -96,7 +96,7 @@ class BufferedArchive:
 
     @contextlib.contextmanager
     def noting_faults(self) -> Iterator[None]:
-        """Note a WriteError of the database instead of raising it; what waits is retried."""
+        """Record a WriteError of the database instead of raising it; results are retried."""
         try:
             yield
         except WriteError as error:
@@ -108,7 +108,7 @@ class BufferedArchive:
                 self._replace()
 
     def close(self) -> None:
-        """Write what still waits; IncompleteRecordingError if that cannot be done."""
+        """Write all waiting results; IncompleteRecordingError if that is impossible."""
         until = self._clock() + CLOSE_WITHIN_S
         self._closing = True
         tries = TRIES_AT_END
@@ -121,14 +121,14 @@ class BufferedArchive:
             raise IncompleteRecordingError(f"{lost:,} rows are lost: {self._error}")
 
     def _write(self) -> list[Result] | None:
-        """Write the oldest results in one transaction; return those, None if that failed."""
+        """Write the oldest results in one transaction; return them, None if that failed."""
         taken = list(self._buffer.oldest(ROWS_AT_ONCE))
         written: list[Result] | None = None
         with self.noting_faults():
             self._writer = writer = self._writer or ArchiveWriter(self._path)
             refused = dict(_refused(writer, taken))
             if len(taken) == len(self._buffer):
-                # All that the accounts count as answered is written with them.
+                # Everything that the accounts count as answered is written with them.
                 writer.keep(self._metrics.accounts)
             with self._metrics.commit_seconds.time():
                 writer.commit()
@@ -144,7 +144,7 @@ class BufferedArchive:
         return written
 
     def _retry_after(self, fault: Fault) -> float:
-        """Return the seconds until the next try after a fault."""
+        """Return the seconds until the next attempt after a fault."""
         if fault is not Fault.DAMAGED:
             return RETRY_AFTER_S
         now, before = self._clock(), self._damaged_at
@@ -171,7 +171,7 @@ class BufferedArchive:
             self._error, self._dropped = None, 0
 
     def _replace(self) -> None:
-        """Keep the damaged database under another name, so that a new one begins."""
+        """Rename the damaged database, so that a new one is created."""
         try:
             kept = set_aside(self._path)
         except OSError:
@@ -190,7 +190,7 @@ class BufferedArchive:
 def _refused(
     writer: ArchiveWriter, results: Iterable[Result]
 ) -> Iterator[tuple[int, MessageError]]:
-    """Add the results to the writer; yield the place and the error of those that it refuses."""
+    """Add the results to the writer; yield the index and error of refused ones."""
     for number, result in enumerate(results):
         try:
             if isinstance(result, Event):

@@ -1,4 +1,4 @@
-"""Encoding pictures as the video track of a file, each at its real time."""
+"""Encodes pictures as the video track of a file, each at its real time."""
 
 import contextlib
 from collections.abc import Mapping
@@ -18,28 +18,28 @@ from emostream.shared.canvas import to_planes
 from emostream.shared.errors import RecordingError
 from emostream.shared.pixels import Image
 
-# MPEG-4 takes no finer time base than 1/65535 s.
+# The finest time base in MPEG-4 is 1/65535 s.
 TIME_BASE: Final = Fraction(1, 60_000)
 TICK_NS: Final = Fraction(10**9, 60_000)
 KEYFRAME_TICKS: Final = 2 * 60_000
 NOMINAL_FPS: Final = 25
-# For video as it comes: least delay and little work.
+# For live video: minimal delay and little work.
 ENCODERS: Final = {
     "libx264": {"preset": "ultrafast", "tune": "zerolatency", "crf": "23", "forced-idr": "1"},
     "mpeg4": {"flags": "+qscale", "global_quality": "590"},
 }
-# For a file that is written at leisure: half the size at twice the work, on all cores.
+# For files without time pressure: half the size for twice the work, on all cores.
 FILE_ENCODERS: Final = {
     "libx264": {"preset": "veryfast", "crf": "23", "forced-idr": "1"},
     "mpeg4": ENCODERS["mpeg4"],
 }
-# What OpenCV converts to, so that players need not guess by the size of the picture.
+# The color space of OpenCV's conversion, so that players need not guess from the picture size.
 BT601, LIMITED_RANGE = 6, 1
 SQUARE: Final = Fraction(1)
 
 
 def best_encoder() -> str:
-    """Return the first of the ENCODERS that this FFmpeg has; RecordingError if it has none."""
+    """Return the first of the ENCODERS in this FFmpeg; RecordingError if it has none."""
     for name in ENCODERS:
         with contextlib.suppress(UnknownCodecError):
             av.Codec(name, "w")
@@ -53,10 +53,10 @@ def best_encoder() -> str:
 class VideoTrack:
     """A video track of an open container, for pictures of one size.
 
-    Odd sizes are padded to even ones, which 4:2:0 needs; a viewer can seek to every two seconds.
-    `options` are the encoder's; 0 `threads` are as many as there are cores. `aspect` is the width
-    of a pixel by its height. WriteError for pictures that the encoder does not take, such as some
-    beyond 16,384 pixels a side.
+    Odd sizes are padded to even ones for 4:2:0; there is a key frame every two seconds. `options`
+    are for the encoder; 0 `threads` means one per core. `aspect` is pixel width divided by height.
+    Raises WriteError for pictures that the encoder does not accept, such as some with more than
+    16,384 pixels per side.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class VideoTrack:
     def encode(self, image: Image, pts: int) -> "list[Packet[VideoStream]]":
         """Add a picture that is shown at `pts` ns of the source.
 
-        It is uint8 (height, width, 3) BGR, or I420 as `to_planes` gives it. The first is shown at
-        0. A pts that is not later than the last one is moved behind it by 1/60000 s. Returns the
-        packets that are ready.
+        It is uint8 (height, width, 3) BGR, or I420 from `to_planes`. The first one is shown at 0. A
+        pts that is not later than the last one is moved to 1/60000 s after it. Returns the packets
+        that are ready.
         """
         try:
             return self._stream.encode(self._frame(image, pts))
@@ -103,7 +103,7 @@ class VideoTrack:
             ) from error
 
     def flush(self) -> "list[Packet[VideoStream]]":
-        """Return the packets that are left; nothing can be added any more."""
+        """Return the remaining packets; no more pictures can be added."""
         return [] if self._start is None else self._stream.encode(None)
 
     def _frame(self, image: Image, pts: int) -> VideoFrame:

@@ -1,4 +1,4 @@
-"""What a recorder cannot write now, as its log, `/readyz` and metrics say it."""
+"""The current faults of a recorder, for its log, `/readyz` and metrics."""
 
 import logging
 import time
@@ -18,8 +18,8 @@ log = logging.getLogger("emostream")
 class FaultStatus:
     """The faults of a recorder's parts: its rows, each stream's video, its limits.
 
-    While a part has one the recorder is not ready. The log has a line when a fault begins, once a
-    minute at most for the same one, and a line when it is over.
+    While a part has a fault, the recorder is not ready. It logs a line when a fault starts (at most
+    once per minute for the same fault) and when it ends.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class FaultStatus:
         self._logged: dict[tuple[str, Fault], float] = {}
 
     def begin(self, part: str, error: WriteError, effect: str) -> None:
-        """Note that a part cannot be written, or still cannot; `effect` is what that means now."""
+        """Record that a part cannot be written, or still cannot; `effect` is the consequence."""
         self._health.set_missing(part, f"{error.fault}: {effect}")
         if self._faults.get(part) is error.fault:
             return
@@ -47,7 +47,7 @@ class FaultStatus:
             log.warning("%s; %s", error, effect)
 
     def end(self, part: str, effect: str) -> None:
-        """Note that a part can be written, or need not be any more."""
+        """Record that a part can be written again, or need not be."""
         if fault := self._faults.pop(part, None):
             self._health.clear_missing(part)
             self._metrics.tell_faults(set(self._faults.values()))

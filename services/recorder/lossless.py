@@ -1,4 +1,4 @@
-"""Lossless recording: every frame's answers written once and in order, and confirmed."""
+"""Lossless recording: writes every frame's answers once, in order, and confirms them."""
 
 import contextlib
 import time
@@ -17,13 +17,13 @@ from emostream.shared.errors import DeliveryError, MessageError
 from emostream.shared.messages import Credit, Emotion, Event, Message, common_fields
 
 CONSUMER: Final = "recorder"
-# More events than any frame has; they wait for the answer of their frame.
+# More events than any frame has; events wait for the answer to their frame.
 MAX_EVENTS: Final = 10_000
 
 
 @dataclass(slots=True)
 class _PartState:
-    """What came of one part of a stream and is not written yet."""
+    """The unwritten messages of one part of a stream."""
 
     events: list[Event] = field(default_factory=list)
     answers: dict[int, tuple[Emotion, list[Event]]] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class _PartState:
 
 @dataclass(slots=True)
 class _RunState:
-    """One run of a stream: how far it is written, and what the stages remembered there."""
+    """One run of a stream: the last written frame, and the stages' states after it."""
 
     id: str
     written: int
@@ -43,13 +43,14 @@ class _RunState:
 
 
 class LosslessRecorder:
-    """Writes each frame with its events in one transaction, in order, and confirms it then.
+    """Writes each frame with its events in one transaction, in order, and then confirms it.
 
-    A frame is written when the answers of all its parts are there. What comes again and was written
-    is ignored, also after a restart: the database says how far it came. Of each part at most
-    `window` frames and an end wait for the other parts. `bad` is called with the error of what
-    cannot be stored. A lock of another program is waited for, up to `patience` s on the steady
-    `clock`, and nothing is confirmed meanwhile. Raises WriteError if nothing can be written.
+    A frame is written when the answers of all its parts have arrived. Repeated messages that were
+    already written are ignored, even after a restart, because the database has the progress. At
+    most `window` frames and an end of each part wait for the other parts. `bad` is called with the
+    error of a message that cannot be stored. If another program holds a lock, this waits up to
+    `patience` s on the steady `clock`, and confirms nothing in the meantime. Raises WriteError if
+    nothing can be written.
     """
 
     topics = ("emotion/", "event/")
@@ -77,7 +78,7 @@ class LosslessRecorder:
         self._events: defaultdict[str, list[Event]] = defaultdict(list)
 
     def __call__(self, messages: Sequence[Message]) -> list[Message]:
-        """Record the messages; return `credit/` for what was written, and answers to probes."""
+        """Record the messages; return `credit/` for written frames, and answers to probes."""
         for message in messages:
             header = message.header
             try:
@@ -94,7 +95,7 @@ class LosslessRecorder:
         return [Message(credit) for credit in credits.values()]
 
     def forget(self, stream: str) -> None:
-        """Forget the stream; the database knows how far it came."""
+        """Forget the stream; the database has its progress."""
         self._runs.pop(stream, None)
         self._events.pop(stream, None)
 
@@ -105,11 +106,11 @@ class LosslessRecorder:
         events.append(header)
 
     def _take(self, header: Emotion) -> Credit | None:
-        """Take a part's answer, end or probe; return what can be confirmed once it is committed."""
+        """Take a part's answer, end or probe; return what to confirm after the commit."""
         run = self._run(header)
         part = run.parts[header.part]
         if header.probe:
-            # After a probe everything that is not written comes again.
+            # After a probe, everything unwritten is sent again.
             run.parts[header.part] = _PartState(probed=header.pid)
             probed = [run.parts[number].probed for number in range(header.parts)]
             return _credit(run, pid=header.pid) if min(probed) == header.pid else None
@@ -143,7 +144,7 @@ class LosslessRecorder:
         self._archive.keep_states(run.header, run.written, states)
 
     def _commit(self) -> bool:
-        """Commit what waits; return whether all is written, False while the database is locked."""
+        """Commit waiting rows; return False while the database is locked."""
         if not self._archive.pending:
             if self._credits:
                 self._archive.check()
@@ -173,9 +174,9 @@ class LosslessRecorder:
         return run
 
     def _events_of(self, header: Emotion) -> list[Event]:
-        """Return the events that came before the answer of this part, and wait no longer.
+        """Remove and return the events that arrived before the answer of this part.
 
-        Those that came again after a probe are there once.
+        Events that were repeated after a probe are included once.
         """
         mine: list[Event] = []
         others: list[Event] = []
@@ -188,7 +189,7 @@ class LosslessRecorder:
 
 
 def _complete(run: _RunState, parts: int) -> Iterator[list[tuple[Emotion, list[Event]]]]:
-    """Yield the answers of all parts for each frame that is next, and take them out."""
+    """Remove and yield the answers of all parts for each frame that is next."""
     while all(run.written + 1 in run.parts[number].answers for number in range(parts)):
         if run.ended:
             return
@@ -205,7 +206,7 @@ def _credit(run: _RunState, pid: int = 0) -> Credit:
 
 @contextlib.contextmanager
 def stopping_delivery() -> Iterator[None]:
-    """Turn a WriteError into DeliveryError: no restart helps, and nothing may be left out."""
+    """Convert WriteError to DeliveryError: a restart does not help, and nothing may be skipped."""
     try:
         yield
     except WriteError as error:

@@ -16,9 +16,9 @@ SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class RecorderMetrics:
-    """What the recorder counts, written to the registry that is passed in.
+    """The recorder's metrics, in the given registry.
 
-    `accounts` are those of its process: an answer that is taken and not written is none.
+    `accounts` are those of its process: an answer that is taken but not written does not count.
     """
 
     def __init__(self, registry: CollectorRegistry, accounts: Accounts | None = None) -> None:
@@ -95,23 +95,23 @@ class RecorderMetrics:
         self.tell_faults(set())
 
     def count_rows(self, result: Emotion | Event) -> None:
-        """Count the rows of a result that were written."""
+        """Count the written rows of a result."""
         for table, rows in rows_by_table(result).items():
             self.rows.labels(table).inc(rows)
 
     def count_dropped_rows(self, result: Emotion | Event, reason: str) -> None:
-        """Count the rows of a result that were not written."""
+        """Count the rows of a result that could not be written."""
         for table, rows in rows_by_table(result).items():
             self._rows_dropped.labels(table, reason).inc(rows)
         self.not_written(result, reason)
 
     def not_written(self, result: Emotion | Event, reason: str) -> None:
-        """Note that a result is not written for good."""
+        """Record that a result is permanently lost."""
         if result.is_data:
             self.accounts.note(Message(result), reason)
 
     def tell_faults(self, faults: Set[Fault]) -> None:
-        """Note what keeps something from being written."""
+        """Record the fault that prevents writing."""
         for fault in Fault:
             self._fault.labels(fault).set(fault in faults)
 
@@ -128,9 +128,9 @@ class RecorderMetrics:
         self._video_frames_dropped.labels(joined.frame.header.stream, reason).inc()
 
     def tell_recording(self, stream: str, on: bool | None) -> None:
-        """Note whether the stream's video is kept; None: that the stream is gone."""
+        """Set whether the stream's video is recorded; None if the stream is gone."""
         set_switch(self._recording, stream, on)
 
     def tell_blurred(self, stream: str, on: bool | None) -> None:
-        """Note whether faces are blurred in the stream's video; None: that the stream is gone."""
+        """Set whether faces are blurred in the stream's video; None if the stream is gone."""
         set_switch(self._blurred, stream, on)

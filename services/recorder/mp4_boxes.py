@@ -1,4 +1,4 @@
-"""The boxes of an MP4 file that could not be written to its end."""
+"""Repairs an MP4 file that was not written to its end, by its boxes."""
 
 import os
 import struct
@@ -8,12 +8,12 @@ from typing import Final
 
 HEADER: Final = struct.Struct(">I4s")
 LARGE: Final = struct.Struct(">Q")
-# A size of 1 says that the real one, of 64 bits, follows the header.
+# A size of 1 means that the 64-bit size follows the header.
 IS_LARGE: Final = 1
 
 
 def cut_incomplete(path: Path) -> None:
-    """Cut off a fragment or an index that is not whole; delete a file without any picture.
+    """Truncate an incomplete fragment or index; delete a file without pictures.
 
     A fragment is the box `moof` and its pictures in `mdat`. Raises OSError.
     """
@@ -31,7 +31,7 @@ def cut_incomplete(path: Path) -> None:
 
 
 def _boxes(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Yield each box's kind, and where it ends, were it whole."""
+    """Yield each box's type, and where it would end if complete."""
     end = 0
     with path.open("rb") as file:
         while len(header := file.read(HEADER.size)) == HEADER.size:

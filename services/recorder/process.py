@@ -38,17 +38,18 @@ if TYPE_CHECKING:
 # Pictures that may wait while a file is opened or the disk is slow: about a second of 720p video.
 MOST_PICTURES = 30
 TAKE_AT_MOST = 8
-# The share of lossless.stall_timeout that a lossless recorder waits for another program's lock.
+# The share of lossless.stall_timeout for which a lossless recorder waits for another program's
+# lock.
 PATIENCE = 2 / 3
 
 
 def run(config: Config, instance: int) -> None:
-    """Record what is seen until told to stop."""
+    """Record until stopped."""
     settings = config.recorder
     if config.delivery == "lossless":
         _record_all(config, instance)
         return
-    # Only the first recording of video would find these missing.
+    # Otherwise only the first video recording would fail for lack of these.
     require("emostream recorder", "recorder", "av", "PIL")
     with (
         Service("recorder", config, settings.metrics, Frame, instance) as service,
@@ -85,9 +86,9 @@ def run(config: Config, instance: int) -> None:
 
 
 def _record_all(config: Config, instance: int) -> None:
-    """Record every answer and confirm it. Only the rows are kept, and all of them."""
+    """Record and confirm every answer. Only rows are recorded, without video or limits."""
     settings = config.recorder
-    # Less than what capture waits, so that the reason is what the run ends with.
+    # Less than capture's timeout, so that the run ends with this reason.
     patience = config.lossless.stall_timeout * PATIENCE
     with (
         stopping_delivery(),
@@ -95,7 +96,7 @@ def _record_all(config: Config, instance: int) -> None:
         contextlib.ExitStack() as stack,
     ):
         archive = ArchiveWriter(Path(settings.folder) / DATABASE, open_timeout=patience)
-        # What is not committed was not confirmed, so it comes again.
+        # Uncommitted rows were not confirmed, so they are sent again.
         stack.callback(archive.abandon)
         publisher = service.publisher(settings.bind, RESULTS_HWM)
         inbox = FifoInbox()
@@ -117,7 +118,7 @@ def live_stage(
     *,
     accounts: Accounts | None = None,
 ) -> RecorderStage:
-    """Return the stage of a live recorder as the configuration has it; `clock` is steady, in s."""
+    """Return the stage of a live recorder from the configuration; `clock` is steady, in s."""
     settings = config.recorder
     folder = Path(settings.folder)
     metrics = RecorderMetrics(registry, accounts)
@@ -139,14 +140,14 @@ def live_stage(
 
 
 def _new_recording(folder: Path, max_gb: float, stream: str) -> "StreamRecording":
-    """Return the recording of a stream; RecordingError where FFmpeg has no encoder for video."""
-    # Imported here: most recorders keep no video, and FFmpeg and OpenCV take time and memory.
+    """Return the recording of a stream; RecordingError if FFmpeg has no video encoder."""
+    # Imported here: most recorders record no video, and FFmpeg and OpenCV take time and memory.
     import cv2
 
     from emostream.services.recorder.encoding import best_encoder
     from emostream.services.recorder.stream_recording import MAX_FILE_BYTES, StreamRecording
 
     cv2.setNumThreads(1)
-    # Only finished files can be deleted, so one must not take most of the room.
+    # Only finished files can be deleted, so one must not take most of the space.
     file_bytes = int(min(MAX_FILE_BYTES, max_gb * 1e8))
     return StreamRecording(folder / stream, best_encoder(), file_bytes)

@@ -1,4 +1,4 @@
-"""What of the recordings is deleted, and when: limits by age and by total size."""
+"""Deletes old recordings: limits by age and total size."""
 
 import contextlib
 import shutil
@@ -15,25 +15,25 @@ from emostream.services.recorder.archive.writer import ArchiveWriter
 from emostream.services.recorder.fault_status import FaultStatus
 from emostream.services.recorder.metrics import RecorderMetrics
 
-# A file that changed so lately may be another recorder's, which still writes it.
+# Another recorder may still be writing a file that changed this recently.
 QUIET_S: Final = 60.0
 PRUNE_ROWS: Final = 2_000
 DAY_S: Final = 86_400.0
-# Of the times of the rows: one for each day and more, as long as rows are kept.
+# How many row times are sampled: at least one per day for as long as rows are kept.
 SAMPLES: Final = 1_000
 LIMITS: Final = "limits"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is kept: `max_bytes` in all, the rows at most half of them, for `max_age` s."""
+    """The limits: `max_bytes` in total (rows at most half of it), and `max_age` s."""
 
     max_bytes: float
     max_age: float
 
     @property
     def max_database_bytes(self) -> float:
-        """The rows' share, so that they never drive out all video."""
+        """The rows' share, so that they never displace all video."""
         return self.max_bytes / 2
 
 
@@ -47,16 +47,16 @@ class StoredFile:
 
     @classmethod
     def at(cls, path: Path) -> Self:
-        """Return the file as it is now."""
+        """Return the current state of the file."""
         status = path.stat()
         return cls(path, status.st_size, status.st_mtime)
 
 
 def age_reference(times: Iterable[float], max_age: float) -> float:
-    """Return the moment from which age counts: the newest of the recordings' times, s.
+    """Return the time from which age counts: the newest of the recordings' times, s.
 
-    A clock that is ahead must not make everything else too old. So a newest day that would do so is
-    believed only once it is over; until then age counts from the last recording before it.
+    A clock that is ahead must not make everything else too old. So a newest day that would do that
+    counts only after it is over; until then, age counts from the last recording before it.
     """
     times = list(times)
     newest = max(times, default=0.0)
@@ -72,10 +72,10 @@ def expired(
     database_bytes: int,
     too_old: float,
 ) -> list[StoredFile]:
-    """Choose what to delete, oldest first: what changed before `too_old`, then until all fits.
+    """Choose files to delete, oldest first: those before `too_old`, then more until all fits.
 
-    Times are s since the epoch. The files in `busy` are being written and stay, as do those that
-    changed just before `now`.
+    Times are s since the epoch. Files in `busy` are being written and stay, like those that changed
+    just before `now`.
     """
     total = database_bytes + sum(file.bytes for file in files)
     chosen = []
@@ -89,7 +89,7 @@ def expired(
 
 
 class Retention:
-    """Keeps the recordings in the folder, and the rows in their database, within the limits."""
+    """Enforces the limits for the recordings in the folder and the rows in their database."""
 
     def __init__(
         self, folder: Path, limits: Limits, metrics: RecorderMetrics, faults: FaultStatus
@@ -105,11 +105,11 @@ class Retention:
     ) -> bool:
         """Delete what is beyond the limits; return whether all of it is gone.
 
-        It deletes a slice of the rows at a time, so that recording is not held up: call it again
-        soon where it returns False. Without an `archive` rows stay. `now` is in s since the epoch;
-        age counts from the newest recording instead, and the newest day is never deleted for it.
-        Raises WriteError if rows cannot be deleted or the folder cannot be read; files that cannot
-        be deleted are noted as a fault.
+        It deletes rows in slices, so that recording is not held up; call it again soon if it
+        returns False. Without an `archive`, rows stay. `now` is in s since the epoch; age counts
+        from the newest recording, and the newest day is never deleted for its age. Raises
+        WriteError if rows cannot be deleted or the folder cannot be read; files that cannot be
+        deleted are recorded as a fault.
         """
         now = time.time() if now is None else now
         files = _stored_files(self._folder)
@@ -128,7 +128,7 @@ class Retention:
         return _prune(archive, int(max(0.0, too_old) * 1e9), TABLES) and self._prune_large(archive)
 
     def _delete(self, files: Iterable[StoredFile]) -> list[StoredFile]:
-        """Delete the files; return those that are gone."""
+        """Delete the files; return those that were deleted."""
         gone, errors = [], []
         for file in files:
             try:
@@ -146,7 +146,7 @@ class Retention:
         return gone
 
     def _tell_free(self) -> None:
-        # A folder that was deleted is the archive's to tell.
+        # The archive reports a deleted folder.
         with contextlib.suppress(OSError):
             self._metrics.disk.labels("free").set(shutil.disk_usage(self._folder).free)
 
@@ -156,13 +156,13 @@ class Retention:
         before = archive.age_limit(PRUNE_ROWS)
         if before is None:
             return True
-        # Events are few, and what people look for: they go by age alone.
+        # Events are few and important, so they are deleted only by age.
         _prune(archive, before, ("observations", "frames"))
         return False
 
 
 def _prune(archive: ArchiveWriter, before: int, tables: Sequence[str]) -> bool:
-    """Delete a slice of what is older; a table's turn comes when those before it are done."""
+    """Delete a slice of older rows, one table after the other."""
     return all(archive.prune(table, before, PRUNE_ROWS) < PRUNE_ROWS for table in tables)
 
 

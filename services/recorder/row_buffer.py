@@ -1,4 +1,4 @@
-"""Results that wait in memory until the database takes them."""
+"""Results that wait in memory until the database accepts them."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -8,26 +8,26 @@ from emostream.shared.messages import Emotion, Event
 
 Result: TypeAlias = Emotion | Event
 
-# About 1.3 kB each with eight labels, so 130 MB at most, however many streams and faces there are.
+# About 1.3 kB each with eight labels, so at most 130 MB, regardless of streams and faces.
 MOST_ROWS: Final = 100_000
 
 
 def rows_by_table(result: Result) -> dict[str, int]:
-    """Return how many rows the result makes in `frames`, `observations` or `events`."""
+    """Return the result's number of rows in `frames`, `observations` or `events`."""
     if isinstance(result, Event):
         return {"events": 1}
     return {"frames": 1, "observations": len(result.faces)} if result.is_data else {}
 
 
 def row_count(result: Result) -> int:
-    """Return how many rows the result makes."""
+    """Return the result's number of rows."""
     return sum(rows_by_table(result).values())
 
 
 class RowBuffer:
-    """Results in the order of their arrival: of the last `seconds`, `most_rows` rows at most.
+    """Results in order of arrival, from the last `seconds`, with at most `most_rows` rows.
 
-    Times are s on a steady clock. `rows` is how many rows the results make.
+    Times are s on a steady clock. `rows` is the results' total number of rows.
     """
 
     def __init__(self, seconds: float, most_rows: int = MOST_ROWS) -> None:
@@ -40,7 +40,7 @@ class RowBuffer:
         return len(self._waiting)
 
     def add(self, result: Result, now: float) -> list[Result]:
-        """Add a result; return the oldest ones, which gave way because there are too many rows."""
+        """Add a result; return the oldest ones that were evicted for too many rows."""
         self._waiting.append((now, result))
         self.rows += row_count(result)
         dropped = []
@@ -49,7 +49,7 @@ class RowBuffer:
         return dropped
 
     def oldest(self, rows: int) -> Iterator[Result]:
-        """Yield the oldest results that make up to `rows` rows, but one at least."""
+        """Yield the oldest results with up to `rows` rows in total, but at least one."""
         total = 0
         for _, result in self._waiting:
             total += row_count(result)
@@ -58,12 +58,12 @@ class RowBuffer:
             yield result
 
     def remove(self, count: int) -> None:
-        """Remove the oldest `count` results, which are written."""
+        """Remove the oldest `count` results, which were written."""
         for _ in range(count):
             self._pop()
 
     def expire(self, now: float) -> list[Result]:
-        """Remove and return the results that waited for too long."""
+        """Remove and return the results that waited too long."""
         dropped = []
         while self._waiting and now - self._waiting[0][0] > self._seconds:
             dropped.append(self._pop())

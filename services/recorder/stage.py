@@ -1,4 +1,4 @@
-"""The recorder's stage: from frames, results and commands to rows, annotated video and credit."""
+"""The recorder's stage: converts frames, results and commands to rows, video and credit."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
@@ -31,10 +31,10 @@ RETENTION_AGAIN: Final = 0.5
 class RecorderStage:
     """Records every observation and event, and video of the streams that `video` records.
 
-    Results are recorded however late they come. `bad` is called with the error of what cannot be
-    decoded, stored or obeyed, `progressed` with the stream of each answer that is taken. Times are
-    s on the steady `clock`. While nothing can be written, it continues all the same: recording is
-    not essential to seeing.
+    Results are recorded however late they arrive. `bad` is called with the error of a message that
+    cannot be decoded, stored or obeyed, `progressed` with the stream of each accepted answer. Times
+    are s on the steady `clock`. It keeps running while nothing can be written, because viewing does
+    not depend on recording.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class RecorderStage:
 
     @property
     def recordings(self) -> RecordingReports:
-        """The videos that are being written now."""
+        """The videos being written."""
         return self._video.recordings
 
     def __call__(self, messages: Sequence[Message]) -> list[Message]:
-        """Record the messages; return `credit/` for what was wholly written since the last call."""
+        """Record the messages; return `credit/` for frames completed since the last call."""
         now = self._clock()
         for message in messages:
             try:
@@ -78,7 +78,7 @@ class RecorderStage:
         return self.idle(now)
 
     def idle(self, now: float) -> list[Message]:
-        """Do what is due: write frames whose wait is over, commit, delete what is too old."""
+        """Do time-based work: write frames whose wait is over, commit, delete old recordings."""
         self._video.write_due(now)
         for result in self._archive.write_due():
             if isinstance(result, Emotion) and result.is_data:
@@ -96,7 +96,7 @@ class RecorderStage:
         self._credited.pop(stream, None)
 
     def close(self) -> None:
-        """Write what still waits and finish all files; IncompleteRecordingError for lost rows."""
+        """Write all waiting data and finish all files; IncompleteRecordingError for lost rows."""
         self._video.close()
         self._archive.close()
 
@@ -154,7 +154,7 @@ class RecorderStage:
 
 
 class _Answers:
-    """Which of one stream's frames were answered in all their parts."""
+    """Tracks which frames of a stream were answered in all parts."""
 
     def __init__(self) -> None:
         self._newest: dict[int, Emotion] = {}
@@ -162,16 +162,17 @@ class _Answers:
 
     @property
     def consumed(self) -> Header | None:
-        """The last frame for which nothing more can come: a part's answers come in order."""
+        """The last completed frame, because a part's answers arrive in order."""
         parts = max((header.parts for header in self._newest.values()), default=1)
         if len(self._newest) < parts:
             return None
         return min(self._newest.values(), key=lambda header: header.seq)
 
     def has(self, header: Emotion) -> bool:
-        """Whether the answer was added before; one that is sent again must not count twice.
+        """Whether the answer was already added, so that a repeated one does not count twice.
 
-        Where several in turn were, it was the newest one that did not belong to them.
+        After several consecutive repeated answers, the stream continues there: the newest one was
+        the outlier.
         """
         newest = self._newest.get(header.part)
         if newest is None or newest.run != header.run or newest.seq < header.seq:
@@ -180,7 +181,7 @@ class _Answers:
         return self._earlier < RESUMED_AFTER
 
     def add(self, header: Emotion) -> None:
-        """Note an answer."""
+        """Record an answer."""
         others = (header.run, header.parts)
         if any((newest.run, newest.parts) != others for newest in self._newest.values()):
             self._newest.clear()

@@ -1,4 +1,4 @@
-"""One stream's recorded video: files of a limited length, each with one run and one size."""
+"""One stream's recorded video: files of limited length, each with one run and picture size."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -17,10 +17,10 @@ MAX_FILE_BYTES: Final = 200_000_000
 
 
 class StreamRecording:
-    """Writes one stream's pictures into files `<UTC time>-<run>-<n>.mp4` in `folder`.
+    """Writes one stream's pictures to files `<UTC time>-<run>-<n>.mp4` in `folder`.
 
-    A new file begins with a new run, another size or pixel aspect, a pts that jumps back by a
-    second or more, when the file has `max_bytes` or spans 10 minutes, and after a WriteError.
+    A new file starts for a new run, another size or pixel aspect, a pts that jumps back by a second
+    or more, after `max_bytes` or 10 minutes, and after a WriteError.
     """
 
     def __init__(self, folder: Path, encoder: str, max_bytes: int = MAX_FILE_BYTES) -> None:
@@ -34,18 +34,18 @@ class StreamRecording:
 
     @property
     def path(self) -> Path | None:
-        """The file that is being written."""
+        """The file being written."""
         return self._file.path if self._file else None
 
     @property
     def bytes(self) -> int:
-        """What all files of the recording have so far, without the container's own share."""
+        """The total bytes of the recording's files so far, without container overhead."""
         return self._finished_bytes + (self._file.bytes if self._file else 0)
 
     def write(self, header: Frame, image: Image) -> None:
         """Add the picture of the frame, uint8 (height, width, 3) BGR.
 
-        Raises WriteError if it cannot be written; the file ends before the last picture then.
+        Raises WriteError if it cannot be written; the file then ends before the last picture.
         """
         if self._file is None or not self._continues(header):
             self.close()
@@ -54,12 +54,12 @@ class StreamRecording:
         try:
             self._file.write(image, header.pts)
         except WriteError:
-            self._leave_file()  # it has closed itself
+            self._leave_file()  # it is already closed
             raise
         self._pts = header.pts
 
     def close(self) -> None:
-        """Finish the file that is being written, if there is one."""
+        """Finish the file being written, if there is one."""
         if file := self._leave_file():
             file.close()
 

@@ -1,4 +1,4 @@
-"""A video file with the real timestamps of its frames, which plays even after a kill."""
+"""A video file with real timestamps, which is playable even after a kill."""
 
 import contextlib
 import errno
@@ -19,17 +19,17 @@ from emostream.services.recorder.mp4_boxes import cut_incomplete
 from emostream.services.recorder.private_files import make_file
 from emostream.shared.pixels import Image
 
-# Each frame reaches the disk as a fragment when the next one comes; closing makes it a plain MP4.
+# Each frame is written as a fragment when the next one arrives; closing makes it a plain MP4.
 CONTAINER: Final = {"movflags": "hybrid_fragmented+frag_every_frame", "flush_packets": "1"}
 
 
 class VideoFile:
-    """Writes pictures of one size into an MP4 file.
+    """Writes pictures of one size to an MP4 file.
 
-    Odd sizes are padded to even ones, which 4:2:0 needs. A process that is killed leaves a file
-    that plays up to the last frame but one. `aspect` is a pixel's width by its height. Raises
-    WriteError if the file cannot be written, or is not at its path any more: it is closed then,
-    plays up to the last frame but one, and is deleted where it has none.
+    Odd sizes are padded to even ones for 4:2:0. After a kill, the file is playable up to the
+    second-to-last frame. `aspect` is pixel width divided by height. Raises WriteError if the file
+    cannot be written, or is no longer at its path: it is then closed, playable up to the
+    second-to-last frame, and deleted if it has none.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class VideoFile:
     def write(self, image: Image, pts: int) -> None:
         """Add a picture, uint8 (height, width, 3) BGR, that is shown at `pts` ns of the source.
 
-        A pts that is not later than the last one is moved behind it by 1/60000 s.
+        A pts that is not later than the last one is moved to 1/60000 s after it.
         """
         with writing_video(self.path), self._closed_on_error():
             if not self._is_at_path:
@@ -90,7 +90,7 @@ class VideoFile:
             yield
         except (FFmpegError, OSError, WriteError):
             self._open = False
-            # What is still to be written fails for the same reason.
+            # Pending writes fail for the same reason.
             with contextlib.suppress(FFmpegError, OSError, WriteError):
                 self._container.close()
             with contextlib.suppress(OSError):
@@ -113,7 +113,7 @@ class VideoFile:
 
 @contextlib.contextmanager
 def writing_video(path: Path) -> Iterator[None]:
-    """Turn the errors of FFmpeg and of the disk into WriteError."""
+    """Convert errors from FFmpeg and the disk to WriteError."""
     try:
         yield
     except (FFmpegError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The video of all recorded streams: their frames with the results drawn on them."""
+"""The video of all recorded streams: frames with results drawn on them."""
 
 import math
 from collections.abc import Callable, Set
@@ -25,12 +25,12 @@ MakeRecording: TypeAlias = "Callable[[str], StreamRecording]"
 
 
 class VideoRecorder:
-    """Writes the frames of the streams that are switched on, blurred where `blur` says so.
+    """Writes the frames of the streams that are switched on, blurred if `blur` is on.
 
-    `make` gives a stream's recording, `recorded` says which streams have one. Frames wait up to
+    `make` creates a stream's recording, `recorded` says which streams have one. Frames wait up to
     `wait` s for their results. `bad` is called with the error of a picture that cannot be decoded.
-    Times are s on a steady clock. Where a stream's file cannot be written it is closed, the frames
-    that are missing are counted, and a new one is tried after `RETRY_AFTER` s.
+    Times are s on a steady clock. If a stream's file cannot be written, it is closed, missing
+    frames are counted, and a new file is tried after `RETRY_AFTER` s.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class VideoRecorder:
 
     @property
     def topics(self) -> Set[str]:
-        """The topics whose pixels are needed now: they are costly, so no others are asked for."""
+        """The topics whose pixels are needed now; pixels are costly, so no others are requested."""
         streams = self._recorded.streams
         if self._recorded.default and all(streams.values()):
             return {"frame/"}
@@ -62,13 +62,13 @@ class VideoRecorder:
 
     @property
     def busy(self) -> Set[Path]:
-        """The files that are being written."""
+        """The files being written."""
         paths = (pending.recording.path for pending in self._pending.values())
         return {path for path in paths if path}
 
     @property
     def recordings(self) -> RecordingReports:
-        """The videos that are being written; asked for on any thread."""
+        """The videos being written. Thread-safe."""
         recordings = ((each.stream, each.recording) for each in tuple(self._pending.values()))
         return RecordingReports(
             [
@@ -79,26 +79,26 @@ class VideoRecorder:
         )
 
     def add_stream(self, stream: str) -> None:
-        """Note that the stream exists."""
+        """Register the stream."""
         self._recorded.register(stream)
         self._blur.switch.register(stream)
 
     def is_recording(self, stream: str) -> bool:
-        """Whether the stream's frames are written."""
+        """Whether the stream's frames are being written."""
         return self._recorded.is_on(stream)
 
     def record(self, stream: str, on: bool) -> None:
-        """Start with the stream, or write the frames of it that still wait and finish its file."""
+        """Start recording the stream, or write its waiting frames and finish its file."""
         self._recorded.set(stream, on)
         if not on:
             self._finish(stream, "its recording was stopped")
 
     def blur(self, stream: str, on: bool) -> None:
-        """Blur the stream's faces from the next frame on, or show them."""
+        """Blur or unblur the stream's faces from the next frame on."""
         self._blur.switch.set(stream, on)
 
     def add(self, message: Message, now: float) -> None:
-        """Add a frame or an answer; one of a stream that is not recorded is ignored."""
+        """Add a frame or an answer; it is ignored if the stream is not recorded."""
         stream = message.header.stream
         if not self.is_recording(stream):
             return
@@ -108,24 +108,24 @@ class VideoRecorder:
         self._pending[stream].add(message, now)
 
     def forget(self, stream: str) -> None:
-        """Write the frames of the stream that still wait, finish its file, and forget it."""
+        """Write the stream's waiting frames, finish its file, and forget it."""
         self._finish(stream, "its stream has ended")
         self._metrics.forget(stream)
         self._recorded.forget(stream)
         self._blur.forget(stream)
 
     def end(self, stream: str) -> None:
-        """Note that the last frame of the stream's run was added."""
+        """Record that the last frame of the stream's run was added."""
         if pending := self._pending.get(stream):
             pending.ended = True
 
     def written(self, stream: str) -> Header | None:
-        """Return the header of the stream's last frame that left for the file."""
+        """Return the header of the stream's last frame that was passed to the file."""
         pending = self._pending.get(stream)
         return pending.written if pending else None
 
     def write_due(self, now: float) -> None:
-        """Write the frames whose wait is over, and finish the files of streams that are over."""
+        """Write the frames whose wait is over, and finish the files of ended streams."""
         for pending in self._pending.values():
             self._write(pending, now)
             if pending.is_over(now):
@@ -134,13 +134,13 @@ class VideoRecorder:
                 self._faults.end(_part(pending.stream), "its stream has ended")
 
     def close(self) -> None:
-        """Write what still waits and finish all files."""
+        """Write all waiting frames and finish all files."""
         for pending in self._pending.values():
             self._write(pending, math.inf)
             self._close(pending, math.inf)
 
     def _finish(self, stream: str, effect: str) -> None:
-        """Write the frames of the stream that still wait and finish its file, if it has one."""
+        """Write the stream's waiting frames and finish its file, if it has one."""
         if pending := self._pending.pop(stream, None):
             self._write(pending, math.inf)
             self._close(pending, math.inf)
@@ -162,7 +162,7 @@ class VideoRecorder:
                 self._bad(error)
 
     def _write_frame(self, pending: "_PendingVideo", joined: Joined) -> None:
-        # Imported here: most recorders keep no video.
+        # Imported here: most recorders record no video.
         from emostream.shared.annotate import draw
         from emostream.shared.canvas import PlanesCanvas, to_planes
 
@@ -171,7 +171,7 @@ class VideoRecorder:
         planes = to_planes(self._blur.picture(joined))
         draw(PlanesCanvas(planes), joined.faces)
         pending.recording.write(header, planes)
-        # A frame reaches the disk when the next one comes.
+        # A frame is written when the next one arrives.
         self._count_last(pending)
         pending.last, pending.written = joined, header
         if pending.fault:
@@ -201,10 +201,10 @@ class VideoRecorder:
 
 
 class _PendingVideo:
-    """One stream's frames on their way to video.
+    """One stream's frames waiting for video.
 
-    `last` is the last frame that was written, until it is sure to be on the disk. While there is a
-    `fault`, nothing is written before `retry_at`.
+    `last` is the last written frame, until it is certainly on disk. While there is a `fault`,
+    nothing is written before `retry_at`.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class _PendingVideo:
             self._fed = now
 
     def is_over(self, now: float) -> bool:
-        """Whether the last frame of a run was written, or no frame came for long."""
+        """Whether the last frame of a run was written, or no frame arrived for a long time."""
         return (self.ended and not len(self.join)) or now - self._fed > CLOSE_AFTER
 
 

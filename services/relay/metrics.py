@@ -10,13 +10,13 @@ from emostream.shared.messages import KINDS
 from emostream.shared.metric_names import MetricName
 from emostream.shared.requests import answered_topic
 
-# A source may send what it likes, and each label is remembered.
+# A source may send any topic, and each label takes memory.
 OTHER: Final = "other"
 COUNTED: Final = (*KINDS, "clock")
 
 
 class RelayMetrics:
-    """What the relay counts, by the endpoint of each source and the first word of a topic."""
+    """The relay's metrics, by source endpoint and first part of the topic."""
 
     def __init__(self, registry: CollectorRegistry, sources: Iterable[str]) -> None:
         by_source = ("source", "topic")
@@ -32,11 +32,11 @@ class RelayMetrics:
             self.set_connected(source, is_connected=False)
 
     def set_connected(self, source: str, *, is_connected: bool) -> None:
-        """Note whether a source is connected."""
+        """Set whether a source is connected."""
         self._connected.labels(source).set(is_connected)
 
     def count(self, passed: Passed) -> None:
-        """Count a message that was passed on."""
+        """Count a forwarded message."""
         word = answered_topic(passed.topic.encode()).decode().partition("/")[0]
         labels = (passed.source, word if word in COUNTED else OTHER)
         self._messages.labels(*labels).inc()

@@ -20,7 +20,7 @@ log = logging.getLogger("emostream")
 
 
 def run(config: Config, instance: int) -> None:
-    """Pass on what the sources send until told to stop."""
+    """Forward the sources' messages until stopped."""
     check_delivery(config)
     settings = config.relay
     with Service("relay", config, settings.metrics, Emotion, instance) as service:
@@ -40,7 +40,7 @@ def run(config: Config, instance: int) -> None:
 
 
 def check_delivery(config: Config) -> None:
-    """Raise ConfigError if nothing may get lost: a relay has queues, and these have bounds."""
+    """Raise ConfigError for lossless delivery, because a relay's queues are limited."""
     if config.delivery == "lossless":
         raise ConfigError(
             'relay: a relay may lose messages, so it cannot run with delivery = "lossless"'

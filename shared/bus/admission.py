@@ -1,4 +1,4 @@
-"""Whom an encrypted publisher answers: it refuses topics, and ends connections of revoked keys."""
+"""Access control of an encrypted publisher: refuses topics, and disconnects revoked keys."""
 
 import logging
 import time
@@ -14,16 +14,16 @@ from emostream.shared.subscription_limit import end_connection, socket_inode
 CHECK_EVERY_S: Final = 0.5
 REBIND_EVERY_S: Final = 0.02
 WARN_AFTER_TRIES: Final = 100
-# Of libzmq's own for what a ZAP handler says of a peer; here it is the peer's public key.
+# The libzmq property that a ZAP handler sets for a peer; here it holds the peer's public key.
 USER_ID: Final = "User-Id"
 MESSAGE: Final = "something other than a subscription"
 log = logging.getLogger("emostream")
 
 
 class Admission:
-    """Decides on each subscription by the key of its connection, and watches the key files.
+    """Accepts or refuses subscriptions by the key of the connection, and watches the key files.
 
-    The XPUB socket is in manual mode: nothing is sent on a subscription that was not admitted.
+    The XPUB socket is in manual mode: nothing is sent for a subscription that was not accepted.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Admission:
         self._monitor = monitor
         self._key = folder.current()
         self._endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-        # By file descriptor: the inode of its socket, which no later one has, and the peer's key.
+        # By file descriptor: the inode of its socket, which is never reused, and the peer's key.
         self._connections: dict[int, tuple[int | None, str]] = {}
         self._refused: set[tuple[str, str]] = set()
         self._check_at = 0.0
@@ -42,9 +42,9 @@ class Admission:
         self._tries = 0
 
     def admit(self, part: zmq.Frame, descriptor: int, topic: str) -> bool:
-        """Take the subscription in where the connection's key may have it; return whether it may.
+        """Accept the subscription if the connection's key allows it; return whether it does.
 
-        To be called right after its receipt: libzmq means the last one that was received.
+        Call this right after receiving it: libzmq applies it to the last subscription received.
         """
         key = str(part.get(USER_ID))
         self._connections[descriptor] = socket_inode(descriptor), key
@@ -59,20 +59,20 @@ class Admission:
         return True
 
     def note_message(self, part: zmq.Frame) -> None:
-        """Log, once for each peer, that it sent something other than a subscription."""
+        """Log, once per peer, that it sent something other than a subscription."""
         peer = admitted_peer(self._folder, str(part.get(USER_ID)))
         name = peer.name if peer else "a revoked key"
         if self._is_new(name, MESSAGE):
             log.warning("%s sent %s; disconnected it", name, MESSAGE)
 
     def remove(self, part: zmq.Frame) -> None:
-        """Take back the subscription that was received last."""
+        """Remove the subscription that was received last."""
         self._socket.set(zmq.UNSUBSCRIBE, part.bytes[1:])
 
     def check(self) -> None:
-        """Now and then, end the connections of keys that were revoked, and take up a new own key.
+        """At intervals, disconnect revoked keys, and switch to a new key of this host.
 
-        Others keep theirs: only a new key of this host makes all of them connect again.
+        Other connections stay open; only a new key of this host makes all peers reconnect.
         """
         now = time.monotonic()
         if now < self._check_at:
@@ -92,7 +92,7 @@ class Admission:
         try:
             key = self._folder.current()
         except ConfigError:
-            # The key in use stays good while its file is broken; nobody else is let in by it.
+            # The key in use stays valid while its file is broken, but nobody new is let in.
             return
         if key != self._key:
             self._socket.unbind(self._endpoint)
@@ -107,7 +107,7 @@ class Admission:
         try:
             self._socket.bind(self._endpoint)
         except zmq.ZMQError as error:
-            # libzmq releases the address a moment after it was asked to.
+            # libzmq releases the address a moment after `unbind`.
             self._check_at = time.monotonic() + REBIND_EVERY_S
             self._tries += 1
             if self._tries == WARN_AFTER_TRIES:
@@ -125,12 +125,12 @@ class Admission:
             )
 
     def _is_new(self, name: str, what: str) -> bool:
-        """Whether that was not logged of the peer yet; so much is remembered."""
+        """Whether this was not logged for the peer yet, within a limited memory."""
         is_new = (name, what) not in self._refused and len(self._refused) < 1000
         if is_new:
             self._refused.add((name, what))
         return is_new
 
     def close(self) -> None:
-        """End the monitor, before the socket is closed."""
+        """Close the monitor. Call this before the socket is closed."""
         self._monitor.close()

@@ -1,4 +1,4 @@
-"""The error that says why an address cannot be bound, and what to do about it."""
+"""The error for an address that cannot be bound, with advice."""
 
 import zmq
 
@@ -6,7 +6,7 @@ from emostream.shared.errors import BusError
 
 
 def unbindable(who: str, endpoint: str, error: zmq.ZMQError, setting: str) -> BusError:
-    """Return the error of `who`; `setting` names the endpoint where it is not its own `bind`."""
+    """Return the error of `who`; `setting` is the endpoint's setting if it is not `<who>.bind`."""
     if error.errno == zmq.EADDRINUSE:
         return BusError(
             f"{who} cannot bind {endpoint}: the port is in use. Stop the program that "

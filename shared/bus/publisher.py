@@ -1,4 +1,4 @@
-"""The sending end of the bus: it counts what it sends, and what its subscribers ask for."""
+"""The sending side of the bus: counts what it sends, and handles subscriptions."""
 
 import contextlib
 import time
@@ -15,15 +15,15 @@ from emostream.shared.requests import Requests
 from emostream.shared.subscription_limit import SubscriptionLimit, end_connection
 from emostream.shared.wire import VERSION, encode
 
-# Of what subscribers ask, before the next message is sent.
+# How many subscriptions are handled before the next message is sent.
 MOST_AT_ONCE: Final = 1000
-# What comes of a subscriber begins with one of these.
+# The first byte of everything that a subscriber sends.
 SUBSCRIBES: Final = b"\1"
 UNSUBSCRIBES: Final = b"\0"
 
 
 class Publisher:
-    """An XPUB socket bound to an endpoint. Never blocks: what a queue cannot hold is lost there."""
+    """An XPUB socket bound to an endpoint. Never blocks: messages for a full queue are lost."""
 
     def __init__(
         self, socket: "zmq.Socket[bytes]", name: str, admission: Admission | None = None
@@ -38,7 +38,7 @@ class Publisher:
         self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def send(self, message: Message) -> None:
-        """Send the message. A large payload is not copied, so it must never be written again."""
+        """Send the message. A large payload is not copied, so never modify it afterward."""
         self.take_subscriptions()
         parts = encode(self._sent.counted(message))
         self._socket.send_multipart(parts, copy=False)
@@ -46,7 +46,7 @@ class Publisher:
             self._socket.send_multipart([topic.encode(), *parts[1:]], copy=False)
 
     def take_subscriptions(self) -> None:
-        """Take in what subscribers ask for; to be called now and then while nothing is sent."""
+        """Handle subscriptions. Call this at intervals while nothing is sent."""
         if self._admission:
             self._admission.check()
         for _ in range(MOST_AT_ONCE):
@@ -61,9 +61,9 @@ class Publisher:
         topic = part.bytes[1:].decode("ascii", "replace")
         kind = part.bytes[:1]
         if self._is_shifted or kind not in (SUBSCRIBES, UNSUBSCRIBES):
-            # A message, which no subscriber sends. With XPUB_MANUAL, libzmq counts it as one of the
-            # subscriptions that wait behind it, and would give each of these to the connection of
-            # the next: so none of them counts, and who sent them has to connect again.
+            # A message, which no valid subscriber sends. With XPUB_MANUAL, libzmq counts it as one
+            # of the waiting subscriptions, and would assign each of these to the connection of the
+            # next one. So none of them counts, and their senders have to reconnect.
             is_first, self._is_shifted = not self._is_shifted, self._admission is not None
             end_connection(descriptor)
             if self._admission and is_first:
@@ -79,29 +79,29 @@ class Publisher:
             self._note_subscription(topic, descriptor)
 
     def _tell_time(self, topic: str) -> None:
-        """Answer who asks on this topic for the time of this process."""
+        """Answer a request for the time of this process on this topic."""
         answer = {"v": VERSION, "publisher": self._name, "time": time.time_ns()}
         self._socket.send_multipart([topic.encode(), msgpack.packb(answer)])
 
     def _note_subscription(self, topic: str, descriptor: int) -> None:
-        """Answer who asks for the time, and note who asks for a message."""
+        """Answer requests for the time, and store requests for a message."""
         if CLOCK_TOPIC.fullmatch(topic):
             self._tell_time(topic)
         self._requests.add(topic, descriptor)
 
     def _note_unsubscription(self, topic: str, descriptor: int) -> None:
-        """Note that a connection has unsubscribed; without XPUB_VERBOSER the last one alone."""
+        """Handle an unsubscription; without XPUB_VERBOSER, only the last one of a topic arrives."""
         self._requests.remove(topic)
 
     def close(self, linger: int | None = None) -> None:
-        """Close; what was sent goes out for `linger` ms (None: 2 s, if blocking all of it)."""
+        """Close, sending pending messages for `linger` ms (None: 2 s, or no limit if blocking)."""
         if self._admission:
             self._admission.close()
         self._socket.close(linger)
 
 
 class BlockingPublisher(Publisher):
-    """Counts its subscribers and waits for the slowest: for those that give no credit."""
+    """Counts its subscribers and waits for the slowest, for subscribers without credit."""
 
     def __init__(
         self, socket: "zmq.Socket[bytes]", name: str, admission: Admission | None = None
@@ -111,7 +111,7 @@ class BlockingPublisher(Publisher):
         self._subscribed = time.monotonic()
 
     def subscribers(self, quiet: float) -> int:
-        """Return how many have subscribed so far, as soon as none does for `quiet` seconds."""
+        """Return the number of subscribers, once there was no new one for `quiet` seconds."""
         self._subscribed = time.monotonic()
         while (left := self._subscribed + quiet - time.monotonic()) > 0:
             self._socket.poll(round(1000 * left) + 1)
@@ -120,7 +120,7 @@ class BlockingPublisher(Publisher):
 
     def _note_subscription(self, topic: str, descriptor: int) -> None:
         super()._note_subscription(topic, descriptor)
-        # Who listens asks for the time again and again.
+        # Listeners repeat their requests for the time.
         if not CLOCK_TOPIC.fullmatch(topic):
             self._subscribers.add(descriptor)
             self._subscribed = time.monotonic()

@@ -1,4 +1,4 @@
-"""The receiving end of the bus: a thread that hands on each message as it comes."""
+"""The receiving side of the bus: a thread that delivers each message as it arrives."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ _MAINTAIN_EVERY_S: Final = 0.05
 
 
 class Receiver:
-    """A thread that owns SUB sockets and drains them at once into `deliver`."""
+    """A thread that owns SUB sockets and drains them immediately into `deliver`."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Receiver:
         return self._thread.is_alive()
 
     def follow(self, topics: Collection[str]) -> None:
-        """Subscribe to exactly these topics soon, in addition to those that it began with."""
+        """Soon subscribe to exactly these topics, in addition to the initial ones."""
         self._to_follow = frozenset(topics)
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ class Receiver:
                 if self._maintain(time.monotonic()):
                     poller = self._poller()
         except zmq.ContextTerminated:
-            # The process ends without `close`: a second Ctrl-C interrupted it.
+            # A second Ctrl-C ended the process without `close`.
             pass
         finally:
             for subscriber in self._subscribers:
@@ -86,7 +86,7 @@ class Receiver:
         return poller
 
     def _maintain(self, now: float) -> bool:
-        """Now and then, have the subscribers maintained; return whether one has a new socket."""
+        """Maintain the subscribers at intervals; return whether one has a new socket."""
         if now < self._maintain_at:
             return False
         self._maintain_at = now + _MAINTAIN_EVERY_S
@@ -125,7 +125,7 @@ class Receiver:
                     subscriber.unsubscribe(old)
 
     def _take_time(self, number: int, topic: bytes, parts: Sequence[memoryview]) -> None:
-        # A subscriber to everything gets the answers to others too.
+        # A subscriber to everything also gets answers that are meant for others.
         if self._questions:
             try:
                 answer = msgspec.convert(unpack(parts[1], MAX_ANSWER_BYTES), ClockAnswer)

@@ -1,4 +1,4 @@
-"""Passing messages on unparsed, from several publishers to all subscribers of one address."""
+"""Forwards messages unparsed, from several publishers to all subscribers of one address."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from emostream.shared.relay_loops import RelayLoops
 from emostream.shared.subscription_limit import end_connection
 from emostream.shared.wanted_topics import WantedTopics
 
-# Taken from one source before it is the next one's turn.
+# Messages taken from one source before the next source's turn.
 BURST: Final = 100
 MAINTAIN_EVERY_S: Final = 0.05
 FORGET_ENDED_EVERY_S: Final = 0.5
@@ -23,9 +23,9 @@ PARTS: Final = (2, 3)
 
 @dataclass(frozen=True)
 class Passed:
-    """A message that came from the `source`: its `topic`, and its bytes in all parts.
+    """A message from `source`: its `topic`, and the total bytes of its parts.
 
-    `is_passed` is False for one that has too few or too many parts.
+    `is_passed` is False if it has too few or too many parts.
     """
 
     source: str
@@ -35,34 +35,34 @@ class Passed:
 
 
 class RelayPublisher(Publisher):
-    """The side of a relay to which others subscribe: it counts nothing in the headers."""
+    """The publishing side of a relay. It does not change the headers."""
 
     def __init__(
         self, socket: "zmq.Socket[bytes]", name: str, admission: Admission | None = None
     ) -> None:
         super().__init__(socket, name, admission)
-        # Each unsubscription is told, also where another connection has the same one.
+        # Report every unsubscription, even if another connection has the same topic.
         socket.set(zmq.XPUB_VERBOSER, 1)
         self._wanted = WantedTopics()
         self._forget_at = 0.0
 
     @property
     def socket(self) -> "zmq.Socket[bytes]":
-        """The socket, for a poller: it can be read when somebody subscribes."""
+        """The socket, for a poller; it is readable when somebody subscribes."""
         return self._socket
 
     def pass_on(self, parts: list[zmq.Frame]) -> None:
-        """Send a message as it came."""
+        """Send a message unchanged."""
         self._socket.send_multipart(parts, copy=False)
 
     def wanted(self, now: float) -> frozenset[str]:
-        """Return what brings all of what is asked for at `now` (s, monotonic)."""
+        """Return the subscriptions that cover all requests at `now` (s, monotonic)."""
         if now >= self._forget_at:
             self._forget_at = now + FORGET_ENDED_EVERY_S
             self._wanted.forget_ended()
         return self._wanted.needed()
 
-    # Questions for the time and requests for a message are the sources' to answer.
+    # The sources answer requests for the time and for single messages.
 
     def _note_subscription(self, topic: str, descriptor: int) -> None:
         too_greedy = self._wanted.add(topic, descriptor)
@@ -74,9 +74,9 @@ class RelayPublisher(Publisher):
 
 
 class Relay:
-    """Connects `sources` (by endpoint) with the subscribers of `publisher`.
+    """Connects `sources` (by endpoint) to the subscribers of `publisher`.
 
-    What crosses the links from the sources is what somebody asks for here, each message once.
+    Only messages that somebody subscribes to here cross the links from the sources, once each.
     """
 
     def __init__(self, sources: Mapping[str, Subscriber], publisher: RelayPublisher) -> None:
@@ -86,14 +86,14 @@ class Relay:
         for endpoint, source in sources.items():
             source.subscribe(self._loops.marks[endpoint])
         self._asked: frozenset[str] = frozenset()
-        # What each source is asked for: all of it, or nothing in a loop.
+        # The subscriptions at each source: all of them, or none if the source is in a loop.
         self._asked_of = dict.fromkeys(sources, self._asked)
         self._maintain_at = 0.0
         self._poller = self._new_poller()
 
     @property
     def topics(self) -> frozenset[str]:
-        """The subscriptions that it has at each source."""
+        """The current subscriptions at each source."""
         return self._asked
 
     def connected(self) -> dict[str, bool]:
@@ -101,11 +101,11 @@ class Relay:
         return {endpoint: source.is_connected for endpoint, source in self._sources.items()}
 
     def loops(self) -> frozenset[str]:
-        """Return the sources that get their messages from here; nothing of them is passed on."""
+        """Return the sources in a loop with this relay; their messages are not forwarded."""
         return frozenset(filter(self._loops.has, self._sources))
 
     def work(self, timeout: float) -> Iterator[Passed]:
-        """Pass on what is there; wait up to `timeout` s for the first. Yields what came."""
+        """Forward waiting messages, and yield them; wait up to `timeout` s for the first."""
         self._maintain(time.monotonic())
         ready = {socket for socket, _ in self._poller.poll(round(1000 * timeout))}
         self.publisher.take_subscriptions()
@@ -115,7 +115,7 @@ class Relay:
                 yield from self._pass_on(endpoint, source.socket)
 
     def close(self) -> None:
-        """Close the sources; the publisher is closed by its owner."""
+        """Close the sources. The owner closes the publisher."""
         for source in self._sources.values():
             source.close()
 

@@ -1,4 +1,4 @@
-"""The sockets of one process, with their bounds."""
+"""Creates and limits the sockets of one process."""
 
 import contextlib
 import itertools
@@ -43,29 +43,29 @@ from emostream.shared.security import (
 )
 from emostream.shared.send_buffers import FIRST_BYTES
 
-# The queue of a live work input: it holds the old frames, so it is short.
+# The queue of a live work input. It holds old frames, so it is short.
 LIVE_HWM = 4
 # Results are small and read in full.
 RESULTS_HWM = 1000
 MAX_MESSAGE_BYTES = 256_000_000
-# A lookup of a host name holds up all connections of its I/O thread, for as long as no name server
-# answers. So names have their own threads, next to the one for what binds and for addresses.
+# A host name lookup blocks all connections of its I/O thread until a name server answers. So host
+# names get their own threads, apart from the one for bound sockets and IP addresses.
 NAME_THREADS = 3
 DEFAULT_SECURITY = Security()
 log = logging.getLogger("emostream")
 
 
 def frames_hwm(streams: int) -> int:
-    """Return how many messages the queue of a publisher of so many streams of frames holds.
+    """Return the queue length of a publisher with this many streams of frames.
 
-    Cameras may be in step, and then a frame of each comes at once.
+    Cameras may be synchronized, so that one frame of each arrives at once.
     """
     return LIVE_HWM + streams - 1
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """What to connect to: `topics` are prefixes, `hwm` the messages that a queue holds (0: all)."""
+    """What to connect to: `topics` are prefixes, `hwm` is the queue length (0: unlimited)."""
 
     endpoints: Sequence[str]
     topics: Sequence[str]
@@ -75,9 +75,9 @@ class Subscription:
 class Bus:
     """The sockets of one process. `who` names it in errors, `instance` shifts the ports it binds.
 
-    Raises BusError if an address cannot be bound or connected, and ConfigError if `security` wants
-    keys. A part of a message that is received may have `max_message` bytes; the connection of one
-    that is larger is closed, and reopened.
+    Raises BusError if an address cannot be bound or connected, and ConfigError if `security` needs
+    keys that are missing. A received message part may have `max_message` bytes; a larger one closes
+    the connection, which is then reopened.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Bus:
         self._failures = failures or HandshakeFailures()
         self._keys = KeyFolder(security.folder)
         self._zap: ZapHandler | None = None
-        # What subscribers tell this start of the process from an earlier one by.
+        # Subscribers use this to tell this start of the process from an earlier one.
         self._publisher_name = secrets.token_hex(4)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1 + NAME_THREADS)
         self._name_threads = itertools.cycle(range(1, 1 + NAME_THREADS))
@@ -110,9 +110,9 @@ class Bus:
         self._context.term()
 
     def publisher(self, endpoint: str, hwm: int, setting: str = "") -> Publisher:
-        """Return a publisher bound to `endpoint` whose queue holds `hwm` messages a subscriber.
+        """Return a publisher bound to `endpoint`, with a queue of `hwm` messages per subscriber.
 
-        `setting` is the one that names the endpoint, where it is not this process's own `bind`.
+        `setting` is the endpoint's setting if it is not this process's `bind`.
         """
         socket = self._context.socket(zmq.XPUB)
         give_up_who_takes_nothing(socket)
@@ -120,10 +120,10 @@ class Bus:
         return Publisher(socket, self._publisher_name, admission)
 
     def blocking_publisher(self, endpoint: str, hwm: int, setting: str = "") -> BlockingPublisher:
-        """Return a publisher as above that waits where a queue is full.
+        """Return a publisher as above that waits when a queue is full.
 
-        Without a bound on that: a subscriber that stands still must not be given up, and lose its
-        queue.
+        It waits without a limit, so that a stalled subscriber is not disconnected and does not lose
+        its queue.
         """
         socket = self._context.socket(zmq.XPUB)
         socket.set(zmq.XPUB_NODROP, 1)
@@ -134,7 +134,7 @@ class Bus:
     def relay(self, connect: Sequence[str], bind: str, hwm: int) -> Relay:
         """Return a relay from the publishers at `connect` to the subscribers at `bind`.
 
-        Each of its queues holds `hwm` messages.
+        Each queue holds `hwm` messages.
         """
         sources: dict[str, Subscriber] = {}
         with contextlib.ExitStack() as on_error:
@@ -150,7 +150,7 @@ class Bus:
     def _bind(
         self, socket: "zmq.Socket[bytes]", endpoint: str, hwm: int, setting: str
     ) -> Admission | None:
-        """Bind the socket; where that is encrypted, return whom it answers."""
+        """Bind the socket; if it is encrypted, return its access control."""
         set_publishing(socket, hwm)
         socket.set(zmq.AFFINITY, 1)
         with contextlib.ExitStack() as on_error:
@@ -174,11 +174,11 @@ class Bus:
         return Admission(socket, self._keys, monitor)
 
     def _encrypt(self, socket: "zmq.Socket[bytes]") -> None:
-        # Who is let in is decided before anybody can ask.
+        # Set up access control before anybody can connect.
         if self._zap is None:
             self._zap = ZapHandler(self._context, self._keys)
         as_server(socket, self._keys.current())
-        # Nothing is sent on a subscription before it was admitted, nor after it was taken back.
+        # Nothing is sent for a subscription before it is accepted or after it is removed.
         socket.set(zmq.XPUB_MANUAL, 1)
 
     def receiver(
@@ -189,10 +189,10 @@ class Bus:
         pacer: LinkPacer | None = None,
         clocks: Clocks | None = None,
     ) -> Receiver:
-        """Return a receiver whose thread calls `deliver` for a message, `bad` for a broken one.
+        """Return a receiver whose thread calls `deliver` for a message, `bad` for an invalid one.
 
-        With a `pacer`, that says which topics to subscribe to, instead of the subscriptions. With
-        `clocks`, those of the publishers are measured, and the messages corrected by them.
+        A `pacer` replaces the topics of the subscriptions with its own. With `clocks`, the clocks
+        of the publishers are measured, and the messages corrected by them.
         """
         with contextlib.ExitStack() as on_error:
             subscribers: list[Subscriber] = []
@@ -208,9 +208,9 @@ class Bus:
     def _subscribers(
         self, subscription: Subscription, topics: Sequence[str], *, asks: bool
     ) -> Iterator[Subscriber]:
-        """Yield a socket for all that are plain, and one for each that is encrypted.
+        """Yield one socket for all plain endpoints, and one for each encrypted endpoint.
 
-        With `asks`, more topics are asked for again and again.
+        With `asks`, more topics are requested repeatedly.
         """
         plain = []
         for endpoint in (shifted(endpoint, 0) for endpoint in subscription.endpoints):
@@ -227,7 +227,7 @@ class Bus:
             yield PlainSubscriber(socket)
 
     def _watched(self, endpoint: str, hwm: int) -> Subscriber:
-        """Return its own socket for the endpoint, which says whether it is connected."""
+        """Return a separate socket for the endpoint, which knows whether it is connected."""
         endpoint = shifted(endpoint, 0)
         check_connect(self._security, endpoint, self._who)
         if is_encrypted(self._security, endpoint):
@@ -246,7 +246,7 @@ class Bus:
     def _encrypted(
         self, endpoint: str, hwm: int, asks: bool, own: OwnKey | None, server_key: str
     ) -> "zmq.Socket[bytes]":
-        """Return a socket that connects to the holder of the key alone; to nobody without."""
+        """Return a socket that connects only to the holder of the pinned key."""
         socket = self._subscribing(hwm, asks=asks)
         if own and server_key:
             as_client(socket, own, server_key)

@@ -1,4 +1,4 @@
-"""A subscriber's connection: plain, or encrypted and built again where a handshake was refused."""
+"""A subscriber's connection: plain, or encrypted and rebuilt after a refused handshake."""
 
 import itertools
 from collections.abc import Callable, Iterable
@@ -12,19 +12,19 @@ from emostream.shared.key_files import KeyFolder, OwnKey
 from emostream.shared.security import HandshakeMonitor
 
 FIRST_BACKOFF_S: Final = 0.1
-# A key that is allowed later lets a subscriber in within a second.
+# A subscriber whose key is allowed later gets in within a second.
 LONGEST_BACKOFF_S: Final = 0.5
 CHECK_EVERY_S: Final = 0.5
 
 
 class Subscriber(Protocol):
-    """What a receiver drains; `socket` is another one after `maintain` returned True."""
+    """What a receiver drains; `socket` changes when `maintain` returns True."""
 
     socket: "zmq.Socket[bytes]"
 
     @property
     def is_connected(self) -> bool:
-        """Whether it has a connection, as of the last `maintain`, where it watches for that."""
+        """Whether it was connected at the last `maintain`, if it monitors that."""
 
     def subscribe(self, topic: str) -> None:
         """Subscribe to a topic."""
@@ -33,7 +33,7 @@ class Subscriber(Protocol):
         """Unsubscribe from a topic."""
 
     def maintain(self, now: float) -> bool:
-        """Do what is due at `now` (s, monotonic); return whether there is a new socket."""
+        """Do maintenance that is due at `now` (s, monotonic); return whether `socket` is new."""
 
     def close(self) -> None:
         """Close the socket."""
@@ -42,11 +42,11 @@ class Subscriber(Protocol):
 def resubscribe(
     subscribers: Iterable[Subscriber], had: frozenset[str], wanted: frozenset[str]
 ) -> None:
-    """Subscribe all of them to the `wanted` topics, of which they `had` some."""
+    """Change the subscriptions of all subscribers from the topics they `had` to `wanted`."""
     if wanted == had:
         return
     for subscriber in subscribers:
-        # The new first: what both cover continues without a gap.
+        # New topics first, so that topics covered by both continue without a gap.
         for topic in wanted - had:
             subscriber.subscribe(topic)
         for topic in had - wanted:
@@ -54,7 +54,7 @@ def resubscribe(
 
 
 class PlainSubscriber:
-    """A SUB socket as it is: libzmq connects it again by itself. With a `monitor` it is watched."""
+    """A plain SUB socket, which libzmq reconnects by itself; a `monitor` watches its connection."""
 
     def __init__(
         self, socket: "zmq.Socket[bytes]", monitor: HandshakeMonitor | None = None
@@ -66,7 +66,7 @@ class PlainSubscriber:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the endpoint of a socket that is watched is connected."""
+        """Whether a monitored socket is connected."""
         return self._monitor is not None and self._monitor.is_connected
 
     def maintain(self, now: float) -> bool:
@@ -83,11 +83,11 @@ class PlainSubscriber:
 
 
 class EncryptedSubscriber:
-    """A SUB socket for one endpoint, whose publisher must have a key that is pinned.
+    """A SUB socket for one endpoint, whose publisher must have a pinned key.
 
-    A socket that was refused never retries by itself. So it is replaced, at growing intervals, each
-    time with the next pair of keys that may be the right one: one of this host's, one of the
-    publisher's. Without a key that is pinned it stays unconnected.
+    A refused socket never retries by itself. So it is replaced, at growing intervals, each time
+    with the next candidate pair of keys: one of this host's and one of the publisher's. Without a
+    pinned key, it stays unconnected.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class EncryptedSubscriber:
         return self._monitor.is_connected
 
     def subscribe(self, topic: str) -> None:
-        """Subscribe to a topic, with each new socket too."""
+        """Subscribe to a topic, on this and all later sockets."""
         self._topics.add(topic)
         self.socket.subscribe(topic)
 
@@ -125,7 +125,7 @@ class EncryptedSubscriber:
         self.socket.unsubscribe(topic)
 
     def maintain(self, now: float) -> bool:
-        """Replace the socket where it was refused, or where one of its keys no longer counts."""
+        """Replace the socket if it was refused, or if one of its keys is no longer valid."""
         handshakes = self._monitor.read()
         if handshakes.succeeded:
             self._backoff, self._rebuild_at = FIRST_BACKOFF_S, float("inf")
@@ -159,7 +159,7 @@ class EncryptedSubscriber:
             self.socket.subscribe(topic)
 
     def _pairs(self) -> list[tuple[OwnKey, str]]:
-        """Return the pairs to try, the most likely first; none if the files are unusable."""
+        """Return the key pairs to try, most likely first; empty if the files are unusable."""
         try:
             pairs = itertools.product(self._folder.usable(), self._folder.pinned(self._endpoint))
             return list(pairs)

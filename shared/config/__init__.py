@@ -1,4 +1,4 @@
-"""The configuration: a TOML file, checked whole; every key has a default that works."""
+"""The configuration: a TOML file, validated as a whole; every key has a working default."""
 
 from emostream.shared.config.loading import load
 from emostream.shared.config.schema import (

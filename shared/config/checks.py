@@ -1,4 +1,4 @@
-"""What of a configuration the start would refuse, though each key is fine by itself."""
+"""Checks that involve several keys, for configurations that could not start."""
 
 import os
 import re
@@ -22,18 +22,18 @@ from emostream.shared.source_urls import (
 )
 from emostream.shared.toml_positions import KeyPath
 
-# The keys of a stage that name an address it binds.
+# The keys of a stage for addresses that it binds.
 BOUND: Final = ("bind", "metrics", "page")
-# What a Unix socket's address holds, less its final zero.
+# The maximum length of a Unix socket address, without the final zero byte.
 LONGEST_IPC_PATH: Final = 107
-# Chosen by the system when they are bound.
+# The system chooses these when they are bound.
 FREE_PORTS: Final = ("0", "*")
 ANY_HOST: Final = ("*", "0.0.0.0", "::")
 HOST: Final = re.compile(r"\*|\[[0-9A-Fa-f:.%\w]+\]|[\w.-]+|[0-9A-Fa-f:]+")
 
 
 def check(config: Config) -> None:
-    """Raise InvalidKey for the first thing that no start could use."""
+    """Raise InvalidKey for the first problem that would prevent a start."""
     _check_sources(config.capture.sources)
     _check_bounds(config)
     _check_addresses(config)
@@ -101,9 +101,9 @@ def _check_sources(sources: tuple[Source, ...]) -> None:
 
 
 def check_picture_bytes(size: int, source: str, sides: tuple[int, int], megabytes: int) -> None:
-    """Raise ConfigError if a source's pictures of `size` bytes are more than the stages take.
+    """Raise ConfigError if a source's pictures of `size` bytes are too large for the stages.
 
-    `sides` are its width and height, `megabytes` is the setting `live.max_message_mb`.
+    `sides` is width and height in pixels, `megabytes` is the setting `live.max_message_mb`.
     """
     if size > megabytes * 1_000_000:
         width, height = sides
@@ -144,7 +144,7 @@ def _check_url(source: Source) -> None:
 
 
 def _check_addresses(config: Config) -> None:
-    """Check each address, and that no two that are bound share a port of a host."""
+    """Check each address, and that no two bound addresses share a port on the same host."""
     bound: defaultdict[str, list[tuple[KeyPath, str]]] = defaultdict(list)
     for path, address in _bound_addresses(config):
         host, port = _host_and_port(path, address)
@@ -181,7 +181,7 @@ def _connected_addresses(config: Config) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _host_and_port(path: KeyPath, address: str) -> tuple[str, str]:
-    """Return the host and the port of an address; of a Unix socket, "" and its path."""
+    """Return host and port of an address, or "" and the path of a Unix socket."""
     if address.startswith("ipc://"):
         if len(os.fsencode(address.removeprefix("ipc://"))) > LONGEST_IPC_PATH:
             raise InvalidKey(path, f"{address} is longer than {LONGEST_IPC_PATH} bytes")
@@ -208,7 +208,7 @@ def _check_relay(config: Config) -> None:
 
 
 def _is_same_port(endpoint: str, bind: str) -> bool:
-    """Whether the endpoint is on this machine and has the port of what is bound."""
+    """Whether the endpoint is on this machine and has the port of the bound address."""
     match, own = TCP.fullmatch(endpoint), TCP.fullmatch(bind)
     if not match or not own or match["port"] != own["port"] or own["port"] in FREE_PORTS:
         return False

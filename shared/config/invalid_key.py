@@ -1,12 +1,12 @@
-"""The error for a key that cannot be used, before it is known where it was written."""
+"""The error for an invalid key, before its place in the file is known."""
 
 from emostream.shared.toml_positions import KeyPath
 
 
 class InvalidKey(Exception):
-    """The value at `path` cannot be used, for the reason given.
+    """The value at `path` is invalid, for the given reason.
 
-    `others` are keys that it collides with: one of them may be what was written.
+    `others` are keys that it conflicts with; the user may have written only one of them.
     """
 
     def __init__(self, path: KeyPath, reason: str, *others: KeyPath) -> None:
@@ -20,11 +20,11 @@ class InvalidKey(Exception):
 
 
 def one_line(text: str) -> str:
-    """Return the text with what cannot be printed, such as the end of a line, as an escape."""
+    """Return the text with unprintable characters, such as line breaks, escaped."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def dotted(path: KeyPath) -> str:
-    """Return a path as it is shown: `capture.sources[0].url`."""
+    """Return a path in display form: `capture.sources[0].url`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return "".join(parts).removeprefix(".")

@@ -1,4 +1,4 @@
-"""Reads the configuration, and says of what is wrong where it was written."""
+"""Reads the configuration, and reports errors with their place in the file."""
 
 import itertools
 import tomllib
@@ -27,10 +27,10 @@ PASSWORD_ADVICE = (
 
 @dataclass(frozen=True)
 class Written:
-    """What was written of a configuration, before its check.
+    """A configuration as written, before validation.
 
-    `text` is the file's, `tree` what it holds with all settings, and `changed` has the setting of
-    each key that one changed, as it may be shown.
+    `text` is the file's text, `tree` its content with all settings applied, and `changed` maps each
+    changed key to its setting, in a form without secrets.
     """
 
     text: str
@@ -39,10 +39,10 @@ class Written:
 
 
 def load(path: Path | None, settings: Sequence[str] = ()) -> Config:
-    """Return the configuration of the file (the defaults without one), changed by `settings`.
+    """Return the configuration from the file (defaults without one), changed by `settings`.
 
-    Each setting is `key.path=value`, the value written as in TOML; a bare word is a string.
-    Raises ConfigError, which names the path of what is wrong, and the line of the file.
+    Each setting is `key.path=value` with a TOML value; a bare word is a string. Raises ConfigError,
+    which names the path of the invalid key and the line in the file.
     """
     try:
         return _loaded(path, settings)
@@ -65,9 +65,9 @@ def _loaded(path: Path | None, settings: Sequence[str]) -> Config:
 
 
 def read(path: Path | None, settings: Sequence[str] = ()) -> Written:
-    """Return what the file and the settings say, unchecked.
+    """Return the file and the settings without validation.
 
-    Raises ConfigError if the file is no TOML, or a setting is none.
+    Raises ConfigError if the file is not TOML, or a setting is malformed.
     """
     text = "" if path is None else read_text(path)
     tree = {} if path is None else parse_toml(text, path)
@@ -84,21 +84,21 @@ def _checked(tree: dict[str, Any]) -> Config:
 
 
 def _setting(changed: dict[KeyPath, str], error: InvalidKey, lines: Container[KeyPath]) -> str:
-    """Return the setting that the error comes from, if it is one and none of the file's `lines`."""
+    """Return the setting that causes the error, if it is not in the file's `lines`."""
     found = (
         setting
         for path in (error.path, *error.others)
         for key, setting in changed.items()
         if path[: len(key)] == key
     )
-    # A setting of a key makes the sections above it, which may be what is wrong.
+    # A setting creates the sections above its key, which may be the problem.
     depth = len(error.path) if error.path not in lines else 0
     below = (setting for key, setting in changed.items() if depth and key[:depth] == error.path)
     return next(itertools.chain(found, below), "")
 
 
 def _line(lines: Mapping[KeyPath, int], error: InvalidKey) -> str:
-    """Return `line 7: `, of the key or of what it stands in; empty if nothing is written."""
+    """Return `line 7: ` for the key or its section; empty if neither is in the file."""
     exact = (path for path in (error.path, *error.others) if path in lines)
     above = (error.path[:length] for length in range(len(error.path), 0, -1))
     line = next((lines[path] for path in (*exact, *above) if path in lines), None)
@@ -121,7 +121,7 @@ def _change(tree: dict[str, Any], setting: str) -> KeyPath:
 
 
 def _shown(setting: str) -> str:
-    """Return the setting on one line, short and without secrets."""
+    """Return the setting on one line, shortened and without secrets."""
     line = " ".join(redact(setting).split())
     return line if len(line) <= LONGEST_SHOWN else f"{line[:LONGEST_SHOWN]}..."
 
@@ -139,7 +139,7 @@ def _value(text: str, shown: str) -> object:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Yield every text in a value, however deep."""
+    """Yield every string in a nested value."""
     left = [value]
     while left:
         match left.pop():

@@ -8,14 +8,14 @@ from msgspec import Meta, field
 from emostream.shared.fields import ALLOWED, Count, StreamName
 from emostream.shared.prior import Prior
 
-# Upper bounds are far beyond what makes sense, and within what sockets, threads and OpenCV take.
+# Upper bounds are far beyond sensible values, and within what sockets, threads and OpenCV accept.
 DAY_S, YEAR_S = 86_400, 366 * 86_400
 Seconds = Annotated[float, Meta(gt=0, le=DAY_S)]
 Milliseconds = Annotated[float, Meta(gt=0, le=1000 * DAY_S)]
-# A loop goes round five times per second.
+# A stage's loop runs five times per second.
 MIN_HUNG_AFTER_S = 1.0
 HungAfter = Annotated[float, Meta(ge=MIN_HUNG_AFTER_S, le=DAY_S)]
-# Of the source's own time: a recording may have been taken over weeks.
+# In source time: a recording may span weeks.
 Pts = Annotated[float, Meta(ge=0, le=YEAR_S)]
 PositivePts = Annotated[float, Meta(gt=0, le=YEAR_S)]
 Rate = Annotated[float, Meta(ge=0, le=1000)]
@@ -52,11 +52,11 @@ RunId = Annotated[
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file; a key that it does not know is refused."""
+    """A table of the file; unknown keys are refused."""
 
 
 class Connect(Section, frozen=True):
-    """Where subscribers find each topic: the endpoints that its publishers bind."""
+    """The endpoints of the publishers of each topic, for subscribers."""
 
     frame: Endpoints = ("tcp://127.0.0.1:5551",)
     faces: Endpoints = ("tcp://127.0.0.1:5552",)
@@ -78,12 +78,12 @@ class Live(Section, frozen=True):
 
     @property
     def max_message_bytes(self) -> int:
-        """The largest part of a message that a subscriber takes."""
+        """The largest message part that a subscriber accepts."""
         return self.max_message_mb * 1_000_000
 
 
 class Lossless(Section, frozen=True):
-    """How files go through the stages without loss; nothing is thinned."""
+    """How files pass through the stages without loss; no frames are dropped."""
 
     credit_from: tuple[Literal["recorder"], ...] = ()
     window: Few = 16
@@ -91,7 +91,7 @@ class Lossless(Section, frozen=True):
 
 
 class Source(Section, frozen=True):
-    """One source of pictures; `${NAME}` in its URL stands for a variable of the environment."""
+    """One source of pictures; `${NAME}` in its URL stands for an environment variable."""
 
     name: StreamName = "demo"
     url: Annotated[str, Meta(min_length=1)] = "demo"
@@ -219,7 +219,7 @@ SecurityMode: TypeAlias = Literal["auto", "required", "disabled"]
 
 
 class Security(Section, frozen=True):
-    """Where traffic is encrypted, and where this host's keys and tokens are."""
+    """Which traffic is encrypted, and where this host's keys and tokens are."""
 
     mode: SecurityMode = "auto"
     folder: Annotated[str, Meta(min_length=1)] = "~/.config/emostream/keys"

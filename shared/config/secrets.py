@@ -1,4 +1,4 @@
-"""The secrets of sources: where they come from, and the configuration without them."""
+"""Reads the secrets of sources, and removes them from what is shown."""
 
 import logging
 from pathlib import Path
@@ -20,10 +20,10 @@ log = logging.getLogger("emostream")
 
 
 def resolve(source: Source) -> tuple[Source, set[str]]:
-    """Return the source with the URL that is opened, and all that must not be shown of it.
+    """Return the source with the URL to open, and the secrets in it.
 
-    Variables of the environment and the password file are put in. Raises ConfigError, which names
-    the source, if one of them is missing.
+    Environment variables and the password file are filled in. Raises ConfigError, which names the
+    source, if one of them is missing.
     """
     setting = f"capture.sources: {source.name}"
     try:
@@ -38,14 +38,14 @@ def resolve(source: Source) -> tuple[Source, set[str]]:
 
 
 def without_secrets(config: Config) -> Config:
-    """Return the configuration as it may be written and shown."""
+    """Return the configuration without secrets, for files and output."""
     replace = msgspec.structs.replace
     sources = tuple(replace(source, url=redact(source.url)) for source in config.capture.sources)
     return replace(config, capture=replace(config.capture, sources=sources))
 
 
 def warn_of_readable_secrets(config: Config, path: Path | None) -> None:
-    """Log a warning for each file with a password in it that every user may read."""
+    """Log a warning for each file with a password that every user can read."""
     files = {Path(each.password_file) for each in config.capture.sources if each.password_file}
     if path and any(has_literal_password(source.url) for source in config.capture.sources):
         files.add(path)

@@ -1,4 +1,4 @@
-"""Turns msgspec's errors into what a user can act on: the key, what it may be, what was meant."""
+"""Turns msgspec's errors into advice: the key, its allowed values, and what was probably meant."""
 
 import difflib
 import math
@@ -16,7 +16,7 @@ from emostream.shared.toml_positions import KeyPath
 
 UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 NO_LIST: Final = "Expected `array`, got `str`"
-# A key of another section has to be so much like what was written; of its own, less is enough.
+# How similar a key must be to be suggested: from another section, and from the same one.
 VERY_SIMILAR: Final = 0.8
 # Keys of earlier versions, and what to write instead.
 REPLACED: Final = {
@@ -28,11 +28,11 @@ PATH_PART = re.compile(r"\.([^.\[]+)|\[(\d+)]")
 def invalid_key(error: msgspec.ValidationError, tree: dict[str, Any]) -> InvalidKey:
     """Return the error for what msgspec found wrong in the tree."""
     message, _, place = str(error).partition(" - at `$")
-    # msgspec does not say which key of a table with any keys it means.
+    # msgspec does not name the key in a table with arbitrary keys.
     place, _, _ = place.rstrip("`").partition("[...]")
     path = tuple(name or int(index) for name, index in PATH_PART.findall(place))
     if unknown := UNKNOWN.fullmatch(message):
-        # msgspec names the table; the key in it is what was written.
+        # msgspec names the table; the unknown key is in it.
         if not path and unknown[1] in REPLACED:
             return InvalidKey((unknown[1],), f"no longer exists; {REPLACED[unknown[1]]}")
         return _UnknownKey(path, unknown[1], message)
@@ -48,7 +48,7 @@ def invalid_key(error: msgspec.ValidationError, tree: dict[str, Any]) -> Invalid
 
 
 def _is_nan(path: KeyPath, tree: Any) -> bool:
-    """Whether the value at the path, or one in its table, is NaN, which no bound lets through."""
+    """Whether the value at the path, or one in its table, is NaN, which fails every range check."""
     value = _value_at(path, tree)
     values = value.values() if isinstance(value, dict) else (value,)
     return any(isinstance(value, float) and math.isnan(value) for value in values)
@@ -61,14 +61,14 @@ def _value_at(path: KeyPath, tree: Any) -> Any:
 
 
 def _list_advice(value: str) -> str:
-    """Say how a list is written; one in brackets without quotes lost these to a shell."""
+    """Return how to write a list; if the quotes are missing, a shell removed them."""
     if value.startswith("["):
         return "the shell removed its quotes: put the whole setting in single quotes"
     return f'write it as a list: ["{value}"]'
 
 
 class _UnknownKey(InvalidKey):
-    """A key that no section of that name has; it is shown with its section, and found itself."""
+    """An unknown key of a section, shown with its section."""
 
     def __init__(self, section: KeyPath, name: str, message: str) -> None:
         *others, last = [f"`{path}`{_top(path, section)}" for path in _meant(section, name)] or [""]
@@ -82,15 +82,15 @@ class _UnknownKey(InvalidKey):
 
 
 def _top(path: str, section: KeyPath) -> str:
-    """Say where a key belongs that was written into a section, and stands above all of them."""
+    """Return the advice for a top-level key that was written into a section."""
     own = [field.name for field in msgspec.structs.fields(_section_at(section))]
     return " at the top level" if section and "." not in path and path not in own else ""
 
 
 def _meant(section: KeyPath, name: str) -> list[str]:
-    """Return the keys that were probably meant, several where several sections have that name.
+    """Return the keys that were probably meant; several if several sections have that name.
 
-    The same name in another section is more likely than a name in its own that is only similar.
+    An identical name in another section is more likely than a similar one in the same section.
     """
     own = [field.name for field in msgspec.structs.fields(_section_at(section))]
     plain = name.lower().replace("-", "_")
@@ -128,7 +128,7 @@ def _paths(section: type[Section], prefix: str = "") -> Iterator[str]:
 
 
 def _allowed(path: KeyPath) -> str:
-    """Return in words what the text at this path may be, "" if any may."""
+    """Return in words which text is allowed at this path, "" if any is."""
     kind = _annotation(path)
     if isinstance(path[-1], int):
         values = kind.__origin__ if typing.get_origin(kind) is typing.Annotated else kind
@@ -138,18 +138,18 @@ def _allowed(path: KeyPath) -> str:
 
 
 def _choices(path: KeyPath) -> tuple[Any, ...]:
-    """Return the values that the key at this path may have, where it has a list of them."""
+    """Return the allowed values of the key at this path, if it has a list of them."""
     return tuple(_literals(_annotation(path)))
 
 
 def _annotation(path: KeyPath) -> Any:
-    """Return the type of the key at this path, with its bounds; of a list, that of the whole."""
+    """Return the type of the key at this path with its bounds; for an element, its list's."""
     *section, name = (part for part in path if isinstance(part, str))
     return typing.get_type_hints(_section_at(tuple(section)), include_extras=True)[name]
 
 
 def _literals(kind: Any) -> Iterator[Any]:
-    """Yield the values of each Literal in a type, such as that of a list or of a union."""
+    """Yield the values of each Literal in a type, including within lists and unions."""
     if typing.get_origin(kind) is typing.Literal:
         yield from typing.get_args(kind)
         return

@@ -46,7 +46,10 @@ def fits_everywhere(page: Page, boxes: int, name: str, scheme: Scheme) -> None:
             keep(page, f"{name}-{size}-{each}", full=False)
 
 
-@pytest.mark.parametrize("count", [1, 4, 9])
+@pytest.mark.parametrize(
+    "count",
+    [pytest.param(1, marks=pytest.mark.evidence), 4, pytest.param(9, marks=pytest.mark.evidence)],
+)
 def test_nothing_is_cut_off_at_any_size_quiet_and_overloaded(page: Page, count: int) -> None:
     with Feed(*NAMES[:count]) as feed:
         feed.report(stages=stages())

@@ -135,6 +135,7 @@ def test_the_same_film_gives_the_same_bytes_beside_a_live_pipeline_and_another_a
         assert tables(Path(folder)) == tables(undisturbed)
 
 
+@pytest.mark.evidence
 @pytest.mark.parametrize("stage", ["capture", "detector", "classifier", "recorder"])
 def test_a_stage_that_is_killed_leaves_no_trace(
     clip: Path, undisturbed: Path, analyze: Callable[..., Analysis], stage: str
@@ -201,6 +202,7 @@ def test_an_analysis_that_was_stopped_goes_on_where_it_was(
     assert again.result["folder"] == resumed.result["folder"]
 
 
+@pytest.mark.evidence
 def test_everything_in_a_folder_that_did_not_end_goes_on_by_itself(
     clip: Path, undisturbed: Path, analyze: Callable[..., Analysis], tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def wait_until(is_true: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.evidence
 def test_results_flow_again_from_a_new_address_and_a_stop_loses_none(
     link: ThinLink, tmp_path: Path
 ) -> None:

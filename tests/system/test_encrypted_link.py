@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from benchmarks.thin_link.namespaces import FAR_ADDRESS, NEAR_ADDRESS, ThinLink
 from emostream.shared.key_files import KeyFolder, Own, Peer, PeerKey
 from emostream.shared.security import new_key
@@ -63,6 +65,7 @@ def test_only_who_is_allowed_receives_and_nothing_plain_is_sent(
     assert (found["headers"], found["pixels"]) == (0, 0)
 
 
+@pytest.mark.evidence
 def test_the_capture_sees_what_is_plain(link: ThinLink, tmp_path: Path) -> None:
     make_keys(tmp_path)
     found = results(link, tmp_path, "disabled")

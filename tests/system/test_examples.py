@@ -7,13 +7,15 @@ import pytest
 
 from emostream.models.labels import LABELS
 from emostream.services.cli.processes.pipeline import Pipeline
-from tests.examples import RUNNING, client
+from tests.examples import CLIENTS, client
 from tests.system.conftest import wait_until
 
 LINE = re.compile(rf"demo \d{{16}} (enter|change|leave) ({'|'.join(LABELS)}) \d{{1,3}}%")
 
 
-@pytest.mark.parametrize("name", RUNNING)
+@pytest.mark.parametrize(
+    "name", [CLIENTS[0], *(pytest.param(name, marks=pytest.mark.evidence) for name in CLIENTS[1:])]
+)
 def test_a_client_follows_the_faces_of_the_demo(
     pipeline: Pipeline, name: str, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def test_an_analysis_on_a_full_disk_ends_with_what_is_written(film: Path, tmp_pa
         assert json.loads((database.parent / "run.json").read_text("utf-8"))["status"]
 
 
+@pytest.mark.evidence
 def test_an_analysis_without_room_for_temporary_files_can_be_resumed(tmp_path: Path) -> None:
     short = tmp_path / "film.mp4"
     demo = DemoScene(320, 180, fps=25)

@@ -22,7 +22,7 @@ from tests.hidden_packages import closure
 from tests.system.conftest import wait_until
 from tests.wheels import add_packages, add_pip, build_wheel, make_environment, write_program
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.heavy, pytest.mark.evidence, pytest.mark.timeout(600)]
 
 PAGE: Final = (ROOT / "docs" / "remote-gpu.md").read_text("utf-8")
 FOUND: Final = (

@@ -101,7 +101,16 @@ def test_what_is_only_checked_is_not_started_again() -> None:
 POLITE = f"import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); {FOR_EVER}"
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        *(
+            pytest.param(number, marks=pytest.mark.evidence)
+            for number in (signal.SIGTERM, signal.SIGSEGV)
+        ),
+    ],
+)
 def test_a_stage_that_nobody_asked_to_end_is_started_again(
     number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -150,7 +159,7 @@ lock.acquire()
 """
 
 
-@pytest.mark.parametrize("has_own_port", [True, False])
+@pytest.mark.parametrize("has_own_port", [True, pytest.param(False, marks=pytest.mark.evidence)])
 def test_a_stage_that_is_deadlocked_is_killed_but_not_while_it_starts(
     has_own_port: bool, tmp_path: Path
 ) -> None:

@@ -180,6 +180,7 @@ def test_models_are_swapped_and_refused_while_frames_flow(stack: ExitStack, tmp_
     assert "Traceback" not in running.stage.text()
 
 
+@pytest.mark.evidence
 def test_a_baseline_needs_a_label_for_it(stack: ExitStack, tmp_path: Path) -> None:
     weights, toml = seven_labels(tmp_path)
     toml.write_text(toml.read_text("utf-8").replace("neutral", "calm"), "utf-8")

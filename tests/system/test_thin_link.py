@@ -31,6 +31,7 @@ def ends(link: ThinLink, namespace: str, *arguments: str) -> list[str]:
     return link.inside(namespace, sys.executable, "-m", "tests.link_ends", *arguments)
 
 
+@pytest.mark.evidence
 def test_behind_a_thin_link_frames_are_few_and_fresh(link: ThinLink) -> None:
     publisher = subprocess.Popen(ends(link, link.near, "publish", ENDPOINT), cwd=ROOT)
     try:

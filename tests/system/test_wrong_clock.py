@@ -46,6 +46,7 @@ def wrong_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setitem(os.environ, name, value)
 
 
+@pytest.mark.evidence
 @pytest.mark.parametrize("wrong_clock", ["+3600s"], indirect=True)
 def test_a_detector_with_a_wrong_clock_answers_as_ever(
     wrong_clock: None, stack: ExitStack, tmp_path: Path

@@ -54,7 +54,7 @@ def test_a_file_has_where_with_what_and_how_it_was_measured(tmp_path: Path) -> N
 def test_another_file_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text(text, "latin-1")
-    with pytest.raises(ConfigError, match=r"other\.json holds no results"):
+    with pytest.raises(ConfigError, match=r"other\.json is not a result file"):
         ResultFile.read(path)
 
 

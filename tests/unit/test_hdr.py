@@ -158,9 +158,8 @@ def shown_labels(pictures: Iterable[Image]) -> list[list[str]]:
     return found
 
 
-@pytest.mark.slow
 @needs_x265
-@pytest.mark.slow
+@pytest.mark.evidence
 @pytest.mark.parametrize("white", [100, 203])
 @pytest.mark.parametrize("transfer", TRANSFERS)
 def test_labels_are_those_of_the_sdr_picture(

@@ -195,7 +195,7 @@ def test_threads_cannot_change_once_tensorflow_works() -> None:
         models.load(engine="keras", intra_op=7)
 
 
-@pytest.mark.slow
+@pytest.mark.evidence
 @pytest.mark.skipif(not FER.exists(), reason=f"needs the training data folder {ferplus.FOLDER}")
 def test_the_shipped_weights_reach_what_they_promise(classifier: Classifier) -> None:
     scores = evaluator.score_protocols(classifier, ferplus.load_faces("PublicTest", FER))

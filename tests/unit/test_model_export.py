@@ -84,9 +84,9 @@ def test_what_was_trained_in_mixed_precision_is_saved_to_compute_in_float32(
 @pytest.mark.parametrize(
     ("engine", "precision", "name", "share"),
     [
-        ("litert", None, "net.tflite", 0.6),
+        pytest.param("litert", None, "net.tflite", 0.6, marks=pytest.mark.evidence),
         ("litert", "int8", "net-int8.tflite", 0.35),
-        ("litert", "float32", "net-float32.tflite", 1.1),
+        pytest.param("litert", "float32", "net-float32.tflite", 1.1, marks=pytest.mark.evidence),
         ("onnxruntime", None, "net.onnx", 1.1),
     ],
 )

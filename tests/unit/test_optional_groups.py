@@ -72,14 +72,16 @@ def test_each_import_goes_by_the_name_of_its_package() -> None:
 HELP = [["--help"], *([name, "--help"] for name in [*STAGES, *COMMANDS])]
 
 
-@pytest.mark.parametrize("group", [*BRINGING, "all"])
+@pytest.mark.parametrize(
+    "group", [*(pytest.param(name, marks=pytest.mark.evidence) for name in BRINGING), "all"]
+)
 def test_without_a_group_every_help_comes_or_names_it(group: str, tmp_path: Path) -> None:
     hidden = hidden_without(group)
     for line, named in help_or_group(hidden, tmp_path):
         assert not named or named in GROUPS, line
 
 
-@pytest.mark.slow
+@pytest.mark.evidence
 @pytest.mark.parametrize("group", GROUPS)
 def test_with_one_group_alone_every_help_comes_or_names_another(group: str, tmp_path: Path) -> None:
     hidden = hidden_modules(packages_of(group))

@@ -1,1 +1,1 @@
-"""The built-in demo: drawn people whose every box and emotion is known."""
+"""The built-in demo: drawn people with known boxes and emotions."""

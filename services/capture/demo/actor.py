@@ -1,4 +1,4 @@
-"""One person of the demo: what it shows and where it is at each time, all from a seed."""
+"""One person of the demo: its expression and position at each time, from a seed."""
 
 import math
 import random
@@ -9,7 +9,7 @@ from emostream.services.capture.demo.movement import Pose
 
 HOLD_S, MORPH_S = 3.2, 0.8
 BLINK_S, BLINK_EVERY_S = 0.28, 4.1
-# The largest turns of the head, in degrees.
+# The largest head rotations, in degrees.
 YAW, PITCH, ROLL = 11.0, 5.0, 6.0
 # Widths of the face at 1280 x 720 with three people, in pixels.
 SMALLEST, LARGEST = 90.0, 320.0
@@ -26,7 +26,7 @@ class Expression:
 
 
 class Actor:
-    """Person number `index`, who shows `emotions` emotions in an order of the seed's."""
+    """Person number `index`, who shows `emotions` emotions in an order set by the seed."""
 
     def __init__(self, index: int, emotions: int, rng: random.Random) -> None:
         self.index = index
@@ -41,14 +41,14 @@ class Actor:
         return math.sin(math.tau * t / period * self._speeds[axis] + self._phases[axis])
 
     def expression(self, t: float) -> Expression:
-        """Return what is shown at `t` seconds."""
+        """Return the emotions at `t` seconds."""
         step, rest = divmod(t / (HOLD_S + MORPH_S) + self._phase, 1)
         now, after = (self._order[(int(step) + k) % len(self._order)] for k in (0, 1))
         x = max(0.0, (rest * (HOLD_S + MORPH_S) - HOLD_S) / MORPH_S)
         return Expression(now, after, x * x * (3 - 2 * x))
 
     def pose(self, t: float) -> Pose:
-        """Return how the head is held at `t` seconds."""
+        """Return the pose at `t` seconds."""
         return Pose(
             yaw=YAW * (0.75 * self.wave(0, 7, t) + 0.25 * self.wave(1, 2.9, t)),
             pitch=PITCH * (0.7 * self.wave(1, 5, t) + 0.3 * self.wave(0, 3.1, t)),
@@ -61,7 +61,7 @@ class Actor:
         return self.expression(t).weight > 0
 
     def _blink(self, t: float) -> float:
-        """Eyes close quickly and open slower, at uneven times, while one emotion is shown."""
+        """Eyes close quickly and open more slowly, at irregular times within one emotion."""
         turn, rest = divmod(t / BLINK_EVERY_S + self._blinks, 1)
         late = 0.5 * random.Random(int(turn) * 31 + self.index).random()
         x = (rest - late) * BLINK_EVERY_S / BLINK_S

@@ -9,7 +9,7 @@ from emostream.shared.pixels import Image
 Floats = NDArray[np.float32]
 
 WALL_TOP, WALL_BOTTOM = (128, 134, 138), (82, 90, 98)
-# What stands there: left, top, right, bottom in shares of the picture, and BGR.
+# The furniture: left, top, right, bottom in shares of the picture, and BGR.
 THINGS = (
     ((-0.05, -0.05, 0.20, 0.62), (206, 208, 200)),
     ((0.075, -0.05, 0.085, 0.62), (140, 146, 148)),
@@ -24,7 +24,7 @@ THINGS = (
 SHELVES, SHELF_LEFT, SHELF_RIGHT = (0.36, 0.64), 0.635, 0.955
 # The table: its share of the height, where it is opaque, and its color.
 TABLE, EDGE, TABLE_COLOR = 0.17, 0.35, (46, 60, 82)
-# Of the blur, in shares of the height, and of the noise that keeps gradients from showing bands.
+# The blur, as a share of the height, and the noise that prevents banding in gradients.
 BLUR, NOISE = 0.022, 1.2
 
 
@@ -39,10 +39,10 @@ def background(width: int, height: int, seed: int) -> Image:
 
 
 def table(width: int, height: int) -> Image:
-    """Return the table before the people, nearer than what is in focus.
+    """Return the table in front of the people, out of focus.
 
-    Premultiplied BGRA, uint8 (rows, width, 4), for the lowest rows of the frame. Above `EDGE` of
-    its height it shows through.
+    The result is premultiplied BGRA, uint8 (rows, width, 4), for the lowest rows of the frame. It
+    is transparent above `EDGE` of its height.
     """
     rows = max(2, round(TABLE * height))
     down = np.linspace(0, 1, rows, dtype=np.float32)[:, None, None]

@@ -27,14 +27,14 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Draws a portrait as it is seen in a view of a frame of `size`, width and height."""
+    """Draws a portrait in a view of a frame of `size` (width and height)."""
 
     portrait: Portrait
     view: View
     size: tuple[int, int]
 
     def draw(self, shown: Expression, pose: Pose) -> list[Layer]:
-        """Return the person with an expression, in a pose; later layers cover earlier ones."""
+        """Return the layers of the person with an expression and pose; later ones are on top."""
         fields = self.portrait.looked_up(shown, pose)
         return [
             *self._head(fields, shown.weight, pose),
@@ -55,7 +55,7 @@ class Drawing:
         heads = self.portrait.pictures.heads
         drawn = [self._looked_up(heads[emotion], field, region) for emotion, field in fields]
         if len(drawn) == 2:
-            # Both are bent to the shape between, so that only their shades are mixed.
+            # Both are warped to the intermediate shape, so that only their shading is blended.
             mixed = cv2.addWeighted(drawn[0], 1 - weight, drawn[1], weight, 0)
             drawn = [np.asarray(mixed, np.uint8)]
         return layers(region, drawn[0], core)
@@ -81,7 +81,7 @@ class Drawing:
                     [0, scale, down + scale * body.at[1] - region.top],
                 ]
             )
-            # Below the portrait its last row continues.
+            # The portrait's last row is repeated below it.
             size = (region.width, 1 if part[1] >= END else region.height)
             drawn = cv2.warpAffine(body.pixels, matrix, size, borderMode=cv2.BORDER_REPLICATE)
             if len(drawn) < region.height:

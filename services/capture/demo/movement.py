@@ -1,4 +1,4 @@
-"""Moves a person: blinking moves points of the face, a pose moves every place of the portrait."""
+"""Moves a person: blinking moves points of the face, a pose moves the whole portrait."""
 
 import math
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-# About which the head turns and leans, in pixels of the portrait; the neck.
+# The center of rotation of the head in portrait pixels: the neck.
 PIVOT = (320.0, 500.0, 110.0)
-# Vertices of the face mesh: the upper lid's and below each the lower lid's, of both eyes.
+# Vertices of the face mesh: the upper lid, and the lower lid below it, of both eyes.
 UPPER_LIDS = (246, 161, 160, 159, 158, 157, 173, 466, 388, 387, 386, 385, 384, 398)
 LOWER_LIDS = (7, 163, 144, 145, 153, 154, 155, 249, 390, 373, 374, 380, 381, 382)
-# The lids' creases follow a blink by less, so that the skin between is stretched evenly.
+# The creases of the lids follow a blink by less, so that the skin in between stretches evenly.
 CREASES = (30, 29, 27, 28, 56, 260, 259, 257, 258, 286)
 CREASE_LIDS = (161, 160, 159, 158, 157, 388, 387, 386, 385, 384)
 CREASE_SHARE = 0.3
@@ -26,7 +26,7 @@ BREATH, HEAD_BREATH = 1.8, 1.0
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """What a body does besides its expression.
+    """The movement of a body, apart from the expression.
 
     `yaw`, `pitch` and `roll` in degrees have the signs of `head_pose`; `blink` is 0 for open eyes
     and 1 for closed ones, `breath` -1 to 1.
@@ -40,10 +40,10 @@ class Pose:
 
 
 def levers(places: Floats, solid: Floats) -> Floats:
-    """Return what `shift` needs of places (H, W, 2) in pixels, float32 (H, W, 4).
+    """Return the input of `shift` for positions (H, W, 2) in pixels, float32 (H, W, 4).
 
-    `solid` is (H, W, 2): the depth away from the camera, and how far each place goes with the head
-    (0 to 1).
+    `solid` is (H, W, 2): the depth away from the camera, and how much each position follows the
+    head (0 to 1).
     """
     depth, follow = solid[..., 0], solid[..., 1]
     from_pivot = np.dstack([places, depth]) - np.array(PIVOT, np.float32)
@@ -51,9 +51,9 @@ def levers(places: Floats, solid: Floats) -> Floats:
 
 
 def shift(levers: Floats, pose: Pose, unit: float = 1.0) -> Floats:
-    """Return how far the pose moves each place, as it is seen, float32 (H, W, 2).
+    """Return how far the pose moves each position in the picture, float32 (H, W, 2).
 
-    It is counted in `unit` pixels.
+    The unit is `unit` pixels.
     """
     matrix = np.zeros((2, 5))
     matrix[:, :3] = (_rotation(pose) - np.eye(3))[:2]
@@ -74,7 +74,7 @@ def blinking(points: Floats, index: dict[int, int], blink: float) -> Floats:
 
 
 def _rotation(pose: Pose) -> NDArray[np.float64]:
-    """Return the matrix (3, 3) for places of right, down and away."""
+    """Return the matrix (3, 3) for positions (right, down, away)."""
     yaw, pitch, roll = (math.radians(angle) for angle in (pose.yaw, pose.pitch, pose.roll))
     about_y = [[math.cos(yaw), 0, -math.sin(yaw)], [0, 1, 0], [math.sin(yaw), 0, math.cos(yaw)]]
     about_x = [

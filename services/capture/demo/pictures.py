@@ -1,6 +1,6 @@
 """Loads the pictures of the demo's people and the points that move them.
 
-`python -m emostream.models.demo_pictures` makes the files from the training data.
+`python -m emostream.models.demo_pictures` creates the files from the training data.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ from emostream.shared.pixels import Image
 
 FOLDER = Path(__file__).parent
 PEOPLE, FACES, POINTS = (FOLDER / name for name in ("people.webp", "faces.webp", "points.npz"))
-# Each person's portrait: its size, its left side's x, and parts of it as left, top, right, bottom:
-# what an expression changes, what moves with the head, and the rest below.
+# Each person's portrait: its size, the x of its left side, and parts of it as left, top, right,
+# bottom: the area that an expression changes, the area that moves with the head, and the rest
+# below.
 WIDTH, HEIGHT, LEFT = 760, 1000, -60
 FACE = (150, 180, 490, 572)
 HEAD = (100, 60, 540, 660)
@@ -30,11 +31,11 @@ BODY = (-60, 560, 700, 1000)
 class Points:
     """The points that the demo moves, in pixels of the portrait.
 
-    `emotions` are the labels that the pictures show, in their order. `drawn` is where the points
-    lie in the picture of each emotion, float32 (emotions, P, 2), `rest` where they are of each
-    person, float32 (people, emotions, P, 2). `depth` away from the camera and `follow`, how far
-    each goes with the head (0 to 1), are float32 (P,). `triangles`, int32 (T, 3), span the picture.
-    `index` is the number of a face mesh's vertex among the points.
+    `emotions` are the labels of the pictures, in order. `drawn` has the points in the picture of
+    each emotion, float32 (emotions, P, 2), and `rest` the points of each person, float32 (people,
+    emotions, P, 2). `depth` (away from the camera) and `follow` (how much each point follows the
+    head, 0 to 1) are float32 (P,). `triangles`, int32 (T, 3), cover the picture. `index` maps a
+    face mesh vertex to the number of its point.
     """
 
     emotions: tuple[str, ...]
@@ -67,7 +68,7 @@ def load_points() -> Points:
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """A piece of a portrait, premultiplied BGRA, uint8 (H, W, 4); its left top pixel is `at`."""
+    """A piece of a portrait, premultiplied BGRA, uint8 (H, W, 4); `at` is its top left pixel."""
 
     pixels: Image
     at: tuple[int, int]
@@ -75,7 +76,7 @@ class Sprite:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person's head with each emotion, in the order of the points', and the body."""
+    """A person's head with each emotion, in the order of the points, and the body."""
 
     heads: list[Sprite]
     body: Sprite
@@ -88,7 +89,7 @@ def load_people() -> list[Person]:
     left, top, right, bottom = FACE
     people = _sheet(PEOPLE, (HEIGHT, WIDTH * shape[0], 4))
     faces = _sheet(FACES, ((bottom - top) * shape[0], (right - left) * shape[1], 4))
-    # Compression lets color leak to where nothing is, which would glow.
+    # Compression leaks color into transparent areas, which would glow.
     for sheet in (people, faces):
         np.minimum(sheet[..., :3], sheet[..., 3:], out=sheet[..., :3])
     rows = np.vsplit(faces, shape[0])

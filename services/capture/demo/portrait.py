@@ -1,4 +1,4 @@
-"""A person's pictures, and where each is looked up to show an expression and a pose."""
+"""A person's pictures, and the maps to sample them for an expression and a pose."""
 
 from functools import cached_property
 
@@ -35,10 +35,10 @@ Floats = NDArray[np.float32]
 LEVELS = 4  # of a transition or a blink
 
 
-# Where the head's picture ends and the body's begins, which a pose still moves, and where that
-# rests on the chest, which only breathes. Below the portrait its last row continues.
+# Where the head's picture ends and the body's begins, which a pose still moves, and where the chest
+# begins, which only breathes. The portrait's last row is repeated below it.
 NECK, CHEST, END, ENDLESS = 600.0, 706.0, 999.0, 9000.0
-# How far a pose moves what is below the head, at most, in pixels of the portrait.
+# The maximum movement below the head by a pose, in portrait pixels.
 MOVES = 32.0
 
 
@@ -56,7 +56,7 @@ class Portrait:
         return load_people()[self._person]
 
     def head(self, pose: Pose) -> tuple[Part, Part]:
-        """Return what the head may cover in a pose, and in which part nothing shows through."""
+        """Return the area that the head may cover in a pose, and its opaque part."""
         points, held = self._head
         moved = points + shift(held, pose)[0]
         left, top, right, _ = bounds(moved[4:])
@@ -64,12 +64,12 @@ class Portrait:
 
     @cached_property
     def shoulders(self) -> tuple[Part, Part]:
-        """What neck and shoulders may cover, and in which part of it nothing shows through."""
+        """The area that neck and shoulders may cover, and its opaque part."""
         return covered(self.pictures.body, NECK, CHEST, MOVES)
 
     @cached_property
     def chest(self) -> tuple[tuple[Part, Part], ...]:
-        """The same for what is below, and for what continues below the portrait."""
+        """The same for the area below, and for the rows repeated below the portrait."""
         body = self.pictures.body
         left, _, right, _ = opaque([body], END - ROWS_APART, END)
         covers, hides = covered(body, CHEST, END, SLACK)
@@ -77,7 +77,7 @@ class Portrait:
         return (covers, hides), (endless, (left + SLACK, END, right - SLACK, ENDLESS))
 
     def rest(self, shown: Expression, blink: float) -> Floats:
-        """Return where the points lie with this expression before the pose, (P, 2)."""
+        """Return the points with this expression before the pose, (P, 2)."""
         rest = self._points.rest[self._person]
         points = rest[shown.now]
         if shown.weight:
@@ -85,15 +85,15 @@ class Portrait:
         return blinking(points, self._points.index, blink) if blink else points
 
     def seen(self, shown: Expression, pose: Pose) -> Floats:
-        """Return where the points are seen, (P, 2), in pixels of the portrait."""
+        """Return the visible positions of the points, (P, 2), in portrait pixels."""
         rest = self.rest(shown, pose.blink)[None]
         solid = sampled(self._solid, (rest - ORIGIN) / np.float32(STEP))
         return np.asarray((rest + shift(levers(rest, solid), pose))[0], np.float32)
 
     def looked_up(self, shown: Expression, pose: Pose) -> list[tuple[int, Floats]]:
-        """Return the emotions whose pictures show, and where to look in each.
+        """Return the emotions whose pictures are visible, and the sampling map for each.
 
-        Where is float32 (ROWS, COLUMNS, 2): how far from each node of the grid, in pixels.
+        A map is float32 (ROWS, COLUMNS, 2): the offset in pixels from each node of the grid.
         """
         came_from = inverted(shift(self._levers, pose, STEP))
         return [
@@ -102,9 +102,9 @@ class Portrait:
         ]
 
     def _fields(self, shown: Expression, pose: Pose) -> list[tuple[int, Floats]]:
-        """Return where to look in the pictures shown, before the pose.
+        """Return the sampling maps of the visible pictures, before the pose.
 
-        What was drawn once is kept for a few shares of a transition or a blink, and interpolated.
+        Maps are cached for a few steps of a transition or a blink, and interpolated.
         """
         share = shown.weight or pose.blink
         low = min(int(share * LEVELS), LEVELS - 1)
@@ -142,7 +142,7 @@ class Portrait:
 
     @cached_property
     def _head(self) -> tuple[Floats, Floats]:
-        """Corners of the opaque part, and the outline, (N, 2), with their levers."""
+        """The corners of the opaque part and the outline, (N, 2), with their input for `shift`."""
         heads = self.pictures.heads
         top = heads[0].at[1]
         points = np.concatenate([corners(opaque(heads, top, NECK)), outline(heads, top, NECK)])
@@ -151,7 +151,7 @@ class Portrait:
 
     @cached_property
     def _surroundings(self) -> Floats:
-        """Where to look outside what an expression moves, for all of the grid."""
+        """The sampling map outside the area that an expression moves, for the whole grid."""
         points = self._points
         triangles = Triangles(points.rest[self._person][0], points.triangles)
         return triangles.interpolate(points.drawn[0])
@@ -162,9 +162,9 @@ class Portrait:
 
     @cached_property
     def _solid(self) -> Floats:
-        """Depth, and how far each place goes with the head, at each node of the grid."""
+        """Depth, and how much each node of the grid follows the head."""
         points = self._points
         values = np.stack([points.depth, points.follow], axis=1)
         mean = Triangles(points.rest[self._person].mean(axis=0), points.triangles)
-        # Smooth, or the rim of a turned face would fold.
+        # Smooth, because otherwise the edge of a turned face would fold.
         return np.asarray(cv2.GaussianBlur(mean.interpolate(values), (0, 0), 2.5), np.float32)

@@ -1,4 +1,4 @@
-"""The demo's scene: people whose every box and emotion is known, drawn frame by frame."""
+"""The demo's scene: people with known boxes and emotions, drawn frame by frame."""
 
 import math
 import random
@@ -20,16 +20,16 @@ from emostream.shared.pixels import Image
 
 Floats = NDArray[np.float32]
 
-# The middle of a face in its portrait, and the width of a face there, in pixels.
+# The center and the width of a face in its portrait, in pixels.
 MIDDLE, FACE_WIDTH = (320.0, 395.0), 262.0
 SWAY = 26.0  # pixels
-# How often a person is drawn again, at least: they move so slowly that more is not seen.
+# The minimum redraw rate of a person: they move so slowly that a higher one would not be visible.
 DRAWN_PER_S = 12.5
 # Vertices of the face mesh.
 RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)
 NOSE, MOUTH, LIPS = 1, (61, 291), (13, 14)
-# The mesh's rim, which ends below the hairline. Detectors box more: shares of the rim's width and
-# height to add at both sides, above and below.
+# The mesh's rim ends below the hairline, and detectors' boxes are larger. These shares of the rim's
+# width and height are added on both sides, above and below.
 RIM = (
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
     *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
@@ -79,7 +79,7 @@ class DemoScene:
         self._background = background(width, height, seed)
         before = table(width, height)
         edge = round(EDGE * len(before)) + 1
-        # People are seen through the edge of the table, and not below it.
+        # People are visible through the edge of the table, but not below it.
         top = height - len(before)
         self._seen_down_to = top + edge
         region = Region(0, top, width, edge)
@@ -92,7 +92,7 @@ class DemoScene:
     def frame(self, n: int) -> Image:
         """The n-th frame, uint8 (height, width, 3) BGR, a new array each time."""
         picture = self._background.copy()
-        # The larger stand nearer, so they are drawn last.
+        # Larger people are nearer, so they are drawn last.
         for actor in sorted(
             self._actors, key=lambda actor: self._face_width(actor, self._time(actor, n))
         ):
@@ -107,9 +107,9 @@ class DemoScene:
         return [self._true_face(actor, self._time(actor, n)) for actor in self._actors]
 
     def _time(self, actor: Actor, n: int) -> float:
-        """When in the script the actor's picture in the n-th frame is, in seconds.
+        """Return the script time of the actor's picture in the n-th frame, in seconds.
 
-        Each is drawn again in every `_every`-th frame, in turn, and in each frame of a blink.
+        Actors are redrawn in every `_every`-th frame, in turn, and in every frame of a blink.
         """
         t = n / self.fps
         return t if actor.pose(t).blink else (n - (n + actor.index) % self._every) / self.fps
@@ -132,7 +132,7 @@ class DemoScene:
         return self._unit * SMALLEST * math.pow(LARGEST / SMALLEST, near * near)
 
     def _view(self, actor: Actor, t: float) -> View:
-        """Where the actor's portrait is in the frame."""
+        """Return the position of the actor's portrait in the frame."""
         slot, scale = self.width / len(self._actors), self._face_width(actor, t) / FACE_WIDTH
         sway = 0.4 * actor.wave(4, 9, t) + 0.6 * math.sin(math.tau * t / 23)
         x = slot * (actor.index + 0.5) + SWAY * self._unit * sway
@@ -176,7 +176,7 @@ def _middle(points: Floats) -> Point:
 
 
 def _box(rim: Floats) -> Box:
-    """The box that detectors put around a face whose mesh has this rim, (N, 2)."""
+    """Return the box that detectors find for a face with this mesh rim, (N, 2)."""
     (left, top), (right, bottom) = rim.min(axis=0).tolist(), rim.max(axis=0).tolist()
     width, height = right - left, bottom - top
     return (

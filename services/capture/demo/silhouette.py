@@ -1,4 +1,4 @@
-"""What a sprite covers: how far it reaches, and a part that hides all that is behind it."""
+"""The silhouette of a sprite: its extent, and an opaque part."""
 
 from typing import TypeAlias
 
@@ -12,19 +12,19 @@ Floats = NDArray[np.float32]
 Part: TypeAlias = tuple[float, float, float, float]
 
 ROWS_APART = 16  # of what is looked at
-# Expressions and the shape of a person's face move what lies between the points, by a little.
+# Expressions and the shape of a person's face slightly move the areas between the points.
 SLACK = 8.0
 
 
 def outline(sprites: list[Sprite], top: float, bottom: float) -> Floats:
-    """Return points at the left and right sides of what any of the sprites shows, (N, 2)."""
+    """Return points on the left and right outline of all sprites together, (N, 2)."""
     shown = np.maximum.reduce([sprite.pixels[..., 3] for sprite in sprites]) > 0
     rows, lefts, rights = _extents(shown, sprites[0], top, bottom)
     return np.concatenate([np.stack([x, rows], axis=1) for x in (lefts, rights)])
 
 
 def opaque(sprites: list[Sprite], top: float, bottom: float) -> Part:
-    """Return the largest part in whose rows, all of them, every sprite is opaque throughout."""
+    """Return the largest rectangle in which every sprite is opaque."""
     hides = np.minimum.reduce([sprite.pixels[..., 3] for sprite in sprites]) == 255
     column = hides.shape[1] // 2
     # The run of opaque pixels around the middle column.
@@ -43,9 +43,9 @@ def opaque(sprites: list[Sprite], top: float, bottom: float) -> Part:
 
 
 def covered(sprite: Sprite, top: float, bottom: float, moves: float) -> tuple[Part, Part]:
-    """Return what a sprite covers between two rows, and the part where nothing shows through.
+    """Return the area that a sprite covers between two rows, and its opaque part.
 
-    It still does so when what the sprite shows `moves` by so many pixels.
+    Both are valid even if the sprite's content moves by `moves` pixels.
     """
     left, _, right, _ = bounds(outline([sprite], top, bottom))
     hides = within(corners(opaque([sprite], top - moves, bottom)), moves)
@@ -53,7 +53,7 @@ def covered(sprite: Sprite, top: float, bottom: float, moves: float) -> tuple[Pa
 
 
 def bounds(points: Floats) -> Part:
-    """Return what moved points of an outline, (N, 2), reach to."""
+    """Return the bounds of moved outline points, (N, 2)."""
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     return left - SLACK, top - SLACK, right + SLACK, bottom + SLACK
 
@@ -65,7 +65,7 @@ def corners(part: Part) -> Floats:
 
 
 def within(moved: Floats, slack: float = SLACK) -> Part:
-    """Return a part that lies within moved `corners`, by `slack` pixels."""
+    """Return a part inside the moved `corners`, with a margin of `slack` pixels."""
     x, y = moved[:, 0].tolist(), moved[:, 1].tolist()
     return (
         max(x[0], x[2]) + slack,
@@ -78,7 +78,7 @@ def within(moved: Floats, slack: float = SLACK) -> Part:
 def _extents(
     shown: NDArray[np.bool_], sprite: Sprite, top: float, bottom: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Return rows, and the first and last shown pixel around each, in pixels of the portrait."""
+    """Return rows, and the first and last visible pixel around each, in portrait pixels."""
     x, y = sprite.at
     rows = shown[round(top - y) : round(bottom - y)]
     bands = [rows[k : k + ROWS_APART].any(axis=0) for k in range(0, len(rows), ROWS_APART)]

@@ -1,4 +1,4 @@
-"""Moves pictures by coarse maps: for each node of a grid over the portrait, where to look."""
+"""Warps pictures with coarse maps: a sampling position per node of a grid over the portrait."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,8 +11,8 @@ from emostream.shared.pixels import Image
 
 Floats = NDArray[np.float32]
 
-# The grid's first node, the pixels of the portrait from node to node, and its rows and columns.
-# Eyelids are the finest that moves.
+# The grid's first node, its spacing in portrait pixels, and its rows and columns. The finest moving
+# parts are the eyelids.
 ORIGIN: Final = np.array([5.0, 75.0], np.float32)
 STEP: Final = 6.0
 ROWS, COLUMNS = 107, 106
@@ -21,15 +21,15 @@ NODES: Final = np.stack(
 )
 PLACES: Final = ORIGIN + STEP * NODES
 WHOLE: Final = (slice(0, ROWS), slice(0, COLUMNS))
-# What an expression moves: the head and the neck.
+# The parts that an expression moves: head and neck.
 MOVED: Final = (slice(1, 88), slice(20, 85))
 SUBPIXEL_BITS = 4
-NO_SECOND_MAP: Final = np.empty(0, np.float32)  # one map holds both coordinates
+NO_SECOND_MAP: Final = np.empty(0, np.float32)  # one map contains both coordinates
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A rectangle of the frame: its left top pixel and its size."""
+    """A rectangle of the frame: its top left pixel and its size."""
 
     left: int
     top: int
@@ -45,28 +45,28 @@ class Region:
         return self.width > 0 and self.height > 0
 
     def within(self, other: "Region") -> "Region":
-        """Return what it has in common with another."""
+        """Return the intersection with another region."""
         left, top = max(self.left, other.left), max(self.top, other.top)
         right = min(self.left + self.width, other.left + other.width)
         bottom = min(self.top + self.height, other.top + other.height)
         return Region(left, top, max(0, right - left), max(0, bottom - top))
 
     def seen_from(self, other: "Region") -> tuple[slice, slice]:
-        """Rows and columns of the other region, which it lies in."""
+        """Rows and columns of this region within another that contains it."""
         return Region(self.left - other.left, self.top - other.top, self.width, self.height).slices
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where a portrait is in the frame: its size there, and where its point (0, 0) is."""
+    """The position of a portrait in the frame: its scale, and the position of its origin."""
 
     scale: float
     corner: tuple[float, float]
 
     def region(self, part: tuple[float, float, float, float], size: tuple[int, int]) -> Region:
-        """Return where a part (left, top, right, bottom) is in a frame of width and height.
+        """Return the region of a part (left, top, right, bottom) in a frame of width and height.
 
-        Its size is 0 if none of it is.
+        Its size is 0 if it is outside.
         """
         left, top, right, bottom = (
             min(max(0, round(at + self.scale * side)), limit)
@@ -76,10 +76,10 @@ class View:
 
 
 class Triangles:
-    """Values that are known at points, interpolated on the grid over `triangles`, (T, 3).
+    """Interpolates values from points to the grid, over `triangles`, (T, 3).
 
-    The points (P, 2) are in pixels of the portrait; what is nearer the camera comes last. With
-    `part`, rows and columns of the grid, only those nodes are worked out.
+    The points (P, 2) are in portrait pixels; triangles nearer to the camera come last. With `part`
+    (rows and columns of the grid), only those nodes are computed.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class Triangles:
         self._ids = np.zeros(self._nodes.shape[:2], np.int32)
         fixed = np.rint((self._corners - first) * (1 << SUBPIXEL_BITS)).astype(np.int32)
         behind = self._areas < 0
-        # What is seen from behind comes first, so that the rest hides it.
+        # Triangles seen from behind come first, so that the others hide them.
         for number in (*np.flatnonzero(behind).tolist(), *np.flatnonzero(~behind).tolist()):
             cv2.fillConvexPoly(self._ids, fixed[number], number, shift=SUBPIXEL_BITS)
 
     def interpolate(self, values: Floats) -> Floats:
-        """Return values of points, (P, C), at the nodes, float32 (rows, columns, C)."""
+        """Return the points' values (P, C) at the nodes, float32 (rows, columns, C)."""
         at = values[self._triangles]
         origin = self._corners[:, 0]
         (ax, ay), (bx, by) = ((self._corners[:, k] - origin).T[..., None] for k in (1, 2))
@@ -110,19 +110,19 @@ class Triangles:
         flat = slope_x[self._ids] * x
         flat += slope_y[self._ids] * y
         flat += start[self._ids]
-        # A node can lie a little next to a triangle so thin that its plane is steep.
+        # A node can be slightly outside a triangle that is so thin that its plane is steep.
         low, high = at.min(axis=1)[self._ids], at.max(axis=1)[self._ids]
         return np.asarray(np.minimum(np.maximum(flat, low), high), np.float32)
 
 
 def sampled(field: Floats, nodes: Floats) -> Floats:
-    """Return a field of the grid, (ROWS, COLUMNS, C), at places (H, W, 2) counted in nodes."""
+    """Return a field on the grid, (ROWS, COLUMNS, C), at positions (H, W, 2) in nodes."""
     at = cv2.remap(field, nodes, NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(at, np.float32)
 
 
 def inverted(shift: Floats) -> Floats:
-    """Return what goes to each node where everything moves by `shift`; all counted in nodes."""
+    """Return the source position of each node if everything moves by `shift`; in nodes."""
     source = NODES - shift
     for _ in range(2):
         source = NODES - sampled(shift, source)
@@ -130,16 +130,16 @@ def inverted(shift: Floats) -> Floats:
 
 
 def enlarged(field: Floats, region: Region, view: View, origin: tuple[int, int]) -> Floats:
-    """Return where to look in a picture for each pixel of the region, float32 (height, width, 2).
+    """Return the source position in a picture for each pixel of the region, float32 (H, W, 2).
 
-    `field` is where to look in the portrait, less the node's own place; next to the grid that is as
-    at its edge. `origin` is where in the portrait the picture begins.
+    `field` is the source position in the portrait minus the node's own position; outside the grid,
+    the value at its edge applies. `origin` is the picture's position in the portrait.
     """
     scale, corner = view.scale, view.corner
-    # Finer than the grid, and a whole number of pixels: `resize` then costs a fraction of what
-    # `warpAffine` would for every pixel.
+    # Finer than the grid, and a whole number of pixels: `resize` then costs a fraction of
+    # `warpAffine` for every pixel.
     step = max(2, round(scale * STEP / 1.5))
-    # In the middles of squares of pixels, of which one more is on each side of the region.
+    # At the centers of squares of pixels, with one extra square on each side of the region.
     size = (region.width // step + 3, region.height // step + 3)
     first = (np.array([region.left, region.top]) - (step + 1) / 2 - corner) / scale
     apart = step / scale
@@ -157,7 +157,7 @@ def enlarged(field: Floats, region: Region, view: View, origin: tuple[int, int])
 
 
 def looked_up(picture: Image, where: Floats) -> Image:
-    """Return what a picture shows at `where`, (H, W, 2)."""
+    """Return a picture sampled at `where`, (H, W, 2)."""
     drawn = cv2.remap(
         picture, where, NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )
@@ -166,10 +166,10 @@ def looked_up(picture: Image, where: Floats) -> Image:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A piece of a picture, uint8 (H, W, 3), ready to be put into a frame at its region.
+    """A piece of a picture, uint8 (H, W, 3), ready to be drawn in a frame at its region.
 
-    It is premultiplied, and `keep` is how much of what is behind shows through, from 0 to 255; none
-    does where that is None.
+    It is premultiplied. `keep` is how much of the background is visible, from 0 to 255; None means
+    that the layer is opaque.
     """
 
     region: Region
@@ -177,7 +177,7 @@ class Layer:
     keep: Image | None
 
     def paste(self, frame: Image) -> None:
-        """Put it into the frame."""
+        """Draw the layer in the frame."""
         under = frame[self.region.slices]
         if self.keep is None:
             under[:] = self.color
@@ -188,7 +188,7 @@ class Layer:
 def layers(region: Region, drawn: Image, opaque: Region) -> list[Layer]:
     """Return a premultiplied BGRA picture of the region's size as layers.
 
-    `opaque` is a part of it that hides all that is behind, which costs less; its size may be 0.
+    `opaque` is its opaque part, which costs less to draw; its size may be 0.
     """
     opaque = opaque.within(region)
     if not opaque:
@@ -211,6 +211,6 @@ def layers(region: Region, drawn: Image, opaque: Region) -> list[Layer]:
 
 
 def _areas(corners: Floats) -> Floats:
-    """Return twice the area of each triangle (T, 3, 2), below 0 for one seen from behind."""
+    """Return twice the area of each triangle (T, 3, 2), negative if seen from behind."""
     (ax, ay), (bx, by) = ((corners[:, k] - corners[:, 0]).T for k in (1, 2))
     return np.asarray(ax * by - ay * bx, np.float32)

@@ -1,4 +1,4 @@
-"""Where the pictures of a video file are, by its packets alone: nothing is decoded."""
+"""Locates the pictures of a video file from its packets, without decoding."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emostream.services.capture.ffmpeg.decoder import FrameTimes, in_ns
 from emostream.services.capture.ffmpeg.joined_clock import JoinedClock
 
-# Those whose decoders give the same pictures from a key frame on as from the beginning.
+# Codecs that decode to the same pictures from a key frame as from the beginning.
 BY_KEY_FRAMES: Final = frozenset(
     (
         *("h264", "hevc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "h263"),
@@ -25,9 +25,9 @@ BY_KEY_FRAMES: Final = frozenset(
 class FrameIndex:
     """The times of a video's pictures on the file's own clock, int64 ns, in order of display.
 
-    `keys` are those of key frames. `splits` says whether the file can be read from any key frame on
-    with the same pictures and times. `restarts` are as of `JoinedClock`. Where the file ends early,
-    it ends there.
+    `keys` are the times of key frames. `splits` says whether reading the file from any key frame
+    yields the same pictures and times. `restarts` are as in `JoinedClock`. If the file ends early,
+    so does the index.
     """
 
     times: NDArray[np.int64]
@@ -37,14 +37,14 @@ class FrameIndex:
 
 
 def index_frames(container: InputContainer, stream: VideoStream) -> FrameIndex:
-    """Read all packets of an open video, and return where its pictures are."""
+    """Read all packets of an open video, and return its index."""
     clock, times = JoinedClock(container, stream), FrameTimes(container, stream)
     ticks: list[int] = []
     keys: list[int] = []
     untimed = 0
     try:
         for packet in clock.joined(container.demux(stream)):
-            # An edit list hides what is discarded; the last packet is empty.
+            # Discarded packets are hidden by an edit list; the last packet is empty.
             if packet.is_discard or not packet.size:
                 continue
             if packet.pts is None:
@@ -54,7 +54,7 @@ def index_frames(container: InputContainer, stream: VideoStream) -> FrameIndex:
             if packet.is_keyframe:
                 keys.append(packet.pts)
     except av.FFmpegError:
-        # Anyone who decodes the last pictures finds the same, and says so.
+        # Decoding the last pictures meets the same error and reports it.
         pass
     splits = (
         stream.codec_context.codec.canonical_name in BY_KEY_FRAMES

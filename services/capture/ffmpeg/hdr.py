@@ -1,4 +1,4 @@
-"""Brings HDR video (PQ and HLG, BT.2020) to SDR (BT.709) by a lookup table."""
+"""Converts HDR video (PQ and HLG, BT.2020) to SDR (BT.709) with a lookup table."""
 
 import functools
 from fractions import Fraction
@@ -15,8 +15,8 @@ from emostream.shared.temporary_folder import naming_temporary_files, temporary_
 Values: TypeAlias = NDArray[np.float64]
 
 TRANSFERS: Final = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
-# The light of a white paper in HDR, cd/m2 (ITU-R BT.2408), which is nearly the white of SDR: up to
-# this share of it light stays as it is, what is brighter, up to PEAK, is compressed.
+# The luminance of white paper in HDR, cd/m2 (ITU-R BT.2408), which is about the white of SDR. Up to
+# this share of it, luminance is unchanged; above, up to PEAK, it is compressed.
 WHITE: Final = 203.0
 KNEE: Final = 0.75
 PEAK: Final = 1000.0
@@ -42,7 +42,7 @@ def is_hdr(frame: av.VideoFrame) -> bool:
 
 
 class ToneMapper:
-    """Turns the HDR frames of one source into SDR ones."""
+    """Converts the HDR frames of one source to SDR."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
@@ -54,7 +54,7 @@ class ToneMapper:
         rgb = self._reformatter.reformat(frame, format="gbrp16le", threads=1)
         kind = (frame.width, frame.height, frame.color_trc, frame.color_primaries)
         if kind != self._kind:
-            # Those without a note on their primaries are taken for what HDR mostly is.
+            # Frames without declared primaries are assumed to be BT.2020, like most HDR video.
             wide = frame.color_primaries != ColorPrimaries.BT709
             self._kind = kind
             self._graph = _graph(rgb, ColorTrc(frame.color_trc), wide=wide)
@@ -87,7 +87,7 @@ def _graph(frame: av.VideoFrame, transfer: ColorTrc, *, wide: bool) -> Graph:
 
 @functools.cache
 def _cube(transfer: ColorTrc, *, wide: bool) -> str:
-    """Return the table as text in the form of .cube files: red changes first."""
+    """Return the table in the format of .cube files, with red changing fastest."""
     axis = np.linspace(0.0, 1.0, GRID)
     blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
     table = sdr(np.stack([red, green, blue], axis=-1).reshape(-1, 3), transfer, wide=wide)
@@ -96,34 +96,34 @@ def _cube(transfer: ColorTrc, *, wide: bool) -> str:
 
 
 def sdr(coded: Values, transfer: ColorTrc, *, wide: bool = True) -> Values:
-    """Return colors (N, 3), R G B from 0 to 1 as coded in HDR, as they are coded in SDR.
+    """Convert colors (N, 3), R G B from 0 to 1, from HDR coding to SDR coding.
 
     `wide` colors have the primaries of BT.2020, others those of BT.709.
     """
     light = (_pq_light(coded) if transfer == ColorTrc.SMPTE2084 else _hlg_light(coded)) / WHITE
     if wide:
         light = np.maximum(light @ TO_BT709.T, 0.0)
-    # The strongest of the three decides for all, so that no color turns into another.
+    # The strongest of the three determines the factor for all, so that hues do not change.
     strongest = np.maximum(light.max(axis=1, keepdims=True), 1e-6)
     mapped = light * (_compressed(strongest) / strongest)
     return np.asarray(np.clip(mapped, 0.0, 1.0) ** (1 / SDR_GAMMA))
 
 
 def _pq_light(coded: Values) -> Values:
-    """The light, cd/m2, of PQ."""
+    """Return the luminance of PQ, cd/m2."""
     power = coded ** (1 / M2)
     return np.asarray(1e4 * (np.maximum(power - C1, 0.0) / (C2 - C3 * power)) ** (1 / M1))
 
 
 def _hlg_light(coded: Values) -> Values:
-    """The light, cd/m2, of HLG on a display of PEAK."""
+    """Return the luminance of HLG on a display of PEAK, cd/m2."""
     scene = np.where(coded <= 0.5, coded**2 / 3, (np.exp((coded - C) / A) + B) / 12)
     luminance = np.maximum(scene @ LUMA, 1e-9)[:, None]
     return np.asarray(PEAK * luminance ** (HLG_GAMMA - 1) * scene)
 
 
 def _compressed(light: Values) -> Values:
-    """Compress light, as shares of WHITE, from up to PEAK into what is up to 1."""
+    """Compress luminance, in shares of WHITE, from a maximum of PEAK to a maximum of 1."""
     # Reinhard's curve with a white point, beyond the knee.
     most = (PEAK / WHITE - KNEE) / (1 - KNEE)
     over = np.clip((light - KNEE) / (1 - KNEE), 0.0, most)

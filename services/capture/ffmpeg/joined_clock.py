@@ -1,4 +1,4 @@
-"""Joins the clock of a recording where it restarts, as in MPEG-TS files put end to end."""
+"""Joins the clock of a recording where it restarts, as in concatenated MPEG-TS files."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -21,15 +21,15 @@ LONGEST_STEP: Final = 60  # seconds; a longer step across the range is a restart
 
 @dataclass(slots=True)
 class _StreamClock:
-    """The last two decoding times of a stream, s, and which of the shifts applies to it."""
+    """The last two decoding times of a stream (s), and its current shift."""
 
     last: Fraction | None = None
     before: Fraction | None = None
     epoch: int = 0
-    waits: bool = False  # it restarted before the pictures did
+    waits: bool = False  # whether it restarted before the pictures did
 
     def restarts(self, time: Fraction) -> bool:
-        """Whether the clock was set back before `time`; one wrong time before it does not count."""
+        """Whether the clock was set back before `time`, ignoring a single wrong time."""
         if self.last is None:
             return False
         if self.last < CLOCK_RANGE <= time and time - self.last > LONGEST_STEP:
@@ -37,21 +37,22 @@ class _StreamClock:
         return time < self.last and (self.before is None or time < self.before)
 
     def goes_on(self, time: Fraction) -> bool:
-        """Whether `time` is one that follows the last."""
+        """Whether `time` plausibly follows the last one."""
         return self.last is None or 0 <= time - self.last <= LONGEST_STEP
 
     def tick(self, time: Fraction) -> None:
-        """Take the time of a packet."""
+        """Record the time of a packet."""
         self.before, self.last = self.last, time
 
 
 class JoinedClock:
     """Rewrites the times of a file's packets so that they continue where its clock restarts.
 
-    Only in containers whose clock may do that, MPEG-TS and MPEG-PS; elsewhere times stay as they
-    are. The pictures of `stream` decide: the first after a restart follows the last before it, and
-    all other streams are shifted by as much. `restarts` are the times, s on the joined clock, of
-    these first pictures, `may_restart` says whether the container is such a one.
+    This applies only to containers whose clock may restart, MPEG-TS and MPEG-PS; other times are
+    unchanged. The pictures of `stream` determine the shift: the first one after a restart follows
+    the last one before it, and all other streams are shifted by the same amount. `restarts` are the
+    times of these first pictures, in s on the joined clock; `may_restart` says whether the
+    container may restart its clock.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
@@ -73,7 +74,7 @@ class JoinedClock:
             if held:
                 held.append(packet)
                 if is_picture:
-                    # Where the next one continues as before, the time of a single one is damaged.
+                    # If the next packet continues as before, only a single time was damaged.
                     if not self._pictures.goes_on(_time(packet)):
                         self._restart(held[0])
                     yield from map(self._shifted, held)

@@ -1,4 +1,4 @@
-"""Reads streams from the network: RTSP, HTTP and what else FFmpeg takes."""
+"""Reads network streams: RTSP, HTTP and other protocols of FFmpeg."""
 
 import contextlib
 from collections.abc import Iterator
@@ -16,18 +16,18 @@ from emostream.services.capture.source_url import unresolved_host
 from emostream.shared.errors import SourceError
 from emostream.shared.source_urls import redact
 
-# Each stream of a container may hold the largest packet.
+# Each stream of a container may have a packet of the maximum size.
 MAX_STREAMS = 32
-# Formats that carry no timestamps: FFmpeg would invent them at 25 a second.
+# Formats without timestamps, for which FFmpeg would assume 25 fps.
 UNTIMED_FORMATS = {"mpjpeg", "mjpeg"}
 
 
 def network_pictures(url: str, timeout: float, on_skip: OnSkip, clock: Clock) -> Pictures:
-    """Read a stream from the network until it ends or gives nothing for `timeout` seconds.
+    """Read a network stream until it ends or delivers nothing for `timeout` seconds.
 
-    A recording, which says how long it is, comes at its own pace; a stream that carries no times
-    gets those of its arrival. Raises SourceError, without the URL's secrets, where it cannot be
-    opened or read.
+    A recording, which declares its length, is read at its own pace. A stream without timestamps
+    gets arrival times. Raises SourceError, without the URL's secrets, if it cannot be opened or
+    read.
     """
     options = {"max_streams": str(MAX_STREAMS)}
     if url.lower().startswith("rtsp"):
@@ -50,7 +50,7 @@ def network_pictures(url: str, timeout: float, on_skip: OnSkip, clock: Clock) ->
 def _opened(
     url: str, timeout: float, options: dict[str, str]
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open the URL; where its host name is what is wrong, the error says so."""
+    """Open the URL, with a specific error for an unknown host name."""
     is_open = False
     limit_allocations()
     try:
@@ -58,7 +58,7 @@ def _opened(
             is_open = True
             yield found
     except SourceError as error:
-        # FFmpeg calls that an error of input and output.
+        # FFmpeg reports this as an input/output error.
         if is_open or not (host := unresolved_host(url)):
             raise
         raise SourceError(

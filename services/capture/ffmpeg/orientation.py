@@ -1,4 +1,4 @@
-"""Turns pictures upright, as the display matrix of their file demands."""
+"""Rotates pictures upright by the display matrix of their file."""
 
 from typing import Any, TypeAlias
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from emostream.shared.pixels import Image
 
-# Takes a point (x, y) of the picture, y downwards, to (a x + c y, b x + d y).
+# Maps a point (x, y) of the picture, with y downward, to (a x + c y, b x + d y).
 Matrix: TypeAlias = tuple[int, int, int, int]
 
 DISPLAY_MATRIX = "DISPLAYMATRIX"
@@ -16,9 +16,9 @@ QUARTER_TURNS: tuple[Matrix, ...] = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1)
 
 
 class Orientation:
-    """Turns a file's pictures, by quarters, and mirrors them as their display matrix says.
+    """Rotates a file's pictures by quarter turns and mirrors them by their display matrix.
 
-    Phones write that matrix instead of turning the pixels (ISO/IEC 14496-12, 6.2.2).
+    Phones write this matrix instead of rotating the pixels (ISO/IEC 14496-12, 6.2.2).
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Orientation:
 
     @property
     def turned(self) -> bool:
-        """Whether width and height of the last picture changed places."""
+        """Whether width and height of the last picture were swapped."""
         a, b, c, d = self._matrix
         return abs(b) + abs(c) > abs(a) + abs(d)
 
@@ -37,7 +37,7 @@ class Orientation:
         return not (b or c) and a > 0 and d > 0
 
     def apply(self, pixels: Any, frame: av.VideoFrame) -> Image:
-        """Return the frame's pixels as they are to be displayed, contiguous."""
+        """Return the frame's pixels as displayed, contiguous."""
         a, b, c, d = self._read(frame)
         if self.turned:
             pixels, a, d = cv2.transpose(pixels), c, b
@@ -47,8 +47,8 @@ class Orientation:
 
     def _read(self, frame: av.VideoFrame) -> Matrix:
         now = (frame.rotation, frame.width, frame.height)
-        # PyAV never frees a frame that was asked for its side data before the garbage collector
-        # comes: so not each is asked.
+        # PyAV frees a frame whose side data was read only in the garbage collector, so this is not
+        # done for every frame.
         if now != self._seen:
             self._seen, self._matrix = now, _matrix(frame)
         return self._matrix

@@ -1,4 +1,4 @@
-"""How wide a video's pixels are for their height."""
+"""The pixel aspect ratio of a video."""
 
 from fractions import Fraction
 from typing import Final
@@ -6,14 +6,14 @@ from typing import Final
 from av.video.stream import VideoStream
 
 SQUARE: Final = Fraction(1)
-# Video has pixels of 1:2 to 2:1; what is far beyond that is damage.
+# Video has pixel aspects of 1:2 to 2:1; values far beyond that come from damaged files.
 WIDEST: Final = 8
 
 
 class PixelAspect:
-    """The width of a video's pixels by their height, as the decoder has it at the moment.
+    """The current pixel aspect of a video: pixel width divided by height.
 
-    What the container says counts, where it says something else than the pictures.
+    If container and pictures differ, the container has priority.
     """
 
     def __init__(self, stream: VideoStream) -> None:
@@ -22,7 +22,7 @@ class PixelAspect:
         self._declared = declared if declared != self._context.sample_aspect_ratio else None
 
     def current(self, *, turned: bool) -> Fraction:
-        """Return that of the picture decoded last; `turned` by a quarter, width is height."""
+        """Return the aspect of the last decoded picture; `turned` swaps width and height."""
         aspect = self._declared or self._context.sample_aspect_ratio or SQUARE
         if not 1 / WIDEST <= aspect <= WIDEST:
             return SQUARE

@@ -31,12 +31,12 @@ PIPE_INTERVAL: Final = 0.1  # seconds
 
 @dataclass(frozen=True, slots=True)
 class VideoDescription:
-    """What a video file holds, by its own account.
+    """The declared properties of a video file.
 
-    `width` and `height` are those of its first picture as it is given, turned upright. `frames` is
-    an estimate; it, `duration_s` and `rate` (pictures per second, on average) are None if the file
-    does not say. `pixel_aspect` is a pixel's width by its height. `start` is the time of the first
-    picture on the clock that the file's sound runs on too, in ns. `skipped` are its other videos.
+    `width` and `height` are those of the first picture, rotated upright. `frames` is an estimate;
+    `frames`, `duration_s` and `rate` (mean fps) are None if the file does not declare them.
+    `pixel_aspect` is pixel width divided by height. `start` is the time of the first picture in ns,
+    on the clock that the file's sound uses too. `skipped` are its other video streams.
     """
 
     width: int
@@ -52,10 +52,10 @@ class VideoDescription:
 
 
 def describe_video(path: Path) -> VideoDescription:
-    """Describe what the video file holds; only its first picture is decoded.
+    """Describe a video file; only its first picture is decoded.
 
-    Raises SourceError if the file cannot be opened or none of its pictures can be read, and for a
-    named pipe, whose beginning could not be read again.
+    Raises SourceError if the file cannot be opened or has no readable picture, and for a named
+    pipe, whose beginning could not be read again.
     """
     if path.is_fifo():
         raise SourceError(
@@ -66,9 +66,9 @@ def describe_video(path: Path) -> VideoDescription:
 
 
 def describe(container: InputContainer, stream: VideoStream, name: str) -> VideoDescription:
-    """Describe an open video, which messages call `name`; its first picture is decoded.
+    """Describe an open video, called `name` in messages; its first picture is decoded.
 
-    Raises SourceError where no picture in it can be read.
+    Raises SourceError if it has no readable picture.
     """
     decoder = VideoDecoder(container, stream, name, lambda line: None)
     first = next(iter(decoder), None)
@@ -94,8 +94,8 @@ def describe(container: InputContainer, stream: VideoStream, name: str) -> Video
 def clock_restarts(path: Path) -> list[float]:
     """Return where the file's clock restarts, in s after its first picture.
 
-    Only the files of some formats have to be read for that (see JoinedClock). SourceError if it
-    cannot be opened; where it fails, those before that.
+    Only files of some formats have to be read for this (see JoinedClock). Raises SourceError if the
+    file cannot be opened; if it fails later, the restarts before that are returned.
     """
     with open_file(path) as (container, stream):
         clock = JoinedClock(container, stream)
@@ -113,11 +113,11 @@ def video_pictures(
 ) -> Pictures:
     """Read a video file to its end; `planar` pictures may be I420, see `Picture`.
 
-    A named pipe is read once something is written into it; `wait` waits for that, so many seconds
-    at a time, until it returns True. `on_skip` is called with a line for each picture that cannot
-    be decoded. Raises SourceError if the file cannot be opened, holds no picture, or fails early:
-    then after the pictures that could be read, and with the place. It gives the same pictures each
-    time.
+    A named pipe is read once something is written to it; `wait(seconds)` waits for that,
+    repeatedly, until it returns True. `on_skip` is called with a line for each picture that cannot
+    be decoded. Raises SourceError if the file cannot be opened, has no picture, or fails early; in
+    the last case, after all readable pictures, and with the position. It yields the same pictures
+    each time.
     """
     path = local_path(url)
     with _open_pipe(path, wait) if path.is_fifo() else open_file(path) as (container, stream):
@@ -131,14 +131,14 @@ def video_pictures(
 
 
 def declared_length(container: InputContainer, path: Path) -> float:
-    """Return the length in s that an open file declares where FFmpeg does not tell it, else 0."""
+    """Return the length in s that a file declares in a place FFmpeg does not read, else 0."""
     is_asf = container.format.name == "asf" and path.is_file()
     return asf_length(path) if is_asf else 0.0
 
 
 @contextlib.contextmanager
 def open_file(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a video file; SourceError where it is none, also while it is read in the block."""
+    """Open a video file; SourceError if it is not one, also while it is read in the block."""
     if not path.exists():
         raise SourceError(f"{path}: no such file")
     if path.is_dir():
@@ -154,7 +154,7 @@ def open_file(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 @contextlib.contextmanager
 def _open_pipe(path: Path, wait: Wait) -> Iterator[tuple[InputContainer, VideoStream]]:
-    # FFmpeg would hang in opening it until another program does.
+    # FFmpeg would block in opening it until another program opens it.
     pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         events = select.poll()
@@ -177,5 +177,5 @@ def _duration(container: InputContainer, stream: VideoStream) -> float | None:
 
 
 def _frames(counted: int, by_rate: int) -> int | None:
-    # An edit list leaves out pictures that the file counts; the length follows it.
+    # An edit list hides pictures that the file counts; the length respects it.
     return by_rate if 0 < by_rate + 1 < counted else counted or by_rate or None

@@ -1,4 +1,4 @@
-"""Reads a part of a video file: from a key frame on, with the times that the whole file has."""
+"""Reads a part of a video file, from a key frame on, with the times of the whole file."""
 
 import contextlib
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from emostream.services.capture.ffmpeg.decoder import VideoDecoder, in_ns
 from emostream.services.capture.picture import OnSkip, Pictures
 
 NS: Final = 1_000_000_000
-# Seconds before the key frame from which it is looked for, as some containers seek inexactly.
+# Seek this many seconds before the key frame, because some containers seek inexactly.
 STEPS_BACK: Final = (0, 1, 4, 16, 64)
 
 OpenVideo: TypeAlias = Callable[
@@ -28,7 +28,7 @@ OpenVideo: TypeAlias = Callable[
 class PictureRange:
     """The pictures from `start` to before `end` (None: to the end), ns since the first of the file.
 
-    At `key` ns, which is not after `start`, the file has a key frame, behind `before` pictures. Its
+    The file has a key frame at `key` ns, not after `start`, preceded by `before` pictures. Its
     first picture is at `first` ns on its own clock.
     """
 
@@ -42,12 +42,12 @@ class PictureRange:
 def range_pictures(
     open_video: OpenVideo, name: str, part: PictureRange, skip: OnSkip, *, planar: bool = False
 ) -> Pictures:
-    """Give the pictures of a part, as reading the whole file would; messages call it `name`.
+    """Yield the pictures of a part, as reading the whole file would; messages call it `name`.
 
-    `open_video` opens the file, with the length in s that it declares (0: what FFmpeg says).
-    `skip` is called with a line for each picture that cannot be decoded; `planar` pictures may be
-    I420, see `Picture`. SourceError where the file cannot be opened or ends early; after its last
-    part also where it is not complete.
+    `open_video` opens the file, with its declared length in s (0: use FFmpeg's). `skip` is called
+    with a line for each picture that cannot be decoded; `planar` pictures may be I420, see
+    `Picture`. Raises SourceError if the file cannot be opened or ends early, and after its last
+    part if it is incomplete.
     """
     if part.start <= 0:
         with open_video() as opened:
@@ -57,7 +57,7 @@ def range_pictures(
         if _seek(*opened[:2], part):
             yield from _pictures(*opened, name, part, skip, seeked=True, planar=planar)
             return
-    # From the beginning it takes longer, and gives the same.
+    # Reading from the beginning takes longer, with the same result.
     with open_video() as opened:
         yield from _pictures(*opened, name, part, skip, seeked=False, planar=planar)
 
@@ -96,7 +96,7 @@ def _pictures(  # noqa: PLR0913
 
 
 def _seek(container: InputContainer, stream: VideoStream, part: PictureRange) -> bool:
-    """Go to a key frame that is not after the part's; return whether that was found."""
+    """Seek to a key frame that is not after the part's; return whether one was found."""
     wanted = part.first + part.key
     for back in STEPS_BACK:
         ticks = _ticks(wanted - back * NS, stream.time_base)

@@ -1,4 +1,4 @@
-"""Which of a file's video streams is the one to read, and why the others are not."""
+"""Selects which of a file's video streams to read, and says why the others are skipped."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,7 @@ from av.video.stream import VideoStream
 
 from emostream.shared.errors import SourceError
 
-# Pictures that stand next to a film or a piece of music, or are parts of one picture.
+# Pictures that accompany a film or music, or that are parts of one picture.
 NO_VIDEO: Final = {
     Disposition.attached_pic: "a cover picture",
     Disposition.timed_thumbnails: "thumbnails",
@@ -19,7 +19,7 @@ NO_VIDEO: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SkippedStream:
-    """A video stream that is not read; `width` and `height` are 0 if they are not known."""
+    """A video stream that is not read; `width` and `height` are 0 if unknown."""
 
     index: int
     codec: str
@@ -29,7 +29,7 @@ class SkippedStream:
 
 
 def main_video(container: InputContainer, display_name: str) -> VideoStream:
-    """Return the video to read: one that the container marks as default, of these the largest.
+    """Return the video to read: the container's default, or else the largest.
 
     Raises SourceError if there is none, or FFmpeg cannot decode it.
     """
@@ -61,12 +61,12 @@ def skipped_videos(container: InputContainer, chosen: VideoStream) -> tuple[Skip
 
 def can_decode(stream: Stream) -> bool:
     """Whether FFmpeg has a decoder for the stream."""
-    # PyAV's types claim that there is always one.
+    # According to PyAV's types, there always is one.
     return getattr(stream, "codec_context", None) is not None
 
 
 def _preference(stream: VideoStream) -> tuple[bool, bool, int]:
-    """Sort key, the best highest; the first of equals is taken."""
+    """Sort key, best highest; the first of equals is selected."""
     width, height = _size(stream)
     return bool(stream.disposition & Disposition.default), can_decode(stream), width * height
 

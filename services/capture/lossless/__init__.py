@@ -1,1 +1,1 @@
-"""Lossless delivery at its source: every frame is kept until it was written."""
+"""Lossless delivery at its source: every frame is kept until it is written."""

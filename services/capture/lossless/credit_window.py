@@ -12,7 +12,7 @@ from emostream.shared.config import Lossless
 from emostream.shared.errors import DeliveryError, MessageError
 from emostream.shared.messages import Credit, Frame, Message
 
-# In seconds: without progress for STALL_AFTER, probes ask what was written; probes and ends are
+# In seconds. After STALL_AFTER without progress, probes ask what was written; probes and ends are
 # repeated at REPEAT_INTERVAL.
 STALL_AFTER: Final = 0.5
 REPEAT_INTERVAL: Final = 0.05
@@ -33,18 +33,18 @@ class _StreamCredit:
     sent_at: float = float("-inf")
     ended: bool = False  # whether the end was added
     added: int = -1  # the last frame that was added
-    earlier: int = -1  # the last frame that an earlier start of the capture can have sent
+    earlier: int = -1  # the last frame that an earlier start of capture may have sent
 
 
 class CreditWindow:
-    """Keeps the unconfirmed frames of all streams, and decides what is to be sent.
+    """Keeps the unconfirmed frames of all streams, and decides what to send.
 
-    Frames go out once `consumers` have all answered a probe, which shows that the way to each of
-    them is open; no start-up delay is needed. `templates` has a header without a frame for each
-    stream, of this run. Where nothing moves for half a second, probes go out until they come
-    through, and everything that was not confirmed is sent again. Times are seconds on the monotonic
-    `clock`; `pid` gives the first probe's number, in ms since the epoch, so that it rises over
-    restarts too.
+    Frames are sent once all `consumers` have answered a probe, which shows that the path to each of
+    them is connected, so no start-up delay is needed. `templates` has a header without a frame for
+    each stream of this run. If there is no progress for half a second, probes are sent until they
+    are answered, and everything unconfirmed is sent again. Times are seconds on the monotonic
+    `clock`; `pid` is the first probe's number, in ms since the epoch, so that it increases across
+    restarts.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class CreditWindow:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more frame may be added: all consumers answered, and not all is ended."""
+        """Whether a frame may be added: all consumers answered, and not all streams ended."""
         streams = self._streams.values()
         unconfirmed = sum(len(stream.unconfirmed) for stream in streams)
         started = all(len(stream.confirmed) == len(self._consumers) for stream in streams)
@@ -77,11 +77,11 @@ class CreditWindow:
         return all(map(self._is_over, self._streams.values()))
 
     def is_written(self, stream: str, seq: int) -> bool:
-        """Whether the frame was written before this capture was started."""
+        """Whether the frame was written before this capture started."""
         return seq < self._base(self._streams[stream])
 
     def add(self, message: Message) -> list[Message]:
-        """Keep a frame, or a stream's end, and return what is to be sent: it, or nothing yet."""
+        """Keep a frame or a stream's end, and return what to send now: the message, or nothing."""
         stream = self._streams[message.header.stream]
         stream.ended = message.header.end
         if not stream.ended:
@@ -92,9 +92,9 @@ class CreditWindow:
         return [] if stream.probing else [message]
 
     def record_credit(self, header: Credit) -> None:
-        """Record what a consumer confirms, or answers to a probe.
+        """Record a consumer's confirmation, or its answer to a probe.
 
-        Raises MessageError, with the reason `credit`, for what was not sent yet.
+        Raises MessageError, with the reason `credit`, if it confirms frames that were not sent.
         """
         stream = self._streams.get(header.stream)
         if stream is None or header.run != stream.template.run:
@@ -103,7 +103,7 @@ class CreditWindow:
             return
         known = stream.confirmed.get(header.consumer)
         if known is None:
-            # What an earlier start of the capture had on its way may still be written.
+            # Frames in transit from an earlier start of capture may still be written.
             stream.earlier = max(stream.earlier, header.seq + self._settings.window)
         elif not _is_possible(stream, header):
             raise MessageError("credit", f"{header.stream}: seq {header.seq} was not sent yet")
@@ -119,7 +119,7 @@ class CreditWindow:
             stream.unconfirmed.popleft()
 
     def due(self) -> list[Message]:
-        """Return what is to be sent now. DeliveryError if nothing moved for too long."""
+        """Return what to send now. Raises DeliveryError after too long without progress."""
         now = self._clock()
         return [message for stream in self._streams.values() for message in self._due(stream, now)]
 
@@ -184,6 +184,6 @@ class CreditWindow:
 
 
 def _is_possible(stream: _StreamCredit, header: Credit) -> bool:
-    """Whether the frames, and the end, that a consumer confirms can have been sent."""
+    """Whether the frames and the end that a consumer confirms may have been sent."""
     ended = stream.ended or stream.added <= stream.earlier
     return header.seq <= max(stream.added, stream.earlier) and (ended or not header.end)

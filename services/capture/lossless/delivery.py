@@ -1,4 +1,4 @@
-"""The capture's loop for files of which every frame counts."""
+"""The capture's loop for lossless delivery of files."""
 
 import time
 from typing import Final
@@ -22,9 +22,9 @@ MAX_CREDITS: Final = 64  # taken in one step of the loop
 
 
 def deliver_all(config: Config, service: Service, publisher: Publisher) -> None:
-    """Publish every picture of the sources, in order, then stay until told to stop.
+    """Publish every picture of the sources, in order, then wait until stopped.
 
-    A source that fails ends its stream there, and the end says why. DeliveryError if a stage behind
+    A source that fails ends its stream, with the reason. Raises DeliveryError if a downstream stage
     hangs or is gone.
     """
     settings = config.capture
@@ -60,7 +60,7 @@ def _record(window: CreditWindow, header: Credit, service: Service) -> None:
 
 
 class Delivery:
-    """Moves pictures from the sources into the window, and what is due onto the bus."""
+    """Moves pictures from the sources to the window, and due messages to the bus."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Delivery:
             self._publisher.send(stamped(message, self._service.name, taken))
 
     def publish_next(self) -> None:
-        """Publish the next picture, if one comes within a moment, and the ends that are due."""
+        """Publish the next picture if one arrives within a moment, and due ends."""
         if taken := self._sources.take(REPEAT_INTERVAL):
             self._publish_picture(*taken)
         for name, status in self._sources.statuses().items():

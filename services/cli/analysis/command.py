@@ -26,7 +26,7 @@ from emostream.shared.user_path import path_text
 
 OUT = Path("analysis")
 CONFIG = CONFIGS / "analyze.toml"
-# What an analysis of several recordings ends with: that of the last one in this list.
+# The exit code for several recordings: the one that comes last in this list.
 BY_SEVERITY = (ExitCode.OK, ExitCode.FAILURE, ExitCode.INCOMPLETE, ExitCode.STOPPED)
 log = logging.getLogger("emostream")
 
@@ -61,10 +61,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Analyze what the options name, one after the other, or continue with what did not end.
+    """Analyze the inputs one after the other, or continue unfinished analyses.
 
-    Returns the gravest exit code of a recording: STOPPED where a stage could not continue,
-    INCOMPLETE where one fails, FAILURE where nothing of it can be read.
+    Returns the most severe exit code of a recording: STOPPED if a stage could not continue,
+    INCOMPLETE if a recording fails, FAILURE if nothing of it can be read.
     """
     require_formats(("csv", "parquet"))
     require_jinja2()
@@ -108,7 +108,7 @@ def _analyze(options: argparse.Namespace, shown: Reporter) -> ExitCode:
             with summary.about(*found.photos):
                 codes.append(run_photo_job(found.photos, config, asked, summary))
     except KeyboardInterrupt:
-        # The folder of results knows only of what was begun.
+        # The results folder contains only analyses that were started.
         all_begun = all(job.has_begun for job in jobs) and not found.photos
         _show_resume(resume_command(options, resume=bool(jobs), with_inputs=not all_begun), shown)
         raise
@@ -116,7 +116,7 @@ def _analyze(options: argparse.Namespace, shown: Reporter) -> ExitCode:
 
 
 def _refuse(one: Skipped, summary: Summary) -> ExitCode:
-    """Report an input that was named and cannot be analyzed."""
+    """Report a named input that cannot be analyzed."""
     with summary.about(one.path):
         message = f"{path_text(one.path)}: {one.reason}"
         facts = {"status": "unreadable", "message": message}
@@ -125,7 +125,7 @@ def _refuse(one: Skipped, summary: Summary) -> ExitCode:
 
 
 def _resume_all(options: argparse.Namespace, shown: Reporter) -> ExitCode:
-    """Continue with each analysis in the results folder, as its run file says."""
+    """Continue each analysis in the results folder from its run file."""
     if options.config or options.set or options.sample or has_prior(options):
         raise ConfigError(
             "--resume without a VIDEO takes --config, --set, --sample and --prior from the run "
@@ -136,7 +136,7 @@ def _resume_all(options: argparse.Namespace, shown: Reporter) -> ExitCode:
     listed = EarlierSummaries(options.out, shown)
     for analysis in found:
         if analysis.is_whole:
-            # The run may have been killed before it wrote that down.
+            # The run may have been killed before it recorded that.
             listed.correct({"folder": str(analysis.folder), **asdict(analysis.record)})
     if not unfinished:
         log.info("nothing to resume in %s", options.out)

@@ -1,4 +1,4 @@
-"""The summaries of earlier runs, kept up to date where their analyses are continued with."""
+"""Updates the summaries of earlier runs when their analyses are continued."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,33 +17,33 @@ from emostream.services.cli.analysis.summary import (
 )
 from emostream.shared.whole_file import read_whole
 
-# Where a run was killed, its summary does not know the folder of what it had begun.
+# The summary of a killed run does not have the folder of the analysis it had started.
 NOT_ENDED: Final = ("not analyzed", "interrupted")
 
 
 class _SummaryFile(msgspec.Struct):
-    """What is read of a summary."""
+    """The fields read from a summary."""
 
     inputs: list[InputResult]
 
 
 class EarlierSummaries(ForwardingReporter):
-    """A reporter that hands everything on, and corrects the summaries in the results folder."""
+    """A reporter that forwards everything, and updates the summaries in the results folder."""
 
     def __init__(self, out: Path, shown: Reporter) -> None:
         super().__init__(shown)
         self._out = out
 
     def end(self, name: str, line: str, facts: dict[str, Any]) -> None:
-        """Hand it on, and correct the row of a video in the summary that has it."""
+        """Forward it, and update the video's row in the summary that contains it."""
         super().end(name, line, facts)
         if "input" in facts:
             self.correct(facts)
 
     def correct(self, facts: Mapping[str, Any]) -> None:
-        """Write how an analysis ended into the summary that has it.
+        """Write the end of an analysis to the summary that contains it.
 
-        `facts` are its folder and what its `run.json` holds. Raises RecordingError.
+        `facts` are its folder and the content of its `run.json`. Raises RecordingError.
         """
         path, folder = facts["input"]["path"], Path(facts["folder"]).name
         rows = [
@@ -62,12 +62,12 @@ class EarlierSummaries(ForwardingReporter):
                     write_summary(file, results)
 
     def _summaries(self) -> dict[Path, list[InputResult]]:
-        """Return the results of each summary by its file, the oldest first."""
+        """Return the results of each summary by file, oldest first."""
         found = {}
         paths = self._out.glob(f"{NAME}*.json")
         for path in sorted(paths, key=lambda path: natural_order(path.stem)):
             try:
                 found[path] = msgspec.json.decode(read_whole(path), type=_SummaryFile).inputs
             except (OSError, ValueError, RecursionError):
-                continue  # a file of something else
+                continue  # not a summary
         return found

@@ -1,4 +1,4 @@
-"""The prior of a recording or of photos, estimated from what the model says of their faces."""
+"""Estimates the prior of a recording or of photos from the model's probabilities."""
 
 import dataclasses
 from typing import Any
@@ -20,20 +20,20 @@ Rows = NDArray[np.float64]
 
 
 def prior_facts(settings: Settings) -> dict[str, Any]:
-    """Return the prior that a classifier with these settings applies, {} where it has none.
+    """Return the prior that a classifier with these settings applies, {} if it has none.
 
-    ConfigError if the model cannot be reweighted to it.
+    Raises ConfigError if the model cannot be reweighted to it.
     """
     prior = _chosen(settings, settings.prior)
     return prior.facts() if prior else {}
 
 
 def unestimated(settings: Settings) -> Reweighting:
-    """Return the prior before it is estimated: the shares in training.
+    """Return the prior before the estimate: the shares in training.
 
-    ConfigError if the model's TOML does not state them.
+    Raises ConfigError if the model's TOML does not state them.
     """
-    # Refused, with the reason, where the model cannot be reweighted.
+    # Raises an error with the reason if the model cannot be reweighted.
     prior = _chosen(settings, "uniform")
     assert prior is not None
     strength = 1.0 if settings.prior_strength is None else settings.prior_strength
@@ -41,7 +41,7 @@ def unestimated(settings: Settings) -> Reweighting:
 
 
 def fitted(prior: Reweighting, observed: Rows, labels: tuple[str, ...]) -> Reweighting:
-    """Return the prior with the shares estimated from probabilities (N, C) of these labels."""
+    """Return the prior with shares estimated from probabilities (N, C) for these labels."""
     if not len(observed):
         return prior
     places = [labels.index(label) for label in prior.labels]
@@ -50,14 +50,14 @@ def fitted(prior: Reweighting, observed: Rows, labels: tuple[str, ...]) -> Rewei
 
 
 def estimate_line(facts: dict[str, Any]) -> str:
-    """Say for people what was estimated."""
+    """Return the estimate in words."""
     strength = f" (at strength {facts['strength']:g})" if facts["strength"] < 1 else ""
     origin = f"{facts['faces']} {facts['unit']}{strength}"
     return f"prior estimated from {origin}: {_listed(facts['wanted'])}"
 
 
 def prior_line(facts: dict[str, Any]) -> str:
-    """Say for people which prior the probabilities have, "" if that is not known."""
+    """Return the prior of the probabilities in words, "" if unknown."""
     if not facts:
         return ""
     if "faces" in facts:
@@ -68,16 +68,16 @@ def prior_line(facts: dict[str, Any]) -> str:
 
 
 def _listed(shares: dict[str, float]) -> str:
-    """List shares, the largest first."""
+    """List shares, largest first."""
     ranked = sorted(shares.items(), key=lambda pair: -pair[1])
     return ", ".join(f"{label} {share:.1%}" for label, share in ranked)
 
 
 def face_seconds(reader: ArchiveReader, run: Run) -> Rows:
-    """Return the mean probabilities (N, labels) of each face in each second that it was seen.
+    """Return the mean probabilities (N, labels) of each face in each second.
 
-    The frames of a second show the same expression, so that they count as one observation. Faces
-    that are left out do not count.
+    The frames of one second show the same expression, so they count as one observation. Faces that
+    are left out do not count.
     """
     means: list[Rows] = []
     seconds: dict[int, tuple[int, list[ObservationRow]]] = {}

@@ -1,4 +1,4 @@
-"""What a run file says of its input: which file it is, and what it holds."""
+"""The facts about an input in a run file: its identity and content."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ def video_facts(
     video: VideoDescription,
     restarts: Sequence[float],
 ) -> dict[str, Any]:
-    """Return the facts of a video at `place`, a path or a URL, which messages call `name`.
+    """Return the facts about a video at `place`, a path or URL, called `name` in messages.
 
-    `restarts` is where its clock restarts, in s after its first picture.
+    `restarts` are the restarts of its clock, in s after its first picture.
     """
     return {
         "path": place,
@@ -35,7 +35,7 @@ def video_facts(
 
 
 def file_identity(path: Path) -> dict[str, Any]:
-    """Return the facts that tell whether a file is the same one: its size and its sha256."""
+    """Return the facts that identify a file: its size and sha256."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": path.stat().st_size, "sha256": digest}

@@ -1,4 +1,4 @@
-"""What is to be analyzed: the videos and photos that files, folders and patterns name."""
+"""Finds the videos and photos to analyze from files, folders and patterns."""
 
 import glob
 import os
@@ -19,9 +19,9 @@ FOLDER = "folder"
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file or folder that is not analyzed, and why.
+    """A file or folder that is not analyzed, with the reason.
 
-    `kind` is its suffix in lower case, "" if it has none, or FOLDER.
+    `kind` is its suffix in lower case ("" if it has none), or FOLDER.
     """
 
     path: Path
@@ -31,10 +31,9 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The videos and the photos, each once, in the order in which they were named.
+    """The videos and photos, each once, in the order given.
 
-    `refused` are files that were named and are neither, `skipped` what lies next to the videos and
-    photos in folders and is neither.
+    `refused` are named files that are neither, `skipped` are other files in the folders.
     """
 
     videos: tuple[Path, ...]
@@ -44,12 +43,12 @@ class Inputs:
 
 
 def find(words: Sequence[str], *, recursive: bool = False, results: Path | None = None) -> Inputs:
-    """Return what the words of a command line name: files, folders, patterns such as `day*/`.
+    """Return the inputs for command line arguments: files, folders, patterns such as `day*/`.
 
-    Of a folder it takes the videos and photos in it, in natural order (2 before 10), and with
-    `recursive` those in its subfolders after them; not hidden ones, links, or the folder `results`.
-    One rule says what is a video or a photo, `media_kind`, whether it is named or found.
-    SourceError for a word that names nothing.
+    From a folder, it takes the videos and photos in natural order (2 before 10), and with
+    `recursive` then those in subfolders, but no hidden files, links, or the folder `results`.
+    `media_kind` decides what is a video or photo, whether named or found. Raises SourceError for an
+    argument that matches nothing.
     """
     search = _Search(recursive, results)
     for word in words:
@@ -58,15 +57,15 @@ def find(words: Sequence[str], *, recursive: bool = False, results: Path | None 
 
 
 def stream_of(path: Path) -> str:
-    """Return the stream's name: the stem in lower case, other characters as `-`."""
+    """Return the stream's name: the stem in lower case, with other characters replaced by `-`."""
     return stream_name(str(path.absolute()))
 
 
 def stream_names(videos: Sequence[Path]) -> dict[Path, str]:
-    """Return the name of each video's stream, no two the same.
+    """Return a unique stream name for each video.
 
-    The first of those that would share one keeps it; the others get a digest of their path from
-    the folder that holds all.
+    The first of several equal names keeps it; the others get a digest of their path relative to the
+    common folder.
     """
     top = os.path.commonpath([path.absolute().parent for path in videos]) if videos else ""
     names: dict[str, Path] = {}
@@ -79,13 +78,13 @@ def stream_names(videos: Sequence[Path]) -> dict[Path, str]:
 
 
 def count_kinds(skipped: Iterable[Skipped]) -> dict[str, int]:
-    """Return how many of each kind were skipped, the most frequent first."""
+    """Return how many of each kind were skipped, most frequent first."""
     count = Counter(one.kind for one in skipped)
     return dict(sorted(count.items(), key=lambda item: (-item[1], item[0])))
 
 
 def skipped_line(skipped: Iterable[Skipped], *, recursive: bool) -> str:
-    """Return how many files of which suffix were skipped, and how many folders, in one line."""
+    """Return one line with the numbers of skipped files by suffix, and of skipped folders."""
     skipped = list(skipped)
     count = count_kinds(skipped)
     folders = count.pop(FOLDER, 0)
@@ -100,7 +99,7 @@ def skipped_line(skipped: Iterable[Skipped], *, recursive: bool) -> str:
 
 
 def _why_not(kind: str, skipped: Sequence[Skipped]) -> str:
-    """Return the first file of a kind that was skipped for an unusual reason, and the reason."""
+    """Return the first file of a kind that was skipped for an unusual reason, with the reason."""
     unusual = [one for one in skipped if one.kind == kind and one.reason not in USUAL_REASONS]
     if not unusual:
         return ""
@@ -109,7 +108,7 @@ def _why_not(kind: str, skipped: Sequence[Skipped]) -> str:
 
 
 class _Search:
-    """Collects what words name."""
+    """Collects the inputs for command line arguments."""
 
     def __init__(self, recursive: bool, results: Path | None) -> None:
         self._recursive = recursive
@@ -119,7 +118,7 @@ class _Search:
         self._skipped: dict[Path, Skipped] = {}
 
     def found(self) -> Inputs:
-        """Return all that was collected."""
+        """Return the collected inputs."""
         of = {
             kind: tuple(path for path, its in self._found.values() if its is kind)
             for kind in MediaKind
@@ -128,18 +127,18 @@ class _Search:
             of[MediaKind.VIDEO],
             of[MediaKind.PHOTO],
             tuple(self._refused.values()),
-            # What is found in a folder may have been named too.
+            # A file found in a folder may also have been named.
             tuple(one for path, one in self._skipped.items() if path not in self._refused),
         )
 
     def word(self, word: str) -> None:
-        """Collect what a word names."""
+        """Collect the inputs for one argument."""
         path = user_path(word)
         if is_folder(path):
             self._named_folder(path)
         elif path_exists(path):
             self._file(path, self._refused)
-        # Path.glob takes no pattern that begins at the root.
+        # Path.glob does not accept absolute patterns.
         elif matches := glob.glob(str(path), recursive=True):  # noqa: PTH207
             for match in map(Path, sorted(matches, key=natural_order)):
                 if is_folder(match):
@@ -161,7 +160,7 @@ class _Search:
             raise SourceError(f"{folder}: no videos or photos in this folder{what}")
 
     def _folder(self, folder: Path) -> int:
-        """Collect what a folder holds; return the number of videos and photos."""
+        """Collect the content of a folder; return the number of videos and photos."""
         try:
             paths = sorted(folder.iterdir(), key=lambda path: natural_order(path.name))
         except OSError as error:
@@ -188,8 +187,8 @@ class _Search:
         return ""
 
     def _file(self, path: Path, neither: dict[Path, Skipped]) -> bool:
-        """Collect a file, in `neither` if it is no video and no photo; return whether it is one."""
-        # Not what a link leads to: two links to a file are two.
+        """Collect a file, in `neither` if it is not a video or photo; return whether it is one."""
+        # Links are not resolved: two links to a file are two inputs.
         place = path.parent.resolve() / path.name
         try:
             if place not in self._found:

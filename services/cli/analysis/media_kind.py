@@ -1,4 +1,4 @@
-"""Whether a file is a video or a photo: by its name where that says so, else by its content."""
+"""Decides whether a file is a video or photo, by its extension or else by its content."""
 
 import re
 import stat
@@ -12,7 +12,7 @@ from emostream.shared.errors import SourceError
 from emostream.shared.picture_header import PictureFormat, picture_format
 from emostream.shared.user_path import path_text
 
-# Not .ts and .mts, which programs in TypeScript have too: their content decides.
+# Not .ts and .mts, which are also TypeScript extensions; their content decides.
 VIDEO_SUFFIXES: Final = {
     *(".mp4", ".m4v", ".mov", ".qt", ".mkv", ".mk3d", ".webm", ".avi", ".divx", ".wmv", ".asf"),
     *(".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".m2p", ".vob", ".m2ts", ".m2t", ".flv", ".f4v"),
@@ -20,11 +20,11 @@ VIDEO_SUFFIXES: Final = {
     *(".mjpeg", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".m3u8"),
 }
 HEIF: Final = (PictureFormat.HEIF, PictureFormat.AVIF)
-# macOS keeps what other file systems have no room for in files `._name` next to the real ones.
+# macOS stores metadata in files `._name` next to the real ones on other file systems.
 APPLE_DOUBLE: Final = b"\0\x05\x16\x07"
 CANON_RAW: Final = b"ftypcrx "
-# How the containers of video begin. FFmpeg would take any of its formats, but it also takes one
-# program library in some thousands for a video, and 20 ms to find that a file is none.
+# The signatures of video containers. FFmpeg knows more formats, but it also mistakes one in some
+# thousand shared libraries for a video, and takes 20 ms to reject a file.
 VIDEO_SIGNATURES: Final = b"|".join(
     (
         rb".{4}(ftyp|moov|mdat|free|skip|wide|pnot)",  # MP4, QuickTime, 3GP
@@ -44,23 +44,23 @@ EMPTY: Final = "the file is empty"
 TEXT: Final = "a text file"
 NEITHER: Final = "neither a video nor a photo"
 APPLE_NOTES: Final = "macOS metadata of another file"
-# Of files that are expected to lie next to videos and photos, so that their number is enough.
+# For files that are expected next to videos and photos, so that only their number is reported.
 USUAL_REASONS: Final = frozenset((EMPTY, TEXT, NEITHER, APPLE_NOTES))
 TEXT_CONTROLS: Final = frozenset(b"\t\n\r\f\x1b")
 
 
 class MediaKind(Enum):
-    """What a file is analyzed as."""
+    """The kind of an input file."""
 
     VIDEO = auto()
     PHOTO = auto()
 
 
 def media_kind(path: Path) -> MediaKind:
-    """Return what the file is, whether it was named or found in a folder.
+    """Return the kind of the file, whether named or found in a folder.
 
-    SourceError, with a reason that does not repeat the path, where it is neither. A name that says
-    video or photo is believed, so that a damaged file is reported and not passed over.
+    Raises SourceError, with a reason that does not repeat the path, if it is neither. A video or
+    photo extension is trusted, so that a damaged file is reported and not skipped.
     """
     named = _kind_of_name(path)
     try:
@@ -72,7 +72,7 @@ def media_kind(path: Path) -> MediaKind:
     form = picture_format(head)
     if head.startswith(APPLE_DOUBLE):
         raise SourceError(APPLE_NOTES)
-    # FFmpeg takes the tiles of such a picture for videos, whatever it is called.
+    # FFmpeg mistakes the tiles of such a picture for videos, regardless of its name.
     if form in HEIF:
         return MediaKind.PHOTO
     return named or _kind_of_content(path, head, form)
@@ -95,7 +95,7 @@ def _kind_of_content(path: Path, head: bytes, form: PictureFormat | None) -> Med
         return MediaKind.PHOTO
     if re.match(VIDEO_SIGNATURES, head, re.DOTALL) is None:
         raise SourceError(TEXT if is_text(head) else NEITHER)
-    # Sound comes in the same containers.
+    # Audio uses the same containers.
     try:
         describe_video(path)
     except SourceError as error:
@@ -111,7 +111,7 @@ def is_text(head: bytes) -> bool:
 
 
 def _head(path: Path) -> bytes:
-    """Return the first bytes of the file; SourceError if it is none, OSError as it comes."""
+    """Return the first bytes of the file; SourceError if it is not a file, or OSError."""
     # Reading a pipe or a device may never end.
     if not stat.S_ISREG(path.stat().st_mode):
         raise SourceError("a folder, pipe or device, not a file")

@@ -1,4 +1,4 @@
-"""The files of an analysis that are made at its end, from the database and the recording."""
+"""Writes the final files of an analysis, from the database and the recording."""
 
 import contextlib
 from pathlib import Path
@@ -32,10 +32,10 @@ def write_results(
     video: bool,
     card: Path | None = None,
 ) -> list[str]:
-    """Write tables, annotated video and report of what the database in `folder` holds.
+    """Write tables, annotated video and report from the database in `folder`.
 
-    `record` is filled with what was analyzed; `card` is the file of the model's card, which the
-    report links. Returns the names of all files of the analysis.
+    The counts are added to `record`; `card` is the model card, which the report links. Returns the
+    names of all files of the analysis.
     """
     if not (folder / DATABASE).exists():
         return [NAME]
@@ -74,7 +74,7 @@ def write_results(
 
 
 def _pictures(recording: Path, sample: float) -> Pictures:
-    """Give the pictures that were analyzed, as far as they can be read: picture n is frame n."""
-    # Where the file fails was said already.
+    """Yield the analyzed pictures, as far as they can be read: picture n is frame n."""
+    # The file's error was already reported.
     with contextlib.suppress(SourceError):
         yield from sampled(video_pictures(str(recording), lambda line: None), sample)

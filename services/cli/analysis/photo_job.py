@@ -1,4 +1,4 @@
-"""The analysis of the photos among the inputs: one folder of results for all of them."""
+"""Analyzes the photos among the inputs, with one results folder for all of them."""
 
 import contextlib
 from collections.abc import Sequence
@@ -29,9 +29,9 @@ FOLDER: Final = "photos"
 def run_photo_job(
     paths: Sequence[Path], config: Config, asked: AnalyzeOptions, reporter: Reporter
 ) -> ExitCode:
-    """Analyze photos into `photos` in the folder asked for, and return the exit code.
+    """Analyze photos into `photos` in the results folder, and return the exit code.
 
-    INCOMPLETE where some of them cannot be read, FAILURE where none can.
+    INCOMPLETE if some of them cannot be read, FAILURE if none can.
     """
     recognizer = photo_recognizer(config)
     prior = recognizer.model.prior.facts() if recognizer.model.prior else {}
@@ -64,7 +64,7 @@ def run_photo_job(
 def _estimate_prior(
     paths: Sequence[Path], recognizer: Recognizer, config: Config, reporter: Reporter
 ) -> dict[str, Any]:
-    """Reweight the recognizer's model to the prior of the photos' faces; return facts of that."""
+    """Reweight the recognizer's model to the photos' estimated prior; return facts about it."""
     prior = unestimated(config.classifier)
     recognizer.model.prior = None
     rows: list[list[float]] = []
@@ -79,7 +79,7 @@ def _estimate_prior(
 
 
 def photo_recognizer(config: Config) -> Recognizer:
-    """Return the recognizer of single pictures that the configuration asks for."""
+    """Return the recognizer for single pictures from the configuration."""
     detector, classifier = config.detector, config.classifier
     return Recognizer(
         classifier.model,

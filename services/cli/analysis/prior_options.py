@@ -1,4 +1,4 @@
-"""The options of `emostream analyze` about the prior, as a configuration and as words again."""
+"""The prior options of `emostream analyze`, as configuration and as arguments."""
 
 import argparse
 from typing import Final
@@ -14,9 +14,9 @@ ESTIMATE: Final = "estimate"
 
 
 def with_prior(config: Config, options: argparse.Namespace) -> Config:
-    """Return the configuration with the prior of the command line, if that names one.
+    """Return the configuration with the prior from the command line, if given.
 
-    ConfigError if it names none that there is, or `--set` says another.
+    Raises ConfigError if it is invalid, or if `--set` sets it too.
     """
     if not has_prior(options):
         return config
@@ -29,7 +29,7 @@ def with_prior(config: Config, options: argparse.Namespace) -> Config:
 
 
 def _check_said_once(options: argparse.Namespace) -> None:
-    """Raise ConfigError if the same is said by `--set` too."""
+    """Raise ConfigError if `--set` sets the same value."""
     classifier = read(None, options.set).tree.get("classifier", {})
     for key in ("prior", "prior_strength"):
         if key in classifier and getattr(options, key) is not None:
@@ -40,12 +40,12 @@ def _check_said_once(options: argparse.Namespace) -> None:
 
 
 def has_prior(options: argparse.Namespace) -> bool:
-    """Whether the command line says anything of the prior."""
+    """Whether the command line sets the prior."""
     return options.prior is not None or options.prior_strength is not None
 
 
 def prior_words(options: argparse.Namespace) -> list[str]:
-    """Return the words of the command line that say it."""
+    """Return the command line arguments for the prior."""
     words = [] if options.prior is None else ["--prior", options.prior]
     if options.prior_strength is not None:
         words += ["--prior-strength", f"{options.prior_strength:g}"]

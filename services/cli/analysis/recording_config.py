@@ -1,4 +1,4 @@
-"""The configuration of one analysis: private addresses, its recording, its folder."""
+"""The configuration of one analysis: private addresses, recording, and folder."""
 
 import re
 from pathlib import Path
@@ -28,11 +28,11 @@ def for_recording(
     stream: str = "",
     picture_bytes: int = 0,
 ) -> Config:
-    """Return the configuration that brings every frame of `video` into a database in `folder`.
+    """Return the configuration to write every frame of `video` to a database in `folder`.
 
-    Addresses are left as they are: see `with_sockets`. `sample` is in pictures per second, 0 for
-    all; `stream` is the name of the video's stream, by default made from its own. Its pictures may
-    take `picture_bytes`, whatever the configuration's bound.
+    Addresses are unchanged; see `with_sockets`. `sample` is in pictures per second, 0 for all;
+    `stream` is the stream name, by default derived from the file name. Pictures may have
+    `picture_bytes`, regardless of the configured limit.
     """
     replace = msgspec.structs.replace
     hung_after = min(config.live.hung_after, config.lossless.stall_timeout / 2)
@@ -46,7 +46,7 @@ def for_recording(
     return replace(
         config,
         delivery="lossless",
-        # A stage that hangs is back before capture gives up waiting for it.
+        # A hung stage is restarted before capture gives up waiting for it.
         live=replace(
             config.live,
             hung_after=max(MIN_HUNG_AFTER_S, hung_after),
@@ -65,16 +65,16 @@ def for_recording(
 
 
 def expected_frames(video: VideoDescription, sample: float) -> int | None:
-    """Return about how many pictures are analyzed at `sample` a second, None if nobody knows."""
+    """Return the estimated number of pictures at `sample` per second, None if unknown."""
     if sample and video.duration_s:
         return round(video.duration_s * min(sample, video.rate or sample))
     return video.frames
 
 
 def for_few_frames(config: Config, frames: int | None) -> Config:
-    """Return the configuration for a recording of so many frames, None if nobody knows.
+    """Return the configuration for a recording with this many frames (None if unknown).
 
-    With fewer than a track needs to enter, it is looked at like photos, each frame by itself.
+    With fewer frames than a track needs to enter, frames are analyzed like single photos.
     """
     classifier = config.classifier
     if frames is None or frames >= classifier.enter_frames:
@@ -84,18 +84,18 @@ def for_few_frames(config: Config, frames: int | None) -> Config:
 
 
 def check_detector(config: Config) -> None:
-    """Raise what the detector's start would, so that no analysis begins without its weights.
+    """Raise the errors of the detector's start, so that no analysis begins without its weights.
 
-    WeightsError if they are missing or of something else, MissingPackageError for packages.
+    These are WeightsError for missing or wrong weights, and MissingPackageError for packages.
     """
     chosen = selected(config.detector)
-    # Those that ship are whole where they are found; running them takes a moment.
+    # Shipped weights are intact if found; running them takes a moment.
     if config.detector.weights:
         create(chosen)
 
 
 def with_sockets(config: Config, folder: Path) -> Config:
-    """Return the configuration with addresses that are files in `folder`, so nobody else's."""
+    """Return the configuration with private addresses, as files in `folder`."""
     replace = msgspec.structs.replace
 
     def address(topic: str) -> str:
@@ -113,7 +113,7 @@ def with_sockets(config: Config, folder: Path) -> Config:
 
 
 def sample_rate(text: str) -> float:
-    """Return the pictures per second that `5/s` or `0.5/s` means.
+    """Return the pictures per second for text such as `5/s` or `0.5/s`.
 
     Raises ConfigError for anything else.
     """

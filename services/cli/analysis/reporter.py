@@ -1,4 +1,4 @@
-"""How the progress of an analysis is shown: bars, lines in a log, or JSON for programs."""
+"""Shows the progress of an analysis: bars, log lines, or JSON for programs."""
 
 import contextlib
 import json
@@ -12,26 +12,26 @@ INTERVAL: Final = 1.0  # seconds between two JSON lines
 
 
 class Reporter(Protocol):
-    """Shows one recording after the other."""
+    """Shows the progress of one recording after the other."""
 
     def note(self, line: str, facts: dict[str, Any]) -> None:
-        """Show what is said of the inputs as a whole: `line` for people, `facts` for programs."""
+        """Show a message about all inputs: `line` for people, `facts` for programs."""
 
     def start(self, name: str, work: str, total: int | None) -> None:
-        """Begin a piece of work on a recording; `total` is its number of frames, if known."""
+        """Start a step on a recording; `total` is its number of frames, if known."""
 
     def update(self, frames: int) -> None:
-        """Show how many of its frames are done."""
+        """Show the number of completed frames."""
 
     def end(self, name: str, line: str, facts: dict[str, Any]) -> None:
-        """Show how a recording ended: `line` for people, `facts` for programs."""
+        """Show the end of a recording: `line` for people, `facts` for programs."""
 
     def close(self) -> None:
-        """Leave what is shown as it is."""
+        """Finish the display."""
 
 
 class ForwardingReporter(Reporter):
-    """Hands everything on to another reporter; others do more when something happens."""
+    """Forwards everything to another reporter; subclasses do more at some events."""
 
     def __init__(self, shown: Reporter) -> None:
         self._shown = shown
@@ -59,7 +59,7 @@ class ForwardingReporter(Reporter):
 
 @contextlib.contextmanager
 def reporter(*, as_json: bool) -> Iterator[Reporter]:
-    """Give the reporter that the user asked for; a bar that is not full is left on its line."""
+    """Yield the requested reporter; an incomplete bar stays on its line."""
     shown: JsonReporter | BarReporter = JsonReporter() if as_json else BarReporter()
     try:
         yield shown
@@ -68,7 +68,7 @@ def reporter(*, as_json: bool) -> Iterator[Reporter]:
 
 
 class BarReporter:
-    """A bar for each piece of work on stderr, so that stdout stays free, and a line at the end."""
+    """A bar for each step on stderr, so that stdout stays free, and a line at the end."""
 
     def __init__(self) -> None:
         self._bar: ProgressBar | None = None
@@ -83,7 +83,7 @@ class BarReporter:
         self._bar = ProgressBar(f"{name}: {work}", total)
 
     def update(self, frames: int) -> None:
-        """Move the bar on."""
+        """Advance the bar."""
         if self._bar is not None:
             self._bar.update(frames)
 
@@ -102,7 +102,7 @@ class BarReporter:
 class JsonReporter:
     """A JSON object per line on stdout: `progress` each second, `end` for each recording.
 
-    Before them comes `skipped`, where something was.
+    Before them, `skipped` is printed if anything was skipped.
     """
 
     def __init__(self) -> None:
@@ -115,11 +115,11 @@ class JsonReporter:
         self._print("skipped", "", facts)
 
     def start(self, name: str, work: str, total: int | None) -> None:
-        """Remember what the next lines are about."""
+        """Remember the recording for the next lines."""
         self._name, self._work, self._total, self._shown = name, work, total, float("-inf")
 
     def update(self, frames: int) -> None:
-        """Print `progress`, if the last one is a second ago."""
+        """Print `progress` if the last one was a second ago."""
         now = time.monotonic()
         if now - self._shown >= INTERVAL:
             self._shown = now
@@ -131,7 +131,7 @@ class JsonReporter:
         self._print("end", name, facts)
 
     def close(self) -> None:
-        """There is nothing to finish."""
+        """Do nothing."""
 
     def _print(self, event: str, name: str, facts: dict[str, Any]) -> None:
         print(json.dumps({"event": event, "name": name, **facts}), flush=True)

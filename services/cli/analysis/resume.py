@@ -1,4 +1,4 @@
-"""Continuing with analyses that did not end: which those are, and the command for it."""
+"""Finds unfinished analyses, and the command to continue them."""
 
 import argparse
 import contextlib
@@ -26,14 +26,14 @@ WHOLE: Final = ("complete", "broken")
 
 @dataclass(frozen=True)
 class Analysis:
-    """An analysis that was begun: its folder of results and its run file."""
+    """A started analysis: its results folder and its run file."""
 
     folder: Path
     record: RunFile
 
     @property
     def is_whole(self) -> bool:
-        """Whether there is nothing left to do: every frame was analyzed, every file written."""
+        """Whether every frame was analyzed and every file written."""
         return self.record.status in WHOLE and bool(self.record.files)
 
     @property
@@ -43,7 +43,7 @@ class Analysis:
 
     @property
     def config(self) -> Config:
-        """What it began with; RecordingError if this release has no such configuration."""
+        """The configuration at its start; RecordingError if it is invalid in this release."""
         try:
             return msgspec.convert(self.record.config, Config)
         except msgspec.ValidationError as error:
@@ -53,17 +53,17 @@ class Analysis:
 
 
 def analyses_in(out: Path) -> list[Analysis]:
-    """Return all analyses of recordings in a folder of results, in natural order of their names."""
+    """Return all analyses of recordings in a results folder, in natural order of names."""
     found = []
     for folder in sorted(out.glob("*/"), key=lambda path: natural_order(path.name)):
-        with contextlib.suppress(RecordingError):  # a folder of something else
+        with contextlib.suppress(RecordingError):  # not the folder of an analysis
             found.append(Analysis(folder, RunFile.read(folder)))
     return found
 
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Keep other analyses out of the folder; ConfigError if one is at work in it."""
+    """Lock the folder against other analyses; ConfigError if one is running in it."""
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,10 +79,10 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def resume_command(options: argparse.Namespace, *, resume: bool, with_inputs: bool) -> str:
-    """Return the command line that continues with what the options asked for.
+    """Return the command line that continues with the same options.
 
-    Without the inputs it takes everything from the run files in the results folder; without
-    `resume` it begins over.
+    Without the inputs, it takes everything from the run files in the results folder; without
+    `resume`, it starts over.
     """
     words = [*_program(), "analyze", *(["--resume"] if resume else [])]
     words += ["--out", str(options.out)]
@@ -99,7 +99,7 @@ def resume_command(options: argparse.Namespace, *, resume: bool, with_inputs: bo
 
 
 def _settings(options: argparse.Namespace) -> list[str]:
-    """Return the words of what a run file has otherwise."""
+    """Return the arguments that are otherwise taken from a run file."""
     words = ["--sample", options.sample] if options.sample else []
     words += prior_words(options)
     if options.config is not None:
@@ -110,7 +110,7 @@ def _settings(options: argparse.Namespace) -> list[str]:
 
 
 def _program() -> list[str]:
-    """Return the words that start this program, as short as the shell allows."""
+    """Return the arguments that start this program, as short as the shell allows."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return [sys.executable, "-m", "emostream"]

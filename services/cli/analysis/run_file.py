@@ -1,4 +1,4 @@
-"""`run.json`: what was analyzed, by what, and how it ended; enough to do it again."""
+"""`run.json`: the input, settings and outcome of an analysis, enough to repeat it."""
 
 import importlib.metadata
 import json
@@ -25,18 +25,18 @@ PACKAGES: Final = (
     *("pillow", "pillow-heif", "pyzmq"),
 )
 
-# The layout of the stages' states, from which an interrupted analysis continues. It grows with each
-# change of what `state` of the detector's or the classifier's streams returns.
+# The layout of the stages' states, from which an interrupted analysis continues. Increase it with
+# each change of the result of `state` in the detector's or classifier's streams.
 STATE_FORMAT: Final = 1
 
-# complete: every frame; broken: the file fails, what is readable was analyzed; partial: a stage
-# could not continue; interrupted: by the user; running: still, or the machine went down.
+# complete: every frame; broken: the file fails, its readable part was analyzed; partial: a stage
+# could not continue; interrupted: by the user; running: still running, or the machine went down.
 Status: TypeAlias = Literal["running", "complete", "broken", "partial", "interrupted"]
 
 
 @dataclass
 class StageUse:
-    """Seconds of work and of CPU time of a stage, and how often it was restarted."""
+    """A stage's seconds of work, CPU time, and number of restarts."""
 
     frames: int = 0
     busy_seconds: float = 0.0
@@ -45,7 +45,7 @@ class StageUse:
 
 
 class _InputFacts(msgspec.Struct, frozen=True):
-    """What is read of the facts about the input; there may be more."""
+    """The facts about the input that are read; there may be more."""
 
     path: str = ""
     sha256: str = ""
@@ -55,7 +55,7 @@ class _InputFacts(msgspec.Struct, frozen=True):
 class RunFile:
     """What `run.json` holds. `frames_skipped` are pictures that could not be decoded.
 
-    `video` says whether annotated video was asked for.
+    `video` says whether annotated video was requested.
     `state_format` is the layout of the states to resume from; 0 for a file that does not say.
     `prior` are the facts of the reweighting, {} for a model that states no shares; `left_out`
     counts the observations that count for nothing, by reason.
@@ -88,16 +88,16 @@ class RunFile:
 
     @property
     def estimates_prior(self) -> bool:
-        """Whether the prior is estimated from the recording, which takes a second pass."""
+        """Whether the prior is estimated from the recording, which needs a second pass."""
         return self.prior.get("name") == ESTIMATED
 
     def write(self, folder: Path) -> None:
-        """Write it into the folder, in one step; RecordingError if that cannot be done."""
+        """Write it to the folder atomically; RecordingError if that fails."""
         write_json(folder / NAME, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read it from the folder; RecordingError if there is none, or another program's."""
+        """Read it from the folder; RecordingError if it is missing or from another program."""
         try:
             record = msgspec.json.decode(read_whole(folder / NAME), type=cls)
             msgspec.convert(record.input, _InputFacts)
@@ -107,7 +107,7 @@ class RunFile:
 
 
 def write_json(path: Path, tree: dict[str, Any]) -> None:
-    """Write the tree as JSON, in one step; RecordingError if that cannot be done."""
+    """Write the tree as JSON atomically; RecordingError if that fails."""
     try:
         with atomic_file(path) as part:
             part.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -118,7 +118,7 @@ def write_json(path: Path, tree: dict[str, Any]) -> None:
 
 
 def model_facts(config: Config) -> dict[str, str]:
-    """Return the name, engine and sha256 of the model; WeightsError if it is not there."""
+    """Return the name, engine and sha256 of the model; WeightsError if it is missing."""
     settings = config.classifier
     path = weights.find(settings.model, settings.model_engine, settings.device)
     return {
@@ -130,13 +130,13 @@ def model_facts(config: Config) -> dict[str, str]:
 
 
 def model_card(config: Config) -> Path | None:
-    """Return the file of the model's card, if there is one; WeightsError for a missing model."""
+    """Return the model card, if there is one; WeightsError for a missing model."""
     settings = config.classifier
     return card_of(weights.find(settings.model, settings.model_engine, settings.device))
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of this program, of Python and of the packages that decide figures."""
+    """Return the versions of emostream, Python, and the packages that affect results."""
     found = {"emostream": importlib.metadata.version("emostream")}
     found["python"] = platform.python_version()
     found["platform"] = platform.platform()

@@ -1,9 +1,9 @@
 """Analysis with an estimated prior: fits it to the rows of a first pass, and reweights these.
 
-The first pass runs the stages with the probabilities as the model was trained and without the
-baseline. The second reads its rows, reweights each frame's probabilities, and does everything that
-comes after them again: baseline, smoothing, labels, events. So the rows are those of a run with
-that prior, and no picture is looked at twice.
+The first pass runs the stages with the model's probabilities as trained and without the baseline.
+The second pass reads its rows, reweights each frame's probabilities, and repeats everything after
+them: baseline, smoothing, labels, events. The rows equal those of a run with that prior, and no
+picture is analyzed twice.
 """
 
 import shutil
@@ -41,7 +41,7 @@ TELL_EVERY: Final = 500
 
 
 def first_pass_config(config: Config) -> Config:
-    """Return the configuration whose rows hold the probabilities as the model was trained."""
+    """Return the configuration whose rows have the model's probabilities as trained."""
     classifier = msgspec.structs.replace(
         config.classifier, prior=None, prior_strength=0.0, baseline=False
     )
@@ -51,9 +51,9 @@ def first_pass_config(config: Config) -> Config:
 def write_second_pass(
     folder: Path, run_id: str, settings: Settings, tell: Callable[[int], None]
 ) -> dict[str, Any]:
-    """Write the database of an analysis from that of its first pass; return facts of the prior.
+    """Write the database of an analysis from its first pass; return facts about the prior.
 
-    `tell` is called now and then with the number of frames done. Doing it again gives the same.
+    `tell` is called at intervals with the number of frames done. Repeating it is safe.
     """
     prior = unestimated(settings)
     part = folder / FIRST_PASS / "second" / DATABASE
@@ -83,7 +83,7 @@ def _write_run(
     settings: Settings,
     tell: Callable[[int], None],
 ) -> None:
-    """Write a run's frames and events as the classifier would have given them with the prior."""
+    """Write a run's frames and events as the classifier would have sent them with the prior."""
     for done, (events, header) in enumerate(_answers(reader, run, prior, settings), 1):
         for event in events:
             archive.add_event(event)
@@ -91,7 +91,7 @@ def _write_run(
             archive.end_run(header)
         else:
             archive.add_emotion(header)
-            # Which says how many frames are written.
+            # The end has the number of frames.
             archive.keep_states(header, header.seq, {})
         if done % TELL_EVERY == 0:
             archive.commit()
@@ -101,7 +101,7 @@ def _write_run(
 def _answers(
     reader: ArchiveReader, run: Run, prior: Reweighting, settings: Settings
 ) -> Iterator[tuple[list[Event], Emotion]]:
-    """Yield each frame's events and emotions, and at last the end of a run that was recorded."""
+    """Yield each frame's events and emotions, and finally the end of a recorded run."""
     rules = SmoothingRules.of(settings)
     labels = prior.labels
     neutral = neutral_index(labels, settings.model) if settings.baseline else None
@@ -116,7 +116,7 @@ def _answers(
         tracks = tracks or PartTracks(labels, rules, header, neutral, criteria)
         emotions: list[EmotionFace] = []
         if frame.row.degraded:
-            # Who was there was not recorded: taken to be who was there before.
+            # The present tracks were not recorded; assume those of the frame before.
             events = tracks.update_unclassified(msgspec.structs.replace(header, faces=present))
         else:
             present = header.faces
@@ -132,9 +132,9 @@ def _answers(
 
 
 def _header(run: Run, row: FrameRow, faces: Sequence[ObservationRow]) -> Faces:
-    """Return the header that the classifier was given for a recorded frame, as far as it reads it.
+    """Return the header that the classifier got for a recorded frame, with the fields it reads.
 
-    An analysis has one shard, and its source is no live one.
+    An analysis has one shard, and its source is not live.
     """
     return Faces(
         stream=run.stream,

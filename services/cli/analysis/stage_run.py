@@ -1,4 +1,4 @@
-"""Running the stages on one recording until every frame of it is written."""
+"""Runs the stages on one recording until every frame is written."""
 
 import contextlib
 import shutil
@@ -29,8 +29,8 @@ def run_stages(
     """Run the stages until the recording is written to the database in the recorder's folder.
 
     `folder` gets the logs of stages that could not continue. `on_progress` is called with the
-    frames written so far. How it ended is noted in `record`, also where a stage could not continue;
-    what is written by then stays. KeyboardInterrupt ends the stages.
+    number of frames written so far. The outcome is stored in `record`, even if a stage could not
+    continue; rows written by then are kept. KeyboardInterrupt stops the stages.
     """
     database = Path(config.recorder.folder) / DATABASE
     record.status, record.message = "interrupted", ""
@@ -55,7 +55,7 @@ def _follow(
     record: RunFile,
     on_progress: Callable[[int], None],
 ) -> None:
-    """Run the stages of a configuration file until they have written the end of the recording.
+    """Run the stages of a configuration file until the end of the recording is written.
 
     Raises DeliveryError if a stage cannot continue, TemporaryFolderError if their logs cannot be
     written.
@@ -86,13 +86,13 @@ def _note_use(record: RunFile, stages: StageGroup, client: MetricsClient) -> Non
             continue
         use.busy_seconds += page.observed(MetricName.STAGE_SECONDS, stage=stage)
         use.frames += round(page.total(MetricName.FRAMES_GIVEN, stage=stage))
-        # No other stage reads a source; a capture that was stopped at once has opened none yet.
+        # No other stage reads a source; a capture that was stopped immediately has opened none yet.
         if stage == "capture" and page.has(MetricName.SOURCE_SKIPPED):
             record.frames_skipped = round(page.total(MetricName.SOURCE_SKIPPED))
 
 
 def _keep_logs(private: Path, folder: Path) -> None:
-    # The folder may be what the stages could not write to; why is in the record's message.
+    # The stages may have failed to write to this very folder; the record's message has the reason.
     with contextlib.suppress(OSError):
         for stage in START_ORDER:
             log = private / f"{stage}.log"

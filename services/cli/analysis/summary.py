@@ -1,4 +1,4 @@
-"""The summary of a run of `analyze`: each input, how it ended, and where its results are."""
+"""The summary of a run of `analyze`: each input, its status, and its results."""
 
 import contextlib
 import csv
@@ -21,12 +21,12 @@ NAME: Final = "summary"
 
 @dataclass
 class InputResult:
-    """How an input ended.
+    """The outcome of an input.
 
-    `input` is its whole path; `kind` is `video`, `photo`, or of what is neither its suffix or
-    `folder`. `status` is that of a video's `run.json`; `complete` or `unreadable` of a photo;
-    `skipped`; or `not analyzed` where the run ended before. `folder` is that of its results, next
-    to the summary, `left_out` how many faces count for nothing, and `message` says what is wrong.
+    `input` is its full path; `kind` is `video`, `photo`, or for other inputs, the suffix or
+    `folder`. `status` is that in a video's `run.json`; `complete` or `unreadable` for a photo;
+    `skipped`; or `not analyzed` if the run ended before. `folder` is the results folder, next to
+    the summary, `left_out` the number of faces left out, and `message` the problem, if any.
     """
 
     input: str
@@ -37,7 +37,7 @@ class InputResult:
     message: str = ""
 
     def note_end(self, facts: Mapping[str, Any]) -> None:
-        """Take over how it ended: `facts` are those that a reporter gets at the end."""
+        """Set the outcome from `facts`, as a reporter gets them at the end."""
         self.status = facts.get("status", "complete")
         self.message = facts.get("message", "")
         self.folder = path_text(Path(facts.get("folder", "")).name)
@@ -45,9 +45,10 @@ class InputResult:
 
 
 class Summary(ForwardingReporter):
-    """A reporter that hands everything on, and writes a summary after each input that ended.
+    """A reporter that forwards everything, and writes a summary after each input.
 
-    A run of one input, with nothing skipped, has none: the `run.json` of that input says it all.
+    A run with one input and nothing skipped has no summary, because the input's `run.json` is
+    enough.
     """
 
     def __init__(self, found: Inputs, out: Path, shown: Reporter) -> None:
@@ -64,7 +65,7 @@ class Summary(ForwardingReporter):
 
     @contextlib.contextmanager
     def about(self, *paths: Path) -> Iterator[None]:
-        """Take what is reported meanwhile to be about these inputs: a video, or all photos."""
+        """Assign reports within the block to these inputs: a video, or all photos."""
         self._now = paths
         for path in paths:
             self._results[path].status = "interrupted"
@@ -75,7 +76,7 @@ class Summary(ForwardingReporter):
                 self._write()
 
     def end(self, name: str, line: str, facts: dict[str, Any]) -> None:
-        """Hand it on, and write how it ended."""
+        """Forward it, and write the outcome."""
         super().end(name, line, facts)
         unreadable = facts.get("unreadable", {})
         photos = {one["photo"]: one["left_out"] for one in facts.get("photos", ())}
@@ -97,7 +98,7 @@ class Summary(ForwardingReporter):
 
 @contextlib.contextmanager
 def naming_the_summary(out: Path) -> Iterator[None]:
-    """Raise RecordingError if the block cannot write the summary in the folder."""
+    """Convert errors of writing the summary in the block to RecordingError."""
     try:
         yield
     except OSError as error:
@@ -128,7 +129,7 @@ def _not_analyzed(one: Skipped, status: str) -> InputResult:
 
 
 def _fresh_stem(out: Path) -> str:
-    """Make a file `summary.json`, or `summary-2.json` and so on; return its name without suffix."""
+    """Create `summary.json`, or `summary-2.json` and so on; return its name without suffix."""
     out.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:

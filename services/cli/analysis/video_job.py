@@ -1,4 +1,4 @@
-"""The analysis of one video, from its file to the files of its results."""
+"""Analyzes one video, from its file to the result files."""
 
 import secrets
 import shutil
@@ -50,7 +50,7 @@ EXIT_CODES: Final = {
 
 @dataclass(frozen=True)
 class AnalyzeOptions:
-    """Where results go, how many pictures per second (0: all), whether to make video, to resume.
+    """The results folder, the sample rate (0: all), and whether to write video and to resume.
 
     `estimate` says whether the prior is fitted to the recording.
     """
@@ -63,10 +63,10 @@ class AnalyzeOptions:
 
 
 class VideoJob:
-    """Analyzes one video as `config` and `options` say, and shows that to `reporter`.
+    """Analyzes one video with `config` and `options`, and reports to `reporter`.
 
-    `stream` is the name of its stream, where no earlier analysis is resumed. `resumed` is the
-    analysis to continue with; without, `options` decide whether there is one.
+    `stream` is the stream name if no earlier analysis is resumed. `resumed` is the analysis to
+    continue; without it, `options` decide whether to look for one.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class VideoJob:
     def run(self) -> ExitCode:
         """Analyze the video; return the exit code for it.
 
-        KeyboardInterrupt continues to the caller, after what is kept was shown.
+        KeyboardInterrupt is passed to the caller, after a message about what was kept.
         """
         path = self._path
         try:
@@ -115,8 +115,8 @@ class VideoJob:
             self._show_kept(folder, record, expected)
             raise
         except RecordingError:
-            # Where the stages could not continue for lack of a place to write, results cannot
-            # either: what stopped the stages is the reason to show.
+            # If the stages could not continue for lack of disk space, the results cannot be written
+            # either; show the reason that stopped the stages.
             if record.status != "partial":
                 raise
             record.frames_analysed = frames_written(folder / DATABASE)
@@ -129,7 +129,7 @@ class VideoJob:
     def _analyze(
         self, folder: Path, record: RunFile, expected: int | None, picture_bytes: int
     ) -> None:
-        """Run the stages, unless only the files of results are missing, and write those."""
+        """Run the stages, unless only the result files are missing, and write the result files."""
         record.video = self._options.video
         record.write(folder)
         if record.status not in WHOLE:

@@ -31,13 +31,13 @@ from emostream.shared.config.secrets import without_secrets
 from emostream.shared.errors import ConfigError, ExitCode, SourceError
 from emostream.shared.plural import counted
 
-SETTINGS: Final = "batch.json"  # what all results in a folder are made with
+SETTINGS: Final = "batch.json"  # the settings that all results in a folder share
 PHOTOS_A_CHUNK: Final = 32
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How all recordings are analyzed; `session` names this run of the command."""
+    """The settings for all recordings; `session` identifies this run of the command."""
 
     config: Config
     cutting: Cutting
@@ -45,7 +45,7 @@ class Settings:
 
 
 class Batch:
-    """Analyzes what was found, writes results into the store, and shows that."""
+    """Analyzes the inputs, writes results to the store, and shows the progress."""
 
     def __init__(self, found: Found, store: Store, settings: Settings, view: View) -> None:
         self._found, self._store, self._settings, self._view = found, store, settings, view
@@ -67,7 +67,7 @@ class Batch:
         return bool(self._found.media)
 
     def run(self, actors: int) -> None:
-        """Analyze everything that no earlier run has finished, by up to so many actors."""
+        """Analyze everything that no earlier run has finished, with up to this many actors."""
         config, cutting = self._settings.config, self._settings.cutting
         todo = self._plan(cutting)
         photos, photo_key = self._photo_tasks()
@@ -106,7 +106,7 @@ class Batch:
         return self._code
 
     def _plan(self, cutting: Cutting) -> dict[str, Plan]:
-        """Return the plans of what is to be done, by recording; show what is not."""
+        """Return the plans of pending recordings, by recording; show the others."""
         videos = list(self._videos.values())
         todo: dict[str, Plan] = {}
         if not videos:
@@ -122,7 +122,7 @@ class Batch:
             else:
                 todo[recording] = plan
             self._view.update(done)
-        # In the order in which they were named, whichever was read first.
+        # In the order given, regardless of which one was read first.
         return {name: todo[name] for name in self._videos if name in todo}
 
     def _photo_tasks(self) -> tuple[list[Task], str]:
@@ -170,7 +170,7 @@ class Batch:
             code = ExitCode.FAILURE
         elif end.status == "broken":
             code = ExitCode.INCOMPLETE
-        # What ends early matters more than what was never there, as of `analyze`.
+        # As in `analyze`, a recording that ends early matters more than an unreadable one.
         order = (ExitCode.OK, ExitCode.FAILURE, ExitCode.INCOMPLETE)
         self._code = max(self._code, code, key=order.index)
 
@@ -189,7 +189,7 @@ class Batch:
         )
 
     def _check_settings(self) -> None:
-        """Raise ConfigError where the store has results that were made in another way."""
+        """Raise ConfigError if the store has results with other settings."""
         ours = {
             "model": self._about.model,
             "config": self._about.config,
@@ -207,7 +207,7 @@ class Batch:
 
 
 def _changed(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    """Return the names of what differs, as deep as they go."""
+    """Return the nested names of the differences."""
     names = []
     for key in sorted({*ours, *theirs}):
         mine, other = ours.get(key), theirs.get(key)
@@ -219,7 +219,7 @@ def _changed(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
 
 
 def _photos_key(photos: list[Media]) -> str:
-    """Return what is the same as long as the photos are."""
+    """Return a key that changes with the photos."""
     facts = []
     for photo in photos:
         try:

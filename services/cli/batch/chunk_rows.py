@@ -1,4 +1,4 @@
-"""What is found in a chunk of a recording, and its file: Parquet with one row per face."""
+"""The results of a chunk and their file: Parquet with one row per face."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from emostream.shared.messages import Box, Quality
 
-# Under this key of a file's metadata is the report of the chunk, as JSON.
+# The metadata key of the chunk's report, as JSON.
 REPORT: Final = b"emostream"
 MEASURES: Final = Quality.__struct_fields__
 BOX: Final = ("x", "y", "width", "height")
@@ -24,7 +24,7 @@ SCHEMA: Final = pa.schema(
         # Without a track the frame has no face.
         pa.field("track", pa.int64()),
         *(pa.field(name, pa.float64()) for name in (*BOX, "score", *MEASURES)),
-        # To the last bit what the model gave.
+        # The model's exact output.
         pa.field("probabilities", pa.list_(pa.float32())),
     ]
 )
@@ -34,7 +34,7 @@ SCHEMA: Final = pa.schema(
 class FoundFace:
     """A face in a picture; `track` is its number in the chunk.
 
-    `probabilities` are in the order of the model's labels, () where it failed.
+    `probabilities` are in the order of the model's labels, () if the model failed.
     """
 
     track: int
@@ -46,7 +46,7 @@ class FoundFace:
 
 @dataclass(frozen=True, slots=True)
 class FoundFrame:
-    """A picture at `pts` ns with its faces; of a `degraded` one they could not be classified."""
+    """A picture at `pts` ns with its faces; `degraded` if they could not be classified."""
 
     pts: int
     degraded: bool
@@ -54,12 +54,12 @@ class FoundFrame:
 
 
 class ChunkReport(msgspec.Struct, kw_only=True):
-    """How a chunk ended, next to its rows.
+    """The report of a chunk, stored with its rows.
 
-    `frames` and `faces` are those from its start on, `skipped` pictures could not be decoded.
-    `error` is why the recording ends early in it, "" where it does not, `unreadable` why photos
-    cannot be read, by name. `seconds` and `cpu_seconds` are what it took, `attempts` how often it
-    was begun in the run of the command that `session` names.
+    `frames` and `faces` count from its start on, `skipped` pictures could not be decoded. `error`
+    is the reason if the recording ends early in it, otherwise "". `unreadable` maps photos to why
+    they cannot be read. `seconds` and `cpu_seconds` are its cost, `attempts` is how often it was
+    started in the command's run `session`.
     """
 
     recording: str
@@ -77,7 +77,7 @@ class ChunkReport(msgspec.Struct, kw_only=True):
 
 
 def chunk_table(frames: Sequence[FoundFrame]) -> pa.Table:
-    """Return the table of a chunk's frames, those before its start too."""
+    """Return the table of a chunk's frames, including those before its start."""
     rows = [
         (frame.pts, frame.degraded, *_values(face))
         for frame in frames
@@ -89,7 +89,7 @@ def chunk_table(frames: Sequence[FoundFrame]) -> pa.Table:
 
 
 def write_chunk(table: pa.Table, report: ChunkReport, path: Path) -> None:
-    """Write the file of a chunk: its table, and in the metadata its report."""
+    """Write the file of a chunk: its table, with its report in the metadata."""
     noted = table.replace_schema_metadata({REPORT: msgspec.json.encode(report)})
     parquet.write_table(noted, path, compression="zstd")
 

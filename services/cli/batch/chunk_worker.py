@@ -1,4 +1,4 @@
-"""Analyzes one chunk after the other, in one process with one thread: the work of an actor."""
+"""The work of an actor: analyzes one chunk after the other, in one process with one thread."""
 
 import functools
 import tempfile
@@ -25,12 +25,12 @@ from emostream.services.cli.batch.store import Store
 from emostream.shared.config import Config
 from emostream.shared.errors import SourceError
 
-# How often a chunk may end the process that works on it, before it is left out.
+# How often a chunk may crash its worker before it is skipped.
 MOST_ATTEMPTS: Final = 3
 
 
 class Task(msgspec.Struct, frozen=True):
-    """A chunk to analyze: of one video, or some of the photos; `folder` is where its file goes."""
+    """A chunk to analyze: part of a video, or some photos; `folder` is for its file."""
 
     media: tuple[Media, ...]
     chunk: Chunk
@@ -43,10 +43,10 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class ChunkWorker:
-    """Writes the file of each chunk that it is given, unless that is there already.
+    """Writes the file of each chunk, unless it already exists.
 
-    `session` names this run of the command: a chunk that ended the process of its worker
-    MOST_ATTEMPTS times in it, as a damaged file may, is reported and not tried again.
+    `session` identifies this run of the command. A chunk that crashed its worker MOST_ATTEMPTS
+    times in it, as a damaged file may, is reported and not retried.
     """
 
     def __init__(self, config: Config, store: Store, sample: float, session: str) -> None:
@@ -54,7 +54,7 @@ class ChunkWorker:
         self._sample, self._session = sample, session
 
     def __call__(self, task: Task) -> ChunkReport:
-        """Analyze a chunk; return its report, which says what could not be read."""
+        """Analyze a chunk; return its report, with anything that could not be read."""
         if self._store.exists(task.file):
             with self._store.open(task.file) as file:
                 return read_report(file)
@@ -91,7 +91,7 @@ class ChunkWorker:
         return PhotoFinder(self._config)
 
     def _frames(self, media: Media, chunk: Chunk, report: ChunkReport) -> list[FoundFrame]:
-        """Return the frames of a chunk and those before its start, as far as it can be read."""
+        """Return the frames of a chunk and those before its start, as far as readable."""
         finder = self._finder
         report.labels = finder.labels
         part = PictureRange(chunk.first, chunk.warm, chunk.end, chunk.key, chunk.before)
@@ -113,7 +113,7 @@ class ChunkWorker:
         return frames
 
     def _begin(self, task: Task) -> int:
-        """Note that work on the chunk begins; return how often it did in this run."""
+        """Record the start of work on the chunk; return the number of starts in this run."""
         attempts = 1
         while self._store.exists(self._mark(task, attempts)):
             attempts += 1

@@ -1,4 +1,4 @@
-"""How a recording is cut into chunks that are analyzed apart from each other."""
+"""Splits a recording into chunks that are analyzed independently."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 from emostream.services.capture.ffmpeg.frame_index import FrameIndex
 
 NS: Final = 1_000_000_000
-# Pictures that a chunk begins earlier at least, however far apart they are: each tile has had its
-# turn, and faces are seen often enough to be told apart.
+# The minimum overlap in pictures, however far apart they are: by then every tile has been searched,
+# and faces were seen often enough to be told apart.
 LEAST_OVERLAP: Final = 10
-# A chunk begins with a picture whose number is a multiple of this. By then a whole number of turns
-# of the tiles and of extra looks (one in two pictures) is over: where there are always more looks
-# to spend than the budget allows, nothing else would bring two analyses back into step.
+# A chunk starts with a picture whose number is a multiple of this, so that the turns of tiles and
+# extra looks (one per two pictures) are complete. If the budget for extra looks is always used up,
+# nothing else would bring two analyses back into step.
 STEP: Final = 10
 
 
 class Chunk(msgspec.Struct, frozen=True):
     """A part of a recording: the pictures from `start` to before `end` (None: to the end).
 
-    Times are ns since the first picture, which is at `first` ns on the file's own clock. Faces are
-    looked for from `warm` on, so that at `start` all is as if the recording had been seen from its
-    beginning; the picture there is number `warm_frame` of those that are analyzed. At `key`, behind
-    `before` pictures, is a key frame to begin decoding at. `frames` are expected in the chunk.
+    Times are ns since the first picture, which is at `first` ns on the file's own clock. Detection
+    starts at `warm`, so that at `start` the state is as if the recording had been seen from its
+    beginning; that picture is number `warm_frame` of the analyzed ones. Decoding starts at the key
+    frame at `key`, after `before` pictures. `frames` is the expected number of frames.
     """
 
     number: int = 0
@@ -40,11 +40,11 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 def plan_chunks(index: FrameIndex, length: int, overlap: int, sample: float) -> list[Chunk]:
-    """Cut a recording at key frames into chunks of about `length` ns, that begin `overlap` earlier.
+    """Split a recording at key frames into chunks of about `length` ns, plus `overlap` before.
 
-    A chunk ends at the first key frame behind its length; what would be left of less than half a
-    length goes with the last one. `sample` is in pictures per second, 0 for all. A file that cannot
-    be read from its middle is one chunk.
+    A chunk ends at the first key frame after its length; a rest of less than half a length is added
+    to the last one. `sample` is in pictures per second, 0 for all. A file that cannot be decoded
+    from the middle is a single chunk.
     """
     if not len(index.times):
         return [Chunk()]
@@ -79,7 +79,7 @@ def plan_chunks(index: FrameIndex, length: int, overlap: int, sample: float) -> 
 
 
 def sampled_times(times: NDArray[np.int64], rate: float) -> NDArray[np.int64]:
-    """Return the times, ns, of the pictures that `sampled` takes of these, which only rise."""
+    """Return the increasing times (ns) of the pictures that `sampled` keeps."""
     if not rate:
         return times
     intervals = np.floor(times * rate / 1e9 + 1e-6)
@@ -87,7 +87,7 @@ def sampled_times(times: NDArray[np.int64], rate: float) -> NDArray[np.int64]:
 
 
 def _cuts(keys: NDArray[np.int64], length: int, last: int) -> Iterator[int]:
-    """Yield the key frames to cut at."""
+    """Yield the key frames at which to split."""
     start = 0
     while True:
         place = int(np.searchsorted(keys, start + max(length, 1)))

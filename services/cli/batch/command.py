@@ -43,50 +43,52 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a text file with an input a line; may be repeated",
+        help="a text file with one input per line; may be repeated",
     )
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="a folder, or a URL such as s3://bucket/folder"
     )
-    parser.add_argument("--recursive", action="store_true", help="take the folders in a folder too")
+    parser.add_argument("--recursive", action="store_true", help="also search subfolders")
     parser.add_argument(
         "--chunk",
         type=duration,
         default=CHUNK,
         metavar="TIME",
-        help=f"cut videos at key frames into parts of about this length (default: {CHUNK})",
+        help=f"split videos at key frames into chunks of about this length (default: {CHUNK})",
     )
     parser.add_argument(
         "--overlap",
         type=duration,
         default=OVERLAP,
         metavar="TIME",
-        help=f"begin each part so much earlier, to know who is there (default: {OVERLAP})",
+        help=f"start each chunk this much earlier, to pick up its tracks (default: {OVERLAP})",
     )
     parser.add_argument(
-        "--sample", metavar="N/s", help="analyze N pictures per second of the recording, not all"
+        "--sample",
+        metavar="N/s",
+        help="analyze N pictures per second of the recording instead of all",
     )
     parser.add_argument(
         "--address",
         metavar="ADDRESS",
-        help="a Ray cluster, such as auto or ray://host:10001; default: one in this machine alone",
+        help="a Ray cluster, such as auto or ray://host:10001 (default: one on this machine)",
     )
     parser.add_argument(
         "--workers",
         type=positive(int),
         metavar="N",
-        help="processes that analyze, each with one CPU (default: all CPUs of the cluster)",
+        help="number of worker processes, each with one CPU (default: all CPUs of the cluster)",
     )
     add_prior_options(parser)
     add_config_options(parser, shown="analyze")
-    parser.add_argument("--json", action="store_true", help="print JSON lines, for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON lines for programs")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Analyze what the options name; continue where an earlier run with the same options stopped.
+    """Analyze the inputs, continuing an earlier run with the same options.
 
-    Returns INCOMPLETE where a recording ends early, FAILURE where a file cannot be read at all.
+    Returns INCOMPLETE if a recording ends early, FAILURE if a file cannot be read at all.
     """
     require("emostream batch", "ray", "ray", "fsspec", "pyarrow")
     if not (options.inputs or options.manifest):
@@ -112,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         view.close()
         view.say(
-            f"interrupted: what is done is kept in {store.url}; the same command continues",
+            f"interrupted: finished work is kept in {store.url}; run the same command to continue",
             {"event": "interrupted", "out": store.url},
         )
         raise
@@ -121,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _at_any_place(config: Config) -> Config:
-    """Return the configuration with whole paths: processes of Ray work in folders of their own."""
+    """Return the configuration with absolute paths, because Ray's processes use other folders."""
     replace = msgspec.structs.replace
     model, weights = Path(config.classifier.model), config.detector.weights
     classifier, detector = config.classifier, config.detector

@@ -1,4 +1,4 @@
-"""Detector and classifier in this process: pictures in, faces with their probabilities out."""
+"""Detector and classifier in one process: pictures in, faces with probabilities out."""
 
 from collections.abc import Iterator
 from typing import Final, Literal
@@ -17,17 +17,16 @@ from emostream.services.detector.process import new_stage, selected
 from emostream.shared.config import Config
 from emostream.shared.messages import Faces
 
-# Far beyond any picture, whose size nothing in one process has to bound.
+# Far beyond any picture; within one process, picture sizes need no limit.
 ANY_SIZE_MB: Final = 1 << 20
 
 
 class FaceFinder:
-    """Finds, follows and classifies the faces of recordings, with one thread.
+    """Detects, tracks and classifies the faces of recordings, with one thread.
 
-    `labels` are the model's, and `planar` says whether it takes pictures as they are decoded.
-    Probabilities are those of each picture alone, with the prior that the configuration asks for
-    and without a baseline; tracks are numbered from 1.
-    WeightsError, MissingPackageError and ConfigError as of the stages.
+    `labels` are the model's, and `planar` says whether it accepts pictures as decoded.
+    Probabilities are for single pictures, with the configured prior and without a baseline; tracks
+    are numbered from 1. Raises WeightsError, MissingPackageError and ConfigError like the stages.
     """
 
     def __init__(self, config: Config) -> None:
@@ -39,14 +38,14 @@ class FaceFinder:
             self._model = open_model(classifier)
             self._stage = new_stage(detector, chosen, live=False, helpers=0)
         self._batches = BatchClassifier(
-            self._model, classifier.max_batch, Histogram("batch", "faces a batch", registry=None)
+            self._model, classifier.max_batch, Histogram("batch", "faces per batch", registry=None)
         )
         self.labels = self._model.labels
         self.detector = chosen.backend
         self.planar = config.capture.encoding == "i420"
 
     def frames(self, stream: str, pictures: Pictures, before: int) -> Iterator[FoundFrame]:
-        """Yield what is found in each picture; `before` is how many came before the first."""
+        """Yield the faces of each picture; `before` is the number of earlier pictures."""
         encoding: Literal["bgr8", "i420"] = "i420" if self.planar else "bgr8"
         framer = Framer(encoding, 0, recorded=(stream,), max_megabytes=ANY_SIZE_MB)
         for picture in pictures:
@@ -56,7 +55,7 @@ class FaceFinder:
             (answer,) = self._stage(message)
             header = answer.header
             assert isinstance(header, Faces)
-            # A batch is the faces of one frame, as in a recording's analysis by stages.
+            # A batch has the faces of one frame, as when stages analyze a recording.
             (given,) = self._batches.classify([answer])
             rows = [()] * len(header.faces) if given is None else map(tuple, given.tolist())
             faces = tuple(

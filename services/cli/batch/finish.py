@@ -1,4 +1,4 @@
-"""The end of a recording: its chunks become its results, and are removed."""
+"""Finishes a recording: joins its chunks into results, and removes the chunks."""
 
 import dataclasses
 import tempfile
@@ -30,11 +30,11 @@ PHOTO_TABLE: Final = "photos/photos.parquet"
 
 
 class Ended(msgspec.Struct, kw_only=True):
-    """How a recording, or all photos, ended; what the summary says of it.
+    """The outcome of a recording, or of all photos, for the summary.
 
-    `status` is that of a run file, or `unreadable`. `seconds` and `cpu_seconds` are those of its
-    chunks together, `repeated` how often one of them was begun again, and `reused` how many an
-    earlier run of the command had done. `unreadable` maps photos to why they could not be read.
+    `status` is that of a run file, or `unreadable`. `seconds` and `cpu_seconds` are the totals of
+    its chunks, `repeated` is the number of restarted chunks, and `reused` the number completed by
+    an earlier run. `unreadable` maps photos to why they could not be read.
     """
 
     recording: str
@@ -52,13 +52,13 @@ class Ended(msgspec.Struct, kw_only=True):
 
 
 def finish_video(plan: Plan, config: Config, about: RunFile, session: str, store: Store) -> Ended:
-    """Write the results of a video whose chunks are all there, and remove these.
+    """Write the results of a video whose chunks are complete, and remove the chunks.
 
-    `about` is the run file as far as it is the same for all videos, `session` names this run of the
-    command. Doing it again gives the same.
+    `about` has the fields of the run file that all videos share, `session` identifies this run of
+    the command. Repeating it is safe.
     """
     if finished_key(store, plan.media.recording) == plan.key:
-        # Anyone who did it was lost before it could say so.
+        # The process that wrote the results was lost before it could report that.
         store.remove(plan.folder)
         return known_end(plan.media.recording, store)
     settings = for_few_frames(config, plan.expected).classifier
@@ -107,7 +107,7 @@ def video_tasks(plan: Plan) -> list[Task]:
 
 
 def finish_photos(tasks: list[Task], about: RunFile, key: str, session: str, store: Store) -> Ended:
-    """Write the results of all photos, whose chunks are there, and remove these."""
+    """Write the results of all photos, whose chunks are complete, and remove the chunks."""
     recording = tasks[0].media[0].recording
     if finished_key(store, recording) == key:
         store.remove(tasks[0].folder)
@@ -144,7 +144,7 @@ def finish_photos(tasks: list[Task], about: RunFile, key: str, session: str, sto
 
 
 def known_end(recording: str, store: Store) -> Ended:
-    """Return how a recording ended whose results an earlier run has written."""
+    """Return the outcome of a recording whose results were written by an earlier run."""
     tree = store.read_json(run_name(recording))
     return Ended(
         recording=recording,
@@ -160,7 +160,7 @@ def known_end(recording: str, store: Store) -> Ended:
 
 
 def _work(reports: list[ChunkReport], session: str) -> dict[str, Any]:
-    """Return what Ended says of the work on the chunks."""
+    """Return the fields of Ended about the work on the chunks."""
     return {
         "seconds": sum(report.seconds for report in reports),
         "cpu_seconds": sum(report.cpu_seconds for report in reports),
@@ -187,6 +187,6 @@ def _concatenated(names: list[str], store: Store) -> pa.Table:
     for name in names:
         with store.open(name) as file:
             table = parquet.read_table(file).replace_schema_metadata(None)
-        if "photo" in table.column_names:  # of photos that ended their worker there is none
+        if "photo" in table.column_names:  # photos that crashed their worker have none
             tables.append(table)
     return pa.concat_tables(tables) if tables else pa.table({})

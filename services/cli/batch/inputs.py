@@ -1,4 +1,4 @@
-"""What is to be analyzed: files, folders, patterns and manifests, local or by URL."""
+"""Finds the inputs: files, folders, patterns and manifests, local or by URL."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,15 +16,15 @@ from emostream.shared.errors import ConfigError, SourceError
 from emostream.shared.user_path import path_text, user_path
 from emostream.shared.whole_file import read_whole
 
-PHOTOS: Final = "photos"  # the recording that all photos share
+PHOTOS: Final = "photos"  # the recording name that all photos share
 PATTERN: Final = "*?["
-# In object storage a file's name decides, since reading each would take too long.
+# In object storage, the extension decides, because reading every file would take too long.
 REMOTE_SUFFIXES: Final = VIDEO_SUFFIXES | {".ts", ".mts"}
 
 
 @dataclass
 class Found:
-    """The videos and photos, each once; `refused` maps what cannot be analyzed to why."""
+    """The videos and photos, each once; `refused` maps other inputs to the reason."""
 
     media: list[Media] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
@@ -32,14 +32,14 @@ class Found:
 
 
 def find(words: Sequence[str], manifests: Sequence[str], *, recursive: bool, out: str) -> Found:
-    """Return what the words of a command line and the lines of manifests name.
+    """Return the inputs for command line arguments and manifest lines.
 
-    Of folders it takes the videos and photos in them, with `recursive` those of folders in them
-    too, and never what is in `out`. A line of a manifest that names nothing is refused, and does
-    not stop the rest; for a word that names nothing SourceError.
+    From folders, it takes the videos and photos, with `recursive` also those in subfolders, but
+    never anything in `out`. A manifest line that matches nothing is refused without stopping the
+    others. Raises SourceError for an argument that matches nothing.
     """
     found = Found()
-    urls: dict[str, bool] = {}  # to whether it is a photo
+    urls: dict[str, bool] = {}  # maps a path to whether it is a photo
     results = None if is_remote(out) else Path(out)
     for word in words:
         _add(word, urls, found, recursive, results)
@@ -63,9 +63,9 @@ def find(words: Sequence[str], manifests: Sequence[str], *, recursive: bool, out
 
 
 def manifest_lines(manifest: str) -> list[str]:
-    """Return the paths and URLs that a manifest lists, one a line; `#` begins a comment.
+    """Return the paths and URLs in a manifest, one per line; `#` starts a comment.
 
-    Relative paths start at the manifest's folder. ConfigError where it cannot be read.
+    Paths are relative to the manifest's folder. Raises ConfigError if it cannot be read.
     """
     try:
         if is_remote(manifest):
@@ -100,7 +100,7 @@ def _add(
 
 
 def _remote(url: str, *, recursive: bool) -> dict[str, bool]:
-    """Return the files that a URL names, each with whether it is a photo."""
+    """Return the files at a URL, each with whether it is a photo."""
     files, path = filesystem(url)
     scheme = url.partition("://")[0]
     try:
@@ -121,7 +121,7 @@ def _remote(url: str, *, recursive: bool) -> dict[str, bool]:
 
 
 def _kind(path: str) -> bool | None:
-    """Whether a name is a photo's; None where it is neither a photo's nor a video's."""
+    """Whether a name belongs to a photo; None if to neither a photo nor a video."""
     suffix = PurePosixPath(path).suffix.lower()
     return True if suffix in IMAGE_SUFFIXES else False if suffix in REMOTE_SUFFIXES else None
 
@@ -131,5 +131,5 @@ def _ordered(paths: Iterable[str]) -> list[str]:
 
 
 def _path_of(url: str) -> Path:
-    """Return a path that stands for the URL where names are made of paths."""
+    """Return a path that stands for the URL, to derive names from."""
     return Path("/" + url.replace("://", "/", 1)) if is_remote(url) else Path(url)

@@ -1,4 +1,4 @@
-"""Joins the chunks of a recording: each frame once, and a face's track goes through all of them."""
+"""Joins the chunks of a recording: each frame once, with tracks continued across chunks."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -11,18 +11,18 @@ from emostream.services.cli.batch.chunk_rows import FoundFrame
 from emostream.services.cli.batch.chunks import Chunk
 from emostream.services.detector.detection import pairwise_iou
 
-# Both chunks look at the same picture: the boxes of a face are equal, or nearly so where a tile
-# was searched in one of them alone.
+# Both chunks contain the same picture, so a face's boxes are equal, or nearly equal if a tile was
+# searched in only one of them.
 SAME_FACE: Final = 0.5
 
 ReadChunk: TypeAlias = Callable[[Chunk], list[FoundFrame]]
 
 
 def joined_frames(chunks: Sequence[Chunk], read: ReadChunk) -> Iterator[FoundFrame]:
-    """Yield the frames of a recording in order, each once, with tracks numbered as they appear.
+    """Yield the frames of a recording in order, each once, with tracks numbered by appearance.
 
-    `read` returns the frames of a chunk with those before its start, which other chunks have too:
-    by these, the tracks of one chunk are found again in the next.
+    `read` returns the frames of a chunk including those before its start, which overlap the
+    previous chunk. The overlap is used to match the tracks.
     """
     numbers = itertools.count(1)
     recent: list[FoundFrame] = []
@@ -45,9 +45,9 @@ def joined_frames(chunks: Sequence[Chunk], read: ReadChunk) -> Iterator[FoundFra
 
 
 def same_tracks(before: Sequence[FoundFrame], again: Sequence[FoundFrame]) -> dict[int, int]:
-    """Return which track of `again` is which of `before`, by the boxes in the frames of both.
+    """Match the tracks of `again` to those of `before`, by the boxes in their common frames.
 
-    The last frames decide, since a track that continues is the one that was seen last.
+    The last frames decide, because a continuing track is seen in them.
     """
     at = {frame.pts: frame for frame in before}
     found: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Opens the recordings to analyze, wherever they are."""
+"""Opens local and remote recordings."""
 
 import contextlib
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ from emostream.shared.still_image import read_still
 class Media(msgspec.Struct, frozen=True):
     """A video or a photo: its path or URL, and its name in messages and rows.
 
-    `recording` is the name of the stream in its rows, and of the part of the results that it goes
-    to; all photos share one.
+    `recording` is the stream name in its rows, and the name of its partition of the results; all
+    photos share one.
     """
 
     url: str
@@ -31,9 +31,9 @@ class Media(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def open_video(url: str) -> Iterator[tuple[InputContainer, VideoStream, float]]:
-    """Open a video file; give it, its video, and the length in s that it declares (0: see FFmpeg).
+    """Open a video file; yield it, its video, and its declared length in s (0: see FFmpeg).
 
-    Of object storage, only what is needed is read. SourceError where it cannot be read.
+    From object storage, only the needed parts are read. Raises SourceError if it cannot be read.
     """
     if not is_remote(url):
         path = Path(url)
@@ -46,7 +46,7 @@ def open_video(url: str) -> Iterator[tuple[InputContainer, VideoStream, float]]:
 
 @contextlib.contextmanager
 def open_remote(url: str) -> Iterator[IO[bytes]]:
-    """Open a file of object storage; SourceError where it cannot be read."""
+    """Open a file in object storage; SourceError if it cannot be read."""
     files, path = filesystem(url)
     try:
         with files.open(path, "rb") as file:
@@ -56,9 +56,9 @@ def open_remote(url: str) -> Iterator[IO[bytes]]:
 
 
 def fingerprint(url: str) -> str:
-    """Return what changes when the file does: its size and date, or what object storage says.
+    """Return a key that changes with the file: size and date, or object storage's own key.
 
-    SourceError where it is not there.
+    Raises SourceError if the file does not exist.
     """
     try:
         if not is_remote(url):
@@ -71,7 +71,7 @@ def fingerprint(url: str) -> str:
 
 
 def read_photo(url: str) -> bytes:
-    """Return the bytes of a photo; SourceError where it cannot be read."""
+    """Return the bytes of a photo; SourceError if it cannot be read."""
     if not is_remote(url):
         return read_still(Path(url))
     with open_remote(url) as file:

@@ -1,4 +1,4 @@
-"""Looks at photos, some at a time."""
+"""Analyzes photos in groups."""
 
 import tempfile
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from emostream.shared.errors import SourceError
 
 
 class PhotoFinder:
-    """Finds the faces of photos and says what they look like."""
+    """Finds and classifies the faces in photos."""
 
     def __init__(self, config: Config) -> None:
         with muted_stderr():
             self._recognizer = photo_recognizer(config)
 
     def __call__(self, photos: Sequence[Media], report: ChunkReport) -> pa.Table:
-        """Return one row per face; in the report is which photos could not be read, and why."""
+        """Return one row per face; the report lists photos that could not be read."""
         labels = self._recognizer.model.labels
         report.labels = labels
         rows: list[Row] = []

@@ -1,4 +1,4 @@
-"""What there is to do for a video: what its file holds, and the chunks it is cut into."""
+"""The plan for a video: its properties, and the chunks it is split into."""
 
 import dataclasses
 import hashlib
@@ -17,11 +17,11 @@ from emostream.services.cli.batch.results import finished_key
 from emostream.services.cli.batch.store import Store, is_remote
 from emostream.shared.errors import SourceError
 
-WORK: Final = ".work"  # the folder of what is not finished
+WORK: Final = ".work"  # the folder of unfinished work
 
 
 class Cutting(msgspec.Struct, frozen=True):
-    """How recordings are cut, in ns, and how many pictures per second are analyzed, 0 for all."""
+    """Chunk length and overlap in ns, and the sample rate in pictures per second, 0 for all."""
 
     length: int
     overlap: int
@@ -29,10 +29,10 @@ class Cutting(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct):
-    """What there is to do for a video; `folder` is where the files of its chunks go.
+    """The plan for a video; `folder` is for its chunk files.
 
-    `facts` describe the input, `expected` is about how many pictures are analyzed. `error` is why
-    the video cannot be read, and `is_finished` whether an earlier run has written its results.
+    `facts` describe the input, `expected` is the estimated number of pictures. `error` is why the
+    video cannot be read, and `is_finished` whether an earlier run has written its results.
     """
 
     media: Media
@@ -45,17 +45,17 @@ class Plan(msgspec.Struct):
 
     @property
     def folder(self) -> str:
-        """The folder in the store of its chunks' files."""
+        """The folder in the store for its chunk files."""
         return work_folder(self.media.recording, self.key)
 
     @property
     def frames(self) -> int:
-        """How many pictures are to be analyzed."""
+        """The number of pictures to analyze."""
         return sum(chunk.frames for chunk in self.chunks)
 
 
 def plan_video(media: Media, store: Store, cutting: Cutting) -> Plan:
-    """Return the plan for a video: the one that was made before, if the file is still the same."""
+    """Return the plan for a video, or the earlier one if the file has not changed."""
     try:
         key = content_key(media.url, cutting)
         if finished_key(store, media.recording) == key:
@@ -71,13 +71,13 @@ def plan_video(media: Media, store: Store, cutting: Cutting) -> Plan:
 
 
 def content_key(url: str, cutting: Cutting) -> str:
-    """Return what is the same as long as the file and the cutting are; SourceError without it."""
+    """Return a key for the file and the chunk settings; SourceError if there is no file."""
     parts = (url, fingerprint(url), cutting)
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
 
 
 def work_folder(recording: str, key: str) -> str:
-    """Return the folder in the store of what is not finished of a recording."""
+    """Return the folder in the store for a recording's unfinished work."""
     return f"{WORK}/{recording}-{key}"
 
 
@@ -87,7 +87,7 @@ def _read(media: Media, key: str, cutting: Cutting) -> Plan:
     with open_video(media.url) as (container, stream, _):
         index = index_frames(container, stream)
     if len(index.times) and int(index.times[0]) != video.start:
-        # Pictures of which the decoder gives none.
+        # Pictures that the decoder does not output.
         index = dataclasses.replace(index, splits=False)
     identity = _identity(media.url)
     facts = video_facts(media.url, media.name, identity, video, index.restarts)
@@ -96,8 +96,8 @@ def _read(media: Media, key: str, cutting: Cutting) -> Plan:
 
 
 def _identity(url: str) -> dict[str, Any]:
-    """Return facts that tell whether a file is the same one."""
+    """Return facts that identify a file."""
     if is_remote(url):
-        # To read all of it once more for its digest would cost as much as the analysis reads.
+        # Reading it completely for a digest would cost as much as reading it for the analysis.
         return {"fingerprint": fingerprint(url)}
     return file_identity(Path(url))

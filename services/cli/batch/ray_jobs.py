@@ -1,7 +1,7 @@
-"""The work on Ray: plans by tasks, chunks by warm actors of Ray Data, ends by tasks.
+"""The work on Ray: tasks for plans, warm Ray Data actors for chunks, tasks to finish.
 
-What is scheduled where, tried again and scaled is Ray's to decide. Each piece of work writes one
-file, and does nothing where that is there: so whatever Ray does again changes nothing.
+Ray decides about scheduling, retries and scaling. Each piece of work writes one file, and does
+nothing if the file exists, so retries change nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,16 +18,17 @@ from emostream.services.cli.batch.plan import Cutting, Plan, plan_video
 from emostream.services.cli.batch.store import Store
 from emostream.shared.config import Config
 
-# A block is a chunk; of more chunks, some share one, so that Ray has not too many to look after.
+# One block per chunk; if there are many chunks, several share a block, to limit Ray's bookkeeping.
 MOST_BLOCKS: Final = 20_000
-# An actor has its next chunk when it is done with one; more would wait for it in vain at the end.
+# An actor has one more chunk queued; with more, chunks would wait for it at the end while others
+# idle.
 TASKS_AHEAD: Final = 2
 
 Row = dict[str, Any]
 
 
 class ChunkActor:
-    """A worker that is loaded once and analyzes chunks of rows that Ray Data brings."""
+    """A worker that is loaded once and analyzes the chunks in rows from Ray Data."""
 
     def __init__(self, config: Config, store: Store, sample: float, session: str) -> None:
         self._worker = ChunkWorker(config, store, sample, session)
@@ -39,7 +40,7 @@ class ChunkActor:
 
 
 def plans(media: Sequence[Media], store: Store, cutting: Cutting) -> Iterator[Plan]:
-    """Yield the plan for each video, as they are made."""
+    """Yield the plan for each video as it is ready."""
     import ray
 
     def plan(row: Row) -> Row:
@@ -54,7 +55,7 @@ def plans(media: Sequence[Media], store: Store, cutting: Cutting) -> Iterator[Pl
 def chunk_reports(
     tasks: Sequence[Task], actors: int, worker: tuple[Config, Store, float, str]
 ) -> Iterator[ChunkReport]:
-    """Yield the report of each chunk when it is done, by up to so many actors of one CPU each."""
+    """Yield the report of each chunk when done, by up to this many actors with one CPU each."""
     import ray
 
     rows = [{"task": msgspec.msgpack.encode(task)} for task in tasks]
@@ -72,9 +73,9 @@ def chunk_reports(
 
 
 class Endings:
-    """The ends of recordings, each by a task next to the actors, which have all CPUs.
+    """Finishes recordings with one task each, besides the actors, which occupy all CPUs.
 
-    `about` and `session` are as of `finish_video`.
+    `about` and `session` are as in `finish_video`.
     """
 
     def __init__(self, about: RunFile, session: str, store: Store) -> None:
@@ -87,19 +88,19 @@ class Endings:
         self._running: list[Any] = []
 
     def video(self, plan: Plan, config: Config) -> None:
-        """Begin to finish a video whose chunks are all there."""
+        """Start to finish a video whose chunks are complete."""
         self._running.append(
             self._finish_video.remote(plan, config, self._about, self._session, self._store)
         )
 
     def photos(self, tasks: list[Task], key: str) -> None:
-        """Begin to finish the photos, whose chunks are all there."""
+        """Start to finish the photos, whose chunks are complete."""
         self._running.append(
             self._finish_photos.remote(tasks, self._about, key, self._session, self._store)
         )
 
     def done(self, *, wait: bool) -> Iterator[Ended]:
-        """Yield the recordings that are finished by now, or all, as they come."""
+        """Yield the recordings that are finished so far, or all of them as they finish."""
         while self._running:
             ready, self._running = self._ray.wait(
                 self._running, timeout=None if wait else 0, fetch_local=False
@@ -110,7 +111,7 @@ class Endings:
 
 
 def _rows(dataset: Any) -> Iterator[Row]:
-    """Yield the rows of a dataset, those of each block as soon as it is there."""
+    """Yield the rows of a dataset, block by block as they are ready."""
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         yield from batch.to_pylist()
 

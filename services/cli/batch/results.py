@@ -1,4 +1,4 @@
-"""The results of a recording: Parquet tables by recording, and its run file, which comes last."""
+"""The results of a recording: partitioned Parquet tables, and its run file, written last."""
 
 import dataclasses
 import tempfile
@@ -24,22 +24,22 @@ from emostream.shared.config import Classifier as Settings
 from emostream.shared.messages import Emotion, EmotionFace, Event, Face, Faces, common_fields
 
 TABLES: Final = ("observations", "events", "tracks")
-# Frames between two commits, so that memory stays flat.
+# Frames per commit, so that memory use stays constant.
 COMMIT_EVERY: Final = 500
 
 
 def run_name(recording: str) -> str:
-    """Return the name in the store of a recording's run file."""
+    """Return the name of a recording's run file in the store."""
     return f"runs/recording={recording}/{NAME}"
 
 
 def table_name(table: str, recording: str) -> str:
-    """Return the name in the store of a table of a recording."""
+    """Return the name of a recording's table in the store."""
     return f"{table}/recording={recording}/{table}.parquet"
 
 
 def finished_key(store: Store, recording: str) -> str | None:
-    """Return the key of the results of a recording, None where it has none yet."""
+    """Return the key of a recording's results, None if there are none yet."""
     tree = store.read_json(run_name(recording))
     return None if tree is None else str(tree["batch"]["key"])
 
@@ -52,10 +52,10 @@ def write_recording(
     facts: dict[str, Any],
     store: Store,
 ) -> None:
-    """Write the tables of a recording as `analyze` has them, and then its run file with `facts`.
+    """Write the tables of a recording like `analyze`, and then its run file with `facts`.
 
-    `frames` are all of the recording, in order, with tracks that go through it, and `labels` those
-    of the model. `record` is filled with what was analyzed. Doing it again gives the same.
+    `frames` are all frames of the recording, in order, with continuous tracks, and `labels` those
+    of the model. The counts are added to `record`. Repeating it is safe.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -86,10 +86,10 @@ def _write_rows(
     record: RunFile,
     archive: ArchiveWriter,
 ) -> None:
-    """Write each frame and its events as the stages would have given them.
+    """Write each frame and its events as the stages would have sent them.
 
-    What follows from the frames before, as smoothed probabilities, baselines and labels, is done
-    here for the whole recording: no chunk could know it.
+    Everything that depends on earlier frames, such as smoothing, baselines and labels, is computed
+    here for the whole recording, because no single chunk could.
     """
     rules = SmoothingRules.of(settings)
     neutral = neutral_index(labels, settings.model) if settings.baseline else None
@@ -120,7 +120,7 @@ def _add_events(archive: ArchiveWriter, events: Iterable[Event]) -> None:
 
 
 def _header(record: RunFile, seq: int, frame: FoundFrame) -> Faces:
-    """Return the header of a frame as far as tracks and rows read it."""
+    """Return the header of a frame, with the fields that tracks and rows read."""
     return Faces(
         stream=record.stream,
         run=record.run,

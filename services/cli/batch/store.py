@@ -1,4 +1,4 @@
-"""The folder of results: on a disk that all hosts share, or in object storage."""
+"""The results folder, on a shared disk or in object storage."""
 
 import contextlib
 import json
@@ -20,15 +20,15 @@ LOCAL: Final = "file"
 
 
 def is_remote(name: str) -> bool:
-    """Whether a path names a place that fsspec opens, such as `s3://bucket/folder`."""
+    """Whether a path is a URL for fsspec, such as `s3://bucket/folder`."""
     scheme, separator, _ = name.partition("://")
     return bool(separator) and scheme.isalnum() and scheme != LOCAL
 
 
 def filesystem(url: str) -> "tuple[AbstractFileSystem, str]":
-    """Return the file system of a URL or local path, and the path there.
+    """Return the file system of a URL or local path, and the path in it.
 
-    ConfigError for a scheme that fsspec does not know, MissingPackageError where it needs a
+    Raises ConfigError for a scheme that fsspec does not know, MissingPackageError if it needs a
     package.
     """
     with naming_the_group("emostream batch", "ray"):
@@ -44,9 +44,9 @@ def filesystem(url: str) -> "tuple[AbstractFileSystem, str]":
 
 
 class Store:
-    """Files below one folder, each there whole or not at all; names are relative, with `/`.
+    """Files below one folder, each complete or absent; names are relative, with `/`.
 
-    `url` is the folder, local or of object storage. RecordingError where something cannot be
+    `url` is the folder, local or in object storage. Raises RecordingError if something cannot be
     written or read.
     """
 
@@ -62,14 +62,14 @@ class Store:
         self.__init__(url)  # type: ignore[misc]
 
     def exists(self, name: str) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
         with self._naming(name):
-            # What another host wrote a moment ago counts.
+            # Another host may have written a moment ago, so do not use cached listings.
             self._files.invalidate_cache()
             return bool(self._files.exists(self._path(name)))
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the files in a folder, in order; none where it is missing."""
+        """Return the names of the files in a folder, sorted; none if it is missing."""
         with self._naming(folder):
             self._files.invalidate_cache()
             try:
@@ -79,11 +79,11 @@ class Store:
             return sorted(one["name"].rpartition("/")[2] for one in found if one["type"] == "file")
 
     def put(self, local: Path, name: str) -> None:
-        """Bring a local file there, in one step: nobody ever sees a part of it."""
+        """Upload a local file atomically, so that nobody sees a part of it."""
         path = self._path(name)
         with self._naming(name):
             if not self._is_local:
-                # Object storage shows an object once all of it has come.
+                # An object is visible only when the upload is complete.
                 self._files.put_file(str(local), path)
                 return
             target = Path(path)
@@ -92,34 +92,34 @@ class Store:
                 shutil.copyfile(local, part)
 
     def put_text(self, text: str, name: str) -> None:
-        """Write a file of that text, in one step."""
+        """Write a text file atomically."""
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / "text"
             local.write_text(text, "utf-8")
             self.put(local, name)
 
     def put_json(self, tree: Any, name: str) -> None:
-        """Write a file of JSON, in one step."""
+        """Write a JSON file atomically."""
         self.put_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", name)
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        """Give a file to read."""
+        """Yield a file for reading."""
         with self._naming(name), self._files.open(self._path(name), "rb") as file:
             yield file
 
     def read_json(self, name: str) -> Any:
-        """Return what a file of JSON holds, None where there is none."""
+        """Return the content of a JSON file, None if it does not exist."""
         if not self.exists(name):
             return None
         try:
             with self.open(name) as file:
                 return json.load(file)
         except ValueError as error:
-            raise RecordingError(f"{self.url}/{name}: no JSON: {error}") from error
+            raise RecordingError(f"{self.url}/{name}: not valid JSON: {error}") from error
 
     def remove(self, folder: str) -> None:
-        """Remove a folder with all that is in it, if it is there."""
+        """Remove a folder with its content, if it exists."""
         with self._naming(folder), contextlib.suppress(FileNotFoundError):
             self._files.rm(self._path(folder), recursive=True)
 
@@ -128,7 +128,7 @@ class Store:
 
     @contextlib.contextmanager
     def _naming(self, name: str) -> Iterator[None]:
-        """Raise RecordingError, which says what to do, where the file system refuses."""
+        """Convert file system errors to RecordingError, with advice."""
         try:
             yield
         except refusals() as error:
@@ -136,9 +136,9 @@ class Store:
 
 
 def refusals() -> tuple[type[Exception], ...]:
-    """Return what file systems raise for what a user can cause.
+    """Return the exceptions of file systems for problems that a user can cause.
 
-    Object storage's libraries let some errors of their own through, such as missing credentials.
+    Object storage libraries also raise some errors of their own, such as for missing credentials.
     """
     amazon = sys.modules.get("botocore.exceptions")
     own = (amazon.BotoCoreError, amazon.ClientError) if amazon else ()
@@ -146,6 +146,6 @@ def refusals() -> tuple[type[Exception], ...]:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what such an error means, in one line."""
+    """Return the meaning of such an error, in one line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())

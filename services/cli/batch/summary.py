@@ -1,4 +1,4 @@
-"""The summary of a batch: each file, how it ended, its frames, faces and time."""
+"""The summary of a batch: the outcome, frames, faces and time of each file."""
 
 import csv
 import io
@@ -16,12 +16,11 @@ NAME: Final = "summary"
 
 @dataclass
 class FileResult:
-    """How a file ended.
+    """The outcome of a file.
 
-    `status` is that of a video's `run.json`; `complete` or `unreadable` of a photo; `skipped` of
-    what is neither; or `not analyzed` where the batch ended before. `frames` and `faces` are of a
-    video alone, and so is `seconds`, what its chunks took together; `repeated` and `reused` of
-    these are as of `Ended`.
+    `status` is that in a video's `run.json`; `complete` or `unreadable` for a photo; `skipped` for
+    other files; or `not analyzed` if the batch ended before. `frames`, `faces` and `seconds` (the
+    total of its chunks) are only for videos; `repeated` and `reused` are as in `Ended`.
     """
 
     input: str
@@ -38,7 +37,7 @@ class FileResult:
 
 
 class Summary:
-    """The results of all files; `write` may be called after each that ended."""
+    """The outcomes of all files; `write` may be called after each one."""
 
     def __init__(
         self, media: Iterable[Media], refused: Mapping[str, str], skipped: Mapping[str, str]
@@ -49,7 +48,7 @@ class Summary:
                 self._results[url] = FileResult(url, "", status, message=why)
 
     def end(self, files: Iterable[Media], end: Ended) -> None:
-        """Note how a recording ended that these files are: one video, or all photos."""
+        """Record the outcome of these files: one video, or all photos."""
         for media in files:
             result = self._results[media.url]
             result.status, result.message = end.status, end.message
@@ -63,7 +62,7 @@ class Summary:
 
     @property
     def counts(self) -> Counter[str]:
-        """How many files ended in which way."""
+        """The number of files by status."""
         return Counter(result.status for result in self._results.values())
 
     def write(self, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""What a batch shows: a bar of all frames, a line for each recording that ended, JSON lines."""
+"""Shows the progress of a batch: a bar, a line for each finished recording, or JSON lines."""
 
 import contextlib
 import json
@@ -18,22 +18,22 @@ INTERVAL: Final = 1.0  # seconds between two JSON lines
 
 
 class View(Protocol):
-    """Shows how far a batch is, on what was stdout and stderr when it was made."""
+    """Shows the progress of a batch, on stdout and stderr as they were at its creation."""
 
     def begin(self, work: str, total: int, unit: str) -> None:
-        """Begin a piece of work on all recordings."""
+        """Start a step on all recordings."""
 
     def update(self, done: int, note: str = "") -> None:
-        """Show how much of it is done."""
+        """Show how much of the step is done."""
 
     def ended(self, name: str, end: Ended, note: str = "") -> None:
-        """Show how a recording ended, and a note about that."""
+        """Show the outcome of a recording, with a note."""
 
     def say(self, line: str, facts: dict[str, Any]) -> None:
-        """Show what is said of the batch as a whole: `line` for people, `facts` for programs."""
+        """Show a message about the whole batch: `line` for people, `facts` for programs."""
 
     def close(self) -> None:
-        """Leave what is shown as it is."""
+        """Finish the display."""
 
 
 class BarView:
@@ -50,7 +50,7 @@ class BarView:
         self._bar = ProgressBar(work, total, unit, console=self._console, transient=True)
 
     def update(self, done: int, note: str = "") -> None:
-        """Move the bar on."""
+        """Advance the bar."""
         if self._bar:
             self._bar.update(done, note=note)
 
@@ -81,11 +81,11 @@ class JsonView:
         self._work, self._total, self._shown = "", 0, float("-inf")
 
     def begin(self, work: str, total: int, unit: str) -> None:
-        """Remember what the next lines are about."""
+        """Remember the step for the next lines."""
         self._work, self._total, self._shown = work, total, float("-inf")
 
     def update(self, done: int, note: str = "") -> None:
-        """Print `progress`, if the last one is a second ago."""
+        """Print `progress` if the last one was a second ago."""
         now = time.monotonic()
         if now - self._shown >= INTERVAL:
             self._shown = now
@@ -100,14 +100,14 @@ class JsonView:
         self._print(facts)
 
     def close(self) -> None:
-        """There is nothing to finish."""
+        """Do nothing."""
 
     def _print(self, facts: dict[str, Any]) -> None:
         print(json.dumps(facts, ensure_ascii=False), file=self._out, flush=True)
 
 
 def end_line(end: Ended) -> str:
-    """Say in one line how a recording ended."""
+    """Return the outcome of a recording in one line."""
     if end.status == "unreadable":
         return f"error: {end.message}"
     if end.recording == PHOTOS:
@@ -117,6 +117,6 @@ def end_line(end: Ended) -> str:
 
 
 def facts_of(end: Ended) -> dict[str, Any]:
-    """Return how a recording ended as plain values."""
+    """Return the outcome of a recording as plain values."""
     facts: dict[str, Any] = msgspec.to_builtins(end)
     return facts

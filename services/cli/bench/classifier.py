@@ -1,4 +1,4 @@
-"""How fast each engine is on each device, with crops in memory and over the wire."""
+"""Measures each engine on each device, with crops in memory and over the wire."""
 
 import argparse
 import json
@@ -31,7 +31,7 @@ LARGEST: Final = 1024
 
 @dataclass(frozen=True)
 class Row:
-    """The speed of an engine on a device with batches of `faces`; `wire` is None without it."""
+    """The speed of an engine on a device with batches of `faces`; `wire` may be None."""
 
     engine: str
     device: str
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Absent:
-    """An engine that cannot run on a device here, and why."""
+    """An engine that cannot run on a device here, with the reason."""
 
     engine: str
     device: str
@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure what is here, and print it; FAILURE where nothing is."""
+    """Measure the available engines and devices, and print the results; FAILURE without any."""
     before = os.getloadavg()[0]
     found: list[Row | Absent] = []
     with ProgressBar("measuring") as bar:
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
 def measure(
     options: argparse.Namespace, load: Callable[..., Classifier] = load
 ) -> Iterator[Row | Absent]:
-    """Yield a row for each batch size of each engine and device that `load` gives."""
+    """Yield a row for each batch size of each engine and device that `load` returns."""
     for engine in [options.engine] if options.engine else ENGINES:
         for device in [options.device] if options.device else DEVICES:
             try:
@@ -125,7 +125,7 @@ def measure(
                 try:
                     yield _row(model, faces, options)
                 except EmostreamError as error:
-                    yield Absent(engine, device, f"{faces} faces in a batch: {error}")
+                    yield Absent(engine, device, f"{faces} faces per batch: {error}")
                     break
 
 
@@ -136,7 +136,7 @@ def _row(model: Classifier, faces: int, options: argparse.Namespace) -> Row:
 
 
 def in_memory(model: Classifier, faces: int, seconds: float) -> Speed:
-    """Measure calls with crops that are there, once the model is warm."""
+    """Measure calls with crops in memory, on a warm model."""
     model.max_batch = faces
     crops = np.resize(synthetic_faces(min(faces, 32)), (faces, 64, 64))
     for _ in range(2):
@@ -150,7 +150,7 @@ def in_memory(model: Classifier, faces: int, seconds: float) -> Speed:
 
 
 def over_the_wire(model: Classifier, faces: int, options: argparse.Namespace) -> Speed:
-    """Measure a classifier's process that runs the same, on this host, by TCP."""
+    """Measure a classifier process with the same settings, on this host, over TCP."""
     settings = (
         *(f"classifier.model={options.model}", f"classifier.engine={model.engine}"),
         *(f"classifier.device={model.device}", f"classifier.threads={int(options.threads)}"),

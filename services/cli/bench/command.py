@@ -1,9 +1,9 @@
-"""`emostream bench`: measures the whole pipeline on the demo, as a subscriber sees it.
+"""`emostream bench`: measures the whole pipeline on the demo, from a subscriber's view.
 
-`emostream bench load` measures how many streams it carries and what it does beyond that,
-`emostream bench analyze` the analysis of recordings, `emostream bench classifier` the engines and
-devices that are here. Each is imported when it is called, so that a host that only classifies needs
-no packages of other stages.
+`emostream bench load` measures how many streams it can handle and how it behaves in overload,
+`emostream bench analyze` the analysis of recordings, `emostream bench classifier` the available
+engines and devices. Each is imported when called, so that a host that only classifies does not need
+the packages of other stages.
 """
 
 import argparse
@@ -40,15 +40,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_live_options(parser)
     parser.set_defaults(**LIVE, run=_run_live)
     kinds = parser.add_subparsers(metavar="live|load|analyze|classifier")
-    # Without its own defaults, so that options before and after the word both count.
+    # Without its own defaults, so that options both before and after the word count.
     live = kinds.add_parser("live", help=parser.description, argument_default=SUPPRESS)
     _add_live_options(live)
     text = "compares the speed of `emostream analyze` with the original program's loop"
-    # Their options are read where they are: without a prefix for options, all words are positional.
+    # The subcommands parse their own options: without option prefixes, all arguments are
+    # positional.
     analyze = kinds.add_parser("analyze", help=text, add_help=False, prefix_chars="\0")
     text = "measures each available engine on each device, in memory and over the wire"
     classifier = kinds.add_parser("classifier", help=text, add_help=False, prefix_chars="\0")
-    text = "measures how many streams the pipeline carries, and what it does beyond that"
+    text = "measures how many streams the pipeline can handle, and how it behaves in overload"
     load = kinds.add_parser("load", help=text, add_help=False, prefix_chars="\0")
     for kind, run in (
         (analyze, _run_analyze),
@@ -66,7 +67,7 @@ def _add_live_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=positive(int), help=f"default: {LIVE['runs']}")
     wait = f"seconds before measuring (default: {LIVE['warm_up']:g})"
     parser.add_argument("--warm-up", type=not_negative, help=wait)
-    text = "keep video meanwhile, as with recorder.video = true"
+    text = "also record video, as with recorder.video = true"
     parser.add_argument("--video", action="store_true", help=text)
     parser.add_argument("--json", action="store_true", help="print all runs as JSON")
     add_result_options(parser, SUPPRESS)
@@ -83,7 +84,7 @@ def _run_other(
     kind: str,
     options: argparse.Namespace,
 ) -> int:
-    """Measure something else than `live`, unless options of that were given, to no effect."""
+    """Run a benchmark other than `live`; refuse options of `live`, which would have no effect."""
     for name, value in LIVE.items():
         if getattr(options, name) != value:
             parser.error(f"--{name.replace('_', '-')} before `{kind}`: put its options after it")
@@ -97,7 +98,7 @@ def _run_module(name: str, words: list[str]) -> int:
 
 
 def _run_analyze(words: list[str]) -> int:
-    """Measure `analyze`; ConfigError without the checkout, which has the other programs."""
+    """Measure `analyze`; ConfigError without the checkout, which contains the benchmarks."""
     if not (ROOT / "benchmarks" / "analyze").is_dir():
         raise ConfigError(
             "emostream bench analyze needs the checkout, because it compares with other programs: "
@@ -105,5 +106,5 @@ def _run_analyze(words: list[str]) -> int:
         )
     command = [sys.executable, "-m", "benchmarks.analyze", *words]
     code = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
-    # A negative one is the signal that ended it.
+    # A negative code is the signal that ended it.
     return code if code >= 0 else ExitCode.FAILURE

@@ -1,4 +1,4 @@
-"""What became slower than an earlier result file says."""
+"""Compares results with an earlier result file, to find regressions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from emostream.services.cli.bench.result_file import Figure, ResultFile
 from emostream.shared.errors import ConfigError, ExitCode
 from emostream.shared.plural import counted
 
-# A median counts as worse when it is worse by this share, and outside the earlier range too.
+# A median counts as worse if it is worse by this share, and also outside the earlier range.
 TOLERANCE: Final = 0.1
-# Where the earlier figure was 0, such as dropped frames: worse by this much in its own unit.
+# If the earlier figure was 0, such as dropped frames: worse by this much in its own unit.
 FLOOR: Final = 0.5
 
 
 @dataclass(frozen=True)
 class Change:
-    """A figure that two result files have; `share` is its change, positive for more."""
+    """A figure in both result files; `share` is its change, positive for an increase."""
 
     name: str
     before: Figure
@@ -28,14 +28,14 @@ class Change:
 
     @property
     def share(self) -> float:
-        """The change of the median as a share of the earlier one; inf where that was 0."""
+        """The change of the median as a share of the earlier one; inf if that was 0."""
         if not self.before.median:
             return float("inf") if self.now.median else 0.0
         return self.now.median / self.before.median - 1
 
     @property
     def is_worse(self) -> bool:
-        """Whether it is worse by more than the tolerance, and than in any run before."""
+        """Whether it is worse by more than the tolerance, and worse than any earlier run."""
         before, now = self.before, self.now
         margin = TOLERANCE * abs(before.median) or FLOOR
         match before.better:
@@ -48,12 +48,12 @@ class Change:
 
     @property
     def is_better(self) -> bool:
-        """Whether it is better by as much as would count as worse."""
+        """Whether it is better by the same criterion."""
         return Change(self.name, self.now, self.before).is_worse
 
 
 def read_earlier(path: Path, what: str) -> ResultFile:
-    """Return the earlier results; ConfigError where the file holds those of something else."""
+    """Return the earlier results; ConfigError if the file is from another benchmark."""
     earlier = ResultFile.read(path)
     if earlier.what != what:
         raise ConfigError(f"{path} holds results of `{earlier.what}`: give a file of `{what}`")
@@ -61,9 +61,9 @@ def read_earlier(path: Path, what: str) -> ResultFile:
 
 
 def changes(before: ResultFile, now: ResultFile) -> list[Change]:
-    """Return what both have measured, in the order of the newer one.
+    """Return the figures in both results, in the order of the newer one.
 
-    ConfigError where there is nothing, or where a figure is in another unit.
+    Raises ConfigError if there are none, or if a figure has another unit.
     """
     both = [name for name in now.figures if name in before.figures]
     if not both:
@@ -76,7 +76,7 @@ def changes(before: ResultFile, now: ResultFile) -> list[Change]:
 
 
 def report(before: ResultFile, now: ResultFile) -> int:
-    """Print what became slower, and return the exit code: FAILURE where anything did."""
+    """Print regressions, and return the exit code: FAILURE if there are any."""
     console = Console()
     found = changes(before, now)
     if before.machine != now.machine:

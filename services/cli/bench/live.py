@@ -1,4 +1,4 @@
-"""`emostream bench live`: the whole pipeline on the demo, as a subscriber sees it."""
+"""`emostream bench live`: the whole pipeline on the demo, from a subscriber's view."""
 
 import argparse
 import json
@@ -33,10 +33,10 @@ FIRST_EVENT_WITHIN_S: Final = 30.0
 
 @dataclass(frozen=True)
 class Result:
-    """One run: latency from capture to the arrival at a subscriber, and what each stage costs.
+    """One run: end-to-end latency from capture to a subscriber, and the cost of each stage.
 
-    `start_seconds` is the time until every stage was ready and an event was heard. Memory is in MB,
-    of which shared pages count in part (PSS).
+    `start_seconds` is the time until every stage was ready and an event had arrived. Memory is in
+    MB, with shared pages divided among processes (PSS).
     """
 
     ready_seconds: float
@@ -52,7 +52,7 @@ class Result:
 
 
 class Listener:
-    """Hears what the pipeline publishes, from before its start; a context manager."""
+    """Subscribes to the pipeline before its start; a context manager."""
 
     def __init__(self, config: Config) -> None:
         self._validator = SequenceValidator()
@@ -72,16 +72,16 @@ class Listener:
         self._bus.__exit__(*error)
 
     def first_event(self, within: float) -> float:
-        """Return when the first event was heard (s, monotonic); EmostreamError if not `within` s.
+        """Return when the first event arrived (s, monotonic); EmostreamError if not `within` s.
 
-        The demo always shows faces, so one comes with the first frames.
+        The demo always shows faces, so there is an event with the first frames.
         """
         if not self._event.wait(within):
             raise EmostreamError("no event came: bench needs a source that shows faces")
         return self._event_at
 
     def hear(self, seconds: float) -> list[tuple[Emotion, int]]:
-        """Return the answers of so many seconds, with the ns since the epoch of their arrival."""
+        """Return the answers of this many seconds, with their arrival in ns since the epoch."""
         began = len(self._arrivals)
         time.sleep(seconds)
         return self._arrivals[began:]
@@ -91,14 +91,14 @@ class Listener:
         if isinstance(header, Event) and not self._event.is_set():
             self._event_at = time.monotonic()
             self._event.set()
-        # The sums of a stream that is quiet are no answers.
+        # The counts of a quiet stream are not answers.
         if isinstance(header, Emotion) and header.is_data:
             self._validator.check(message)
             self._arrivals.append((header, time.time_ns()))
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure, print the medians over the runs, and write and compare them as asked."""
+    """Measure, print the medians over the runs, and write and compare them as requested."""
     check_own_processes(_config(options).security, "bench")
     check_result_options(options, WHAT)
     results = []
@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def measure(options: argparse.Namespace) -> Result:
-    """Start a pipeline, measure it for the time asked, and end it."""
+    """Start a pipeline, measure it for the requested time, and stop it."""
     with temporary_folder() as folder:
         began = time.monotonic()
         with Pipeline(_config(options), folder) as pipeline, Listener(pipeline.config) as listener:
@@ -143,7 +143,7 @@ def _result(
     if not arrivals:
         raise EmostreamError("no emotions arrived during the measurement: increase --seconds")
     latencies = np.array([arrival - header.t for header, arrival in arrivals]) / 1e6
-    # By stream: what was captured between the first and last answer, and what was answered of it.
+    # By stream: the frames captured between the first and last answer, and those answered.
     seqs: dict[str, set[int]] = {}
     for header, _ in arrivals:
         seqs.setdefault(header.stream, set()).add(header.seq)

@@ -10,14 +10,14 @@ from matplotlib.figure import Figure as Canvas
 from emostream.services.cli.bench.result_file import Figure, ResultFile
 from emostream.shared.errors import EmostreamError
 
-WIDTH: Final = 8.0  # inches, of 120 pixels
+WIDTH: Final = 8.0  # inches, at 120 pixels per inch
 DPI: Final = 120
 BAR: Final = "#4c72b0"
 RANGE: Final = "#222222"
 
 
 def plot_figures(results: ResultFile, path: Path) -> None:
-    """Draw each figure as a bar with its range, a panel for each unit."""
+    """Plot each figure as a bar with its range, with one panel per unit."""
     by_unit: dict[str, dict[str, Figure]] = {}
     for name, figure in results.figures.items():
         by_unit.setdefault(figure.unit, {})[name] = figure
@@ -31,22 +31,22 @@ def plot_figures(results: ResultFile, path: Path) -> None:
 
 
 def title(results: ResultFile) -> str:
-    """Return what was measured where, for above a plot."""
+    """Return the title of a plot: what was measured, and where."""
     machine = results.machine
     return f"{results.what}: {machine.cpu}, {machine.cores} cores, {results.date[:10]}"
 
 
 def save(canvas: Canvas, path: Path) -> None:
-    """Write the plot; EmostreamError where that cannot be done."""
+    """Write the plot; EmostreamError if that fails."""
     try:
-        # Without the date and version that would change each file.
+        # Without date and version, which would change the file each time.
         canvas.savefig(path, metadata={"Software": None})
     except OSError as error:
         raise EmostreamError(f"cannot write {path}: {error.strerror}") from error
 
 
 def tidy(axes: Axes) -> None:
-    """Leave out the frame at the top and at the right, and draw a light grid behind."""
+    """Remove the top and right borders, and draw a light grid behind."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -75,7 +75,7 @@ def _bars(axes: Axes, unit: str, figures: Mapping[str, Figure]) -> None:
 
 
 def _ranges(axes: Axes, figures: Sequence[Figure]) -> None:
-    """Draw the range of each figure over its bar, where it is one."""
+    """Draw the range of each figure over its bar, if there is one."""
     for place, figure in enumerate(figures):
         low, high = figure.range
         if low < high:

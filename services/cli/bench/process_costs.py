@@ -1,4 +1,4 @@
-"""What processes cost: processor time, and memory of which shared pages count in part."""
+"""The cost of processes: CPU time and memory (PSS)."""
 
 import contextlib
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class Costs:
-    """Of each stage: s of processor since it started, and MB of memory, by its share (PSS)."""
+    """By stage: CPU time in s since its start, and memory (PSS) in MB."""
 
     cpu_s: dict[str, float]
     memory_mb: dict[str, float]
 
     @classmethod
     def of(cls, processes: Mapping[str, psutil.Process]) -> Self:
-        """Return the costs of the processes that run, by stage."""
+        """Return the costs of the running processes, by stage."""
         cpu, memory = {}, {}
         for stage, process in processes.items():
             with contextlib.suppress(psutil.Error, OSError):
@@ -34,8 +34,8 @@ class Costs:
 def proportional_mb(process: psutil.Process) -> float:
     """Return the memory of a process in MB: a page that n processes share counts for 1/n (PSS).
 
-    Where the system does not tell that, what is resident, which counts shared pages whole.
-    Raises OSError or psutil.Error where the process is gone.
+    On systems without PSS, return resident memory, which counts shared pages in full. Raises
+    OSError or psutil.Error if the process is gone.
     """
     rollup = Path(f"/proc/{process.pid}/smaps_rollup")
     if not rollup.exists():

@@ -1,4 +1,4 @@
-"""Files of measured figures, all of one shape, and where and with what they were measured."""
+"""Result files: measured figures with the machine and versions, in a common format."""
 
 import importlib.metadata
 import json
@@ -19,7 +19,7 @@ from msgspec import Meta
 from emostream.shared.atomic_file import atomic_file
 from emostream.shared.errors import ConfigError, EmostreamError
 
-# What decides how fast it is; a host that only classifies lacks some.
+# The packages that determine the speed; a host that only classifies lacks some.
 PACKAGES: Final = (
     *("emostream", "ai-edge-litert", "av", "keras", "msgpack", "msgspec", "numpy", "onnxruntime"),
     *("opencv-python", "pyzmq", "tensorflow"),
@@ -31,9 +31,9 @@ Name: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A figure over some runs: its median, the lowest and the highest, and its unit.
+    """A figure over several runs: median, lowest, highest, and unit.
 
-    `better` says which way is an improvement; "" where neither is, as of a number of frames.
+    `better` is the direction of improvement; "" if there is none, as for a number of frames.
     """
 
     median: float
@@ -43,7 +43,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """Where it was measured: the model of the processor, its cores, memory in GB, the system."""
+    """The machine: CPU model, cores, memory in GB, and system."""
 
     cpu: str
     cores: int
@@ -52,9 +52,9 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured, by which command, where, with what, when, and the figures by name.
+    """A result file: what was measured, the command, machine, versions, date, and figures by name.
 
-    `details` are further facts of this kind of measurement, such as the points of a plot.
+    `details` has more data for this kind of measurement, such as the points of a plot.
     """
 
     what: Name
@@ -73,9 +73,9 @@ class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
         details: Mapping[str, Any] | None = None,
         command: str = "",
     ) -> Self:
-        """Return the file of what this process has just measured, on this machine.
+        """Return the results of this process on this machine.
 
-        `command` is what it was started as, without its options.
+        `command` is the command that started it, without options.
         """
         return cls(
             what=what,
@@ -89,28 +89,28 @@ class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file; ConfigError where it is none."""
+        """Read a file; ConfigError if it is not a result file."""
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except OSError as error:
             raise ConfigError(f"cannot read {path}: {error.strerror}") from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} holds no results that --out has written: {error}") from error
+            raise ConfigError(f"{path} is not a result file written by --out: {error}") from error
 
     def write(self, path: Path) -> None:
-        """Write it in one step; EmostreamError where that cannot be done."""
+        """Write it atomically; EmostreamError if that fails."""
         tree = msgspec.to_builtins(self)
         try:
             with atomic_file(path) as part:
                 part.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", "utf-8")
         except OSError as error:
             raise EmostreamError(
-                f"cannot write {path}: {error.strerror}. Make room, or give another file to --out"
+                f"cannot write {path}: {error.strerror}. Free some space or choose another --out"
             ) from error
 
 
 def figure(values: Sequence[float], unit: str, better: Better = "lower") -> Figure:
-    """Return the figure over the runs; `values` has at least one."""
+    """Return the figure over the runs; `values` has at least one value."""
     return Figure(
         median=_rounded(statistics.median(values)),
         range=(_rounded(min(values)), _rounded(max(values))),
@@ -129,7 +129,7 @@ def this_program() -> str:
 
 
 def this_machine() -> Machine:
-    """Return what this machine is."""
+    """Return the description of this machine."""
     return Machine(
         cpu=_cpu(),
         cores=os.cpu_count() or 1,
@@ -139,7 +139,7 @@ def this_machine() -> Machine:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that are installed."""
+    """Return the versions of Python and the installed packages."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -150,7 +150,7 @@ def versions() -> dict[str, str]:
 
 
 def _cpu() -> str:
-    """Return the model of the processor; its architecture where the system does not name it."""
+    """Return the CPU model, or its architecture if the system does not name it."""
     try:
         lines = CPU_INFO.read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -160,5 +160,5 @@ def _cpu() -> str:
 
 
 def _rounded(value: float) -> float:
-    """Return the value with four significant digits: more is noise, and a change of each line."""
+    """Return the value with four significant digits; more are noise, and change every line."""
     return float(f"{value:.4g}")

@@ -1,4 +1,4 @@
-"""`--out` and `--compare` of every benchmark, and what they do with the results."""
+"""The options `--out` and `--compare` of every benchmark, and their effect."""
 
 import argparse
 from collections.abc import Callable
@@ -14,20 +14,20 @@ SUFFIX: Final = ".json"
 
 
 def add_result_options(parser: argparse.ArgumentParser, default: object = None) -> None:
-    """Add `--out` and `--compare`, which are `default` where they are not given."""
+    """Add `--out` and `--compare`, with `default` as the default."""
     parser.add_argument(
         "--out",
         type=result_path,
         default=default,
         metavar="FILE.json",
-        help="write the figures there, with machine and versions, and a plot next to it",
+        help="write the figures to this file, with machine and versions, and a plot next to it",
     )
     parser.add_argument(
         "--compare",
         type=Path,
         default=default,
         metavar="FILE.json",
-        help="print what became slower than in that result file; exit code 1 where anything did",
+        help="print regressions compared with this result file; exit code 1 if there are any",
     )
 
 
@@ -40,7 +40,7 @@ def result_path(text: str) -> Path:
 
 
 def check_result_options(options: argparse.Namespace, what: str) -> None:
-    """Raise ConfigError where the files cannot be used: before minutes of measuring."""
+    """Raise ConfigError if the files cannot be used, before minutes of measuring."""
     if options.compare:
         read_earlier(options.compare, what)
     if options.out and not options.out.parent.is_dir():
@@ -48,11 +48,11 @@ def check_result_options(options: argparse.Namespace, what: str) -> None:
 
 
 def deliver(options: argparse.Namespace, results: ResultFile, plot: Plot | None = None) -> int:
-    """Write and compare the results as the options say; return the exit code.
+    """Write and compare the results by the options; return the exit code.
 
-    `plot` draws them, by default each figure with its range.
+    `plot` plots them, by default each figure with its range.
     """
-    # The file to compare with may be the one that is written.
+    # The file to compare with may be the one to write.
     earlier = read_earlier(options.compare, results.what) if options.compare else None
     if options.out:
         from emostream.services.cli.bench.plots import plot_figures

@@ -1,4 +1,4 @@
-"""A classifier's process that gets crops over the wire, as from a detector, and how fast it is."""
+"""Measures a classifier process that receives crops over the wire, as from a detector."""
 
 import contextlib
 import queue
@@ -17,14 +17,14 @@ from emostream.shared.bus import Bus, Subscription
 from emostream.shared.errors import EmostreamError
 from emostream.shared.messages import Emotion, Face, Faces, Message
 
-# One batch is worked on while the next one is on its way.
+# One batch is processed while the next one is in transit.
 IN_FLIGHT: Final = 2
 START_WITHIN_S: Final = 300.0
 ANSWER_WITHIN_S: Final = 120.0
 FRAME_NS: Final = 40_000_000
 SETTINGS: Final = (
     *("classifier.metrics=127.0.0.1:0", "classifier.bind=tcp://127.0.0.1:*"),
-    # Nothing is too old, and nothing is dropped: it is the time of the work that counts.
+    # Nothing is too old, and nothing is dropped: only the processing time counts.
     *("live.max_age_ms=1000000", "live.backlog=1000", "live.hung_after=600"),
 )
 
@@ -37,9 +37,9 @@ class Speed(NamedTuple):
 
 
 class WiredClassifier:
-    """A classifier's process with batches of `faces`, for as long as the context lasts.
+    """A classifier process with batches of `faces`, as a context manager.
 
-    EmostreamError, with the last line that it said, where it ends or does not answer.
+    Raises EmostreamError, with its last line of output, if it exits or does not answer.
     """
 
     def __init__(self, faces: int, settings: Sequence[str], folder: Path) -> None:
@@ -63,7 +63,7 @@ class WiredClassifier:
         self._stack.close()
 
     def measure(self, seconds: float) -> Speed:
-        """Keep it busy for so long, and for at least three batches."""
+        """Keep it busy for this long, and for at least three batches."""
         times: list[float] = []
         began = now = time.perf_counter()
         while now - began < seconds or len(times) < 3:
@@ -85,7 +85,7 @@ class WiredClassifier:
         source = f'connect.faces=["{self._publisher.endpoint}"]'
         given = (*SETTINGS, source, f"classifier.max_batch={self._faces}", *self._settings)
         words = [word for setting in given for word in ("--set", setting)]
-        # Without the configuration of this folder, if there is one.
+        # Without the configuration in this folder, if there is one.
         empty = self._folder / "empty.toml"
         empty.touch()
         command = stage_command("classifier", "--config", str(empty), *words)
@@ -107,7 +107,7 @@ class WiredClassifier:
         raise EmostreamError(f"the classifier did not start in {START_WITHIN_S:g} s")
 
     def _wait_for_answer(self) -> None:
-        """Send frames without faces, which cost nothing, until it answers, and then all of them."""
+        """Send frames without faces, which cost nothing, until it answers all of them."""
         until = time.monotonic() + START_WITHIN_S
         heard = False
         while time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""The configuration that is in effect as TOML, with where each value comes from."""
+"""The configuration in effect as TOML, with the origin of each value."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from emostream.shared.source_urls import VARIABLE, has_literal_password, redact
 from emostream.shared.toml_positions import KeyPath
 
 DEFAULT: Final = "default"
-# Where the origins begin; a longer pair is followed by its own.
+# The column of the origins; a longer pair has its origin right after it.
 COLUMN: Final = 48
 
 
 @dataclass(frozen=True)
 class Origins:
-    """Where values were written.
+    """The origins of values.
 
-    `tree` is what was written in all, `lines` the line of each key of `file`, `settings` where each
-    key that a setting changes was set, the last one last; `environment` are the variables that are
+    `tree` has everything that was written, `lines` the line of each key in `file`, `settings` the
+    origin of each key changed by a setting, last one last; `environment` are the variables that are
     set.
     """
 
@@ -34,7 +34,7 @@ class Origins:
     environment: Mapping[str, str]
 
     def of(self, path: KeyPath) -> str:
-        """Return where the value of a key comes from."""
+        """Return the origin of a key's value."""
         if not _is_written(self.tree, path):
             return DEFAULT
         for key, where in reversed(self.settings.items()):
@@ -44,7 +44,7 @@ class Origins:
         return f"{self.file}:{line}" if line else str(self.file)
 
     def of_variables(self, value: object) -> str:
-        """Return which variables of the environment a value names, and whether they are set."""
+        """Return the environment variables in a value, and whether they are set."""
         names = [match["name"] for match in VARIABLE.finditer(value)] if type(value) is str else []
         return "".join(
             f", {name} from the environment" if name in self.environment else f", {name} is not set"
@@ -54,15 +54,15 @@ class Origins:
 
 
 def explanation(config: Config, origins: Origins | None) -> str:
-    """Return the configuration as TOML; with `origins`, each key with where its value comes from.
+    """Return the configuration as TOML; with `origins`, each key with its origin.
 
-    Passwords in URLs are not shown.
+    Passwords in URLs are hidden.
     """
     return "\n".join(_table(config, (), "", origins)) + "\n"
 
 
 def _table(section: Section, path: KeyPath, title: str, origins: Origins | None) -> Iterator[str]:
-    """Yield the lines of a section: its own keys, then the sections and sources in it."""
+    """Yield the lines of a section: its keys, then its subsections and sources."""
     values = msgspec.structs.asdict(section)
     tables = {name: value for name, value in values.items() if isinstance(value, Section)}
     sources = values.get("sources", ())

@@ -1,5 +1,5 @@
-"""`emostream doctor`: what on this machine would stop a first run.
+"""`emostream doctor`: finds problems on this machine that would prevent a first run.
 
-Each module here checks one matter: `probe` functions collect facts, and pure `check` functions
-judge the facts and say what to do.
+Each module checks one area: `probe` functions collect facts, and pure `check` functions evaluate
+the facts and give advice.
 """

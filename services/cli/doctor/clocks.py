@@ -1,4 +1,4 @@
-"""Whether the clocks of the hosts that the stages connect to go as this one's."""
+"""Compares the clocks of the hosts that the stages connect to with this host's."""
 
 import contextlib
 import time
@@ -14,26 +14,26 @@ from emostream.shared.errors import EmostreamError
 from emostream.shared.security import stage_endpoints
 
 MEASURE_S: Final = 2.0
-# What is written down by two clocks then differs by more than a frame or two.
+# Beyond this, times written by two hosts differ by more than a frame or two.
 FAR_OFF_S: Final = 0.1
 
 
 def findings(config: Config, stages: Sequence[str]) -> list[Finding]:
-    """Measure the clock of each other host; say nothing where a key for asking is missing."""
+    """Measure the clock of each other host, skipping hosts for which a key is missing."""
     try:
         endpoints = [stage_endpoints(config, stage) for stage in stages]
-        # What these stages bind themselves is not there yet, and has this host's clock.
+        # Endpoints that these stages bind themselves are not up yet, and have this host's clock.
         connected = {each for _, others in endpoints for each in others}
         connected -= {bound for bound, _ in endpoints}
         far = sorted(endpoint for endpoint in connected if not is_local(endpoint))
         measured = _measured(config, far) if far else {}
     except EmostreamError:
-        return []  # for lack of a key or an address, which is another finding
+        return []  # a missing key or address, which is another finding
     return [check(endpoint, offset) for endpoint, offset in measured.items()]
 
 
 def check(endpoint: str, offset: Offset | None) -> Finding:
-    """Check the clock behind an endpoint; None if nobody answered."""
+    """Check the clock of an endpoint; None if it did not answer."""
     if offset is None:
         return warning(
             "clocks",

@@ -1,4 +1,4 @@
-"""The command: all checks, run side by side, and the table of their findings."""
+"""The command: runs all checks in parallel, and prints a table of findings."""
 
 import argparse
 import json
@@ -43,7 +43,7 @@ MARKS: Final = {
 }
 # An installed wheel has no Makefile.
 START: Final = "`make run`" if (ROOT / "Makefile").is_file() else "`honcho start`"
-# Where there is no terminal to fit.
+# The width without a terminal.
 PLAIN_WIDTH: Final = 120
 
 
@@ -64,7 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what was found; return FAILURE where a problem would stop the start."""
+    """Print the findings; return FAILURE if a problem would prevent the start."""
     config = given_config(options).load()
     chosen = options.stages or _stages_here() or STAGES
     stages = [stage for stage in ALL_STAGES if stage in chosen]
@@ -82,14 +82,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def examine(config: Config, stages: Sequence[str]) -> list[Finding]:
-    """Run all checks that these stages need, at the same time, and return the findings in order."""
+    """Run all checks for these stages in parallel, and return the findings in order."""
     with ThreadPoolExecutor() as pool:
         futures = [pool.submit(check) for check in _checks(config, stages)]
         return [finding for future in futures for finding in future.result()]
 
 
 def table(found: Sequence[Finding]) -> Table:
-    """Return a row for each finding, and below it what to do."""
+    """Return a row for each finding, with advice below it."""
     shown = Table.grid(padding=(0, 2))
     for _ in range(2):
         shown.add_column(no_wrap=True)
@@ -102,7 +102,7 @@ def table(found: Sequence[Finding]) -> Table:
 
 
 def verdict(found: Sequence[Finding]) -> Text:
-    """Return the last line: whether it can be started."""
+    """Return the last line: whether the pipeline can start."""
     problems, warnings = _count(found, Status.PROBLEM), _count(found, Status.WARNING)
     more = f"; {counted(warnings, 'warning')}" if warnings else ""
     if problems:
@@ -120,7 +120,7 @@ def as_json(found: Sequence[Finding]) -> str:
 
 
 def _checks(config: Config, stages: Sequence[str]) -> list[Check]:
-    """Return the checks, in the order in which they are shown."""
+    """Return the checks, in display order."""
     engine, engine_group, of_models = _model_checks(config)
     checks: list[tuple[str | None, Check]] = [
         (None, lambda: [machine.check_python(sys.version_info[:3])]),
@@ -144,7 +144,7 @@ def _checks(config: Config, stages: Sequence[str]) -> list[Check]:
 def _model_checks(config: Config) -> tuple[str, str, list[tuple[str | None, Check]]]:
     """Return the classifier's engine, the group of its packages, and the checks of both."""
     try:
-        # It needs OpenCV and NumPy, and the doctor has to come also where those do not load.
+        # This needs OpenCV and NumPy, and the doctor must also work if they do not load.
         from emostream.services.cli.doctor import models
     except ImportError:
         unknown = problem("model", "cannot be checked yet", "fix the packages first")
@@ -173,7 +173,7 @@ def _desktop(config: Config) -> list[Finding]:
 
 
 def _stages_here() -> list[str]:
-    """Return the stages that honcho would start in this folder; none without a Procfile."""
+    """Return the stages that honcho would start in this folder; empty without a Procfile."""
     try:
         return procfile.stages_of(Path(procfile.FILE).read_text("utf-8"))
     except (OSError, UnicodeDecodeError):

@@ -5,7 +5,7 @@ from enum import Enum
 
 
 class Status(Enum):
-    """How bad it is; a problem stops the start or leaves it without pictures."""
+    """The severity; a problem prevents the start, or leaves the pipeline without pictures."""
 
     OK = "OK"
     WARNING = "warning"
@@ -14,7 +14,7 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was checked, what was found, and what to do about it, if anything."""
+    """What was checked, the result, and advice if needed."""
 
     check: str
     status: Status
@@ -23,15 +23,15 @@ class Finding:
 
 
 def good(check: str, found: str, advice: str = "") -> Finding:
-    """Return a finding that is as it should be."""
+    """Return a good finding."""
     return Finding(check, Status.OK, found, advice)
 
 
 def warning(check: str, found: str, advice: str) -> Finding:
-    """Return a finding that costs something, but does not stop anything."""
+    """Return a finding with a disadvantage that does not prevent the start."""
     return Finding(check, Status.WARNING, found, advice)
 
 
 def problem(check: str, found: str, advice: str) -> Finding:
-    """Return a finding that has to be fixed first."""
+    """Return a finding that must be fixed first."""
     return Finding(check, Status.PROBLEM, found, advice)

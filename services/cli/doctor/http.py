@@ -1,4 +1,4 @@
-"""Whether the HTTP addresses that other hosts reach have their token and certificate."""
+"""Checks the tokens and certificates of HTTP addresses that other hosts can reach."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ RENEW: Final = "renew it; new connections use the new certificate without a rest
 
 
 def findings(config: Config, stages: Sequence[str]) -> list[Finding]:
-    """Look for the tokens and the certificate that these stages need."""
+    """Look for the tokens and the certificate of these stages."""
     wanted: dict[str, Callable[[], HttpAccess]] = {
         f"{stage}.metrics": partial(metrics_access, config, stage) for stage in stages
     }
@@ -45,7 +45,7 @@ def _judged(found: dict[str, HttpAccess], is_disabled: bool, now: float) -> Iter
     exposed = {name: access for name, access in found.items() if access.is_exposed}
     plain = [name for name, access in exposed.items() if not access.certificate]
     guarded = [name for name, access in exposed.items() if access.is_guarded]
-    # That all is in the clear then, another finding says.
+    # Another finding reports that nothing is encrypted in this case.
     if plain and not is_disabled:
         what = f"not encrypted, but reachable from other hosts: {', '.join(plain)}"
         yield warning("http", what, f"set {TLS_KEYS}, or encrypt with a reverse proxy")

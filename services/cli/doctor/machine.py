@@ -1,4 +1,4 @@
-"""Whether Python, processor, memory, clock, disk and desktop are fit for the stages."""
+"""Checks Python, CPU, memory, clock, disk and desktop."""
 
 import math
 import os
@@ -20,17 +20,17 @@ from emostream.shared.http_urls import page_url
 
 OLDEST: Final = (3, 11)
 NEWEST: Final = (3, 13)
-# Resident memory of each stage on the demo, as docs/performance.md has it from `emostream bench`;
-# the classifier's by its engine. The relay's is not in that table.
+# Resident memory of each stage on the demo, from `emostream bench` as in docs/performance.md; for
+# the classifier by engine. The relay is not in that table.
 STAGE_MB: Final = {"capture": 173, "detector": 168, "recorder": 107, "display": 100, "relay": 41}
 CLASSIFIER_MB: Final = {"litert": 148, "onnxruntime": 148, "keras": 700}
-# Less than that, and a database cannot even be begun.
+# With less than this, a database cannot even be created.
 MIN_GB: Final = 0.1
 
 
 @dataclass(frozen=True)
 class Processor:
-    """The CPU: the cores that this process may use, and its flags, None if not told."""
+    """The CPU: the cores that this process may use, and its flags, None if unknown."""
 
     cores: float
     machine: str
@@ -39,9 +39,9 @@ class Processor:
 
 @dataclass(frozen=True)
 class Disk:
-    """Where recordings go; `below` is the nearest folder on the way there that exists.
+    """The location of recordings; `below` is the nearest existing folder above it.
 
-    `free` and `stored` (what lies in the folder already) are in bytes.
+    `free` and `stored` (the current size of the folder) are in bytes.
     """
 
     folder: Path
@@ -54,7 +54,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Desktop:
-    """Whether there is a desktop, a browser ("" for none), and why no window opens, or ""."""
+    """Whether there is a desktop, the browser ("" for none), and why no window opens, or ""."""
 
     there: bool
     browser: str
@@ -98,7 +98,7 @@ def check_processor(processor: Processor, engine: str) -> Finding:
 
 
 def check_memory(available: int, stages: Sequence[str], engine: str) -> Finding:
-    """Check the bytes of memory that can be had."""
+    """Check the available memory, in bytes."""
     sizes = STAGE_MB | {"classifier": CLASSIFIER_MB[engine]}
     needed = sum(sizes[stage] for stage in stages) * 1_000_000
     found = f"{available / 1e9:.1f} GB available, about {needed / 1e9:.1f} GB needed"
@@ -141,7 +141,7 @@ def probe_disk(settings: Recorder) -> Disk:
 
 
 def check_disk(disk: Disk, settings: Recorder) -> Finding:
-    """Check where recordings go and how much room is there."""
+    """Check the location of recordings and its free space."""
     elsewhere = "set recorder.folder to another location"
     free, stored = disk.free / 1e9, disk.stored / 1e9
     if not disk.is_folder:
@@ -161,7 +161,7 @@ def check_disk(disk: Disk, settings: Recorder) -> Finding:
 
 
 def probe_desktop(settings: Display) -> Desktop:
-    """Check for a desktop and a browser; a window is tried where the configuration wants one."""
+    """Check for a desktop and a browser; try a window if the configuration needs one."""
     there = sys.platform != "linux" or bool(
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
@@ -173,7 +173,7 @@ def probe_desktop(settings: Display) -> Desktop:
 
 
 def check_desktop(desktop: Desktop, settings: Display) -> list[Finding]:
-    """Check how the page, and the window where one is wanted, can be seen."""
+    """Check how the page can be viewed, and the window if it is needed."""
     url = page_url(settings)
     scheme, port = url.partition(":")[0], settings.page.rpartition(":")[2]
     if desktop.there and desktop.browser:
@@ -197,7 +197,7 @@ def check_desktop(desktop: Desktop, settings: Display) -> list[Finding]:
 
 def _try_window() -> str:
     try:
-        # OpenCV is loaded for those alone who want a window.
+        # OpenCV is loaded only if a window is needed.
         from emostream.services.display.desktop_window import check_desktop
 
         check_desktop()
@@ -207,7 +207,7 @@ def _try_window() -> str:
 
 
 def _quota(path: Path) -> float:
-    """Return the cores that a container's limit leaves; infinity without one."""
+    """Return the cores within the container's limit; infinity without one."""
     try:
         quota, period = path.read_text("utf-8").split()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Whether the model, the detector's weights and the engine that runs them are there; the GPU."""
+"""Checks the model, the detector's weights, their engine, and the GPU."""
 
 import importlib.metadata
 import subprocess
@@ -20,7 +20,7 @@ SMI_WITHIN_S: Final = 3
 GPU_DEVICE: Final = Path("/dev/nvidiactl")
 HELP: Final = "run emostream models list, and see docs/models.md"
 
-# What to do about an engine that computes on the CPU next to a GPU.
+# Advice for an engine that uses the CPU although there is a GPU.
 GPU_ADVICE: Final = {
     "litert": "litert runs on the CPU; classifier.device=gpu selects another engine",
     "onnxruntime": "onnxruntime runs on the CPU; classifier.device=gpu tells you why",
@@ -29,7 +29,7 @@ GPU_ADVICE: Final = {
 
 @dataclass(frozen=True)
 class Model:
-    """The classifier's model: its file, and why it cannot serve, or ""."""
+    """The classifier's model: its file, and why it is unusable, or ""."""
 
     name: str
     engine: str
@@ -38,22 +38,22 @@ class Model:
     bytes: int = 0
     sha256: str = ""
     labels: int = 0
-    device: str = ""  # where it computes, and by what means; "" if that was not tried
-    known: bool = True  # whether its sha256 was to be compared with anything
+    device: str = ""  # the device and runtime; "" if not tried
+    known: bool = True  # whether there was a sha256 to compare with
 
     @property
     def group(self) -> str:
-        """The optional group of packages that brings its engine."""
+        """The optional group that includes its engine."""
         return ENGINES[self.engine].group
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """NVIDIA's GPUs and what could use them.
+    """NVIDIA GPUs and the software that could use them.
 
-    `failure` is what `nvidia-smi` complains of, `device` whether the kernel has a GPU.
-    `onnxruntime` are its providers, and `cuda` is whether TensorFlow's CUDA libraries are there;
-    both are None without the package.
+    `failure` is the error of `nvidia-smi`, `device` whether the kernel has a GPU. `onnxruntime` are
+    its providers, and `cuda` is whether TensorFlow's CUDA libraries are installed; both are None
+    without the package.
     """
 
     names: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Gpu:
 
 
 def probe_model(settings: Classifier) -> Model:
-    """Find the model's file, compare its sha256, and load it where its engine is installed."""
+    """Find the model's file, compare its sha256, and load it if its engine is installed."""
     chosen = settings.model_engine
     engine: str = chosen if chosen != "auto" else "litert"
     try:
@@ -106,7 +106,7 @@ def check_model(model: Model) -> Finding:
 def check_detector(
     settings: Detector, select: Callable[[Choice, Path | None], Selection] = select
 ) -> Finding:
-    """Check the detector and its weights, which `select` finds."""
+    """Check the detector and its weights, as found by `select`."""
     try:
         chosen = select(settings.backend, Path(settings.weights) if settings.weights else None)
     except WeightsError as error:
@@ -119,13 +119,13 @@ def check_detector(
 
 
 def probe_gpu() -> Gpu:
-    """Ask the driver for its GPUs, and the engines, as far as that is quick."""
+    """Query the driver and the engines for GPUs, as far as that is quick."""
     names, failure = _driver()
     return Gpu(names, failure, GPU_DEVICE.exists(), _providers(), _cuda())
 
 
 def check_gpu(gpu: Gpu, engine: str, device: str = "") -> Finding:
-    """Check whether the engine in use has the GPU that is there; `device` is where it computes."""
+    """Check whether the engine in use can use the GPU; `device` is its current device."""
     if device.startswith("gpu"):
         return good("GPU", f"{', '.join(gpu.names) or 'one'}; the classifier uses it")
     if gpu.failure:
@@ -164,7 +164,7 @@ def _gpu_support(gpu: Gpu) -> str:
 
 
 def _driver() -> tuple[tuple[str, ...], str]:
-    """Return what nvidia-smi lists, or its complaint."""
+    """Return the GPUs listed by nvidia-smi, or its error."""
     try:
         done = subprocess.run(
             SMI, capture_output=True, text=True, timeout=SMI_WITHIN_S, check=False
@@ -188,7 +188,7 @@ def _providers() -> tuple[str, ...] | None:
 
 
 def _cuda() -> bool | None:
-    """Say whether pip brought TensorFlow's CUDA libraries; importing it would take seconds."""
+    """Return whether pip installed TensorFlow's CUDA libraries; importing would take seconds."""
     names = {(found.name or "").lower() for found in importlib.metadata.distributions()}
     if "tensorflow" not in names:
         return None

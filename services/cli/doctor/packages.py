@@ -1,4 +1,4 @@
-"""Whether the Python packages that the stages need are there, as pinned, and can be imported."""
+"""Checks that the required Python packages are installed, as pinned, and importable."""
 
 import importlib.metadata
 import re
@@ -14,8 +14,8 @@ from emostream.shared.optional_groups import canonical_name, install_command, pa
 from emostream.shared.shipped_files import ROOT
 
 PINS: Final = ROOT / "requirements.lock"
-# What has its own machine code, which may not suit the machine, and does not take seconds
-# to import as TensorFlow does.
+# Packages with native code, which may not fit the machine. TensorFlow is not included, because
+# importing it takes seconds.
 NATIVE: Final = {
     "ai-edge-litert": "ai_edge_litert.interpreter",
     "av": "av",
@@ -30,7 +30,7 @@ NATIVE: Final = {
 }
 DETECTOR_GROUPS: Final[dict[str, list[str]]] = {"blazeface": ["blazeface"], "haar": []}
 IMPORT_WITHIN_S: Final = 30
-# In its own process: what does not suit the CPU ends it.
+# In a separate process, because code that does not fit the CPU crashes it.
 _TRIAL: Final = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -46,10 +46,10 @@ _PIN: Final = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Package:
-    """A package that is needed, of an optional group or ("") of none.
+    """A required package, of an optional group ("" for none).
 
-    `version` is None if it is missing, `pin` where none was tested; `failure` says why it cannot be
-    imported.
+    `version` is None if it is missing, `pin` is None if no version was tested; `failure` is why it
+    cannot be imported.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Package:
 
 
 def findings(config: Config, stages: Sequence[str], engine_group: str) -> list[Finding]:
-    """Check the packages that these stages need; `engine_group` is the classifier's engine's."""
+    """Check the packages of these stages; `engine_group` is for the classifier's engine."""
     return check(probe(groups(config, stages, engine_group)))
 
 
@@ -104,7 +104,7 @@ def check(packages: Sequence[Package]) -> list[Finding]:
         names = ", ".join(f"{p.name} {p.version} (tested: {p.pin})" for p in other)
         advice = "run make install for the tested versions"
         found.append(warning("packages", f"other versions: {names}", advice))
-    # An installed wheel brings no lock, so nothing was compared.
+    # An installed wheel has no lock file, so versions were not compared.
     tested = ", in the tested versions" if any(package.pin for package in packages) else ""
     return found or [good("packages", f"all {len(packages)} are there{tested}")]
 
@@ -120,7 +120,7 @@ def _broken(package: Package) -> Finding:
 
 
 def _required(wanted: set[str]) -> dict[str, str]:
-    """Return the packages of no group and of the wanted groups, each with the first that has it."""
+    """Return the packages outside groups and in these groups, each with its first group."""
     required: dict[str, str] = {}
     for group in ("", *sorted(wanted)):
         for name in sorted(packages_of(group)):
@@ -136,7 +136,7 @@ def _version(name: str) -> str | None:
 
 
 def _pins() -> dict[str, str]:
-    """Return the tested versions; none if they were not brought along."""
+    """Return the tested versions; empty without a lock file."""
     if not PINS.is_file():
         return {}
     return {
@@ -145,7 +145,7 @@ def _pins() -> dict[str, str]:
 
 
 def _import(modules: Sequence[str]) -> dict[str, str]:
-    """Import the modules in another process; return why each could not be, "" if it could."""
+    """Import the modules in another process; return each one's error, "" on success."""
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", _TRIAL, *modules],
@@ -161,7 +161,7 @@ def _import(modules: Sequence[str]) -> dict[str, str]:
         for name, tab, failure in (line.partition("\t") for line in done.stdout.splitlines())
         if tab
     }
-    # The first that is not there ended the process; the others were not tried.
+    # The first missing module crashed the process; the others were not tried.
     ended = next((module for module in modules if module not in tried), None)
     if ended is not None:
         tried[ended] = f"the import crashed (exit code {done.returncode})"

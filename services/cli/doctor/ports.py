@@ -1,4 +1,4 @@
-"""Whether the addresses that the stages bind are free, and who has them where they are not."""
+"""Checks that the addresses that the stages bind are free, or finds who uses them."""
 
 import contextlib
 import errno
@@ -25,9 +25,9 @@ ANSWER_WITHIN_S: Final = 1.0
 
 @dataclass(frozen=True)
 class Port:
-    """An address that a setting names; `failure` is the errno with which it cannot be bound.
+    """An address from a setting; `failure` is the errno of binding it.
 
-    `owner` is the program that has it, as far as this user may know.
+    `owner` is the program that uses it, as far as this user can see.
     """
 
     setting: str
@@ -49,7 +49,7 @@ def findings(config: Config, stages: Sequence[str]) -> list[Finding]:
 
 
 def addresses(config: Config, stages: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Return setting, host and port of all that these stages bind; none that is chosen again."""
+    """Return setting, host and port of all addresses that these stages bind, except port 0."""
     settings = {
         f"{stage}.{key}": getattr(getattr(config, stage), key)
         for stage in stages
@@ -65,11 +65,11 @@ def addresses(config: Config, stages: Sequence[str]) -> list[tuple[str, str, int
 
 
 def probe(setting: str, host: str, number: int) -> Port:
-    """Try to bind the address for a moment."""
+    """Try to bind the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         if os.name == "posix":
-            # As the stages do it: what an ended one left behind is no obstacle.
+            # Like the stages, ignore connections that an ended process left behind.
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind(("" if host == "*" else host, number))
@@ -83,7 +83,7 @@ def probe(setting: str, host: str, number: int) -> Port:
 
 
 def answers(metrics: str, *, is_https: bool = False) -> bool:
-    """Say whether a stage of emostream answers on the address of its metrics."""
+    """Return whether an emostream stage answers on its metrics address."""
     host, _, number = metrics.rpartition(":")
     connection = health_connection(host, int(number), ANSWER_WITHIN_S, is_https=is_https)
     with contextlib.closing(connection):
@@ -95,7 +95,7 @@ def answers(metrics: str, *, is_https: bool = False) -> bool:
 
 
 def owner_of(number: int) -> str:
-    """Return the program that listens on the port, "" if this user may not know."""
+    """Return the program that listens on the port, "" if this user cannot see it."""
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
@@ -109,7 +109,7 @@ def owner_of(number: int) -> str:
 
 
 def program(pid: int) -> str:
-    """Return what a person calls the process: `emostream capture (pid 12)`, `nginx (pid 7)`."""
+    """Return a readable name of the process: `emostream capture (pid 12)`, `nginx (pid 7)`."""
     try:
         process = psutil.Process(pid)
         words = process.cmdline()
@@ -134,7 +134,7 @@ def check(ports: Sequence[Port], running: Sequence[str], page: str) -> list[Find
                 "own ports and recordings folder",
             )
         )
-    # Their ports are taken by themselves.
+    # Their ports are taken by the stages themselves.
     others = [port for port in ports if port.setting.partition(".")[0] not in running]
     found += [_unusable(port) for port in others if port.failure]
     if ports and not found:

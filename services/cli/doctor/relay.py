@@ -1,4 +1,4 @@
-"""Whether somebody listens where the relay connects to."""
+"""Checks that the relay's sources are listening."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ ANSWER_WITHIN_S: Final = 1.0
 
 
 def findings(endpoints: Sequence[str]) -> list[Finding]:
-    """Look for a listener at each endpoint, at all of them at once."""
+    """Look for a listener at each endpoint, in parallel."""
     with ThreadPoolExecutor(len(endpoints)) as pool:
         return list(pool.map(_finding, endpoints))
 
@@ -30,7 +30,7 @@ def _finding(endpoint: str) -> Finding:
 
 
 def _failure(endpoint: str) -> str:
-    """Return why nobody can be reached there; "" if somebody listens."""
+    """Return why the endpoint cannot be reached; "" if it can."""
     match = TCP.fullmatch(endpoint)
     try:
         if match:

@@ -1,4 +1,4 @@
-"""Whether the traffic of the stages that run here is encrypted, and the keys for that are there."""
+"""Checks that the traffic of the local stages is encrypted, with the required keys."""
 
 from collections.abc import Sequence
 

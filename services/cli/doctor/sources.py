@@ -1,4 +1,4 @@
-"""Whether the configured sources of pictures are there, and which cameras the machine has."""
+"""Checks the configured sources, and lists the machine's cameras."""
 
 import dataclasses
 import errno
@@ -23,7 +23,8 @@ from emostream.shared.source_urls import hide, redact
 
 REACH_WITHIN_S: Final = 1.0
 DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
-# A connection to these says nothing: they have none, or none before the first picture.
+# Connecting is not a useful check for these: they have no connection, or none before the first
+# picture.
 UNCONNECTED: Final = ("udp", "rtp", "srt")
 SHOWN_SIZES: Final = 3
 IN_A_BOX: Final = "in a container or virtual machine, pass the device through (docker run --device)"
@@ -33,7 +34,7 @@ MACOS: Final = "allow the terminal to use the camera in System Settings, Privacy
 
 @dataclass(frozen=True)
 class SourceProbe:
-    """A configured source: what could be told of it, and why it cannot be read, or ""."""
+    """A configured source: what is known about it, and why it cannot be read, or ""."""
 
     settings: Source
     note: str = ""
@@ -41,7 +42,7 @@ class SourceProbe:
 
 
 def findings(sources: Sequence[Source]) -> list[Finding]:
-    """Check the machine's cameras and at each source."""
+    """Check the machine's cameras and each source."""
     listed = cameras() if sys.platform == "linux" else None
     found = check_cameras(listed) if listed is not None else [_other_system()]
     return [*found, *(_source_finding(source, listed) for source in sources)]
@@ -67,14 +68,14 @@ def camera_path(source: Source) -> str:
 
 
 def users(path: str) -> list[str]:
-    """Return the programs that have the device open, as far as this user may know."""
+    """Return the programs that have the device open, as far as this user can see."""
     pids = set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
             if str(link.readlink()) == path:
                 pids.add(int(link.parts[2]))
         except OSError:
-            continue  # it closed it meanwhile, or the process is another user's
+            continue  # the file was closed in the meantime, or the process is another user's
     return [program(pid) for pid in sorted(pids)]
 
 
@@ -133,7 +134,7 @@ def check_source(probed: SourceProbe) -> Finding:
 
 
 def _check_mode(check: str, source: Source, camera: Camera) -> Finding:
-    """Compare the size and rate that the configuration asks for with those on offer."""
+    """Compare the configured size and rate with those that the camera offers."""
     sizes = [size for form in camera.formats for size in form.sizes]
     best = max(sizes, key=lambda size: (size.width * size.height, size.rate or 0), default=None)
     if best is None or not (source.width and source.height):
@@ -194,7 +195,7 @@ def _is_camera(source: Source) -> bool:
 
 
 def _other_system() -> Finding:
-    """List what PyAV can tell of the cameras where there is no V4L2: their names."""
+    """List the cameras' names from PyAV, for systems without V4L2."""
     try:
         from av.device import enumerate_input_devices
 

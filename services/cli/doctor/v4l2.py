@@ -1,4 +1,4 @@
-"""The cameras of a Linux machine and what each offers, asked of the kernel (V4L2).
+"""Lists the cameras of a Linux machine and their formats, from the kernel (V4L2).
 
 The requests and their layouts are those of the kernel's `linux/videodev2.h`, which never change.
 """
@@ -29,13 +29,13 @@ VIDEO_CAPTURE: Final = 1
 MEMORY_MMAP: Final = 1
 DISCRETE: Final = 1
 
-# Sends a request with its packed argument and returns what the kernel made of that; OSError.
+# Sends a request with its packed argument and returns the kernel's answer; raises OSError.
 Ioctl: TypeAlias = Callable[[int, bytes], bytes]
 
 
 @dataclass(frozen=True)
 class Size:
-    """A size in pixels, and the pictures per second that it comes at, at most; None: not told."""
+    """A size in pixels, and its maximum fps, None if unknown."""
 
     width: int
     height: int
@@ -44,7 +44,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Format:
-    """A pixel format by its four characters, and its sizes, the largest first."""
+    """A pixel format (four characters) and its sizes, largest first."""
 
     code: str
     sizes: tuple[Size, ...]
@@ -62,7 +62,7 @@ class Camera:
 
 
 def cameras(folder: Path = Path("/dev")) -> list[Camera]:
-    """Return the machine's cameras by number, also those that may not be opened."""
+    """Return the machine's cameras by number, including those that cannot be opened."""
     paths = [path for path in folder.glob("video*") if re.fullmatch(r"video\d+", path.name)]
     found = map(probe, sorted(paths, key=lambda path: int(path.name[5:])))
     return [camera for camera in found if camera is not None]
@@ -73,7 +73,7 @@ def probe(path: Path) -> Camera | None:
     import fcntl
 
     try:
-        # Waiting for a picture is not asked for, and some drivers would.
+        # Do not wait for a picture, as some drivers would.
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     except OSError as error:
         return Camera(str(path), _name_in_sysfs(path), failure=error.errno or errno.EIO)
@@ -86,10 +86,10 @@ def probe(path: Path) -> Camera | None:
 
 
 def describe(path: str, ioctl: Ioctl) -> Camera | None:
-    """Return what the device says of itself; None if it gives no pictures."""
+    """Return the device's description; None if it is not a video source."""
     answer = ioctl(QUERYCAP, bytes(CAPABILITY.size))
     _, card, _, _, of_all, of_this = CAPABILITY.unpack(answer)
-    # A camera has further device files, for its metadata.
+    # A camera has additional device files, for metadata.
     if not (of_this if of_all & HAS_DEVICE_CAPS else of_all) & CAN_CAPTURE:
         return None
     formats = tuple(_formats(ioctl))
@@ -111,7 +111,7 @@ def _sizes(ioctl: Ioctl, code: int) -> Iterator[Size]:
         ioctl, ENUM_FRAMESIZES, lambda n: FRAME_SIZE.pack(n, code, 0, *(0,) * 6)
     ):
         _, _, kind, *numbers = FRAME_SIZE.unpack(answer)
-        # Where a range is told, its upper end.
+        # For a range, use its upper end.
         width, height = numbers[:2] if kind == DISCRETE else (numbers[1], numbers[4])
         yield Size(width, height, _rate(ioctl, code, width, height))
         if kind != DISCRETE:
@@ -137,14 +137,14 @@ def _rate(ioctl: Ioctl, code: int, width: int, height: int) -> float | None:
 def _enumerated(ioctl: Ioctl, request: int, argument: Callable[[int], bytes]) -> Iterator[bytes]:
     """Yield the answers for 0, 1, 2 ... up to the first that the device does not have."""
     with suppress(OSError):
-        # A driver that never says no would be asked forever.
+        # A limit, in case a driver never says no.
         for n in range(1000):
             yield ioctl(request, argument(n))
 
 
 def _is_busy(ioctl: Ioctl) -> bool:
     try:
-        # Giving up buffers that nobody asked for changes nothing, and fails while another has some.
+        # Releasing zero buffers changes nothing, and fails while another program has buffers.
         ioctl(REQBUFS, BUFFERS.pack(0, VIDEO_CAPTURE, MEMORY_MMAP, 0, 0))
     except OSError as error:
         return error.errno == errno.EBUSY

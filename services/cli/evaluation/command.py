@@ -14,7 +14,7 @@ STDOUT = Path("-")
 MOST_TILES = 32
 VIDEO_FACES = 500
 BACKENDS = ("auto", "yunet", "blazeface", "haar")
-# Of the parsed options: what does not decide the figures.
+# Parsed options that do not affect the figures.
 NO_SETTINGS = ("run", "command", "log_level", "log_format")
 
 
@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="alexnet-fer", metavar="NAME|FILE")
     engines = ("auto", "keras", "litert", "onnxruntime")
     parser.add_argument("--engine", choices=engines, default="auto")
-    what = "the FER sheets, an .npz file, or a folder with a folder of pictures for each class"
+    what = "the FER sheets, an .npz file, or a folder with one folder of pictures per class"
     parser.add_argument("faces_at", nargs="?", type=Path, metavar="FOLDER|FILE", help=what)
     parser.add_argument(
         "--data",
@@ -59,8 +59,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=proportion,
         default=Classifier().min_quality,
         metavar="Q",
-        help="of worsened faces and of faces in scenes, also judge those of this quality or more"
-        " (0 to 1; default %(default)s, as in operation)",
+        help="also evaluate degraded faces and faces in scenes with at least this quality"
+        " (0 to 1; default %(default)s, as in the pipeline)",
     )
     _add_scene_options(parser)
     parser.add_argument("--history", type=Path, metavar="FILE", help="write learning curves as CSV")
@@ -85,10 +85,10 @@ def _add_scene_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=range(MOST_TILES + 1),
         metavar="N",
-        help=f"tiles searched in addition to the whole frame, 0 to {MOST_TILES}",
+        help=f"tiles searched in addition to the full frame, 0 to {MOST_TILES}",
     )
     group.add_argument("--score", type=_share, help="minimum score of a face, above 0 and up to 1")
-    group.add_argument("--long-side", type=positive(int), help="of yunet's frame")
+    group.add_argument("--long-side", type=positive(int), help="frame size for yunet")
     group.add_argument(
         "--video-faces",
         type=int,
@@ -136,7 +136,7 @@ def _command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> st
 
 def run(options: argparse.Namespace) -> int:
     """Check, print, and write the page and the JSON."""
-    # Imported here, so that no other command pays for the models.
+    # Imported here, so that other commands do not load the models.
     from emostream.models import load
     from emostream.models.evaluation.report import require_packages, to_html, to_json
     from emostream.services.cli.evaluation.run import choose_dataset, measure

@@ -31,9 +31,9 @@ CORRUPTED_FACES = 600  # faces that are drawn for each kind of corrupted scene
 
 
 def choose_dataset(options: argparse.Namespace, labels: tuple[str, ...]) -> Dataset:
-    """Return the labeled faces that the options ask for; SourceError if there are none.
+    """Return the labeled faces selected by the options; SourceError if there are none.
 
-    ConfigError if `--map` gives a label that the model does not have.
+    Raises ConfigError if `--map` has a label that the model does not have.
     """
     known = {canonical_label(label) for label in labels}
     classes = options.map or {}
@@ -56,8 +56,8 @@ def choose_dataset(options: argparse.Namespace, labels: tuple[str, ...]) -> Data
 
 
 def measure(options: argparse.Namespace, classifier: Classifier, dataset: Dataset) -> Report:
-    """Measure all that the options ask for."""
-    # What can fail at once does so before the long work.
+    """Run all measurements selected by the options."""
+    # Check everything that can fail quickly before the long work.
     curves = _curves(options, classifier)
     search = _scene_search(options) if options.scenes else None
     if options.priors:
@@ -113,7 +113,7 @@ def _facts(options: argparse.Namespace, classifier: Classifier, dataset: Dataset
 
 
 def _parameters(classifier: Classifier) -> int | None:
-    """Count the parameters where the model has a Keras file."""
+    """Count the parameters if the model has a Keras file."""
     if not classifier.files:
         return None
     path = classifier.files[0]

@@ -17,12 +17,12 @@ from emostream.shared.pixels import Image
 
 
 class SceneSearch:
-    """Detection as in photos: each picture by itself, with the tiles that suit its size."""
+    """Detection as in photos: each picture separately, with the default tiles for its size."""
 
     def __init__(
         self, detector: FaceDetector, chosen: Selection, score: float, tiles: int | None = None
     ) -> None:
-        """Take a detector that reports faces from `score` on or below, and the selected backend."""
+        """Create from a detector that reports faces down to `score`, and the selected backend."""
         self._detector = detector
         self._chosen = chosen
         self._score = score
@@ -47,7 +47,7 @@ def detect_in_scenes(
     seed: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> DetectedFaces:
-    """Draw each of the faces uint8 (N, H, H) once, look for them, and cut them out."""
+    """Draw each face of uint8 (N, H, H) once, detect the faces, and crop them."""
     indices: list[int] = []
     qualities: list[float] = []
     aligned, boxed = [np.empty((0, CROP, CROP), np.uint8)], [np.empty((0, CROP, CROP), np.uint8)]

@@ -1,4 +1,4 @@
-"""Faces in video through `emostream analyze` as it ships, for `emostream evaluate --scenes`."""
+"""Faces in video through `emostream analyze` with defaults, for `emostream evaluate --scenes`."""
 
 import argparse
 import csv
@@ -21,15 +21,15 @@ from emostream.shared.errors import RecordingError
 from emostream.shared.pixels import Image
 from emostream.shared.temporary_folder import temporary_folder
 
-SHIPPED: Final = "alexnet-fer"  # of which an analysis runs the int8 file
+SHIPPED: Final = "alexnet-fer"  # an analysis uses its int8 file
 SMALL: Final = SceneStyle(smallest=32, largest=80)
-PROBABILITY: Final = "p_"  # what the columns of a label begin with
+PROBABILITY: Final = "p_"  # the prefix of the label columns
 Video = Callable[[Image, int, SceneStyle | None], Iterator[tuple[Image, TrueFaces]]]
 
 
 @dataclass(frozen=True)
 class VideoKind:
-    """A kind of video: of a share `part` of the faces, each seen in many frames."""
+    """A kind of video, with a share `part` of the faces, each in many frames."""
 
     name: str
     video: Video
@@ -51,9 +51,9 @@ def measure_video(
     options: argparse.Namespace,
     on_progress: Callable[[int], None] = lambda frames: None,
 ) -> VideoScores:
-    """Draw a part of the faces uint8 (N, H, H) into a video and compare what `analyze` finds.
+    """Draw a part of the faces uint8 (N, H, H) into a video and evaluate `analyze` on it.
 
-    RecordingError if that fails.
+    Raises RecordingError if that fails.
     """
     drawn = faces[: max(1, round(kind.part * len(faces)))]
     with temporary_folder() as folder:
@@ -88,7 +88,7 @@ def _analyze(path: Path, options: argparse.Namespace) -> None:
 
 
 def analysis_settings(options: argparse.Namespace) -> Sequence[str]:
-    """Return what the options change of the settings that ship, as `--set` takes it."""
+    """Return the options' changes to the default settings, as `--set` arguments."""
     settings = [f"detector.backend={options.backend}"]
     if options.model != SHIPPED:
         settings += [f"classifier.model={options.model}", f"classifier.engine={options.engine}"]
@@ -101,7 +101,7 @@ def analysis_settings(options: argparse.Namespace) -> Sequence[str]:
 
 
 def read_observations(path: Path, frames: int) -> list[FoundFaces]:
-    """Return the faces of each of the frames, by the table of an analysis."""
+    """Return the faces of each frame, from the table of an analysis."""
     rows: list[list[dict[str, str]]] = [[] for _ in range(frames)]
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -120,6 +120,6 @@ def _found(rows: Sequence[dict[str, str]]) -> FoundFaces:
 
 
 def _label(row: dict[str, str]) -> str:
-    """Return the most probable label of the frame alone."""
+    """Return the most probable label of the single frame."""
     shares = {name: float(value) for name, value in row.items() if name.startswith(PROBABILITY)}
     return max(shares, key=shares.__getitem__).removeprefix(PROBABILITY)

@@ -14,7 +14,7 @@ from emostream.models.evaluation.video_scores import VideoReport
 
 
 def show(report: Report) -> None:
-    """Print the figures of a report, the matrix of the main protocol and the slices."""
+    """Print the figures of a report, the confusion matrix of the main protocol, and the slices."""
     facts, evaluation = report.facts, report.evaluation
     console = Console(highlight=False)
     print(f"{facts.model} ({facts.engine}, {facts.sha256[:12]}) on {facts.data}")
@@ -43,7 +43,7 @@ def show(report: Report) -> None:
 
 
 def _table(title: str, columns: Iterable[str], first: int = 1) -> Table:
-    """Return a table whose first columns are words and whose others are numbers."""
+    """Return a table with text in the first columns and numbers in the others."""
     made = Table(
         title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, show_edge=False
     )

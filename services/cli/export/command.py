@@ -1,4 +1,4 @@
-"""`emostream export`: writes result tables of the recorder's database of live sessions."""
+"""`emostream export`: writes result tables from the recorder's database of live sessions."""
 
 import argparse
 import dataclasses
@@ -22,7 +22,7 @@ from emostream.shared.plural import counted
 from emostream.shared.progress import ProgressBar
 
 FOLDER = Path("export")
-# Of the names that a line lists.
+# The maximum number of names listed in a line.
 MOST_NAMED = 10
 
 
@@ -69,7 +69,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the tables of each stream and say what is in them."""
+    """Write the tables of each stream and print their contents."""
     require_formats(options.format)
     summaries = []
     database = options.database or Path(given_config(options).load().recorder.folder) / DATABASE
@@ -93,7 +93,7 @@ def _formats(text: str) -> tuple[str, ...]:
 
 
 def _chosen(reader: ArchiveReader, streams: Sequence[str], runs: Sequence[str]) -> list[Run]:
-    """Return the runs to export, by stream and beginning."""
+    """Return the runs to export, by stream and start."""
     held = [run for run in reader.runs() if run.recorded or run.events]
     if not held:
         raise RecordingError(f"{reader.path} contains no frames: record a stream first")
@@ -115,7 +115,7 @@ def _export(
     reader: ArchiveReader, stream: str, runs: Sequence[Run], options: argparse.Namespace
 ) -> TableSummary:
     if not STREAM_PATTERN.fullmatch(stream):
-        # It becomes a folder's name, and must not lead elsewhere.
+        # It becomes a folder name, and must not lead elsewhere.
         raise RecordingError(f"{reader.path} is damaged: it names a stream {stream!r}")
     with ProgressBar(stream, sum(run.recorded for run in runs), "frames") as bar:
         return write_tables(

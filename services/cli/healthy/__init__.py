@@ -1,1 +1,1 @@
-"""`emostream healthy`: whether a stage is live, or ready, for health checks."""
+"""`emostream healthy`: checks whether a stage is live or ready."""

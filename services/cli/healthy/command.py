@@ -1,4 +1,4 @@
-"""`emostream healthy STAGE`: asks a stage for its health, and ends with 0 where it is well."""
+"""`emostream healthy STAGE`: checks a stage's health, and exits with 0 if it is healthy."""
 
 import argparse
 import http.client
@@ -17,9 +17,9 @@ from emostream.shared.metrics_client import MetricsClient
 
 MAX_BODY_BYTES: Final = 64 * 1024
 PURPOSE: Final = """
-Asks a stage of this host at its metrics port, with the token and the certificate of the
-configuration. Prints one line, and ends with 0 where the stage is well and 1 where it is not or
-does not answer. For the health checks of containers and for scripts.
+Asks a stage on this host at its metrics port, with the token and certificate of the configuration.
+Prints one line, and exits with 0 if the stage is healthy, and with 1 if it is not or does not
+answer. For container health checks and scripts.
 """
 
 
@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ready",
         action="store_true",
-        help="ask whether data flows (/readyz), not only whether its loop goes round (/livez)",
+        help="check that data flows (/readyz), not only that its loop runs (/livez)",
     )
     parser.add_argument(
         "--instance", type=count, default=0, metavar="N", help="the stage's own --instance"
@@ -40,26 +40,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print how the stage is; EmostreamError where it is not well."""
+    """Print the stage's health; EmostreamError if it is not healthy."""
     config = given_config(options).load()
     stage: str = options.stage
     url = metrics_url(config, _address(config, stage, options.instance))
     answer = _answer(urljoin(url, "/readyz" if options.ready else "/livez"), stage, config)
     if options.ready:
         if not answer["ready"]:
-            # Without the token it does not say what is missing.
+            # Without the token, it does not list what is missing.
             reasons = "; ".join(answer.get("missing", {}).values()) or "it does not say why"
             raise EmostreamError(f"{stage} is not ready: {reasons}")
         print(f"{stage} is ready")
     else:
         if not answer["live"]:
-            raise EmostreamError(f"{stage} is not live: its loop stands still, or it is down")
+            raise EmostreamError(f"{stage} is not live: its loop is stuck, or it is down")
         print(f"{stage} is live ({answer['phase']})")
     return ExitCode.OK
 
 
 def _address(config: Config, stage: str, instance: int) -> str:
-    """Return where the stage serves its metrics; ConfigError where only the stage knows that."""
+    """Return the stage's metrics address; ConfigError if the system chooses its port."""
     host, _, port = str(getattr(config, stage).metrics).rpartition(":")
     if port == "0":
         raise ConfigError(
@@ -69,17 +69,17 @@ def _address(config: Config, stage: str, instance: int) -> str:
 
 
 def _answer(url: str, stage: str, config: Config) -> dict[str, Any]:
-    """Return what the stage says of itself. Raises EmostreamError where it says nothing."""
+    """Return the stage's answer. Raises EmostreamError if there is none."""
     try:
         with MetricsClient(config).open(url, any_status=True) as answer:
             said = json.loads(answer.read(MAX_BODY_BYTES))
     except (OSError, http.client.HTTPException) as error:
-        # urllib wraps the cause, which says it shorter.
+        # urllib wraps the cause, whose message is shorter.
         cause = getattr(error, "reason", error)
         reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
         raise EmostreamError(f"{stage} does not answer at {url}: {reason}") from error
     except ValueError as error:
-        raise EmostreamError(f"{url} is not {stage}: its answer is no JSON") from error
+        raise EmostreamError(f"{url} is not {stage}: its answer is not JSON") from error
     if not isinstance(said, dict) or not {"ready", "live"} & said.keys():
-        raise EmostreamError(f"{url} is not {stage}: its answer says nothing of its health")
+        raise EmostreamError(f"{url} is not {stage}: its answer does not contain its health")
     return said

@@ -1,1 +1,1 @@
-"""`emostream init`: writes a Procfile and a commented configuration into a folder."""
+"""`emostream init`: writes a Procfile and a commented configuration to a folder."""

@@ -35,14 +35,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             f"--{host}-host",
             type=IPv4Address,
             metavar="ADDRESS",
-            help=f"of two hosts, the address of the one that runs {runs}: a folder for each,"
+            help=f"for two hosts: address of the one that runs {runs}; writes a folder for each,"
             " with keys",
         )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask where there is a terminal, write both files, and say how to start."""
+    """Ask on a terminal, write both files, and print how to start."""
     folder: Path = options.folder
     hosts = two_hosts.two_hosts(options.camera_host, options.classifier_host)
     places = (two_hosts.CAMERAS, two_hosts.CLASSIFIER) if hosts else ("",)
@@ -72,7 +72,7 @@ def _say_how_to_start(folder: Path) -> None:
 
 
 def _files(choices: Choices, hosts: two_hosts.TwoHosts | None = None) -> dict[str, str]:
-    """Return the content of each file by its path in the folder."""
+    """Return the content of each file by path in the folder."""
     left_out = {"display": not choices.page, "recorder": not choices.record}
     stages = [stage for stage in STAGES if not left_out.get(stage)]
     changes = {"recorder.video": True} if choices.video else {}
@@ -85,7 +85,7 @@ def _files(choices: Choices, hosts: two_hosts.TwoHosts | None = None) -> dict[st
 
 
 def _program(name: str) -> str:
-    """Return how a shell finds a program of this environment: by its name, or by its path."""
+    """Return the shell command for a program of this environment: its name or its path."""
     ours = PROGRAMS / name
     found = shutil.which(name)
     is_found = found is not None and ours.exists() and Path(found).samefile(ours)

@@ -1,4 +1,4 @@
-"""A configuration with every key: those that differ from the default, and the others commented."""
+"""A configuration file with every key; keys with their default are commented out."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ HEADER: Final = """\
 
 
 def config_text(source: Source, changes: Mapping[str, Any]) -> str:
-    """Return a TOML file with one source, in which `changes` are the keys that are set, by path."""
+    """Return a TOML file with one source; `changes` are the keys to set, by path."""
     meanings = key_meanings()
     lines = [HEADER, *_pairs(Config(), "", meanings, changes)]
     for name, section in _sections(Config()).items():
@@ -40,13 +40,13 @@ def _sections(config: Config) -> dict[str, Section]:
 def _pairs(
     section: Section, prefix: str, meanings: Mapping[str, str], changes: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Yield what each key means, and the key; behind "#" where it has its default."""
+    """Yield the meaning of each key, and the key, commented out if it has its default."""
     for name, default in msgspec.structs.asdict(section).items():
         key = f"{prefix}{name}"
         if key not in meanings:
             continue  # a section, or the sources, which have their own table
         meaning = meanings[key]
-        if default is None:  # TOML has no value for that
+        if default is None:  # TOML cannot express this value
             meaning = f"{name} (default: {key_defaults()[key]}): {meaning}"
         yield from textwrap.wrap(meaning, WIDTH, initial_indent="# ", subsequent_indent="# ")
         if key in changes:

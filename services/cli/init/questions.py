@@ -1,4 +1,4 @@
-"""What `emostream init` asks on a terminal: the camera, the page, and what is recorded."""
+"""The questions of `emostream init` on a terminal: camera, page and recording."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from emostream.services.cli.doctor.v4l2 import Camera, cameras
 from emostream.shared.config import Config, Source
 
-# Asks a question whose answer is yes or no; the second argument is what Enter means.
+# Asks a yes/no question; the second argument is the default for Enter.
 Ask: TypeAlias = Callable[[str, bool], bool]
 
 ANSWERS: Final = {"y": True, "yes": True, "n": False, "no": False}
@@ -16,7 +16,7 @@ ANSWERS: Final = {"y": True, "yes": True, "n": False, "no": False}
 
 @dataclass(frozen=True)
 class Choices:
-    """What was chosen; without questions, the built-in demo with page and recorder."""
+    """The choices; without questions, the built-in demo with page and recorder."""
 
     source: Source = field(default_factory=Source)
     page: bool = True
@@ -41,7 +41,7 @@ def list_cameras() -> list[Camera] | None:
 
 
 def ask_on_terminal(question: str, default: bool) -> bool:
-    """Ask on the terminal until the answer is yes or no; Enter means the default."""
+    """Ask on the terminal until the answer is yes or no; Enter selects the default."""
     choices = "[Y/n]" if default else "[y/N]"
     while True:
         answer = input(f"{question} {choices} ").strip().lower()

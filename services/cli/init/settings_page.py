@@ -1,4 +1,4 @@
-"""What docs/configuration.md says of each key, for the comments of a configuration."""
+"""Reads the description of each key in docs/configuration.md, for comments in a file."""
 
 import re
 from pathlib import Path
@@ -11,12 +11,12 @@ LINK: Final = re.compile(r"\[([^]]+)]\([^)]+\)")
 
 
 def key_meanings(page: Path = SETTINGS_PAGE) -> dict[str, str]:
-    """Return the meaning of each key by its path, as plain text; `sources.name` is a source's."""
+    """Return the meaning of each key by path, as plain text; `sources.name` is a source's name."""
     return {key: meaning for key, (_, meaning) in _rows(page).items()}
 
 
 def key_defaults(page: Path = SETTINGS_PAGE) -> dict[str, str]:
-    """Return what the page says of each key's default: a value of TOML, or words."""
+    """Return each key's default from the page: a TOML value, or words."""
     return {key: default.strip("`") for key, (default, _) in _rows(page).items()}
 
 

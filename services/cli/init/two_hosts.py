@@ -1,4 +1,4 @@
-"""Two folders for two hosts, the classifier on one of them: configuration, Procfile and keys."""
+"""Folders for two hosts, one with the classifier: configuration, Procfile and keys."""
 
 import shlex
 from collections.abc import Mapping
@@ -19,21 +19,21 @@ from emostream.shared.shipped_files import FOLDER_CONFIG
 CAMERAS: Final = "cameras"
 CLASSIFIER: Final = "classifier"
 KEYS: Final = "keys"
-# What each host gets of the other: crops of faces, never frames; and emotions.
+# What each host receives from the other: face crops (never frames), and emotions.
 CROPS: Final = ("faces",)
 RESULTS: Final = ("emotion", "event")
 
 
 @dataclass(frozen=True)
 class TwoHosts:
-    """The addresses by which the hosts reach each other."""
+    """The addresses of the hosts for each other."""
 
     cameras: str
     classifier: str
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The keys of the configuration that differ from the default, the same on both hosts."""
+        """The configuration keys that differ from the default, the same on both hosts."""
         default = Config()
         faces = f"tcp://{self.cameras}:{default.detector.bind.rpartition(':')[2]}"
         emotion = f"tcp://{self.classifier}:{default.classifier.bind.rpartition(':')[2]}"
@@ -47,7 +47,7 @@ class TwoHosts:
 
 
 def two_hosts(cameras: IPv4Address | None, classifier: IPv4Address | None) -> TwoHosts | None:
-    """Return the hosts that the options name, None for none; ConfigError for one alone."""
+    """Return the hosts in the options, None without any; ConfigError for only one."""
     if cameras is None and classifier is None:
         return None
     if cameras is None or classifier is None:
@@ -62,7 +62,7 @@ def two_hosts(cameras: IPv4Address | None, classifier: IPv4Address | None) -> Tw
 def files(
     hosts: TwoHosts, choices: Choices, stages: list[str], changes: Mapping[str, Any], program: str
 ) -> dict[str, str]:
-    """Return the content of each file by its path; on the other host, emostream is on the PATH."""
+    """Return the content of each file by path; assumes emostream on the other host's PATH."""
     here = [stage for stage in stages if stage != CLASSIFIER]
     text = config_text(choices.source, {**changes, **hosts.changes})
     return {
@@ -74,7 +74,7 @@ def files(
 
 
 def write_keys(folder: Path, hosts: TwoHosts) -> None:
-    """Make a key pair for each host, and let each in at the other, with what it needs alone."""
+    """Create a key pair for each host, and allow each at the other with minimal topics."""
     cameras, classifier = new_key(), new_key()
     peer = Peer(CLASSIFIER, hosts.classifier, CROPS, (PeerKey(classifier.public),))
     _write(folder / CAMERAS, Own(CAMERAS, (cameras,)), peer)
@@ -83,7 +83,7 @@ def write_keys(folder: Path, hosts: TwoHosts) -> None:
 
 
 def next_steps(folder: Path, hosts: TwoHosts, honcho: str) -> str:
-    """Return what to do with the folders."""
+    """Return the instructions for the folders."""
     here, there = (shlex.quote(str(folder / name)) for name in (CAMERAS, CLASSIFIER))
     return (
         f"wrote {folder / CAMERAS} and {folder / CLASSIFIER}, each with its keys\n"

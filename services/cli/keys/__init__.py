@@ -1,1 +1,1 @@
-"""`emostream keys`: makes this host's keys, and says who is let in."""
+"""`emostream keys`: creates this host's keys, and manages the allowed peers."""

@@ -33,7 +33,7 @@ log = logging.getLogger("emostream")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    init = _action(actions, "init", "make this host's key pair")
+    init = _action(actions, "init", "create this host's key pair")
     init.add_argument("--name", type=_name, help="of this host (default: its host name)")
     init.set_defaults(run=run_init)
     show = _action(actions, "show", "print this host's name and public key")
@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     revoke = _action(actions, "revoke", "revoke a peer's access")
     revoke.add_argument("name", help="the peer, as `emostream keys list` shows it")
     revoke.set_defaults(run=run_revoke)
-    rotate = _action(actions, "rotate", "make a new key pair, used after a grace period")
+    rotate = _action(actions, "rotate", "create a new key pair, used after a grace period")
     _add_grace(rotate, "hours until the new key is used")
     rotate.set_defaults(run=run_rotate)
     token = _action(actions, "token", "print the token of a role; creates it if needed")
@@ -73,7 +73,7 @@ def _add_allow(actions: "Actions") -> None:
     allow.add_argument(
         "--topics",
         type=_topics,
-        help=f"limit the peer to these topics, of {','.join(TOPICS)}; all lifts a limit "
+        help=f"limit the peer to these topics, of {','.join(TOPICS)}; all removes the limit "
         "(default: as before, for a new peer all)",
     )
     _add_grace(allow, "hours for which the peer's previous key stays valid")
@@ -91,7 +91,7 @@ def _add_grace(parser: argparse.ArgumentParser, meaning: str) -> None:
 
 
 def run_init(options: argparse.Namespace) -> int:
-    """Write a key pair where there is none."""
+    """Write a key pair if there is none."""
     folder = _folder(options)
     if path_exists(folder.path / OWN_FILE):
         raise ConfigError(f"{folder.path} holds keys already; emostream keys rotate makes new ones")
@@ -100,7 +100,7 @@ def run_init(options: argparse.Namespace) -> int:
 
 
 def run_show(options: argparse.Namespace) -> int:
-    """Print the name and the key, the key last; of a rotation, the one that comes."""
+    """Print the name and the key (last); during a rotation, the new key."""
     own = _folder(options).own()
     now, shown = own.current(time.time()), own.keys[-1]
     if shown != now:
@@ -115,7 +115,7 @@ def run_show(options: argparse.Namespace) -> int:
 
 
 def run_allow(options: argparse.Namespace) -> int:
-    """Add the peer, or another key of it, and print its lines as `list` does."""
+    """Add the peer or another key for it, and print its lines like `list`."""
     folder = _folder(options)
     now = time.time()
     peers = allowed(
@@ -141,7 +141,7 @@ def run_allow(options: argparse.Namespace) -> int:
 
 
 def run_list(options: argparse.Namespace) -> int:
-    """Print a line for each key of each peer, the key last."""
+    """Print a line for each key of each peer, with the key last."""
     folder = _folder(options)
     now = time.time()
     peers = folder.peers()
@@ -153,14 +153,14 @@ def run_list(options: argparse.Namespace) -> int:
 
 
 def run_revoke(options: argparse.Namespace) -> int:
-    """Take the peer and all its keys out."""
+    """Remove the peer and all its keys."""
     folder = _folder(options)
     folder.write_peers(revoked(folder.peers(), options.name))
     return ExitCode.OK
 
 
 def run_rotate(options: argparse.Namespace) -> int:
-    """Make a new key pair, print it as `show` does, and say when it is used."""
+    """Create a new key pair, print it like `show`, and say when it is used."""
     folder = _folder(options)
     now = time.time()
     own = folder.own()
@@ -178,7 +178,7 @@ def run_rotate(options: argparse.Namespace) -> int:
 
 
 def run_token(options: argparse.Namespace) -> int:
-    """Print the role's token; where there is none, or with --new, it is made."""
+    """Print the role's token; create it if there is none, or with --new."""
     config, role = given_config(options).load(), Role(options.role)
     path, setting = token_path(config, role), SETTINGS[role]
     if not set_token_file(config, role):
@@ -206,7 +206,7 @@ def _folder(options: argparse.Namespace) -> KeyFolder:
 
 
 def _host_name() -> str:
-    """Return this machine's name in the letters that a name may have."""
+    """Return this machine's name with only the characters allowed in a name."""
     name = socket.gethostname().lower().partition(".")[0]
     kept = "".join(each if STREAM_PATTERN.fullmatch(each) else "-" for each in name)
     return kept[:LONGEST_NAME] or "host"
@@ -219,7 +219,7 @@ def _name(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    """Return the host of an endpoint, or the host as it is."""
+    """Return the host of an endpoint, or a host unchanged."""
     match = TCP.fullmatch(text)
     host = match["host"] if match else text
     is_ipv6 = host.startswith("[") and host.endswith("]")

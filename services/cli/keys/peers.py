@@ -1,4 +1,4 @@
-"""The peers that are let in, changed: pure functions from the peers as they are to those to be."""
+"""Changes to the allowed peers, as pure functions from old to new peers."""
 
 from typing import Final
 
@@ -19,10 +19,10 @@ def allowed(
     topics: tuple[str, ...] | None,
     until: float,
 ) -> tuple[Peer, ...]:
-    """Return the peers with this key of `name`; its other keys end at `until` (s since the epoch).
+    """Return the peers with this key for `name`; its other keys end at `until` (s since the epoch).
 
-    What is None stays as it was. Raises ConfigError if another peer has that key or that host: it
-    could pass itself off as this one.
+    None leaves a value unchanged. Raises ConfigError if another peer has the same key or host,
+    because it could impersonate this one.
     """
     others = tuple(peer for peer in peers if peer.name != name)
     for other in others:
@@ -42,7 +42,7 @@ def allowed(
 
 
 def revoked(peers: tuple[Peer, ...], name: str) -> tuple[Peer, ...]:
-    """Return the peers without that one; ConfigError if there is none of that name."""
+    """Return the peers without this one; ConfigError if there is no such peer."""
     left = tuple(peer for peer in peers if peer.name != name)
     if len(left) == len(peers):
         known = ", ".join(peer.name for peer in peers) or "nobody"
@@ -51,5 +51,5 @@ def revoked(peers: tuple[Peer, ...], name: str) -> tuple[Peer, ...]:
 
 
 def _ending(key: PeerKey, until: float) -> PeerKey:
-    """Return the key with its end; one that ends sooner keeps that."""
+    """Return the key with this end, unless it already ends sooner."""
     return msgspec.structs.replace(key, until=min(until, key.until or until))

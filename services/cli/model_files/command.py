@@ -70,7 +70,7 @@ def run_list(options: argparse.Namespace) -> int:
 
 
 def run_info(options: argparse.Namespace) -> int:
-    """Print what is known of a model, or a TOML for it; raise what loading it raises."""
+    """Print the facts about a model, or a TOML for it; raise the error of loading it."""
     if options.template:
         print(models_view.template(options.name), end="")
         return ExitCode.OK
@@ -82,7 +82,7 @@ def run_info(options: argparse.Namespace) -> int:
 
 
 def run_verify(options: argparse.Namespace) -> int:
-    """Compare each file with its sha256 and load it; WeightsError at the first that is wrong."""
+    """Compare each file with its sha256 and load it; WeightsError for the first bad one."""
     for name in [options.name] if options.name else weights.names():
         for path in weights.files(name).values() or [weights.find(name)]:
             weights.verify(path)
@@ -97,7 +97,7 @@ def run_verify(options: argparse.Namespace) -> int:
 
 def run_export(options: argparse.Namespace) -> int:
     """Write the model for another engine."""
-    # Imported here, so that the other actions need no package of the engine keras.
+    # Imported here, so that other actions do not need the packages of the engine keras.
     engines.require_engine("keras")
     from emostream.services.cli.model_files import export
 
@@ -105,7 +105,7 @@ def run_export(options: argparse.Namespace) -> int:
 
 
 def run_fetch(options: argparse.Namespace) -> int:
-    """Download the weights and say where they are."""
+    """Download the weights and print their path."""
     with ProgressBar(options.name, unit="bytes") as bar:
         path = fetch_yunet(url=options.url, sha256=options.sha256, progress=bar.update)
     print(path)

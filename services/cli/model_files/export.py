@@ -1,4 +1,4 @@
-"""`emostream models export`: writes a Keras model for another engine and says how it agrees."""
+"""`emostream models export`: writes a Keras model for another engine, and compares them."""
 
 import argparse
 import sys
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def faces(folder: Path) -> Image:
-    """Return 500 faces of FER2013's PublicTest, synthetic ones where the folder lacks it."""
+    """Return 500 faces of FER2013's PublicTest, or synthetic ones if the folder lacks it."""
     try:
         return ferplus.load_faces("PublicTest", folder).images[:FACES]
     except SourceError:

@@ -1,4 +1,4 @@
-"""What `emostream models list` and `info` show, and whether a model loads."""
+"""The output of `emostream models list` and `info`, and whether a model loads."""
 
 import contextlib
 import io
@@ -25,7 +25,7 @@ SCALINGS = {
 
 
 def table() -> Table:
-    """Return the shipped models, a row each; the file that serves is loaded for its state."""
+    """Return the shipped models, one row each; the default file is loaded for its state."""
     shown = Table("name", "engines", "labels", "MB", "state")
     for name in weights.names():
         files = weights.files(name)
@@ -36,7 +36,7 @@ def table() -> Table:
 
 
 def _state(name: str, files: dict[str, Path]) -> tuple[str, str]:
-    """Return the number of a model's labels, and whether it is whole and loads."""
+    """Return the number of a model's labels, and whether it is intact and loads."""
     if not all(map(_is_whole, files.values())):
         return UNKNOWN, "wrong sha256"
     try:
@@ -48,9 +48,9 @@ def _state(name: str, files: dict[str, Path]) -> tuple[str, str]:
 
 
 def description(name: str) -> tuple[Table, EmostreamError | None]:
-    """Return what is known of a model, one row per property, and why it does not load.
+    """Return the properties of a model, one row each, and why it does not load.
 
-    WeightsError if there is no such file, or its sha256 is another.
+    Raises WeightsError if there is no such file, or if its sha256 does not match.
     """
     path = weights.find(name)
     failure: EmostreamError | None = None
@@ -67,15 +67,15 @@ def description(name: str) -> tuple[Table, EmostreamError | None]:
 
 
 def template(name: str) -> str:
-    """Return the TOML to fill in for a model; WeightsError if none would make it serve."""
+    """Return a TOML template for a model; WeightsError if the model is unsuitable."""
     path = weights.find(name)
     return spec_template(path, engines.load_engine(path, None, 1))
 
 
 def _add_spec(shown: Table, path: Path) -> None:
-    """Add what the TOML says, where it can be read."""
+    """Add the properties in the TOML, if it can be read."""
     file = specs.spec_path(path)
-    with contextlib.suppress(WeightsError):  # which is why it does not load
+    with contextlib.suppress(WeightsError):  # the reason why it does not load
         spec = specs.load_spec(file)
         shown.add_row("labels", ", ".join(spec.labels))
         shown.add_row("takes", faces(spec))
@@ -89,9 +89,9 @@ def _add_spec(shown: Table, path: Path) -> None:
 
 
 def _add_files(shown: Table, path: Path) -> None:
-    """Add the model's files, and what can be read of them without an engine."""
+    """Add the model's files, and the properties that are readable without an engine."""
     files = weights.files(path.stem, path.parent)
-    with contextlib.suppress(WeightsError):  # a file of Keras that is broken
+    with contextlib.suppress(WeightsError):  # a broken Keras file
         count = parameters(files.get("keras"))
         shown.add_row("parameters", UNKNOWN if count is None else f"{count:,}")
     default = engines.SUFFIXES[path.suffix]
@@ -103,14 +103,14 @@ def _add_files(shown: Table, path: Path) -> None:
 
 
 def faces(spec: ModelSpec) -> str:
-    """Say in words what a model takes."""
+    """Return a model's input in words."""
     size = f"{spec.size[0]} x {spec.size[1]} (height x width)" if spec.size else "any size"
     colour = "gray" if spec.channels == 1 else spec.colour.upper()
     return f"faces of {size}, {colour}, {SCALINGS[spec.scaling]}, layout {spec.layout}"
 
 
 def parameters(path: Path | None) -> int | None:
-    """Count the numbers in a Keras file, without Keras; None if that cannot be known."""
+    """Count the parameters in a Keras file, without Keras; None if unknown."""
     try:
         import h5py
     except ImportError:

@@ -1,1 +1,1 @@
-"""Starting, watching and stopping the processes of the stages."""
+"""Starts, monitors and stops the processes of the stages."""

@@ -1,4 +1,4 @@
-"""Starting a process that ends with this one, and stopping processes."""
+"""Starts processes that end together with this one, and stops processes."""
 
 import os
 import signal
@@ -11,10 +11,10 @@ from typing import IO, Final, TypeAlias
 
 from emostream.shared import address_file, parent_process
 
-# Ctrl-C ends everything within 5 s, so a stage has this long before it is killed.
+# Ctrl-C must end everything within 5 s, so a stage has this long before it is killed.
 GRACE: Final = 3.5
 
-# -P: what lies in the working folder is no module, whatever it is called (queue.py).
+# -P: do not import modules from the current folder (such as queue.py).
 PROGRAM: Final = (sys.executable, "-P", "-m", "emostream")
 
 Process: TypeAlias = subprocess.Popen[bytes]
@@ -26,7 +26,7 @@ def stage_command(stage: str, *arguments: str) -> list[str]:
 
 
 def arguments_of(command_line: Sequence[str]) -> list[str]:
-    """Return the arguments of a process that runs `emostream`, the stage first; [] for others."""
+    """Return the arguments of an `emostream` process, stage first; [] for other processes."""
     words = list(command_line[1:])
     if words[:1] == ["-P"]:
         words.pop(0)
@@ -38,8 +38,8 @@ def start(
 ) -> Process:
     """Start a stage's command that ends with this process, however this one ends.
 
-    With `log` it has no part in this terminal: what it prints goes there, and Ctrl-C does not reach
-    it. It writes its addresses to the file `addresses`, if one is given.
+    With `log`, it is detached from this terminal: its output goes to the log, and Ctrl-C does not
+    reach it. It writes its addresses to the file `addresses`, if given.
     """
     environment = {**os.environ, parent_process.VARIABLE: str(os.getpid())}
     if addresses:
@@ -59,9 +59,9 @@ def start(
 def stop(
     processes: Collection[Process], request: int = signal.SIGTERM, grace: float = GRACE
 ) -> list[Process]:
-    """Send `request` to all that run, wait for `grace` seconds in all, and kill the others.
+    """Send `request` to all running processes, wait for `grace` seconds in total, kill the rest.
 
-    Returns those that were killed. All have been waited for.
+    Returns the killed processes. All processes have been waited for.
     """
     for process in processes:
         if process.poll() is None:

@@ -1,4 +1,4 @@
-"""Writing a configuration to a temporary file that stages read."""
+"""Writes a configuration to a temporary file for the stages."""
 
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ from emostream.shared.temporary_folder import naming_temporary_files
 
 
 def write_config(config: Config, path: Path) -> None:
-    """Write the configuration as TOML; TemporaryFolderError if that cannot be done."""
+    """Write the configuration as TOML; TemporaryFolderError if that fails."""
     with naming_temporary_files():
         path.write_text(tomli_w.dumps(as_table(config)), "utf-8")
 
 
 def as_table(config: Config) -> dict[str, Any]:
-    """Return the configuration as JSON has it, without what is unset, which TOML cannot write."""
+    """Return the configuration as a JSON tree, without unset values, which TOML cannot express."""
     return _without_none(msgspec.json.decode(msgspec.json.encode(config)))
 
 

@@ -1,4 +1,4 @@
-"""Answering on the port of a stage's metrics while the stage is down, so that all can see that."""
+"""Answers on a stage's metrics port while the stage is down, to report that."""
 
 import contextlib
 import logging
@@ -15,12 +15,12 @@ log = logging.getLogger("emostream.supervise")
 def answer_as_down(
     stage: str, host: str, port: int, reason: str, find_access: Callable[[], "HttpAccess"]
 ) -> Iterator[None]:
-    """Answer for the stage as one that is down, while the context lasts.
+    """Report that the stage is down, while the context lasts.
 
-    Where another program has the port, that continues to answer. `find_access` returns who may read
-    what is said; where its token or certificate cannot be used, nothing is.
+    If another program uses the port, that program keeps answering. `find_access` returns the access
+    rules; if its token or certificate is unusable, nothing is reported.
     """
-    # Imported here: few supervisors ever serve a page, and it takes 10 MB.
+    # Imported here: few supervisors ever need it, and it takes 10 MB.
     from prometheus_client import CollectorRegistry
 
     from emostream.shared.errors import BusError, ConfigError

@@ -1,4 +1,4 @@
-"""Honcho's two processes above a supervisor, with which the supervisor has to end."""
+"""Honcho's two processes above a supervisor; the supervisor must end with them."""
 
 import os
 
@@ -8,9 +8,9 @@ from emostream.shared.logs import HONCHO_PROCESS
 
 
 class Launchers:
-    """Honcho and its worker, the parent of `process`, as they are now; none without honcho.
+    """The current honcho and its worker, the parent of `process`; empty without honcho.
 
-    The worker outlives a honcho that is killed, so the parent's end alone is no sign.
+    The worker outlives a killed honcho, so watching only the parent is not enough.
     """
 
     def __init__(self, process: psutil.Process) -> None:
@@ -20,7 +20,7 @@ class Launchers:
             worker = _parent(process)
             honcho = worker and _parent(worker)
             self._processes = [process for process in (worker, honcho) if process]
-            # Where one is missing it ended before this looked.
+            # A missing one ended before this check.
             self._are_whole = len(self._processes) == 2
 
     @property
@@ -30,12 +30,12 @@ class Launchers:
 
     @property
     def live(self) -> bool:
-        """Whether all of them still run."""
+        """Whether all of them are still running."""
         return self._are_whole and all(map(lives, self._processes))
 
 
 def lives(process: psutil.Process) -> bool:
-    """Whether the process runs; one that ended and was not waited for does not."""
+    """Whether the process is running; zombies are not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -45,7 +45,7 @@ def lives(process: psutil.Process) -> bool:
 
 
 def _parent(process: psutil.Process) -> psutil.Process | None:
-    """Return the parent; None if either is gone by now."""
+    """Return the parent; None if either is gone."""
     try:
         return process.parent()
     except psutil.NoSuchProcess:

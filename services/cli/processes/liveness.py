@@ -1,4 +1,4 @@
-"""Finding that a process hangs: it is asked for `/livez`, and what it answers is judged."""
+"""Detects that a process hangs, by its answers to `/livez`."""
 
 import functools
 import http.client
@@ -14,11 +14,12 @@ import psutil
 from emostream.shared.health_connection import health_connection
 
 ASK_INTERVAL_S: Final = 1.0
-# A short `hung_after` is asked about more often.
+# With a short `hung_after`, requests are more frequent.
 ASKS_WITHIN: Final = 5
-# A process that has not said that it runs may load a model; only beyond this does it hang.
+# A process that has not reported that it runs may be loading a model; it hangs only after this
+# time.
 START_LIMIT_S: Final = 600.0
-# Both of a process that stood still together with this one answer once before they continue.
+# If the process was stopped together with this one, it gets to answer once before it is judged.
 FAILED_ASKS: Final = 2
 MAX_BODY_BYTES: Final = 1000
 
@@ -26,19 +27,19 @@ FindAddress: TypeAlias = Callable[[], tuple[str, int] | None]
 
 
 class Answer(Enum):
-    """What a process says to `/livez`."""
+    """A process's answer to `/livez`."""
 
     STARTING = auto()
     LIVE = auto()
     NOT_LIVE = auto()
     NONE = auto()
-    """Nothing within the time, or nobody listens."""
+    """No answer in time, or nobody listens."""
     OTHER = auto()
-    """Somebody answers, but not as this process does: it says nothing about its loop."""
+    """An answer from another program: it says nothing about a loop."""
 
 
 def ask(host: str, port: int, pid: int, timeout: float, *, is_https: bool = False) -> Answer:
-    """Ask the process `pid`, which serves its metrics at the address; `timeout` is in s."""
+    """Ask the process `pid` with metrics at the address; `timeout` is in s."""
     connection = health_connection(host, port, timeout, is_https=is_https)
     try:
         connection.request("GET", "/livez")
@@ -58,12 +59,13 @@ def ask(host: str, port: int, pid: int, timeout: float, *, is_https: bool = Fals
 
 
 class HangDetector:
-    """Judges the answers of one process to `/livez`.
+    """Evaluates the answers of one process to `/livez`.
 
-    Once it has said that it runs, it hangs where it says that its loop stands still, or does not
-    answer for `hung_after` seconds. Before, it may load a model, and hangs only where it is stopped
-    (SIGSTOP) for that long, or starts for `START_LIMIT_S`. No step between two answers counts for
-    more than `longest_step` seconds: this process may have stood still itself.
+    After it has reported that it runs, it hangs if it reports that its loop is stuck, or if it does
+    not answer for `hung_after` seconds. Before that, it may be loading a model, and hangs only if
+    it is stopped (SIGSTOP) for that long, or if it has been starting for `START_LIMIT_S`. The time
+    between two answers counts for at most `longest_step` seconds, because this process may have
+    been stopped itself.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class HangDetector:
         self._not_live = 0
 
     def reason(self, answer: Answer, *, is_stopped: bool) -> str:
-        """Return why the process hangs by this answer and those before; "" if it does not."""
+        """Return why the process hangs, from this and earlier answers; "" if it does not."""
         now = self._clock()
         step, self._last = min(now - self._last, self._longest_step), now
         self._runs = self._runs or answer in (Answer.LIVE, Answer.NOT_LIVE)
@@ -102,10 +104,9 @@ class HangDetector:
 
 
 class LivenessWatch:
-    """Asks one process for `/livez` on a thread, until it is closed; `reason` is why it hangs.
+    """Polls one process's `/livez` on a thread, until it is closed; `reason` is why it hangs.
 
-    `address` returns where it serves its metrics, None while that is not known; without `address`
-    it never will be, and nothing is asked.
+    `address` returns its metrics address, None while unknown; without `address`, nothing is polled.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class LivenessWatch:
             threading.Thread(target=run, name="liveness", daemon=True).start()
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop polling."""
         self._stop.set()
 
     def _run(self, find_address: FindAddress) -> None:

@@ -1,4 +1,4 @@
-"""A whole pipeline with its own ports, next to any other: for benchmarks and tests."""
+"""A whole pipeline with separate ports, for benchmarks and tests."""
 
 import contextlib
 import json
@@ -53,7 +53,7 @@ def with_private_addresses(config: Config, folder: Path) -> Config:
 
 
 def _another(settings: Classifier) -> Classifier:
-    """Return the settings of another classifier, on free ports."""
+    """Return the settings of an additional classifier, on free ports."""
     bind, metrics = free_ports(2)
     return msgspec.structs.replace(
         settings, bind=f"tcp://127.0.0.1:{bind}", metrics=f"127.0.0.1:{metrics}"
@@ -63,7 +63,7 @@ def _another(settings: Classifier) -> Classifier:
 def _with_classifiers(
     config: Config, more: Sequence[Classifier], standbys: Sequence[Classifier]
 ) -> Config:
-    """Return the configuration whose subscribers hear further classifiers; some are `standbys`."""
+    """Return the configuration with additional classifiers; some are `standbys`."""
     replace = msgspec.structs.replace
     emotion = (*config.connect.emotion, *(each.bind for each in more))
     watch = (*config.display.watch, *(each.metrics for each in more))
@@ -76,11 +76,10 @@ def _with_classifiers(
 
 
 class Pipeline:
-    """Runs a Procfile with honcho, as a user does, and ends it when the context is left.
+    """Runs a Procfile with honcho, like a user, and stops it at the end of the context.
 
-    Its output goes to `folder/log.txt`. Each of `more_classifiers` are the options of another
-    classifier, next to the configuration's own; `classifiers` are the settings of all of them.
-    It runs only the stages in `stages`.
+    Its output goes to `folder/log.txt`. Each of `more_classifiers` has the options of an additional
+    classifier; `classifiers` are the settings of all classifiers. Only the stages in `stages` run.
     """
 
     def __init__(
@@ -139,7 +138,7 @@ class Pipeline:
         return self._honcho
 
     def stop(self) -> int:
-        """End it as Ctrl-C does, and return honcho's exit code."""
+        """Stop it like Ctrl-C, and return honcho's exit code."""
         below = self.processes()
         if stop([self.honcho], signal.SIGINT, STOP_WITHIN):
             for process in below:
@@ -155,18 +154,18 @@ class Pipeline:
             return []
 
     def stage_processes(self) -> dict[str, psutil.Process]:
-        """Return the process of each stage that runs; of the classifiers, the first one."""
+        """Return the process of each running stage; for classifiers, the first one."""
         found: dict[str, psutil.Process] = {}
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 arguments = arguments_of(process.cmdline())
-                # Only another one is told its address.
+                # Only additional classifiers get an address option.
                 if arguments and not any("classifier.bind=" in word for word in arguments):
                     found[arguments[0]] = process
         return found
 
     def memory(self) -> dict[str, float]:
-        """Return what each stage that runs holds resident, in MB."""
+        """Return the resident memory of each running stage, in MB."""
         held: dict[str, float] = {}
         for stage, process in self.stage_processes().items():
             with contextlib.suppress(psutil.Error):
@@ -178,13 +177,13 @@ class Pipeline:
         return f"http://{getattr(self.config, stage).metrics}"
 
     def missing(self, stage: str) -> dict[str, str]:
-        """Return what the stage lacks to be ready; empty when it is ready."""
+        """Return why the stage is not ready; empty if it is."""
         return missing_at(self.config, self.metrics_url(stage), stage)
 
     def wait_ready(self, timeout: float = 60.0) -> float:
-        """Wait until every stage is ready, and return the seconds that it took.
+        """Wait until every stage is ready, and return the time in seconds.
 
-        Raises EmostreamError with the end of the log where that does not happen in time.
+        Raises EmostreamError, with the end of the log, if it takes too long.
         """
         start = time.monotonic()
         while time.monotonic() - start < timeout:
@@ -202,7 +201,7 @@ class Pipeline:
 
 
 def missing_at(config: Config, url: str, stage: str) -> dict[str, str]:
-    """Return what the stage whose metrics are at `url` lacks to be ready; empty when it is."""
+    """Return why the stage with metrics at `url` is not ready; empty if it is."""
     try:
         with MetricsClient(config).open(f"{url}/readyz", any_status=True) as answer:
             body = answer.read()
@@ -213,7 +212,7 @@ def missing_at(config: Config, url: str, stage: str) -> dict[str, str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` loopback ports that are free now."""
+    """Return `count` currently free loopback ports."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for item in sockets:

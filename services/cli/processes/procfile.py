@@ -15,8 +15,8 @@ SUPERVISED: Final = re.compile(
 def procfile(config: str, stages: Iterable[str] = STAGES, program: str = "emostream") -> str:
     """Return the content of a Procfile that starts these stages with a configuration.
 
-    EMOSTREAM_CONFIG names another one, and EMOSTREAM_ARGS gives each stage further arguments.
-    `program` starts emostream in a shell.
+    EMOSTREAM_CONFIG can select another configuration, and EMOSTREAM_ARGS adds arguments to each
+    stage. `program` starts emostream in a shell.
     """
     return "".join(
         f"{stage}: exec {program} supervise {stage}"
@@ -26,9 +26,9 @@ def procfile(config: str, stages: Iterable[str] = STAGES, program: str = "emostr
 
 
 def stages_of(text: str) -> list[str]:
-    """Return the stages that a Procfile's content starts, in the order of the pipeline.
+    """Return the stages that a Procfile starts, in pipeline order.
 
-    A standby is none of them: its addresses stand in its line, not in the configuration.
+    A standby is not included, because its addresses are in its line, not in the configuration.
     """
     found = {
         line["stage"] for line in SUPERVISED.finditer(text) if "--standby" not in line["words"]

@@ -1,4 +1,4 @@
-"""Whether a stage that ended unasked is restarted, and when: one table for all of them."""
+"""The restart policy for stages that exit unexpectedly, as one table."""
 
 import time
 from collections import deque
@@ -17,7 +17,7 @@ LONGEST_WAIT_S: Final = 60.0
 
 
 class End(Enum):
-    """How a stage ends that nobody asked to end, as docs/operations.md has it."""
+    """How a stage exits unexpectedly, as in docs/operations.md."""
 
     SIGNAL = "a signal: SIGTERM, SIGKILL (out of memory, or it hung), SIGSEGV, or any other"
     OK = "exit code `0`"
@@ -30,7 +30,7 @@ class End(Enum):
 
 
 class Action(Enum):
-    """What follows an end."""
+    """The reaction to an exit."""
 
     NOW = "restart now"
     RETRY = "retry with increasing delays"
@@ -39,7 +39,7 @@ class Action(Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """What follows an end of a pipeline's stage, and of a stage of `emostream analyze`."""
+    """The reactions to a stage's exit, in a pipeline and in `emostream analyze`."""
 
     pipeline: Action
     analysis: Action
@@ -65,22 +65,22 @@ Kind: TypeAlias = Literal["pipeline", "analysis"]
 
 
 def end_of(code: int) -> End:
-    """Return how a process ended, by its exit code; below 0 it is the number of a signal."""
+    """Return how a process exited, from its exit code; negative codes are signals."""
     return End.SIGNAL if code < 0 else _BY_CODE.get(code, End.FAILURE)
 
 
 @dataclass(frozen=True)
 class Restart:
-    """When to start a stage again: in `wait` s. It is down when it ended too often."""
+    """When to restart a stage: in `wait` s. It is down if it exited too often."""
 
     wait: float
     is_down: bool
 
 
 class RestartPolicy:
-    """Decides by `RULES` what follows each end of one stage.
+    """Decides the reaction to each exit of one stage, by `RULES`.
 
-    A stage that ended again after `RESTARTS` restarts in `WITHIN_S` seconds is down, until it has
+    A stage that exits again after `RESTARTS` restarts in `WITHIN_S` seconds is down, until it has
     run for that long.
     """
 
@@ -93,18 +93,18 @@ class RestartPolicy:
         self._is_down = False
 
     def started(self) -> None:
-        """Note that the stage was started."""
+        """Record a start of the stage."""
         self._started = self._clock()
 
     def recovers(self) -> bool:
-        """Whether a stage that was down has run for long enough; True once."""
+        """Whether a stage that was down has now run long enough; returns True once."""
         if not self._ran_long:
             return False
         was_down, self._is_down, self._wait = self._is_down, False, 0.0
         return was_down
 
     def after(self, end: End) -> Restart | None:
-        """Return when to start it again after this end; None if the end is final."""
+        """Return when to restart it after this exit; None if the exit is final."""
         self.recovers()
         now, action = self._clock(), self._action(end)
         if action is Action.FINAL:

@@ -1,4 +1,4 @@
-"""Reporting once what all stages below one honcho find wrong in the configuration they share."""
+"""Reports an error in a shared configuration once for all stages under one honcho."""
 
 import fcntl
 import os
@@ -9,20 +9,20 @@ from typing import Final
 
 from emostream.shared.logs import HONCHO_PROCESS
 
-# By then the other stages have found that somebody reports, however slowly they start; honcho ends
-# all as soon as one of them has ended, so this time rarely passes.
+# By then, even slow stages have noticed that another one reports. Honcho stops all stages as soon
+# as one has exited, so this time rarely passes.
 HOLD: Final = 2.0
 
 
 def report_once(report: Callable[[], None]) -> None:
-    """Call `report`, unless another stage below the same honcho is doing so.
+    """Call `report`, unless another stage under the same honcho is doing so.
 
-    A lock on the working folder, which they share, decides: nothing is left behind, whatever ends.
+    A lock on the shared working folder decides, which leaves nothing behind.
     """
     if HONCHO_PROCESS not in os.environ:
         report()
         return
-    # The holder of the lock must report, however soon the others end everything.
+    # The holder of the lock must report before the others end everything.
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

@@ -1,4 +1,4 @@
-"""What a stage would refuse at its start, found without starting it: for `--check-config`."""
+"""Finds errors that would prevent a stage's start, without starting it, for `--check-config`."""
 
 import os
 from collections.abc import Callable
@@ -16,13 +16,12 @@ from emostream.shared.security import check_stage_keys
 def check_stage(stage: str, config: Config, instance: int) -> None:
     """Check the addresses that the stage binds, and the files and variables that it needs.
 
-    Whether a port is free is another question, which `emostream doctor` answers. Raises the error
-    that the start would end with.
+    Free ports are checked by `emostream doctor`, not here. Raises the same error as the start.
     """
     settings = getattr(config, stage)
     for key in ("bind", "metrics", "page"):
         address = getattr(settings, key, "")
-        # Neither a Unix socket nor a key that this stage lacks is such an address.
+        # Skip Unix sockets and keys that this stage does not have.
         match = TCP.fullmatch(address if "://" in address else f"tcp://{address}")
         if match and match["port"] != "*":
             shifted_port(int(match["port"]), instance)
@@ -32,7 +31,7 @@ def check_stage(stage: str, config: Config, instance: int) -> None:
 
 
 def _check_capture(config: Config) -> None:
-    # Imported here and below, so that one stage's check needs no other's packages.
+    # Imported here and below, so that the check of a stage does not need another's packages.
     from emostream.services.capture.source_url import source_kind
 
     for source in config.capture.sources:

@@ -1,4 +1,4 @@
-"""The processes of one analysis: started together, restarted when they end, stopped together."""
+"""The processes of one analysis: started, restarted and stopped together."""
 
 import contextlib
 import functools
@@ -15,7 +15,7 @@ from emostream.shared.errors import DeliveryError, TemporaryFolderError
 from emostream.shared.logs import message_of
 from emostream.shared.temporary_folder import naming_temporary_files
 
-# A stage needs less for its log and its addresses.
+# More than a stage needs for its log and addresses.
 ROOM_FOR_FILES: Final = 64 * 1024
 START_ORDER: Final = ("recorder", "classifier", "detector", "capture")
 
@@ -23,8 +23,8 @@ START_ORDER: Final = ("recorder", "classifier", "detector", "capture")
 class StageGroup:
     """Runs the stages of a configuration file; a context manager that stops them all.
 
-    What they print goes to `<stage>.log` in `folder`, which is for nothing else. One whose loop has
-    not gone round for `hung_after` s hangs, and is killed.
+    Their output goes to `<stage>.log` in `folder`, which is used for nothing else. A stage whose
+    loop has not run for `hung_after` s hangs, and is killed.
     """
 
     def __init__(self, config: Path, folder: Path, hung_after: float) -> None:
@@ -56,9 +56,9 @@ class StageGroup:
             log.close()
 
     def watch(self) -> None:
-        """Start again what ended or hangs; DeliveryError if a stage cannot be restarted.
+        """Restart stages that exited or hang; DeliveryError if a stage cannot be restarted.
 
-        TemporaryFolderError if it cannot be because its log has no room.
+        Raises TemporaryFolderError if there is no disk space for its log.
         """
         for stage, process in self._processes.items():
             self._kill_hung(stage, process)
@@ -71,7 +71,7 @@ class StageGroup:
             self._start(stage)
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Return the CPU time of each stage that runs."""
+        """Return the CPU time of each running stage."""
         seconds = {}
         for stage, process in self._processes.items():
             with contextlib.suppress(psutil.Error):
@@ -80,14 +80,14 @@ class StageGroup:
         return seconds
 
     def addresses(self, stage: str) -> Addresses | None:
-        """Return where a stage can be reached; None until it can."""
+        """Return the addresses of a stage; None until they are known."""
         return read_addresses(self._address_file(stage))
 
     def _kill_hung(self, stage: str, process: Process) -> None:
-        """Kill the stage where it hangs; it has ended at a later look."""
+        """Kill the stage if it hangs; a later check finds that it exited."""
         watch = self._watches[stage]
         if watch.reason:
-            # It is killed all the same where its log has no room.
+            # Kill it even if there is no disk space for its log.
             with contextlib.suppress(OSError):
                 self._logs[stage].write(f"error: hung; killing it: {watch.reason}\n".encode())
             watch.reason = ""
@@ -102,7 +102,7 @@ class StageGroup:
         lines = log.strip().splitlines()
         if lines:
             return message_of(lines[-1])
-        # What it had to say may not have found room.
+        # There may have been no disk space for its output.
         with naming_temporary_files():
             (self._folder / "room").write_bytes(bytes(ROOM_FOR_FILES))
         return "it printed nothing"
@@ -111,7 +111,7 @@ class StageGroup:
         return self._folder / f"{stage}.json"
 
     def _start(self, stage: str) -> None:
-        # The one of a process that died would name a port that may be another's by now.
+        # The address of a dead process may belong to another program by now.
         self._address_file(stage).unlink(missing_ok=True)
         self._policies[stage].started()
         try:

@@ -1,4 +1,4 @@
-"""The stages, in the order in which a frame passes them, and what each of them does."""
+"""The stages, in pipeline order, and their descriptions."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ STAGES = {
     "recorder": "stores video, observations and events",
     "display": "serves the web page",
 }
-# They run where somebody starts them, besides the stages.
+# Optional processes, started separately.
 OPTIONAL_STAGES: Final = {
     "relay": "republishes several classifiers or captures at one address",
 }

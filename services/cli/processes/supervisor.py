@@ -1,4 +1,4 @@
-"""Running one stage under honcho: it is restarted when it ends, and ends with honcho."""
+"""Runs one stage under honcho: restarts it when it exits, and stops with honcho."""
 
 import contextlib
 import logging
@@ -34,24 +34,24 @@ if TYPE_CHECKING:
 
 
 def _open() -> "HttpAccess":
-    # Imported here: few supervisors ever serve a page.
+    # Imported here: few supervisors ever need it.
     from emostream.shared.http_access import OPEN
 
     return OPEN
 
 
 POLL: Final = 0.1
-# What a shell says of a program that this signal ended.
+# The shell's exit code for a program killed by this signal.
 BY_SIGNAL: Final = 128
 log = logging.getLogger("emostream.supervise")
 
 
 @dataclass(frozen=True)
 class Supervised:
-    """A stage, the command that runs it, where it serves its metrics, and to whom.
+    """A stage, its command, its metrics address, and the access to it.
 
-    A port of 0 is chosen by the system. `hung_after` is in s. With `is_https`, metrics and health
-    are asked by HTTPS.
+    Port 0 is chosen by the system. `hung_after` is in s. With `is_https`, metrics and health use
+    HTTPS.
     """
 
     stage: str
@@ -65,7 +65,7 @@ class Supervised:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a stage ended: for the policy, as an exit code of ours, and for people."""
+    """How a stage exited: for the policy, as our exit code, and in words."""
 
     end: End
     code: int
@@ -73,9 +73,9 @@ class Ended:
 
 
 class Supervisor:
-    """Runs a stage for as long as it is wanted; SIGHUP continues to it.
+    """Runs a stage until stopped, and passes SIGHUP on to it.
 
-    Only a SIGHUP that says that the terminal was closed ends both.
+    Only the SIGHUP of a closed terminal stops both.
     """
 
     def __init__(self, supervised: Supervised) -> None:
@@ -92,10 +92,10 @@ class Supervisor:
         signal.signal(signal.SIGHUP, self._hang_up)
 
     def run(self) -> int:
-        """Return the exit code: the stage's where it is final, otherwise by who asked to end.
+        """Return the exit code: the stage's if it is final, otherwise by who stopped it.
 
-        Without honcho that is OK. Honcho takes the code of the first to end for all, and none of
-        its processes may say that all ended well while the others were wanted.
+        Without honcho, that is OK. Honcho returns the code of the first process to exit, and a
+        process must not report success while the others should still run.
         """
         with contextlib.ExitStack() as stack:
             if not self._supervised.port:
@@ -111,7 +111,7 @@ class Supervisor:
                 self._wait(restart, ended.reason)
 
     def _run_once(self) -> Ended:
-        """Run the stage until it ends or this is to stop; return how it ended."""
+        """Run the stage until it exits or the supervisor is stopped; return how it exited."""
         log.debug("starting %s", shlex.join(self._supervised.command))
         self._policy.started()
         self._forget_addresses()
@@ -120,7 +120,7 @@ class Supervisor:
         except OSError as error:
             reason = f"cannot be started: {error.strerror}"
             return Ended(End.NOT_STARTED, ExitCode.FAILURE, reason)
-        # Without a place for its address a stage runs all the same.
+        # A stage also runs without a file for its address.
         address = self._address if self._supervised.port or self._addresses else None
         try:
             watch = LivenessWatch(
@@ -151,7 +151,7 @@ class Supervisor:
             self._pass_on(process)
 
     def _wait(self, restart: Restart, reason: str) -> None:
-        """Wait until the stage is to be restarted, for which SIGHUP asks at once."""
+        """Wait until the stage should be restarted; SIGHUP restarts it immediately."""
         if not restart.wait:
             log.warning("%s; restarting it", reason)
             return
@@ -180,7 +180,7 @@ class Supervisor:
         return not self._stopping
 
     def _address(self) -> tuple[str, int] | None:
-        """Return where the stage serves its metrics, None while that is not known."""
+        """Return the stage's metrics address, None while unknown."""
         if self._addresses is None:
             return self._supervised.host, self._supervised.port
         addresses = read_addresses(self._addresses)
@@ -196,7 +196,7 @@ class Supervisor:
 
     def _forget_addresses(self) -> None:
         if self._addresses:
-            # That of the process before may be another program's by now.
+            # The previous process's address may belong to another program by now.
             with contextlib.suppress(OSError):
                 self._addresses.unlink(missing_ok=True)
 

@@ -26,10 +26,10 @@ from emostream.shared.errors import ExitCode
 from emostream.shared.messages import Frame, Message
 from emostream.shared.progress import ProgressBar
 
-# Subscribers that run already are back within this time: they try once in 1.1 s at least.
+# Subscribers that are already running reconnect within this time: they retry at least every 1.1 s.
 SETTLE: Final = 1.2
 NS: Final = 10**9
-# Options that share a destination need the same default: argparse takes the first one's.
+# Options that share a destination need the same default, because argparse uses the first one's.
 RECORDED_PACE: Final = 1.0
 log = logging.getLogger("emostream")
 
@@ -74,7 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Publish the session once, or again and again, as soon as the subscribers are there."""
+    """Publish the session once or repeatedly, as soon as the subscribers are connected."""
     config = given_config(options).load()
     selection = select(options)
     with (
@@ -97,9 +97,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def replay(selection: Selection, send: Callable[[Message], None], speed: float) -> None:
-    """Give `send` each message of the session, when its time has come at `speed` times the pace.
+    """Call `send` with each message of the session, on time at `speed` times the pace.
 
-    Each run that was recorded gets its own id, the same in all streams.
+    Each recorded run gets a new id, the same in all streams.
     """
     start = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"
     runs = {run.id: f"{start}-{number}" for number, run in enumerate(selection.runs)}
@@ -119,9 +119,9 @@ def replay(selection: Selection, send: Callable[[Message], None], speed: float) 
 def _progress(
     reader: ArchiveReader, selection: Selection
 ) -> Iterator[Callable[[int, SentMessages], None]]:
-    """Give what shows the time in the session, in ns, and what was sent by then."""
+    """Yield a function that shows the time in the session (ns) and the number of messages sent."""
     if not sys.stderr.isatty():
-        # The duration takes a look at every row, which is for nothing where nobody watches.
+        # Computing the duration reads every row, which is useless if nobody watches.
         yield lambda at, sent: None
         return
     with ProgressBar("replaying", duration(reader, selection.runs) // NS, "s") as bar:
@@ -131,7 +131,7 @@ def _progress(
 def _messages(
     pictured: PicturedStep, labels: tuple[str, ...], stream: str, run: str
 ) -> Iterator[Message]:
-    """Yield all messages of a step, captured now: its picture, events, and emotions."""
+    """Yield all messages of a step, as captured now: picture, events, and emotions."""
     t = time.time_ns()
     frame = frame_message(pictured, stream, run, t)
     if frame:
@@ -152,13 +152,13 @@ def _pictured_steps(
 def _publishers(
     bus: Bus, config: Config, pictures: bool, speed: float
 ) -> Iterator[tuple[BlockingPublisher, Publisher | None]]:
-    """Open the addresses of classifier and capture; on an error what still waits is left."""
+    """Open the addresses of classifier and capture; after an error, pending messages are lost."""
     with contextlib.ExitStack() as stack:
         results = bus.blocking_publisher(config.classifier.bind, RESULTS_HWM, "classifier.bind")
         stack.push(_closing(results))
         frames: Publisher | None = None
         if pictures:
-            # At its own pace a page that is slow misses pictures, as live.
+            # At its own pace, a slow page misses pictures, as in live delivery.
             make = bus.blocking_publisher if speed == math.inf else bus.publisher
             frames = make(config.capture.bind, LIVE_HWM, "capture.bind")
             stack.push(_closing(frames))

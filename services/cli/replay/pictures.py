@@ -1,4 +1,4 @@
-"""The pictures of a recorded session: found by their time in the source, and shown again."""
+"""The pictures of a recorded session, located by their source time."""
 
 import itertools
 import logging
@@ -22,11 +22,11 @@ from emostream.shared.pixels import Image
 
 Times: TypeAlias = NDArray[np.int64]
 
-# A file's own clock ticks 60,000 times per second, and no source gives 500 pictures per second.
+# A file's own clock has 60,000 ticks per second, and no source has 500 fps.
 TOLERANCE_NS: Final = 1_000_000
-# How many of a file's first pictures are compared with the rows.
+# The number of a file's first pictures to compare with the rows.
 LOOK_AT: Final = 250
-# A picture may lack a row, where its frame was not answered; this many in turn do not.
+# A picture has no row if its frame was not answered, but not this many consecutive pictures.
 MAY_LACK: Final = 10
 log = logging.getLogger("emostream")
 
@@ -40,14 +40,14 @@ class PicturedStep:
 
 
 class RunPictures:
-    """A run's pictures, to be asked for in order of their time."""
+    """A run's pictures, requested in order of time."""
 
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
         self._next: Picture | None = None
 
     def at(self, pts: int) -> Image | None:
-        """Return the picture of that time, uint8 (height, width, 3) BGR, and forget those before.
+        """Return the picture at that time, uint8 (height, width, 3) BGR, and forget earlier ones.
 
         `pts` is ns in the source.
         """
@@ -66,10 +66,10 @@ class RunPictures:
 
 
 class AnalyzedPictures(RunPictures):
-    """The pictures of a file that was analyzed, to be asked for in the order of its frames."""
+    """The pictures of an analyzed file, requested in frame order."""
 
     def at(self, pts: int) -> Image | None:
-        """Return the next picture of that time, and forget those before; times may go back."""
+        """Return the next picture with that time, and forget earlier ones; times may go back."""
         same = (one for one in self._pictures if abs(one.pts - pts) <= TOLERANCE_NS)
         found = next(same, None)
         return None if found is None else found.pixels
@@ -78,7 +78,7 @@ class AnalyzedPictures(RunPictures):
 def with_pictures(
     due: Iterator[tuple[int, ReplayStep]], open_pictures: Callable[[Run], RunPictures]
 ) -> Iterator[tuple[int, PicturedStep]]:
-    """Yield each step with its picture; `open_pictures` gives those of a run."""
+    """Yield each step with its picture; `open_pictures` opens those of a run."""
     opened: dict[tuple[str, str], RunPictures] = {}
     try:
         for at, step in due:
@@ -94,7 +94,7 @@ def with_pictures(
 
 
 def frame_message(pictured: PicturedStep, stream: str, run: str, t: int) -> Message | None:
-    """Return the picture's message under the name and run that are given, as captured at `t`."""
+    """Return the picture's message with this name and run, as captured at `t`."""
     step = pictured.step
     if pictured.picture is None and not step.end:
         return None
@@ -107,12 +107,12 @@ def frame_message(pictured: PicturedStep, stream: str, run: str, t: int) -> Mess
 
 
 def analyzed_pictures(path: Path) -> RunPictures:
-    """Return the pictures of the file that was analyzed."""
+    """Return the pictures of the analyzed file."""
     return AnalyzedPictures(_readable(path))
 
 
 def recorded_pictures(paths: Sequence[Path], frames: Iterable[FrameRow]) -> RunPictures:
-    """Return the pictures of a run that the recorder kept; `frames` are the run's rows."""
+    """Return the recorder's pictures of a run; `frames` are the run's rows."""
     return RunPictures(_placed_in_time(paths, frames))
 
 
@@ -134,11 +134,12 @@ def _placed_in_time(paths: Sequence[Path], frames: Iterable[FrameRow]) -> Pictur
 
 
 def _start_pts(times: Times, pts: Times, then: Times) -> int | None:
-    """Return the pts, ns, of a file's first picture; None if no row belongs to it.
+    """Return the pts (ns) of a file's first picture; None if no row matches.
 
-    A file keeps the `times` of its pictures from the first one on, and its name the second of that.
-    So one of its first pictures is one of the frames `then`. Of all these pairs it is the one with
-    which most of `times` fall on a row's `pts` (sorted), and of equally good ones the earliest.
+    A file has the `times` of its pictures relative to the first one, and its name has the second of
+    the first one. So one of its first pictures is one of the frames `then`. Of all these pairs, the
+    result is the one for which most of `times` match a row's `pts` (sorted); of equally good ones,
+    the earliest.
     """
     starts = np.unique(then[:, None] - times[None, :MAY_LACK])
     if not len(starts):
@@ -153,7 +154,7 @@ def _matches(times: Times, pts: Times) -> int:
 
 
 def _first_times(path: Path) -> Times:
-    """Return the times, ns, of the file's first pictures, from 0; without decoding them."""
+    """Return the times (ns) of the file's first pictures, from 0, without decoding them."""
     try:
         with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
             packets = itertools.islice(container.demux(container.streams.video), LOOK_AT)
@@ -163,13 +164,13 @@ def _first_times(path: Path) -> Times:
                 if packet.pts is not None and packet.time_base is not None
             )
     except (av.FFmpegError, OSError):
-        # What is wrong is said when its pictures are read.
+        # Errors are reported when its pictures are read.
         return np.zeros(1, np.int64)
     return np.array(times or [0], np.int64) - (times or [0])[0]
 
 
 def _readable(path: Path) -> Pictures:
-    """Yield the file's pictures as far as it can be read."""
+    """Yield the file's pictures as far as readable."""
     try:
         yield from video_pictures(str(path), lambda line: log.warning("%s", line))
     except SourceError as error:

@@ -1,4 +1,4 @@
-"""When each recorded step is due again: streams merged by time, without long pauses."""
+"""The schedule of a replay: streams merged by time, without long pauses."""
 
 import heapq
 import time
@@ -9,10 +9,10 @@ from emostream.services.cli.replay.steps import ReplayStep, replay_steps, step_t
 from emostream.services.recorder.archive.reader import ArchiveReader
 from emostream.services.recorder.archive.rows import Run
 
-# A pause longer than this in all streams is shortened to it: it ends before stages and page begin
-# to miss their input (`live.silent_after`).
+# A longer pause in all streams is shortened to this, so that it ends before stages and page report
+# missing input (`live.silent_after`).
 LONGEST_PAUSE: Final = 5 * 10**9
-# Later than this, nothing is made up for: a computer that slept would give a burst.
+# Longer delays are not caught up with, because a computer that slept would send a burst.
 LATE: Final = 1.0
 
 Item = TypeVar("Item")
@@ -24,10 +24,10 @@ def scheduled(
     runs: Sequence[Run],
     read: Callable[[ArchiveReader, Run], Iterator[ReplayStep]] = replay_steps,
 ) -> Iterator[ScheduledStep]:
-    """Yield the steps of the runs, as `read`, each with its time in the session, ns from 0.
+    """Yield the steps of the runs from `read`, each with its time in the session, ns from 0.
 
-    Within a run time goes by `pts`; runs, of one stream or of several, start as far apart as they
-    did (`t`), but a stream's next run not before its last one's end.
+    Within a run, time follows `pts`. Runs start as far apart as they originally did (`t`), but a
+    stream's next run does not start before the end of its previous one.
     """
     streams = {run.stream: [other for other in runs if other.stream == run.stream] for run in runs}
     placed = (
@@ -38,26 +38,26 @@ def scheduled(
 
 
 def duration(reader: ArchiveReader, runs: Sequence[Run]) -> int:
-    """Return how long the session lasts, in ns; without reading the faces."""
+    """Return the duration of the session in ns, without reading the faces."""
     return max((at for at, _ in scheduled(reader, runs, step_times)), default=0)
 
 
 def _with_times(steps: Iterable[ReplayStep]) -> Iterator[ScheduledStep]:
-    """Yield one stream's steps, each with a time in ns that never falls."""
+    """Yield one stream's steps, each with a non-decreasing time in ns."""
     at = 0
     last: ReplayStep | None = None
     for step in steps:
         if last is None or last.run != step.run:
             at = max(at, step.t)
         else:
-            # A source's clock that is set back stands still here.
+            # If a source's clock was set back, time stands still here.
             at += max(0, step.pts - last.pts)
         last = step
         yield at, step
 
 
 def _without_long_pauses(due: Iterable[tuple[int, Item]]) -> Iterator[tuple[int, Item]]:
-    """Yield the items with times from 0 on, of which no two in turn are far apart."""
+    """Yield the items with times from 0 on, with long pauses shortened."""
     now, last = 0, None
     for at, item in due:
         if last is not None:
@@ -72,9 +72,9 @@ def paced(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[tuple[int, Item]]:
-    """Give each item when its time, ns, has come at `speed` times the pace; inf: at once.
+    """Yield each item at its time (ns) at `speed` times the pace; inf: immediately.
 
-    Counted from the start, so that many short waits add up to no delay.
+    Times are counted from the start, so that many short waits do not add up to a delay.
     """
     start: float | None = None
     for at, item in due:

@@ -1,4 +1,4 @@
-"""What of a recording is replayed: which database, which of its runs, and with which pictures."""
+"""Selects what to replay: the database, its runs, and their pictures."""
 
 import argparse
 import logging
@@ -19,7 +19,7 @@ from emostream.shared.fields import STREAM_PATTERN
 
 MAGIC: Final = b"SQLite format 3\0"
 TABLES: Final = (".parquet", ".csv")
-# Runs that are named where the one that was asked for is not there.
+# The number of runs to list if the requested one does not exist.
 MOST_NAMED: Final = 5
 log = logging.getLogger("emostream")
 
@@ -28,8 +28,9 @@ log = logging.getLogger("emostream")
 class Selection:
     """The runs of a database to replay, by stream and beginning.
 
-    `name` replaces the stream's, where it is not empty. Without `pictures` none are shown; `video`
-    is the file that has them, None if they lie in the recorder's own next to the database.
+    `name` replaces the stream's name if it is not empty. Without `pictures`, none are shown;
+    `video` is the file with the pictures, None if they are in the recorder's files next to the
+    database.
     """
 
     path: Path
@@ -57,10 +58,10 @@ class Selection:
 
 
 def select(options: argparse.Namespace) -> Selection:
-    """Return what the command's options name.
+    """Return the selection by the command's options.
 
-    Raises ConfigError for what is not there, and RecordingError for a database that cannot be read
-    or is empty.
+    Raises ConfigError if something does not exist, and RecordingError if the database is unreadable
+    or empty.
     """
     path = database(options.recording)
     with ArchiveReader(path) as reader:
@@ -81,7 +82,7 @@ def select(options: argparse.Namespace) -> Selection:
 
 
 def _analyzed_video(folder: Path) -> Path | None:
-    """Return the file that an analysis in this folder was made of, where it is there unchanged."""
+    """Return the input file of the analysis in this folder, if it still exists unchanged."""
     try:
         facts = RunFile.read(folder).input
     except RecordingError:
@@ -96,9 +97,9 @@ def _analyzed_video(folder: Path) -> Path | None:
 
 
 def database(path: Path) -> Path:
-    """Return the database that a path names: itself, or the one in a folder or next to a table.
+    """Return the database for a path: itself, or the one in a folder or next to a table.
 
-    Raises ConfigError for a file that is none, a video for example.
+    Raises ConfigError for other files, such as a video.
     """
     if path.is_dir():
         return path / DATABASE
@@ -126,7 +127,7 @@ def _is_database(path: Path) -> bool:
 
 
 def _replayable(runs: Sequence[Run], path: Path) -> list[Run]:
-    """Return the runs that have something to replay: rows, or that their source gave nothing."""
+    """Return the runs with something to replay: rows, or the end of an empty source."""
     if not any(run.recorded or run.events for run in runs):
         raise RecordingError(f"{path} contains no frames or events to replay")
     return [run for run in runs if run.recorded or run.events or run.frames == 0]

@@ -1,4 +1,4 @@
-"""What a replay sent."""
+"""Counts the messages of a replay."""
 
 import time
 from collections import Counter
@@ -8,7 +8,7 @@ from emostream.shared.messages import Message
 
 
 class SentMessages:
-    """Counts messages by the first part of their topics, and the time since it was made."""
+    """Counts messages by the first part of their topics, and the time since its creation."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._counts: Counter[str] = Counter()
@@ -21,7 +21,7 @@ class SentMessages:
 
     @property
     def total(self) -> int:
-        """How many they are."""
+        """The total number of messages."""
         return self._counts.total()
 
     def __str__(self) -> str:

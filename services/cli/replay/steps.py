@@ -1,4 +1,4 @@
-"""What was recorded of each frame, and the messages that say it again."""
+"""The recorded data of each frame, and the messages to replay it."""
 
 import heapq
 import itertools
@@ -20,9 +20,9 @@ from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 
 @dataclass(frozen=True, slots=True)
 class ReplayStep:
-    """A frame of a run as it was recorded; with `end` what comes after its last.
+    """A recorded frame of a run; with `end`, the end of the run.
 
-    `t` is ns since the epoch, `pts` ns in the source; `frame` is None if only events are left.
+    `t` is ns since the epoch, `pts` ns in the source; `frame` is None if only events remain.
     """
 
     run: Run
@@ -35,7 +35,7 @@ class ReplayStep:
 
     @property
     def parts(self) -> int:
-        """How many answers there should be."""
+        """The expected number of answers."""
         return self.frame.row.parts if self.frame else 1
 
 
@@ -56,7 +56,7 @@ def replay_steps(reader: ArchiveReader, run: Run) -> Iterator[ReplayStep]:
 
 
 def step_times(reader: ArchiveReader, run: Run) -> Iterator[ReplayStep]:
-    """Yield a run's frames and events in order, but only their places and times."""
+    """Yield a run's frames and events in order, with only their positions and times."""
     rows: Iterator[EventRow | FrameRow]
     rows = heapq.merge(reader.event_rows(run), reader.frame_rows(run), key=lambda row: row.seq)
     return (ReplayStep(run, row.seq, row.t, row.pts) for row in rows)
@@ -65,10 +65,10 @@ def step_times(reader: ArchiveReader, run: Run) -> Iterator[ReplayStep]:
 def step_messages(
     step: ReplayStep, labels: Sequence[str], stream: str, run: str, t: int
 ) -> Iterator[Message]:
-    """Yield the step's messages under the name and run that are given, as captured at `t`.
+    """Yield the step's messages with this name and run, as captured at `t`.
 
-    Events come before emotions, as live; except for a face that left after the frame it was last
-    seen in, as at the end of a run.
+    Events come before emotions, as in live delivery, except for a face that left after the frame in
+    which it was last seen, as at the end of a run.
     """
     common = {"stream": stream, "run": run, "seq": step.seq, "t": t, "pts": step.pts}
     if step.end:
@@ -124,15 +124,15 @@ def _emotions(
 
 
 def _by_part(frame: FrameRow, faces: Sequence[ObservationRow]) -> dict[int, list[ObservationRow]]:
-    """Deal the faces to the parts that answered, as the detector does.
+    """Distribute the faces to the parts that answered, like the detector.
 
-    Which parts did not answer is not recorded; those with a face did.
+    It is not recorded which parts did not answer; parts with a face did.
     """
     theirs = [face.track_id % frame.parts for face in faces]
     parts = [*dict.fromkeys([*theirs, *range(frame.parts)])][: frame.answered]
     dealt: dict[int, list[ObservationRow]] = {part: [] for part in sorted(parts)}
     for face, part in zip(faces, theirs, strict=True):
-        # Another detector may deal by another rule.
+        # Another detector may distribute them differently.
         dealt[part if part in dealt else parts[0]].append(face)
     return dealt
 
@@ -152,10 +152,10 @@ def _face(row: ObservationRow, labels: Sequence[str]) -> EmotionFace:
 
 
 def _named(labels: Sequence[str], values: Sequence[float | None]) -> dict[str, float]:
-    """Return the values by label, without those that the model of that frame had not."""
+    """Return the values by label, without labels that the frame's model did not have."""
     return {label: value for label, value in zip(labels, values, strict=True) if value is not None}
 
 
 def _number(value: float | None) -> float:
-    # An earlier release recorded what was no number, which SQLite stores as NULL.
+    # An earlier release recorded NaN, which SQLite stores as NULL.
     return 0.0 if value is None else value

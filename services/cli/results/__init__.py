@@ -1,1 +1,1 @@
-"""What is made of a recorder's database: tables, report and video."""
+"""Results from a recorder's database: tables, report and video."""

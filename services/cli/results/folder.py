@@ -1,4 +1,4 @@
-"""Its own folder for each set of results."""
+"""Creates a separate folder for each set of results."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from emostream.shared.errors import RecordingError
 
 
 def fresh_folder(parent: Path, name: str) -> Path:
-    """Make a folder `name`, or `name-2`, `-3` and so on where that is taken, and return it.
+    """Create a folder `name`, or `name-2`, `-3` and so on if that exists, and return it.
 
-    Raises RecordingError if it cannot be made.
+    Raises RecordingError if it cannot be created.
     """
     number = 1
     while True:

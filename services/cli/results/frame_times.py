@@ -1,4 +1,4 @@
-"""How much of a recording's time each of its frames stands for."""
+"""The duration that each frame of a recording represents."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -6,18 +6,18 @@ from typing import Final
 
 from emostream.services.recorder.archive.rows import RecordedFrame
 
-# After this long without a frame nobody knows who is still there: the classifier's `leave_after`.
+# After this long without a frame, tracks are unknown: the classifier's `leave_after`.
 LONGEST_DURATION: Final = 1_000_000_000
-# Unless frames come that sparsely: one up to so many times its neighbors' distance is no hole.
+# Except for sparse frames: a distance up to this many times its neighbors' is not a gap.
 HOLE_FACTOR: Final = 3
 
 
 def with_durations(frames: Iterable[RecordedFrame]) -> Iterator[tuple[RecordedFrame, int]]:
-    """Yield each frame with its duration in ns: until the next one, but not through a hole.
+    """Yield each frame with its duration in ns: until the next one, but not across a gap.
 
-    A hole is a distance of more than LONGEST_DURATION, and of more than HOLE_FACTOR times the one
-    before and the one after it, where there is one; of it LONGEST_DURATION counts. A run's last
-    frame lasts as long as the one before it, a single one no time.
+    A gap is longer than LONGEST_DURATION, and longer than HOLE_FACTOR times the distances before
+    and after it, if any; it counts as LONGEST_DURATION. A run's last frame lasts as long as the one
+    before it; a single frame has duration 0.
     """
     before: int | None = None
     duration = 0
@@ -37,7 +37,7 @@ def with_durations(frames: Iterable[RecordedFrame]) -> Iterator[tuple[RecordedFr
 def _with_steps(
     frames: Iterable[RecordedFrame],
 ) -> Iterator[tuple[RecordedFrame | None, int | None]]:
-    """Yield each frame with the ns to the next one of its run, None for the last; then a None."""
+    """Yield each frame with the ns to the next one of its run (None for the last), then a None."""
     for frame, after in itertools.pairwise(itertools.chain(frames, [None])):
         assert frame is not None
         is_last = after is None or after.row.run != frame.row.run

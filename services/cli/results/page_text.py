@@ -1,4 +1,4 @@
-"""How times, shares and pictures are written into the pages of results."""
+"""Formats times, shares and pictures for result pages."""
 
 import base64
 import math
@@ -12,8 +12,8 @@ QUALITY: Final = 80
 
 
 def clock(seconds: float) -> str:
-    """Write a time as 0:12.34 or 1:02:03.45, rounded down to what has passed."""
-    # What is exact in ns need not be as a float.
+    """Format a time as 0:12.34 or 1:02:03.45, rounded down."""
+    # A value that is exact in ns may not be exact as a float.
     hundredths = max(0, math.floor(seconds * 100 + 1e-6))
     minutes, rest = divmod(hundredths, 6000)
     hours, minutes = divmod(minutes, 60)
@@ -22,12 +22,12 @@ def clock(seconds: float) -> str:
 
 
 def short_clock(seconds: float) -> str:
-    """Write a time as `clock` does, without zeros at its end."""
+    """Format a time like `clock`, without trailing zeros."""
     return clock(seconds).rstrip("0").rstrip(".")
 
 
 def lasting(seconds: float) -> str:
-    """Write how long something lasted: 4.2 s, 3:12 or 1:02:03."""
+    """Format a duration: 4.2 s, 3:12 or 1:02:03."""
     tenths = round(seconds * 10)
     if tenths < 600:
         return f"{tenths / 10:.1f} s"
@@ -35,17 +35,17 @@ def lasting(seconds: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share in percent; what is there but small is below 1%."""
+    """Format a share in percent; small shares are shown as below 1%."""
     return "<1%" if 0 < share < 0.005 else f"{100 * share:.0f}%"
 
 
 def css_percent(share: float) -> str:
-    """Write a position or a length, as a share from 0 to 1, for CSS."""
+    """Format a position or length, a share from 0 to 1, for CSS."""
     return f"{100 * share:.3f}%"
 
 
 def seek(seconds: float) -> str:
-    """Write a time for a player, rounded up so that it does not land in the frame before."""
+    """Format a time for a player, rounded up so that it does not select the previous frame."""
     return f"{math.ceil(seconds * 1000 - 1e-6) / 1000:.3f}"
 
 

@@ -1,1 +1,1 @@
-"""`emostream subscribe`: prints events as they come."""
+"""`emostream subscribe`: prints events as they arrive."""

@@ -1,4 +1,4 @@
-"""`emostream subscribe`: prints events, and emotions too if asked, as they come."""
+"""`emostream subscribe`: prints events, and optionally emotions, as they arrive."""
 
 import argparse
 import json
@@ -57,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print messages until enough came, the time is over, or nobody wants more."""
+    """Print messages until enough have arrived, the time is over, or the output is closed."""
     if options.stream is not None and not STREAM_PATTERN.fullmatch(options.stream):
         raise ConfigError(f"--stream {options.stream}: a stream's name is like cam1 or door_2")
     config = given_config(options).load()
@@ -87,13 +87,13 @@ def listen(
     hint: Callable[[], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Message]:
-    """Yield what comes within `timeout` seconds; `hint` is called once if nothing has for 5 s."""
+    """Yield messages within `timeout` seconds; `hint` is called once after 5 s without any."""
     started = clock()
     end = float("inf") if timeout is None else started + timeout
     hint_at = started + HINT_AFTER
     while (now := clock()) < end:
         wait = min(end, hint_at) - now
-        # A wait without an end could not be interrupted everywhere.
+        # An endless wait cannot be interrupted on every system.
         messages = inbox.take(TAKE_AT_MOST, min(wait, 1.0))
         if messages:
             hint_at = float("inf")
@@ -106,7 +106,7 @@ def listen(
 def print_all(
     messages: Iterator[Message], format_line: Callable[[Message], str], count: int | None
 ) -> ExitCode:
-    """Print one line per message, flushed; return OK, or FAILURE where fewer than `count` came."""
+    """Print one line per message, flushed; return OK, or FAILURE for fewer than `count`."""
     for number, message in enumerate(messages, 1):
         try:
             print(format_line(message), flush=True)
@@ -119,7 +119,7 @@ def print_all(
 
 
 def line(message: Message, numbered: NumberedFaces) -> Text:
-    """Return the message as one readable line with its styles, each face by its number."""
+    """Return the message as one styled line, with each face by its number."""
     header = message.header
     when = datetime.fromtimestamp(header.t / 1e9)
     text = Text(f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}  {header.stream:<10}  ")
@@ -156,7 +156,7 @@ def _line_formatter(console: Console) -> Callable[[Message], str]:
 
 
 def _as_json(message: Message) -> str:
-    # What stages remember is for them alone.
+    # The stages' states are only for the stages.
     header = msgspec.structs.replace(message.header, states={})
     return json.dumps({"topic": message.topic, **msgspec.to_builtins(header)})
 

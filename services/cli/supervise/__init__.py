@@ -1,1 +1,1 @@
-"""`emostream supervise`: runs one stage, and starts it again when it ends or hangs."""
+"""`emostream supervise`: runs one stage, and restarts it when it exits or hangs."""

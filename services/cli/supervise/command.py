@@ -26,14 +26,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `emostream STAGE ARGUMENTS` and return the exit code for it."""
+    """Run `emostream STAGE ARGUMENTS` and return its exit code."""
     stage = options.stage
     command = stage_command(stage, *options.arguments, *log_words(options))
     parser = argparse.ArgumentParser(prog=f"emostream {stage}")
     add_stage_options(parser, stage)
     chosen = parser.parse_args(options.arguments)
     if chosen.check_config:
-        return subprocess.call(command)  # it ends by itself, as it was asked to
+        return subprocess.call(command)  # it exits by itself, as requested
     config = stage_config(chosen)
     host, _, port = getattr(config, stage).metrics.rpartition(":")
     supervised = Supervised(

@@ -1,4 +1,4 @@
-"""What `emostream top` says of clocks that differ."""
+"""The lines of `emostream top` about different clocks."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from emostream.shared.scraping import Scrape
 
 
 def clock_lines(scrape: Scrape) -> Iterator[Text]:
-    """Yield a line for each clock that is not the process's own, as far as it can tell."""
+    """Yield a line for each clock that measurably differs from the process's own."""
     if not scrape.has(MetricName.CLOCK_OFFSET):
         return
     by = ("stage", "source", "publisher")

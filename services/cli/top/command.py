@@ -1,4 +1,4 @@
-"""`emostream top`: a view of all stages that refreshes each second."""
+"""`emostream top`: a view of all stages, refreshed every second."""
 
 import argparse
 import contextlib
@@ -23,7 +23,7 @@ from emostream.shared.metrics_client import MetricsClient
 from emostream.shared.scraping import Scraper, missing
 
 INTERVAL = 1.0
-# Wide enough for every column where there is no terminal to fit.
+# Wide enough for every column if there is no terminal.
 PLAIN_WIDTH = 150
 _ADDRESS = re.compile(r"[^/\s]+:\d+")
 
@@ -43,9 +43,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show the table until interrupted; once and plain where there is no terminal.
+    """Show the table until interrupted, or once as plain text without a terminal.
 
-    Returns FAILURE where no process answered at the end.
+    Returns FAILURE if no process answered at the end.
     """
     config = given_config(options).load()
     named = named_urls(config, options.metrics)
@@ -63,9 +63,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def named_urls(config: Config, others: list[str]) -> dict[str, str]:
-    """Return the URL of the metrics of each stage, of `display.watch` and of `others`, with a name.
+    """Return the metrics URL of each stage, of `display.watch` and of `others`, with a name.
 
-    Raises ConfigError for one that is neither an http URL nor an address.
+    Raises ConfigError for an entry that is neither an http URL nor an address.
     """
     named = {metrics_url(config, getattr(config, stage).metrics): stage for stage in ALL_STAGES}
     for other in (*config.display.watch, *others):
@@ -79,9 +79,9 @@ def named_urls(config: Config, others: list[str]) -> dict[str, str]:
 
 
 def tunnel_hints(config: Config) -> dict[str, str]:
-    """Return, by URL, how to reach metrics that stay on the loopback of what may be another host.
+    """Return, by URL, how to reach metrics on the loopback of a host that may be another one.
 
-    That is a stage that publishes beyond loopback.
+    These belong to stages that publish beyond loopback.
     """
     hints = {}
     for stage in ALL_STAGES:
@@ -100,11 +100,11 @@ def tunnel_hints(config: Config) -> dict[str, str]:
 
 @contextlib.contextmanager
 def watched(config: Config, faces: FacesNow) -> Iterator[None]:
-    """Have `faces` take what the classifiers publish, while the context lasts."""
+    """Pass the classifiers' messages to `faces`, while the context lasts."""
     results = Subscription(config.connect.emotion, ["emotion/"], RESULTS_HWM)
     with (
         Bus("top", security=config.security) as bus,
-        # What breaks the wire format, the stages count.
+        # The stages count messages that violate the wire format.
         contextlib.closing(bus.receiver([results], faces.add, lambda error: None)),
     ):
         yield

@@ -1,4 +1,4 @@
-"""The faces that each stream shows now, for `emostream top`."""
+"""The current faces of each stream, for `emostream top`."""
 
 import threading
 import time
@@ -10,25 +10,25 @@ from emostream.shared.duplicates import Duplicates
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.plural import counted
 
-# What is older is no longer now.
+# Older results are not current.
 SHOWN_FOR_S: Final = 3.0
 # As many as a line of a terminal holds.
 MAX_FACES: Final = 4
 
 
 class FacesNow:
-    """Takes the messages on `emotion/`, on any thread; `clock` is steady, in s."""
+    """Collects messages on `emotion/`, on any thread; `clock` is steady, in s."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._numbered = NumberedFaces()
         self._duplicates = Duplicates()
-        # By stream and part of its faces: when it came, and the faces by number.
+        # By stream and part: arrival time, and the faces by number.
         self._parts: dict[tuple[str, int], tuple[float, dict[int, str]]] = {}
 
     def add(self, message: Message) -> None:
-        """Take a message; any but the results of a frame is ignored."""
+        """Take a message; anything other than a frame's results is ignored."""
         header = message.header
         if not isinstance(header, Emotion) or not header.is_data or header.degraded:
             return
@@ -46,7 +46,7 @@ class FacesNow:
                 del self._parts[next(iter(self._parts))]
 
     def lines(self) -> dict[str, str]:
-        """Return what each stream shows now, as "#1 fear 70%, #2 anger 40%", by its name."""
+        """Return the current faces by stream, as "#1 fear 70%, #2 anger 40%"."""
         now = self._clock()
         streams: dict[str, dict[int, str]] = {}
         with self._lock:

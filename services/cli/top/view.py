@@ -1,4 +1,4 @@
-"""The tables of `emostream top`: what each stage does, and where the frames went."""
+"""The tables of `emostream top`: the stages, and the frame counts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ SUM = (
     *("captured\n=", "answered\n+", "late\n+", "dropped\n+", "lost\n+"),
     *("lost with\nprocess +", "in\nflight"),
 )
-# What a stream is known by in a stage, from its first frame on.
+# The metric that shows a stream in a stage, from its first frame on.
 FRAMES = (
     MetricName.FRAMES_GIVEN,
     MetricName.FRAMES_TAKEN,
@@ -34,10 +34,10 @@ FRAMES = (
 
 @dataclass(frozen=True)
 class Row:
-    """One stream in one process over the last seconds; rates a second, latency in seconds.
+    """One stream in one process over the last seconds; rates per second, latency in seconds.
 
-    `dropped` counts by reason, and `lost` all topics, since the process started. What was sent
-    before the process listened is in neither: it says nothing of the process.
+    `dropped` counts by reason, and `lost` over all topics, since the process started. Frames sent
+    before the process listened are in neither, because they say nothing about the process.
     """
 
     stream: str
@@ -49,7 +49,7 @@ class Row:
 
 
 def rows(history: History, stage: str) -> Iterator[Row]:
-    """Yield a row for each stream that the stage has seen."""
+    """Yield a row for each stream of the stage."""
     last = history.last
     if last is None:
         return
@@ -90,10 +90,10 @@ def view(
     missing: Mapping[str, str] = MappingProxyType({}),
     faces: Mapping[str, str] = MappingProxyType({}),
 ) -> RenderableType:
-    """Return what to show.
+    """Return the view.
 
-    `named` maps the URL of each process to its name, `missing` those that are not ready to what
-    they lack, `faces` each stream to the faces that it shows now, in words.
+    `named` maps the URL of each process to its name, `missing` maps unready processes to the
+    reason, `faces` maps each stream to its current faces in words.
     """
     named = scraper.present(named)
     parts: list[RenderableType] = [_stages(named, scraper)]
@@ -154,7 +154,7 @@ def _add_process(table: Table, name: str, history: History) -> None:
         lines = [_cells(row) for row in rows(history, stage)] or [[NOTHING] * 6]
         for *cells, dropped in lines:
             table.add_row(shown, state, *cells, queue, dropped)
-            # What belongs to the whole process stands once.
+            # Values of the whole process appear once.
             shown, state, queue = "", Text(), ""
 
 
@@ -182,7 +182,7 @@ def _bad_messages(scrape: Scrape) -> Iterator[Text]:
 
 
 def _relayed(history: History) -> Iterator[Text]:
-    """Say what a relay passes on from each of its sources."""
+    """Return lines with a relay's rates for each of its sources."""
     if history.last is None or not history.last.has(MetricName.RELAY_CONNECTED):
         return
     for source in sorted(history.last.values(MetricName.RELAY_CONNECTED, "source")):
@@ -194,7 +194,7 @@ def _relayed(history: History) -> Iterator[Text]:
 
 
 def _left_out(scrape: Scrape) -> Iterator[Text]:
-    """Say how many faces count for nothing, since the process started."""
+    """Return lines with the number of faces left out since the process started."""
     if not scrape.has(MetricName.FACES_LEFT_OUT):
         return
     for stream in sorted(scrape.values(MetricName.FACES_LEFT_OUT, "stream")):
@@ -229,7 +229,7 @@ def _stream(one: FrameCounts) -> str:
 
 
 def _late_and_dropped(one: FrameCounts) -> tuple[dict[str, int], dict[str, int]]:
-    """Return what was sent before each stage listened, and what each dropped, with the reason."""
+    """Return the frames sent before each stage listened, and those dropped, with the reason."""
     late = {stage: count for (stage, reason), count in one.dropped.items() if reason == LATE}
     dropped = {
         f"{stage} {reason}": count
@@ -261,7 +261,7 @@ def _causes(one: FrameCounts) -> Text:
 
 
 def _table(title: str, *columns: str) -> Table:
-    """Return a table so narrow that it fits a terminal of 80 columns."""
+    """Return a table that fits a terminal with 80 columns."""
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for column in columns:
         table.add_column(column, no_wrap=True)

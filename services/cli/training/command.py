@@ -21,7 +21,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate", type=positive(float), dest="peak_rate", help="highest learning rate"
     )
-    parser.add_argument("--optimizer", choices=("adamw", "sgd"), help="sgd is Nesterov's, at 0.9")
+    parser.add_argument(
+        "--optimizer", choices=("adamw", "sgd"), help="sgd uses Nesterov momentum, 0.9"
+    )
     parser.add_argument(
         "--labels",
         choices=("soft", "majority"),
@@ -70,7 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_file_options(parser: argparse.ArgumentParser) -> None:
-    """Add what is read and written."""
+    """Add the options for input and output."""
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="where the faces are")
     parser.add_argument(
         "--aligned",
@@ -93,10 +95,10 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train as the options say."""
+    """Train by the options."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    # Imported here, so that no other command pays for Keras; on its other backends the network
-    # trains with the threads that these choose.
+    # Imported here, so that other commands do not load Keras; its other backends choose their own
+    # number of threads.
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         from emostream.models.tensorflow_runtime import use_threads
 

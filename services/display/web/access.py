@@ -1,4 +1,4 @@
-"""Who may watch and who may give commands: by token, or by the session that a sign-in began."""
+"""Access control for viewing and commands, by token or by session."""
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -11,14 +11,14 @@ from emostream.shared.http_access import OPEN, HttpAccess
 from emostream.shared.token_files import Role, is_token
 from emostream.shared.token_guesses import GUESS_DELAY_S, TokenGuesses
 
-# The stronger one first: both may have the same token.
+# The stronger role first, because both may have the same token.
 ROLES: Final = (Role.OPERATOR, Role.VIEWER)
 
 
 class Refusal(NamedTuple):
-    """The HTTP status of a refused request, why it is refused, and further headers to say so.
+    """The HTTP status of a refused request, the reason, and additional headers.
 
-    It is to be sent after `delay_s` seconds.
+    Send it after `delay_s` seconds.
     """
 
     status: int
@@ -28,7 +28,7 @@ class Refusal(NamedTuple):
 
 
 class Credentials(NamedTuple):
-    """What a client shows: a token, else the session of its cookie; and the address it has."""
+    """A client's credentials: a token, or else its cookie's session; and its address."""
 
     token: str | None = None
     session: str = ""
@@ -36,11 +36,11 @@ class Credentials(NamedTuple):
 
 
 class Access:
-    """Decides who may do what, by the tokens as their files have them now.
+    """Decides what a client may do, from the current token files.
 
-    Where the page is guarded, watching takes a token or a session. Commands take the operator's
-    where there is one; else this machine alone gives them, and so nobody where the page is guarded
-    or exposed. `count_wrong` is called with each wrong token.
+    If the page is guarded, viewing needs a token or a session. Commands need the operator's token
+    if there is one; otherwise only this machine may send commands, and nobody if the page is
+    guarded or exposed. `count_wrong` is called for each wrong token.
     """
 
     def __init__(
@@ -53,16 +53,16 @@ class Access:
 
     @property
     def is_guarded(self) -> bool:
-        """Whether watching takes a token."""
+        """Whether viewing needs a token."""
         return self._http.is_guarded
 
     @property
     def needs_token(self) -> bool:
-        """Whether a command must carry the token."""
+        """Whether commands need the token."""
         return Role.OPERATOR in self._http.tokens
 
     def role(self, who: Credentials) -> Role | Refusal:
-        """Return the role of a client, or why it has none; a wrong token counts."""
+        """Return the role of a client, or the reason for refusal; counts a wrong token."""
         if who.token is not None and self._guesses.are_too_many(who.address):
             return _TOO_MANY_GUESSES
         if role := self.current_role(who):
@@ -74,16 +74,16 @@ class Access:
         return _WRONG_TOKEN
 
     def current_role(self, who: Credentials) -> Role | None:
-        """Return the role of a client as it is now; nothing counts."""
+        """Return the current role of a client, without counting wrong tokens."""
         token = who.token
         if token is None:
             return self.sessions.role(who.session)
-        # All are compared, so that the time does not tell which one it is.
+        # All are compared, so that the time does not reveal which one matches.
         fitting = [role for role in ROLES if is_token(token, self._token(role))]
         return fitting[0] if fitting else None
 
     def watch_refusal(self, who: Credentials) -> Refusal | None:
-        """Return why the client may not watch; None if it may."""
+        """Return why the client may not view the page; None if it may."""
         if not self.is_guarded:
             return None
         role = self.role(who)
@@ -92,7 +92,7 @@ class Access:
     def command_refusal(self, headers: Headers, who: Credentials) -> Refusal | None:
         """Return why a command with these headers is refused; None if it is not."""
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            # A foreign page's form can be sent without a question, but not as JSON.
+            # A foreign site can submit a form without a CORS preflight, but not JSON.
             return Refusal(403, "send the command as Content-Type: application/json")
         origin = headers.get("origin")
         if origin is not None and not is_origin(origin, headers.get("host", "")):

@@ -1,4 +1,4 @@
-"""What programs ask for over HTTP: commands, the state, and the description of both."""
+"""The HTTP API for programs: commands, state, and their description."""
 
 import asyncio
 from typing import Final

@@ -1,4 +1,4 @@
-"""The page's routes: its files, its settings, the chart library, and a WebSocket a viewer."""
+"""The page's routes: its files, settings, the chart library, and one WebSocket per viewer."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ from emostream.shared.config import Config, Security
 
 PAGE: Final = Path(__file__).parents[1] / "page"
 DEFAULTS: Final = Config()
-# What waits in memory for each client of a large file.
+# The buffer for each client that downloads a large file.
 CHUNK_BYTES: Final = 64 * 1024
 
 
@@ -57,9 +57,9 @@ def application(
     stop: threading.Event,
     config: Config = DEFAULTS,
 ) -> Starlette:
-    """Return the application that sends the viewers the display's state, until `stop` is set.
+    """Return the application that sends the display's state to viewers until `stop` is set.
 
-    Of `config`, it goes by who may watch: `allowed_hosts` and `display.max_viewers`.
+    From `config`, it uses `allowed_hosts` and `display.max_viewers`.
     """
     updates = UpdateBuilder(display_state, commands, poller, access.needs_token)
 
@@ -102,7 +102,7 @@ async def _send(
         while True:
             packets = await viewer.next_packets(due - clock())
             now = clock()
-            # A picture's labels, with their colors, and its faces' numbers are sent before it.
+            # Labels with colors, and face numbers, are sent before a picture that uses them.
             if now >= due or display_state.has_new_names(revision):
                 text, revision = updates.encoded(revision, now)
                 await socket.send_text(text)
@@ -114,7 +114,7 @@ async def _send(
 
 
 async def _listen(socket: WebSocket, viewer: ViewerConnection) -> None:
-    """Take the viewer's confirmations until it leaves, or sends anything else."""
+    """Receive the viewer's confirmations until it leaves or sends anything else."""
     while (message := await socket.receive())["type"] == "websocket.receive":
         try:
             confirmation = msgspec.json.decode(message.get("text") or "", type=DrawnPicture)
@@ -127,7 +127,7 @@ async def _settings(security: Security, access: Access, request: Request) -> Res
     settings = {
         "history_ms": HISTORY_NS // 10**6,
         "security_disabled": security.is_disabled,
-        # Of who signed in; null where nobody has to.
+        # The role after sign-in; null if no sign-in is needed.
         "role": access.current_role(credentials(request)) if access.is_guarded else None,
     }
     return Response(msgspec.json.encode(settings), media_type="application/json")
@@ -146,17 +146,17 @@ def _charts(request: Request) -> Response:
 
 
 async def _chunks(content: bytes) -> AsyncIterator[bytes]:
-    """Yield the content in parts, so that a client that reads slowly has no copy of the whole."""
+    """Yield the content in parts, so that a slow client does not hold a copy of all of it."""
     for start in range(0, len(content), CHUNK_BYTES):
         yield content[start : start + CHUNK_BYTES]
 
 
 @functools.cache
 def _packed_charts() -> bytes:
-    """Return plotly.js packed: 1.4 MB instead of 4.8."""
+    """Return plotly.js compressed: 1.4 MB instead of 4.8."""
     return gzip.compress(_charts_file().read_bytes(), 6)
 
 
 def _charts_file() -> Path:
-    """Return the path of plotly.js, which the package plotly carries."""
+    """Return the path of plotly.js in the package plotly."""
     return Path(str(importlib.resources.files("plotly"))) / "package_data" / "plotly.min.js"

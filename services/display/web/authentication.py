@@ -1,4 +1,4 @@
-"""Lets nobody see anything of a guarded page without a token or a session."""
+"""Protects a guarded page: nothing is visible without a token or a session."""
 
 import asyncio
 import contextlib
@@ -14,13 +14,13 @@ from emostream.services.display.web.openapi import Problem
 from emostream.services.display.web.sign_in import SIGN_IN, credentials, sign_in
 from emostream.services.display.web.viewer_limit import WATCHED_PATHS
 
-# What the page to sign in consists of; it tells nothing.
+# The files of the sign-in page, which reveal nothing.
 PUBLIC: Final = frozenset({SIGN_IN, "/palette.css", "/icon.svg"})
-# What a person opens. Programs ask for everything else, and for these without text/html.
+# The paths that people open. Programs request other paths, or these without text/html.
 OPENED: Final = frozenset({"/", "/index.html", "/api"})
 CHECK_INTERVAL_S: Final = 1.0
-# A cookie that is SameSite=Strict is not sent where a link elsewhere led here, but from here it is.
-# Without its own icon, browsers would ask for /favicon.ico, which is not there.
+# A SameSite=Strict cookie is not sent after a link from another site, but it is sent after a
+# navigation from here. Without an icon, browsers would request /favicon.ico, which does not exist.
 AGAIN: Final = (
     '<!doctype html><title>emostream</title><link rel="icon" href="/icon.svg">'
     '<meta http-equiv="refresh" content="0;url=/">'
@@ -29,9 +29,9 @@ NOT_ALLOWED: Final = 1008
 
 
 class AuthenticationMiddleware:
-    """Passes on who may watch; a person without a token is sent to sign in, a program gets 401.
+    """Passes on authorized requests; otherwise, people are sent to sign in, and programs get 401.
 
-    What is watched for long ends about a second after the token or the session.
+    Long-lived responses end about a second after the token or session.
     """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
@@ -70,7 +70,7 @@ class AuthenticationMiddleware:
         with contextlib.suppress(asyncio.CancelledError):
             await answering
         if not is_over:
-            # The client may have gone by itself meanwhile.
+            # The client may have disconnected in the meantime.
             with contextlib.suppress(OSError):
                 await send(_end(scope))
 

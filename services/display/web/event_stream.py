@@ -1,4 +1,4 @@
-"""Events as Server-Sent Events: each face that comes, changes its label, or goes."""
+"""Server-Sent Events: each face that enters, changes its label, or leaves."""
 
 import asyncio
 import threading
@@ -14,9 +14,9 @@ from emostream.services.display.display_state import DisplayState
 
 POLL_INTERVAL_S: Final = 0.1
 HEARTBEAT_S: Final = 15
-# A client that takes nothing for so long is gone.
+# A client that reads nothing for this long is gone.
 SEND_TIMEOUT_S: Final = 30.0
-# Of a revision: Python takes no number of thousands.
+# Maximum digits of a revision; Python refuses numbers with thousands of digits.
 MOST_DIGITS: Final = 16
 
 
@@ -25,8 +25,8 @@ def event_stream_endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint of /events; its streams end when `stop` is set.
 
-    A client reads from the last events at its own pace: a slow one misses some and takes
-    no memory here. One that comes back with the id of its last event gets those since.
+    A client reads recent events at its own pace: a slow client misses some, and takes no memory
+    here. A client that reconnects with the id of its last event gets the events since then.
     """
 
     async def events(request: Request) -> Response:
@@ -46,7 +46,7 @@ def event_stream_endpoint(
 async def _face_events(
     display_state: DisplayState, stop: threading.Event, stream: str, since: int
 ) -> AsyncIterator[ServerSentEvent]:
-    """Yield the events of the stream ("": of all) after revision `since`, as they come."""
+    """Yield the events of the stream ("" for all) after revision `since`, as they arrive."""
     while not stop.is_set():
         for revision, event in display_state.events(since):
             since = revision
@@ -63,7 +63,7 @@ async def _face_events(
 def _since(last_id: str | None, display_state: DisplayState) -> int:
     """Return the revision after which events are new to a client.
 
-    With an id of another start of the display, all are.
+    With an id from another start of the display, all events are new.
     """
     if last_id is None:
         return display_state.revision

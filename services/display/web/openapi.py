@@ -1,4 +1,4 @@
-"""The description of the HTTP API: as OpenAPI 3.1, and as a page that shows it."""
+"""The description of the HTTP API, as OpenAPI 3.1 and as a page."""
 
 import functools
 import importlib.metadata
@@ -83,12 +83,12 @@ def type_name(schema: dict[str, Any]) -> str:
 
 
 def _marked(text: str) -> markupsafe.Markup:
-    """Return the text with what stands between backticks as code, and escaped."""
+    """Return the text escaped, with text in backticks as code."""
     return markupsafe.Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(markupsafe.escape(text))))
 
 
 def _linked(text: str) -> markupsafe.Markup:
-    """Return a type's name with each schema in it as a link, and escaped."""
+    """Return a type's name, escaped, with each schema in it as a link."""
     link = r'<a href="#\g<0>">\g<0></a>'
     return markupsafe.Markup(re.sub(r"\b[A-Z]\w+", link, str(markupsafe.escape(text))))
 

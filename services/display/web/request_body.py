@@ -1,4 +1,4 @@
-"""Reading the body of a request, and no more of it than makes sense."""
+"""Reads the body of a request, up to a limit."""
 
 import contextlib
 
@@ -6,9 +6,9 @@ from starlette.requests import ClientDisconnect, Request
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """Return the body, or the beginning of one that is longer than `most` bytes.
+    """Return the body, truncated shortly after `most` bytes.
 
-    Of a client that went away, what came.
+    If the client disconnected, return the part that arrived.
     """
     body = b""
     with contextlib.suppress(ClientDisconnect):

@@ -1,4 +1,4 @@
-"""The checks of Host and Origin at the page's server, and its security headers."""
+"""Host and Origin checks of the page's server, and its security headers."""
 
 from urllib.parse import urlsplit
 
@@ -21,10 +21,10 @@ HEADERS = {
 
 
 class SecurityMiddleware:
-    """Answers only requests that name one of the `hosts`, and WebSockets only to its own page.
+    """Accepts only requests for one of the `hosts`, and WebSockets only from its own page.
 
-    Any page in a browser may open a WebSocket to 127.0.0.1, and a foreign name may be made to
-    resolve to it (DNS rebinding); a browser says both in Origin and Host.
+    Any website can open a WebSocket to 127.0.0.1, and a foreign name can resolve to it (DNS
+    rebinding). Browsers reveal both in Origin and Host.
     """
 
     def __init__(self, app: ASGIApp, hosts: AllowedHosts) -> None:
@@ -53,7 +53,7 @@ _REFUSAL = PlainTextResponse(
 
 
 def is_origin(origin: str, host: str) -> bool:
-    """Whether a page of the origin is one of the host, each as the header has it."""
+    """Whether an Origin header matches a Host header."""
     try:
         return urlsplit(origin).netloc == host
     except ValueError:
@@ -66,7 +66,7 @@ def _with_headers(send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
-            # A newer page must be seen at once; what has not changed is answered with 304.
+            # A newer page must be visible immediately; unchanged files are answered with 304.
             headers.setdefault("Cache-Control", "no-cache")
             headers.setdefault("Referrer-Policy", "no-referrer")
         await send(message)

@@ -1,4 +1,4 @@
-"""The page's web server, and the WebSocket of one viewer as it stands on the wire."""
+"""The page's web server, and the WebSocket protocol of a viewer."""
 
 from typing import Final
 
@@ -12,14 +12,14 @@ from emostream.shared.http_connections import HttpLimits, log
 from emostream.shared.http_server import HttpServer
 from emostream.shared.tls import Certificate
 
-# In addition to the viewers: a page that is opened takes six for a moment, a program one.
+# Connections beyond the viewers: opening a page briefly takes six, a program takes one.
 OTHER_CONNECTIONS: Final = 128
-# A viewer's messages are short; in one of many empty parts only their number would grow.
+# A viewer's messages are short; this limits the number of parts, which may be empty.
 MAX_FRAGMENTS: Final = 16
 
 
 class PageServer(HttpServer):
-    """Serves the page to `max_viewers` while its context lasts; port 0 is any free one.
+    """Serves the page to `max_viewers` as a context manager; port 0 selects any free port.
 
     Raises BusError if the address cannot be bound.
     """
@@ -40,27 +40,27 @@ class PageServer(HttpServer):
 
 
 class ViewerProtocol(WebSocketsSansIOProtocol):
-    """A WebSocket of uvicorn on which a client cannot make anything grow."""
+    """A uvicorn WebSocket on which clients cannot cause unbounded memory use."""
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send what the application says; ClientDisconnected where the connection has ended."""
+        """Send the application's message; ClientDisconnected if the connection is closed."""
         await self.writable.wait()
         if self.close_sent:
-            # The application hears of the end only with the next message that it takes.
+            # The application learns of the end only when it receives the next message.
             raise ClientDisconnected
         await super().send(message)
-        # Else uvicorn logs a viewer that was refused as a mistake of the application.
+        # Otherwise uvicorn logs a refused viewer as an application error.
         self.handshake_complete |= self.close_sent
 
     def handle_ping(self) -> None:
-        """Answer a ping, unless the client takes nothing of what it is sent."""
+        """Answer a ping, unless the client reads nothing."""
         if self.writable.is_set():
             super().handle_ping()
         else:
             self.conn.data_to_send()
 
     def handle_cont(self, event: Frame) -> None:
-        """Take another part of a message, or disconnect one that sends too many."""
+        """Receive another part of a message, or disconnect a client that sends too many."""
         if self.close_sent:
             return
         if len(self.frames) < MAX_FRAGMENTS:
@@ -69,7 +69,7 @@ class ViewerProtocol(WebSocketsSansIOProtocol):
             self._end(CloseCode.POLICY_VIOLATION, "too many parts")
 
     def send_receive_event_to_app(self) -> None:
-        """Hand a message on, or disconnect a client that sends a text that is not UTF-8."""
+        """Pass on a message, or disconnect a client that sends text that is not UTF-8."""
         if self.curr_msg_data_type == "text" and not self.close_sent:
             try:
                 b"".join(self.frames).decode()
@@ -79,7 +79,7 @@ class ViewerProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
-        """End the connection, in which the client broke the protocol."""
+        """Close the connection after a protocol violation by the client."""
         log.warning("disconnected a viewer that violates the protocol: %s", self.conn.close_sent)
         super().handle_parser_exception()
 

@@ -1,4 +1,4 @@
-"""Sessions that a sign-in begins: what a browser's cookie says, and whether it still holds."""
+"""Sign-in sessions: the content of a browser's cookie, and its validity."""
 
 import hmac
 import secrets
@@ -15,10 +15,10 @@ ROLES: Final = frozenset(map(str, Role))
 
 
 class Sessions:
-    """Signs what a cookie says with the token of its role, so that sessions end with that token.
+    """Signs cookies with the token of their role, so that sessions end with that token.
 
-    They outlive this process. `token` returns a role's token, "" if it has none; `clock` gives s
-    since the epoch.
+    Sessions survive a restart of this process. `token` returns a role's token, "" if it has none;
+    `clock` returns s since the epoch.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Sessions:
     ) -> None:
         self._token = token
         self._clock = clock
-        # Those that were signed out, the newest last.
+        # Signed-out sessions, newest last.
         self._ended: dict[str, None] = {}
 
     def begin(self, role: Role) -> str:
@@ -36,14 +36,14 @@ class Sessions:
         return f"{said}.{_signature(self._token(role), said)}"
 
     def role(self, session: str) -> Role | None:
-        """Return the role of a session that holds, else None."""
+        """Return the role of a valid session, else None."""
         said, _, signature = session.rpartition(".")
         name, _, rest = said.partition(".")
         expires = rest.partition(".")[0]
         if name not in ROLES or not (expires.isascii() and expires.isdecimal()):
             return None
         role = Role(name)
-        # Read once: what an empty token signs, anybody can sign.
+        # Read once. Anybody could sign with an empty token.
         token = self._token(role)
         if not token or not hmac.compare_digest(
             signature.encode(), _signature(token, said).encode()
@@ -52,7 +52,7 @@ class Sessions:
         return role if int(expires) > self._clock() and session not in self._ended else None
 
     def end(self, session: str) -> None:
-        """End a session that holds."""
+        """End a valid session."""
         if self.role(session):
             self._ended[session] = None
             if len(self._ended) > MAX_ENDED:

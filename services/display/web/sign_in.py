@@ -1,4 +1,4 @@
-"""Signing in and out: a browser's token becomes a session, which its cookie carries."""
+"""Sign-in and sign-out: exchanges a token for a session in a cookie."""
 
 import asyncio
 from pathlib import Path
@@ -26,7 +26,7 @@ MESSAGES: Final = {
 
 
 def sign_in_routes(access: Access) -> list[Route]:
-    """Return the routes of the page to sign in, and of both its ways."""
+    """Return the routes for sign-in and sign-out."""
 
     async def enter(request: Request) -> Response:
         if not _is_from_here(request):
@@ -50,7 +50,7 @@ def sign_in_routes(access: Access) -> list[Route]:
 
 
 async def sign_in(access: Access, connection: HTTPConnection, token: str) -> Response:
-    """Return the way to the page, with a session; or back to the form, where the token is wrong."""
+    """Redirect to the page with a session, or back to the form if the token is wrong."""
     who = Credentials(token.encode().decode("latin-1"), address=_address(connection))
     role = access.role(who)
     if isinstance(role, Refusal):
@@ -62,7 +62,7 @@ async def sign_in(access: Access, connection: HTTPConnection, token: str) -> Res
 
 
 def credentials(connection: HTTPConnection) -> Credentials:
-    """Return what a client shows of itself."""
+    """Return a client's credentials."""
     return Credentials(
         bearer(connection.headers.get("authorization", "")),
         connection.cookies.get(_cookie_name(connection), ""),
@@ -73,7 +73,7 @@ def credentials(connection: HTTPConnection) -> Credentials:
 async def _form(request: Request) -> Response:
     page = templates(TEMPLATES).get_template("signin.html")
     message = MESSAGES.get(request.url.query, "")
-    # Without a referrer a browser would not say either which page the form is of.
+    # Without a referrer, a browser would not reveal the origin of the form either.
     return HTMLResponse(page.render(message=message), headers={"Referrer-Policy": "same-origin"})
 
 
@@ -94,7 +94,7 @@ def _set_cookie(answer: Response, connection: HTTPConnection, session: str, max_
 
 
 def _cookie_name(connection: HTTPConnection) -> str:
-    """Return the name of the cookie: displays on other ports of this host have others."""
+    """Return the name of the cookie, which differs by port for displays on the same host."""
     _, port = connection.scope["server"]
     return f"{'__Host-' if _is_secure(connection) else ''}emostream-{port}"
 
@@ -102,7 +102,7 @@ def _cookie_name(connection: HTTPConnection) -> str:
 def _is_secure(connection: HTTPConnection) -> bool:
     """Whether the browser's connection is encrypted, here or up to a reverse proxy.
 
-    A client that lies about that gets no more than a cookie that it does not send back.
+    A client that lies about this only gets a cookie that it does not send back.
     """
     forwarded = connection.headers.get("x-forwarded-proto", "")
     return "https" in (connection.scope["scheme"], forwarded) or connection.scope["scheme"] == "wss"

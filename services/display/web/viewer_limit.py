@@ -1,17 +1,17 @@
-"""The bound on those who watch at the same time."""
+"""The limit on concurrent viewers."""
 
 from typing import Final
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-# What a viewer holds open: the page's WebSocket, and a program's event stream.
+# Long-lived requests of viewers: the page's WebSocket, and a program's event stream.
 WATCHED_PATHS: Final = ("/live", "/events")
 RETRY_AFTER_S: Final = 10
 
 
 class ViewerLimitMiddleware:
-    """Lets so many watch at a time, and answers further ones with 503 and when to try again."""
+    """Allows a maximum number of viewers, and answers others with 503 and Retry-After."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -19,7 +19,7 @@ class ViewerLimitMiddleware:
         self._watching = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse a viewer too many."""
+        """Pass on the request, or refuse a viewer beyond the limit."""
         if scope["path"] not in WATCHED_PATHS:
             await self._app(scope, receive, send)
             return

@@ -1,1 +1,1 @@
-"""The recorder's database and video files: the only package that knows their tables and names."""
+"""The recorder's database and video files; only this package knows their tables and names."""

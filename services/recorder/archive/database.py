@@ -1,4 +1,4 @@
-"""Opens a recorder's database to read it, also next to a recorder that writes."""
+"""Opens a recorder's database for reading, even while a recorder writes to it."""
 
 import contextlib
 import os
@@ -14,15 +14,16 @@ BUSY_TIMEOUT: Final = 5.0
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open the database that is there; nothing here writes to it.
+    """Open an existing database for reading.
 
-    SQLite may: only a connection that is allowed to leaves no log next to a database at rest.
+    SQLite itself may write: only a connection with write access leaves no log file next to an idle
+    database.
     """
     if not path.exists():
         raise RecordingError(f"no database {path}: name the emostream.db in a recorder.folder")
     mode = "rw"
     if not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
-        # SQLite makes files next to the database even to read it, and where it cannot, it refuses.
+        # SQLite creates files next to the database even for reading, and fails if it cannot.
         mode = "ro&immutable=1"
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     with reading(path):
@@ -30,7 +31,7 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise RecordingError if the tables are another program's or another release's."""
+    """Raise RecordingError if the tables are from another program or release."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
     if not tables.issuperset((*TABLES, "runs")):
@@ -50,7 +51,7 @@ def _other_version(path: Path, version: int) -> str:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into RecordingError."""
+    """Convert SQLite's errors to RecordingError."""
     try:
         yield
     except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""The file that a writer has open, and whether it is still the one at its path."""
+"""Checks whether a writer's open file is still the one at its path."""
 
 import os
 from pathlib import Path
@@ -7,17 +7,17 @@ from typing import Final, TypeAlias
 from emostream.services.recorder.archive.faults import Fault, WriteError
 from emostream.services.recorder.private_files import make_folder, open_file
 
-# The disk and the number of a file there; None if there is no file.
+# A file's device and inode; None if there is no file.
 Identity: TypeAlias = tuple[int, int] | None
 MAGIC: Final = b"SQLite format 3\0"
 
 
 class DatabaseFile:
-    """A database's file, made where it is missing, and open next to SQLite's own descriptors.
+    """A database's file, created if missing, opened in addition to SQLite's own descriptors.
 
-    SQLite continues writing to files that were deleted or replaced, so what it wrote may be gone.
-    Close this after the connection: a process that closes a file loses all its locks on it, those
-    of SQLite too. Raises OSError if the file cannot be opened.
+    SQLite keeps writing to files that were deleted or replaced, so its writes may be lost. Close
+    this after the connection: closing a file releases all of the process's locks on it, including
+    SQLite's. Raises OSError if the file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,11 +29,11 @@ class DatabaseFile:
         self._log: Identity = None
 
     def note_log(self) -> None:
-        """Remember the write-ahead log, which SQLite has opened by now where it keeps one."""
+        """Remember the write-ahead log, which SQLite has opened by now if it uses one."""
         self._log = _identity_at(self._log_path)
 
     def check(self) -> None:
-        """Raise WriteError if a file at the path is not the open one, or was overwritten."""
+        """Raise WriteError if the file at the path is not the open one, or was overwritten."""
         found = _identity_at(self._path), _identity_at(self._log_path)
         if found != (self._file, self._log):
             reason = "its files were replaced" if all(found) else "its files were deleted"

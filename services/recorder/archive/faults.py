@@ -1,4 +1,4 @@
-"""What keeps a recording from being written, in the words that an operator reads."""
+"""The faults that prevent writing a recording, in the operator's terms."""
 
 import contextlib
 import errno
@@ -11,12 +11,12 @@ from typing import Final
 
 from emostream.shared.errors import RecordingError
 
-# A disk with less left is full to SQLite, whatever error it gives.
+# For SQLite, a disk with less space than this is full, whatever error it reports.
 LEAST_FREE_BYTES: Final = 65_536
 
 
 class Fault(StrEnum):
-    """What stands in the way of writing."""
+    """What prevents writing."""
 
     DISK_FULL = "disk full"
     READ_ONLY = "read-only"
@@ -54,7 +54,7 @@ BY_ERRNO: Final = {
 
 
 class WriteError(RecordingError):
-    """A recording cannot be written now; `fault` is why, and `advice` replaces the usual one."""
+    """A recording cannot be written now; `fault` is the reason, `advice` replaces the default."""
 
     def __init__(self, fault: Fault, what: str, reason: object, advice: str = "") -> None:
         kind = "" if fault is Fault.OTHER else f"{fault}: "
@@ -64,7 +64,7 @@ class WriteError(RecordingError):
 
 @contextlib.contextmanager
 def writing_database(path: Path) -> Iterator[None]:
-    """Turn the errors of SQLite and of the disk into WriteError."""
+    """Convert errors from SQLite and the disk to WriteError."""
     shown = f"the database {path}"
     with writing_file(path, shown):
         try:
@@ -75,7 +75,7 @@ def writing_database(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing_file(path: Path, shown: str = "") -> Iterator[None]:
-    """Turn the errors of the disk into WriteError; `shown` is what cannot be written then."""
+    """Convert errors from the disk to WriteError; `shown` is what cannot be written."""
     try:
         yield
     except OSError as error:
@@ -84,7 +84,7 @@ def writing_file(path: Path, shown: str = "") -> Iterator[None]:
 
 
 def file_fault(number: int | None, path: Path) -> Fault:
-    """Return why the file at the path cannot be written, by the `errno` of the error."""
+    """Return why the file at the path cannot be written, from the error's `errno`."""
     return BY_ERRNO.get(number or 0) or _fault_of_disk(path.parent)
 
 

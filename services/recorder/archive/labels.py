@@ -1,4 +1,4 @@
-"""A model's labels as columns of the table of observations: p_<label> and s_<label>."""
+"""A model's labels as columns of the observations table: p_<label> and s_<label>."""
 
 import functools
 import sqlite3
@@ -10,32 +10,33 @@ from emostream.services.recorder.archive.schema import FIXED
 from emostream.shared.errors import MessageError
 
 Number: TypeAlias = int | float | None
-# What a column holds: a frame's probability, or the smoothed one.
+# The content of a column: the frame's probability, or the smoothed one.
 Kind: TypeAlias = Literal["p", "s"]
 
-# SQLite takes 2,000 columns and each label needs two; no model has this many labels.
-MOST_LABELS: Final = 900
+# No expression model has this many labels. Each needs two columns. SQLite allows 2,000 but slows
+# down as they grow: 900 labels in one message blocked the recorder for many seconds.
+MOST_LABELS: Final = 200
 LONGEST_LABEL: Final = 64
 COLUMNS: Final = "SELECT name FROM pragma_table_info('observations')"
-# Only what SQLite itself treats as the same: the capitals of ASCII.
+# Only the case of ASCII letters, which SQLite ignores.
 LOWER_CASE: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def column_key(name: str) -> str:
-    """Return what is equal for two names that SQLite takes for the same column."""
+    """Return a key that is equal for names that SQLite treats as the same column."""
     return name.translate(LOWER_CASE)
 
 
 def quoted(name: str) -> str:
-    """Return the name of a column as SQL has it, whatever characters it holds."""
+    """Return the quoted SQL name of a column, which may contain any characters."""
     return '"' + name.replace('"', '""') + '"'
 
 
 class LabelColumns:
-    """The table's columns as a writer extends them.
+    """The table's columns, extended by a writer.
 
-    SQLite ignores the case of ASCII letters, so `Happy` and `happy` share theirs. The columns of
-    labels that a model does not have stay NULL.
+    SQLite ignores the case of ASCII letters, so `Happy` and `happy` share columns. The columns of
+    labels that a model does not have are NULL.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -43,19 +44,19 @@ class LabelColumns:
         self._new: list[str] = []
 
     def values(self, kind: Kind, probabilities: Mapping[str, Number]) -> dict[str, Number]:
-        """Return the labels' values by column; a new column is noted.
+        """Return the labels' values by column, and record new columns.
 
         Raises MessageError for a label that cannot be a column.
         """
         return {self._column(kind, label): value for label, value in probabilities.items()}
 
     def add_new(self, connection: sqlite3.Connection) -> None:
-        """Add the columns noted since `confirm_new`; call it in the transaction of their rows."""
+        """Add the new columns since `confirm_new`. Call this in the transaction of their rows."""
         for column in self._new:
             connection.execute(f"ALTER TABLE observations ADD COLUMN {quoted(column)} REAL")
 
     def confirm_new(self) -> None:
-        """Note that the transaction of the new columns was committed."""
+        """Record that the transaction with the new columns was committed."""
         self._new = []
 
     def _column(self, kind: Kind, label: str) -> str:
@@ -73,9 +74,9 @@ class LabelColumns:
 
 
 class RecordedLabels:
-    """The labels in a table of observations as a reader finds them.
+    """The labels in an observations table, for a reader.
 
-    `labels` are those of all models that wrote to it, in the order of their columns.
+    `labels` are those of all models that wrote to it, in column order.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -84,7 +85,7 @@ class RecordedLabels:
         self.labels = tuple({column_key(name[2:]): name[2:] for name in names}.values())
 
     def selected(self, kind: Kind, table: str) -> list[str]:
-        """Return an SQL expression for each label's column of a kind; NULL where there is none."""
+        """Return an SQL expression for each label's column of a kind; NULL if there is none."""
         names = [f"{kind}_{label}" for label in self.labels]
         return [
             f"{table}.{quoted(name)}" if column_key(name) in self._columns else "NULL"
@@ -94,7 +95,7 @@ class RecordedLabels:
 
 @functools.lru_cache(maxsize=64)
 def insert_observation(label_columns: Sequence[str]) -> str:
-    """Return the statement that adds an observation: the FIXED columns, then these."""
+    """Return the statement to insert an observation: the FIXED columns, then these."""
     names = [*FIXED, *label_columns]
     listed = ", ".join(map(quoted, names))
     return f"INSERT INTO observations ({listed}) VALUES ({', '.join('?' * len(names))})"

@@ -1,4 +1,4 @@
-"""How far a lossless recording has come, asked while the recorder writes it."""
+"""The progress of a lossless recording, read while the recorder writes it."""
 
 import contextlib
 import sqlite3
@@ -13,27 +13,27 @@ RUN_END: Final = "SELECT frames, error FROM runs WHERE run = ? AND frames IS NOT
 
 
 class RunEnd(NamedTuple):
-    """How a run ended: how many frames its source gave, why it failed ("" if it did not)."""
+    """The end of a run: its source's number of frames, and why it failed ("" if it did not)."""
 
     frames: int
     error: str
 
 
 def frames_written(database: Path) -> int:
-    """Return how many frames the database holds, 0 while there is none."""
+    """Return the number of frames in the database, 0 while there is no database."""
     row = _first_row(database, FRAMES_WRITTEN)
     return row[0] if row else 0
 
 
 def run_end(database: Path, run: str) -> RunEnd | None:
-    """Return how the run ended; None while it continues, or while there is no database."""
+    """Return the end of the run; None while it continues, or while there is no database."""
     row = _first_row(database, RUN_END, run)
     return RunEnd(row[0], row[1] or "") if row else None
 
 
 def _first_row(database: Path, query: str, *values: str) -> tuple[Any, ...] | None:
-    # While the recorder starts, there may be no file or no table yet; of one that is damaged it
-    # says so itself.
+    # While the recorder starts, there may be no file or table yet. It reports a damaged database
+    # itself.
     with contextlib.suppress(RecordingError, sqlite3.DatabaseError):
         with contextlib.closing(open_database(database)) as connection:
             row: tuple[Any, ...] | None = connection.execute(query, values).fetchone()

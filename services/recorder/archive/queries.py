@@ -20,8 +20,8 @@ CREATE TEMP TABLE numbers (
     PRIMARY KEY (stream, run, track)
 ) WITHOUT ROWID
 """
-# Events count too: retention keeps them longer than the frames that their tracks appeared in.
-# Frames of which a track was left out count for nothing, unless it has no others.
+# Events count too, because retention keeps them longer than the frames with their tracks. Frames in
+# which a track was left out do not count, unless the track has no others.
 ADD_NUMBERS: Final = """
 INSERT INTO numbers
 SELECT r.stream, r.run, a.track,
@@ -33,7 +33,7 @@ FROM (
     ) GROUP BY run, track
 ) AS a JOIN runs AS r ON r.stream = ?1 AND r.run = a.run
 """
-# CROSS JOIN keeps SQLite to one pass over the large table, and its sorting spills to disk.
+# CROSS JOIN makes SQLite read the large table once, and sorting spills to disk.
 READ: Final = """
 SELECT {columns} FROM {table} AS a CROSS JOIN runs AS r ON r.stream = a.stream AND r.run = a.run
 {numbered} WHERE a.stream = ? AND a.run IN ({marks}) ORDER BY r.began, a.run, {order}

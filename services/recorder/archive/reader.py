@@ -1,4 +1,4 @@
-"""Reads a recorder's database: runs, frames, faces and events, in order and in flat memory."""
+"""Reads a recorder's database: runs, frames, faces and events, in order and constant memory."""
 
 import contextlib
 from collections.abc import Iterator
@@ -29,18 +29,18 @@ from emostream.services.recorder.archive.schema import MEASURES
 from emostream.shared.errors import RecordingError
 from emostream.shared.messages import Quality
 
-# What FACE names: the face as found and shown, its quality, and why it was left out.
+# The fields of FACE: detection and label, quality, and why it was left out.
 SHOWN: Final = 13
 BEFORE_LABELS: Final = SHOWN + len(MEASURES) + 1
 
 
 class ArchiveReader:
-    """A recorder's database at one moment, though the recorder continues writing.
+    """A snapshot of a recorder's database, while the recorder may keep writing.
 
-    `labels` are those of all its models, in the order of their columns. What reads rows takes one
-    or more runs of one stream, and gives their rows in order of the runs' beginning, of `seq`, and
-    of track. Close it soon: while it is open the recorder's log only grows. Raises RecordingError
-    if there is no such database or it cannot be read.
+    `labels` are those of all its models, in column order. Methods that read rows take one or more
+    runs of one stream, and yield rows ordered by the runs' start, `seq`, and track. Close it soon:
+    while it is open, the recorder's log keeps growing. Raises RecordingError if there is no such
+    database or it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,7 +70,7 @@ class ArchiveReader:
         self._connection.close()
 
     def runs(self) -> list[Run]:
-        """Return all runs by stream and beginning, also those of which no row is left."""
+        """Return all runs by stream and start, including those without remaining rows."""
         with reading(self.path):
             return [Run(*row) for row in self._connection.execute(RUNS)]
 
@@ -112,7 +112,7 @@ class ArchiveReader:
             )  # fmt: skip
 
     def event_rows(self, *runs: Run) -> Iterator[EventRow]:
-        """Yield the events; those of one frame by track, and of one track as they came."""
+        """Yield the events; within a frame by track, and within a track in order of arrival."""
         for row in self._read(EVENT, "events", "a.seq, n.number, a.rowid", *runs):
             yield EventRow(*row)
 
@@ -128,8 +128,8 @@ class ArchiveReader:
         with reading(self.path):
             if numbered:
                 self._number(stream)
-            # No `yield from`: that would close the cursor of a reader that gave up, and closing one
-            # after the database is an error.
+            # No `yield from`: that would close the cursor of an abandoned reader, and closing a
+            # cursor after the database is an error.
             cursor = self._connection.execute(query, (stream, *(run.id for run in runs)))
             for row in cursor:  # noqa: UP028
                 yield row
@@ -140,7 +140,7 @@ class ArchiveReader:
             self._numbered.add(stream)
 
     def _begin(self) -> RecordedLabels:
-        """Begin a transaction, so that all is read as of now; return the labels of that moment."""
+        """Begin a transaction for a consistent snapshot; return its labels."""
         self._connection.execute("BEGIN")
         check(self._connection, self.path)
         self._connection.execute(NUMBERS)

@@ -1,4 +1,4 @@
-"""The rows of a recorder's database, as they are read: runs, frames, faces and events.
+"""The rows read from a recorder's database: runs, frames, faces and events.
 
 Times are ns: `t` since the epoch, `pts` and `since` in the source.
 """
@@ -14,11 +14,11 @@ State: TypeAlias = Literal["whole", "partial", "degraded", "pruned"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One start of a capture, as far as it is recorded.
+    """One start of a capture, as recorded.
 
-    `frames` is how many the source gave, None while it runs or where it was cut off; `error` why it
-    failed, "" if it did not. `recorded` frames have a row, `last` is the highest `seq` among them
-    (-1 for none), and `events` counts the rows of events.
+    `frames` is the source's number of frames, None while it runs or if it was interrupted; `error`
+    is the reason if it failed, otherwise "". `recorded` frames have a row, `last` is the highest
+    `seq` among them (-1 for none), and `events` counts the event rows.
     """
 
     stream: str
@@ -32,14 +32,14 @@ class Run:
 
     @property
     def missing(self) -> int:
-        """How many frames have no row: dropped where fresh beats complete, lost, or pruned."""
+        """The number of frames without a row: dropped in live delivery, lost, or pruned."""
         given = self.last + 1 if self.frames is None else max(self.frames, self.last + 1)
         return given - self.recorded
 
 
 @dataclass(frozen=True, slots=True)
 class FrameRow:
-    """An answered frame, which holds `faces` faces; of its `parts` answers `answered` came."""
+    """An answered frame with `faces` faces; `answered` of its `parts` answers arrived."""
 
     run: str
     seq: int
@@ -53,7 +53,7 @@ class FrameRow:
 
     @property
     def state(self) -> State:
-        """Whether all answers came (`partial` where not), and none was without its faces."""
+        """`whole` if all answers arrived, `partial` if not, `degraded` if one had no faces."""
         if self.answered < self.parts:
             return "partial"
         return "degraded" if self.degraded else "whole"
@@ -61,13 +61,13 @@ class FrameRow:
 
 @dataclass(frozen=True, slots=True)
 class ObservationRow:
-    """A face in a frame; `box` is x, y, width, height in pixels of the frame.
+    """A face in a frame; `box` is x, y, width, height in frame pixels.
 
-    `track` is 1, 2, 3 ... by first appearance in the stream (those that never entered come last),
+    `track` is 1, 2, 3 ... by first appearance in the stream (tracks that never entered come last),
     `track_id` the id on the bus. `probabilities` and `smoothed` are in the order of the reader's
-    labels, None if the model of that moment did not have the label. `score` is None in rows of an
-    earlier release, `quality` also where none was measured. `left_out` says why the face counts for
-    nothing, "" if it does.
+    labels, with None if the model did not have the label. `score` is None in rows of an earlier
+    release; `quality` also if it was not measured. `left_out` is the reason if the face was left
+    out, otherwise "".
     """
 
     run: str
@@ -88,7 +88,7 @@ class ObservationRow:
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """A face's `enter`, `change` of label or `leave`; `track` and `track_id` as of observations."""
+    """A face's `enter`, `change` of label or `leave`; `track` and `track_id` as above."""
 
     run: str
     seq: int
@@ -112,5 +112,5 @@ class RecordedFrame:
 
     @property
     def state(self) -> State:
-        """The frame's state; `pruned` where retention deleted faces before their frame."""
+        """The frame's state; `pruned` if retention deleted faces before their frame."""
         return "pruned" if len(self.faces) < self.row.faces else self.row.state

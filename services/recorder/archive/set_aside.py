@@ -1,19 +1,20 @@
-"""Giving a damaged database another name, so that a new one can begin in its place."""
+"""Renames a damaged database, so that a new one can be created."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 TIME: Final = "%Y%m%dT%H%M%SZ"
-# Next to the database: its write-ahead log, without which its last rows are lost, and the index.
+# Files next to the database: its write-ahead log, which contains its last rows, and the log's
+# index.
 LOG: Final = "-wal"
 COMPANIONS: Final = (LOG, "-shm")
 
 
 def set_aside(database: Path) -> Path | None:
-    """Rename the database and what belongs to it to `<name>.damaged-<UTC time>`; return that.
+    """Rename the database and its log to `<name>.damaged-<UTC time>`; return the new path.
 
-    One that holds nothing is deleted, and None returned. Raises OSError if neither can be done.
+    An empty database is deleted, and None returned. Raises OSError if this fails.
     """
     if not any(_holds_something(database.with_name(database.name + one)) for one in ("", LOG)):
         for suffix in ("", *COMPANIONS):

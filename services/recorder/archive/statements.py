@@ -18,7 +18,7 @@ DELETE FROM {table} WHERE rowid IN (
     SELECT rowid FROM (SELECT rowid, t FROM {table} ORDER BY rowid LIMIT ?) WHERE t < ?)
 """
 FRAMES_RANGE: Final = "SELECT min(rowid), max(rowid) FROM frames"
-# From the last backward; one lookup for each.
+# From the last one backward, with one lookup each.
 SAMPLE_TIMES: Final = """
 WITH RECURSIVE places (number, at) AS (
     SELECT 0, ?1 UNION ALL SELECT number + 1, at - ?2 FROM places WHERE number + 1 < ?3 AND at > ?4

@@ -16,10 +16,10 @@ LONGEST_RUN: Final = 32
 
 @dataclass(frozen=True, slots=True, order=True)
 class VideoFileName:
-    """What a file is named after; names of one run sort in the order in which they were written.
+    """The parts of a file name; names of one run sort in writing order.
 
-    `second` is that in which the first frame was captured, in s since the epoch, `run` the run's id
-    as far as a file's name may hold it, and `number` tells files of the same second apart.
+    `second` is the capture time of the first frame, in s since the epoch, `run` the run's id as far
+    as a file name may contain it, and `number` distinguishes files of the same second.
     """
 
     second: int
@@ -28,7 +28,7 @@ class VideoFileName:
 
     @classmethod
     def parse(cls, path: Path) -> Self | None:
-        """Return what the path's last part says; None if no recorder named it."""
+        """Parse the path's last part; None if it is not a recorder's file name."""
         match = PATTERN.fullmatch(path.name)
         if match is None:
             return None
@@ -43,7 +43,7 @@ class VideoFileName:
 
 
 def unused_path(folder: Path, run: str, t: int) -> Path:
-    """Return a name in a stream's folder that no file has yet, for frames from `t` on.
+    """Return an unused name in a stream's folder, for frames from `t` on.
 
     `t` is in ns since the epoch.
     """
@@ -54,7 +54,7 @@ def unused_path(folder: Path, run: str, t: int) -> Path:
 
 
 def video_files(folder: Path) -> list[Path]:
-    """Return all video files below the recorder's folder that it named; links are left out."""
+    """Return all of the recorder's video files below its folder, without links."""
     return [
         path
         for path in folder.glob("*/*.mp4")
@@ -67,7 +67,7 @@ def video_files(folder: Path) -> list[Path]:
 
 
 def video_files_of(run: Run, folder: Path) -> list[Path]:
-    """Return a run's video files below the recorder's folder, in the order of their pictures."""
+    """Return a run's video files below the recorder's folder, in picture order."""
     wanted = _run_in_name(run.id)
     named = [(VideoFileName.parse(path), path) for path in folder.glob(f"{run.stream}/*.mp4")]
     ours = ((name, path) for name, path in named if name and name.run == wanted)
@@ -75,5 +75,5 @@ def video_files_of(run: Run, folder: Path) -> list[Path]:
 
 
 def _run_in_name(run: str) -> str:
-    # The run comes over the network: nothing in it may lead out of the folder.
+    # The run id comes from the network, so it must not lead out of the folder.
     return re.sub(r"\W", "_", run, flags=re.ASCII)[:LONGEST_RUN] or "_"

@@ -1,4 +1,4 @@
-"""Every answered frame, observation and event, as rows in one SQLite file."""
+"""Writes every answered frame, observation and event to one SQLite file."""
 
 import contextlib
 import sqlite3
@@ -34,16 +34,16 @@ Row: TypeAlias = tuple[str | int | float | bytes | None, ...]
 States: TypeAlias = dict[str, bytes]
 
 LARGEST: Final = 2**63 - 1
-# How long a write waits for another program's lock, s: the caller has more to do than to wait.
+# How long a write waits for another program's lock, s; short, because the caller has other work.
 BUSY_TIMEOUT: Final = 0.1
 
 
 class ArchiveWriter:
-    """The rows of all streams, in batches: what is added waits for the next commit.
+    """The rows of all streams, in batches: added rows wait for the next commit.
 
-    Other programs may read at any time. A process that is killed loses only what was not committed.
-    Opening waits `open_timeout` s for another program's lock. Raises WriteError if the file cannot
-    be opened or written, or is not at its path any more. One process writes at a time.
+    Other programs may read at any time. A killed process loses only uncommitted rows. Opening waits
+    `open_timeout` s for another program's lock. Raises WriteError if the file cannot be opened or
+    written, or is no longer at its path. Only one process may write at a time.
     """
 
     def __init__(self, path: Path, open_timeout: float = BUSY_TIMEOUT) -> None:
@@ -68,19 +68,19 @@ class ArchiveWriter:
 
     @property
     def bytes(self) -> int:
-        """The size of the database, without its log of a few MB."""
+        """The size of the database in bytes, without its log of a few MB."""
         query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
         with writing_database(self.path):
             size: int = self._connection.execute(query).fetchone()[0]
         return size
 
     def add_emotion(self, header: Emotion) -> None:
-        """Add one part of a frame's results; a part must not be added twice.
+        """Add one part of a frame's results; do not add a part twice.
 
-        Raises MessageError for a number or a label that cannot be stored.
+        Raises MessageError for a number or label that cannot be stored.
         """
         check_numbers(header, header.parts, *(face.track for face in header.faces))
-        # Before anything is batched: a message with a label that cannot be stored is refused whole.
+        # Check first, so that a message with an invalid label is refused as a whole.
         observations = [self._observation(face) for face in header.faces]
         self._add_run(header)
         at = _frame_columns(header)
@@ -97,18 +97,18 @@ class ArchiveWriter:
         self._batch(ADD_EVENT, (*_frame_columns(header), *what, header.confidence, header.since))
 
     def forget(self, stream: str) -> None:
-        """Forget which run of the stream has its row."""
+        """Forget that the stream's run already has a row."""
         self._run.pop(stream, None)
 
     def keep_states(self, header: Header, seq: int, states: States) -> None:
-        """Keep what the stages remember after frame `seq`, instead of what they did before."""
+        """Store the stages' states after frame `seq`, replacing earlier ones."""
         packed = msgpack.packb(states)
         self._batch(KEEP_STATES, (header.stream, header.run, seq, packed))
 
     def position(self, stream: str, run: str) -> tuple[int, bool, States]:
-        """Return the last `seq` of a run that was recorded without loss, -1 if none was.
+        """Return the last `seq` of a lossless run (-1 for none), whether it ended, and its states.
 
-        With it, whether the run's end was recorded, and the states kept there.
+        The end counts once it is recorded; the states are those after that `seq`.
         """
         with writing_database(self.path):
             state = self._connection.execute(GET_STATES, (stream, run)).fetchone()
@@ -117,24 +117,24 @@ class ArchiveWriter:
         return seq, bool(end and end[0] is not None), msgpack.unpackb(packed)
 
     def end_run(self, header: Header) -> None:
-        """Note how many frames the run of an `end` message had."""
+        """Record the number of frames in the run of an `end` message."""
         check_numbers(header, header.frames)
-        # A source that gave no picture has no row yet.
+        # A source without pictures has no row yet.
         self._add_run(header)
         self._batch(END_RUN, (header.frames, header.error or None, header.stream, header.run))
 
     def keep(self, accounts: Accounts) -> None:
-        """Keep the accounts with the rows that wait, which they count as answered."""
+        """Store the accounts together with the waiting rows, which they count as answered."""
         for state in accounts.states():
             self._batch(KEEP_ACCOUNT, state)
 
     def restore(self, accounts: Accounts) -> None:
-        """Continue with the accounts that an earlier recorder kept, and the rows it wrote since."""
+        """Continue with the accounts that an earlier recorder saved, and its later rows."""
         with writing_database(self.path):
             restore_accounts(self._connection, accounts)
 
     def commit(self) -> None:
-        """Write the rows that wait; where that fails, none is written, and all of them wait on."""
+        """Write the waiting rows; if that fails, none is written, and all keep waiting."""
         if not self._batches:
             return
         with writing_database(self.path):
@@ -143,20 +143,20 @@ class ArchiveWriter:
                 self._columns.add_new(self._connection)
                 for statement, rows in self._batches.items():
                     self._connection.executemany(statement, rows)
-            # What was deleted meanwhile must not count as written.
+            # Rows in a file that was deleted in the meantime must not count as written.
             self._file.check()
         self._columns.confirm_new()
         self._batches = {}
 
     def check(self) -> None:
-        """Raise WriteError if what was committed is not at the path any more."""
+        """Raise WriteError if the committed rows are no longer at the path."""
         with writing_database(self.path):
             self._file.check()
 
     def sample_times(self, count: int) -> list[int]:
         """Return the times (t) of up to `count` frames, spread evenly from the first to the last.
 
-        The last is among them; there are none if there is no frame.
+        The last frame is included; without frames, there are none.
         """
         with writing_database(self.path):
             first, last = self._connection.execute(FRAMES_RANGE).fetchone()
@@ -167,23 +167,24 @@ class ArchiveWriter:
             return [t for (t,) in rows]
 
     def age_limit(self, rows: int) -> int | None:
-        """Return the t that the oldest `rows` frames are older than; None when there are none."""
+        """Return a t above that of the oldest `rows` frames; None if there are no frames."""
         query = "SELECT max(t) + 1 FROM (SELECT t FROM frames ORDER BY rowid LIMIT ?)"
         with writing_database(self.path):
             limit: int | None = self._connection.execute(query, (rows,)).fetchone()[0]
         return limit
 
     def prune(self, table: str, before: int, limit: int) -> int:
-        """Delete rows of one of the TABLES older than `before` (t), and give their space back.
+        """Delete rows older than `before` (t) from one of the TABLES, and free their space.
 
-        Returns how many. It deletes the oldest `limit` at most, so that the caller is not held up.
+        Returns the number of rows. Deletes at most the oldest `limit`, so that the caller is not
+        held up.
         """
         query = PRUNE.format(table=table)
         with writing_database(self.path):
             with self._transaction():
                 count = self._connection.execute(query, (limit, before)).rowcount
             if count:
-                # It gives back one page a step, and execute() takes but one step.
+                # It frees one page per step, and execute() takes only one step.
                 self._connection.executescript("PRAGMA incremental_vacuum")
         return count
 
@@ -195,12 +196,12 @@ class ArchiveWriter:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close without the rows that wait."""
+        """Close without writing the waiting rows."""
         self._batches = {}
         self._opened.close()
 
     def _observation(self, face: EmotionFace) -> tuple[str, Row]:
-        """Return the statement for the labels that the face has, and its values."""
+        """Return the statement for the face's labels, and its values."""
         raw = self._columns.values("p", face.probabilities)
         named = raw | self._columns.values("s", face.smoothed)
         found = (face.track, *face.box, face.score, face.label, face.confidence)
@@ -224,7 +225,7 @@ class ArchiveWriter:
             yield
             self._connection.execute("COMMIT")
         except sqlite3.Error:
-            # Some errors have rolled it back already.
+            # Some errors have already rolled it back.
             if self._connection.in_transaction:
                 self._connection.rollback()
             raise

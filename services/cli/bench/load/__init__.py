@@ -1,1 +1,1 @@
-"""`emostream bench load`: how many streams the pipeline carries, and what it does beyond that."""
+"""`emostream bench load`: how many streams the pipeline can handle, and its overload behavior."""

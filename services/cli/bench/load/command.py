@@ -1,7 +1,7 @@
-"""How many streams the pipeline carries on this machine, and what it does beyond that.
+"""Measures how many streams the pipeline can handle on this machine, and its overload behavior.
 
-Streams of drawn frames take the place of the capture, more of them in each step. A step begins with
-new processes. In the last one, four times as many frames come as were answered at most.
+Streams of drawn frames replace capture, with more streams in each step. Each step starts new
+processes. The last step sends four times the highest number of frames that were answered.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from emostream.shared.temporary_folder import temporary_folder
 WHAT: Final = "emostream bench load"
 STREAMS: Final = (1, 2, 3, 4, 6, 8, 12, 16)
 OVERLOAD: Final = 4
-# The load is in the capture's place.
+# The load replaces capture.
 FED: Final = tuple(stage for stage in STAGES if stage != "capture")
 
 
@@ -42,22 +42,22 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     add_config_options(parser, CONFIGS / "default.toml", shown="default")
     count = positive(int)
-    text = f"numbers of streams, a step for each (default: {' '.join(map(str, STREAMS))})"
+    text = f"numbers of streams, one step for each (default: {' '.join(map(str, STREAMS))})"
     parser.add_argument("--streams", type=count, nargs="+", default=STREAMS, help=text)
     text = f"of a frame: WIDTHxHEIGHT or {', '.join(SIZES)} (default: 720p)"
     parser.add_argument("--size", type=size, default=SIZES["720p"], help=text)
     parser.add_argument("--fps", type=positive(float), default=25.0, help="default: 25")
     parser.add_argument("--faces", type=count, default=1, help="of each stream (default: 1)")
-    text = "of measuring, in each step (default: 10)"
+    text = "seconds to measure in each step (default: 10)"
     parser.add_argument("--seconds", type=positive(float), default=10.0, help=text)
-    text = "seconds before that (default: 3)"
+    text = "seconds before measuring (default: 3)"
     parser.add_argument("--warm-up", type=not_negative, default=3.0, help=text)
     parser.add_argument("--runs", type=count, default=1, help="of each step (default: 1)")
     text = "stages to run (default: all but capture)"
     parser.add_argument("--stages", nargs="+", choices=FED, default=FED, help=text)
-    text = "let the frames of all streams come at once; cameras send them whenever"
+    text = "send the frames of all streams at once; by default they are spread out"
     parser.add_argument("--in-step", action="store_true", help=text)
-    text = f"leave out the step with {OVERLOAD} times what was answered at most"
+    text = f"skip the step with {OVERLOAD} times the highest number of answered frames"
     parser.add_argument("--no-overload", action="store_true", help=text)
     add_result_options(parser)
     return parser
@@ -65,14 +65,14 @@ def parser() -> argparse.ArgumentParser:
 
 @dataclass(frozen=True)
 class Measured:
-    """The runs of each step, and those of the step beyond what is carried, if there was one."""
+    """The runs of each step, and those of the overload step, if there was one."""
 
     steps: list[list[Point]]
     overload: list[Point]
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure step by step and print it; write and compare the figures as asked."""
+    """Measure and print step by step; write and compare the figures as requested."""
     config = load(options.config, options.set)
     check_own_processes(config.security, "bench load")
     check_result_options(options, WHAT)
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def measure_all(options: argparse.Namespace, measure: Callable[[Work], Point]) -> Measured:
-    """Measure each step so often as asked, and then what is beyond them."""
+    """Measure each step as often as requested, and then the overload step."""
     width, height = options.size
     works = [
         Work(streams, options.faces, width, height, options.fps)
@@ -119,12 +119,12 @@ def measure_all(options: argparse.Namespace, measure: Callable[[Work], Point]) -
 
 
 def beyond(work: Work, peak: float) -> Work:
-    """Return the work with four times as many frames as were answered at most, by more streams."""
+    """Return a load with four times the highest number of answered frames, from more streams."""
     return replace(work, streams=max(1, round(OVERLOAD * peak / work.fps)))
 
 
 def _plot(results: ResultFile, path: Path) -> None:
-    # matplotlib is needed for this alone.
+    # matplotlib is needed only for this.
     from emostream.services.cli.bench.load.plot import plot_load
 
     plot_load(results, path)

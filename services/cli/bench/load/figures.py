@@ -1,4 +1,4 @@
-"""The figures of a load: of each step, of the whole, and of the step beyond what is carried."""
+"""The figures of a load: for each step, in total, and for the overload step."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,14 +9,14 @@ from rich.table import Table
 from emostream.services.cli.bench.load.measurement import Point
 from emostream.services.cli.bench.result_file import Figure, figure
 
-# Streams are carried as long as fewer of their frames are dropped, in percent.
+# Streams count as handled while fewer of their frames are dropped, in percent.
 DROPS: Final = 1.0
 # The runs of one step.
 Step = Sequence[Point]
 
 
 def carried(steps: Sequence[Step], run: int) -> int:
-    """Return with how many streams frames began to drop in a run: the last step before that."""
+    """Return the number of streams in the last step of a run before frames were dropped."""
     most = 0
     for step in steps:
         if step[run].dropped_percent >= DROPS:
@@ -46,17 +46,17 @@ def figures(steps: Sequence[Step], overload: Step) -> dict[str, Figure]:
 
 
 def facts(point: Point) -> dict[str, Any]:
-    """Return all that is known of a point, for a result file."""
+    """Return all data of a point, for a result file."""
     rounded: dict[str, Any] = _rounded({**asdict(point), "unfairness": point.unfairness})
     return rounded
 
 
 def table(steps: Sequence[Step], overload: Step) -> Table:
-    """Return a row for each step: medians where it ran more than once."""
+    """Return a row for each step, with medians if it ran more than once."""
     work = steps[0][0].work
     table = Table(
         title=f"emostream bench load: {work.width} x {work.height} at {work.fps:g} frames/s,"
-        f" {work.faces} faces in each stream"
+        f" {work.faces} faces per stream"
     )
     table.add_column("streams")
     columns = ("frames/s", "answers/s", "dropped", "age p50", "p99, ms", "max/min", "source, %")

@@ -1,4 +1,4 @@
-"""One measurement of a load: the stages, the source in the capture's place, and a subscriber."""
+"""One measurement of a load: the stages, the source that replaces capture, and a subscriber."""
 
 import contextlib
 import sys
@@ -23,18 +23,18 @@ from emostream.shared.metric_names import MetricName
 from emostream.shared.scraping import Scrape, scrape
 
 SOURCE: Final = (sys.executable, "-P", "-m", "emostream.services.cli.bench.load.source")
-# Of the frames at both ends of the time: in flight.
+# Frames in flight at the start and end of the measurement.
 EDGE: Final = 1
 
 
 @dataclass(frozen=True)
 class Point:
-    """What came of one load: rates by s, ages in ms, what was dropped in percent of what came.
+    """The result of one load: rates per s, ages in ms, dropped frames in percent of those sent.
 
-    `faces` is how many an answer had on average. `per_stream` are the answers/s of each stream.
-    `cpu_percent` is the share of one core that each stage took, the `source`, and the `listener`
-    that measures; `idle_percent` what all cores had left. `dropped_by` counts frames by
-    `stage/reason`.
+    `faces` is the mean number of faces per answer. `per_stream` are the answers/s of each stream.
+    `cpu_percent` is the CPU use in percent of one core for each stage, the `source`, and the
+    measuring `listener`; `idle_percent` is the idle share of all cores. `dropped_by` counts frames
+    by `stage/reason`.
     """
 
     work: Work
@@ -51,20 +51,20 @@ class Point:
 
     @property
     def unfairness(self) -> float:
-        """The answers of the stream with most by those of the one with fewest."""
+        """The highest number of answers of a stream divided by the lowest."""
         return max(self.per_stream) / max(min(self.per_stream), 1e-3)
 
     @property
     def cpu_ms(self) -> dict[str, float]:
-        """The ms of processor that an answered frame costs each stage."""
+        """The CPU time in ms per answered frame of each stage."""
         return {name: 10 * share / self.answered for name, share in self.cpu_percent.items()}
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What is measured and for how long (s); `folder` keeps the drawn frames.
+    """What to measure and for how long (s); `folder` stores the drawn frames.
 
-    The load runs for `warm_up` before; `in_step` the frames of all streams come at once.
+    The load runs for `warm_up` s first; with `in_step`, the frames of all streams are sent at once.
     """
 
     config: Config
@@ -76,7 +76,7 @@ class Setup:
 
 
 class Arrivals:
-    """The answers that come: of each stream the numbers of its frames, and the ages of all."""
+    """The received answers: frame numbers by stream, and all ages."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -86,7 +86,7 @@ class Arrivals:
         self.faces = 0
 
     def take(self, message: Message) -> None:
-        """Note an answer; called by the receiving thread."""
+        """Record an answer. The receiving thread calls this."""
         header = message.header
         if not isinstance(header, Emotion) or not header.is_data or header.part:
             return
@@ -99,9 +99,9 @@ class Arrivals:
 
 
 def measure(setup: Setup, work: Work) -> Point:
-    """Run the stages on the load, and return what came of it.
+    """Run the stages on the load, and return the result.
 
-    EmostreamError where nothing is answered.
+    Raises EmostreamError if nothing is answered.
     """
     run = setup.folder / "run"
     run.mkdir(exist_ok=True)
@@ -127,7 +127,7 @@ def _source(
             yield psutil.Process(process.pid)
             if process.poll() is not None:
                 said = (folder / "source.log").read_text("utf-8", "replace").strip() or "nothing"
-                raise EmostreamError(f"the source of the load ended and said: {said}")
+                raise EmostreamError(f"the load source ended with: {said}")
         finally:
             stop([process])
 
@@ -179,7 +179,7 @@ def _measure(
 
 
 def _dropped(pipeline: Pipeline) -> dict[str, int]:
-    """Return the frames that did not get through so far, by stage and reason."""
+    """Return the frames that did not get through, by stage and reason."""
     found: dict[str, int] = {}
     for stage in ("detector", "classifier"):
         answer = scrape(f"{pipeline.metrics_url(stage)}/metrics")

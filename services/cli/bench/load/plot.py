@@ -1,4 +1,4 @@
-"""The plot of a load: what is answered, how old it is, what is dropped, and how fair that is."""
+"""The plot of a load: answers, their age, dropped frames, and fairness."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,14 +10,14 @@ from matplotlib.figure import Figure as Canvas
 from emostream.services.cli.bench.plots import DPI, save, tidy, title
 from emostream.services.cli.bench.result_file import ResultFile
 
-# What has to hold in overload.
+# The limits that must hold in overload.
 MOST_AGE_MS: Final = 250.0
 MOST_UNFAIR: Final = 1.5
 BLUE, ORANGE, GRAY, RED = "#4c72b0", "#dd8452", "#888888", "#c44e52"
 
 
 def plot_load(results: ResultFile, path: Path) -> None:
-    """Draw the steps by number of streams; the one beyond what is carried is the last."""
+    """Plot the steps by number of streams, with the overload step last."""
     steps = [runs[0] for runs in results.details["points"]]
     overload = results.details["overload"][:1]
     canvas = Canvas((8.5, 6.6), DPI, layout="constrained")
@@ -34,7 +34,7 @@ def plot_load(results: ResultFile, path: Path) -> None:
         [point["work"]["streams"] * point["work"]["fps"] for point in points],
         "--",
         color=GRAY,
-        label="frames that come",
+        label="frames sent",
     )
     draw(answers, lambda point: float(point["answered"]), color=BLUE, label="answers")
     most = max(point["answered"] for point in points)
@@ -47,7 +47,7 @@ def plot_load(results: ResultFile, path: Path) -> None:
     drops.set(ylabel="frames dropped, %")
     draw(fairness, lambda point: float(point["unfairness"]), color=BLUE)
     fairness.axhline(MOST_UNFAIR, color=RED, linewidth=1, linestyle=":", label="limit")
-    fairness.set(ylabel="most answers by fewest of a stream")
+    fairness.set(ylabel="max/min answers of a stream")
     for axes in (answers, ages, drops, fairness):
         axes.set_xscale("log", base=2)
         axes.set_xticks(streams, [str(number) for number in streams])
@@ -67,7 +67,7 @@ def plot_load(results: ResultFile, path: Path) -> None:
     work = steps[0]["work"]
     canvas.suptitle(
         f"{title(results)}\n{work['width']} x {work['height']} at {work['fps']:g} frames/s, "
-        f"faces in each: {work['faces']}" + ("; shaded: four times the most" if overload else ""),
+        f"faces in each: {work['faces']}" + ("; shaded: overload" if overload else ""),
         fontsize=10,
     )
     save(canvas, path)

@@ -1,7 +1,7 @@
-"""The process that gives the load instead of a capture: frames from memory, at their times.
+"""The load source that replaces capture: sends frames from memory on schedule.
 
-It sends as the capture does, but neither decodes nor draws, so that it takes little of what the
-stages could have.
+It sends like capture, but neither decodes nor draws, so that it takes little CPU time from the
+stages.
 """
 
 import argparse
@@ -21,17 +21,17 @@ from emostream.shared.bus import Bus, frames_hwm
 from emostream.shared.messages import stamped
 from emostream.shared.parent_process import exit_with_parent
 
-# Later than that it does not catch up, as a capture does not.
+# If it is later than this, it does not catch up, like capture.
 MOST_LATE_S: Final = 0.1
-# How far the streams' pictures are apart, in frames.
+# The offset between the streams' pictures, in frames.
 APART: Final = 7
 
 
 def due_times(streams: int, fps: float, *, in_step: bool) -> Iterator[tuple[float, int]]:
-    """Yield when each next frame is due (s), and of which stream, without end.
+    """Yield the due time (s) and stream of each next frame, endlessly.
 
-    Cameras know nothing of each other, so their frames are spread over the time between two;
-    `in_step` they all come at once.
+    Cameras are not synchronized, so their frames are spread evenly over the frame interval; with
+    `in_step`, they are all due at once.
     """
     spread = 0.0 if in_step else 1 / (fps * streams)
     due = [(stream * spread, stream) for stream in range(streams)]
@@ -42,15 +42,15 @@ def due_times(streams: int, fps: float, *, in_step: bool) -> Iterator[tuple[floa
 
 
 def back_and_forth(step: int, length: int) -> int:
-    """Return the index of step `step` in a sequence of `length` that is played back and forth."""
+    """Return the index at `step` in a sequence of `length` that is played back and forth."""
     index = step % max(2 * (length - 1), 1)
     return min(index, 2 * (length - 1) - index)
 
 
 def publish(options: argparse.Namespace, stop: threading.Event) -> None:
-    """Publish the frames until told to stop."""
+    """Publish the frames until stopped."""
     frames = np.load(options.frames, mmap_mode="r")
-    # Pages that were never read would be read from the disk while it is measured.
+    # Read all pages now, so that they are not read from disk during the measurement.
     pixels = [np.ascontiguousarray(frame) for frame in frames]
     names = [f"cam{number}" for number in range(options.streams)]
     framer = Framer("bgr8", 0)
@@ -73,7 +73,7 @@ def publish(options: argparse.Namespace, stop: threading.Event) -> None:
 
 
 def main() -> None:
-    """Publish as the command line says until SIGTERM."""
+    """Run the command line until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bind", required=True)
     parser.add_argument("--frames", type=Path, required=True)

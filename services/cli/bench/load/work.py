@@ -1,4 +1,4 @@
-"""The work that a load gives: streams of frames, drawn beforehand so that giving it is cheap."""
+"""The content of a load: streams of frames, drawn in advance so that sending is cheap."""
 
 import argparse
 import math
@@ -22,21 +22,21 @@ SIZES: Final = {
     "4k": (3840, 2160),
 }
 SMALLEST, LARGEST = 64, 8192
-# Frames are played back and forth: two seconds of them, where they take no more than this.
+# Frames are played back and forth: two seconds, unless they take more memory than this.
 SECONDS: Final = 2.0
 MOST_BYTES: Final = 256_000_000
 FEWEST: Final = 4
-# More people than these do not fit next to each other: each then fills a cell of a grid.
+# More people than this do not fit next to each other; each then fills a cell of a grid.
 ABREAST: Final = 3
-# The sides of what a cell shows, in sides of the face.
+# The side of a cell's content, in sides of the face.
 AROUND: Final = 1.6
-# How far the people of the grid are apart in what they do, in frames.
+# The offset between the movements of the people in the grid, in frames.
 APART: Final = 7
 
 
 @dataclass(frozen=True)
 class Work:
-    """So many streams of `width` x `height` pixels at `fps`, each with `faces` faces."""
+    """A number of streams of `width` x `height` pixels at `fps`, each with `faces` faces."""
 
     streams: int
     faces: int
@@ -46,7 +46,7 @@ class Work:
 
     @property
     def offered(self) -> float:
-        """The frames/s of all streams."""
+        """The total frames/s of all streams."""
         return self.streams * self.fps
 
     @property
@@ -75,9 +75,10 @@ def size(text: str) -> tuple[int, int]:
 
 
 def drawn(work: Work, folder: Path) -> Path:
-    """Return a file with the frames that the streams show, uint8 (N, height, width, 3) BGR.
+    """Return a file with the streams' frames, uint8 (N, height, width, 3) BGR.
 
-    It is drawn where `folder` lacks it. TemporaryFolderError where it cannot be written.
+    It is created if `folder` does not contain it. Raises TemporaryFolderError if it cannot be
+    written.
     """
     path = folder / f"{work.width}x{work.height}-{work.faces}-{work.fps:g}.npy"
     if not path.exists():
@@ -95,7 +96,7 @@ def _abreast(work: Work, count: int) -> list[Image]:
 
 
 def _grid(work: Work, count: int) -> list[Image]:
-    """Return frames whose people look out of the cells of a grid, row by row."""
+    """Return frames with people in the cells of a grid, row by row."""
     columns = math.ceil(math.sqrt(work.faces))
     rows = math.ceil(work.faces / columns)
     size = work.width // columns, work.height // rows
@@ -115,12 +116,12 @@ def _grid(work: Work, count: int) -> list[Image]:
 
 
 def _heads(scene: DemoScene, number: int, size: tuple[int, int]) -> list[Image]:
-    """Return each person's head in a frame, amid black, in `size`, width and height."""
+    """Return each person's head in a frame on black, resized to `size` (width, height)."""
     frame = scene.frame(number)
     found = []
     for face in scene.truth(number):
         x, y, width, height = face.box
-        # Wider, a neighbor's face would show too.
+        # If it were wider, a neighbor's face would be visible too.
         high, wide = min(AROUND * height, scene.height), min(AROUND * width, scene.width)
         left = round(min(max(0.0, x + width / 2 - wide / 2), scene.width - wide))
         top = round(min(max(0.0, y + height / 2 - high / 2), scene.height - high))

@@ -1,4 +1,4 @@
-"""The results of photos: a table with one row per face, annotated copies, and a page to look at."""
+"""The results of photos: a table with one row per face, annotated copies, and a page."""
 
 import hashlib
 import logging
@@ -28,9 +28,9 @@ log = logging.getLogger("emostream")
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo that was analyzed: the sha256 of its file, its size when upright, and its faces.
+    """An analyzed photo: the sha256 of its file, its upright size, and its number of faces.
 
-    `left_out` of these could not be judged.
+    `left_out` of these had too low a quality.
     """
 
     photo: str
@@ -43,11 +43,11 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class PhotoSummary:
-    """What was written of photos into `folder`, and what it was made with.
+    """The results of photos in `folder`, and the settings.
 
-    `photos` are in the order of the rows; `unreadable` maps a photo's name to why. `faces` counts
-    those of all photos, `left_out` those of them that count for nothing, by reason; `empty` are the
-    photos without one. `tiles` is None if the size of each photo decided.
+    `photos` are in row order; `unreadable` maps a photo's name to the reason. `faces` counts the
+    faces in all photos, `left_out` those left out, by reason; `empty` counts the photos without
+    faces. `tiles` is None if it depended on each photo's size.
     """
 
     folder: str
@@ -73,10 +73,10 @@ def analyze_photos(
 ) -> PhotoSummary:
     """Write `photos.csv`, `photos.parquet`, `photos.html`, and the copies in `annotated/`.
 
-    `folder` is there. The rows are in natural order of the photos' names (2 before 10), the faces
-    of a photo from left to right, whatever the order of `paths`. A photo that cannot be read is
-    left out with a line in the log. `tell` is called after each with how many are done, and of how
-    many. RecordingError if a file cannot be written, ModelError if the model fails.
+    `folder` must exist. The rows are in natural order of the photos' names (2 before 10), the faces
+    of a photo from left to right, regardless of the order of `paths`. An unreadable photo is
+    skipped with a log line. `tell` is called after each photo with the number done and the total.
+    Raises RecordingError if a file cannot be written, ModelError if the model fails.
     """
     photos, cards, unreadable = list[Photo](), list[PhotoCard](), dict[str, str]()
     labels, named = recognizer.model.labels, photo_names(paths)
@@ -100,11 +100,11 @@ def analyze_photos(
 
 
 def photo_names(paths: Sequence[Path]) -> dict[str, Path]:
-    """Return the photos, each once, by the name that each goes by, in natural order.
+    """Return the photos by name, each once, in natural order.
 
-    That is the name of its file; where two share one, the path from the folder that holds all.
+    The name is the file name; if two are equal, the path relative to the common folder.
     """
-    # Not what a link leads to: two links to a file are two photos.
+    # Links are not resolved: two links to a file are two photos.
     given = {path.parent.resolve() / path.name: path for path in paths}
     count = Counter(path.name.casefold() for path in given)
     top = os.path.commonpath([path.parent for path in given]) if given else ""
@@ -121,18 +121,19 @@ def photo_columns(labels: Sequence[str]) -> list[Column]:
 
 
 def _text(name: str | Path) -> str:
-    """Return a file's name as text, also where its bytes are no UTF-8."""
+    """Return a file's name as text, even if its bytes are not UTF-8."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 
 def look_at(
     name: str, data: bytes, origin: str, recognizer: Recognizer
 ) -> tuple[Photo, Image, list[RecognizedFace]]:
-    """Return what a photo shows, its picture, and its faces from left to right.
+    """Return the facts about a photo, its picture, and its faces from left to right.
 
-    `data` are the bytes of its file, which messages call `origin`. SourceError for no picture.
+    `data` are the bytes of its file, called `origin` in messages. Raises SourceError if it is not a
+    picture.
     """
-    # The error says it in one line; OpenCV's decoders would add theirs.
+    # The error is one line; OpenCV's decoders would print more.
     with muted_stderr():
         picture = decode_still(data, origin)
     found = recognizer(picture, "bgr")
@@ -143,7 +144,7 @@ def look_at(
 
 
 def photo_rows(name: str, faces: Sequence[RecognizedFace], labels: int) -> Iterator[Row]:
-    """Yield one row per face; one with nothing behind the name where there is none."""
+    """Yield one row per face, or one row with only the name if there is no face."""
     if not faces:
         yield (name, *[None] * (len(PHOTO_FACE) - 1 + labels))
     for number, face in enumerate(faces, 1):

@@ -19,16 +19,16 @@ FOLDER: Final = "annotated"
 LOSSLESS: Final = (".png", ".bmp", ".tif", ".tiff")
 NAMES: Final = {".png": (".png",), ".jpg": (".jpg", ".jpeg")}
 QUALITY: Final = (cv2.IMWRITE_JPEG_QUALITY, 92)
-MAX_NAME_BYTES: Final = 255  # on all file systems in use
-MOST_OF_JPEG: Final = 65_500  # pixels of a side, by OpenCV
+MAX_NAME_BYTES: Final = 255  # the limit of common file systems
+MOST_OF_JPEG: Final = 65_500  # OpenCV's limit in pixels per side
 
 
 def write_copy(folder: Path, name: str, picture: Image, faces: Sequence[RecognizedFace]) -> str:
     """Write a photo with its faces drawn as `annotated/<name>`; return the path from `folder`.
 
-    It is a PNG where the photo came without loss, else a JPEG; where the name says otherwise, the
-    suffix is added to it. A name that gets too long or is taken by then ends in a digest.
-    RecordingError if it cannot be written.
+    It is a PNG if the photo is lossless, else a JPEG; if the name has another suffix, the right one
+    is appended. A name that is too long or already taken ends in a digest. Raises RecordingError if
+    it cannot be written.
     """
     suffix = Path(name).suffix.lower()
     form = ".png" if suffix in LOSSLESS or max(picture.shape) > MOST_OF_JPEG else ".jpg"

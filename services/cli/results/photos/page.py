@@ -1,4 +1,4 @@
-"""The page of photos: one file of HTML with a small picture of each, its faces and labels."""
+"""The page of photos: one HTML file with a thumbnail, the faces and labels of each."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,15 +19,15 @@ from emostream.shared.pixels import Image
 
 PAGE: Final = "photos.html"
 TEMPLATE: Final = Path(__file__).with_name("templates") / PAGE
-SIDE: Final = 400  # pixels of a small picture's longer side
+SIDE: Final = 400  # pixels of a thumbnail's longer side
 MOST_CARDS: Final = 1000  # of about 20 kB each
 
 
 @dataclass(frozen=True, slots=True)
 class FaceBox:
-    """A face on the page; left, top, width and height are shares of the picture's, 0 to 1.
+    """A face on the page; left, top, width and height are shares of the picture, 0 to 1.
 
-    One that is left out has no label.
+    A face that is left out has no label.
     """
 
     number: int
@@ -41,7 +41,7 @@ class FaceBox:
 
 @dataclass(frozen=True, slots=True)
 class PhotoCard:
-    """A photo on the page: the path of its annotated copy, its small picture, and its faces."""
+    """A photo on the page: the path of its annotated copy, its thumbnail, and its faces."""
 
     name: str
     copy: str
@@ -50,7 +50,7 @@ class PhotoCard:
 
 
 def photo_card(name: str, copy: str, picture: Image, faces: Sequence[RecognizedFace]) -> PhotoCard:
-    """Return what the page shows of a photo; `copy` is the path of its annotated copy."""
+    """Return a photo's card for the page; `copy` is the path of its annotated copy."""
     height, width = picture.shape[:2]
     return PhotoCard(
         name=name,
@@ -63,10 +63,10 @@ def photo_card(name: str, copy: str, picture: Image, faces: Sequence[RecognizedF
 def write_page(
     folder: Path, cards: Sequence[PhotoCard], unreadable: Mapping[str, str], recognizer: Recognizer
 ) -> None:
-    """Write the page into the folder; RecordingError if it cannot be written.
+    """Write the page to the folder; RecordingError if it cannot be written.
 
-    `unreadable` maps the names of photos that are left out to why. The page has the first
-    MOST_CARDS photos.
+    `unreadable` maps the names of skipped photos to the reason. The page has the first MOST_CARDS
+    photos.
     """
     path = folder / PAGE
     html = _html(cards, unreadable, recognizer)
@@ -78,7 +78,7 @@ def write_page(
 
 
 def _html(cards: Sequence[PhotoCard], unreadable: Mapping[str, str], recognizer: Recognizer) -> str:
-    # Imported here, so that the tables alone need none of it.
+    # Imported here, so that the tables do not need it.
     from emostream.shared.html_templates import templates
 
     pages = templates(TEMPLATE.parent, percent=percent, css_percent=css_percent)

@@ -1,1 +1,1 @@
-"""The report of an analysis: one page of HTML."""
+"""The report of an analysis: one HTML page."""

@@ -1,6 +1,6 @@
-"""The timeline of a face as SVG that stretches to any width, and the times on its axis.
+"""The timeline of a face as stretchable SVG, and the times on its axis.
 
-The page gives each label's class `c0`, `c1` ... its color as `--c`.
+The page sets the color of each label's class `c0`, `c1` ... as `--c`.
 """
 
 import itertools
@@ -20,13 +20,13 @@ from emostream.services.cli.results.report.history import (
 
 Numbers: TypeAlias = NDArray[np.float64]
 
-# Units of the drawings: pixels at the widest that a page shows them.
+# Units of the drawings: pixels at the maximum width on the page.
 BAND_WIDTH: Final = 100_000
 CURVE_WIDTH: Final = 10_000
 CURVE_HEIGHT: Final = 200
 NS: Final = 10**9
 MOST_TICKS: Final = 6  # on an axis as wide as a phone
-# How many times wider than the page a timeline may be shown, and the s that it then shows at least.
+# The maximum zoom of a timeline, and the minimum time in s that it then shows.
 ZOOMS: Final = (1, 4, 16, 64)
 LEAST_SHOWN: Final = 2
 STEPS: Final = (
@@ -36,7 +36,7 @@ STEPS: Final = (
 
 
 def band(spans: Sequence[LabelSpan], labels: Sequence[str], length: int) -> str:
-    """Draw which label was shown when, one path per label, over an axis of `length` ns."""
+    """Draw the labels over time, one path per label, on an axis of `length` ns."""
     paths = dict.fromkeys(labels, "")
     for span in spans:
         left = round(BAND_WIDTH * span.start / length)
@@ -49,13 +49,13 @@ def band(spans: Sequence[LabelSpan], labels: Sequence[str], length: int) -> str:
 
 
 def curves(history: RunHistory, face: FaceHistory) -> str:
-    """Draw the face's smoothed probabilities, stacked in the order of the labels from below."""
+    """Draw the face's smoothed probabilities, stacked from below in label order."""
     paths = [""] * len(history.labels)
     for points in _unbroken(history, face):
         x, tops = _outline(history, points)
         for index, top in enumerate(tops.T):
             paths[index] += _area(x, top)
-    # Each area reaches down to the bottom, and the next one lies over it: so no seams are seen.
+    # Each area extends to the bottom, and the next one covers it, so that no seams are visible.
     drawn = "".join(
         f'<path class="c{index}" d="{path}"/>' for index, path in reversed([*enumerate(paths)])
     )
@@ -68,12 +68,12 @@ def percents(face: FaceHistory) -> list[list[int]]:
 
 
 def zooms(length: int) -> list[int]:
-    """Return how many times wider than the page an axis of `length` ns may be shown."""
+    """Return the maximum zoom of an axis of `length` ns."""
     return [zoom for zoom in ZOOMS if zoom == 1 or length >= zoom * LEAST_SHOWN * NS]
 
 
 def axis(length: int) -> dict[float, list[int]]:
-    """Return the times on an axis of `length` ns, in s, with the zooms at which each is shown."""
+    """Return the times (s) on an axis of `length` ns, with the zooms at which each is shown."""
     times: dict[float, list[int]] = {}
     for zoom in zooms(length):
         for time in _ticks(length, MOST_TICKS * zoom):
@@ -82,7 +82,7 @@ def axis(length: int) -> dict[float, list[int]]:
 
 
 def _ticks(length: int, most: int) -> list[float]:
-    """Return at most `most` round times from 0 on, in s; none too near the end to be written."""
+    """Return at most `most` round times from 0 on, in s, none too close to the end for text."""
     seconds = length / NS
     step = next((step for step in STEPS if seconds / step < most), STEPS[-1])
     last = seconds * (1 - 0.5 / most)
@@ -90,7 +90,7 @@ def _ticks(length: int, most: int) -> list[float]:
 
 
 def _unbroken(history: RunHistory, face: FaceHistory) -> Iterator[list[CurvePoint]]:
-    """Yield the face's points in groups between which it was away."""
+    """Yield the face's points in groups, split where it was absent."""
     points: list[CurvePoint] = []
     for point in face.points:
         start, _ = history.intervals[point.interval]
@@ -111,7 +111,7 @@ def _outline(history: RunHistory, points: Sequence[CurvePoint]) -> tuple[NDArray
 
 
 def _shares(point: CurvePoint) -> Numbers:
-    """The mean probabilities, of those labels that there are."""
+    """Return the mean probabilities of the available labels."""
     total = point.sums.sum()
     return point.sums / total if total > 0 else point.sums
 

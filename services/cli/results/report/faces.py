@@ -13,13 +13,13 @@ from emostream.services.cli.results.report.thumbnails import pick_spans, thumbna
 MOST_FACES: Final = 20  # that have a timeline
 MOST_PICTURES: Final = 400  # in all
 MOST_OF_A_FACE: Final = 40
-# A span holds its name where it is this share of the page wide; others have their color alone.
+# A span shows its name if it has this share of the page's width; others show only their color.
 NAME_SHARE: Final = 0.05
 
 
 @dataclass(frozen=True)
 class LabelShare:
-    """The share of a face's time, and the s, for which it was shown with a label."""
+    """The share of a face's time, and the time in s, with a label."""
 
     label: str
     share: float
@@ -28,7 +28,7 @@ class LabelShare:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A face at its place on the axis, 0 to 1; `held` is the s that the label was then shown."""
+    """A thumbnail at its position on the axis, 0 to 1; `held` is the label's duration in s."""
 
     at: float
     seconds: float
@@ -39,7 +39,7 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class SpanName:
-    """A label's name on the band: where it begins and how wide its span is, 0 to 1 of the axis."""
+    """A label's name on the band: start and width of its span, in shares of the axis."""
 
     left: float
     width: float
@@ -48,7 +48,7 @@ class SpanName:
 
 @dataclass(frozen=True)
 class FaceSummary:
-    """A face in short: the label shown for longest, when it came and how long it was there, s."""
+    """A face's summary: its longest-displayed label, start, and duration in s."""
 
     number: int
     most: str
@@ -58,7 +58,7 @@ class FaceSummary:
 
     @property
     def top(self) -> float:
-        """The share of the label that was shown for longest."""
+        """The share of the longest-displayed label."""
         return next((one.share for one in self.shares if one.label == self.most), 0.0)
 
 
@@ -74,7 +74,7 @@ class FaceSection(FaceSummary):
 
 
 def longest(history: RunHistory) -> tuple[list[FaceHistory], list[FaceHistory]]:
-    """Return the faces that were there for longest, and the others, each by number."""
+    """Return the faces with the longest durations, and the others, each ordered by number."""
     ranked = sorted(history.faces.values(), key=lambda face: (-face.seen, face.number))
     parts = ranked[:MOST_FACES], ranked[MOST_FACES:]
     first, rest = (sorted(part, key=lambda face: face.number) for part in parts)
@@ -82,7 +82,7 @@ def longest(history: RunHistory) -> tuple[list[FaceHistory], list[FaceHistory]]:
 
 
 def face_summary(face: FaceHistory, known: Sequence[LabelStyle]) -> FaceSummary:
-    """Return a face in short."""
+    """Return the summary of a face."""
     return FaceSummary(
         number=face.number,
         most=face.most,
@@ -123,7 +123,7 @@ def face_thumbnails(
 
 
 def _shares(face: FaceHistory, known: Sequence[LabelStyle]) -> list[LabelShare]:
-    """The labels shown, in their order; of a still picture, which has no time, what is probable."""
+    """Return the displayed labels in order; for a still picture, the probable ones."""
     if not face.seen:
         means = zip(known, face.mean.tolist(), strict=False)
         return [LabelShare(label.name, mean, 0.0) for label, mean in means if mean]

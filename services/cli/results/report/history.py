@@ -1,4 +1,4 @@
-"""What each face of a run showed and when: spans of one label, shares of time, thinned curves."""
+"""The history of each face in a run: label spans, shares of time, and thinned curves."""
 
 import math
 from collections import Counter
@@ -16,15 +16,15 @@ from emostream.shared.messages import Box
 Values: TypeAlias = NDArray[np.float64]
 
 MOST_POINTS: Final = 1000  # of a curve
-# A face that was not seen for longer leaves a gap.
+# A face that is not seen for longer than this leaves a gap.
 GAP_NS: Final = LONGEST_DURATION
 
 
 @dataclass(slots=True)
 class LabelSpan:
-    """A time over which a face was shown with one label.
+    """A time span in which a face had one label.
 
-    `start` and `end` are ns after the first frame; `seq` and `box` are those of its first frame.
+    `start` and `end` are ns after the first frame; `seq` and `box` are from the span's first frame.
     """
 
     face: int
@@ -36,7 +36,7 @@ class LabelSpan:
 
     @property
     def length(self) -> int:
-        """How long it lasted, in ns."""
+        """The duration in ns."""
         return self.end - self.start
 
 
@@ -55,8 +55,8 @@ class CurvePoint:
 class FaceHistory:
     """One face of the run.
 
-    `frames` and `seen` are those that it was judged in, the latter in ns; `shown` is how many of
-    these with each label.
+    `frames` and `seen` (ns) count the frames with sufficient quality; `shown` is the time with each
+    label.
     """
 
     number: int
@@ -68,7 +68,7 @@ class FaceHistory:
 
     @property
     def most(self) -> str:
-        """The label that was shown for longest."""
+        """The label that was displayed longest."""
         return max(self.shown, key=self.shown.__getitem__)
 
     @property
@@ -78,7 +78,7 @@ class FaceHistory:
         return total / self.frames
 
     def add(self, one: ObservationRow, start: int, duration: int, interval: int) -> None:
-        """Add what was seen at `start`, ns after the first frame, in a frame of `duration` ns."""
+        """Add an observation at `start` (ns after the first frame), in a frame of `duration` ns."""
         self.frames += 1
         self.seen += duration
         self.shown[one.label] = self.shown.get(one.label, 0) + duration
@@ -89,7 +89,7 @@ class FaceHistory:
             self.spans.append(LabelSpan(self.number, one.label, start, end, one.seq, one.box))
         if not self.points or self.points[-1].interval != interval:
             self.points.append(CurvePoint(interval, np.zeros(len(one.smoothed))))
-        # A label that the model of that moment does not have was not shown.
+        # A label that the frame's model does not have was not displayed.
         self.points[-1].sums += [value or 0.0 for value in one.smoothed]
 
 
@@ -97,10 +97,10 @@ class FaceHistory:
 class RunHistory:
     """All faces of a run, on one axis of `length` ns after the first frame.
 
-    `thinned` frames each make one point of the curves, and `intervals` are the start and end of
-    these. Of the `frames`, `empty` show no face for certain and `incomplete` lack an answer. What
-    was left out, counted in `left_out` by reason, is in none of the `faces`; `rows` counts the
-    faces of all frames, with these.
+    Every `thinned` frames form one point of the curves, and `intervals` are the start and end of
+    each point. Of the `frames`, `empty` have no face for certain and `incomplete` lack an answer.
+    Observations that were left out are counted in `left_out` by reason, and not included in
+    `faces`; `rows` counts the faces of all frames, including these.
     """
 
     labels: tuple[str, ...]
@@ -116,10 +116,10 @@ class RunHistory:
     intervals: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, frame: RecordedFrame, duration: int) -> None:
-        """Add a frame, which stands for `duration` ns, with its faces."""
+        """Add a frame, which represents `duration` ns, with its faces."""
         if not self.frames:
             self.first = frame.row.pts
-        # The times of a file may go back; a single picture has no length, but an axis needs some.
+        # The times of a file may go back; a single picture has no duration, but an axis needs one.
         start = max(0, frame.row.pts - self.first)
         self.length = max(self.length, start + duration)
         interval = self.frames // self.thinned
@@ -138,7 +138,7 @@ class RunHistory:
 
 
 def run_history(reader: ArchiveReader, run: Run) -> RunHistory:
-    """Return a run's history, read once, frame by frame; memory grows with the spans alone."""
+    """Return a run's history, read frame by frame; memory grows only with the spans."""
     history = RunHistory(reader.labels, max(1, math.ceil(run.recorded / MOST_POINTS)))
     for frame, duration in with_durations(reader.recorded_frames(run)):
         history.add(frame, duration)

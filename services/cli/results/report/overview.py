@@ -1,4 +1,4 @@
-"""What the page of an analysis says next to its faces: the labels, and what happened."""
+"""The labels and events on the page of an analysis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from emostream.shared.colors import bgr, colors, text_color
 
 @dataclass(frozen=True)
 class LabelStyle:
-    """A label with its color and that of text upon it, `#rrggbb`."""
+    """A label with its color and text color, `#rrggbb`."""
 
     name: str
     color: str
@@ -30,7 +30,7 @@ class ReportEvent:
 
 
 def label_styles(history: RunHistory) -> list[LabelStyle]:
-    """Return the labels with their colors: those of the probabilities, then others shown."""
+    """Return the labels with their colors: the model's labels, then others displayed."""
     shown = (label for face in history.faces.values() for label in face.shown)
     names = tuple(dict.fromkeys((*history.labels, *shown)))
     return [
@@ -40,7 +40,7 @@ def label_styles(history: RunHistory) -> list[LabelStyle]:
 
 
 def report_events(history: RunHistory, rows: Sequence[EventRow]) -> list[ReportEvent]:
-    """Return the events in the order of their times: a face has left when it was last seen."""
+    """Return the events ordered by time; a face leaves at the time it was last seen."""
     events = [
         ReportEvent(
             ((row.since if row.kind == "leave" else row.pts) - history.first) / NS,

@@ -1,4 +1,4 @@
-"""The report of an analysis: one page of HTML that needs nothing else and opens offline."""
+"""The report of an analysis: one self-contained HTML page that works offline."""
 
 import os
 import shutil
@@ -30,22 +30,22 @@ from emostream.shared.optional_groups import require
 from emostream.shared.user_path import path_text
 
 REPORT: Final = "report.html"
-# A copy of the model's card next to the page, so that the link holds wherever the folder goes.
+# A copy of the model card next to the page, so that the link works if the folder is moved.
 MODEL_CARD: Final = "model-card.md"
 MOST_EVENTS: Final = 4000
-# The models that the page's words about models/CARD.md are true of.
+# The models that models/CARD.md describes.
 CARDS: Final = ("alexnet-fer", "alexnet-fer-int8")
 TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """What the page says and no row does.
+    """Facts on the page that are not in the rows.
 
-    `title` is the file's name, `sha256` that of the model, `version` that of this program. `broken`
-    says why and where a partial result fails, and is empty for a whole one; `sampled` says where
-    not all frames were to be analyzed, as "5/s", and `prior` which shares of the labels the
-    probabilities reckon with, where that is known. `card` is the file of the model's card.
+    `title` is the file name, `sha256` is for the model, `version` for this program. `broken` says
+    why and where a partial result ends, empty for a complete one; `sampled` is the sample rate if
+    not all frames were analyzed, such as "5/s". `prior` describes the label shares that the
+    probabilities assume, if known. `card` is the file of the model card.
     """
 
     title: str
@@ -71,11 +71,11 @@ def write_report(
     video: Path | None = None,
     pictures: Pictures | None = None,
 ) -> Path:
-    """Write the page of a run into the folder, and return its path.
+    """Write the page of a run to the folder, and return its path.
 
-    The faces are cut out of `pictures`, picture n of which is frame n; without them they have none.
-    The page plays annotated.mp4 where it lies in the folder already, or else `video`, the file that
-    was analyzed. Raises RecordingError if the database cannot be read or the page not written.
+    Thumbnails are cropped from `pictures`, where picture n is frame n; without pictures, there are
+    none. The page plays annotated.mp4 if it exists in the folder, or else `video`, the analyzed
+    file. Raises RecordingError if the database cannot be read or the page not written.
     """
     history = run_history(reader, run)
     page = {
@@ -102,7 +102,7 @@ def write_report(
 
 
 def _of_run(history: RunHistory, reader: ArchiveReader, run: Run) -> dict[str, Any]:
-    """What the page says of the run as a whole."""
+    """Return the page's facts about the whole run."""
     events = islice(reader.event_rows(run), MOST_EVENTS)
     return {
         "run": run,
@@ -110,7 +110,7 @@ def _of_run(history: RunHistory, reader: ArchiveReader, run: Run) -> dict[str, A
         "left_out": left_out_text(history.left_out),
         "rows": history.rows,
         "length": history.length / NS,
-        # A single picture has no time in which anything happens.
+        # A single picture has no duration in which anything happens.
         "still": history.frames == 1,
         "events": report_events(history, [*events]),
         "axis": axis(history.length),
@@ -119,7 +119,7 @@ def _of_run(history: RunHistory, reader: ArchiveReader, run: Run) -> dict[str, A
 
 
 def _of_faces(history: RunHistory, pictures: Pictures | None) -> dict[str, Any]:
-    """What the page says of each face."""
+    """Return the page's facts about each face."""
     faces, others = longest(history)
     labels = label_styles(history)
     urls = face_thumbnails(faces, pictures)
@@ -135,7 +135,7 @@ def _of_faces(history: RunHistory, pictures: Pictures | None) -> dict[str, Any]:
 
 
 def _data(history: RunHistory, faces: Sequence[FaceHistory]) -> dict[str, Any]:
-    """The curves for the page's script, which says what is under the pointer."""
+    """Return the curves for the page's script, which shows values under the pointer."""
     return {
         "length": history.length / NS,
         "labels": history.labels,
@@ -145,7 +145,7 @@ def _data(history: RunHistory, faces: Sequence[FaceHistory]) -> dict[str, Any]:
 
 
 def _of_video(folder: Path, video: Path | None) -> dict[str, str]:
-    """The address and the name of what the page plays, empty if there is nothing."""
+    """Return the URL and name of the video that the page plays, empty if there is none."""
     if (folder / ANNOTATED_VIDEO).is_file():
         return {"video": ANNOTATED_VIDEO, "video_name": ANNOTATED_VIDEO}
     if video is None or not video.is_file():
@@ -155,7 +155,7 @@ def _of_video(folder: Path, video: Path | None) -> dict[str, str]:
 
 
 def _html(page: dict[str, Any]) -> str:
-    # Imported here, so that tables alone need none of it.
+    # Imported here, so that tables do not need it.
     from emostream.shared.html_templates import templates
 
     pages = templates(TEMPLATES, **{filter.__name__: filter for filter in FILTERS})

@@ -1,4 +1,4 @@
-"""Thumbnails of faces where the label that they show changes, cut out of the video."""
+"""Thumbnails of faces at label changes, cropped from the video."""
 
 import contextlib
 import itertools
@@ -17,13 +17,13 @@ from emostream.shared.messages import Box
 from emostream.shared.pixels import Image, square_pixels
 
 SIDE: Final = 112  # pixels: twice what the page shows, for dense screens
-SURROUND: Final = 1.3  # how much of the picture is shown, in sides of the face
+SURROUND: Final = 1.3  # side of a thumbnail in units of the face's side
 
 
 def pick_spans(spans: Sequence[LabelSpan], most: int) -> list[LabelSpan]:
-    """Return at most `most` of one face's spans, in their order.
+    """Return at most `most` of one face's spans, in order.
 
-    The first always, and the longest of each further part of the list.
+    These are always the first, and the longest of each further part of the list.
     """
     if len(spans) <= most:
         return list(spans)
@@ -37,8 +37,8 @@ def thumbnails(
 ) -> dict[tuple[int, int], str]:
     """Return a data URL for the start of each span by (face, seq), after one pass over pictures.
 
-    Picture n is frame n. It reads no further than it must; where reading fails, the pictures after
-    that are missing.
+    Picture n is frame n. It reads no further than necessary; if reading fails, later pictures are
+    missing.
     """
     wanted: dict[int, list[LabelSpan]] = defaultdict(list)
     for span in spans:
@@ -54,7 +54,7 @@ def thumbnails(
 
 
 def _face(picture: Picture, box: Box) -> Image:
-    """Cut out the face at `box`, in pixels of the picture as stored, as it is displayed."""
+    """Crop the face at `box`, in pixels of the stored picture, as displayed."""
     shown = square_pixels(picture.pixels, float(picture.pixel_aspect))
     down = shown.shape[0] / picture.pixels.shape[0]
     across = shown.shape[1] / picture.pixels.shape[1]
@@ -63,9 +63,9 @@ def _face(picture: Picture, box: Box) -> Image:
 
 
 def square_crop(image: Image, box: Box) -> Image:
-    """Return the face with some surroundings as a square of SIDE pixels, uint8 (SIDE, SIDE, 3).
+    """Return the face with a margin as a square of SIDE pixels, uint8 (SIDE, SIDE, 3).
 
-    What lies outside of the picture repeats its rim.
+    Pixels outside the picture repeat its border.
     """
     x, y, width, height = box
     side = max(2, round(SURROUND * max(width, height)))

@@ -1,1 +1,1 @@
-"""Tables of results: CSV and Parquet files, and what their columns hold."""
+"""Tables of results: CSV and Parquet files, and their columns."""

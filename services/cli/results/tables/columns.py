@@ -1,4 +1,4 @@
-"""The columns of result tables: what a value is, and how it is written in a CSV file."""
+"""The columns of result tables: value types, and their CSV format."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ NS: Final = 1_000_000_000
 
 
 class Kind(Enum):
-    """What a column's values are.
+    """The type of a column's values.
 
-    SECONDS and MOMENT are whole ns in a row: of the source, and since the epoch.
+    SECONDS and MOMENT are integer ns in a row: source time, and time since the epoch.
     """
 
     TEXT = "text"
@@ -40,7 +40,7 @@ class Column:
 
     @property
     def text(self) -> Callable[[Any], str]:
-        """What turns a value into the text of its cell, the same for the same value always."""
+        """The function that formats a value for a cell, deterministically."""
         return _TEXTS[self.kind]
 
 
@@ -54,7 +54,7 @@ def _moment(ns: int) -> str:
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
 
 
-# Pixels and shares are estimates: more decimals would cost room and say nothing.
+# Pixels and shares are estimates: more decimals would take space without adding information.
 _TEXTS: Final[dict[Kind, Callable[[Any], str]]] = {
     Kind.TEXT: str,
     Kind.COUNT: str,
@@ -65,8 +65,7 @@ _TEXTS: Final[dict[Kind, Callable[[Any], str]]] = {
     Kind.SHARE: "{:.6f}".format,
 }
 
-# A face as each table has it: its box, how sure the detector was, what it shows, and how well it
-# can be judged.
+# A face's columns in each table: box, detection score, label, and quality.
 FACE: Final = (
     *(Column(name, Kind.PIXELS) for name in ("x", "y", "width", "height")),
     Column("detection_score", Kind.SHARE),
@@ -85,7 +84,7 @@ def face_values(
 ) -> Row:
     """Return a row's values of FACE from the label on.
 
-    A face that is left out has no label and no confidence, one that counts nothing in `left_out`.
+    A face that is left out has no label or confidence; any other has nothing in `left_out`.
     """
     measures = astuple(quality) if quality else (None,) * len(Quality.__struct_fields__)
     return (label or None, None if left_out else confidence, *measures, left_out or None)

@@ -19,7 +19,7 @@ BATCH_ROWS: Final = 20_000
 
 
 class Sink(Protocol):
-    """A file that takes rows."""
+    """A file of rows."""
 
     def write(self, rows: Sequence[Row]) -> None:
         """Add the rows."""
@@ -53,7 +53,7 @@ class CsvFile:
 
 
 class ParquetFile:
-    """Parquet: seconds and shares as doubles in full, moments as UTC timestamps of ns."""
+    """Parquet: seconds and shares as full doubles, moments as UTC timestamps in ns."""
 
     def __init__(self, path: Path, columns: Sequence[Column]) -> None:
         import pyarrow as pa
@@ -119,7 +119,7 @@ class Table:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows that wait."""
+        """Write the pending rows."""
         for sink in self._sinks:
             sink.write(self._waiting)
         self._waiting.clear()
@@ -129,10 +129,10 @@ class Table:
 def table(
     folder: Path, name: str, columns: Sequence[Column], formats: Collection[str] = ("csv",)
 ) -> Iterator[Table]:
-    """Give a table that is written to `<folder>/<name>.<format>` in each of the FORMATS named.
+    """Yield a table that is written to `<folder>/<name>.<format>` in each of the given FORMATS.
 
-    The files get these names when all rows are in them; where an error comes before, there are
-    none. Raises RecordingError if they cannot be written.
+    The files appear when they are complete; after an error, there are none. Raises RecordingError
+    if they cannot be written.
     """
     chosen = [form for form in FORMATS if form in formats]
     try:

@@ -30,12 +30,12 @@ COUNTED: Final = ("frames", "faces", "empty", "partial", "degraded", "pruned")
 
 @dataclass(frozen=True, slots=True)
 class TableSummary:
-    """What was written of a stream into `folder`.
+    """The tables of a stream written to `folder`.
 
-    `runs` maps each run to why it failed, "" if it did not. Of the `frames`, `empty` are whole and
-    without a face, `partial`, `degraded` and `pruned` are in these states; `missing` ones have no
-    row. `faces` counts the faces of all frames, `left_out` those of them that count for nothing, by
-    reason; `tracks` are whom the others belong to.
+    `runs` maps each run to why it failed, "" if it did not. Of the `frames`, `empty` are complete
+    without a face; `partial`, `degraded` and `pruned` are in these states; `missing` frames have no
+    row. `faces` counts the faces in all frames, `left_out` those left out, by reason; `tracks`
+    counts the tracks of the others.
     """
 
     stream: str
@@ -66,8 +66,8 @@ def write_tables(
 ) -> TableSummary:
     """Write `observations`, in each of the formats, and `events` and `tracks` in the `small` ones.
 
-    `runs` are one or more of one stream, `folder` is there. `live` names the run, and the time of
-    capture, in each row. `tell` is called now and then with the number of frames done. Raises
+    `runs` are one or more runs of one stream, and `folder` must exist. `live` adds the run and the
+    capture time to each row. `tell` is called at intervals with the number of frames done. Raises
     RecordingError if the database cannot be read or a file cannot be written.
     """
     stream, tracks = runs[0].stream, Tracks(reader.labels)
@@ -126,7 +126,7 @@ def _frame_columns(stream: str, row: FrameRow | EventRow, *, live: bool) -> Row:
 
 
 def _observations(stream: str, frame: RecordedFrame, labels: int, *, live: bool) -> Iterator[Row]:
-    """Yield one row per face; one with nothing behind the state where there is none."""
+    """Yield one row per face, or one row up to the state if there is no face."""
     place = (*_frame_columns(stream, frame.row, live=live), frame.state)
     if not frame.faces:
         yield (*place, *[None] * (len(TRACKED_FACE) + 2 * labels))
@@ -142,7 +142,7 @@ def _event(stream: str, event: EventRow, *, live: bool) -> Row:
 
 
 def _count(counts: Counter[str], frame: RecordedFrame) -> None:
-    """Add a frame to the numbers that a TableSummary names."""
+    """Add a frame to the counts in a TableSummary."""
     counts["frames"] += 1
     counts["faces"] += len(frame.faces)
     counts.update(face.left_out for face in frame.faces if face.left_out)

@@ -1,4 +1,4 @@
-"""What a recording says of each face as a whole: its time on screen and its emotions."""
+"""The summary of each face in a recording: its time on screen and its emotions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -7,21 +7,21 @@ from emostream.services.recorder.archive.rows import ObservationRow
 
 
 class _Mean:
-    """The mean of the values that are known."""
+    """The mean of the known values."""
 
     def __init__(self) -> None:
         self._sum = 0.0
         self._count = 0
 
     def add(self, value: float | None) -> None:
-        """Take a value."""
+        """Add a value."""
         if value is not None:
             self._sum += value
             self._count += 1
 
     @property
     def value(self) -> float | None:
-        """The mean, None of nothing."""
+        """The mean, None without values."""
         return self._sum / self._count if self._count else None
 
 
@@ -36,7 +36,7 @@ class _TrackSummary:
         self._shown_time: dict[str, int] = {}
 
     def add(self, face: ObservationRow, duration: int) -> None:
-        """Take a frame in which the track was seen."""
+        """Add a frame in which the track was seen."""
         self.last = face.pts
         self.frames += 1
         self.duration += duration
@@ -51,7 +51,7 @@ class _TrackSummary:
 
     @property
     def shown(self) -> Mapping[str, float]:
-        """Each shown label's share of the time; of the frames, where they stand for no time."""
+        """Each displayed label's share of the time, or of the frames if they have no duration."""
         shares: Mapping[str, float] = self._shown_time
         if not (whole := sum(shares.values())):
             shares = self._shown_frames
@@ -60,10 +60,10 @@ class _TrackSummary:
 
 
 class Tracks:
-    """Sums up the faces of one stream's frames, each under the number of its track.
+    """Summarizes the faces in one stream's frames by track number.
 
-    A track of which each face was left out is none. Of the others, such faces count for the time on
-    screen, and for no label.
+    A track whose faces were all left out is not included. For other tracks, such faces count toward
+    the time on screen, but not toward labels.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -81,7 +81,7 @@ class Tracks:
             self._tracks[face.track].add(face, duration)
 
     def columns(self, *, live: bool) -> list[Column]:
-        """Return the columns of the rows; other words that were shown come after the labels."""
+        """Return the columns of the rows; other displayed words come after the labels."""
         run = [Column("run", Kind.TEXT)] if live else []
         return [
             Column("stream", Kind.TEXT),
@@ -111,11 +111,11 @@ class Tracks:
             )
 
     def _entered(self) -> list[tuple[int, _TrackSummary]]:
-        """The tracks of which a face counts, by number."""
+        """The tracks with at least one face that counts, by number."""
         entered = ((number, one) for number, one in self._tracks.items() if one.shown)
         return sorted(entered, key=lambda item: item[0])
 
     def _shown_labels(self) -> list[str]:
-        """The model's labels, and what else a classifier showed instead of them."""
+        """The model's labels, and other words that a classifier displayed instead."""
         others = {label for track in self._tracks.values() for label in track.shown}
         return [*self._labels, *sorted(others.difference(self._labels))]

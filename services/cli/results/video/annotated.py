@@ -1,4 +1,4 @@
-"""The video of an analysis: the source's pictures with what was found in them, and its sound."""
+"""The annotated video of an analysis: the source's pictures with faces drawn, and its sound."""
 
 import contextlib
 from collections import deque
@@ -36,22 +36,22 @@ from emostream.shared.pixels import Image
 Tell: TypeAlias = Callable[[int, int], None]
 
 ANNOTATED_VIDEO: Final = "annotated.mp4"
-# How many pictures are decoded ahead of the one that is drawn on.
+# The number of pictures decoded ahead of the one being drawn on.
 AHEAD: Final = 4
-# Players on the web can seek before they have the whole file.
+# Web players can seek before the file is complete.
 CONTAINER: Final = {"movflags": "+faststart"}
 
 
 def write_annotated(
     video: Path, target: Path, reader: ArchiveReader, run: Run, tell: Tell, sample: float = 0.0
 ) -> int:
-    """Write the video file again as MP4, with the run's faces drawn on it, and its sound.
+    """Write a copy of the video as MP4, with the run's faces drawn on it, and its sound.
 
-    Picture n of the file, of those that a capture with this `sample` takes, is frame n of the run;
-    the run's last is the video's last. Each is shown at its real time, the first at 0. `tell` is
-    called with the number of pictures done and their total. The file takes its name when it is
-    whole. Returns the number of pictures; where it is 0 there is no file. Raises SourceError if
-    the video cannot be opened, RecordingError if the target cannot be written.
+    Picture n of those that capture takes with this `sample` is frame n of the run; the video ends
+    with the run's last frame. Each is shown at its real time, the first at 0. `tell` is called with
+    the number of pictures done and the total. The file gets its name when it is complete. Returns
+    the number of pictures; if it is 0, there is no file. Raises SourceError if the video cannot be
+    opened, RecordingError if the target cannot be written.
     """
     total = run.last + 1
     if not total:
@@ -73,7 +73,7 @@ def write_annotated(
 
 
 class _AnnotatedVideo:
-    """The file that is being written."""
+    """The file being written."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class _AnnotatedVideo:
         self._sound.write(picture.pts)
 
     def finish(self, whole: bool) -> None:
-        """Add what the encoders hold back; and, of a whole video, the sound after its pictures."""
+        """Flush the encoders, and for a complete video, add the sound after its pictures."""
         self._container.mux(self._video.flush())
         self._sound.write(None if whole else self._pts)
 
@@ -120,13 +120,13 @@ def _annotated_video(
 
 
 def _readable(pictures: Pictures) -> Pictures:
-    # Where and why the file fails, the analysis has said.
+    # The analysis has already reported where and why the file fails.
     with contextlib.suppress(SourceError):
         yield from pictures
 
 
 def _ahead(pictures: Pictures) -> Pictures:
-    """The same pictures, decoded on their own thread."""
+    """Yield the same pictures, decoded on a separate thread."""
     with contextlib.closing(pictures), ThreadPoolExecutor(1) as thread:
         waiting = deque(thread.submit(next, pictures, None) for _ in range(AHEAD))
         while (picture := waiting.popleft().result()) is not None:
@@ -135,7 +135,7 @@ def _ahead(pictures: Pictures) -> Pictures:
 
 
 def _drawn(pictures: Iterator[Picture], reader: ArchiveReader, run: Run) -> Iterator[Picture]:
-    """Picture after picture with its faces."""
+    """Yield each picture with its faces."""
     recorded = reader.recorded_frames(run)
     frame = next(recorded, None)
     for seq, picture in enumerate(pictures):
@@ -144,7 +144,7 @@ def _drawn(pictures: Iterator[Picture], reader: ArchiveReader, run: Run) -> Iter
             faces = [_face(face, reader.labels) for face in frame.faces]
             frame = next(recorded, None)
         if picture.is_planar:
-            # Nobody else's, so it needs no copy.
+            # Not shared, so no copy is needed.
             draw(PlanesCanvas(picture.pixels), faces, _text)
             yield picture
         else:
@@ -153,7 +153,7 @@ def _drawn(pictures: Iterator[Picture], reader: ArchiveReader, run: Run) -> Iter
 
 def _face(row: ObservationRow, labels: tuple[str, ...]) -> EmotionFace:
     known = {label: p for label, p in zip(labels, row.smoothed, strict=True) if p is not None}
-    # SQLite has no NaN; a box without a number is not drawn.
+    # SQLite has no NaN; a box without numbers is not drawn.
     x, y, width, height = (nan if number is None else number for number in row.box)
     return EmotionFace(
         row.track, (x, y, width, height), {}, known, row.label, row.confidence or 0.0,
@@ -166,9 +166,9 @@ def _text(face: EmotionFace) -> str:
 
 
 def _fitted(picture: Picture, what: VideoDescription) -> Image:
-    """The whole picture in the middle of one of the video, on black where it has another shape."""
+    """Return the picture fitted to the size of the video, centered on black."""
     image, width, height = picture.pixels, what.width, what.height
-    # Its width in pixels of the video.
+    # The picture's width in pixels of the video.
     across = float(picture.size[0] * picture.pixel_aspect / what.pixel_aspect)
     down = picture.size[1]
     if (across, down) == (width, height):

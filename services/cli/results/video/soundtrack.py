@@ -1,4 +1,4 @@
-"""The sound of a file, carried over into the video that is made of it."""
+"""Copies the sound of a file to its annotated video."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,17 +17,17 @@ from emostream.services.capture.ffmpeg.video_streams import can_decode, main_vid
 
 Packets: TypeAlias = "Iterator[Packet[AudioStream]]"
 
-# What MP4 takes and browsers play, from which rate on; all else is encoded again.
+# Codecs that MP4 allows and browsers play, with minimum sample rates; others are re-encoded.
 COPIED: Final = {"aac": 0, "mp3": 16_000, "opus": 0, "flac": 0}
 ENCODER: Final = "aac"
-# Without it the resampler would pass on what has the encoder's form already, gaps and all.
+# Without this, the resampler would pass on audio in the encoder's format unchanged, with gaps.
 FRAME_SIZE: Final = 1024
 OTHER_RATE: Final = 48_000
 BITS_A_CHANNEL: Final = 80_000
 
 
 class Soundtrack:
-    """The sound that is still to be written; there may be none."""
+    """The sound still to be written, which may be empty."""
 
     def __init__(self, packets: Packets, target: OutputContainer) -> None:
         self._packets, self._target = packets, target
@@ -35,7 +35,7 @@ class Soundtrack:
         self._begun = False
 
     def write(self, until: int | None) -> None:
-        """Write the sound up to `until` ns of the new file; None for all that is left."""
+        """Write the sound up to `until` ns in the new file; None for the rest."""
         if not self._begun:
             self._begun, self._next = True, next(self._packets, None)
         while self._next is not None and (until is None or _ns(self._next) <= until):
@@ -47,9 +47,9 @@ class Soundtrack:
 def soundtrack(source: Path, target: OutputContainer, start: int) -> Iterator[Soundtrack]:
     """Add a track with the sound of the file to the target, before anything is written to it.
 
-    `start` is the moment of the file, in ns of its clock, that is 0 in the target. FFmpeg's errors
-    come out as they are where the file cannot be opened or the target written; what is damaged in
-    the sound is left out, and all of it where FFmpeg cannot decode it.
+    `start` is the time of the file (ns on its clock) that is 0 in the target. FFmpeg's errors are
+    raised unchanged if the file cannot be opened or the target written. Damaged parts of the sound
+    are left out, or all of it if FFmpeg cannot decode it.
     """
     options = {"protocol_whitelist": "file"}
     with av.open(f"file:{source}", options=options, metadata_errors="replace") as container:
@@ -72,10 +72,10 @@ def _is_copied(stream: AudioStream) -> bool:
 
 
 def _demuxed(container: InputContainer, stream: AudioStream, name: str) -> Packets:
-    """The packets of the sound, shifted as the pictures are where the file's clock restarts."""
+    """Yield the packets of the sound, shifted like the pictures if the file's clock restarts."""
     video = main_video(container, name)
     packets = JoinedClock(container, video).joined(container.demux(video, stream))
-    # Where the file fails, its sound does too.
+    # If the file fails, so does its sound.
     with contextlib.suppress(av.FFmpegError):
         for packet in packets:
             if packet.stream.index == stream.index:
@@ -88,15 +88,15 @@ def _copied(packets: Packets, track: AudioStream, start: int) -> Packets:
             continue
         shift = round(Fraction(start, 10**9) / packet.time_base)
         packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-        # One that ends where the video begins is kept: decoders need it for the next, and the file
-        # says that it is not to be heard.
+        # A packet that ends where the video starts is kept: decoders need it for the next one, and
+        # the file marks it as not audible.
         if packet.pts + (packet.duration or 0) >= 0:
             packet.stream = track
             yield packet
 
 
 def _rising(packets: Packets) -> Packets:
-    """Without what the file has twice, which no container takes."""
+    """Skip duplicate packets, which no container accepts."""
     last: int | None = None
     for packet in packets:
         if packet.dts is not None and (last is None or packet.dts > last):
@@ -122,7 +122,7 @@ def _encoded(packets: Packets, track: AudioStream, start: int) -> Packets:
 
 
 def _decoded(packets: Packets, start: int) -> Iterator[av.AudioFrame]:
-    """The frames of the sound, with their times in the new file, from just before its 0."""
+    """Yield the frames of the sound, with times in the new file, from just before 0."""
     for packet in packets:
         try:
             frames = packet.decode()
@@ -137,7 +137,7 @@ def _decoded(packets: Packets, start: int) -> Iterator[av.AudioFrame]:
 
 
 def _resampled(frames: Iterator[av.AudioFrame], track: AudioStream) -> Iterator[av.AudioFrame]:
-    """The sound as the encoder wants it, with silence in its gaps."""
+    """Yield the sound in the encoder's format, with silence in gaps."""
     context = track.codec_context
     resampler, kind = None, None
     for frame in frames:
