@@ -187,6 +187,7 @@ class ActorPool:
             if member.life == life and not call.done():
                 member.overdue[call] = self._clock()
                 member.ask_at = float("-inf")
+                self._changed.notify_all()
 
     def _lose(self, member: Member, life: int, why: str) -> None:
         """Note that the actor's process of that life is gone."""
@@ -202,8 +203,9 @@ class ActorPool:
     def _ask(self, member: Member, served: ServedModel) -> None:
         """Let the actor open the model; if it has, it answers at once, and says who it is."""
         with self._changed:
-            wait = ASK_S if member.answers(served.number) else ASK_AGAIN_S
-            member.ask_at = self._clock() + wait
+            member.ask_at = self._clock() + (
+                ASK_S if member.answers(served.number) else ASK_AGAIN_S
+            )
             if member.asked >= MOST_ASKED:
                 return
             member.asked += 1
@@ -229,8 +231,8 @@ class ActorPool:
 
     def _note(self, member: Member, number: int, opened: Opened) -> None:
         if opened.process != member.process:
-            if member.process:
-                self._lose(member, member.life, "died")
+            # What was asked of an earlier process may still fail, and must not count any more.
+            self._lose(member, member.life, "died")
             log.info("Ray actor %s is warm, on the %s", opened.process, opened.device)
         member.has_opened(number, opened, self._in_flight)
 
