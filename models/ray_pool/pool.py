@@ -34,9 +34,8 @@ class ActorPool:
     """Gives each batch to the actor with the fewest, at most `in_flight` at a time each.
 
     An actor that dies, or is silent for longer than a batch can take, gets none until it has the
-    model again; its batch goes to another one. `start` returns a new actor, and `scaling` says how
-    many there should be. `tend` is to be called often, on one thread; `predict` may be called on
-    many.
+    model again; its batch goes to another one. `start` returns a new actor, `scaling` says how many
+    there should be. `tend` is to be called often, on one thread; `predict` may be on many.
     """
 
     def __init__(
@@ -203,9 +202,8 @@ class ActorPool:
     def _ask(self, member: Member, served: ServedModel) -> None:
         """Let the actor open the model; if it has, it answers at once, and says who it is."""
         with self._changed:
-            member.ask_at = self._clock() + (
-                ASK_S if member.answers(served.number) else ASK_AGAIN_S
-            )
+            wait = ASK_S if member.answers(served.number) else ASK_AGAIN_S
+            member.ask_at = self._clock() + wait
             if member.asked >= MOST_ASKED:
                 return
             member.asked += 1
