@@ -11,10 +11,13 @@ from emostream.models.classifier import Probabilities
 from emostream.models.ray_pool.served import Opened, ServedModel
 from emostream.shared.errors import EmostreamError
 
-# A batch is given to another actor after this, or four times what it should take, if longer. Ray
-# itself needs two seconds to say that a process was killed.
+# A batch is given to another actor after this; or after four times what it should take, if that is
+# longer, up to 1.2 s, so that two actors that are dead and the answer here take less than 3 s; or
+# after 1.5 times what it should take. Ray itself needs 2 s to say that a process was killed.
 PATIENCE_S: Final = 0.5
 PATIENCE_TIMES: Final = 4
+LONG_PATIENCE_S: Final = 1.2
+LEAST_TIMES: Final = 1.5
 # An actor that leaves a batch unanswered for so long is replaced.
 STUCK_S: Final = 10.0
 # One that Ray does not bring back within so long gives way to a new one.
@@ -106,4 +109,6 @@ class Member:
         self.process = opened.process
         self.lost_at = None
         self.models.add(number)
-        self.patience = max(PATIENCE_S, PATIENCE_TIMES * opened.seconds * in_flight)
+        expected = opened.seconds * in_flight
+        usual = min(PATIENCE_TIMES * expected, LONG_PATIENCE_S)
+        self.patience = max(PATIENCE_S, usual, LEAST_TIMES * expected)

@@ -34,9 +34,8 @@ class ActorPool:
     """Gives each batch to the actor with the fewest, at most `in_flight` at a time each.
 
     An actor that dies, or is silent for longer than a batch can take, gets none until it has the
-    model again; its batch goes to another one. `start` returns a new actor, and `scaling` says how
-    many there should be. `tend` is to be called often, on one thread; `predict` may be called on
-    many.
+    model again; its batch goes to another one. `start` returns a new actor, `scaling` says how many
+    there should be. `tend` is to be called often, on one thread; `predict` may be on many.
     """
 
     def __init__(
@@ -187,6 +186,7 @@ class ActorPool:
             if member.life == life and not call.done():
                 member.overdue[call] = self._clock()
                 member.ask_at = float("-inf")
+                self._changed.notify_all()
 
     def _lose(self, member: Member, life: int, why: str) -> None:
         """Note that the actor's process of that life is gone."""
@@ -229,8 +229,8 @@ class ActorPool:
 
     def _note(self, member: Member, number: int, opened: Opened) -> None:
         if opened.process != member.process:
-            if member.process:
-                self._lose(member, member.life, "died")
+            # What was asked of an earlier process may still fail, and must not count any more.
+            self._lose(member, member.life, "died")
             log.info("Ray actor %s is warm, on the %s", opened.process, opened.device)
         member.has_opened(number, opened, self._in_flight)
 

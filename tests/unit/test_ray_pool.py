@@ -173,6 +173,26 @@ def test_the_batches_of_a_dead_actor_go_to_another_until_it_has_the_model_again(
     assert (bench.pool.warm, bench.pool.places) == (2, 4)
 
 
+def test_what_fails_late_of_a_dead_process_does_not_count_against_the_next(bench: Bench) -> None:
+    victim, other = bench.actors
+    victim.opens_late = True
+    batch = bench.begin()
+    victim.die()
+    while not other.calls:
+        assert not batch.done()
+    answer(other)
+    bench.pool.tend(0.0)
+    early = victim.opens[-1]
+    bench.clock.now += 1
+    bench.pool.tend(0.0)
+    assert victim.opens[-1] is not early
+    victim.models.add(1)
+    victim.opens[-1].set_result(Opened(victim.process, "cpu", 100.0))
+    early.set_exception(ActorLostError("it was asked of the dead process"))
+    assert (bench.pool.warm, bench.counts["restarted"]) == (2, 1)
+    assert np.array_equal(batch.result(10), ANSWER)
+
+
 def test_an_actor_that_died_unnoticed_is_found_out_by_its_next_batch(bench: Bench) -> None:
     victim, other = bench.actors
     victim.come_back()
