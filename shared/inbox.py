@@ -178,7 +178,7 @@ class LiveInbox:
             self._dropped(old, "stale")
         return taken
 
-    def waited(self) -> float:
+    def longest_wait(self) -> float:
         """Return for how many s the message that came first, of those that wait, has been here.
 
         If some were dropped since the last call, they count as if they had waited for `max_age`.

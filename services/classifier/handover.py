@@ -104,9 +104,9 @@ class HandoverInbox:
     def __len__(self) -> int:
         return len(self._live)
 
-    def waited(self) -> float:
+    def longest_wait(self) -> float:
         """Return for how many s the oldest message waits that is to be answered here."""
-        return self._live.waited()
+        return self._live.longest_wait()
 
     def pause_dropping(self) -> contextlib.AbstractContextManager[None]:
         """Drop nothing during the block and for 2 s after it."""

@@ -121,7 +121,7 @@ def _answer_live(
     if gateway:
         with ThreadPoolExecutor(gateway.most_batches, "batches") as worker:
             service.loop.run_in_flight(
-                inbox, overlapped, *batches, lambda: gateway.places(inbox.waited())
+                inbox, overlapped, *batches, lambda: gateway.places(inbox.longest_wait())
             )
         return
     if stage.batches.model.device == "cpu" and settings.max_batch <= MAX_BATCH:

@@ -144,7 +144,7 @@ def test_what_finds_no_place_waits_in_the_inbox_and_is_dropped_there() -> None:
         loop.wait_for_looks(2)
         loop.clock.now += 0.1
         assert len(loop.inbox) == 2
-        assert round(loop.inbox.waited(), 3) == 0.1
+        assert round(loop.inbox.longest_wait(), 3) == 0.1
         loop.put(4, 5)
         assert loop.dropped == {"backlog": 3}, "the newest one wins"
         loop.wait_for(0, 1)

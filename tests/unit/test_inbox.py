@@ -176,13 +176,13 @@ def test_a_pause_within_a_pause_does_not_end_it() -> None:
 def test_how_long_messages_wait_says_whether_a_stage_keeps_up() -> None:
     clock = Clock()
     inbox = LiveInbox(Drops(), backlog=2, max_age=0.5, clock=clock)
-    assert inbox.waited() == 0
+    assert inbox.longest_wait() == 0
     inbox.put(frame(0))
     clock.now += 0.25
     inbox.put(frame(0, "b"))
-    assert inbox.waited() == 0.25
+    assert inbox.longest_wait() == 0.25
     inbox.put(frame(1))
     inbox.put(frame(2))
-    assert inbox.waited() == 0.5, "some were dropped, however young"
+    assert inbox.longest_wait() == 0.5, "some were dropped, however young"
     clock.now += 0.125
-    assert inbox.waited() == 0.125, "of what is left"
+    assert inbox.longest_wait() == 0.125, "of what is left"
