@@ -2,9 +2,9 @@
 
     python -m benchmarks.aligned_crops --out runs/aligned-0.npz --seed 0
 
-Each face of the Training split is drawn into a part of a scene, found by the detector and aligned;
-where it is not found, the bare face is kept. A network that is trained on bare faces alone meets
-neither the second resampling nor the detector's inexact landmarks before it serves.
+Each face of the Training split is drawn into a part of a scene, detected and aligned; if it is not
+found, the bare face is kept. A network that is trained only on bare faces never sees the second
+resampling or the detector's inexact landmarks in training.
 """
 
 import argparse
@@ -30,7 +30,7 @@ BACKGROUNDS = 32
 
 
 def backgrounds(random: np.random.Generator) -> Iterator[NDArray[np.float32]]:
-    """Give noisy backgrounds, float32 (720, 720, 3), without end: many parts of a few rooms."""
+    """Yield noisy backgrounds, float32 (720, 720, 3), endlessly: many parts of a few rooms."""
     drawn = [background(random) for _ in range(BACKGROUNDS)]
     noise = random.normal(0, 1, (WINDOW, 2 * WINDOW, 1)).astype(np.float32)
     while True:
@@ -44,7 +44,7 @@ def backgrounds(random: np.random.Generator) -> Iterator[NDArray[np.float32]]:
 def align_face(
     face: Image, canvas: NDArray[np.float32], detector: FaceDetector, random: np.random.Generator
 ) -> Image:
-    """Return the face as detector and alignment give it, uint8 (48, 48), or as it was."""
+    """Return the detected and aligned face, uint8 (48, 48), or the original."""
     side = float(np.exp(random.uniform(np.log(SMALLEST), np.log(LARGEST))))
     x, y = random.uniform(0, WINDOW - side, 2)
     square = np.array([x, y, side, side])
@@ -60,8 +60,8 @@ def align_face(
 
 
 def main() -> None:
-    """Write the crops that the command line asks for."""
-    parser = argparse.ArgumentParser(description="Cut the training faces out same as the pipeline.")
+    """Write the crops by the command line."""
+    parser = argparse.ArgumentParser(description="Crop the training faces like the pipeline.")
     parser.add_argument("--data", type=Path, default=FOLDER)
     parser.add_argument("--out", type=Path, default=Path("runs/aligned-0.npz"))
     parser.add_argument("--backend", choices=CHOICES, default="auto")

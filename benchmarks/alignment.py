@@ -2,8 +2,8 @@
 
     python -m benchmarks.alignment --data ../shared/data
 
-The first gives the constants of `models/alignment.py`. For the second, test faces are drawn into
-scenes, found, aligned and shown to the model, which is also shown the bare test faces.
+The first part prints the constants of `models/alignment.py`. For the second, test faces are drawn
+into scenes, detected, aligned and classified, and compared with the bare test faces.
 """
 
 import argparse
@@ -28,7 +28,7 @@ POINTS = ("right eye", "left eye", "nose", "mouth")
 
 
 def located_faces(detector: FaceDetector, faces: Image) -> Iterator[Detection]:
-    """Find each training face, enlarged and padded; positions are in shares of its side."""
+    """Detect each training face, enlarged and padded; positions are in shares of its side."""
     for face in faces:
         large = cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
         edges = (PADDING, PADDING, PADDING, PADDING)
@@ -42,7 +42,7 @@ def located_faces(detector: FaceDetector, faces: Image) -> Iterator[Detection]:
 
 
 def measure_template(name: str, detector: FaceDetector, faces: Image) -> None:
-    """Print the mean places of the landmarks and of the box, in shares of the face's side."""
+    """Print the mean positions of landmarks and box, in shares of the face's side."""
     found = list(located_faces(detector, faces))
     print(f"{name}: {len(found)} of {len(faces)} training faces found")
     landmarks = np.array([one.landmarks for one in found]).reshape(len(found), -1, 2)
@@ -55,7 +55,7 @@ def measure_template(name: str, detector: FaceDetector, faces: Image) -> None:
 
 
 def draw_face(face: Image, random: np.random.Generator) -> Image:
-    """Draw a face into a scene of 640 x 360, 80 to 250 pixels wide, turned up to 15 degrees."""
+    """Draw a face into a scene of 640 x 360, 80 to 250 pixels wide, rotated up to 15 degrees."""
     picture = background(random)[:360, :640].copy()
     side = random.uniform(80, 250)
     square = np.array([*random.uniform(20, (620 - side, 340 - side)), side, side])
@@ -64,7 +64,7 @@ def draw_face(face: Image, random: np.random.Generator) -> Image:
 
 
 def measure_crops(name: str, detector: FaceDetector, faces: FerFaces, model: Classifier) -> None:
-    """Print how often the model is right about bare faces, and about the same found and aligned."""
+    """Print the accuracy on bare faces, and on the same faces detected and aligned."""
     random = np.random.default_rng(7)
     bare, aligned, by_box = [], [], []
     found = np.zeros(len(faces), bool)
@@ -86,7 +86,7 @@ def measure_crops(name: str, detector: FaceDetector, faces: FerFaces, model: Cla
 
 
 def main() -> None:
-    """Measure template and crops of each detector."""
+    """Measure template and crops for each detector."""
     parser = argparse.ArgumentParser(description="Measure the alignment of faces.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--faces", type=int, default=2000)

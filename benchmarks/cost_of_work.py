@@ -1,8 +1,8 @@
-"""What the stages cost by faces, streams and pixels: python -m benchmarks.cost_of_work.
+"""The CPU time of the stages by faces, streams and pixels: python -m benchmarks.cost_of_work.
 
-One of the three grows while the others stay as they are, at few frames per second, so that nothing
-is dropped. A straight line is fitted to the processor time, and how far the points lie from it says
-whether the cost is in proportion.
+One of the three is varied while the others are constant, at a low frame rate, so that nothing is
+dropped. A straight line is fitted to the CPU time, and the distance of the points from it shows
+whether the cost is proportional.
 """
 
 import argparse
@@ -40,7 +40,7 @@ SIZES: Final = ((640, 480), (1280, 720), (1920, 1080), (2560, 1440), (3840, 2160
 
 @dataclass(frozen=True)
 class Sweep:
-    """The works by one quantity, how much of that a point has, and what its cost is counted by."""
+    """The loads for one quantity, its value per load, and the unit of the cost."""
 
     works: Sequence[Work]
     unit: str
@@ -83,7 +83,7 @@ SWEEPS: Final = {
 
 
 def line(amounts: Sequence[float], costs: Sequence[float]) -> tuple[float, float, float]:
-    """Return the slope and start of the line through the points, and the largest distance to it.
+    """Return slope and intercept of the line through the points, and the largest distance to it.
 
     The distance is a share of the cost at the end of the line.
     """
@@ -93,7 +93,7 @@ def line(amounts: Sequence[float], costs: Sequence[float]) -> tuple[float, float
 
 
 def figures(sweeps: Mapping[str, Sequence[Point]]) -> dict[str, Figure]:
-    """Return what one more of each quantity costs each stage, and how straight the line is."""
+    """Return each stage's cost per unit of each quantity, and the distance from the line."""
     found: dict[str, Figure] = {}
     for name, points in sweeps.items():
         sweep = SWEEPS[name]
@@ -111,10 +111,10 @@ def figures(sweeps: Mapping[str, Sequence[Point]]) -> dict[str, Figure]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure as the command line says, print the figures, and write and compare them."""
+    """Run the command line: measure, print, write and compare the figures."""
     parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     parser.add_argument("sweeps", nargs="*", metavar="SWEEP", help=f"of {', '.join(SWEEPS)} (all)")
-    text = "of measuring, for each point (%(default)g)"
+    text = "seconds to measure each point (%(default)g)"
     parser.add_argument("--seconds", type=positive(float), default=10.0, help=text)
     add_result_options(parser)
     options = parser.parse_args(arguments)

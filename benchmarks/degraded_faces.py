@@ -1,4 +1,4 @@
-"""Faces degraded in known ways, as detector and alignment give them, to fit the quality to."""
+"""Faces degraded in known ways, detected and aligned, to fit the quality to."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from emostream.shared.pixels import Image
 NOT_A_FACE: Final = -1
 SMALLEST, LARGEST = 12, 300  # pixels of a face's side
 SMALL: Final = 60
-AROUND: Final = 2.0  # of its side, that a close-up of a small face shows on each side of it
+AROUND: Final = 2.0  # margin around a small face in a close-up, in sides of the face
 TURN, LARGEST_TURN = 15.0, 60.0  # degrees, usual and most
 BLUR: Final = (1 / 100, 1 / 10)  # of the face's side: the deviation of a Gaussian
-LIGHT: Final = (0.04, 0.6)  # that is left
+LIGHT: Final = (0.04, 0.6)  # remaining share
 GAIN_NOISE: Final = (2.0, 30.0)  # deviation, gray levels
 JPEG: Final = (8, 60)  # quality
-HAZE: Final = (0.1, 0.6)  # contrast that is left
+HAZE: Final = (0.1, 0.6)  # remaining contrast
 EXPOSURE: Final = (1.3, 2.5)
-CUT: Final = (0.05, 0.5)  # of the face's side outside the picture
+CUT: Final = (0.05, 0.5)  # share of the face's side outside the picture
 WAYS: Final = (
     *("none", "small", "turned", "cut", "blur", "low light"),
     *("noise", "JPEG", "haze", "overexposed", "two at once"),
@@ -36,10 +36,10 @@ PICTURE_WAYS: Final = ("blur", "low light", "noise", "JPEG", "haze", "overexpose
 
 
 class DegradedFace(NamedTuple):
-    """A detection in a picture of one face: its crop, uint8 (S, S), and how it was degraded.
+    """A detection in a picture of one face: its crop, uint8 (S, S), and its degradation.
 
-    `face` says which of the faces it is, NOT_A_FACE where the box lies on none; `width` and
-    `height` are those of the picture.
+    `face` is the index of the face, NOT_A_FACE for a false box; `width` and `height` are those of
+    the picture.
     """
 
     face: int
@@ -52,7 +52,7 @@ class DegradedFace(NamedTuple):
 
 @dataclass(frozen=True)
 class _Plan:
-    """How to degrade a face: where it is drawn, how it is turned, what is done to the picture."""
+    """A degradation: the position and rotation of the face, and changes to the picture."""
 
     way: str
     square: NDArray[np.float64]
@@ -63,10 +63,10 @@ class _Plan:
 def degraded_faces(
     faces: Image, detectors: Sequence[FaceDetector], count: int, seed: int
 ) -> Iterator[list[DegradedFace]]:
-    """Draw `count` of the faces uint8 (N, H, H), degrade and detect each; give what was found.
+    """Draw `count` of the faces uint8 (N, H, H), degrade and detect each; yield the detections.
 
-    Each is alone in a window of 720 x 720 pixels. Each way of WAYS comes as often; the detectors
-    take turns.
+    Each face is alone in a window of 720 x 720 pixels. All WAYS are equally frequent; the detectors
+    alternate.
     """
     random = np.random.default_rng(seed)
     order = np.concatenate([random.permutation(len(faces)) for _ in range(-(-count // len(faces)))])
@@ -83,7 +83,7 @@ def degraded_faces(
 
 
 def _plan(way: str, random: np.random.Generator) -> _Plan:
-    # Small faces come with every other way too, as they do in life.
+    # Small faces are combined with every other way too, as in reality.
     small = way == "small" or random.random() < 0.3
     low, high = (SMALLEST, SMALL) if small else (SMALL, LARGEST)
     side = _log_uniform((low, high), random)
@@ -148,9 +148,9 @@ def _detected(
 def close_up(
     picture: Image, square: NDArray[np.float64], detector: FaceDetector
 ) -> list[Detection]:
-    """Search the surroundings of a small face enlarged, as the detector does where one is lost.
+    """Search an enlarged close-up of a small face, like the detector for a lost face.
 
-    Else the smallest faces that are ever found would be missing.
+    Otherwise the smallest detectable faces would be missing.
     """
     x, y, side, _ = square
     height, width = picture.shape[:2]

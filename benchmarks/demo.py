@@ -1,10 +1,10 @@
-"""Whether detectors find the demo's faces and the classifier names what they show.
+"""Checks that detectors find the demo's faces and the classifier recognizes their emotions.
 
     python -m benchmarks.demo --seconds 160 --step 5 --seed 1
 
-Each detector that is installed searches the frames as it searches files. The frames then go
-through detector and classifier as the default configuration has them. The raw label, the strongest
-probability of that frame alone, is compared with the truth where a face holds one emotion.
+Each installed detector searches the frames with the settings for files. The frames then pass
+through detector and classifier with the default configuration. The raw label (the most probable one
+in the single frame) is compared with the truth if a face shows a single emotion.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def iou(a: Box, b: Box) -> float:
 
 
 def installed_detectors() -> Iterator[tuple[str, Find]]:
-    """Yield each detector that can run here, by name, as a search of one frame."""
+    """Yield each available detector by name, as a function that searches one frame."""
     for name, defaults in DEFAULTS.items():
         try:
             detector = create(select(name))
@@ -60,7 +60,7 @@ def _boxes(detector: FaceDetector, tiling: Tiling, score: float, frame: Image) -
 
 
 def recall(find: Find, scene: DemoScene, numbers: Sequence[int]) -> float:
-    """Return the share of the true faces that a found box fits."""
+    """Return the share of true faces with a matching box."""
     hits = [
         any(iou(face.box, box) >= MIN_IOU for box in found)
         for n in numbers
@@ -71,7 +71,7 @@ def recall(find: Find, scene: DemoScene, numbers: Sequence[int]) -> float:
 
 
 def raw_labels(scene: DemoScene, numbers: Sequence[int]) -> Iterator[tuple[TrueFace, str]]:
-    """Yield each true face of one emotion with the classifier's raw label; "" if none is."""
+    """Yield each true face with one emotion and the classifier's raw label, "" if not found."""
     config = Config()
     detector = detector_process.new_stage(config.detector, selected(config.detector), live=True)
     classifier = classifier_process.new_stage(
@@ -100,10 +100,10 @@ def raw_labels(scene: DemoScene, numbers: Sequence[int]) -> Iterator[tuple[TrueF
 
 
 def main() -> None:
-    """Measure, print, and fail where the limits do not hold."""
+    """Measure, print, and fail if a limit is not met."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--seconds", type=float, default=160)
-    parser.add_argument("--step", type=int, default=5, help="every which frame")
+    parser.add_argument("--step", type=int, default=5, help="use every Nth frame")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     scene = DemoScene(seed=arguments.seed)

@@ -1,9 +1,9 @@
-"""Faces found when heads are tilted, turned, covered or backlit, in scenes and in the clips.
+"""Recall for tilted, turned, covered or backlit faces, in scenes and in clips.
 
     python -m benchmarks.detector_conditions --data ../shared/data
 
-Photos are searched as `recognize` and `analyze` search them, turned where faces lie on their side;
-frames as the first one of a video, whole and in tiles.
+Photos are searched like in `recognize` and `analyze`, rotated if faces are sideways; frames like
+the first one of a video, in full and in tiles.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from emostream.shared.pixels import Image
 
 Search: TypeAlias = Callable[[Image], list[Detection]]
 TILTS = (0, 15, 30, 45, 60, 90, 135, 180)
-# A head is turned far where the nose lies this near to an eye, in shares of their distance.
+# A head is turned far if the nose is this close to an eye, in shares of their distance.
 PROFILE = 0.25
 
 
 @dataclass(frozen=True)
 class Condition:
-    """How the scenes of a row are drawn: the style, and what is done to each face before."""
+    """How the scenes of a row are drawn: the style, and a change to each face."""
 
     name: str
     style: SceneStyle
@@ -42,7 +42,7 @@ class Condition:
 
 
 def covered(faces: Image, rows: slice, columns: slice) -> Image:
-    """Return the faces uint8 (N, 48, 48) with a part of each covered by a plain gray."""
+    """Return the faces uint8 (N, 48, 48) with a part of each covered in gray."""
     changed = faces.copy()
     changed[:, rows, columns] = 90
     return changed
@@ -72,7 +72,7 @@ CONDITIONS = (
 
 
 def recall(search: Search, scenes: Sequence[tuple[Image, Floats]]) -> str:
-    """Return the share of the faces that are found, and the false boxes in a hundred pictures."""
+    """Return the share of found faces, and the false boxes per hundred pictures."""
     found = faces = false = 0
     for picture, squares in scenes:
         boxes = as_boxes(search(picture))
@@ -82,7 +82,7 @@ def recall(search: Search, scenes: Sequence[tuple[Image, Floats]]) -> str:
 
 
 def tilted(frame: Image, degrees: float) -> Image:
-    """Return the frame turned about its middle, on a canvas that holds all of it."""
+    """Return the frame rotated around its center, on a canvas that contains all of it."""
     height, width = frame.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
     cos, sin = abs(matrix[0, 0]), abs(matrix[0, 1])
@@ -92,7 +92,7 @@ def tilted(frame: Image, degrees: float) -> Image:
 
 
 def profile(found: Detection) -> bool:
-    """Whether the nose lies near to one of the eyes or beyond it: a head that is turned far."""
+    """Whether the nose is close to or beyond one of the eyes: a head that is turned far."""
     right, left, nose, _ = np.array(found.landmarks)
     across = left - right
     share = float((nose - right) @ across / (across @ across))
@@ -100,7 +100,7 @@ def profile(found: Detection) -> bool:
 
 
 def show_clips(searches: Sequence[Search], folder: Path) -> None:
-    """Print in how many frames of the clips the right number is found, tilted and turned."""
+    """Print the share of frames in the clips with the right number of faces, tilted and turned."""
     for name, people, frames in load_clips(folder):
         for turn in TILTS:
             turned = [tilted(frame, turn) for frame in frames[::4]]
@@ -117,7 +117,7 @@ def show_clips(searches: Sequence[Search], folder: Path) -> None:
 
 
 def drawn(condition: Condition, faces: Image, count: int) -> Iterator[tuple[Image, Floats]]:
-    """Give `count` scenes of a condition and where their faces are."""
+    """Yield `count` scenes of a condition with the positions of their faces."""
     for scene in islice(draw_scenes(condition.change(faces), 1, condition.style), count):
         yield scene.picture, scene.faces
 

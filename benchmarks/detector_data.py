@@ -1,4 +1,4 @@
-"""The data of the detector's benchmarks: clear faces to draw into scenes, and clips of people."""
+"""Data for detector benchmarks: clear faces to draw into scenes, and clips of people."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ from emostream.models.evaluation import slices
 from emostream.models.ferplus import FerFaces, load_faces
 from emostream.shared.pixels import Image
 
-# The people that each clip shows in every frame.
+# The number of people in every frame of each clip.
 PEOPLE = {
     "face-demographics-walking": 2,
     "head-pose-face-detection-female-and-male": 2,
@@ -23,7 +23,7 @@ def clear_faces(split: str, folder: Path, agreement: float = 0.5) -> FerFaces:
 
 
 def load_clips(folder: Path) -> Iterator[tuple[str, int, list[Image]]]:
-    """Give each known clip of the folder: its name, the people in each frame, and the frames."""
+    """Yield each known clip of the folder: its name, the people per frame, and the frames."""
     for name, people in PEOPLE.items():
         path = folder / f"{name}.gif"
         if path.is_file():

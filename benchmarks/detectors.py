@@ -2,8 +2,8 @@
 
     python -m benchmarks.detectors --data ../shared/data
 
-Scenes are drawn with faces of the training data, clips show real people whose number is known.
-Times are those of one processor, which other programs on the machine disturb less.
+Scenes are drawn with faces of the training data; clips show a known number of real people. Times
+are CPU times, which other programs on the machine affect less.
 """
 
 import argparse
@@ -33,7 +33,7 @@ LIVE, FILES, WHOLE, CLOSE = Tiling(2, 5), Tiling(2, 1), Tiling(0, 1), Tiling(8, 
 
 @dataclass
 class Tally:
-    """Counts over many pictures; `milliseconds` of the CPU, one entry per picture."""
+    """Counts over many pictures; `milliseconds` of CPU time, one entry per picture."""
 
     faces: int
     found: int
@@ -47,7 +47,7 @@ class Tally:
 
 
 def count_matches(boxes: Sequence[Detection], squares: NDArray[np.float64]) -> int:
-    """Count the squares that one of the boxes fits: its center and its size agree roughly."""
+    """Count the squares with a matching box, with roughly the same center and size."""
     matched = set()
     for one in boxes:
         x, y, w, h = one.box
@@ -92,7 +92,7 @@ def tally_clip(stage: DetectorStage, frames: Sequence[Image], people: int) -> tu
 
 
 def frame_message(frame: Image, seq: int, stream: str = "clip") -> Message:
-    """Return the picture as a `frame/` message of a source of 12.5 frames/s."""
+    """Return the picture as a `frame/` message from a source with 12.5 fps."""
     header = Frame(
         stream=stream,
         run="1",
@@ -108,7 +108,7 @@ def frame_message(frame: Image, seq: int, stream: str = "clip") -> Message:
 
 
 def report(name: str, detector: FaceDetector, data: Path, count: int, score: float) -> None:
-    """Print what one detector does, without tiles, live and with all tiles."""
+    """Print the results of one detector without tiles, live, and with all tiles."""
     faces = clear_faces("PublicTest", data / "fer").images
     for label, tiling in (("whole", WHOLE), ("2 tiles", FILES), ("8 tiles", CLOSE)):
         drawn = islice(draw_scenes(faces), count)
@@ -123,13 +123,13 @@ def report(name: str, detector: FaceDetector, data: Path, count: int, score: flo
 
 
 def main() -> None:
-    """Measure the detector that the command line names."""
+    """Measure the detector from the command line."""
     parser = argparse.ArgumentParser(description="Measure the face detectors.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--backend", choices=CHOICES, default="auto")
     parser.add_argument("--weights", type=Path, help="weights instead of the usual ones")
     parser.add_argument("--scenes", type=int, default=200)
-    parser.add_argument("--score", type=float, help="lowest score that begins a track")
+    parser.add_argument("--score", type=float, help="minimum score to start a track")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     chosen = select(arguments.backend, arguments.weights)

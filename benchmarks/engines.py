@@ -31,7 +31,7 @@ HEADER = (
 
 
 def measure(path: str, threads: int, repeats: int) -> dict[str, Any]:
-    """Measure one file in this process: seconds to the first answer, MB after it, ms per face."""
+    """Measure one file in this process: s to the first answer, MB after it, ms per face."""
     started = psutil.Process().create_time()
     model = load(path, intra_op=threads)
     faces = synthetic_faces(BATCHES[-1])
@@ -56,7 +56,7 @@ def per_face(model: Classifier, faces: np.ndarray, repeats: int) -> float:
 
 
 def measure_in_processes(path: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure a file in its own processes and return the medians."""
+    """Measure a file in separate processes and return the medians."""
     command = [sys.executable, "-m", "benchmarks.engines", "--measure", str(path)]
     command += ["--threads", str(options.threads), "--repeats", str(options.repeats)]
     runs = []
@@ -96,7 +96,7 @@ def format_row(path: Path, figures: dict[str, Any], agreement: Sequence[str]) ->
 
 
 def measure_agreement(paths: Sequence[Path], folder: Path) -> list[list[str]]:
-    """Return for each file its largest difference from the Keras model, same labels, accuracy B."""
+    """Return each file's largest difference from the Keras model, same labels, and accuracy B."""
     try:
         faces = ferplus.load_faces("PublicTest", folder)
     except SourceError as error:
@@ -129,13 +129,15 @@ def exported_files(source: Path, folder: Path, faces: np.ndarray) -> list[Path]:
 
 
 def main() -> int:
-    """Measure each engine and print a Markdown table; other load shows in the times."""
+    """Measure each engine and print a Markdown table; run it on an idle machine."""
     parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     parser.add_argument("--model", default="alexnet-fer", help="a name or a .keras file")
     parser.add_argument("--data", type=Path, default=ferplus.FOLDER, help="faces (%(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of an engine (%(default)s)")
-    parser.add_argument("--runs", type=int, default=5, help="processes a file (%(default)s)")
-    parser.add_argument("--repeats", type=int, default=30, help="calls a batch size (%(default)s)")
+    parser.add_argument("--runs", type=int, default=5, help="processes per file (%(default)s)")
+    parser.add_argument(
+        "--repeats", type=int, default=30, help="calls per batch size (%(default)s)"
+    )
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parse(parser, WHAT)
     if options.measure:

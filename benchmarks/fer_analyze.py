@@ -2,22 +2,21 @@
 
     /tmp/fer-venv/bin/python benchmarks/fer_analyze.py VIDEO
 
-It analyzes the first frames of a video with fer's own class for videos, and prints the frames/s
-between two lengths and the faces per frame, as JSON. Run it in an empty folder: fer writes
-data.csv.
+It analyzes the first frames of a video with fer's own video class, and prints the frames/s between
+two lengths and the faces per frame as JSON. Run it in an empty folder, because fer writes data.csv.
 """
 
 import argparse
 import json
 import time
 
-# Release 25.10.3 exports neither from `fer` itself, though its README says so.
+# Release 25.10.3 exports neither from `fer` itself, although its README says so.
 from fer.classes import Video  # type: ignore[import-not-found]
 from fer.fer import FER  # type: ignore[import-not-found]
 
 
 def analyze(detector: FER, path: str, frames: int, save_video: bool) -> tuple[float, int]:
-    """Return the seconds that `frames` frames take, and the number of faces in them."""
+    """Return the time for `frames` frames in s, and the number of faces in them."""
     began = time.perf_counter()
     rows = Video(path).analyze(
         detector,
@@ -31,7 +30,7 @@ def analyze(detector: FER, path: str, frames: int, save_video: bool) -> tuple[fl
 
 
 def main() -> None:
-    """Print the figures of the video that the command line names."""
+    """Print the figures for the video from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("video")
     parser.add_argument("--frames", type=int, nargs=2, default=(25, 150))
@@ -40,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     short, long = options.frames
     detector = FER(mtcnn=options.mtcnn)
-    # What is loaded at the first frame counts for neither length.
+    # Loading at the first frame counts for neither length.
     analyze(detector, options.video, 1, False)
     before, _ = analyze(detector, options.video, short, options.save_video)
     after, faces = analyze(detector, options.video, long, options.save_video)

@@ -3,9 +3,9 @@
     python3.11 -m venv /tmp/fer-venv && /tmp/fer-venv/bin/pip install fer==25.10.3
     python -m benchmarks.fer_comparison --fer-python /tmp/fer-venv/bin/python
 
-fer needs TensorFlow and, for MTCNN, an old PyTorch, so it lives in its own environment; its weights
-come inside the packages. Both run alternately in their own processes, and their speed is the slope
-between two lengths.
+fer needs TensorFlow and, for MTCNN, an old PyTorch, so it has a separate environment; its weights
+are part of the packages. Both programs run alternately in separate processes, and their speed is
+the slope between two lengths.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def measure_fer(
 def choose_programs(
     options: argparse.Namespace, clips: tuple[Clip, Clip]
 ) -> dict[str, Callable[[], Speed]]:
-    """Return what is measured, by name."""
+    """Return the measurements by name."""
     peer = partial(measure_fer, options.fer_python, clips[1], options.frames)
     ours = partial(analysis, Commands().analyze, clips, options.folder.resolve())
     chosen: dict[str, Callable[[], Speed]] = {

@@ -1,10 +1,10 @@
-"""Fits how sure a label can be on a face to faces degraded in known ways: models/quality.toml.
+"""Fits the quality of faces (models/quality.toml) to faces degraded in known ways.
 
     python -m benchmarks.fit_quality
 
-Fitted to held-out faces of the Training split, and checked on faces of PublicTest, each drawn,
-degraded, found by the detector, aligned and classified. Prints the tables of models/CARD.md and
-draws its figure. To be run again when the classifier or the detector changes.
+The fit uses held-out faces of the Training split, and is checked on faces of PublicTest. Each face
+is drawn, degraded, detected, aligned and classified. Prints the tables in models/CARD.md and
+creates its figure. Run it again when the classifier or the detector changes.
 """
 
 import argparse
@@ -40,9 +40,9 @@ Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 FIGURE: Final = Path("models/quality.png")
-# Of the windows of 720 pixels: as a frame of 1440 pixels and one of 720 are shrunk for YuNet.
+# For windows of 720 pixels: like frames of 1440 and 720 pixels, shrunk for YuNet.
 LONG_SIDES: Final = (320, 640)
-PENALTY: Final = 1.0  # of a weight of 1, in faces
+PENALTY: Final = 1.0  # penalty for a weight of 1, in faces
 BATCH: Final = 256
 BINS: Final = np.array([0, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 1])
 LIMITS: Final = (0.0, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
@@ -50,7 +50,7 @@ LIMITS: Final = (0.0, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 
 @dataclass(frozen=True)
 class JudgedFaces:
-    """Faces found: the values (N, T) of their terms, whether the label is right, and their way."""
+    """Detected faces: the values (N, T) of their terms, correctness, and degradation."""
 
     names: tuple[str, ...]
     values: Floats
@@ -65,9 +65,10 @@ def judge(
     faces: FerFaces, count: int, detectors: Sequence[FaceDetector], model: Classifier,
     least: float, seed: int,
 ) -> JudgedFaces:  # fmt: skip
-    """Degrade, detect and classify `count` faces; the box of no face has no right label.
+    """Degrade, detect and classify `count` faces; false boxes count as wrong.
 
-    Such a box counts where its score is at least `least`, since it would begin no track else.
+    A false box counts only if its score is at least `least`, because otherwise it would not start a
+    track.
     """
     found: list[DegradedFace] = []
     with ProgressBar("degrading", count, "faces") as bar:
@@ -90,9 +91,9 @@ def judge(
 
 
 def fit_logistic(judged: JudgedFaces) -> tuple[float, Floats]:
-    """Return intercept and weights (T,) that make the labels most likely, with a small penalty.
+    """Return the maximum likelihood intercept and weights (T,), with a small penalty.
 
-    No weight is above 0: a worse measure never makes a face better.
+    No weight is above 0: a worse measure never improves the quality.
     """
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
@@ -109,13 +110,13 @@ def fit_logistic(judged: JudgedFaces) -> tuple[float, Floats]:
 
 
 def overall(judged: JudgedFaces, fit: Fit) -> Floats:
-    """Return each face's probability of a right label by the fit, (N,)."""
+    """Return the fit's probability of a right label for each face, (N,)."""
     rows = (dict(zip(judged.names, row.tolist(), strict=True)) for row in judged.values)
     return np.array([probability(row, fit) for row in rows])
 
 
 def reliability(predicted: Floats, right: Flags) -> Iterator[tuple[int, float, float]]:
-    """Yield the faces, the mean prediction and the accuracy in each bin with faces."""
+    """Yield the number of faces, mean prediction and accuracy of each non-empty bin."""
     bins = np.digitize(predicted, BINS)
     for number in np.unique(bins):
         chosen = bins == number
@@ -123,7 +124,7 @@ def reliability(predicted: Floats, right: Flags) -> Iterator[tuple[int, float, f
 
 
 def print_tables(judged: JudgedFaces, predicted: Floats) -> None:
-    """Print reliability, the curve of accuracy over the share kept, and both by way."""
+    """Print reliability, accuracy over the share kept, and both by degradation."""
     rows = [*reliability(predicted, judged.right)]
     error = sum(faces * abs(mean - right) for faces, mean, right in rows) / len(judged)
     print(f"\n| faces | predicted | right |\n| --- | --- | --- |   (ECE {error:.1%})")
@@ -160,7 +161,7 @@ def draw(judged: JudgedFaces, predicted: Floats, path: Path) -> None:
     order = np.argsort(-predicted)
     kept = np.arange(1, len(order) + 1)
     curve = np.cumsum(judged.right[order]) / kept
-    first = len(order) // 10  # the share of a few faces says nothing
+    first = len(order) // 10  # a share of a few faces is meaningless
     right.plot(kept[first:] / len(order), curve[first:])
     limit = Settings().min_quality
     at = max(int((predicted >= limit).sum()), 1)
@@ -181,7 +182,7 @@ def fitted_to(judged: JudgedFaces, provenance: dict[str, str | int | float]) -> 
 
 
 def write(fit: Fit, path: Path) -> None:
-    """Write the fit as TOML, which says where it comes from."""
+    """Write the fit as TOML, with its provenance."""
     tree = {"intercept": fit.intercept, "weights": fit.weights, "provenance": fit.provenance}
     head = "# Written by `python -m benchmarks.fit_quality`; models/quality.py reads it.\n\n"
     path.write_text(head + tomli_w.dumps(tree), "utf-8")
@@ -199,7 +200,7 @@ def _provenance(model: Classifier, chosen: Selection, seed: int) -> dict[str, st
 
 
 def main() -> None:
-    """Fit, check, and write what the command line asks for."""
+    """Fit, check, and write the results by the command line."""
     parser = argparse.ArgumentParser(description="Fit the quality of faces to degraded ones.")
     parser.add_argument("--data", type=Path, default=FOLDER)
     parser.add_argument("--model", default=Settings().model)

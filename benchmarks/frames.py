@@ -1,4 +1,4 @@
-"""Frames of clips: read whole, and played back and forth."""
+"""Frames of clips, read completely and played back and forth."""
 
 from pathlib import Path
 
@@ -20,6 +20,6 @@ def read_frames(path: Path) -> list[Image]:
 
 
 def ping_pong(step: int, length: int) -> int:
-    """Return the index of step `step` in a sequence of `length` that is played back and forth."""
+    """Return the index at `step` in a sequence of `length` that is played back and forth."""
     index = step % max(2 * (length - 1), 1)
     return min(index, 2 * (length - 1) - index)

@@ -1,10 +1,10 @@
-"""How steadily the demo's faces are labeled, and whether the label is the strongest probability.
+"""Measures how stable the demo's labels are, and whether they match the strongest probability.
 
     python -m benchmarks.label_stability --seconds 160
 
-The demo goes through detector and classifier as the default configuration has them, each frame of
-it. A face-frame agrees where the label to show is the strongest of the smoothed probabilities. The
-changes of label are compared with those of the script.
+Every frame of the demo passes through detector and classifier with the default configuration. A
+face-frame agrees if the displayed label is the strongest smoothed probability. The label changes
+are compared with those in the script.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Messag
 from emostream.shared.progress import ProgressBar
 
 MIN_AGREEMENT = 0.98
-MAX_EXCESS = 0.1  # of changes of label over those of the script, either way
+MAX_EXCESS = 0.1  # ratio of label changes to those in the script, either way
 
 
 @dataclass
 class Stability:
-    """What was counted of the faces that were shown; `changes` are events of that kind."""
+    """Counts over the displayed faces; `changes` are events of that kind."""
 
     face_frames: int = 0
     agreeing: int = 0
@@ -52,7 +52,7 @@ class Stability:
 
     @property
     def agreement(self) -> float:
-        """The share of face-frames in which the label is the strongest smoothed probability."""
+        """The share of face-frames whose label is the strongest smoothed probability."""
         return self.agreeing / max(self.face_frames, 1)
 
     @property
@@ -68,7 +68,7 @@ def is_strongest(face: EmotionFace) -> bool:
 
 
 def frames(scene: DemoScene, count: int) -> Iterator[Message]:
-    """Yield the demo's frames as the capture sends them."""
+    """Yield the demo's frames as capture sends them."""
     for seq in range(count):
         pts = round(seq * NS / scene.fps)
         header = Frame(
@@ -79,7 +79,7 @@ def frames(scene: DemoScene, count: int) -> Iterator[Message]:
 
 
 def measure(seconds: float) -> Stability:
-    """Return what is counted over the demo's first seconds."""
+    """Return the counts over the demo's first seconds."""
     config, scene, counted = Config(), DemoScene(), Stability()
     detector = detector_process.new_stage(config.detector, selected(config.detector), live=True)
     model = open_model(config.classifier)
@@ -97,7 +97,7 @@ def measure(seconds: float) -> Stability:
 
 
 def main() -> None:
-    """Measure, print, and fail where the limits do not hold."""
+    """Measure, print, and fail if a limit is not met."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--seconds", type=float, default=160)
     seconds = parser.parse_args().seconds

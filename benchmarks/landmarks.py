@@ -2,10 +2,10 @@
 
     python -m benchmarks.landmarks --faces 1500
 
-A face is often found twice: in the whole frame, where it is small in the detector's input, and in
-a tile. Compared are the crops by the detection with the best score, by the closest detection, by
-the mean weighted by score and closeness, and by a second pass around the found face; each with its
-gap to the same faces bare.
+A face is often found twice: in the full frame, where it is small in the detector's input, and in a
+tile. This compares crops from the detection with the best score, from the closest detection, from
+the mean weighted by score and closeness, and from a second pass around the found face, each with
+its gap to bare crops of the same faces.
 """
 
 import argparse
@@ -30,8 +30,8 @@ from emostream.services.detector.tiling import Region, region_around, search, ti
 from emostream.shared.pixels import Image
 from emostream.shared.progress import ProgressBar
 
-Detected = tuple[Detection, float]  # and the side of the region that it was found in
-SAME_SIZE = 1.5  # boxes that differ more show different parts of a face
+Detected = tuple[Detection, float]  # with the side of the region in which it was found
+SAME_SIZE = 1.5  # boxes that differ more contain different parts of a face
 
 
 def detect_everywhere(detector: FaceDetector, picture: Image, count: int) -> list[Detected]:
@@ -75,7 +75,7 @@ def second_pass(detector: FaceDetector, picture: Image, best: Detection) -> Dete
 
 @dataclass
 class Crops:
-    """The faces that were found, and their crops by source; `seconds` of all second passes."""
+    """The found faces and their crops by source; `seconds` is the time of all second passes."""
 
     indices: list[int] = field(default_factory=list)
     crops: dict[str, list[Image]] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.progress import ProgressBar
 
 WHAT = "python -m benchmarks.long_recording"
-SCENES = 400  # pictures of the demo that are drawn; the recording repeats them
+SCENES = 400  # number of drawn demo pictures, which the recording repeats
 SAMPLE_INTERVAL = 2.0  # seconds between two samples of the memory
 
 
@@ -49,7 +49,7 @@ def stage_memory(process: psutil.Process) -> dict[str, float]:
 
 
 def sample_memory(process: "subprocess.Popen[str]") -> Iterator[tuple[float, dict[str, float]]]:
-    """Give the time and each stage's memory in samples, while all four run."""
+    """Yield samples of the time and each stage's memory, while all four run."""
     began, parent = time.monotonic(), psutil.Process(process.pid)
     while process.poll() is None:
         if len(now := stage_memory(parent)) == 4:
@@ -58,7 +58,7 @@ def sample_memory(process: "subprocess.Popen[str]") -> Iterator[tuple[float, dic
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Analyze a film as the command line says and print the figures; 1 if frames are lost."""
+    """Analyze a film by the command line and print the figures; 1 if frames are lost."""
     parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--fps", type=float, default=25.0, help="of the film (%(default)g)")

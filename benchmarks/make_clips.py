@@ -1,11 +1,11 @@
-"""Creates the clips that `analyze` is timed on: 1280 x 720, 25 frames/s, H.264, three faces.
+"""Creates the clips for timing `analyze`: 1280 x 720, 25 fps, H.264, three faces.
 
     python -m benchmarks.make_clips FOLDER --seconds 10 40
 
-Where the clips of real people are there, a real man is shown three times, otherwise the three
-people of the built-in demo. A Haar cascade finds all three in either; of the woman and the man who
-turn and tilt their heads in another clip it finds none. A clip that is already in the folder is not
-made again; the shorter one begins as the longer does.
+If the clips of real people are available, a real man is shown three times, otherwise the three
+people of the demo. A Haar cascade finds all three in both; in another clip, with a woman and a man
+who turn and tilt their heads, it finds none. An existing clip is not created again; the shorter
+clip is the beginning of the longer one.
 """
 
 import argparse
@@ -29,15 +29,15 @@ FPS = 25
 SECOND_NS = 10**9
 PEOPLE = 3
 CLIPS = Path("../shared/data/clips")
-# Of 480 x 270 at 12.5 frames/s.
+# 480 x 270 at 12.5 fps.
 MAN = "head-pose-face-detection-male.gif"
-# Upper left corner, the frame that it begins with, and whether it is mirrored.
+# Upper left corner, first frame, and whether it is mirrored.
 PANELS = ((120, 60, 0, False), (680, 60, 20, True), (400, 380, 41, False))
 REPEATS = 2
 
 
 def make_clip(folder: Path, seconds: float, sources: Path = CLIPS) -> Clip:
-    """Return the clip of that length, of a real man where `sources` has his."""
+    """Return the clip of that length, of a real man if `sources` has his clip."""
     if (sources / MAN).is_file():
         shows, name, pictures = "a real man, three times", "real", real_frames(sources / MAN)
     else:
@@ -50,7 +50,7 @@ def make_clip(folder: Path, seconds: float, sources: Path = CLIPS) -> Clip:
 
 
 def demo_frames() -> Iterator[Image]:
-    """Give the demo's frames, each uint8 (720, 1280, 3) BGR, without end."""
+    """Yield the demo's frames, each uint8 (720, 1280, 3) BGR, endlessly."""
     scene, number = DemoScene(faces=PEOPLE, fps=FPS), 0
     while True:
         yield scene.frame(number)
@@ -58,9 +58,9 @@ def demo_frames() -> Iterator[Image]:
 
 
 def real_frames(source: Path) -> Iterator[Image]:
-    """Give frames with three real faces of natural size on the demo's wall, without end.
+    """Yield frames with three real faces of natural size on the demo's wall, endlessly.
 
-    The clip is played back and forth, so that nobody jumps where it begins again.
+    The clip is played back and forth, so that nobody jumps when it repeats.
     """
     images, wall, number = read_frames(source), DemoScene(faces=0).frame(0), 0
     while True:
@@ -74,7 +74,7 @@ def real_frames(source: Path) -> Iterator[Image]:
 
 
 def write_video(path: Path, pictures: Iterator[Image]) -> None:
-    """Write a video of these pictures, whole or not at all."""
+    """Write a video of these pictures, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     first = next(pictures)
     height, width = first.shape[:2]
@@ -87,7 +87,7 @@ def write_video(path: Path, pictures: Iterator[Image]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the clips, and print each as a line of JSON."""
+    """Create the clips, and print each as a line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.make_clips", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, nargs="+", default=[10.0, 40.0])

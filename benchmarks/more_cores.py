@@ -1,9 +1,9 @@
-"""How quick `analyze` would be on more cores, computed: python -m benchmarks.more_cores FILE.json.
+"""Computes the speed of `analyze` on more cores: python -m benchmarks.more_cores FILE.json.
 
-The file is one that `emostream bench analyze --out` wrote. It says what a frame costs each stage.
-The detector searches several frames at a time and does the rest of its work in order, so the share
-of either is measured here, on one thread. Nothing else is measured: cores of one processor share
-memory and heat, and more of them never give as much.
+The file is from `emostream bench analyze --out`, and has the cost of a frame for each stage. The
+detector searches several frames in parallel and does the rest of its work in order, so the share of
+each is measured here, on one thread. Nothing else is measured: cores of one CPU share memory
+bandwidth and heat, so real machines reach less.
 """
 
 import argparse
@@ -37,9 +37,9 @@ FPS: Final = 25
 
 @dataclass(frozen=True)
 class Costs:
-    """What a frame costs, in ms: the processor time of each stage, and its longest thread's.
+    """The cost of a frame in ms: CPU time of each stage, and that of its busiest thread.
 
-    The detector's `search` is done on several threads; `in_order` is the rest.
+    The detector's `search` runs on several threads; `in_order` is the rest.
     """
 
     cpu: Mapping[str, float]
@@ -49,7 +49,7 @@ class Costs:
 
 
 def limits(costs: Costs, cores: int) -> dict[str, float]:
-    """Return the frames/s that each part allows on so many cores."""
+    """Return the frames/s that each part allows on this many cores."""
     found = {"all cores": 1e3 * cores / sum(costs.cpu.values())}
     for stage, ms in costs.step.items():
         if stage != "detector":
@@ -60,9 +60,9 @@ def limits(costs: Costs, cores: int) -> dict[str, float]:
 
 
 def read(path: Path, detector: tuple[float, float]) -> Costs:
-    """Return the costs of a result file; `detector` is what its search and its rest took here.
+    """Return the costs from a result file; `detector` has its search and rest as measured here.
 
-    ConfigError where it is another file.
+    Raises ConfigError for a file from another benchmark.
     """
     results = ResultFile.read(path)
     if results.what != ANALYZE:
@@ -81,13 +81,13 @@ def read(path: Path, detector: tuple[float, float]) -> Costs:
 
     cpu = of("processor")
     search, rest = detector
-    # The speed of this machine differs from minute to minute: only the shares are taken from here.
+    # The speed of this machine varies over time, so only the shares are used.
     share = search / (search + rest)
     return Costs(cpu, of("step"), share * cpu["detector"], (1 - share) * cpu["detector"])
 
 
 def measure_detector() -> tuple[float, float]:
-    """Return what the search of a frame takes and what the rest of the detector's work, in ms."""
+    """Return the time of a frame's search and of the detector's other work, in ms."""
     settings = Config().detector
     chosen = selected(settings)
     detector = new_detector(settings, chosen)
@@ -117,7 +117,7 @@ def _messages() -> Iterator[Message]:
 
 
 def table(costs: Costs) -> Table:
-    """Return the frames/s by number of cores, and what limits them."""
+    """Return the frames/s by number of cores, and the limiting part."""
     found = Table(title="computed from service times, not measured")
     for column in ("cores", "frames/s at most", "limited by"):
         found.add_column(column, justify="left" if column == "limited by" else "right")
@@ -129,7 +129,7 @@ def table(costs: Costs) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the costs and the table."""
+    """Print costs and table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.more_cores", description=__doc__)
     parser.add_argument("file", type=Path, metavar="FILE.json")
     options = parser.parse_args(arguments)

@@ -1,11 +1,11 @@
-"""The speed of the original program's loop, rebuilt: frames/s and faces found on a video.
+"""The speed of the original program's loop, reimplemented: frames/s and faces found on a video.
 
     python -m benchmarks.original_loop VIDEO
 
-A Haar cascade searches each whole frame, and each face that it finds is one call of
-`model.predict`. Where the original was slower than it had to be for reasons that are no part of its
-method, this is not: it opens no window, prints no bar of progress, and its network, with random
-weights, is of the size of alexnet-fer, so that the two programs' networks cost alike.
+A Haar cascade searches each full frame, and each face is a separate call of `model.predict`. The
+original was slower for reasons unrelated to its method, which are left out here: there is no window
+and no progress bar. The network, with random weights, has the size of alexnet-fer, so that both
+programs' networks cost the same.
 """
 
 import argparse
@@ -30,7 +30,7 @@ GREEN, WHITE = (0, 255, 0), (255, 255, 255)
 
 
 def build_model() -> Any:
-    """Return an AlexNet for gray faces (N, 48, 48, 1) from 0 to 1 and seven classes, untrained."""
+    """Return an untrained AlexNet for gray faces (N, 48, 48, 1) from 0 to 1 and seven classes."""
     # Imported here, so that --help does not wait for TensorFlow.
     import keras
     from keras import layers
@@ -58,7 +58,7 @@ def build_model() -> Any:
 
 
 class OriginalLoop:
-    """The cascade and the network, loaded and used once, so that no run pays for their start."""
+    """The cascade and the network, loaded and used once, so that start-up does not count."""
 
     def __init__(self) -> None:
         self._cascade = cv2.CascadeClassifier(str(CASCADE))
@@ -76,7 +76,7 @@ class OriginalLoop:
         return len(boxes)
 
     def label(self, face: Image) -> str:
-        """Return the label of a face, uint8 (H, W), in its own call."""
+        """Return the label of a face, uint8 (H, W), in a separate call."""
         small = cv2.resize(face, (SIDE, SIDE)) / 255
         answer = self._model.predict(small[None, ..., None], verbose=0)
         return LABELS[int(np.argmax(answer))]
@@ -101,7 +101,7 @@ def time_loop(path: Path, frames: int, program: OriginalLoop | None = None) -> t
 
 
 def main() -> int:
-    """Time the loop on the video that the command line names."""
+    """Time the loop on the video from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.original_loop", description=__doc__)
     parser.add_argument("video", type=Path)
     parser.add_argument("--frames", type=int, nargs=2, default=(25, 150), metavar=("A", "B"))

@@ -1,9 +1,9 @@
-"""Takes the picture of the page in README.md and docs/page.md.
+"""Takes the screenshot of the page for README.md and docs/page.md.
 
     python -m benchmarks.page_picture --out docs/page.png
 
-The default pipeline runs the demo; the picture is taken at a frame in which three expressions show.
-On a busy machine the page says what is left out, so that no picture is taken: try again later.
+The default pipeline runs the demo; the screenshot is taken at a frame with three expressions. On a
+busy machine, the page reports skipped work, and no screenshot is taken: try again later.
 """
 
 import argparse
@@ -24,7 +24,7 @@ REACHED = "seq => Number(document.querySelector('.tile[data-stream=demo]')?.data
 
 
 def take(page: Page, url: str, out: Path) -> None:
-    """Write the picture once the page shows the frame; fails where the page says it is busy."""
+    """Write the screenshot when the page shows the frame; fail if the page reports overload."""
     page.goto(url)
     page.wait_for_function(REACHED, arg=FRAME, timeout=120_000)
     busy = page.locator(BUSY)
@@ -34,7 +34,7 @@ def take(page: Page, url: str, out: Path) -> None:
 
 
 def main() -> None:
-    """Start the pipeline and a browser, and take the picture."""
+    """Start the pipeline and a browser, and take the screenshot."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--out", type=Path, default=Path("docs/page.png"))
     arguments = parser.parse_args()

@@ -1,15 +1,14 @@
-"""Accuracy with and without the personal baseline, on tracks made of faces of PublicTest.
+"""Accuracy with and without the personal baseline, on tracks composed of PublicTest faces.
 
     python -m benchmarks.personal_baseline --model alexnet-fer --data ../shared/data/fer
 
-A track is a resting face (people's vote: neutral) that is held for 20 s, and then expressions of 2
-s each (faces that people voted other labels) with 3 s of rest between them, 5 frames per second,
-each frame turned, moved, lit and noised a little as video does. FER has no second picture of a
-person, so an expression is another person's face: it lacks the bias of the resting face, and what
-the baseline costs is overstated by that. Last come tracks that never rest: one expression, held.
-Figures are the share of frames whose own most probable label is the voted one, as means over the
-tracks with 95% intervals. With --scenes the faces are those that the pipeline cuts out of scenes in
-which PublicTest's were drawn.
+A track starts with a resting face (voted neutral) for 20 s, followed by expressions of 2 s each
+(faces voted otherwise) with 3 s of rest between them, at 5 fps. Rotation, position, light and noise
+vary slightly per frame, like in video. FER has no second picture of any person, so an expression is
+another person's face without the bias of the resting face, which overstates the cost of the
+baseline. The last tracks never rest, and hold one expression. Figures are the share of frames whose
+most probable label is the voted one, as means over the tracks with 95% intervals. With --scenes,
+the faces are cropped by the pipeline from scenes with PublicTest faces.
 """
 
 import argparse
@@ -41,14 +40,14 @@ SAD_OR_ANGRY = (LABELS.index("sadness"), LABELS.index("anger"))
 
 @dataclass(frozen=True)
 class Track:
-    """The faces that a track shows, in order, and for how many s each."""
+    """The faces of a track, in order, and their durations in s."""
 
     faces: Sequence[int]
     seconds: Sequence[float]
 
 
 class Views:
-    """The model's answers (FER+'s labels in their order) to a few views of each face, made once."""
+    """The model's answers (FER+ labels in order) to a few views of each face, computed once."""
 
     def __init__(self, model: Classifier, images: NDArray[np.uint8], random: np.random.Generator):
         self._model = model
@@ -67,7 +66,7 @@ class Views:
 
 
 def emotion_probabilities(model: Classifier, images: NDArray[np.uint8]) -> Floats:
-    """Return the probabilities (N, 8) of FER+'s labels, by whatever names; 0 if it has none."""
+    """Return the probabilities (N, 8) of the FER+ labels or synonyms; 0 for missing labels."""
     names = [canonical_label(label) for label in model.labels]
     predicted = model.predict(images)
     lacking = np.zeros(len(predicted))
@@ -76,7 +75,7 @@ def emotion_probabilities(model: Classifier, images: NDArray[np.uint8]) -> Float
 
 
 def augmented_view(face: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a face (S, S) as another frame of a video shows it."""
+    """Return a face (S, S) varied like in another frame of a video."""
     middle = (face.shape[0] - 1) / 2
     angle, scale = random.normal(0, 3), random.normal(1, 0.03)
     turn = np.asarray(cv2.getRotationMatrix2D((middle, middle), angle, scale), np.float64)
@@ -89,7 +88,7 @@ def augmented_view(face: NDArray[np.uint8], random: np.random.Generator) -> NDAr
 def track_frames(
     track: Track, views: Views, random: np.random.Generator
 ) -> Iterator[tuple[int, Floats]]:
-    """Yield the place of the face in the track, and the model's answer, of each frame."""
+    """Yield the index of the face in the track, and the model's answer, for each frame."""
     for place, (face, seconds) in enumerate(zip(track.faces, track.seconds, strict=True)):
         for _ in range(round(seconds * FPS)):
             seen = views.of(face)
@@ -99,7 +98,7 @@ def track_frames(
 def correct_shares(
     track: Track, true: NDArray[np.intp], views: Views, random: np.random.Generator
 ) -> Floats:
-    """Return the share of correct frames of each face: (2, faces), without and with."""
+    """Return the share of correct frames per face: (2, faces), without and with the baseline."""
     baseline: Baseline | None = None
     right = np.zeros((2, len(track.faces)))
     for frame, (place, answer) in enumerate(track_frames(track, views, random)):
@@ -111,7 +110,7 @@ def correct_shares(
 
 
 def with_expressions(rest: int, others: NDArray[np.intp]) -> Track:
-    """Return the track of a resting face with these expressions."""
+    """Return a track of a resting face with these expressions."""
     faces, seconds = [rest], [float(REST_S)]
     for other in others:
         faces += [int(other), rest]
@@ -126,7 +125,7 @@ def format_mean(shares: Floats) -> str:
 
 
 def report(name: str, without: Floats, with_it: Floats) -> None:
-    """Print a row; tracks of which nothing is measured hold NaN."""
+    """Print a row; tracks without measurements have NaN."""
     kept = ~np.isnan(without)
     if kept.any():
         print(
@@ -138,7 +137,7 @@ def report(name: str, without: Floats, with_it: Floats) -> None:
 def compare_resting(
     name: str, tracks: Sequence[Track], true: NDArray[np.intp], views: Views, seed: int
 ) -> None:
-    """Print what resting and expressive frames of tracks gain and lose, the latter by label too."""
+    """Print the gains and losses of resting and expressive frames, the latter also by label."""
     random = np.random.default_rng(seed)
     results = [correct_shares(track, true, views, random) for track in tracks]
     first = np.array([right[:, 0] for right in results])
@@ -157,7 +156,7 @@ def compare_resting(
 
 
 def compare_held(faces: NDArray[np.intp], true: NDArray[np.intp], views: Views, seed: int) -> None:
-    """Print what tracks lose that show one expression all the time, in their last half."""
+    """Print the losses of tracks with a constant expression, in their last half."""
     random = np.random.default_rng(seed)
     halves = (HELD_S / 2, HELD_S / 2)
     results = np.array(
@@ -183,7 +182,7 @@ def crop_from_scenes(
 def resting_kinds(
     true: NDArray[np.intp], predicted: NDArray[np.intp]
 ) -> dict[str, NDArray[np.bool_]]:
-    """Return the kinds of resting faces by what the model reads in them: which faces, (N,)."""
+    """Return masks (N,) of resting faces by the model's reading of them."""
     neutral, sad_or_angry = true == 0, np.isin(predicted, SAD_OR_ANGRY)
     return {
         "reads sad or angry": neutral & sad_or_angry,
@@ -199,7 +198,7 @@ def main() -> None:
     parser.add_argument("--model", default="alexnet-fer", help="a name, or a model's file")
     parser.add_argument("--tracks", type=int, default=60, help="of each kind, at most")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scenes", action="store_true", help="faces as the pipeline cuts them out")
+    parser.add_argument("--scenes", action="store_true", help="faces cropped by the pipeline")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     faces = ferplus.load_faces("PublicTest", options.data)
@@ -211,7 +210,7 @@ def main() -> None:
     random = np.random.default_rng(options.seed)
     predicted = emotion_probabilities(model, images).argmax(axis=1)
     views = Views(model, images, random)
-    # By label first, so that the rare ones have as many turns as the others.
+    # By label first, so that rare labels are as frequent as the others.
     by_label = [np.flatnonzero(true == label) for label in range(len(LABELS))]
 
     def expressions() -> NDArray[np.intp]:

@@ -16,7 +16,7 @@ from emostream.shared.errors import ConfigError, EmostreamError, ExitCode
 def parse(
     parser: argparse.ArgumentParser, what: str, words: Sequence[str] | None = None
 ) -> argparse.Namespace:
-    """Return the parser's options with `--out` and `--compare`, whose files are looked at first."""
+    """Return the parser's options with `--out` and `--compare`, whose files are checked first."""
     add_result_options(parser)
     options = parser.parse_args(words)
     try:
@@ -29,7 +29,7 @@ def parse(
 def finish(
     options: argparse.Namespace, what: str, figures: Mapping[str, Figure], *, good: bool = True
 ) -> int:
-    """Write and compare the figures as asked; return the exit code, FAILURE where not `good`."""
+    """Write and compare the figures as requested; return the exit code, FAILURE if not `good`."""
     try:
         code = deliver(options, ResultFile.of(what, figures, command=what))
     except EmostreamError as error:

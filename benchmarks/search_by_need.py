@@ -1,9 +1,9 @@
-"""What searching by need costs and finds: python -m benchmarks.search_by_need.
+"""The cost and accuracy of windowed search: python -m benchmarks.search_by_need.
 
-Faces of PublicTest enter rooms of 1280 x 720, cross them and leave, or stand still for eight
-frames, as in `emostream evaluate --scenes`. The detector's stage gets the same frames, one by one,
-for each `detector.search_every`, with the settings of recordings, in one process. So nothing is
-encoded, and milliseconds of the processor compare.
+PublicTest faces enter rooms of 1280 x 720, cross them and leave, or stand still for eight frames,
+as in `emostream evaluate --scenes`. The detector's stage gets the same frames, one by one, for each
+`detector.search_every`, with the settings for recordings, in one process. So nothing is encoded,
+and CPU times are comparable.
 """
 
 import argparse
@@ -32,7 +32,7 @@ FRAME_NS: Final = 40_000_000
 
 
 class Searcher:
-    """A stage with one `search_every`, and what it found and took."""
+    """A stage with one `search_every`, with its detections and cost."""
 
     def __init__(self, every: int) -> None:
         settings = Detector(search_every=every)
@@ -55,7 +55,7 @@ class Searcher:
 
 
 def frame_message(picture: Image, seq: int) -> Message:
-    """Return a frame of 25 a second."""
+    """Return a frame of a 25 fps source."""
     height, width = picture.shape[:2]
     header = Frame(
         stream="film",

@@ -1,8 +1,8 @@
 """`python -m benchmarks.security_stress`: changes keys and closes contexts under load.
 
-A publisher, and two processes with one key that subscribe to it, each open and close their sockets
-again and again, while their key is allowed, revoked and rotated. Ends with 1 where one of them
-crashed, hung or received nothing.
+A publisher and two subscribing processes with one key open and close their sockets repeatedly,
+while their key is allowed, revoked and rotated. Exits with 1 if one of them crashed, hung or
+received nothing.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from emostream.shared.security import new_key
 HOST: Final = "127.0.0.1"
 SIDE: Final = 64
 CHANGE_EVERY_S: Final = 0.1
-SECONDS_EACH: Final = 3.0  # within which a repetition has ended, however busy the machine is
+SECONDS_EACH: Final = 3.0  # time limit for a repetition, even on a busy machine
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the processes ended, and what each of the subscribers received."""
+    """The exit codes of the processes, and what each subscriber received."""
 
     codes: list[int]
     received: list[int]
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def publish(folder: Path, endpoint: str) -> None:
-    """Publish until standard input ends, from a new context now and then."""
+    """Publish until standard input ends, with a new context at intervals."""
     stop = threading.Event()
     threading.Thread(target=_set_at_end, args=(stop,), daemon=True).start()
     security = Security(mode="required", folder=str(folder))
@@ -63,7 +63,7 @@ def publish(folder: Path, endpoint: str) -> None:
 
 
 def subscribe(folder: Path, endpoint: str, repetitions: int) -> None:
-    """Print how much came in all contexts together; each is closed while messages come."""
+    """Print the total received in all contexts; each is closed while messages arrive."""
     received = 0
 
     def count(_: Message) -> None:
@@ -98,7 +98,7 @@ def stress(folder: Path, repetitions: int, port: int) -> Outcome:
         changes += 1
         time.sleep(CHANGE_EVERY_S)
     for each in subscribers:
-        each.kill()  # where it hangs; one that has ended does not notice
+        each.kill()  # in case it hangs; a process that has exited does not notice
     said = [each.communicate()[0] for each in subscribers]
     publisher.communicate(timeout=10)
     codes = [each.returncode for each in (publisher, *subscribers)]
@@ -106,7 +106,7 @@ def stress(folder: Path, repetitions: int, port: int) -> Outcome:
 
 
 def _prepared(server: KeyFolder, client: KeyFolder) -> Callable[[int], None]:
-    """Give both their keys; return what changes them, by the number of the change."""
+    """Give both their keys; return a function that changes them, by number of the change."""
     server_key, client_key = new_key(), new_key()
     server.write_own(Own("server", (server_key,)))
     client.write_own(Own("client", (client_key,)))
@@ -148,14 +148,14 @@ def _set_at_end(stop: threading.Event) -> None:
 
 
 def main() -> int:
-    """Run, print what came of it, and return 1 where that is bad."""
+    """Run, print the outcome, and return 1 if it is bad."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=200)
     parser.add_argument("--port", type=int, default=5991)
     parser.add_argument("--as", dest="action", choices=("publish", "subscribe"))
     parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    # Handshakes that fail are what this is about.
+    # Failed handshakes are expected here.
     logging.getLogger("emostream").setLevel(logging.ERROR)
     if options.action:
         folder, endpoint = options.rest

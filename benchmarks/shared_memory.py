@@ -1,8 +1,8 @@
-"""What frames in shared memory would save of the bus by TCP: python -m benchmarks.shared_memory.
+"""The savings of shared memory over TCP for frames: python -m benchmarks.shared_memory.
 
-A publisher and some subscribers in separate processes, alternately: over the bus as it is, and
-with the pixels in a ring of shared memory, of which the bus carries only the place. Each subscriber
-reads every pixel once, as a stage does. What counts is the processor time of all processes.
+A publisher and some subscribers run in separate processes. They alternate between the normal bus
+and a ring of shared memory for the pixels, of which the bus carries only the position. Each
+subscriber reads every pixel once, like a stage. The CPU time of all processes counts.
 """
 
 import argparse
@@ -38,7 +38,7 @@ WARM_UP_S: Final = 1.0
 def publish(
     frame: np.ndarray, fps: float, ring: SharedMemory | None, stop: threading.Event
 ) -> None:
-    """Publish the frame again and again, over the bus or by its place in the ring."""
+    """Publish the frame repeatedly, over the bus or by its position in the ring."""
     with Bus("benchmark") as bus:
         publisher = bus.publisher("tcp://127.0.0.1:*", LIVE_HWM)
         print(publisher.endpoint, flush=True)
@@ -67,7 +67,7 @@ def publish(
 
 
 def subscribe(endpoint: str, length: int, ring: SharedMemory | None, stop: threading.Event) -> None:
-    """Read every pixel of what is published."""
+    """Read every published pixel."""
 
     def deliver(message: Message) -> None:
         assert message.payload is not None
@@ -86,7 +86,7 @@ def subscribe(endpoint: str, length: int, ring: SharedMemory | None, stop: threa
 
 
 def work(options: argparse.Namespace) -> int:
-    """Be the publisher or a subscriber until told to stop by the end of the input."""
+    """Run as the publisher or a subscriber until the end of standard input."""
     stop = threading.Event()
 
     def wait_for_end() -> None:
@@ -96,7 +96,7 @@ def work(options: argparse.Namespace) -> int:
     threading.Thread(target=wait_for_end, daemon=True).start()
     ring = SharedMemory(options.ring) if options.ring else None
     if ring:
-        # Who only attaches must not remove it: Python 3.11 would.
+        # A process that only attaches must not remove the memory, as Python 3.11 would.
         resource_tracker.unregister(ring._name, "shared_memory")  # type: ignore[attr-defined]
     width, height = options.size
     frame = np.random.default_rng(1).integers(0, 255, (height, width, 3), np.uint8)
@@ -104,7 +104,7 @@ def work(options: argparse.Namespace) -> int:
         publish(frame, options.fps, ring, stop)
     else:
         subscribe(options.work, frame.nbytes, ring, stop)
-    os._exit(0)  # views of the ring may be left, which do not matter at the end
+    os._exit(0)  # remaining views of the ring do not matter at the end
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def process(words: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
 
 
 def measure(options: argparse.Namespace, way: str) -> float:
-    """Return the ms of processor that a frame takes in all processes."""
+    """Return the CPU time per frame in all processes, in ms."""
     width, height = options.size
     words = ["--size", f"{width}x{height}", "--fps", str(options.fps)]
     with ExitStack() as stack:
@@ -149,7 +149,7 @@ def _cpu(processes: Sequence[psutil.Process]) -> float:
 
 
 def main() -> int:
-    """Measure both ways alternately and print what a frame takes."""
+    """Measure both variants alternately and print the CPU time per frame."""
     parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     parser.add_argument("--size", type=size, default=SIZES["1080p"], help="(1080p)")
     parser.add_argument("--fps", type=positive(float), default=25.0, help="(%(default)g)")

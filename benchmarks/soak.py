@@ -1,7 +1,7 @@
-"""`python -m benchmarks.soak`: many frames through all stages, whose resources must stay flat.
+"""`python -m benchmarks.soak`: many frames through all stages, with constant resource use.
 
-Once lossless, once live. Ends with 1 where memory, open files or threads of a stage grow, or where
-the sum of the frames is not exact: captured = answered + dropped + lost + lost with a process.
+Runs once lossless, once live. Exits with 1 if memory, open files or threads of a stage grow, or if
+the frame counts do not add up: captured = answered + dropped + lost + lost with a process.
 """
 
 import argparse
@@ -37,21 +37,21 @@ Delivery = Literal["lossless", "live"]
 
 WHAT: Final = "python -m benchmarks.soak"
 SIZE: Final = (128, 96)
-# Pictures of the demo that are drawn; the film repeats them.
+# Number of drawn demo pictures, which the film repeats.
 SCENES: Final = 200
 SAMPLE_EVERY_S: Final = 2.0
-# Of these from the second quarter to the last: more than noise, less than a leak of one frame in
-# a hundred.
+# Growth from the second quarter to the last: more than noise, less than a leak of one frame in a
+# hundred.
 GROWTH_MB: Final = 8.0
 GROWTH_SHARE: Final = 0.05
 GROWTH_HANDLES: Final = 2
-# Nothing new for so long: it hangs.
+# Without progress for this long, it hangs.
 STUCK_S: Final = 60.0
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a stage's process has: resident memory in MB, open files, threads."""
+    """The resources of a stage's process: resident memory in MB, open files, threads."""
 
     memory: float
     files: int
@@ -60,7 +60,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Soak:
-    """What came of one delivery: `rows` are those in the database."""
+    """The result of one delivery; `rows` is the number in the database."""
 
     delivery: Delivery
     seconds: float
@@ -81,7 +81,7 @@ def write_film(path: Path, frames: int) -> Path:
 
 
 def configuration(film: Path, delivery: Delivery) -> Config:
-    """Return the configuration that plays the film as quickly as it is answered."""
+    """Return the configuration that plays the film as fast as it is answered."""
     config, replace = load(CONFIGS / "default.toml"), msgspec.structs.replace
     source = Source(name="film", url=str(film), pace="fast")
     return replace(
@@ -95,7 +95,7 @@ def configuration(film: Path, delivery: Delivery) -> Config:
 
 
 def soak(film: Path, frames: int, delivery: Delivery) -> Soak:
-    """Send the film through all stages, and return what became of it and of the stages."""
+    """Send the film through all stages, and return the result."""
     with tempfile.TemporaryDirectory() as folder:
         with Pipeline(configuration(film, delivery), Path(folder)) as pipeline:
             began = time.monotonic()
@@ -111,7 +111,7 @@ def soak(film: Path, frames: int, delivery: Delivery) -> Soak:
 
 
 def _progress(pipeline: Pipeline, frames: int) -> Iterator[list[FrameCounts]]:
-    """Yield the sums now and then, last when all frames are accounted for, or it hangs."""
+    """Yield the frame counts at intervals, until all frames are accounted for or it hangs."""
     done, changed = -1, time.monotonic()
     while time.monotonic() - changed < STUCK_S:
         time.sleep(SAMPLE_EVERY_S)
@@ -134,13 +134,13 @@ def _sample(pipeline: Pipeline, samples: dict[str, list[Sample]]) -> None:
 
 
 def growth(values: Sequence[float]) -> float:
-    """Return how much more the last quarter of the values is than the second, by their medians."""
+    """Return the growth of the values from the second quarter to the last, by medians."""
     quarter = max(1, len(values) // 4)
     return statistics.median(values[-quarter:]) - statistics.median(values[quarter : 2 * quarter])
 
 
 def faults(run: Soak, frames: int) -> list[str]:
-    """Return what is wrong, nothing where all is well."""
+    """Return the problems, empty if there are none."""
     found = []
     for stage, samples in run.samples.items():
         memory = [sample.memory for sample in samples]
@@ -167,7 +167,7 @@ def faults(run: Soak, frames: int) -> list[str]:
 
 
 def figures(run: Soak) -> dict[str, Figure]:
-    """Return the figures of a run by name: its rows, and what each stage grew by."""
+    """Return the figures of a run by name: its rows, and each stage's growth."""
     found = {f"{run.delivery}: rows": figure([run.rows], "rows", "higher")}
     for stage, samples in run.samples.items():
         if len(samples) >= 4:
@@ -181,7 +181,7 @@ def figures(run: Soak) -> dict[str, Figure]:
 
 
 def table(run: Soak) -> Table:
-    """Return the figures of a run: at a quarter of the time, and at its end."""
+    """Return the figures of a run, at a quarter of the time and at its end."""
     sums = {one.path: one for one in run.counts}
     answered = sums["rows"].answered if "rows" in sums else 0
     title = f"{run.delivery}: {answered:,} rows in {run.seconds:.0f} s"
@@ -201,7 +201,7 @@ def table(run: Soak) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Soak both deliveries, print their figures, and return 1 where something is wrong."""
+    """Run both deliveries, print their figures, and return 1 if there is a problem."""
     parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--delivery", choices=["lossless", "live"], help="only this (both)")

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.takeover`: kills the active classifier again and again, next to a standby.
+"""`python -m benchmarks.takeover`: repeatedly kills the active classifier, with a standby.
 
-Listens as a subscriber does, and ends with 1 where no answer came for longer than 3 s, or where the
-events do not fit the answers.
+Listens like a subscriber, and exits with 1 if no answer arrived for longer than 3 s, or if the
+events do not match the answers.
 """
 
 import argparse
@@ -40,17 +40,17 @@ from emostream.shared.shipped_files import find_config
 
 WHAT: Final = "python -m benchmarks.takeover"
 LONGEST_GAP_S: Final = 3.0
-# More than five restarts in 60 s, and the supervisor waits before the next.
+# After more than five restarts in 60 s, the supervisor waits before the next one.
 KILL_EVERY_S: Final = 12.5
 RECOVERS_WITHIN_S: Final = 60.0
-# A track that was not seen for longer at the end must have left.
+# A track that was not seen for longer than this at the end must have left.
 LEFT_AFTER_NS: Final = 3 * 10**9
 HOST: Final = "127.0.0.1"
 
 
 @dataclass
 class Heard:
-    """What a subscriber heard of both classifiers, without duplicates; times are s, monotonic."""
+    """A subscriber's messages from both classifiers, without duplicates; times are s, monotonic."""
 
     answers: list[tuple[float, Emotion]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -75,14 +75,14 @@ class Heard:
         return max(after - before for before, after in itertools.pairwise(times))
 
     def is_active_again(self, killed: float) -> bool:
-        """Whether the active one alone has answered for a second, after it was killed."""
+        """Whether only the active one has answered for a second since it was killed."""
         now = time.monotonic()
         recent = [answer for at, answer in self.answers[-200:] if at > max(now - 1.0, killed)]
         return now > killed + 2.0 and bool(recent) and not any(one.standby for one in recent)
 
 
 def event_faults(answers: Iterable[Emotion], events: Iterable[Event]) -> tuple[int, int, int]:
-    """Return how many events the answers imply, and how many of them are missing and doubled."""
+    """Return the number of events implied by the answers, and those missing and duplicated."""
     labels: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
     seen: dict[tuple[str, int], int] = {}
     last = 0
@@ -100,7 +100,7 @@ def event_faults(answers: Iterable[Emotion], events: Iterable[Event]) -> tuple[i
         implied[run, track, "leave"] += bool(shown) and last - seen[run, track] > LEFT_AFTER_NS
     given: Counter[tuple[str, int, str]] = Counter()
     given.update((event.run, event.track, event.kind) for event in events)
-    # Who listens from the middle of a track on has not heard it enter.
+    # A subscriber that joins during a track has not seen it enter.
     known = {key for key in implied if given[(*key[:2], "enter")] or key[2] != "enter"}
     implied = Counter({key: count for key, count in implied.items() if key in known})
     given = Counter({key: count for key, count in given.items() if key[:2] in labels})
@@ -108,7 +108,7 @@ def event_faults(answers: Iterable[Emotion], events: Iterable[Event]) -> tuple[i
 
 
 def run(config: Config, folder: Path, kills: int, seed: int) -> tuple[Heard, list[float], int]:
-    """Kill the active classifier `kills` times; return what was heard and when it was killed."""
+    """Kill the active classifier `kills` times; return the messages and the times of the kills."""
     choice, heard, times = random.Random(seed), Heard(), list[float]()
     with contextlib.ExitStack() as stack:
         pipeline = stack.enter_context(Pipeline(config, folder, [["--standby"]]))
@@ -164,7 +164,7 @@ def _fail(error: Exception) -> None:
 
 
 def with_keys(config: Config, folder: Path) -> Config:
-    """Return the configuration that encrypts everything, with a key in the folder."""
+    """Return a configuration that encrypts everything, with a key in the folder."""
     keys, own = KeyFolder(str(folder)), new_key()
     keys.write_own(Own("here", (own,)))
     keys.write_peers((Peer("here", HOST, (), (PeerKey(own.public),)),))
@@ -174,7 +174,7 @@ def with_keys(config: Config, folder: Path) -> Config:
 def show(
     heard: Heard, killed: Sequence[float], unexplained: int, load: float
 ) -> tuple[bool, dict[str, Figure]]:
-    """Print the figures; return whether they are as they have to be, and them by name."""
+    """Print the figures; return whether they are within limits, and the figures by name."""
     ends = [*killed[1:], heard.answers[-1][0]]
     gaps = [heard.longest_gap(begin, end) for begin, end in zip(killed, ends, strict=True)]
     answers = sorted((one for _, one in heard.answers), key=lambda one: (one.t, one.part))
@@ -205,7 +205,7 @@ def show(
 
 
 def main() -> int:
-    """Run, print the figures, and return 1 where they are bad."""
+    """Run, print the figures, and return 1 if they are bad."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=positive(int), default=50)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,8 +1,7 @@
-"""The display's processor time by number of viewers: python -m benchmarks.viewers.
+"""The display's CPU time by number of viewers: python -m benchmarks.viewers.
 
-One stream of 1280 x 720 at 25 frames/s with three faces and a camera's noise, and viewers in their
-own processes that confirm each picture as a browser does. Only the display's own processor time is
-counted.
+One stream of 1280 x 720 at 25 fps with three faces and camera noise. Viewers in separate processes
+confirm each picture like a browser. Only the display's own CPU time counts.
 """
 
 import argparse
@@ -37,16 +36,16 @@ from emostream.shared.messages import Emotion, EmotionFace, Frame, Message
 
 WHAT = "python -m benchmarks.viewers"
 FPS = 25
-# Drawn once and played back and forth, so that drawing costs nothing meanwhile.
+# Drawn once and played back and forth, so that drawing does not cost time during the run.
 DRAWN = 50
-# The demo's pictures are smooth; with this noise (standard deviation) their JPEGs are as large as
-# those of a camera in a room.
+# The demo's pictures are smooth; with this noise (standard deviation), their JPEGs are as large as
+# those of an indoor camera.
 NOISE = 6
 START_WITHIN = 60.0
 
 
 class Figures(NamedTuple):
-    """The display's share of a core, pictures/s of the slowest viewer, and kB of a picture."""
+    """The display's share of a core, the slowest viewer's pictures/s, and kB per picture."""
 
     share: float
     rate: float
@@ -76,7 +75,7 @@ def view(url: str) -> None:
 
 
 def demo_messages() -> Iterator[tuple[Message, Message]]:
-    """Give the demo's frames with camera noise and their results, without end."""
+    """Yield the demo's frames with camera noise, and their results, endlessly."""
     demo = DemoScene()
     noise = np.random.default_rng(1).normal(0, NOISE, (DRAWN, demo.height, demo.width, 1))
     frames = [
@@ -98,7 +97,7 @@ def demo_messages() -> Iterator[tuple[Message, Message]]:
 
 @contextlib.contextmanager
 def publish_demo() -> Iterator[str]:
-    """Publish frames and their results while the context lasts; give the endpoint."""
+    """Publish frames and their results while the context lasts; yield the endpoint."""
     messages, stop = demo_messages(), threading.Event()
     due = next(messages)  # all pictures are drawn now
 
@@ -130,7 +129,7 @@ def _face(face: Any) -> EmotionFace:
 
 @contextlib.contextmanager
 def run_display(endpoint: str) -> Iterator[tuple[psutil.Process, str]]:
-    """Run a display on free ports; give its process and the address of its viewers' socket."""
+    """Run a display on free ports; yield its process and the address for viewers."""
     settings = [
         'capture.metrics="127.0.0.1:0"', 'detector.metrics="127.0.0.1:0"',
         'classifier.metrics="127.0.0.1:0"', 'recorder.metrics="127.0.0.1:0"',

@@ -21,7 +21,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a name on its first use, so that no stage pays for another's packages."""
+    """Import a name on its first use, so that no stage loads another's packages."""
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version("emostream")
     if name not in _HOMES:

@@ -59,7 +59,7 @@ def load_faces(split: str, folder: Path = FOLDER) -> FerFaces:
         raise SourceError(f"no split {split!r}: choose one of {', '.join(SPLITS)}")
     sheets = sorted(folder.glob("faces_*.webp"))
     if not sheets or not (folder / "labels.npz").exists():
-        raise SourceError(f"no training faces in {folder}: say where they are with --data FOLDER")
+        raise SourceError(f"no training faces in {folder}: set their folder with --data FOLDER")
     labels = np.load(folder / "labels.npz")
     images = np.concatenate([_load_sheet(path) for path in sheets])[: len(labels["split"])]
     chosen = labels["split"] == SPLITS.index(split)

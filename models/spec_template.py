@@ -98,7 +98,7 @@ def _answer(
         raise WeightsError(f"{path} does not run: {reason}") from error
     if rows.ndim != 2 or len(rows) != len(faces) or rows.shape[1] < 2:
         raise WeightsError(
-            f"{path} gives {format_shape(rows.shape)} for a face, where a model has"
-            " a number for each of two labels or more"
+            f"{path} gives {format_shape(rows.shape)} for a face, but a model needs"
+            " one number for each of at least two labels"
         )
     return rows

@@ -1,4 +1,4 @@
-"""The account of one part of a stream at one stage: what became of every captured frame."""
+"""The account of one part of a stream at one stage: what happened to every captured frame."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -39,7 +39,7 @@ class BgrCanvas:
         cv2.rectangle(self._pixels, corners[:2], corners[2:], color, line)
 
     def paste(self, strip: Image, left: int, top: int) -> None:
-        """Lay a small picture on it; see `Canvas`."""
+        """Paste a small picture; see `Canvas`."""
         _paste(self._pixels, strip, left, top)
 
 

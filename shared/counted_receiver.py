@@ -4,13 +4,15 @@ from collections.abc import Collection
 
 from emostream.shared.bus import Receiver
 from emostream.shared.gaps import Gaps
+from emostream.shared.link_pacing import LinkPacer
 
 
 class CountedReceiver:
     """A receiver with its gap counter. Not thread-safe."""
 
-    def __init__(self, receiver: Receiver, gaps: Gaps) -> None:
+    def __init__(self, receiver: Receiver, gaps: Gaps, pacer: LinkPacer | None = None) -> None:
         self._receiver = receiver
+        self._pacer = pacer
         self._gaps = gaps
         self._topics: frozenset[str] = frozenset()
 
@@ -24,3 +26,8 @@ class CountedReceiver:
             self._gaps.follow(self._topics, wanted)
             self._receiver.follow(wanted)
             self._topics = wanted
+
+    def spare(self, *, on: bool) -> None:
+        """While `on`, receive few of the messages of each stream, if they are paced."""
+        if self._pacer:
+            self._pacer.is_spared = on

@@ -1,4 +1,4 @@
-"""Counts of what became of every captured frame: answered, dropped, lost, or still in flight."""
+"""Counts what happened to every captured frame: answered, dropped, lost, or in flight."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -27,12 +27,11 @@ BEHIND_BACKLOG = 0.5
 
 
 class Inbox(Protocol):
-    """Messages that wait for the stage.
+    """Messages that wait for the stage."""
 
-    `is_behind`: the last messages taken had waited so long that some will soon be dropped.
-    """
-
-    is_behind: bool
+    @property
+    def is_behind(self) -> bool:
+        """Whether messages wait here for so long that some will soon be dropped."""
 
     def put(self, message: Message, age: float = 0.0) -> None:
         """Add a message that waited `age` s in transit. The receiving thread calls this."""
@@ -91,6 +90,13 @@ def _is_picture(message: Message) -> bool:
     return isinstance(message.header, Frame) and message.header.is_data
 
 
+class Counts(NamedTuple):
+    """The messages put into an inbox since it was created, and those that it dropped."""
+
+    put: int = 0
+    dropped: int = 0
+
+
 class _Waiting(NamedTuple):
     """A message, its arrival, and the start of its age; in s on the inbox's clock."""
 
@@ -110,6 +116,10 @@ class LiveInbox:
     The age is the waiting time here and in transit, corrected for differences between the hosts'
     clocks (see `LinkPacer`). During `pause_dropping`, no message is too old, and many more may
     wait.
+
+    `is_idle`: the stage waits for a message. `waited`: how long the last message taken waited here,
+    in s. `is_short`: fewer messages are requested than are sent, so the stage is behind although
+    nothing is dropped.
     """
 
     def __init__(
@@ -129,12 +139,21 @@ class LiveInbox:
         self._turns: deque[str] = deque()
         self._arrival = threading.Condition()
         self._has_dropped = False
-        self.is_behind = False
+        self._is_late = False
+        self._length = 0
+        self.counts = Counts()
+        self.is_idle = False
+        self.is_short = False
+        self.waited = 0.0
 
     def __len__(self) -> int:
-        # Locked, because the receiving thread adds topics.
-        with self._arrival:
-            return sum(len(waiting) for waiting in self._topics.values())
+        # Without the lock, so that the stage does not wait for the receiving thread.
+        return self._length
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether messages wait here for so long that some will soon be dropped, or already are."""
+        return self._is_late or self.is_short
 
     def put(self, message: Message, age: float = 0.0) -> None:
         topic = message.topic
@@ -142,13 +161,16 @@ class LiveInbox:
             waiting = self._topics.setdefault(topic, deque())
             now = self._clock()
             waiting.append(_Waiting(message, now, now - age))
+            self._length += 1
             if topic not in self._turns:
                 self._turns.append(topic)
             frames = sum(each.message.header.is_data for each in waiting)
             if len(waiting) - frames > MAX_ENDS:
                 waiting.remove(next(each for each in waiting if not each.message.header.is_data))
+                self._length -= 1
             limit = PAUSED_BACKLOG if self._is_paused else self._backlog
             stale = self._thin(topic) if frames > limit else []
+            self.counts = Counts(self.counts.put + 1, self.counts.dropped + len(stale))
             self._arrival.notify()
         for old in stale:
             self._dropped(old, "backlog")
@@ -157,23 +179,28 @@ class LiveInbox:
         taken: list[Message] = []
         stale: list[Message] = []
         with self._arrival:
+            self.is_idle = not self._turns
             self._arrival.wait_for(lambda: self._turns, timeout)
+            self.is_idle = not self._turns
             if self._turns and linger:
                 self._arrival.wait_for(lambda: len(self) >= limit, linger)
             while self._turns and len(taken) < limit:
                 topic = self._turns.popleft()
                 waiting = self._topics[topic]
                 now = self._clock()
-                late = now - waiting[0].arrived > BEHIND_SHARE * self._max_age
-                self.is_behind = late or len(waiting) - 1 > BEHIND_BACKLOG * self._backlog
+                self.waited = now - waiting[0].arrived
+                late = self.waited > BEHIND_SHARE * self._max_age
+                self._is_late = late or len(waiting) - 1 > BEHIND_BACKLOG * self._backlog
                 if now - waiting[0].since > self._max_age and not self._is_paused:
                     stale += self._thin(topic)
                 taken.append(waiting.popleft().message)
+                self._length -= 1
                 if waiting:
                     self._turns.append(topic)
                 else:
                     # Do not remember ended streams forever.
                     del self._topics[topic]
+            self.counts = Counts(self.counts.put, self.counts.dropped + len(stale))
         for old in stale:
             self._dropped(old, "stale")
         return taken
@@ -181,10 +208,11 @@ class LiveInbox:
     def longest_wait(self) -> float:
         """Return for how many s the message that came first, of those that wait, has been here.
 
-        If some were dropped since the last call, they count as if they had waited for `max_age`.
+        Messages that were dropped since the last call, or that are not requested because the stage
+        is behind, count as if they had waited for `max_age`.
         """
         with self._arrival:
-            dropped, self._has_dropped = self._has_dropped, False
+            dropped, self._has_dropped = self._has_dropped or self.is_short, False
             now = self._clock()
             ages = [now - waiting[0].arrived for waiting in self._topics.values()]
             return max([*ages, self._max_age if dropped else 0.0])
@@ -213,6 +241,7 @@ class LiveInbox:
         kept = [
             each for each in waiting if each.message is newest or not each.message.header.is_data
         ]
+        self._length -= len(waiting) - len(kept)
         waiting.clear()
         waiting.extend(kept)
         self._has_dropped = self._has_dropped or len(frames) > 1

@@ -40,7 +40,8 @@ class Intake:
         self._health = health
         self._primary = primary
         self._counts_losses = counts_losses
-        self.gaps = Gaps(self._late, metrics.lost, metrics.left_out)
+        self.gaps = Gaps(self._late, metrics.lost, self._left_out)
+        self._left_out_as = STALE
         self._validator = SequenceValidator(clock, wall)
         self._duplicates = Duplicates()
         self._limit = StreamLimit(live.max_streams, live.silent_after, self._evict, clock)
@@ -70,6 +71,7 @@ class Intake:
             age = pacer.age(message) if pacer else 0.0
             if self._counts_losses and goes_on:
                 asked_for_all = pacer is None or pacer.asked_for_all(message)
+                self._left_out_as = pacer.reason if pacer else STALE
                 self.gaps.see(message, asked_for_all=asked_for_all)
             elif self._counts_losses:
                 self.gaps.restart(message)
@@ -109,6 +111,9 @@ class Intake:
     def _late(self, message: Message, count: int) -> None:
         if isinstance(message.header, self._primary):
             self._metrics.late(message, count)
+
+    def _left_out(self, message: Message, count: int) -> None:
+        self._metrics.left_out(message, count, self._left_out_as)
 
     def _evict(self, stream: str) -> None:
         self._validator.forget(stream)

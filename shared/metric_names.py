@@ -34,7 +34,7 @@ class MetricName(StrEnum):
     RELAY_CONNECTED = "emostream_relay_source_connected"
     RELAY_MESSAGES = "emostream_relay_messages_total"
     RELAY_BYTES = "emostream_relay_bytes_total"
-    # Of the classifier, from its start: 1 where it is a standby.
+    # Of the classifier, from its start: 1 if it is a standby.
     CLASSIFIER_STANDBY = "emostream_classifier_standby"
     # Of the detector, once it has chosen its weights.
     DETECTOR_WHOLE_ONLY = "emostream_detector_whole_only_frames_total"

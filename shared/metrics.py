@@ -37,8 +37,9 @@ SECONDS = (
 )
 
 # Reasons for dropping a frame; docs/metrics.md explains each.
+BACKLOG = "backlog"
 STALE = "stale"
-REASONS = ("backlog", STALE, LATE, "bad")
+REASONS = (BACKLOG, STALE, LATE, "bad")
 
 # One or two scrapers, a supervisor, a display, and somebody with curl.
 LIMITS: Final = HttpLimits(connections=64)
@@ -138,10 +139,10 @@ class StageMetrics:
         topic = message.topic.partition("/")[0]
         self._duplicates.labels(self._stage, message.header.stream, topic).inc()
 
-    def left_out(self, message: Message, count: int) -> None:
-        """Count frames before the message that were not requested because the link is too slow."""
-        self._dropped.labels(self._stage, message.header.stream, STALE).inc(count)
-        self.accounts.note(message, STALE, count, before=True)
+    def left_out(self, message: Message, count: int, reason: str) -> None:
+        """Count frames before the message that were not requested; they would be dropped."""
+        self._dropped.labels(self._stage, message.header.stream, reason).inc(count)
+        self.accounts.note(message, reason, count, before=True)
 
     def late(self, message: Message, count: int) -> None:
         """Count the frames, possibly none, that were sent before this process listened.

@@ -9,7 +9,7 @@ ONCE: Final = "once/"
 # Limits on pending requests, in total and per connection, because each one sends a message once
 # more.
 MOST: Final = 256
-MOST_EACH: Final = 4
+MOST_EACH: Final = 32
 
 
 def request(name: str, topics: str) -> str:

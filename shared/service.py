@@ -179,23 +179,28 @@ class Service:
         needed: type[AnyHeader] | None = None,
         *,
         paced: bool = False,
+        as_needed: bool = False,
     ) -> CountedReceiver:
         """Fill the inbox from the subscriptions, and count messages lost in transit.
 
         In lossless delivery there are none: messages that a restarted stage missed are sent again.
         The stage is ready while messages of the `needed` kind arrive, by default its primary one.
-        In live delivery, `paced` messages are left out if a link is too slow for all of them.
+        In live delivery, `paced` messages are left out if a link is too slow for all of them, and
+        with `as_needed` also if the stage is.
         """
         self.health.require_input()
         pacer = None
         if paced and not self.is_lossless:
             topics = [topic for item in subscriptions for topic in item.topics]
-            pacer = LinkPacer(topics, self.config.live.max_age_ms / 1000)
+            max_age = self.config.live.max_age_ms / 1000
+            live = inbox if as_needed and isinstance(inbox, LiveInbox) else None
+            pacer = LinkPacer(topics, max_age, inbox=live)
 
         def deliver(message: Message) -> None:
             self.intake.take(message, inbox, needed or self._primary, pacer)
 
-        return CountedReceiver(self.listen(subscriptions, deliver, pacer), self.intake.gaps)
+        receiver = self.listen(subscriptions, deliver, pacer)
+        return CountedReceiver(receiver, self.intake.gaps, pacer)
 
     def on_stream_gone(self, forget: Callable[[str], None]) -> None:
         """Call `forget`, in the loop, with each evicted stream."""

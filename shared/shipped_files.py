@@ -31,13 +31,13 @@ def find_config(path_or_name: str) -> Path:
     if path_or_name and is_folder(path):
         inside, shipped = path / FOLDER_CONFIG, CONFIGS / f"{path_or_name}.toml"
         if path_exists(inside):
-            other = f", or {shipped} for the one that ships" if ships else ""
+            other = f", or {shipped} for the shipped one" if ships else ""
             raise ConfigError(f"--config {path_or_name}: a folder; write {inside}{other}")
         if not ships:
-            advice = f"name a file in it, or one that ships: {names}"
+            advice = f"name a file in it, or a shipped one: {names}"
             raise ConfigError(f"--config {path_or_name}: a folder; {advice}")
     elif path_or_name and path_exists(path):
         return path
     if ships:
         return CONFIGS / f"{path_or_name}.toml"
-    raise ConfigError(f"--config {path_or_name}: no such file, nor one that ships: {names}")
+    raise ConfigError(f"--config {path_or_name}: no such file or shipped configuration ({names})")

@@ -5,7 +5,7 @@ import urllib.request
 
 
 def get(url: str) -> tuple[int, str]:
-    """Return the status and the body of an answer; (0, "") where nobody answers."""
+    """Return the status and the body of an answer; (0, "") without an answer."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.status, answer.read().decode()

@@ -18,8 +18,14 @@ TEMPLATES: Final = ("services/**/*.html", "services/**/*.js", "models/**/*.html"
 CODE: Final = ("emostream", "services", "shared", "models", "benchmarks", "tests", "docs")
 OWN: Final = ("wording.py", "test_wording.py")
 
-_COUNTED = "rows?|lines?|pictures?|frames?|faces?|numbers?|events?|objects?|folders?|files?|ms"
-_UNIT = "second|minute|hour|day|frame|face|picture|row|line|file|message|recording|stream|label"
+_COUNTED = (
+    "rows?|lines?|pictures?|frames?|faces?|numbers?|events?|objects?|folders?|files?|ms"
+    "|streams?|bytes|kB|MB|cores?"
+)
+_UNIT = (
+    "second|minute|hour|day|frame|face|picture|row|line|file|message|recording|stream|label"
+    "|process|detector|cell"
+)
 # A pattern, and what to write instead of what it finds.
 RULES: Final = {
     r"in place of": "instead of",
@@ -37,6 +43,21 @@ RULES: Final = {
     r"br[eo]aks? off|broke off": "end early, or: fail",
     r"an? [a-z]+ of (?:its|their|our) own": "its own ...",
     r"by turns": "alternately",
+    r"at hand": "available",
+    r"told otherwise|whereof|thereof|wherein": "plain words",
+    r"in the place of": "instead of",
+    r"in vain": "without success",
+    r"(?:not?|no [a-z]+) any ?more": "no longer",
+    r"what (?:came|comes|became|becomes) of": "what happened to, or: the result of",
+    r"where (?:nobody|nothing|none)": "if no ...",
+    r"come(?:s)? to lie": "end up",
+    r"(?:is|are) to be [a-z]+ed": "must be",
+    r"(?<!there )is no (?:TOML|JSON|HTTP|UTF-8|URL|number|face|file|picture|video|model)": "is not",
+    r"whole or not at all": "completely or not at all",
+    r"broke down": "crashed, or: failed",
+    r"reckon\w*": "assume, or: compute",
+    r"taken for (?!granted)\w+": "mistaken for, or: treated as",
+    r"begun again": "restarted",
     r"learnt": "learned",
     r"whilst": "while",
     r"hence": "therefore",

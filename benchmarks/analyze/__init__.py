@@ -1,1 +1,1 @@
-"""The speed of `emostream analyze` against the original program's loop."""
+"""The speed of `emostream analyze` compared with the original program's loop."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.analyze`: what `emostream bench analyze` runs."""
+"""`python -m benchmarks.analyze`: the same as `emostream bench analyze`."""
 
 import logging
 import sys

@@ -1,7 +1,7 @@
-"""`emostream bench analyze`: the speed of `analyze` against the original program's loop.
+"""`emostream bench analyze`: the speed of `analyze` compared with the original program's loop.
 
-Each program runs in its own process, alternately, on two lengths of one clip; what one more frame
-costs is the slope between them, so that no start counts.
+Each program runs in a separate process, alternately, on two lengths of one clip. The cost of a
+frame is the slope between them, so that start-up does not count.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from emostream.shared.errors import ConfigError, EmostreamError
 from emostream.shared.progress import ProgressBar
 
 WHAT = "emostream bench analyze"
-# The original takes this many frames of the long clip: all that the clip of real faces shows.
+# The original processes this many frames of the long clip: the length of the clip of real faces.
 ORIGINAL_FRAMES = (25, 150)
 
 
 @dataclass(frozen=True)
 class Commands:
-    """What is started, each without its arguments."""
+    """The programs, without their arguments."""
 
     clips: Sequence[str] = (sys.executable, "-m", "benchmarks.make_clips")
     original: Sequence[str] = (sys.executable, "-m", "benchmarks.original_loop")
@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         nargs=2,
         default=(10.0, 40.0),
         metavar=("A", "B"),
-        help="lengths of the clip that analyze is timed on (default: 10 40)",
+        help="lengths of the clip for timing analyze (default: 10 40)",
     )
     parser.add_argument("--video", action="store_true", help="also measure with annotated video")
     parser.add_argument(
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace, commands: Commands | None = None) -> int:
 def make_clips(
     command: Sequence[str], folder: Path, seconds: tuple[float, float]
 ) -> tuple[Clip, Clip]:
-    """Return the clip in both lengths, made where the folder lacks it."""
+    """Return the clip in both lengths, created if the folder lacks it."""
     words = [*command, str(folder), "--seconds", *map(str, seconds)]
     lines = finish(words).printed.splitlines()
     short, long = (msgspec.json.decode(line, type=Clip) for line in lines)
@@ -132,7 +132,7 @@ def original(command: Sequence[str], clip: Clip) -> Speed:
 def analysis(
     command: Sequence[str], clips: tuple[Clip, Clip], folder: Path, *, video: bool
 ) -> Speed:
-    """Return the speed of `analyze` between the two clips, and what a frame costs its stages."""
+    """Return the speed of `analyze` between the two clips, and each stage's cost per frame."""
     short, long = (analyze(command, clip, folder, video=video) for clip in clips)
     if not short.stages.keys() == long.stages.keys() <= STAGES.keys():
         raise EmostreamError(f"run.json: {[*short.stages]} and {[*long.stages]} are its stages")

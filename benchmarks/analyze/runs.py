@@ -1,4 +1,4 @@
-"""Running programs on a clip to time them: their processes, and what an analysis leaves."""
+"""Runs and times programs on a clip, and reads the results of an analysis."""
 
 import os
 import shlex
@@ -19,13 +19,13 @@ from emostream.services.recorder.archive.schema import DATABASE
 from emostream.shared.errors import EmostreamError
 from emostream.shared.shipped_files import ROOT
 
-# Looking at all processes takes some ms, which those that are measured lack.
+# Sampling all processes takes a few ms of CPU time from those being measured.
 LOOK_EVERY = 1.0
 MEGABYTE = 1e6
 
 
 class Clip(msgspec.Struct, frozen=True):
-    """A video file of `benchmarks.make_clips`; `people` is how many each frame shows."""
+    """A video file of `benchmarks.make_clips`; `people` is the number of people per frame."""
 
     path: str
     frames: int
@@ -35,7 +35,7 @@ class Clip(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a program took over so many frames."""
+    """A program's time for a number of frames."""
 
     frames: int
     seconds: float
@@ -43,9 +43,9 @@ class Timing:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a command printed, how long it took, and the most that its processes held together.
+    """A command's output, its time, and the peak memory of its processes.
 
-    Memory is resident, in MB, looked at each second; pages that they share count for each.
+    Memory is resident, in MB, sampled every second; shared pages count for each process.
     """
 
     printed: str
@@ -55,9 +55,9 @@ class Finished:
 
 @dataclass(frozen=True)
 class Analysis:
-    """One analysis of one clip; `faces` is their mean number per frame.
+    """One analysis of one clip; `faces` is the mean number per frame.
 
-    `after` is how many seconds it continued without the stages: it starts, and writes the files.
+    `after` is the time in s outside the stages, for start-up and for writing the files.
     """
 
     timing: Timing
@@ -73,16 +73,16 @@ def steady(short: Timing, long: Timing) -> float:
     if seconds <= 0 or frames <= 0:
         raise EmostreamError(
             f"{long.frames} frames took {long.seconds:.1f} s and {short.frames} took "
-            f"{short.seconds:.1f} s: give lengths that lie further apart"
+            f"{short.seconds:.1f} s: use lengths that differ more"
         )
     return frames / seconds
 
 
 def analyze(command: Sequence[str], clip: Clip, folder: Path, *, video: bool) -> Analysis:
-    """Run one analysis into a folder below `folder` that is removed again.
+    """Run one analysis into a temporary folder below `folder`.
 
-    Raises EmostreamError if it fails or does not account for each frame, and RecordingError if what
-    it leaves cannot be read.
+    Raises EmostreamError if it fails or does not account for every frame, and RecordingError if its
+    results cannot be read.
     """
     with tempfile.TemporaryDirectory(dir=folder, prefix="analysis-") as out:
         words = [*command, clip.path, "--out", out, *([] if video else ["--no-video"])]
@@ -98,8 +98,8 @@ def analyze(command: Sequence[str], clip: Clip, folder: Path, *, video: bool) ->
 
 
 def finish(words: Sequence[str], folder: Path = ROOT) -> Finished:
-    """Run a command in `folder` to its end; EmostreamError if it fails or is not there."""
-    # TensorFlow's notes about the CPU would hide what a failure says.
+    """Run a command in `folder` to its end; EmostreamError if it fails or does not exist."""
+    # TensorFlow's notes about the CPU would hide the error message.
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     began = time.perf_counter()
     try:
@@ -125,7 +125,7 @@ def finish(words: Sequence[str], folder: Path = ROOT) -> Finished:
 
 
 def _resident(pid: int) -> float:
-    """Return what a process and all below it hold in memory, in MB."""
+    """Return the memory of a process and its descendants, in MB."""
     held = 0
     with suppress(psutil.NoSuchProcess):
         top = psutil.Process(pid)
@@ -136,7 +136,7 @@ def _resident(pid: int) -> float:
 
 
 def _counts(path: Path) -> tuple[int, int]:
-    """Return how many frames the database of an analysis holds, and how many faces."""
+    """Return the numbers of frames and faces in the database of an analysis."""
     with ArchiveReader(path) as reader:
         faces = [frame.faces for frame in reader.frame_rows(*reader.runs())]
     return len(faces), sum(faces)

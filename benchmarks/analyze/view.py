@@ -11,7 +11,7 @@ from rich.table import Table
 from emostream.services.cli.bench.result_file import Figure, figure
 from emostream.services.cli.processes.stages import STAGES
 
-# What `analyze` has to reach, in times the original's frames/s.
+# The target for `analyze`, as a multiple of the original's frames/s.
 NEEDED = {"plain": 24, "video": 10}
 NAMES = {
     "original": "original loop",
@@ -22,7 +22,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Cost:
-    """What a frame costs a stage: ms of processor, and ms that its step takes."""
+    """The cost of a frame in a stage: CPU time and step time, in ms."""
 
     cpu_ms: float
     step_ms: float
@@ -30,9 +30,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a program is, the faces that it finds a frame, its memory, its stages' costs.
+    """A program's speed, faces per frame, memory, and cost by stage.
 
-    `after_ms` is the time that a frame takes after the stages are done, in the files of the end.
+    `after_ms` is the time per frame after the stages are done, for writing the result files.
     """
 
     frames_per_second: float
@@ -58,7 +58,7 @@ class Turn:
 
 
 def ratios(turns: Sequence[Turn]) -> dict[str, list[float]]:
-    """Return how many times the original's frames/s `analyze` reached in each turn."""
+    """Return the speed of `analyze` in multiples of the original's, by turn."""
     return {name: _values(turns, name, _times_original) for name in _analyses(turns)}
 
 
@@ -81,7 +81,7 @@ def figures(turns: Sequence[Turn]) -> dict[str, Figure]:
 
 
 def show(turns: Sequence[Turn], shows: str) -> None:
-    """Print the speeds, and for each way of `analyze` where a frame's time goes."""
+    """Print the speeds, and the cost of a frame for each variant of `analyze`."""
     console = Console()
     console.print(_speeds(turns, shows))
     for name in _analyses(turns):
@@ -97,7 +97,7 @@ def _analyses(turns: Sequence[Turn]) -> list[str]:
 def _values(
     turns: Sequence[Turn], name: str, figure: Callable[[Speed, Speed], float]
 ) -> list[float]:
-    """Return a figure of each turn, from the program's speed and the original's."""
+    """Return a figure for each turn, from the program's speed and the original's."""
     return [figure(turn.speeds[name], turn.original) for turn in turns]
 
 
@@ -128,17 +128,17 @@ def _median_and_range(values: Sequence[float]) -> str:
 
 
 def _costs(speeds: Sequence[Speed], title: str) -> tuple[Table, str]:
-    """Return where a frame's time goes, and what limits follow from it."""
-    table = Table(title=f"{title}: what a frame costs")
+    """Return the cost of a frame by stage, and the resulting limits."""
+    table = Table(title=f"{title}: cost of a frame")
     table.add_column("stage")
     for name in ("processor, ms", "step, ms", "alone, frames/s"):
         table.add_column(name, justify="right")
-    # In the order in which a frame passes them.
+    # In pipeline order.
     stages = sorted(speeds[0].stages, key=[*STAGES].index)
     costs = {stage: _median([one.stages[stage] for one in speeds]) for stage in stages}
     for stage, cost in costs.items():
         step, alone = f"{cost.step_ms:.1f}", f"{1e3 / max(cost.step_ms, 1e-3):.0f}"
-        # A stage that ends before it is asked tells no steps.
+        # A stage that exits before it is scraped has no step times.
         shown = (step, alone) if cost.step_ms > 0 else ("-", "-")
         table.add_row(stage, f"{cost.cpu_ms:.1f}", *shown)
     after = statistics.median(one.after_ms for one in speeds)
@@ -152,13 +152,13 @@ def _median(costs: Sequence[Cost]) -> Cost:
 
 
 def _limits(costs: Mapping[str, Cost], reached: float) -> str:
-    """Say how far from the slowest stage alone, and from all processors at work, it is."""
+    """Return how close it is to the slowest stage alone, and to full use of all cores."""
     slowest = max(costs, key=lambda stage: costs[stage].step_ms)
     cores, used = os.cpu_count() or 1, sum(cost.cpu_ms for cost in costs.values())
     alone, most = (1e3 / max(ms, 1e-3) for ms in (costs[slowest].step_ms, used / cores))
     return (
         f"slowest stage alone: {slowest}, {alone:.0f} frames/s; reached: {reached:.1f}, "
         f"{reached / alone:.0%} of it\n"
-        f"all stages use {used:.1f} ms of processor a frame: {cores} cores give {most:.0f} "
-        f"frames/s at most, {reached / most:.0%} of which is reached"
+        f"all stages use {used:.1f} ms of CPU time per frame: {cores} cores allow {most:.0f} "
+        f"frames/s, {reached / most:.0%} of which is reached"
     )

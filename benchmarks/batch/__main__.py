@@ -1,4 +1,4 @@
-"""`emostream batch` next to `emostream analyze`: rows, throughput per core, memory.
+"""Compares `emostream batch` with `emostream analyze`: rows, throughput per core, memory.
 
 python -m benchmarks.batch rows
 python -m benchmarks.batch speed --seconds 600
@@ -25,7 +25,7 @@ DATA = Path("../shared/data")
 
 
 def compare_rows(options: argparse.Namespace, folder: Path) -> None:
-    """Print for each film how many rows of both differ, and why."""
+    """Print how many rows differ for each film, and why."""
     shown = list(films(options.data, folder, options.seconds))
     measure(emostream("analyze", *shown, "--no-video", "--json", "--out", folder / "analyze"))
     words = ("--chunk", options.chunk, "--overlap", options.overlap, "--out", folder / "batch")
@@ -47,7 +47,7 @@ def _share(reasons: Counter[str], rows: int) -> str:
 
 
 def compare_speed(options: argparse.Namespace, folder: Path) -> None:
-    """Print frames per second of processor time and of the clock, between two lengths of a clip."""
+    """Print frames per second of CPU time and of wall time, between two lengths of a clip."""
     lengths = (options.seconds / 10, options.seconds)
     clips = [make_clip(options.folder, seconds, options.data / "clips") for seconds in lengths]
     rates: dict[str, list[tuple[float, float]]] = {"analyze": [], "batch": []}
@@ -82,7 +82,7 @@ def _rates(short: Use, long: Use, frames: int) -> tuple[float, float]:
 
 
 def watch_memory(options: argparse.Namespace, folder: Path) -> None:
-    """Print the memory of each kind of process while many chunks of a second are analyzed."""
+    """Print the memory of each kind of process while many one-second chunks are analyzed."""
     fps = options.fps
     film = small_film(folder / "film.mp4", round(options.chunks * fps), fps)
     words = ("--chunk", "1s", "--overlap", options.overlap, "--out", folder / "out")
@@ -97,7 +97,7 @@ def watch_memory(options: argparse.Namespace, folder: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what the command line says, and print it."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.batch",
         description=__doc__,
@@ -113,7 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     speed = kinds.add_parser("speed", help="throughput per core")
     speed.add_argument("--seconds", type=positive(float), default=600.0, help="of the longer clip")
     speed.add_argument("--runs", type=positive(int), default=1)
-    speed.add_argument("--folder", type=Path, default=Path("runs/bench"), help="where clips stay")
+    speed.add_argument(
+        "--folder", type=Path, default=Path("runs/bench"), help="where to store clips"
+    )
     speed.set_defaults(measure=compare_speed)
     memory = kinds.add_parser("memory", help="memory over many chunks of a second")
     memory.add_argument("--chunks", type=positive(int), default=10_000)

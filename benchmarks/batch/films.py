@@ -1,4 +1,4 @@
-"""The videos on which a batch is compared with `analyze`."""
+"""The videos for comparing a batch with `analyze`."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from emostream.shared.pixels import Image
 
 FPS: Final = 25
 SEED: Final = 7
-DRAWN: Final = 400  # pictures of the demo, which a long film repeats
+DRAWN: Final = 400  # pictures of the demo, repeated in a long film
 
 
 def write(path: Path, pictures: Iterable[Image], fps: float = FPS) -> Path:

@@ -1,4 +1,4 @@
-"""What a command and all processes below it take: processor time and memory."""
+"""The CPU time and memory of a command and its descendant processes."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from emostream.shared.errors import EmostreamError
 
 LOOK_EVERY: Final = 0.5
 MEGABYTE: Final = 1e6
-# By what their command lines hold, the first that applies.
+# By text in their command lines; the first match applies.
 KINDS: Final = {
     "ChunkActor": "actors",
     "ray::": "other Ray workers",
@@ -28,7 +28,7 @@ KINDS: Final = {
 
 @dataclass
 class Sample:
-    """At `seconds` after the start: resident MB of each kind of process, the largest of a kind."""
+    """At `seconds` after the start: resident MB of the largest process of each kind."""
 
     seconds: float
     done: int
@@ -37,7 +37,7 @@ class Sample:
 
 @dataclass
 class Use:
-    """What a command took: `cpu` is s of all its processes, `events` are the lines it printed."""
+    """A command's cost: `cpu` is the total CPU time in s, `events` are its output lines."""
 
     seconds: float = 0.0
     cpu: float = 0.0
@@ -51,9 +51,9 @@ def emostream(*words: object) -> list[str]:
 
 
 def measure(words: Sequence[str]) -> Use:
-    """Run a command that prints JSON lines to its end; EmostreamError where it fails.
+    """Run a command that prints JSON lines to its end; EmostreamError if it fails.
 
-    Each process counts with what it had taken when it was last seen.
+    Each process counts with its CPU time when it was last sampled.
     """
     use, cpu = Use(), dict[tuple[int, float], float]()
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""How the rows of a batch differ from those of `analyze`, and why."""
+"""Compares the rows of a batch with those of `analyze`."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,12 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def differences(ours: Sequence[Row], theirs: Sequence[Row]) -> Counter[str]:
-    """Count the rows of both that differ, by the first reason that applies.
+    """Count the differing rows, by the first reason that applies.
 
-    `missing` and `more` are faces that one alone has, `box` those that lie elsewhere, `track` those
-    of another number, `probabilities` those that the model saw otherwise; what follows from the
-    frames before is `smoothed`, and `label` what is then shown. Rows that are equal do not count.
+    `missing` and `more` are faces in only one result, `box` are faces at another position, `track`
+    faces with another number, `probabilities` faces with other model output, `smoothed` those that
+    differ only in values derived from earlier frames, and `label` those with another displayed
+    label. Equal rows do not count.
     """
     found: Counter[str] = Counter()
     frames = [_by_frame(rows) for rows in (ours, theirs)]
@@ -57,7 +58,7 @@ def _of_frame(ours: list[Row], theirs: list[Row]) -> list[str]:
 
 
 def _pairs(mine: list[Row], others: list[Row]) -> list[tuple[int, int]]:
-    """Return which faces are the same, the largest overlap first."""
+    """Match faces, largest overlap first."""
     overlaps = pairwise_iou(_boxes(mine), _boxes(others))
     pairs: list[tuple[int, int]] = []
     for place in np.argsort(-overlaps, axis=None, kind="stable").tolist():
@@ -73,7 +74,7 @@ def _boxes(rows: list[Row]) -> np.ndarray:
 
 
 def _reason(ours: Row, theirs: Row) -> str:
-    """Return why two rows of a face differ, "" where they do not."""
+    """Return why two rows of a face differ, "" if they do not."""
     kinds = {
         "box": (*BOX, "detection_score"),
         "track": ("track",),

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.chaos`: causes faults, and judges how the pipeline takes them."""
+"""`python -m benchmarks.chaos`: causes faults, and checks how the pipeline recovers."""
 
 import logging
 import sys

@@ -26,27 +26,29 @@ from emostream.shared.progress import ProgressBar
 
 WHAT: Final = "python -m benchmarks.chaos"
 HUNG_AFTER: Final = 5.0
-# Every stage has grown to its size by then.
+# By then, every stage has reached its full memory size.
 SETTLE_S: Final = 15.0
-# Between the two measures of memory there has to be time for every kind of fault.
+# There must be time for every kind of fault between the two memory measurements.
 LEAST_MINUTES: Final = (2 * (HOLD_S + PAUSE_S[1]) + 2 * SETTLE_S) / 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run as the command line says, print the figures; FAILURE where one is not as it has to be."""
+    """Run the command line, print the figures; FAILURE if one is out of its limit."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog=WHAT, description=__doc__)
     parser.add_argument("--minutes", type=positive(float), default=10.0, help="(%(default)g)")
-    parser.add_argument("--seed", type=int, default=0, help="the same faults again (%(default)d)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the same seed repeats the same faults (%(default)d)"
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="a new folder for log and videos")
     parser.add_argument("--in-namespace", action="store_true", help=argparse.SUPPRESS)
     add_config_options(parser, example="classifier.engine=keras")
     options = parse(parser, WHAT, words)
     if options.minutes < LEAST_MINUTES:
-        parser.error(f"--minutes: {LEAST_MINUTES:g} or more, so that every fault has its time")
+        parser.error(f"--minutes: {LEAST_MINUTES:g} or more, so that there is time for every fault")
     has_disk = options.in_namespace or enter_namespace([*words, "--in-namespace"])
     if not has_disk:
-        print("no mount namespace (unshare) here: the disk is never full", file=sys.stderr)
+        print("no mount namespace (unshare) available: the full disk is skipped", file=sys.stderr)
     config = chaos_config(load(options.config, options.set))
     with tempfile.TemporaryDirectory(prefix="emostream-chaos-") as private:
         folder = (options.keep or Path(private)).absolute()
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def chaos_config(config: Config) -> Config:
-    """Return the configuration with a short `hung_after`, and with video that has to open."""
+    """Return the configuration with a short `hung_after`, and with video."""
     replace = msgspec.structs.replace
     return replace(
         config,
@@ -66,7 +68,7 @@ def chaos_config(config: Config) -> Config:
 
 
 def run(config: Config, folder: Path, seconds: float, seed: int, *, has_disk: bool) -> Outcome:
-    """Start the pipeline, cause faults for that long, and look at what is left."""
+    """Start the pipeline, cause faults for that long, and check the results."""
     recordings = folder / "recordings"
     with (
         mounted(recordings) if has_disk else contextlib.nullcontext(),

@@ -1,4 +1,4 @@
-"""Causing a fault, and measuring how long the pipeline takes to be as before."""
+"""Causes a fault, and measures how long the pipeline takes to recover."""
 
 import contextlib
 import signal
@@ -26,16 +26,16 @@ SIGNALS: Final = {
 }
 RECOVERY_S: Final = 5.0
 TENSORFLOW_RECOVERY_S: Final = 10.0
-# What does not come back within this is given up, so that the others are still measured.
+# A stage that does not recover within this time is given up, so that others are still measured.
 GIVE_UP_S: Final = 60.0
 POLL_S: Final = 0.05
 
 
 @dataclass(frozen=True)
 class Disturbance:
-    """A fault with the seconds until the stage worked again, and how many it may take.
+    """A fault with its recovery time and limit, in s.
 
-    `longest_gap` is the longest time without a result meanwhile.
+    `longest_gap` is the longest time without a result in the meantime.
     """
 
     fault: Fault
@@ -45,7 +45,7 @@ class Disturbance:
 
 
 class Disturber:
-    """Causes faults in a pipeline that is watched by `observer`; `wait` passes the time, in s."""
+    """Causes faults in a pipeline watched by `observer`; `wait` waits for some s."""
 
     def __init__(
         self, pipeline: Pipeline, observer: Observer, wait: Callable[[float], None]
@@ -55,7 +55,7 @@ class Disturber:
         self._wait = wait
 
     def cause(self, fault: Fault) -> Disturbance:
-        """Cause the fault after its pause, and wait until the pipeline is as before.
+        """Cause the fault after its pause, and wait until the pipeline has recovered.
 
         Raises EmostreamError if the whole pipeline ended.
         """
@@ -83,7 +83,7 @@ class Disturber:
             process.send_signal(SIGNALS[fault.kind])
         while lives(process) and time.monotonic() - began < GIVE_UP_S:
             self._wait(POLL_S)
-        # What is marked from now on is the work of the process that follows.
+        # Marks from now on come from the next process.
         return self._recovery(fault.stage, began, time.time_ns())
 
     def _recovery(self, stage: str, began: float, moment: int) -> float:
@@ -97,7 +97,7 @@ class Disturber:
 
     def _works(self, stage: str, moment: int) -> bool:
         if stage == "display":
-            # Nothing comes out that bears its mark, but it says itself that pictures reach it.
+            # Its mark does not appear in any output, but its metrics show that pictures reach it.
             return not self._pipeline.missing(stage)
         return self._observer.has_worked_since(stage, moment)
 
@@ -111,7 +111,7 @@ class Disturber:
 
 
 def recovery_limit(fault: Fault, config: Config) -> float:
-    """Return the seconds within which the stage has to work again."""
+    """Return the time limit in s for the stage to recover."""
     if fault.kind is Kind.STOP:
         return config.live.hung_after + RECOVERY_S
     if fault.stage == "classifier" and serves_tensorflow(config):

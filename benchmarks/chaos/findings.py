@@ -1,4 +1,4 @@
-"""What is looked at after the faults: files, rows, the sum of losses, and memory."""
+"""The checks after the faults: files, rows, frame counts, and memory."""
 
 import contextlib
 import sqlite3
@@ -14,14 +14,14 @@ from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.frame_counts import FrameCounts, frame_counts
 from emostream.shared.scraping import Scrape, scrape
 
-# Of a live stream, the processes not being read at the same instant.
+# The tolerance for a live stream, because processes are not read at the same instant.
 MAX_IN_FLIGHT: Final = 20
 LOOKS: Final = 5
 LOOK_PAUSE_S: Final = 0.5
 
 
 def unreadable_videos(folder: Path) -> tuple[int, list[str]]:
-    """Return how many videos there are, and those that do not open or give no picture."""
+    """Return the number of videos, and those that do not open or have no picture."""
     videos = sorted(folder.rglob("*.mp4"))
     return len(videos), [str(path.relative_to(folder)) for path in videos if not _opens(path)]
 
@@ -35,14 +35,14 @@ def _opens(path: Path) -> bool:
 
 
 def missing_rows(database: Path, credited: set[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
-    """Return the frames (stream, run, seq) that were credited and have no row."""
+    """Return the frames (stream, run, seq) that were credited but have no row."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows = set(connection.execute("SELECT stream, run, seq FROM frames"))
     return sorted(credited - rows)
 
 
 def sums(pipeline: Pipeline) -> list[FrameCounts]:
-    """Return the sum of each path and stream. Of several looks the one that leaves least counts."""
+    """Return the counts of each path and stream, from the reading with the fewest unexplained."""
     best: dict[tuple[str, str, int | None], FrameCounts] = {}
     for _ in range(LOOKS):
         answers = [scrape(f"{pipeline.metrics_url(stage)}/metrics") for stage in STAGES]
@@ -54,13 +54,13 @@ def sums(pipeline: Pipeline) -> list[FrameCounts]:
 
 
 def unexplained(counts: FrameCounts) -> int:
-    """Return how many frames no term of the sum accounts for.
+    """Return the number of unexplained frames.
 
-    Few frames are in flight at a time, so what counts as that beyond a few is unexplained as well.
+    Only a few frames are in flight at a time, so more than a few of these are unexplained too.
     """
     return abs(counts.unexplained) + max(0, abs(counts.in_flight) - MAX_IN_FLIGHT)
 
 
 def growth(before: Mapping[str, float], after: Mapping[str, float]) -> float:
-    """Return by which share the memory of all stages together grew."""
+    """Return the growth of the total memory of all stages, as a share."""
     return sum(after.values()) / max(sum(before.values()), 1e-9) - 1

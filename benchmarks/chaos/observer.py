@@ -1,4 +1,4 @@
-"""What comes out of the pipeline: when each stage last worked, and what was credited."""
+"""Observes the pipeline's output: when each stage last worked, and which frames were credited."""
 
 import contextlib
 import threading
@@ -11,7 +11,7 @@ from emostream.shared.messages import Credit, Emotion, Message
 
 
 class Observer:
-    """Remembers the results and credits that it is told of, by any thread.
+    """Remembers results and credits. Thread-safe.
 
     `answered` and `credited` are frames: stream, run and seq.
     """
@@ -38,12 +38,12 @@ class Observer:
                 self.credited.add((header.stream, header.run, header.seq))
 
     def has_worked_since(self, stage: str, moment: int) -> bool:
-        """Whether the stage took something after `moment` (ns since the epoch) that came out."""
+        """Whether there is a result of the stage's work since `moment` (ns since the epoch)."""
         with self._lock:
             return self._taken.get(stage, 0) > moment
 
     def longest_gap(self) -> float:
-        """Return the longest time without a result, s, since this was last asked."""
+        """Return the longest time without a result, in s, since the last call."""
         with self._lock:
             longest = max(self._longest, time.monotonic() - self._last)
             self._longest = 0.0
@@ -52,7 +52,7 @@ class Observer:
 
 @contextlib.contextmanager
 def observed(config: Config) -> Iterator[Observer]:
-    """Give an observer of the results and credits at these endpoints, while the context lasts."""
+    """Yield an observer of the results and credits at these endpoints."""
     observer = Observer()
     subscriptions = [
         Subscription(config.connect.emotion, ["emotion/"], 0),

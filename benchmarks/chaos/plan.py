@@ -1,4 +1,4 @@
-"""Which fault comes when, from a seed: the same seed gives the same faults in the same order."""
+"""The schedule of faults, deterministic for a seed."""
 
 import random
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from emostream.services.cli.processes.stages import STAGES
 
 # Seconds between two faults of a process.
 PAUSE_S: Final = (5.0, 15.0)
-# How long the recorder has no disk, or no database.
+# How long the recorder cannot use its disk or database.
 HOLD_S: Final = 30.0
 
 
@@ -25,13 +25,13 @@ class Kind(Enum):
 
     @property
     def is_of_process(self) -> bool:
-        """Whether it hits one process, and is over at once."""
+        """Whether it affects one process, and is over immediately."""
         return self not in (Kind.FULL_DISK, Kind.LOCKED_DATABASE)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of a stage, `pause` s after the one before."""
+    """A fault of a stage, `pause` s after the previous one."""
 
     kind: Kind
     stage: str
@@ -39,9 +39,9 @@ class Fault:
 
 
 def faults(seed: int, seconds: float, *, disk: bool) -> Iterator[Fault]:
-    """Yield faults without end: those of the recorder's files once in the time, one in each half.
+    """Yield faults endlessly; each fault of the recorder's files once, one in each half.
 
-    Without `disk` none is full.
+    Without `disk`, there is no full disk.
     """
     dice = random.Random(seed)
     held = [Kind.FULL_DISK, Kind.LOCKED_DATABASE] if disk else [Kind.LOCKED_DATABASE]

@@ -18,10 +18,9 @@ LOCK_WITHIN_S: Final = 10.0
 
 
 def enter_namespace(arguments: Sequence[str]) -> bool:
-    """Start this program again in a mount namespace; return only where that cannot be had: False.
+    """Restart this program in a mount namespace; return False if that is not possible.
 
-    What is mounted there is seen by nobody else, and is gone with the last process in it, however
-    that ends.
+    Mounts in it are invisible to others, and disappear with its last process.
     """
     unshare = shutil.which("unshare")
     ways = (["--mount"], ["--user", "--map-root-user", "--mount"])
@@ -35,7 +34,7 @@ def enter_namespace(arguments: Sequence[str]) -> bool:
 
 @contextlib.contextmanager
 def mounted(folder: Path) -> Iterator[None]:
-    """Mount a tmpfs with plenty of room, while the context lasts.
+    """Mount a tmpfs with plenty of space, while the context lasts.
 
     Raises EmostreamError if that fails.
     """
@@ -44,13 +43,13 @@ def mounted(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # At once, also where a file in it is still open.
+        # Unmount immediately, even if a file in it is still open.
         _run("umount", "--lazy", str(folder))
 
 
 @contextlib.contextmanager
 def full(folder: Path) -> Iterator[None]:
-    """Take all room that is left from the tmpfs, while the context lasts."""
+    """Fill the tmpfs, while the context lasts."""
     state = os.statvfs(folder)
     used = (state.f_blocks - state.f_bfree) * state.f_frsize
     _run("mount", "-o", f"remount,size={used}", str(folder))
@@ -62,7 +61,7 @@ def full(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(database: Path) -> Iterator[None]:
-    """Keep others from writing to the database, while the context lasts."""
+    """Lock the database against writing, while the context lasts."""
     with contextlib.closing(
         sqlite3.connect(database, timeout=LOCK_WITHIN_S, isolation_level=None)
     ) as connection:

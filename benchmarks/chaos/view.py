@@ -1,4 +1,4 @@
-"""The table of a run's figures, and whether each is as it has to be."""
+"""The table of a run's figures, and whether each is within its limit."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ PLAIN_WIDTH = 160
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that a run found."""
+    """The outcome of a run."""
 
     disturbances: Sequence[Disturbance]
     results: int
@@ -34,7 +34,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure, what it has to be, and whether it is."""
+    """One figure, its limit, and whether it is met."""
 
     what: str
     figure: str
@@ -104,7 +104,7 @@ def _sum(counts: FrameCounts) -> Row:
 
 
 def show(outcome: Outcome) -> bool:
-    """Print the table, and what did not recover in time; return whether all is as it has to be."""
+    """Print the table and late recoveries; return whether all limits are met."""
     table = Table(box=None, pad_edge=False)
     for column in ("figure", "measured", "needed", ""):
         table.add_column(column)

@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of what comes from outside: messages, configuration, files, HTTP."""
+"""Coverage-guided fuzzing of external input: messages, configuration, files, HTTP."""

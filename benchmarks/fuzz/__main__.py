@@ -1,7 +1,7 @@
-"""`python -m benchmarks.fuzz TARGET --minutes 10`: fuzz a target, guided by its coverage.
+"""`python -m benchmarks.fuzz TARGET --minutes 10`: fuzz a target, guided by coverage.
 
-Needs the package atheris. Prints a line with the executions, the coverage reached and the findings,
-and ends with 1 where there are any; each is a file, that `--replay FILE` runs once more.
+Needs the package atheris. Prints a line with executions, coverage and findings, and exits with 1 if
+there are findings. Each finding is a file, which `--replay FILE` runs again.
 """
 
 import argparse
@@ -23,14 +23,14 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
     made.add_argument("target", choices=NAMES)
     made.add_argument("--minutes", type=float, default=10.0, help="how long (default: 10)")
-    made.add_argument("--corpus", type=Path, help="folder that keeps what was found worth keeping")
+    made.add_argument("--corpus", type=Path, help="folder for interesting inputs")
     made.add_argument("--findings", type=Path, default=Path("fuzz-findings"))
     made.add_argument("--replay", type=Path, metavar="FILE", help="run one input, once")
     return made
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fuzz in its own process, which ends with a finding; return the exit code."""
+    """Fuzz in a separate process, which exits at a finding; return the exit code."""
     options.findings.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         corpus = options.corpus or Path(folder)
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def replay(target: str, path: Path) -> int:
-    """Run one input; what is wrong with it is raised."""
+    """Run one input; raises its error."""
     from benchmarks.fuzz.targets import TARGETS
 
     TARGETS[target].call(path.read_bytes())

@@ -1,4 +1,4 @@
-"""What programs and browsers send to the page's server, given to the application in process."""
+"""Requests from programs and browsers, passed to the page's application in process."""
 
 import asyncio
 import functools
@@ -23,7 +23,7 @@ from emostream.shared.token_files import Role
 TOKEN = "secret"
 PATHS = ("/api/control", "/api/state", "/api", "/settings.json", "/api/openapi.json", "/nothing")
 SEPARATOR = b"\0"
-# The kind of request, then what belongs to it.
+# The kind of request, then its content.
 HTTP_SEEDS = (
     b'c{"stream": "cam1", "command": "blur", "arguments": {"on": true}}',
     b'c{"stream": "cam1", "command": "record", "arguments": {"on": false}}',
@@ -35,10 +35,10 @@ HTTP_SEEDS = (
 
 
 def call_http(data: bytes) -> None:
-    """Send a request: it is answered below 500, and the application continues.
+    """Send a request: its status must be below 500, and the application must continue.
 
-    The first byte says what the rest is: the body of a command (c), its headers (h), the words of
-    a viewer (w), one of PATHS (g), or a path itself (p).
+    The first byte is the kind of the rest: the body of a command (c), its headers (h), a viewer's
+    messages (w), one of PATHS (g), or a path (p).
     """
     kind, rest = data[:1], data[1:]
     parts = rest.split(SEPARATOR)

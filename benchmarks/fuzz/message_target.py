@@ -1,4 +1,4 @@
-"""Messages from the bus: whatever bytes come, a Message or a MessageError comes out."""
+"""Messages from the bus: any bytes must yield a Message or a MessageError."""
 
 import json
 from collections.abc import Iterator
@@ -34,14 +34,14 @@ COMMON: Final[dict[str, Any]] = {
     "pts": 40,
     "marks": {"capture": (1, 2)},
 }
-# A JPEG of one pixel would be decoded again and again for nothing new.
+# A JPEG of one pixel would be decoded repeatedly without new coverage.
 MAX_PIXELS = 10_000
 
 
 def decode_message(data: bytes) -> None:
-    """Decode a message; what comes out can be sent, joined, drawn and shown as JSON.
+    """Decode a message; the result must be sendable, joinable, drawable and valid as JSON.
 
-    The bytes are the number of parts, and for each its length in two bytes and itself.
+    The bytes are the number of parts, followed by each part with its length in two bytes.
     """
     try:
         message = decode(_parts(data))
@@ -84,7 +84,7 @@ def _show(message: Message) -> None:
 
 
 def _refuse(name: str) -> None:
-    raise AssertionError(f"{name} is no JSON")
+    raise AssertionError(f"{name} is not JSON")
 
 
 def message_seeds() -> Iterator[bytes]:

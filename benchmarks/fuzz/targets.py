@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes bytes, and raises where they bring about what must not be."""
+"""The fuzzing targets: each takes bytes, and raises if they cause forbidden behavior."""
 
 import functools
 import os
@@ -20,13 +20,13 @@ from emostream.shared.errors import ConfigError, EmostreamError
 from emostream.shared.secret_file import read_secret
 from emostream.shared.shipped_files import CONFIGS
 
-# Between a configuration's file and what `--set` says.
+# Separates the configuration file from `--set`.
 SETTING = b"\0"
 
 
 @dataclass(frozen=True)
 class Target:
-    """What to call with bytes, and the seeds: bytes to begin with."""
+    """A function of bytes, and its seeds, the initial inputs."""
 
     call: Callable[[bytes], None]
     seeds: Callable[[], Iterator[bytes]]
@@ -34,14 +34,14 @@ class Target:
 
 @functools.cache
 def _folder() -> Path:
-    """Return a folder for small files, in memory where there is such a one."""
+    """Return a folder for small files, in memory if available."""
     memory = Path("/dev/shm")
     made = tempfile.mkdtemp(prefix="emostream-fuzz-", dir=memory if memory.is_dir() else None)
     return Path(made)
 
 
 def load_configuration(data: bytes) -> None:
-    """Load a configuration: what comes out can be written and loaded again, or is refused."""
+    """Load a configuration: it must be refused, or survive writing and loading again."""
     text, *settings = data.split(SETTING)
     path = _folder() / f"{os.getpid()}.toml"
     path.write_bytes(text)
@@ -55,9 +55,9 @@ def load_configuration(data: bytes) -> None:
 
 
 def read_side_file(data: bytes) -> None:
-    """Read a file that stands next to a model, a recording or a process: the first byte says which.
+    """Read a side file of a model, a recording or a process, selected by the first byte.
 
-    What comes out is of the right types, or is refused.
+    The result must have the right types, or be refused.
     """
     folder = _folder() / str(os.getpid())
     folder.mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
 """The process that fuzzes: `python -m benchmarks.fuzz.worker TARGET CORPUS [libFuzzer options]`.
 
-The modules under test are instrumented as they are imported, so nothing imports them before.
+The modules under test are instrumented on import, so nothing may import them earlier.
 """
 
 import hashlib

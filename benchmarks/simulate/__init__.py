@@ -1,1 +1,1 @@
-"""A model of many streams and classifiers, by measured service times, and a run to check it by."""
+"""A simulation of many streams and classifiers, and a real run to check it."""

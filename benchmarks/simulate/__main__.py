@@ -1,8 +1,9 @@
-"""`python -m benchmarks.simulate`: many streams and classifiers, by measured service times.
+"""`python -m benchmarks.simulate`: simulates many streams and classifiers.
 
-Simulates a plant for each number of classifiers, and prints drops, ages and how busy they are.
-`--check` runs a real pipeline of small streams here instead, and compares it with the simulation.
-`--arithmetic` multiplies instead: cores, network and disks of the streams, and of an archive.
+Uses measured service times. Simulates a plant for each number of classifiers, and prints drops,
+ages and utilization. `--check` instead runs a real pipeline with small streams, and compares it
+with the simulation. `--arithmetic` instead computes cores, network and disks for the streams and
+for an archive.
 """
 
 import argparse
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def table(plants: Sequence[Plant], outcomes: Sequence[Outcome]) -> Table:
-    """Return what became of the frames of each plant."""
+    """Return the outcome of each plant."""
     shown = Table(title=_title(plants[0]), title_justify="left")
     for column in (
         *("classifiers", "answers/s", "dropped, %", "p50, ms", "p99, ms"),
@@ -82,7 +83,7 @@ def _title(plant: Plant) -> str:
     link = f"{plant.link_mbit:g} Mbit/s, {plant.link_ms:g} ms" if plant.link_mbit else "no bound"
     return (
         f"{plant.streams} streams, {plant.fps:g} frames/s, {plant.faces:g} faces per frame; "
-        f"{plant.streams_per_detector} streams a detector; link of a detector: {link}"
+        f"{plant.streams_per_detector} streams per detector; link of a detector: {link}"
     )
 
 
@@ -102,7 +103,7 @@ def _changes(settings: Sequence[str]) -> dict[str, float]:
         try:
             found[key] = float(value)
         except ValueError as error:
-            raise EmostreamError(f"--set {setting}: {value} is no number") from error
+            raise EmostreamError(f"--set {setting}: {value} is not a number") from error
     return found
 
 
@@ -121,7 +122,7 @@ def _plant(options: argparse.Namespace, classifiers: int) -> Plant:
 
 
 def _failure(text: str) -> Failure:
-    """Return what `CLASSIFIER:AT:AWAY` means; a type for argparse."""
+    """Parse `CLASSIFIER:AT:AWAY`; a type for argparse."""
     number, at, away = text.split(":")
     return Failure(classifier=int(number), at_s=float(at), away_s=float(away))
 
@@ -149,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--hours", type=positive(float), default=1e6, help="of the archive (default: a million)")
     add("--seconds", type=positive(float), default=10.0, help="measured (default: %(default)g)")
     add("--warm-up", type=not_negative, default=2.0)
-    text = "compare with a real pipeline of so many streams of 320 x 180"
+    text = "compare with a real pipeline of this many streams of 320 x 180"
     add("--check", type=positive(int), nargs="+", metavar="STREAMS", help=text)
     add("--check-fps", type=positive(float), default=10.0, help="of each of these streams")
     return parser

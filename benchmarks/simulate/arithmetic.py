@@ -1,4 +1,4 @@
-"""What so many cameras, or so many hours of recordings, take: cores, network and disks."""
+"""Computes the cores, network and disks for a number of cameras or hours of recordings."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -7,18 +7,18 @@ from rich.table import Table
 
 from benchmarks.simulate.figures import Figures
 
-# Of a process' time: beyond, what comes by chance waits too long.
+# Share of a process's time: above it, random bursts wait too long.
 FULL: Final = 0.7
 GBIT: Final = 1e9
 TB: Final = 1e12
 HOUR_S: Final = 3600
-# Cores of the archive's example, and the bits of a second of its video.
+# Numbers of cores for the archive, and the bit rate of its video.
 WORKERS: Final = (200, 1000, 5000)
 VIDEO_BITS: Final = 2e6
 
 
 def stage_ms(figures: Figures, faces: float) -> dict[str, float]:
-    """Return what each stage takes of a frame in ms; recorder and display count as one."""
+    """Return the time of each stage per frame in ms; recorder and display count as one."""
     return {
         "capture": figures.capture_ms,
         "detector": figures.detector_ms + faces * figures.detector_face_ms,
@@ -28,13 +28,13 @@ def stage_ms(figures: Figures, faces: float) -> dict[str, float]:
 
 
 def processes(figures: Figures, streams: int, fps: float, faces: float) -> Table:
-    """Return the table of live streams: what each stage takes, and how many processes that is."""
+    """Return the table of live streams: cores and processes for each stage."""
     title = (
         f"{streams:,} streams, {fps:g} frames/s, {faces:g} faces per frame; a process is full at "
         f"{FULL:.0%} of a core"
     )
     table = Table(title=title, title_justify="left")
-    for column in ("stage", "ms per frame", "cores", "streams a process", "processes"):
+    for column in ("stage", "ms per frame", "cores", "streams per process", "processes"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     cores = 0.0
     for stage, ms in stage_ms(figures, faces).items():
@@ -50,7 +50,7 @@ def processes(figures: Figures, streams: int, fps: float, faces: float) -> Table
 
 
 def traffic(figures: Figures, streams: int, fps: float, faces: float) -> Table:
-    """Return the table of what goes over the network and to disk."""
+    """Return the table of network and disk use."""
     table = Table(title="Network and disk", title_justify="left")
     for column in ("what", "a stream", "all"):
         table.add_column(column, justify="left" if column == "what" else "right")
@@ -62,12 +62,12 @@ def traffic(figures: Figures, streams: int, fps: float, faces: float) -> Table:
         table.add_row(what, f"{bits / 1e6:.2f} Mbit/s", f"{streams * bits / GBIT:.2f} Gbit/s")
     rows = fps * (figures.database_frame_bytes + faces * figures.database_face_bytes)
     day = 24 * HOUR_S * rows
-    table.add_row("rows, a day", f"{day / 1e9:.1f} GB", f"{streams * day / TB:.1f} TB")
+    table.add_row("rows, per day", f"{day / 1e9:.1f} GB", f"{streams * day / TB:.1f} TB")
     return table
 
 
 def archive(figures: Figures, hours: float, fps: float, faces: float) -> Table:
-    """Return the table of an archive of so many hours."""
+    """Return the table of an archive of this many hours."""
     ms = figures.analyze_ms
     frames = hours * HOUR_S * fps
     core_hours = frames * ms / 1000 / HOUR_S

@@ -1,4 +1,4 @@
-"""The simulation against a real run of small streams on this machine."""
+"""Compares the simulation with a real run of small streams on this machine."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from benchmarks.simulate.outcome import Outcome
 from benchmarks.simulate.real import Real, figures_of, measure
 from emostream.shared.errors import ExitCode
 
-# By so much may the simulation differ.
+# The tolerance of the simulation.
 TOLERANCE: Final = 0.2
 SIMULATED_S: Final = 30.0
 HOPS: Final = 3
@@ -31,7 +31,7 @@ class Comparison:
 
     @property
     def differences(self) -> tuple[float, float]:
-        """By which share the simulation's answers a second and p50 differ from the real ones."""
+        """The relative errors of the simulation's answers/s and p50."""
         return (
             self.simulated.answers_per_s / self.real.answers_per_s - 1,
             self.simulated.age_ms(50) / self.real.p50_ms - 1,
@@ -39,9 +39,9 @@ class Comparison:
 
 
 def run(base: Figures, streams: Sequence[int], fps: float, seconds: float) -> int:
-    """Run the smallest number of streams to learn the service times, then compare the others.
+    """Run the smallest number of streams to calibrate, then compare the others.
 
-    Prints both; FAILURE where one differs by more than the tolerance.
+    Prints both; FAILURE if one differs by more than the tolerance.
     """
     least, *others = sorted(streams)
     learned = measure(least, fps, seconds)
@@ -56,7 +56,7 @@ def run(base: Figures, streams: Sequence[int], fps: float, seconds: float) -> in
 
 
 def simulate(figures: Figures, real: Real, streams: int, fps: float) -> Outcome:
-    """Simulate the streams on this machine's cores, with what else ran there."""
+    """Simulate the streams on this machine's cores, with the load of other programs."""
     plant = Plant(
         streams=streams,
         fps=fps,
@@ -71,16 +71,16 @@ def simulate(figures: Figures, real: Real, streams: int, fps: float) -> Outcome:
 
 
 def with_hops(figures: Figures, real: Real, streams: int, fps: float) -> Figures:
-    """Return the figures with the time between processes that the learned run shows.
+    """Return the figures with the time between processes from the calibration run.
 
-    It is what its p50 is above that of a simulation without any.
+    This is the difference of its p50 to that of a simulation without such a time.
     """
     p50 = simulate(figures, real, streams, fps).age_ms(50)
     return msgspec.structs.replace(figures, hop_ms=max(0.0, real.p50_ms - p50) / HOPS)
 
 
 def table(figures: Figures, found: Sequence[Comparison], least: int, fps: float) -> Table:
-    """Return the two side by side."""
+    """Return a table with both."""
     title = (
         f"{fps:g} frames/s per stream; learned from {least} streams, ms per frame: capture "
         f"{figures.capture_ms:.2f}, detector {figures.detector_ms:.2f}, classifier "

@@ -1,4 +1,4 @@
-"""What the simulation knows of the stages: service times, sizes of messages, and the plant."""
+"""The simulation's figures: service times, message sizes, and the plant."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,13 +15,13 @@ Few = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Processor time of each stage in ms, and sizes in bytes.
+    """CPU time of each stage in ms, and sizes in bytes.
 
-    A stage takes its time per frame and the `_face_` part for each face in it; `consumer_ms` is
-    what recorder and display take of an answer together. `hop_ms` is what a message waits from one
-    process to the next when nothing is busy. A message has its own bytes, and those of each face.
-    `analyze_ms` is what all stages together take of a frame of a recording. Results are kept in a
-    database (live) or a table (`table_`, of an archive).
+    A stage takes its time per frame plus the `_face_` time per face; `consumer_ms` is the time of
+    recorder and display together per answer. `hop_ms` is the latency from one process to the next
+    without load. A message has a fixed size plus a size per face. `analyze_ms` is the time of all
+    stages together per frame of a recording. Results are stored in a database (live) or a table
+    (`table_`, for an archive).
     """
 
     capture_ms: NotNegative
@@ -51,17 +51,15 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The streams and who works on them.
+    """The streams and the processes that handle them.
 
-    `faces` is the mean number of faces in a frame; where they `vary`, people come and go, and
-    streams differ. Each detector has a capture next to it and
-    `streams_per_detector` streams, and one classifier answers all of a detector's. Where cores are
-    shared, one recorder and one display take all answers. `link_mbit`
-    (Mbit/s) and `link_ms` are those of the way from a detector's host to its classifier, 0 for
-    none. `cores` are shared by all processes, and other programs take `other_cores` of them; with 0
-    each process has one of its own. `standbys` share the
-    work of classifiers that are away. A message waits for `max_wait_ms` for others to share its
-    batch.
+    `faces` is the mean number of faces per frame; if they `vary`, people come and go, and streams
+    differ. Each detector has a capture on its host and `streams_per_detector` streams, which one
+    classifier answers. If cores are shared, one recorder and one display take all answers.
+    `link_mbit` (Mbit/s) and `link_ms` describe the link from a detector's host to its classifier, 0
+    for none. `cores` are shared by all processes, and other programs take `other_cores` of them; 0
+    means one core per process. `standbys` share the work of classifiers that are down. A message
+    waits up to `max_wait_ms` for others to share its batch.
     """
 
     streams: Few = 1000
@@ -81,7 +79,7 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def read_figures(path: Path) -> Figures:
-    """Return the figures in a JSON file; ConfigError where it holds others."""
+    """Return the figures in a JSON file; ConfigError if it is invalid."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Figures)
     except OSError as error:

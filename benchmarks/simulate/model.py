@@ -25,12 +25,12 @@ from emostream.shared.config import Config
 from emostream.shared.inbox import LiveInbox
 from emostream.shared.messages import Message
 
-# Faces come and go in so long.
+# The interval in which faces come and go.
 FACES_STAY_S: Final = 5.0
-# What a standby holds of a stream that nobody answers.
+# How many messages of an unanswered stream a standby holds.
 HELD: Final = 40
 HAND_BACK_S: Final = 3.0
-# Every camera's clock is its own.
+# Cameras are not synchronized.
 JITTER: Final = 0.002
 
 
@@ -65,7 +65,7 @@ class Simulation:
             env.process(self._failure(failure))
 
     def run(self) -> Outcome:
-        """Run it, and return what became of the frames."""
+        """Run the simulation, and return its outcome."""
         self._env.run(self._from)
         servers = (self._detectors, self._classifiers)
         before = [[server.busy for server in kind] for kind in servers]
@@ -77,7 +77,7 @@ class Simulation:
             ]
             for kind, values in zip(servers, before, strict=True)
         ]
-        # What is on its way gets the time to arrive.
+        # Give frames in transit time to arrive.
         self._env.run(self._until + 2.0)
         detectors, classifiers = (np.array(values) for values in shares)
         self._outcome.busy = (
@@ -100,7 +100,7 @@ class Simulation:
         return server
 
     def _answering(self, place: str) -> Server:
-        """Return a classifier, or a standby."""
+        """Return a classifier or standby."""
         plant = self._plant
         return self._server(
             place, self._classifier_cost, self._result, plant.max_batch, plant.max_wait_ms / 1000
@@ -125,7 +125,7 @@ class Simulation:
         return self._server("detector", self._detector_cost, send)
 
     def _stream(self, number: int) -> Steps:
-        """Capture frames of a stream; their faces change now and then."""
+        """Capture frames of a stream; their faces change at intervals."""
         plant, env = self._plant, self._env
         detector = self._detectors[number // plant.streams_per_detector]
         topic, step = f"frame/{number}/", 1 / plant.fps
@@ -141,13 +141,13 @@ class Simulation:
             yield env.timeout(max(0.0, step + self._random.gauss(0, JITTER)))
 
     def _capture(self, work: Work, detector: Server) -> Steps:
-        """Capture a frame: each source has its own thread, so no other waits for it."""
+        """Capture a frame; each source has a separate thread, so no other source waits."""
         yield from self._cores.work(self._figures.capture_ms / 1000)
         yield self._env.timeout(self._figures.hop_ms / 1000)
         detector.put(work)
 
     def _faces(self) -> int:
-        """Return the number of faces in a stream now: as many as come by chance (Poisson)."""
+        """Return a random number of faces in a stream (Poisson)."""
         mean = self._plant.faces
         if not self._plant.vary:
             return round(mean)
@@ -186,7 +186,7 @@ class Simulation:
         arrival.callbacks.append(lambda event: self._arrived(event.value))
 
     def _arrived(self, work: Work) -> None:
-        """Count an answer at the subscribers; recorder and display take it too."""
+        """Count an answer at the subscribers, and pass it to recorder and display."""
         if self._is_measured(work):
             self._outcome.answered += 1
         if self._from <= self._env.now < self._until:
@@ -195,7 +195,7 @@ class Simulation:
             self._consumer.put(work)
 
     def _answered(self, work: Work) -> None:
-        """Do no more: the recorder and the display have it."""
+        """Do nothing: the recorder and display are done with it."""
 
     def _failure(self, failure: Failure) -> Steps:
         """Kill a classifier; a standby takes over, and hands back."""

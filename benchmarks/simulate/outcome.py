@@ -1,4 +1,4 @@
-"""What became of the frames of a simulation."""
+"""The outcome of a simulation."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,11 +8,10 @@ import numpy as np
 
 @dataclass
 class Outcome:
-    """What became of the frames that were captured in the measured time of `seconds`.
+    """The outcome for frames captured in the measured time of `seconds`.
 
-    `ages` are those of the answers that came in that time, in s, as a subscriber sees it; `busy` is
-    the share of their time that the busiest detector, the mean of the detectors, the busiest
-    classifier and their mean compute.
+    `ages` are the end-to-end ages of answers in that time, in s; `busy` is the utilization of the
+    busiest detector, all detectors (mean), the busiest classifier, and all classifiers (mean).
     """
 
     seconds: float
@@ -24,12 +23,12 @@ class Outcome:
 
     @property
     def answers_per_s(self) -> float:
-        """Answers that came a second."""
+        """Answers per second."""
         return len(self.ages) / self.seconds
 
     @property
     def dropped_percent(self) -> float:
-        """The share of the captured frames that is not answered."""
+        """The share of captured frames without an answer."""
         return 100 * (1 - self.answered / self.captured) if self.captured else 0.0
 
     def age_ms(self, percent: float) -> float:

@@ -1,4 +1,4 @@
-"""The parts of the model: a stage's process with its inbox, shared cores, and a link."""
+"""The parts of the simulation: a stage's process with its inbox, shared cores, and a link."""
 
 import random
 from collections.abc import Callable, Generator
@@ -10,7 +10,7 @@ import simpy
 from emostream.shared.inbox import LiveInbox
 from emostream.shared.messages import Message
 
-# A process that computes gives way to others after so long.
+# The time slice of a process.
 SLICE_S: Final = 0.003
 
 
@@ -24,9 +24,9 @@ HEADER: Final = _Header()
 
 @dataclass(slots=True)
 class Work:
-    """A frame on its way: its stream's topic, when it was captured (s), and its faces.
+    """A frame in transit: its stream's topic, its capture time (s), and its faces.
 
-    It has what an inbox looks at of a message.
+    It has the message fields that an inbox reads.
     """
 
     topic: str
@@ -37,16 +37,16 @@ class Work:
 
 # A process of the simulation.
 Steps: TypeAlias = Generator[simpy.Event, Any, None]
-# The processor time of a batch, in s.
+# The CPU time of a batch, in s.
 Cost: TypeAlias = Callable[[list[Work]], float]
 HandOn: TypeAlias = Callable[[Work], None]
 
 
 class Cores(Protocol):
-    """What processes compute on."""
+    """The cores that processes compute on."""
 
     def work(self, seconds: float) -> Steps:
-        """Compute for so long."""
+        """Compute for this long."""
 
 
 class OwnCores:
@@ -56,12 +56,12 @@ class OwnCores:
         self._env = env
 
     def work(self, seconds: float) -> Steps:
-        """Compute for so long."""
+        """Compute for this long."""
         yield self._env.timeout(seconds)
 
 
 class SharedCores:
-    """Some cores that all processes share in turn; other programs take `others` of them."""
+    """A number of cores shared by all processes in turn; other programs take `others` of them."""
 
     def __init__(
         self, env: simpy.Environment, count: int, others: float, chance: random.Random
@@ -73,13 +73,13 @@ class SharedCores:
             env.process(self._other(min(others / count, 0.95)))
 
     def _other(self, share: float) -> Steps:
-        """Take a share of a core, at moments that nobody knows."""
+        """Take a share of a core at random times."""
         while share:
             yield from self.work(SLICE_S)
             yield self._env.timeout(self._chance.expovariate(share / (1 - share) / SLICE_S))
 
     def work(self, seconds: float) -> Steps:
-        """Compute for so long, and wait for a core before each slice."""
+        """Compute for this long, waiting for a core before each slice."""
         while seconds > 0:
             with self._cores.request() as turn:
                 yield turn
@@ -89,10 +89,10 @@ class SharedCores:
 
 
 class Server:
-    """A stage's process: it takes what waits, works on it, and hands it on.
+    """A stage's process: takes waiting frames, processes them, and passes them on.
 
-    `limit` and `linger` (s) are those of its loop; `cost` is the processor time of a batch in s.
-    `busy` is how long it computed. While it `is_away`, what comes is `lost`.
+    `limit` and `linger` (s) are those of its loop; `cost` is the CPU time of a batch in s. `busy`
+    is its total computing time. While it `is_away`, arriving frames are `lost`.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Server:
         env.process(self._run())
 
     def put(self, work: Work) -> None:
-        """Take a frame in."""
+        """Accept a frame."""
         if self.is_away:
             self.lost(work)
             return
@@ -129,7 +129,7 @@ class Server:
             self._arrival.succeed()
 
     def clear(self) -> None:
-        """Lose all that waits, as a killed process does."""
+        """Lose all waiting frames, like a killed process."""
         while taken := self._take():
             for work in taken:
                 self.lost(work)
@@ -155,10 +155,10 @@ class Server:
 
 
 class Link:
-    """A way of a limited rate (bit/s) and delay (s), which carries messages one after the other.
+    """A link with a limited rate (bit/s) and delay (s), which carries messages one after the other.
 
-    What would wait for longer than `max_wait` s is left out, as subscribers behind a thin link ask
-    for (`dropped`). With a rate of 0 it is as fast as one likes.
+    Messages that would wait for longer than `max_wait` s are `dropped`, as subscribers behind a
+    slow link do. A rate of 0 means unlimited.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class Link:
         self._free = 0.0
 
     def send(self, work: Work, size: float, arrive: HandOn) -> None:
-        """Carry a message of `size` bytes, and call `arrive` at its other end."""
+        """Carry a message of `size` bytes, and call `arrive` at the other end."""
         now = self._env.now
         wait = max(0.0, self._free - now)
         if self._rate and wait > self._max_wait:

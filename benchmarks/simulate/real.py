@@ -1,4 +1,4 @@
-"""A real pipeline with many small streams: what it answers, and what each stage costs."""
+"""A real pipeline with many small streams: its answers, and the cost of each stage."""
 
 import tempfile
 import time
@@ -23,17 +23,17 @@ from emostream.shared.metric_names import MetricName
 from emostream.shared.scraping import Scrape, scrape
 
 SIZE: Final = (320, 180)
-# Scenes of the film, which is played again and again.
+# Scenes of the film, which is played in a loop.
 SCENES: Final = 100
 WARM_UP_S: Final = 5.0
 
 
 @dataclass(frozen=True)
 class Real:
-    """A run: answers a second, the median of their ages in ms, the share of lost frames in %.
+    """A run: answers per second, their median age in ms, and lost frames in percent.
 
-    `cpu_ms` is the processor time of each stage per frame captured, `faces` their mean number in a
-    frame, and `other_cores` what other programs took of the processor meanwhile.
+    `cpu_ms` is the CPU time of each stage per captured frame, `faces` the mean number per frame,
+    and `other_cores` the CPU use of other programs.
     """
 
     answers_per_s: float
@@ -56,8 +56,8 @@ def film(folder: Path, fps: float) -> Path:
 def configuration(film: Path, streams: int) -> Config:
     """Return a configuration in which each stream shows the film.
 
-    The detector looks at whole frames alone: it spares closer looks when it is busy, which would
-    make its time depend on the load.
+    The detector searches only full frames, because skipping tiles under load would make its time
+    depend on the load.
     """
     sources = tuple(
         Source(name=f"cam{number}", url=str(film), loop=True) for number in range(streams)
@@ -71,7 +71,7 @@ def configuration(film: Path, streams: int) -> Config:
 
 
 def measure(streams: int, fps: float, seconds: float) -> Real:
-    """Run so many streams, and return what came of them."""
+    """Run this many streams, and return the result."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = configuration(film(folder, fps), streams)
@@ -104,7 +104,7 @@ def _measured(pipeline: Pipeline, seconds: float) -> Real:
 
 
 def _state(pipeline: Pipeline) -> tuple[float, dict[str, float], float, float]:
-    """Return frames captured, processor time (s) of the stages and of all, and when that was."""
+    """Return captured frames, CPU time (s) of the stages and in total, and the time."""
     page = scrape(f"{pipeline.metrics_url('capture')}/metrics")
     if not isinstance(page, Scrape):
         raise EmostreamError(f"capture does not answer: {page}")

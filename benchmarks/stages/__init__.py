@@ -1,1 +1,1 @@
-"""What each step of a frame's way costs, in one process, next to what the machine can do at all."""
+"""The cost of each step of a frame, in one process, with the machine's limits."""

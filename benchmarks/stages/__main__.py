@@ -1,7 +1,7 @@
-"""Where a frame's time goes: python -m benchmarks.stages.
+"""The cost of each step of a frame: python -m benchmarks.stages.
 
-The steps run in this process in turn, on the frames of a clip of three faces (1280 x 720). Only CPU
-time counts, so other programs on the machine disturb little.
+The steps run alternately in this process, on the frames of a clip with three faces (1280 x 720).
+Only CPU time counts, so other programs on the machine have little effect.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(clip: Clip, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the ms of a processor that each limit and each step took a frame, round by round."""
+    """Return the CPU time in ms per frame of each limit and step, round by round."""
     bounds = [one for one in limits(clip.pictures[0]) if options.only in one.name]
     taken = [one for one in steps(clip) if options.only in f"{one.stage} {one.name}"]
     of_bounds: list[list[float]] = [[] for _ in bounds]
@@ -85,7 +85,7 @@ def measure(clip: Clip, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _milliseconds(run: Callable[[int], object], frames: int) -> float:
-    """Return the processor time of all threads of this process, a frame."""
+    """Return the CPU time of all threads of this process, per frame."""
     before = time.process_time()
     for number in range(frames):
         run(number)
@@ -94,7 +94,7 @@ def _milliseconds(run: Callable[[int], object], frames: int) -> float:
 
 def show(shows: str, figures: dict[str, Any]) -> None:
     """Print the medians as a table."""
-    table = Table(title=f"ms of a processor a frame, 1280 x 720, {shows}")
+    table = Table(title=f"CPU time in ms per frame, 1280 x 720, {shows}")
     for name in ("stage", "step"):
         table.add_column(name)
     for name in ("median", "range", "rate"):

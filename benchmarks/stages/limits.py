@@ -1,4 +1,4 @@
-"""What the machine can do at all, to compare the steps with."""
+"""The machine's limits, to compare the steps with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ SIDE = 1024
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit: `run` does it once, whatever it gets, and `amount` of its `unit` is done in that."""
+    """A limit: `run` does `amount` of `unit` once, ignoring its argument."""
 
     name: str
     run: Callable[[int], object]
@@ -21,7 +21,7 @@ class Limit:
 
 
 def limits(frame: Image) -> list[Limit]:
-    """Return what one core copies and multiplies; `frame` is a picture of the clip."""
+    """Return one core's limits for copying and multiplying; `frame` is a picture of the clip."""
     copy = np.empty_like(frame)
     left, right = (np.random.default_rng(seed).random((SIDE, SIDE), np.float32) for seed in (0, 1))
     product = np.empty_like(left)

@@ -1,4 +1,4 @@
-"""The steps of a frame's way: functions of a frame's number, on the frames of one clip."""
+"""The steps of a frame, as functions of its number, on the frames of one clip."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ KINDS = ("live", "recordings")
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a `stage`, which `run` takes for the frame of that number."""
+    """A step of a `stage`; `run` executes it for the frame with that number."""
 
     stage: str
     name: str
@@ -51,7 +51,7 @@ class Step:
 
 
 class Clip:
-    """The frames of a clip and what the stages make of them, each stage with its own settings."""
+    """The frames of a clip and the stages' results for them, each with default settings."""
 
     def __init__(self, path: Path, frames: int) -> None:
         self.path = path
@@ -70,27 +70,27 @@ class Clip:
         self.emotions = [classifier_stage(self.model)([each])[-1] for each in self.faces]
 
     def header(self, number: int) -> Faces:
-        """Return what was found in a frame."""
+        """Return the detections in a frame."""
         header = self.faces[number].header
         assert isinstance(header, Faces)
         return header
 
 
 def steps(clip: Clip) -> list[Step]:
-    """Return all steps, in the order of a frame's way."""
+    """Return all steps, in pipeline order."""
     return [*_capture(clip), *_detector(clip), *_classifier(clip), *_recorder(clip)]
 
 
 def detector_stage(
     settings: DetectorSettings, chosen: Selection, *, live: bool, **changes: Any
 ) -> DetectorStage:
-    """Return a stage of one thread."""
+    """Return a stage with one thread."""
     tiling = new_tiling(settings, chosen, live=live)
     return DetectorStage(new_detector(settings, chosen), track_ids(1), tiling=tiling, **changes)
 
 
 def classifier_stage(model: Any) -> ClassifierStage:
-    """Return a stage that serves a model."""
+    """Return a stage with a model."""
     return ClassifierStage(model, ClassifierMetrics(CollectorRegistry()), SmoothingRules(), 32)
 
 
@@ -190,7 +190,7 @@ def _predict(model: Any, crops: list[Image]) -> Callable[[int], object]:
 
 
 def _in_turn(work: Callable[[Message], object], messages: list[Message]) -> Callable[[int], object]:
-    """Give the messages back and forth, with a time that continues, so that nothing jumps."""
+    """Yield the messages back and forth, with continuing times, so that nothing jumps."""
     serial = count()
 
     def run(number: int) -> object:

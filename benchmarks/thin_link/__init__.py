@@ -1,1 +1,1 @@
-"""How old results are where the link between the stages is thin."""
+"""The age of results if the link between the stages is slow."""

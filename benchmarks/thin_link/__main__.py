@@ -1,8 +1,8 @@
-"""`python -m benchmarks.thin_link`: measures the age of results behind a link of a limited rate.
+"""`python -m benchmarks.thin_link`: measures the age of results behind a rate-limited link.
 
-Capture and detector run at one end, the classifier and its subscribers at the other. Needs
-Linux, root, and `ip` and `tc` of iproute2. Ends with 1 where a result came later after its faces
-were sent than `live.max_age_ms` and the link's own delay: the time for them, and its queue.
+Capture and detector run at one end, the classifier and its subscribers at the other. Needs Linux,
+root, and `ip` and `tc` from iproute2. Exits with 1 if a result arrived later after its faces were
+sent than `live.max_age_ms` plus the link's own delay (transfer time and queue).
 """
 
 import argparse
@@ -25,11 +25,11 @@ from emostream.services.cli.processes.config_file import write_config
 from emostream.shared.config import Config, Security, load
 from emostream.shared.shipped_files import CONFIGS
 
-# Bytes of a face's crop and of its map, of the rest of a message, and of their packets' headers.
+# Bytes of a face's crop and map, of the rest of a message, and of packet headers.
 FACE_BYTES: Final = 64 * 64 + 130
 MESSAGE_BYTES: Final = 400
 OVERHEAD: Final = 1.06
-# What stages, timers and a busy machine add, s.
+# Additional time for stages, timers and a busy machine, s.
 SLACK: Final = 0.1
 WARM_UP_S: Final = 8.0
 
@@ -49,7 +49,7 @@ def configuration(folder: Path) -> Config:
 
 
 def measure(link: ThinLink, folder: Path, seconds: float) -> np.ndarray:
-    """Return float (results, 3): age and time since it was sent, s, and the faces of each."""
+    """Return float (results, 3): age (s), time since sending (s), and number of faces."""
     config = configuration(folder)
     file = folder / "config.toml"
     write_config(config, file)
@@ -85,21 +85,21 @@ def start(command: list[str], log: IO[bytes]) -> "subprocess.Popen[bytes]":
 
 
 def own_delay(faces: np.ndarray, kilobits: float, latency_ms: float) -> np.ndarray:
-    """Return how long the link takes for messages with so many faces, in s."""
+    """Return the link's transfer time for messages with this many faces, in s."""
     return (
         OVERHEAD * 8 * (MESSAGE_BYTES + FACE_BYTES * faces) / (1000 * kilobits) + latency_ms / 1e3
     )
 
 
 def main() -> int:
-    """Measure, print a table, and return 1 where a result was too old, 2 where that cannot run."""
+    """Measure, print a table, and return 1 if a result was too old, 2 if it cannot run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kilobits", type=float, nargs="+", default=[300, 1000, 10_000])
     parser.add_argument("--latency-ms", type=float, default=50.0, help="of the link's own queue")
     parser.add_argument("--seconds", type=float, default=30.0, help="for each rate")
     options = parser.parse_args()
     max_age = load(CONFIGS / "default.toml").live.max_age_ms / 1000
-    table = Table(title="age of results behind a thin link (capture to subscriber)")
+    table = Table(title="age of results behind a slow link (capture to subscriber)")
     for column in ("kbit/s", "results/s", "median, ms", "p99, ms", "oldest, ms", "beyond, ms"):
         table.add_column(column, justify="right")
     worst = 0.0
@@ -110,10 +110,10 @@ def main() -> int:
                     seen = measure(link, Path(folder), options.seconds)
         except (OSError, subprocess.CalledProcessError) as error:
             reason = getattr(error, "stderr", None) or error
-            print(f"no link can be made here: {str(reason).strip()}", file=sys.stderr)
+            print(f"cannot create a link here: {str(reason).strip()}", file=sys.stderr)
             return 2
         ages, since_sent, faces = seen.T
-        # What neither the link's own delay nor max_age_ms explains.
+        # The age not explained by the link's own delay or max_age_ms.
         beyond = since_sent - own_delay(faces, kilobits, options.latency_ms) - max_age
         worst = max(worst, float(beyond.max(initial=0.0)))
         quantiles = (1000 * np.quantile(ages, q) for q in (0.5, 0.99, 1)) if len(ages) else ()

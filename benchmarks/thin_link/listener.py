@@ -1,4 +1,4 @@
-"""Prints the age of each result that comes: run inside a namespace, next to the classifier."""
+"""Prints the age of each result; runs inside a namespace, next to the classifier."""
 
 import json
 import sys

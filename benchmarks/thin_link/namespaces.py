@@ -1,4 +1,4 @@
-"""Two network namespaces of Linux, joined by a link of a limited rate."""
+"""Two Linux network namespaces, connected by a rate-limited link."""
 
 import os
 import subprocess
@@ -10,10 +10,10 @@ FAR_ADDRESS: Final = "10.213.7.2"
 
 
 class ThinLink:
-    """A pair of namespaces `near` and `far`; what each sends goes at `rate` (as `tc` has it).
+    """A pair of namespaces `near` and `far`, each sending at `rate` (in the syntax of `tc`).
 
-    The link's own queue holds what it carries in `latency_ms`. A context manager, which takes both
-    away again. Raises OSError or subprocess.CalledProcessError if that is not allowed.
+    The link's own queue holds `latency_ms` of traffic. A context manager that removes both at the
+    end. Raises OSError or subprocess.CalledProcessError if that is not permitted.
     """
 
     def __init__(self, rate: str, latency_ms: float) -> None:
@@ -38,7 +38,7 @@ class ThinLink:
         self._delete()
 
     def inside(self, namespace: str, *command: str) -> list[str]:
-        """Return the command that runs another one in a namespace."""
+        """Return the command to run another one in a namespace."""
         return ["ip", "netns", "exec", namespace, *command]
 
     def _create(self) -> None:

@@ -1,1 +1,1 @@
-"""A pipeline on two hosts: what the link, its faults and encryption cost."""
+"""A pipeline on two hosts: the cost of the link, its faults, and encryption."""

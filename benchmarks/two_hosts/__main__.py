@@ -1,7 +1,7 @@
 """`python -m benchmarks.two_hosts`: a pipeline on two hosts, over links and through faults.
 
-Needs Linux, root, and `ip` and `tc` of iproute2. The namespaces share one clock, so ages are exact,
-and one machine, so it has to be quiet.
+Needs Linux, root, and `ip` and `tc` from iproute2. The namespaces share one clock, so ages are
+exact, and one machine, which must be idle.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def named(figures: list[Figures]) -> dict[str, Figure]:
 
 
 def table(figures: list[Figures]) -> Table:
-    """Return what is shown in the terminal."""
+    """Return the table for the terminal."""
     shown = Table(title="two hosts: capture on one, results of the other")
     for column in ("scenario", "results/s", "p50, p99, ms", "gap, s", "fresh after, s"):
         shown.add_column(column)
@@ -58,7 +58,7 @@ def table(figures: list[Figures]) -> Table:
 
 
 def main() -> int:
-    """Measure, print a table, and return 0, or 2 where no namespaces can be made."""
+    """Measure, print a table, and return 0, or 2 if namespaces cannot be created."""
     names = list(scenarios(0))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(names))
@@ -76,7 +76,7 @@ def main() -> int:
                     found.append(scenarios(options.seconds)[name](Path(folder)))
             except (OSError, subprocess.CalledProcessError) as error:
                 reason = getattr(error, "stderr", None) or error
-                print(f"no link can be made here: {str(reason).strip()}", file=sys.stderr)
+                print(f"cannot create a link here: {str(reason).strip()}", file=sys.stderr)
                 return 2
             bar.advance()
     if options.json:

@@ -1,7 +1,7 @@
-"""Forwards TCP connections and adds a delay to each direction: a longer way between two hosts.
+"""Forwards TCP connections with a delay in each direction, to simulate a distant host.
 
 `python -m benchmarks.two_hosts.delay SECONDS LISTEN_PORT HOST PORT ...`, for any number of targets.
-It stands in for the kernel's netem, which is not built everywhere.
+It replaces the kernel's netem, which is not available everywhere.
 """
 
 import asyncio
@@ -10,14 +10,14 @@ import sys
 from typing import Final
 
 CHUNK: Final = 65_536
-# What is under way in one direction: more than a second of a fast link.
+# The maximum data in transit in one direction: more than a second of a fast link.
 QUEUE: Final = 4096
 
 
 async def _pass_on(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float
 ) -> None:
-    """Write what is read, `delay` seconds after it came."""
+    """Write data `delay` seconds after reading it."""
     loop = asyncio.get_running_loop()
     under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(QUEUE)
 
@@ -42,7 +42,7 @@ async def _serve(delay: float, port: int, host: str, target: int) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection(host, target)
         except OSError:
-            writer.close()  # as the target itself would refuse; the caller retries
+            writer.close()  # like a refusal by the target itself; the caller retries
             return
         await asyncio.gather(
             _pass_on(reader, far_writer, delay), _pass_on(far_reader, writer, delay)

@@ -24,9 +24,9 @@ from emostream.shared.key_files import KeyFolder, Own, Peer, PeerKey
 from emostream.shared.security import new_key
 from emostream.shared.shipped_files import CONFIGS, ROOT
 
-# The ports of what each stage publishes, as they are by default.
+# The default ports of each stage's topics.
 PORTS: Final = {"capture": 5551, "detector": 5552, "classifier": 5553}
-# A forwarder listens so many ports above what it forwards to.
+# A forwarder listens this many ports above its target.
 FORWARDED: Final = 1000
 CAMERA, GPU = "camera-host", "gpu-host"
 NEW_ADDRESS: Final = "10.213.7.3"
@@ -36,21 +36,22 @@ AS_STANDBY: Final = (
     *("--standby", "--set", f"classifier.bind={STANDBY_ENDPOINT}"),
     *("--set", "classifier.metrics=127.0.0.1:9203"),
 )
-# Where `ip netns exec` takes a namespace's own files from.
+# The folder of a namespace's own files, for `ip netns exec`.
 NAMES: Final = Path("/etc/netns")
 ADDRESSES: Final = {CAMERA: NEAR_ADDRESS, GPU: FAR_ADDRESS}
-# Until what a stage printed is there and its first results are.
+# Time until a stage's output and first results are there.
 WARM_UP_S: Final = 8.0
 
 
 class TwoHosts:
-    """Capture and what else `near` names on a camera host, the other stages on a GPU host.
+    """Capture and the stages in `near` on a camera host, the others on a GPU host.
 
-    A context manager: stages run, and have warmed up, within it.
+    A context manager: within it, the stages run and have warmed up.
 
-    With a `delay` (s), what goes from host to host is forwarded, so much later each way. `named`:
-    the camera host knows the other one by its name. `further` stages run on the camera host too;
-    "standby" is a second classifier there. `folder` gets configurations, keys and logs.
+    With a `delay` (s), traffic between the hosts is forwarded with this delay in each direction.
+    With `named`, the camera host knows the other one by its name. `further` stages also run on the
+    camera host; "standby" is a second classifier there. `folder` gets configurations, keys and
+    logs.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class TwoHosts:
             for stage in ("classifier", *self.further, "detector", "capture"):
                 self.start(stage)
             time.sleep(WARM_UP_S)
-            # All went well, so it ends later.
+            # On success, it is closed later.
             self._ended = self._ended.pop_all()
         return self
 
@@ -130,11 +131,11 @@ class TwoHosts:
         )
 
     def inside(self, host: str, *command: str) -> list[str]:
-        """Return the command that runs another one on a host."""
+        """Return the command to run another one on a host."""
         return self.link.inside(self.link.near if host == CAMERA else self.link.far, *command)
 
     def start(self, stage: str) -> None:
-        """Start a stage, and what forwards to it."""
+        """Start a stage and its forwarder."""
         host = self.hosts.get(stage, CAMERA)
         config = ("--config", str(self.files[host]))
         if stage == STANDBY:
@@ -153,18 +154,18 @@ class TwoHosts:
         )
 
     def kill(self, stage: str) -> None:
-        """End a stage at once, as a failing host would."""
+        """Kill a stage, like a failing host."""
         process = self._running.pop(stage)
         process.send_signal(signal.SIGKILL)
         process.wait(10)
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Return the CPU time that each stage has used, s."""
+        """Return the CPU time of each stage, in s."""
         times = {stage: process.cpu_times() for stage, process in self._running.items()}
         return {stage: used.user + used.system for stage, used in times.items()}
 
     def sent_bytes(self) -> dict[str, int]:
-        """Return what each host has sent over the link."""
+        """Return the bytes that each host has sent over the link."""
         return {host: self._sent(host) for host in (CAMERA, GPU)}
 
     def _sent(self, host: str) -> int:
@@ -184,7 +185,7 @@ class TwoHosts:
         return total
 
     def move(self) -> None:
-        """Give the GPU host another address, as a lease that ends does, and its name that one."""
+        """Change the GPU host's address, like an expired lease, and update its name."""
         for verb, address in (("del", FAR_ADDRESS), ("add", NEW_ADDRESS)):
             change = ("ip", "address", verb, f"{address}/24", "dev", "link0")
             subprocess.run(self.inside(GPU, *change), check=True)
@@ -192,7 +193,7 @@ class TwoHosts:
 
     @contextmanager
     def listening(self, seconds: float) -> Iterator["subprocess.Popen[str]"]:
-        """Give a listener on the camera host, once it listens; `results` waits for its end."""
+        """Yield a listener on the camera host once it listens; `results` waits for its end."""
         module = (sys.executable, "-m", "benchmarks.two_hosts.listener")
         watched = (stage for stage in self.further if stage != STANDBY)
         command = self.inside(CAMERA, *module, str(self.files[CAMERA]), str(seconds), *watched)
@@ -211,7 +212,7 @@ class TwoHosts:
 
 @contextmanager
 def _names(link: ThinLink) -> Iterator[None]:
-    """Give the camera host its own hosts file, while the context lasts."""
+    """Give the camera host a separate hosts file, while the context lasts."""
     folder = NAMES / link.near
     folder.mkdir(parents=True)
     try:
@@ -223,12 +224,12 @@ def _names(link: ThinLink) -> Iterator[None]:
 
 
 def name_is_at(link: ThinLink, address: str) -> None:
-    """Let the camera host find the GPU host's name at this address."""
+    """Map the GPU host's name to this address on the camera host."""
     (NAMES / link.near / "hosts").write_text(f"{address} {GPU}\n", "utf-8")
 
 
 def exchange_keys(folders: Mapping[str, KeyFolder], *, named: bool) -> None:
-    """Make a key for each host, and let all in at each: also itself, by its address there."""
+    """Create a key for each host, and allow all at each, including itself by its address."""
     own = {host: new_key() for host in folders}
     found = {CAMERA: NEAR_ADDRESS, GPU: GPU if named else FAR_ADDRESS}
     peers = tuple(Peer(host, found[host], (), (PeerKey(key.public),)) for host, key in own.items())

@@ -1,6 +1,6 @@
-"""Writes what is received on the camera host: by a subscriber, and by stages that run there.
+"""Records what a subscriber and the stages on the camera host receive.
 
-Run inside the host's namespace.
+Runs inside the host's namespace.
 """
 
 import json
@@ -21,9 +21,10 @@ LOOK_S: Final = 0.1
 
 
 def main(config_file: str, seconds: float, *stages: str) -> None:
-    """Print that it listens; after `seconds`, print what came, as JSON.
+    """Print that it listens; after `seconds`, print the received results as JSON.
 
-    Of each result, [came, captured (ns), seq, faces]; of each stage, when it had got on (ns).
+    For each result: [arrival (ns), capture (ns), seq, faces]; for each stage: the times of its
+    progress (ns).
     """
     config = load(Path(config_file))
     results: list[tuple[int, int, int, int]] = []
@@ -43,7 +44,7 @@ def main(config_file: str, seconds: float, *stages: str) -> None:
 
 
 def _watch(config: Config, stages: tuple[str, ...], until: float) -> dict[str, list[int]]:
-    """Return, by stage, when it had taken more results than before, until then."""
+    """Return the times at which each stage had taken more results, until `until`."""
     seen = dict.fromkeys(stages, -1.0)
     progress: dict[str, list[int]] = {stage: [] for stage in stages}
     while (left := until - time.monotonic()) > 0:

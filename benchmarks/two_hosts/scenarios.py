@@ -1,4 +1,4 @@
-"""What is done to two hosts, and what a subscriber on the camera host sees of it."""
+"""The scenarios for two hosts, as seen by a subscriber on the camera host."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from emostream.shared.config.schema import SecurityMode
 from emostream.shared.key_files import Own, PeerKey
 from emostream.shared.security import new_key
 
-# A result is fresh where it is not older than this, s.
+# A result is fresh if it is not older than this, s.
 FRESH_S: Final = 0.5
 DELAY_S: Final = 0.025
 QUEUE_MS: Final = 50.0
@@ -27,19 +27,19 @@ WORDS: Final[dict[SecurityMode, str]] = {"auto": "encrypted", "disabled": "plain
 
 
 class Figures(msgspec.Struct):
-    """What one run of a scenario gave; ages from capture to the subscriber, in ms."""
+    """The result of one run of a scenario; ages are end-to-end, in ms."""
 
     scenario: str
     results_per_s: float
     age_p50_ms: float
     age_p99_ms: float
-    # The longest time without a result, s, also at stages of the camera host, and from the end of a
-    # fault to the first fresh one.
+    # The longest time without a result (s), also at stages on the camera host, and the time from
+    # the end of a fault to the first fresh result.
     longest_gap_s: float
     stage_gaps_s: dict[str, float]
     fresh_after_s: float | None
     dropped: dict[str, int]
-    # Sent over the link, by a face that was answered: from the camera host, and to it.
+    # Bytes over the link per answered face: from the camera host, and to it.
     bytes_per_face_out: float
     bytes_per_face_back: float
     cpu_ms_per_frame: dict[str, float]
@@ -48,9 +48,9 @@ class Figures(msgspec.Struct):
 def measured(
     name: str, hosts: TwoHosts, seconds: float, fault: Callable[[], None] = lambda: None
 ) -> Figures:
-    """Listen for `seconds`, cause the fault meanwhile, and return the figures.
+    """Listen for `seconds`, cause the fault in the meantime, and return the figures.
 
-    `fault` returns when it is over; results are looked for from then on.
+    `fault` returns when it is over; fresh results count from then on.
     """
     cpu, sent, dropped = hosts.cpu_seconds(), hosts.sent_bytes(), hosts.dropped()
     with hosts.listening(seconds) as listener:
@@ -60,7 +60,7 @@ def measured(
         output, _ = listener.communicate(timeout=seconds + 30)
     came = json.loads(output)
     seen = np.array(came["results"], np.int64).reshape(-1, 4)
-    # A standby may answer what the other one did: the first answer counts.
+    # A standby may answer the same frames as the active classifier; the first answer counts.
     seen = seen[np.sort(np.unique(seen[:, 2], return_index=True)[1])]
     after_cpu, after_sent, after_dropped = hosts.cpu_seconds(), hosts.sent_bytes(), hosts.dropped()
     arrived, captured, _, faces = seen.T
@@ -89,12 +89,12 @@ def measured(
 
 
 def longest_gap(began: int, times: Sequence[int] | np.ndarray, end: int) -> float:
-    """Return the longest time between two of these moments (ns), in s."""
+    """Return the longest time between consecutive times (ns), in s."""
     return float(np.diff([began, *times, end]).max() / 1e9)
 
 
 def quantile(ages: np.ndarray, q: float) -> float:
-    """Return a quantile; NaN where nothing came."""
+    """Return a quantile; NaN without results."""
     return float(np.quantile(ages, q)) if len(ages) else float("nan")
 
 
@@ -104,7 +104,7 @@ def link(limit: str = "1gbit") -> ThinLink:
 
 
 def crops(folder: Path, seconds: float, limit: str, security: SecurityMode) -> Figures:
-    """The classifier is on the GPU host, behind a link of a limited rate."""
+    """The classifier is on the GPU host, behind a rate-limited link."""
     with link(limit) as joined, TwoHosts(joined, folder, security=security) as hosts:
         return measured(f"crops, {limit}, {WORDS[security]}", hosts, seconds)
 
@@ -117,7 +117,7 @@ def frames(folder: Path, seconds: float, security: SecurityMode) -> Figures:
 
 
 def delay(folder: Path, seconds: float) -> Figures:
-    """A longer way between the hosts, in both directions."""
+    """A higher latency between the hosts, in both directions."""
     with link() as joined, TwoHosts(joined, folder, delay=DELAY_S) as hosts:
         return measured(f"crops, {1000 * DELAY_S:g} ms each way", hosts, seconds)
 
@@ -139,7 +139,7 @@ def cut(folder: Path, seconds: float, length: float) -> Figures:
 
 
 def restart(folder: Path, seconds: float) -> Figures:
-    """The classifier is killed, and restarted at once."""
+    """The classifier is killed, and restarted immediately."""
 
     def fault() -> None:
         time.sleep(BEFORE_S)
@@ -151,7 +151,7 @@ def restart(folder: Path, seconds: float) -> Figures:
 
 
 def standby(folder: Path, seconds: float) -> Figures:
-    """The classifier is killed, and stays away; a standby on the camera host takes over."""
+    """The classifier is killed and stays down; a standby on the camera host takes over."""
 
     def fault() -> None:
         time.sleep(BEFORE_S)
@@ -162,7 +162,7 @@ def standby(folder: Path, seconds: float) -> Figures:
 
 
 def address(folder: Path, seconds: float) -> Figures:
-    """The GPU host, which the camera host knows by its name, gets another address."""
+    """The address of the GPU host, which the camera host knows by name, changes."""
 
     def fault() -> None:
         time.sleep(BEFORE_S)
@@ -174,7 +174,7 @@ def address(folder: Path, seconds: float) -> Figures:
 
 
 def rotation(folder: Path, seconds: float) -> Figures:
-    """The GPU host takes up a new key, which the camera host knows already."""
+    """The GPU host switches to a new key, which the camera host already knows."""
 
     def fault() -> None:
         time.sleep(BEFORE_S)
@@ -198,7 +198,7 @@ def rotation(folder: Path, seconds: float) -> Figures:
 
 
 def scenarios(seconds: float) -> dict[str, Callable[[Path], Figures]]:
-    """Return the scenarios by name; each takes its own folder."""
+    """Return the scenarios by name; each takes a folder."""
     return {
         **{
             f"crops-{limit}": partial(crops, seconds=seconds, limit=limit, security="auto")

@@ -1,6 +1,6 @@
-"""Prints each face that comes, changes its emotion or leaves: python subscribe.py [tcp://host:5553]
+"""Prints each face that enters, changes its emotion or leaves: python subscribe.py [ENDPOINT]
 
-Needs pyzmq and msgpack alone.
+Needs only pyzmq and msgpack. The default endpoint is tcp://127.0.0.1:5553.
 """
 
 import sys

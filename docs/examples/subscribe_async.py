@@ -1,4 +1,4 @@
-"""The same with asyncio: python subscribe_async.py [tcp://host:5553]"""
+"""The same with asyncio: python subscribe_async.py [ENDPOINT]"""
 
 import asyncio
 import sys

@@ -1,6 +1,6 @@
 """`python -m docs.schemas.generate`: writes the JSON Schema of each message's header.
 
-The structure is that of the types in shared/messages.py, the words are those of the tables in
+The structure comes from the types in shared/messages.py, and the descriptions from the tables in
 docs/wire-format.md, so that neither is written twice.
 """
 
@@ -19,7 +19,7 @@ FOLDER: Final = ROOT / "docs" / "schemas"
 PAGE: Final = ROOT / "docs" / "wire-format.md"
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 COMMON: Final = "Every header"
-# A header in which msgpack's bytes stand as base64, the only form that JSON has for them.
+# Bytes in msgpack are base64 here, because JSON has no bytes.
 NOTE: Final = "Bytes in the msgpack map are written as base64. Unlisted keys may occur."
 _ROW = re.compile(r"^\| `(\w+)` \| .+ \| (.+) \|$", re.MULTILINE)
 
@@ -46,18 +46,18 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def meanings(title: str) -> dict[str, str]:
-    """Return what the table below a heading of the page says of each key, in its last column."""
+    """Return the last column of each key in the table below a heading of the page."""
     _, _, text = PAGE.read_text("utf-8").partition(f"\n## {title}\n")
     return dict(_ROW.findall(text.partition("\n## ")[0]))
 
 
 def text(name: str) -> str:
-    """Return the schema as it is written to its file."""
+    """Return the schema in the format of its file."""
     return json.dumps(schema(name), indent=2, ensure_ascii=False) + "\n"
 
 
 def _describe(described: dict[str, Any], told: dict[str, str]) -> None:
-    """Add what the page says of each property, and make one line of a docstring."""
+    """Add the page's description of each property, and join docstrings to one line."""
     described["description"] = " ".join(described["description"].split())
     for key, value in described["properties"].items():
         value["description"] = told[key]

@@ -33,7 +33,7 @@ def connect(layers: list[Config], config: Config) -> Config:
         }
         for layer in layers
     ]
-    # Keras 3 takes that first call off again where a functional model gives the output.
+    # Keras 3 removes that first call again if a functional model provides the output.
     counted = {name: first[name] - (models.get(name) == "Model") for name in first}
     return {"layers": new} | {key: _end(ends[key], counted) for key in ends}
 

@@ -232,7 +232,7 @@ class PartTracks:
 
 
 def _decoded(state: bytes, labels: int) -> _TracksState:
-    """Return the parts of a state; ValueError if it is not a track state with so many labels."""
+    """Return the parts of a state; ValueError if it is not one with this many labels."""
     try:
         found: _TracksState = _STATE.decode(state)
     except msgspec.MsgspecError as error:

@@ -43,7 +43,7 @@ def run(config: Config, instance: int) -> None:
         )
         metrics.set_detector(chosen)
         frames = Subscription(config.connect.frame, ["frame/"], LIVE_HWM)
-        service.receive([frames], inbox, paced=True)
+        service.receive([frames], inbox, paced=True, as_needed=True)
         if service.is_lossless:
             sequence = ReplaySequence("detector", stage, stage, config.lossless.window)
             service.on_stream_gone(sequence.forget)

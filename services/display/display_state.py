@@ -17,6 +17,7 @@ from emostream.services.display.stream_record import (
     Answer,
     ShownFrame,
     StreamRecord,
+    analyzed,
     snapshot_of,
     state_of,
 )
@@ -141,6 +142,13 @@ class DisplayState:
         now = self._clock()
         with self._lock:
             return {name: snapshot_of(stream, now) for name, stream in self._streams.items()}
+
+    def least_analyzed(self) -> float:
+        """Return the share of analyzed frames of the stream in which it is lowest."""
+        now = self._clock()
+        with self._lock:
+            shares = [analyzed(stream, now) for stream in self._streams.values()]
+        return min(shares, default=1.0)
 
     def has_stream(self, stream: str) -> bool:
         """Whether any message of the stream has arrived."""

@@ -6,6 +6,7 @@ import logging
 
 from emostream.services.display.commands import CommandHandler
 from emostream.services.display.display_state import DisplayState
+from emostream.services.display.frame_need import FrameNeed
 from emostream.services.display.metrics import DisplayMetrics
 from emostream.services.display.page_sink import PageSink
 from emostream.services.display.stage import DisplayStage, FrameSink, ProgressSink
@@ -18,6 +19,7 @@ from emostream.shared.addresses import shifted_port
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Subscription
 from emostream.shared.config import Config
 from emostream.shared.control import StreamSwitch
+from emostream.shared.counted_receiver import CountedReceiver
 from emostream.shared.errors import EmostreamError
 from emostream.shared.http_access import log_if_plain, page_access
 from emostream.shared.inbox import FifoInbox
@@ -90,13 +92,23 @@ def run(config: Config, instance: int) -> None:
             inbox,
         )
         frames = Subscription(config.connect.frame, ["frame/"], LIVE_HWM)
-        service.receive([frames], inbox, paced=True)
+        pixels = service.receive([frames], inbox, paced=True)
+        need = FrameNeed(
+            lambda: settings.window or viewers.has_viewers, display_state.least_analyzed
+        )
         log.info("serving the page on %s", server.url)
-        step = functools.partial(_step, stage, server)
+        step = functools.partial(_step, stage, server, pixels, need)
         service.loop.run(inbox, step, publisher, limit=MAX_TAKEN, reports_progress=True)
 
 
-def _step(stage: DisplayStage, server: PageServer, messages: list[Message]) -> list[Message]:
+def _step(
+    stage: DisplayStage,
+    server: PageServer,
+    pixels: CountedReceiver,
+    need: FrameNeed,
+    messages: list[Message],
+) -> list[Message]:
     if not server.alive:
         raise EmostreamError("display: the page's server stopped")
+    pixels.spare(on=need.few_are_enough())
     return stage(messages)

@@ -72,7 +72,7 @@ def state_of(stream: StreamRecord, now: float) -> StreamState:
         t=stream.frame.t / 1e6 if stream.frame else 0.0,
         stale=bool(recent) and since_answer > STALE_AFTER_S,
         ended=stream.ended,
-        analyzed=round(_analyzed(stream, now), 3),
+        analyzed=round(analyzed(stream, now), 3),
         faces_seen=stream.faces_seen,
         left_out=dict(stream.left_out),
         standby=_is_by_standby(stream),
@@ -98,7 +98,7 @@ def _rate(times: list[float]) -> float:
     return (len(times) - 1) / max(times[-1] - times[0], 1e-3)
 
 
-def _analyzed(stream: StreamRecord, now: float) -> float:
+def analyzed(stream: StreamRecord, now: float) -> float:
     """Return the share of recently captured frames that were answered, from gaps in `seq`.
 
     For frames in several parts, it is the mean answered share of the parts: a part without an

@@ -13,7 +13,6 @@ from emostream.shared.clocks import CLOCK, MAX_ANSWER_BYTES, ClockAnswer, ClockQ
 from emostream.shared.errors import MessageError
 from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import Message
-from emostream.shared.requests import answered_topic
 from emostream.shared.wire import decode, unpack
 
 _POLL_MS: Final = 100
@@ -66,7 +65,8 @@ class Receiver:
                     self._to_follow = self._pacer.wanted()
                 self._resubscribe()
                 self._ask_for_time()
-                ready = {socket for socket, _ in poller.poll(_POLL_MS)}
+                timeout = self._pacer.poll_ms if self._pacer else _POLL_MS
+                ready = {socket for socket, _ in poller.poll(timeout)}
                 for number, subscriber in enumerate(self._subscribers):
                     if subscriber.socket in ready:
                         self._receive(number)
@@ -109,9 +109,11 @@ class Receiver:
             self._take_time(number, topic, parts)
             return
         if self._pacer:
-            parts[0] = memoryview(answered_topic(topic))
+            parts[0] = memoryview(self._pacer.answered(topic))
         try:
             message = decode(parts)
+            if self._pacer and self._pacer.repeats(message):
+                return
             self._deliver(self._clocks.local(message) if self._clocks else message)
         except MessageError as error:
             self._bad(error)

@@ -24,12 +24,12 @@ RECONNECT_INTERVAL_MAX: Final = 500
 HANDSHAKE_INTERVAL: Final = 5000
 BACKLOG: Final = 256
 # The largest frame that a publisher accepts from its subscribers: a topic, or a handshake. The
-# queue and the kernel buffer are short, because libzmq keeps reading subscriptions while they
-# arrive faster than it stores them, and only after that can the publisher count and disconnect the
-# sender.
+# queue is short, because libzmq keeps reading subscriptions while they arrive faster than it stores
+# them, and only after that can the publisher count and disconnect the sender. The kernel buffer has
+# room for the requests of a subscriber that is behind: if it is full, TCP waits for a timer.
 MAX_SUBSCRIPTION_BYTES: Final = 1024
 SUBSCRIPTIONS_HWM: Final = 2
-SUBSCRIPTIONS_BUFFER: Final = 1280
+SUBSCRIPTIONS_BUFFER: Final = 16384
 # The overhead of encryption and framing per message part.
 OVERHEAD_BYTES: Final = 1024
 

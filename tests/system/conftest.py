@@ -21,7 +21,7 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 30.0
     """Look until the condition holds; fail after `timeout` seconds, saying what was waited for."""
     deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline, f"waited {timeout:g} s in vain for {what}"
+        assert time.monotonic() < deadline, f"waited {timeout:g} s without success for {what}"
         time.sleep(0.05)
 
 

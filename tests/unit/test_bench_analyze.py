@@ -98,7 +98,7 @@ def test_speed_is_the_slope_between_two_lengths() -> None:
 
 @pytest.mark.parametrize("long", [Timing(400, 7.0), Timing(100, 9.0)])
 def test_lengths_that_tell_nothing_are_refused(long: Timing) -> None:
-    with pytest.raises(EmostreamError, match="lie further apart"):
+    with pytest.raises(EmostreamError, match="lengths that differ more"):
         steady(Timing(100, 7.0), long)
 
 
@@ -155,7 +155,7 @@ def test_tables_say_where_the_time_goes(
     assert rows["detector"] == ["6.2", "12.5", "80"]
     assert rows["files at the end"] == ["-", "1.7", "-"]
     assert "slowest stage alone: detector, 80 frames/s; reached: 60.0, 75% of it" in printed
-    assert "use 11.8 ms of processor a frame: 2 cores give 170 frames/s at most, 35%" in printed
+    assert "use 11.8 ms of CPU time per frame: 2 cores allow 170 frames/s, 35%" in printed
     assert "three fakes" in printed
 
 

@@ -87,4 +87,4 @@ def test_what_fails_at_one_size_leaves_the_figures_before() -> None:
     words = ["--no-wire", "--seconds", "0.001", "--engine=litert", "--device=cpu"]
     one, other = measure(parser().parse_args([*words, "--batch", "1", "64"]), load_small)
     assert isinstance(one, Row)
-    assert other == Absent("litert", "cpu", "64 faces in a batch: out of memory")
+    assert other == Absent("litert", "cpu", "64 faces per batch: out of memory")

@@ -145,7 +145,7 @@ class Loaded(Model):
 
 
 class File:
-    """A model's file, a fake loader of it, and what became of each attempt."""
+    """A model's file, a fake loader of it, and the result of each attempt."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -165,7 +165,7 @@ class File:
         self.loads += 1
         text = self.path.read_text()
         if text.startswith("bad"):
-            raise WeightsError(f"{text} is no model")
+            raise WeightsError(f"{text} is not a model")
         return cast(Classifier, Loaded(text, self.path))
 
     def _refused(self) -> None:
@@ -228,7 +228,7 @@ def test_a_bad_file_is_refused_once_and_said_in_one_line(
     assert file.taken() == "second"
     assert file.refusals == 1
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
-        "the new model is rejected, first stays in use: bad is no model"
+        "the new model is rejected, first stays in use: bad is not a model"
     ]
 
 

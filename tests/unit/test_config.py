@@ -62,8 +62,8 @@ def test_an_unknown_name_lists_the_names(
     # A stage's line begins with the time.
     error = capsys.readouterr().err
     assert error.endswith(
-        f"error: --config {name}: no such file, nor one that ships: "
-        "analyze, cameras, default, remote-gpu, webcam\n"
+        f"error: --config {name}: no such file or shipped configuration "
+        "(analyze, cameras, default, remote-gpu, webcam)\n"
     )
     assert error.count("\n") == 1
 

@@ -206,7 +206,7 @@ def test_the_pictures_are_small_and_three_people(demo: DemoScene) -> None:
     assert sum(path.stat().st_size for path in files) < 1_000_000
     people = load_people()
     assert [len(person.heads) for person in people] == [len(load_points().emotions)] * 3
-    # Premultiplied: no color where nothing is, which would glow.
+    # Premultiplied: no color in transparent areas, which would glow.
     sprites = [sprite.pixels for person in people for sprite in (*person.heads, person.body)]
     assert all((sprite[..., :3] <= sprite[..., 3:]).all() for sprite in sprites)
     means = [person.heads[0].pixels[240:390, 150:290, :3].mean(axis=(0, 1)) for person in people]

@@ -1,4 +1,4 @@
-"""People of the demo are drawn in some frames only, and not where nobody sees it: none shows."""
+"""People of the demo are drawn in some frames only, without any visible difference."""
 
 import numpy as np
 import pytest

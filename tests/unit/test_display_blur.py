@@ -1,4 +1,4 @@
-"""Blurred faces: unrecognizable where they are, where they were, and where nobody knows."""
+"""Blurred faces: unrecognizable where they are, where they were, and if that is unknown."""
 
 from typing import Any
 

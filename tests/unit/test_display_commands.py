@@ -1,4 +1,4 @@
-"""Commands: who may give them, what becomes of them, and what the page is told."""
+"""Commands: who may give them, their effects, and what the page is told."""
 
 import stat
 from pathlib import Path

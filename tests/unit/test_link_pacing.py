@@ -82,7 +82,7 @@ class Link:
             self.arriving = None
             # As a SUB socket does, it drops what is not subscribed to any more.
             if topic.startswith(tuple(self.subscribed)):
-                assert answered_topic(topic.encode()).decode() == message.topic
+                assert self.pacer.answered(topic.encode()).decode() == message.topic
                 self._arrive(message, published)
         if self.arriving is None and self.queue:
             topic, published, message = self.queue.popleft()
@@ -172,6 +172,33 @@ def test_a_pause_of_the_subscriber_is_no_thin_link() -> None:
         assert not link.is_thin()
 
 
+def test_who_needs_few_frames_is_sent_few_of_each_stream() -> None:
+    link = Link(0.001, streams=6, way=0.0)
+    link.run(3)
+    link.pacer.is_spared = True
+    link.run(0.1)
+    before = link.sent.total(), len(link.ages)
+    link.run(20)
+    shares = Counter(stream for stream, _ in link.ages[before[1] :])
+    assert shares.total() < 0.25 * (link.sent.total() - before[0])
+    assert set(shares) == set(link.streams)
+    link.pacer.is_spared = False
+    link.run(0.1)
+    before = link.sent.total(), len(link.ages)
+    link.run(5)
+    assert len(link.ages) - before[1] >= link.sent.total() - before[0] - 20
+
+
+def test_of_a_publisher_that_knows_no_requests_few_frames_come_all_the_same() -> None:
+    link = Link(0.001)
+    link.requests.add = lambda subscription, connection: None  # type: ignore[method-assign]
+    link.pacer.is_spared = True
+    link.run(30)
+    arrived = len(link.ages)
+    link.run(30)
+    assert len(link.ages) - arrived >= 5
+
+
 def test_a_request_is_answered_once_with_the_next_message() -> None:
     requests = Requests()
     for subscription in ("faces/0/", "once/a-1/faces/0/cam1/", "once/b-7/faces/0/", "once/junk"):
@@ -202,7 +229,7 @@ def test_requests_are_bounded() -> None:
     requests = Requests()
     for number in range(50):
         requests.add(f"once/{number}/faces/0/", 1)
-    assert len(requests) == 4
+    assert len(requests) == 32
     for number in range(5000):
         requests.add(f"once/{number}/faces/0/", number)
     assert len(requests) == 256

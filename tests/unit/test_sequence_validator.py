@@ -31,7 +31,7 @@ class Stream:
         return builders.frame(seq, **values)
 
     def play(self, frames: int) -> list[str]:
-        """Let frames come; return what became of each: continues, starts over, or refused."""
+        """Let frames arrive; return the result of each: continues, starts over, or refused."""
         return [self.next() for _ in range(frames)]
 
     def next(self) -> str:

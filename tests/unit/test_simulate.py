@@ -99,7 +99,7 @@ def test_the_arithmetic_says_what_a_calculator_does() -> None:
     table = arithmetic.processes(FIGURES, 1000, 25, 3)
     columns = {str(column.header): list(column.cells) for column in table.columns}
     assert columns["cores"] == ["50", "200", "100", "350"]
-    assert columns["streams a process"][:3] == ["14", "3", "7"]
+    assert columns["streams per process"][:3] == ["14", "3", "7"]
     assert columns["processes"][:3] == ["72", "334", "143"]
     crops = next(iter(arithmetic.traffic(FIGURES, 1000, 25, 3).columns[2].cells))
     assert crops == "3.20 Gbit/s"

@@ -210,7 +210,7 @@ def test_a_reader_that_hangs_is_given_up_and_replaced() -> None:
         assert (status.state, status.error) == (SourceState.LOST, "camera:0: no picture for 5 s")
         clock.time += 0.5
         assert numbers(sources, 1) == [3]
-        # What the first reader gives when it wakes up is of no use any more.
+        # What the first reader delivers when it wakes up is no longer useful.
         hang.set()
         for thread in threading.enumerate():
             if thread.name == "source cam" and thread is not newest_thread():

@@ -136,5 +136,5 @@ def test_a_folder_with_a_configuration_is_not_passed_over_for_one_that_ships(
     Path("cameras").mkdir()
     assert find_config("cameras") == CONFIGS / "cameras.toml"
     Path("cameras", FOLDER_CONFIG).touch()
-    with pytest.raises(ConfigError, match=r"a folder; write cameras/emostream.toml, or /.*ships"):
+    with pytest.raises(ConfigError, match=r"a folder; write cameras/emostream.toml, or /.*shipped"):
         find_config("cameras")

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs the classifier of this pod with its share of the shards: of as many classifiers as there are,
-# by the highest pod of the StatefulSet that has an address. Once that has changed, and for good, the
-# classifier starts again with its new share. The standby answers meanwhile.
+# Runs this pod's classifier with its share of the shards. The number of classifiers is that of the
+# highest pod of the StatefulSet with an address. When it has permanently changed, the classifier
+# restarts with its new share, while the standby answers.
 set -u
 number=${POD_NAME##*-}
 classifier=
@@ -23,7 +23,7 @@ stop() {
 }
 
 ended() {
-  # A signal ends the wait, not the classifier.
+  # A signal interrupts the wait, not the classifier.
   wait "$classifier"
   code=$?
   while kill -0 "$classifier" 2>/dev/null; do wait "$classifier"; code=$?; done
@@ -42,7 +42,7 @@ while [ -z "$stopped" ]; do
     if [ "$(count)" -eq "$of" ]; then steady=0; else steady=$((steady + 1)); fi
   done
   if [ "$steady" -lt "$STEADY_S" ]; then
-    # Asked to end, or it ended by itself: that is the pod's end.
+    # If it was stopped, or exited by itself, the pod exits.
     ended
     exit
   fi

@@ -14,7 +14,7 @@ from emostream.shared.security import new_key
 
 CLASSIFIERS: Final = tuple(f"classifier-{number}" for number in range(4))
 ANSWERING: Final = (*CLASSIFIERS, "standby")
-# Who publishes, what of it, and to whom.
+# Each publisher, its topics, and its subscribers.
 LINKS: Final = (
     (("capture",), ("frame",), ("detector", "recorder", "display")),
     (("detector",), ("faces",), ANSWERING),
@@ -24,7 +24,8 @@ LINKS: Final = (
     (("relay",), ("emotion", "event"), ("recorder", "display")),
     (("display",), ("control",), ("recorder", "display")),
 )
-# A peer is limited to topics; of a publisher alone, to one that nobody here publishes.
+# Every peer is limited to topics; a peer that only publishes, to a topic that nobody here
+# publishes.
 NOTHING: Final = ("credit",)
 
 

@@ -1,4 +1,4 @@
-"""The bound on what FFmpeg takes of memory at once, for which PyAV has no call."""
+"""Limits the size of FFmpeg's memory allocations, for which PyAV has no function."""
 
 import ctypes
 import ctypes.util
@@ -9,17 +9,17 @@ from typing import Final
 
 import av
 
-# A picture of 8K (7680 x 4320) has 133 MB with 4 bytes a pixel. No packet of a camera is larger.
+# An 8K picture (7680 x 4320) has 133 MB with 4 bytes per pixel. No packet of a camera is larger.
 LARGEST_BYTES: Final = 128 * 1024 * 1024
 log = logging.getLogger("emostream")
 
 
 @functools.cache
 def limit_allocations() -> None:
-    """Let no packet, picture or header of what FFmpeg reads in this process exceed the bound.
+    """Limit the size of packets, pictures and headers that FFmpeg reads in this process.
 
-    Without it, whatever a stream announces is collected, up to 2 GB. What is larger is an
-    `av.MemoryError` from then on. Where FFmpeg's library cannot be found, that is logged.
+    Without the limit, FFmpeg allocates whatever a stream announces, up to 2 GB. Larger allocations
+    then raise `av.MemoryError`. If FFmpeg's library cannot be found, this is logged.
     """
     library = _loaded_avutil()
     if library is None:
@@ -33,9 +33,9 @@ def limit_allocations() -> None:
 
 
 def _loaded_avutil() -> ctypes.CDLL | None:
-    """Return the library that PyAV uses: of its wheel (Linux, macOS), or of the system."""
+    """Return the library that PyAV uses, from its wheel (Linux, macOS) or the system."""
     package = Path(av.__file__).parent
     bundled = [*package.parent.glob("av.libs/libavutil*"), *package.glob(".dylibs/libavutil*")]
     name = str(bundled[0]) if bundled else ctypes.util.find_library("avutil")
-    # To load what is loaded already gives the same library.
+    # Loading a library again returns the loaded one.
     return ctypes.CDLL(name) if name else None

@@ -1,19 +1,19 @@
-"""The length that a Windows Media file (ASF) declares, which FFmpeg hides where it was cut off."""
+"""Reads the declared length of a Windows Media file (ASF), which FFmpeg hides if truncated."""
 
 import struct
 from pathlib import Path
 from typing import Final
 
-# The File Properties Object: its GUID, then its size, the file's id, size and date, how many
-# packets it has, how long it plays and takes to send (100 ns), its preroll (ms), and flags.
+# The File Properties Object: GUID, size, the file's id, size and date, number of packets, play and
+# send duration (100 ns), preroll (ms), and flags.
 PROPERTIES: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 LAYOUT: Final = struct.Struct("<16s Q 16s Q Q Q Q Q Q I")
-BROADCAST: Final = 1  # what was written live has no length
+BROADCAST: Final = 1  # a live recording has no length
 HEADER_BYTES: Final = 65_536
 
 
 def asf_length(path: Path) -> float:
-    """Return the s that the whole file plays by its header, 0 if it does not say."""
+    """Return the length of the complete file in s from its header, 0 if unknown."""
     with path.open("rb") as file:
         header = file.read(HEADER_BYTES)
     at = header.find(PROPERTIES)

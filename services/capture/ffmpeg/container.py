@@ -1,4 +1,4 @@
-"""Opens what FFmpeg reads, finds the video in it, and explains its errors to users."""
+"""Opens files and streams with FFmpeg, finds the video, and explains errors to users."""
 
 import contextlib
 import errno
@@ -21,18 +21,18 @@ def open_container(
     timeout: tuple[float, float] | None,
     options: dict[str, str],
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open the address, or read an open file, and find its video; messages call it `display_name`.
+    """Open the URL or an open file, and find its video; messages call it `display_name`.
 
-    `timeout` is seconds to open and to read. FFmpeg's errors, also those while reading, become
-    SourceErrors.
+    `timeout` is the time limit in seconds for opening and for reading. FFmpeg's errors, including
+    those while reading, become SourceErrors.
     """
     try:
         with av.open(
             address, "r", timeout=timeout, options=options, metadata_errors="replace"
         ) as container:
             stream = main_video(container, display_name)
-            # One thread per source: several sources share few cores, threads add delay, and of a
-            # damaged file they need not give the same pictures twice.
+            # One thread per source: several sources share few cores, threads add delay, and with
+            # damaged files they are not deterministic.
             stream.codec_context.thread_count = 1
             yield container, stream
     except (av.FFmpegError, OSError) as error:
@@ -41,7 +41,7 @@ def open_container(
 
 
 def describe_error(error: Exception) -> str:
-    """Return what an error of FFmpeg or the system means for the source."""
+    """Return the meaning of an FFmpeg or system error for the source."""
     if isinstance(error, av.ExitError | av.TimeoutError):
         return "no data arrived in time"
     if isinstance(error, MemoryError):

@@ -32,7 +32,7 @@ class Orientation:
         return abs(b) + abs(c) > abs(a) + abs(d)
 
     def is_upright(self, frame: av.VideoFrame) -> bool:
-        """Whether the frame is to be displayed as it is stored."""
+        """Whether the frame is displayed as stored."""
         a, b, c, d = self._read(frame)
         return not (b or c) and a > 0 and d > 0
 

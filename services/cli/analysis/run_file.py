@@ -57,8 +57,8 @@ class RunFile:
 
     `video` says whether annotated video was requested.
     `state_format` is the layout of the states to resume from; 0 for a file that does not say.
-    `prior` are the facts of the reweighting, {} for a model that states no shares; `left_out`
-    counts the observations that count for nothing, by reason.
+    `prior` has the facts about the reweighting, {} for a model without shares; `left_out` counts
+    the observations that were left out, by reason.
     """
 
     run: str

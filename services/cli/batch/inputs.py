@@ -131,5 +131,5 @@ def _ordered(paths: Iterable[str]) -> list[str]:
 
 
 def _path_of(url: str) -> Path:
-    """Return a path that stands for the URL, to derive names from."""
+    """Return a path that represents the URL, to derive names from."""
     return Path("/" + url.replace("://", "/", 1)) if is_remote(url) else Path(url)

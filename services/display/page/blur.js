@@ -1,6 +1,6 @@
-// Faces made unrecognizable in a picture that is on the page already, as the display blurs later ones.
+// Blurs faces in a picture that is already on the page, in the same way as the display.
 
-// Mean colors that are left of a face along its longer side, and of a whole picture along its own.
+// Cells of one mean color that remain along the longer side of a face, and of a whole picture.
 const FACE_CELLS = 5;
 const PICTURE_CELLS = 12;
 
@@ -19,7 +19,7 @@ export function blurAreas(canvas, areas, frameWidth) {
   }
 }
 
-// Leaves no detail in the region that is finer than `cell` pixels.
+// Removes detail finer than `cell` pixels from the region.
 function coarsen(canvas, [left, top, across, down], cell) {
   const means = document.createElement("canvas");
   means.width = Math.ceil(across / cell);

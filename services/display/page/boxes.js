@@ -18,7 +18,7 @@ export class Boxes {
     });
   }
 
-  // The box has the face's color, the name on it the emotion's.
+  // The box has the face's color, its label the emotion's.
   #place(box, face, { width, height }) {
     const [x, y, across, down] = face.box;
     box.dataset.track = face.track;

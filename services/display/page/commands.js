@@ -1,7 +1,7 @@
-// What changes the pipeline for everybody: sent to the server, and in effect once the server confirms it.
+// Commands change the pipeline for everybody: sent to the server, in effect once the server confirms them.
 
 const STORAGE_KEY = "emostream.token";
-// A stage obeys within a frame; one that is silent so long will not.
+// A stage obeys within a frame; after this long without an answer, it will not.
 const CONFIRM_WITHIN_MS = 10_000;
 const CONFIRMED = { record: "recording", blur: "blur" };
 
@@ -9,8 +9,8 @@ export class Commands {
   #pending = new Map(); // "stream command" -> wanted
   #controls = { token: false, streams: {} };
 
-  // `role` is that of who signed in, null where nobody has to. `notify(text)` reports a refusal,
-  // `changed()` is called when there is another state to show.
+  // `role` is the role after sign-in, null if no sign-in is needed. `notify(text)` reports a refusal,
+  // `changed()` is called when the state to show has changed.
   constructor(dialog, role, { notify, changed }) {
     this.dialog = dialog;
     this.role = role;
@@ -22,15 +22,15 @@ export class Commands {
     return this.role !== "viewer";
   }
 
-  // What is known: { on: true, false or null (nobody can tell), pending }, or null where this server
-  // has no such command for the stream.
+  // The known state: { on: true, false or null (unknown), pending }, or null if this server has no
+  // such command for the stream.
   state(stream, command) {
     const known = this.#controls.streams[stream];
     if (!known) return null;
     return { on: known[CONFIRMED[command]], pending: this.#pending.has(`${stream} ${command}`) };
   }
 
-  // The same of several streams: on where it is for each of those that can be told.
+  // The same for several streams: on if it is on for each stream with a known state.
   stateOfAll(streams, command) {
     const states = streams.map((stream) => this.state(stream, command)).filter((state) => state !== null);
     if (states.length === 0) return null;
@@ -39,12 +39,12 @@ export class Commands {
     return { on, pending: states.some(({ pending }) => pending) };
   }
 
-  // The file that a stream is recorded into now, { path, bytes }, or null.
+  // The file to which a stream is being recorded, { path, bytes }, or null.
   video(stream) {
     return this.#controls.streams[stream]?.video ?? null;
   }
 
-  // Whether the stream's pictures are blurred, whatever becomes of what is recorded.
+  // Whether the stream's pictures are blurred, regardless of recordings.
   arePicturesBlurred(stream) {
     return this.#controls.streams[stream]?.pictures_blurred ?? false;
   }
@@ -58,7 +58,7 @@ export class Commands {
     this.changed();
   }
 
-  // Switches it on for all of the streams, or off where it is on for each.
+  // Switches it on for all of the streams, or off if it is on for each.
   async toggle(streams, command) {
     const state = this.stateOfAll(streams, command);
     if (!state || state.pending) return;
@@ -74,7 +74,7 @@ export class Commands {
     const others = streams.filter((stream) => this.state(stream, command)?.on === !on);
     for (const stream of others) this.#pending.set(`${stream} ${command}`, on);
     this.changed();
-    // One by one: a token is asked for once, and the first refusal holds for all.
+    // One by one: the token is requested once, and the first refusal applies to all.
     let refusal = null;
     for (const stream of others) {
       const key = `${stream} ${command}`;
@@ -93,7 +93,7 @@ export class Commands {
     this.notify(`${key}: not confirmed.`);
   }
 
-  // Resolves to null, or to why not ("" if the viewer gave it up).
+  // Resolves to null, or to the reason for failure ("" if the viewer canceled).
   async #send(command) {
     if (this.role === null && this.#controls.token && !token() && !await this.#askForToken()) return "";
     for (;;) {

@@ -1,7 +1,7 @@
 // The WebSocket: pictures with their results as binary messages, updates as text.
 //
 // A binary message is 4 bytes (big-endian: the length of the JSON), the JSON, and a JPEG. The
-// server sends a picture only while few are on their way, so each must be confirmed.
+// server sends a picture only while few are in transit, so each must be confirmed.
 
 const RETRY_MS = 1000;
 const RETRY_FULL_MS = 10000;
@@ -12,7 +12,7 @@ export class Connection {
   #retry = 0;
   #owed = new Map();
 
-  // `handlers`: opened(), closed(), full() (others watch already, as many as may), picture(facts, jpeg: Uint8Array), update(update), and
+  // `handlers`: opened(), closed(), full() (too many viewers), picture(facts, jpeg: Uint8Array), update(update), and
   // isWatched(stream): whether the stream's pictures are wanted now.
   constructor(handlers) {
     this.handlers = handlers;
@@ -21,14 +21,14 @@ export class Connection {
     this.#connectIfVisible();
   }
 
-  // What is not watched (paused, or behind another stream) is not confirmed: after a few pictures
-  // the server sends and encodes no more of it.
+  // Streams that are not watched (paused, or behind another stream) are not confirmed: after a few
+  // pictures, the server stops encoding and sending them.
   confirm(stream) {
     if (this.handlers.isWatched(stream)) this.#sendConfirmation(stream);
     else this.#owed.set(stream, (this.#owed.get(stream) ?? 0) + 1);
   }
 
-  // Confirms what was held back of the streams that are watched now.
+  // Confirms withheld pictures of streams that are watched now.
   confirmOwed() {
     for (const [stream, count] of this.#owed) {
       if (!this.handlers.isWatched(stream)) continue;
@@ -43,7 +43,7 @@ export class Connection {
     }
   }
 
-  // A hidden page costs nothing: it has no connection, and gets what it missed when it comes back.
+  // A hidden page costs nothing: it has no connection, and catches up when it is visible again.
   #connectIfVisible() {
     if (document.hidden) {
       clearTimeout(this.#retry);
@@ -79,7 +79,7 @@ export class Connection {
     this.#retry = setTimeout(() => this.#connectIfVisible(), delay);
   }
 
-  // A browser does not say why a WebSocket was refused; a plain request for it does.
+  // Browsers do not report why a WebSocket was refused; a plain request does.
   async #findReason() {
     const answer = await fetch("live").catch(() => null);
     if (answer?.status === 401) location.assign("signin");

@@ -10,7 +10,7 @@ export class Controls {
     }
   }
 
-  // `stream`: the one that has the window or null; `record` and `blur` as of Commands.stateOfAll.
+  // `stream`: the open stream or null; `record` and `blur` as in Commands.stateOfAll.
   show({ paused, stream, record, blur, summary, isSignedIn }) {
     this.#turn("pause", paused, paused ? "Resume" : "Pause");
     this.#button("snapshot").hidden = stream === null;

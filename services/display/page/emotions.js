@@ -1,11 +1,11 @@
-// The labels and the faces with their colors, and how numbers and times are written.
+// The labels and faces with their colors, and the format of numbers and times.
 
-// track -> number, as the server gave them: small, and each stream has its own.
+// track -> number, from the server: small, and separate for each stream.
 const numbers = new Map();
-// Of a label that the server has not sent yet.
+// For a label that the server has not sent yet.
 const UNKNOWN_STYLE = { color: "#ffffff", ink: "#000000" };
-// By the face's number. Chosen to lie far from the emotions' colors and from each other for every
-// eye (Oklab distances, also with each kind of color blindness simulated), with black on them.
+// By the face's number. Chosen to differ from the emotions' colors and from each other for everyone
+// (Oklab distances, also with each kind of color blindness simulated), with black text on them.
 const FACES = ["#44ddff", "#ffbb88", "#bb33ff", "#ddffaa", "#aaffff", "#9977dd"];
 const DAY_MS = 86_400_000;
 
@@ -14,7 +14,7 @@ export async function loadSettings() {
   const styles = new Map();
   settings.addStyles = (labels) => labels.forEach((style) => styles.set(style.label, style));
   settings.styleOf = (label) => styles.get(label) ?? { label, ...UNKNOWN_STYLE };
-  // In the order of the models' own, once a face has given it.
+  // In the order of the model's labels, once a face has provided it.
   let order = [];
   settings.orderLabels = (labels) => {
     if (labels.some((label) => !order.includes(label))) order = [...new Set([...labels, ...order])];
@@ -41,19 +41,19 @@ export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 export const clockTime = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
 
-// With the date where the time alone would mislead.
+// With the date if the time alone would be misleading.
 export function dateTime(ms) {
   const day = Date.now() - ms > DAY_MS / 2 ? `${new Date(ms).toLocaleDateString()} ` : "";
   return day + clockTime(ms);
 }
 
-// Colors an element, and all in it, as the emotion: --emotion, and --ink to write on it.
+// Sets an element's colors for the emotion: --emotion, and --ink for text on it.
 export function paint(element, style) {
   element.style.setProperty("--emotion", style.color);
   element.style.setProperty("--ink", style.ink);
 }
 
-// Colors an element, and all in it, as the face: --face.
+// Sets an element's color for the face: --face.
 export function paintFace(element, number) {
   element.style.setProperty("--face", faceColor(number));
 }

@@ -3,7 +3,7 @@
 import { clockTime, make, paint, paintFace } from "./emotions.js";
 
 const MOST = 100;
-// A voice that is interrupted all the time says nothing.
+// A voice that is constantly interrupted is useless.
 const ANNOUNCE_EVERY_MS = 4000;
 
 export class Events {
@@ -25,14 +25,14 @@ export class Events {
     this.#filter();
   }
 
-  // Shows what happened in one stream, or (null) in all, with their names.
+  // Shows the events of one stream, or (null) of all, with their names.
   select(stream) {
     this.stream = stream;
     this.list.classList.toggle("all", stream === null);
     this.#filter();
   }
 
-  // `fresh`: they happened just now, and are no history.
+  // `fresh`: they just happened, and are not history.
   add(events, fresh) {
     if (events.length === 0) return;
     this.list.prepend(...events.slice(-MOST).reverse().map((event) => this.#item(event)));

@@ -1,18 +1,18 @@
-// The state of each face as it is shown: reweighted, smoothed, compared with the viewer's preferences.
+// The displayed state of each face: reweighted, smoothed, compared with the viewer's preferences.
 
 // Each of a stream's faces gets
-//   shares: label to probability, as the bars show them,
-//   label, confidence: the emotion that is shown,
+//   shares: label to probability, as shown in the bars,
+//   label, confidence: the displayed emotion,
 //   state: "sure", "unsure" (below the viewer's threshold), "other" (an emotion not chosen) or
-//     "left out" (low quality to be judged: it has no label),
-//   streamLabel: the stream's own label where the viewer's sensitivity changes it, else "".
-// A face whose track is too new to be shown is none of them.
+//     "left out" (its quality is too low: it has no label),
+//   streamLabel: the stream's own label if the viewer's sensitivity changes it, else "".
+// A face whose track is too new is not included.
 //
-// Of reweighted probabilities the pipeline's smoothing is not known: they get its usual seconds.
+// The pipeline's smoothing is unknown for reweighted probabilities: they get its default seconds.
 const PIPELINE_SECONDS = 0.5;
 
 // Probabilities times prior^-sensitivity, normalized: at 1 all labels count as equally frequent, at
-// -1 frequent ones as more frequent still.
+// -1 frequent labels as even more frequent.
 export function reweighted(probabilities, prior, sensitivity) {
   const powers = Object.entries(probabilities).map(([label, share]) => [
     label,
@@ -32,7 +32,7 @@ export class FaceStates {
   }
 
   compute(facts) {
-    // Means of what was reweighted otherwise say nothing now, and a paused picture has no later one.
+    // Means of differently reweighted values are useless now, and a paused picture has no later one.
     if (this.preferences.sensitivity !== this.#sensitivity) this.#tracks.clear();
     this.#sensitivity = this.preferences.sensitivity;
     const shown = facts.faces.filter((face) => face.left_out !== "new");
@@ -41,7 +41,7 @@ export class FaceStates {
     return faces;
   }
 
-  // The faces of a moment ago, which change nothing of their tracks.
+  // The faces of a moment ago, which do not change their tracks.
   keep(facts) {
     return facts.kept.filter((face) => face.left_out !== "new").map((face) => {
       if (face.left_out) return { ...face, shares: {}, state: "left out", streamLabel: "", kept: true };
@@ -51,7 +51,7 @@ export class FaceStates {
     });
   }
 
-  // What cannot be judged changes nothing of its track, here as in the pipeline.
+  // As in the pipeline, a face of low quality does not change its track.
   #of(face, facts) {
     if (face.left_out) return { ...face, shares: {}, state: "left out", streamLabel: "" };
     return this.#compare({ ...face, ...this.#shown(face, facts) });
@@ -69,14 +69,14 @@ export class FaceStates {
     return { ...shown, streamLabel: shown.label === face.label ? "" : face.label };
   }
 
-  // "pipeline": what the classifier says, which holds a label against short doubts (hysteresis).
+  // "pipeline": the classifier's label, which is stable against short changes (hysteresis).
   #smooth(face, t, smoothing) {
     if (smoothing === "pipeline") return { shares: face.smoothed };
     const shares = smoothing > 0 ? this.#average(face, t, smoothing) : face.probabilities;
     return { shares, ...strongest(shares) };
   }
 
-  // Exponential over `seconds`, by the times of the pictures, so that lost ones change nothing.
+  // Exponential over `seconds`, by picture times, so that lost pictures have no effect.
   #average({ track, probabilities }, t, seconds) {
     const last = this.#tracks.get(track);
     if (!last || t < last.t) {
@@ -112,7 +112,7 @@ function strongest(shares) {
   return { label, confidence };
 }
 
-// What is written at a face: its emotion, or that it is unsure, hidden or left out. A star marks a label that
+// The text at a face: its emotion, or that it is unsure, hidden or left out. A star marks a label that
 // is the viewer's and not the stream's.
 export function labelText(face) {
   const text = face.state === "sure" ? face.label : face.state;

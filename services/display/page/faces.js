@@ -1,8 +1,8 @@
-// The probabilities of each face now, as bars: one for each label that the model gives.
+// The current probabilities of each face, as one bar per label of the model.
 
 import { byNumber, make, numberOf, paint, paintFace, percent } from "./emotions.js";
 
-// More often than this nobody can read a number.
+// Numbers that change more often than this are not readable.
 const EVERY_MS = 125;
 const NOBODY = "No face in view.";
 const UNJUDGED = "No usable face: too small, too dark, blurred or turned away.";
@@ -25,10 +25,10 @@ export class Faces {
     this.#show([]);
   }
 
-  // `now`: at once, however short ago the last were shown.
+  // `now`: immediately, regardless of the last update.
   show(facts, faces, now = false) {
     const time = performance.now();
-    // A frame without results says nothing about faces, unless some are kept of one before.
+    // A frame without results has no faces, unless some are kept from an earlier one.
     if ((facts.results === "none" && faces.length === 0) || (!now && time - this.#at < EVERY_MS)) return;
     this.#at = time;
     const judged = faces.filter((face) => face.state !== "left out");
@@ -37,7 +37,7 @@ export class Faces {
     this.#show(judged.sort(byNumber));
   }
 
-  // Old bars must not be taken for new ones.
+  // Old bars must not look like new ones.
   updateState({ stale }, gone) {
     this.section.classList.toggle("old", gone);
     this.hint.textContent = stale ? STALE : this.nobody;
@@ -74,7 +74,7 @@ export class Faces {
     }
   }
 
-  // New bars only where the labels are others, as after another model has taken over.
+  // New bars only if the labels differ, as after a change of the model.
   #keepBars(card, labels) {
     const bars = [...card.querySelectorAll(".bar")];
     if (labels.join("\n") === bars.map((bar) => bar.dataset.emotion).join("\n")) return;

@@ -1,4 +1,4 @@
-// The frame counts of a stream: what became of each frame that was captured.
+// The frame counts of a stream: what happened to each captured frame.
 
 import { count, make } from "./emotions.js";
 
@@ -35,7 +35,7 @@ export class FrameCounts {
     this.element.append(this.sum, more);
   }
 
-  // `rows`: those of this stream, one a path.
+  // `rows`: those of this stream, one per path.
   update(rows) {
     const main = rows.find((row) => row.path === "emotions") ?? rows[0];
     this.element.hidden = !main;

@@ -1,4 +1,4 @@
-// The health panel: each stage in a line with its reason, and where each stream's frames went.
+// The health panel: one line per stage with its reason, and the frame counts of each stream.
 
 import { make } from "./emotions.js";
 import { FrameCounts } from "./frame-counts.js";
@@ -15,8 +15,8 @@ export class Health {
     this.hint = panel.querySelector(".hint");
   }
 
-  // Written while somebody reads it alone.
-  // `states`: of the streams, by name.
+  // Updated only while it is open.
+  // `states`: the streams' states, by name.
   update(stages, accounts, states) {
     if (!this.panel.matches(":popover-open")) return;
     this.stages.replaceChildren(...stages.map((stage) => make("li", "", describe(stage))));

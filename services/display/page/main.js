@@ -131,7 +131,7 @@ function showConnection(text, live) {
   part("connection").classList.toggle("live", live);
 }
 
-// What anyone on the way can read, unless that is this machine alone.
+// Anyone on the network can read this, unless the page is on this machine.
 function showUnencrypted() {
   const isLocal = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
   const isPlain = settings.role !== null && location.protocol === "http:" && !isLocal;
@@ -193,7 +193,7 @@ function threshold(by) {
   preferences.change({ threshold: Math.round(100 * wanted) / 100 });
 }
 
-// An action on the stream that has the window.
+// An action on the open stream.
 function ofStream(act) {
   return () => {
     if (grid.stream === null) toast.show("Open a stream first: click it or press its number.");

@@ -1,10 +1,10 @@
-// What is said where a busy pipeline leaves frames out: how many it analyzes, and what helps.
+// The message of a busy pipeline that skips frames: how many it analyzes, and what helps.
 
 import { percent } from "./emotions.js";
 
-// A frame now and then is missed by any live pipeline.
+// Any live pipeline misses an occasional frame.
 const OVERLOADED_BELOW = 0.9;
-// What helps whichever stage is too slow, and what helps against that stage.
+// Advice for any slow stage, and for a particular stage.
 export const HELP = "Use fewer or slower sources.";
 const HELP_OF_STAGE = {
   detector: "Use fewer or slower sources, or run the detector on another host.",

@@ -19,7 +19,7 @@ export class Panel {
     this.show();
   }
 
-  // Lists the labels that were seen; called when there may be new ones.
+  // Lists the labels seen so far; called when there may be new ones.
   list() {
     const labels = this.settings.labels();
     if (labels.join("\n") === this.#listed) return;
@@ -29,7 +29,7 @@ export class Panel {
     this.show();
   }
 
-  // Without the shares that the probabilities reckon with, nothing can be reweighted.
+  // Without the shares that the probabilities assume, nothing can be reweighted.
   enableSensitivity(on) {
     this.sensitivity.disabled = !on;
   }

@@ -1,4 +1,4 @@
-// The viewer's preferences, kept in this browser: they change this page alone.
+// The viewer's preferences, stored in this browser, for this page only.
 //
 // `smoothing` is "pipeline" or seconds, `sensitivity` from -1 (calm) to 1 (expressive), `threshold` a
 // share from 0 to 1, `hidden` the emotions that are not shown, `theme` "auto", "dark" or "light", `announce` whether events are read out, `keys`
@@ -58,7 +58,7 @@ export class Preferences {
     this.change({ hidden: on ? others : [...others, label] });
   }
 
-  // What differs from the first settings, in a few words.
+  // The differences from the defaults, in a few words.
   get summary() {
     const parts = [];
     if (this.smoothing !== "pipeline") {
@@ -80,7 +80,7 @@ export function sensitivityText(sensitivity) {
   return `${Math.round(100 * Math.abs(sensitivity))}% ${sensitivity > 0 ? "more expressive" : "calmer"}`;
 }
 
-// A browser may refuse storage, or hold what another release wrote: then the defaults apply.
+// If a browser refuses storage, or has data of another release, the defaults apply.
 function load() {
   try {
     const kept = JSON.parse(localStorage.getItem(STORAGE_KEY)) ?? {};
@@ -94,6 +94,6 @@ function save(preferences) {
   try {
     localStorage.setItem(STORAGE_KEY, JSON.stringify(preferences));
   } catch {
-    // They hold until the page is closed.
+    // They apply until the page is closed.
   }
 }

@@ -1,4 +1,4 @@
-// The session's shares: for how much of the time that faces were seen they showed each emotion.
+// The session's shares: each emotion's share of the time in which faces were seen.
 
 import { clockTime, count, make, paint, percent } from "./emotions.js";
 
@@ -19,7 +19,7 @@ export class Shares {
     preferences.onChange(() => this.draw());
   }
 
-  // The server remembers the last minutes and may send them again; each moment counts once.
+  // The server may send the last minutes again; each moment counts once.
   add(spans) {
     for (const [stream, rows] of Object.entries(spans)) {
       const totals = this.#of(stream);
@@ -39,7 +39,7 @@ export class Shares {
     this.#counts.delete(stream);
   }
 
-  // How many faces the display has seen, and how many of them were left out.
+  // The number of faces that the display has seen, and of those left out.
   count(states) {
     for (const [stream, state] of Object.entries(states)) this.#counts.set(stream, state);
   }
@@ -62,7 +62,7 @@ export class Shares {
     this.list.replaceChildren(...parts.map(([style, share]) => entry(style, share)));
   }
 
-  // The chosen emotions in their steady order, and all others as one.
+  // The selected emotions in fixed order, and all others as one.
   partsOf(stream) {
     const { times } = this.#of(stream);
     const total = [...times.values()].reduce((sum, ms) => sum + ms, 0);
@@ -81,7 +81,7 @@ export class Shares {
     return this.#streams.get(stream);
   }
 
-  // Of a track that is older than the server's memory nothing can be sent again.
+  // Nothing can be sent again for a track that is older than the server's memory.
   #forget({ until }) {
     const oldest = Math.max(...until.values()) - this.settings.history_ms;
     for (const [track, end] of until) if (end < oldest) until.delete(track);

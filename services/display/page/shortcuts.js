@@ -18,7 +18,7 @@ const SHORTCUTS = [
   { keys: ["?"], shown: ["?"], act: "help", does: "show this list" },
 ];
 const TYPING = "input, select, textarea, [contenteditable]";
-// What uses Space or the arrows itself.
+// Elements that use Space or the arrow keys themselves.
 const OWN = "button, a, summary, [tabindex='0']";
 
 // Calls `actions[act](index)` for each key, while `preferences.keys` allows single keys.

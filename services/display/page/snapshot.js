@@ -1,12 +1,12 @@
-// A snapshot: the picture with its boxes as PNG, and what is known of that very frame as JSON.
+// A snapshot: the picture with its boxes as PNG, and the data of that frame as JSON.
 
 import { faceColor, make, numberOf, percent } from "./emotions.js";
 import { labelText } from "./face-states.js";
 
-// Saves both; resolves to the name that they share.
+// Saves both; resolves to their common name.
 export async function snapshot(tile, settings, preferences) {
   const { facts, faces, stream } = tile;
-  // Copied at once: the tile continues to its next picture meanwhile.
+  // Copied immediately, because the tile moves on to its next picture.
   const picture = draw(tile.canvas, facts, faces, settings);
   const time = new Date(facts.t).toISOString();
   const name = `${stream}-${time.replaceAll(":", "-")}-${facts.seq}`;
@@ -74,6 +74,6 @@ function save(blob, name) {
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  // The browser has begun to save it once the next task runs; a minute is long enough for all.
+  // The browser has started to save it by the next task; a minute is enough for all browsers.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

@@ -1,10 +1,10 @@
-// Each stage's health: a sign, a word and its frames/s; why it is not ready, on hover or focus.
+// Each stage's health: an icon, a word and its frames/s; on hover or focus, why it is not ready.
 
 import { make, percent } from "./emotions.js";
 import { analyzedText, helpForStage, isOverloaded } from "./overload.js";
 
 const SIGNS = { "ready": "✓", "overloaded": "!", "not ready": "!", "away": "✕", "down": "✕" };
-// Below that nobody misses the search for small faces.
+// Below this share, skipping the search for small faces is not noticeable.
 const NARROWED_ABOVE = 0.1;
 
 export class Stages {
@@ -37,7 +37,7 @@ export class Stages {
   }
 }
 
-// A stage's name; its address too where it is one of several of a kind.
+// A stage's name, with its address if there are several of its kind.
 function shownName({ stage, address }, stages) {
   return stages.filter((other) => other.stage === stage).length > 1 ? `${stage} ${address}` : stage;
 }
@@ -53,11 +53,11 @@ function fill(item, stage, shown) {
   word.textContent = state === "overloaded" ? `${percent(stage.analyzed)} of frames` : state;
   rate.textContent = fps === null || state === "away" ? "" : `${Math.round(fps)}/s`;
   const text = describe(stage);
-  // Not written again when it is the same, so that a screen reader is left alone.
+  // Not updated if unchanged, so that screen readers are not disturbed.
   if (more.textContent !== text) more.textContent = text;
 }
 
-// All that is known of a stage, in words.
+// The description of a stage, in words.
 export function describe(stage) {
   const { address, state, reason, fps, whole_only: narrowed } = stage;
   const words = [state === "ready" ? "ready" : reason || state];

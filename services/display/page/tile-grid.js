@@ -1,9 +1,9 @@
-// The streams: all as tiles that fill the window, or one that has the window to itself.
+// The streams: all as tiles that fill the window, or a single open stream.
 
 import { make } from "./emotions.js";
 import { Tile } from "./tile.js";
 
-// Of most cameras; pictures of another shape are fitted in.
+// The aspect ratio of most cameras; other pictures are fitted in.
 const RATIO = 16 / 9;
 const HASH = "#stream=";
 
@@ -13,8 +13,8 @@ export class TileGrid {
   #configured = []; // the names of the configured sources, in their order
   #stream; // undefined until the first layout
 
-  // `handlers`: drawn(stream) and showing(tile) as of a tile, changed() when another stream (or
-  // all) has the window, or when it stands still or continues.
+  // `handlers`: drawn(stream) and showing(tile) as for a tile; changed() when another stream (or
+  // the grid) is open, or when the page is paused or resumed.
   constructor(section, nav, settings, preferences, handlers) {
     this.section = section;
     this.nav = nav;
@@ -27,15 +27,15 @@ export class TileGrid {
     preferences.onChange(() => this.tiles.forEach((tile) => tile.refresh()));
   }
 
-  // The stream that has the window, null while all share it. It stands in the address, so that it
-  // can be kept as a bookmark and the browser's "back" leads back.
+  // The open stream, null for the grid. It is part of the URL, for bookmarks and the browser's
+  // back button.
   get stream() {
     if (this.tiles.size === 1) return this.tiles.keys().next().value;
     const wanted = location.hash.startsWith(HASH) ? location.hash.slice(HASH.length) : "";
     return this.tiles.has(wanted) ? wanted : null;
   }
 
-  // The streams that a command is for: the one that has the window, or all.
+  // The streams for a command: the open one, or all.
   get chosen() {
     return this.stream === null ? [...this.tiles.keys()] : [this.stream];
   }
@@ -44,7 +44,7 @@ export class TileGrid {
     return this.tiles.get(this.stream);
   }
 
-  // Whether somebody sees the stream's pictures change.
+  // Whether the stream's pictures are visible and not paused.
   isWatched(stream) {
     return !this.paused && (this.stream ?? stream) === stream;
   }
@@ -62,7 +62,7 @@ export class TileGrid {
     return this.tiles.get(stream);
   }
 
-  // Gives each configured source a tile, whether or not a picture came, in the order of the list.
+  // Creates a tile for each configured source, with or without pictures, in list order.
   arrange(sources) {
     const names = sources.map(({ stream }) => stream);
     if (names.join("\n") !== this.#configured.join("\n")) {
@@ -73,8 +73,8 @@ export class TileGrid {
     for (const source of sources) this.tileOf(source.stream).updateSource(source);
   }
 
-  // Removes the tiles of streams that the display has forgotten and nobody is configured to read. A
-  // picture may be here before the first word of its stream, so two updates have to lack it.
+  // Removes the tiles of streams that the display has forgotten and that are not configured. A
+  // picture may arrive before its stream's first state, so two updates must lack it.
   keep(streams) {
     const kept = new Set([...streams, ...this.#configured]);
     const gone = [...this.tiles].filter(([name, tile]) => {
@@ -111,14 +111,14 @@ export class TileGrid {
     this.handlers.changed();
   }
 
-  // Puts the tiles into the order of the configuration; streams that are not in it follow by name.
+  // Sorts the tiles in configuration order; other streams follow by name.
   #sort() {
     const rank = new Map(this.#configured.map((name, index) => [name, index]));
     const rankOf = (name) => rank.get(name) ?? rank.size;
     const sorted = [...this.tiles].sort(([a], [b]) => rankOf(a) - rankOf(b) || a.localeCompare(b));
     this.tiles = new Map(sorted);
     sorted.forEach(([, { element }], index) => {
-      // An element that is moved loses the focus, so those in their place stay.
+      // A moved element loses focus, so elements that are already in place are not moved.
       if (this.section.children[index] !== element) this.section.insertBefore(element, this.section.children[index]);
     });
   }
@@ -132,7 +132,7 @@ export class TileGrid {
     this.#fitColumns();
     this.#freeze();
     this.handlers.changed();
-    // Who opened a stream by keyboard continues from there, and back to where they came from.
+    // For keyboard users, focus moves to the opened stream, and back to where it was.
     const moved = this.#stream !== undefined && this.#stream !== stream;
     if (moved && this.section.contains(document.activeElement)) this.tiles.get(stream ?? this.#stream)?.view.focus();
     this.#stream = stream;
@@ -153,7 +153,7 @@ export class TileGrid {
     }));
   }
 
-  // As many columns as give the largest pictures.
+  // The number of columns that gives the largest pictures.
   #fitColumns() {
     const { clientWidth: width, clientHeight: height } = this.section;
     const count = this.stream === null ? this.tiles.size : 1;

@@ -1,4 +1,4 @@
-// Below a tile on the wall: who is in the picture now, and the shares of the stream's session.
+// Below a tile in the grid: the current faces, and the stream's session shares.
 
 import { make, numberOf, paint, paintFace, percent } from "./emotions.js";
 import { labelText } from "./face-states.js";
@@ -18,7 +18,7 @@ export class TileSummary {
     this.showShares([]);
   }
 
-  // `faces` as of FaceStates. What has not changed is not written again.
+  // `faces` as in FaceStates. Unchanged text is not updated.
   showPeople(faces) {
     const people = faces.filter((face) => face.state !== "left out");
     const listed = people.map((face) => `${face.track} ${labelText(face)}`).join("\n");
@@ -27,7 +27,7 @@ export class TileSummary {
     this.people.replaceChildren(...this.#list(people));
   }
 
-  // `parts` as of Shares.partsOf.
+  // `parts` as in Shares.partsOf.
   showShares(parts) {
     const words = parts.map(([style, share]) => `${style.label} ${percent(share)}`).join(", ");
     this.shares.setAttribute("aria-label", `Session shares: ${words || "no face yet"}`);

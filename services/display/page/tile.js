@@ -11,7 +11,7 @@ import { TileSummary } from "./tile-summary.js";
 
 const SILENT_MS = 3000;
 
-// What is written below the reason while no picture of a source has come.
+// The text below the reason while a source has no picture yet.
 const SOURCE_STATES = {
   opening: "Opening the source",
   open: "Waiting for the first picture",
@@ -27,8 +27,8 @@ export class Tile {
   #blurs = false;
   #faceStates;
 
-  // `opened(stream)` is called on a click, `drawn(stream)` for each picture that was drawn or left
-  // out for a newer one, `showing(tile)` when `facts` and `faces` are those of another picture.
+  // `opened(stream)` is called on a click, `drawn(stream)` for each picture that was drawn or
+  // skipped for a newer one, `showing(tile)` when `facts` and `faces` belong to another picture.
   constructor(stream, settings, preferences, { opened, drawn, showing }) {
     this.stream = stream;
     this.drawn = drawn;
@@ -63,20 +63,20 @@ export class Tile {
     this.element.append(room, this.caption);
   }
 
-  // One picture is decoded at a time; of those that come meanwhile the newest waits.
+  // One picture is decoded at a time; the newest one that arrives in the meantime waits.
   show(facts, jpeg) {
     if (this.#waiting) this.drawn(this.stream);
     this.#waiting = { facts, faces: this.#faceStates.compute(facts), kept: this.#faceStates.keep(facts), jpeg };
     this.#work();
   }
 
-  // A frozen tile keeps its picture; the newest of those that come waits.
+  // A paused tile keeps its picture; the newest one that arrives waits.
   freeze(on) {
     this.#frozen = on;
     this.#work();
   }
 
-  // Whether faces are blurred: also in the picture that stands still, where they stay so.
+  // Whether faces are blurred, also in a paused picture, in which they stay blurred.
   blur(on) {
     this.#blurs = on;
     this.#blurPicture();
@@ -87,7 +87,7 @@ export class Tile {
     if (this.facts) this.#showFaces(this.#faceStates.compute(this.facts), this.#faceStates.keep(this.facts));
   }
 
-  // `others`: whether there are other streams; `open`: whether this one has the window.
+  // `others`: whether there are other streams; `open`: whether this one is open.
   place({ open, others }) {
     this.element.classList.toggle("open", open);
     this.view.disabled = !others;
@@ -112,7 +112,7 @@ export class Tile {
     this.#showNotice();
   }
 
-  // `source`: what its capture says of it, also before the first picture.
+  // `source`: its capture's report on it, even before the first picture.
   updateSource(source) {
     this.source = source;
     this.element.dataset.source = source.state;
@@ -130,7 +130,7 @@ export class Tile {
     this.notice.replaceChildren(...(first ? [notice] : []));
   }
 
-  // Why no picture comes and since when, or what there is to say of those that come.
+  // Why no pictures arrive and since when, or a message about those that do.
   #noticeLines() {
     const { state, source } = this;
     const reason = source?.reason;
@@ -142,13 +142,13 @@ export class Tile {
     return state.standby ? [capitalized(STANDBY), ...overload] : overload;
   }
 
-  // The picture's own faces, and those of a moment ago that it should still show.
+  // The picture's own faces, and recent ones that should still be visible.
   get shown() {
     return [...this.faces, ...this.kept].sort(byNumber);
   }
 
-  // What is true of the stream next to its picture: recording, blurred, paused.
-  // `video`: the file that it is recorded into, null while that is not known.
+  // The stream's states: recording, blurred, paused.
+  // `video`: the file to which it is being recorded, null while unknown.
   mark({ recording, video, blur, paused }) {
     const marks = [];
     if (paused && this.facts) marks.push(["paused", `paused at ${clockTime(this.facts.t)}`]);
@@ -210,7 +210,7 @@ export class Tile {
   }
 }
 
-// How much is recorded, and (where the tile has room for it) into which file.
+// How much is recorded, and to which file if the tile has enough space.
 function recordingWords(video) {
   return video ? [`recording, ${megabytes(video.bytes)}`, `to ${video.path}`] : ["recording"];
 }

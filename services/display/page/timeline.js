@@ -1,20 +1,20 @@
-// The last minutes as a chart: one row per face, colored and named by the emotion that it showed.
+// The last minutes as a chart: one row per face, with its emotions as colors and names.
 
 import { byNumber, clockTime, faceColor, make, numberOf, paint, percent } from "./emotions.js";
 
 const SHORTEST_MS = 30_000;
 const MOST_ROWS = 8;
-// Sizes in CSS pixels at the usual size of text.
+// Sizes in CSS pixels at the default text size.
 const FONT_PX = 12;
 const ROW_PX = 30;
 const MARGIN = { l: 72, r: 26, t: 2, b: 26 };
 const TICK_PX = 75;
 const USUAL_TEXT_PX = 16;
-// Between ticks, up to which length of the chart: "150 s ago" is hard to read.
+// The distance of ticks by length of the chart, because "150 s ago" is hard to read.
 const TICK_STEPS_MS = [[10_000, 60_000], [30_000, 130_000], [60_000, Infinity]];
 const WIDEST_TICK_STEP_MS = 120_000;
 const DRAW_EVERY_MS = 1000;
-// What was there for one frame must still be seen.
+// A span of one frame must still be visible.
 const LEAST_WIDTH_MS = 200;
 const PALE = 0.3;
 
@@ -53,7 +53,7 @@ export class Timeline {
     }
   }
 
-  // Notes the labels that the selected stream's faces have now.
+  // Records the current labels of the selected stream's faces.
   setLabels(facts) {
     if (facts.faces.length > 0) this.labels = Object.keys(facts.faces[0].smoothed);
   }
@@ -86,7 +86,7 @@ export class Timeline {
     this.element.dataset.rows = rows.length;
   }
 
-  // The labels that faces have now, then those that are only in the chart, as of an earlier model.
+  // The current labels of faces, then labels that are only in the chart, from an earlier model.
   #labelsOf(rows) {
     const charted = rows.flatMap((row) => row.spans.map(([, , label]) => label));
     return [...new Set([...this.labels, ...charted])].filter((label) => this.preferences.shows(label));
@@ -102,7 +102,7 @@ export class Timeline {
 
   #layout(rows, now) {
     const style = getComputedStyle(this.element);
-    // The text of the page grows with large screens.
+    // Text is larger on large screens.
     const scale = parseFloat(getComputedStyle(document.documentElement).fontSize) / USUAL_TEXT_PX;
     const first = Math.min(...rows.map((row) => row.spans[0][0]));
     const length = Math.min(Math.max(now - first, SHORTEST_MS), this.settings.history_ms);
@@ -160,7 +160,7 @@ function nameOf(track) {
   return `<span style="color:${faceColor(numberOf(track))}">●</span> face ${numberOf(track)} `;
 }
 
-// What is less sure than the viewer's threshold is pale.
+// Spans below the viewer's threshold are pale.
 function trace(style, rows, now, threshold) {
   const bars = rows.flatMap((row) => row.spans
     .filter(([, , label]) => label === style.label)

@@ -1,4 +1,4 @@
-// A message that goes by itself.
+// A message that disappears by itself.
 
 const SHOWN_MS = 8000;
 

@@ -40,7 +40,7 @@ CREATE TABLE observations (      -- one face in one frame; p_<label> and s_<labe
     label TEXT NOT NULL, confidence REAL,
     size_px REAL, sharpness REAL, brightness REAL, contrast REAL, noise REAL,
     yaw REAL, pitch REAL, roll REAL, cut REAL,
-    quality REAL,                -- overall; NULL, as those before it, where none was measured
+    quality REAL,                -- overall; NULL, like those before it, if not measured
     left_out TEXT                -- why the face counts for nothing; NULL where it counts
 );
 CREATE TABLE events (            -- a track's enter, change of label or leave
@@ -62,8 +62,8 @@ FIXED: Final = (
     *("stream", "run", "seq", "t", "pts", "track", "x", "y", "width", "height"),
     *("score", "label", "confidence", *MEASURES, "left_out"),
 )
-# What became of the frames so far, as a recorder that is killed knew with its last rows. Another
-# release can do without it, so it is made where it is missing and changes no version.
+# The frame accounts, saved with the rows in case the recorder is killed. Other releases do not need
+# this table, so it is created if missing and does not change the version.
 ACCOUNTS: Final = """
 CREATE TABLE IF NOT EXISTS accounts (
     stream TEXT NOT NULL, run TEXT NOT NULL, seq INTEGER NOT NULL,

@@ -13,7 +13,7 @@ function clock(seconds) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${text}` : `${minutes}:${text}`;
 }
 
-// What each face most probably expressed at a time.
+// The most probable emotion of each face at a time.
 const points = new Map(Object.entries(data.faces).map(([face, rows]) => [face, new Map(rows.map(([index, ...values]) => [index, values]))]));
 
 function partAt(time) {
@@ -46,7 +46,7 @@ function show(line, time) {
   if (tracks) read(time);
 }
 
-// The video, which follows to a corner of the window when it was jumped in from elsewhere.
+// The video, which moves to a corner of the window after a jump from elsewhere on the page.
 let jumped = false;
 
 function jump(time) {
@@ -111,7 +111,7 @@ for (const lane of lanes) {
   });
 }
 
-// As many pictures as have room, those of the longest spans first.
+// As many pictures as fit, longest spans first.
 function lay() {
   for (const lane of lanes) {
     const width = lane.firstElementChild.clientWidth;
@@ -125,7 +125,7 @@ function lay() {
   }
 }
 
-// Zoom, around what the video shows or else around the middle; all timelines scroll as one.
+// Zoom, around the video's position or else the center; all timelines scroll together.
 function zoom(times) {
   const [first] = lanes;
   const playing = tracks.classList.contains("playing");
