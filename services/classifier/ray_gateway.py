@@ -175,7 +175,7 @@ def ray_gateway(
     weights.find(settings.model, settings.model_engine, settings.device)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with cluster(USER, settings.ray_address or None):
-        # Ray would end this process at once; what was begun is to be answered first.
+        # Ray would end this process at once; what was begun must be answered first.
         for number, handler in handlers.items():
             signal.signal(number, handler)
         actors = RayActors(settings.ray_cpus, settings.ray_gpus)

@@ -35,7 +35,7 @@ class Gateway:
             *("classifier.engine=ray", "classifier.ray_cpus=0.5"),
             *("classifier.ray_min_actors=2", "classifier.ray_max_actors=2"),
             f'connect.faces=["{self._source.endpoint}"]',
-            # None may be dropped here, however busy the machine is: each is to be answered in time.
+            # None may be dropped here, however busy the machine is: each must be answered in time.
             *("live.max_age_ms=60000", "live.backlog=1000"),
         )
         stack.callback(self.stage.close)
