@@ -35,7 +35,7 @@ class ActorPool:
 
     An actor that dies, or is silent for longer than a batch can take, gets none until it has the
     model again; its batch goes to another one. `start` returns a new actor, `scaling` says how many
-    there should be. `tend` is to be called often, on one thread; `predict` may be on many.
+    there should be. `tend` must be called often, on one thread; `predict` may be on many.
     """
 
     def __init__(

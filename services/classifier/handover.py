@@ -105,7 +105,7 @@ class HandoverInbox:
         return len(self._live)
 
     def longest_wait(self) -> float:
-        """Return for how many s the oldest message waits that is to be answered here."""
+        """Return for how many s the oldest message for this classifier waits."""
         return self._live.longest_wait()
 
     def pause_dropping(self) -> contextlib.AbstractContextManager[None]:
