@@ -102,7 +102,7 @@ def _own_process_groups() -> Iterator[None]:
     """Let what Ray starts have process groups of its own.
 
     Honcho signals the whole group of a stage. Ray's processes would then be gone before this one
-    leaves them, for which it would wait in vain for seconds.
+    leaves them, for which it would wait several seconds without success.
     """
     from ray._private import services
 
