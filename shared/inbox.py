@@ -138,6 +138,7 @@ class LiveInbox:
         self._topics: dict[str, deque[_Waiting]] = {}
         self._turns: deque[str] = deque()
         self._arrival = threading.Condition()
+        self._has_dropped = False
         self._is_late = False
         self._length = 0
         self.counts = Counts()
@@ -204,6 +205,18 @@ class LiveInbox:
             self._dropped(old, "stale")
         return taken
 
+    def longest_wait(self) -> float:
+        """Return for how many s the message that came first, of those that wait, has been here.
+
+        Messages that were dropped since the last call, or that are not requested because the stage
+        is behind, count as if they had waited for `max_age`.
+        """
+        with self._arrival:
+            dropped, self._has_dropped = self._has_dropped or self.is_short, False
+            now = self._clock()
+            ages = [now - waiting[0].arrived for waiting in self._topics.values()]
+            return max([*ages, self._max_age if dropped else 0.0])
+
     @contextlib.contextmanager
     def pause_dropping(self) -> Iterator[None]:
         """Drop nothing during the block and for 2 s after it, for a short expected delay."""
@@ -231,4 +244,5 @@ class LiveInbox:
         self._length -= len(waiting) - len(kept)
         waiting.clear()
         waiting.extend(kept)
+        self._has_dropped = self._has_dropped or len(frames) > 1
         return frames[:-1]

@@ -15,7 +15,7 @@ from emostream.shared.inbox import Inbox
 from emostream.shared.intake import Intake
 from emostream.shared.messages import AnyHeader, Message, stamped
 from emostream.shared.metrics import StageMetrics
-from emostream.shared.overlapped_work import Begin, Begun, gather
+from emostream.shared.overlapped_work import LOOK_S, Begin, Begun, gather
 from emostream.shared.replay_sequence import ReplaySequence
 from emostream.shared.sums import Sums
 
@@ -90,6 +90,37 @@ class WorkLoop:
                 worked_on = self._work(running.messages, running.answer, publisher, running.taken)
                 self._mark_progress(worked_on)
             running = begun
+            self.metrics.queue_depth.set(len(inbox))
+
+    def run_in_flight(
+        self,
+        inbox: Inbox,
+        begin: Begin,
+        publisher: Publisher,
+        limit: int,
+        linger: float,
+        places: Callable[[], int],
+    ) -> None:
+        """Work until told to stop, as `run`, on as many batches at a time as there are `places`.
+
+        They are answered in the order in which they were begun. What finds no place stays in the
+        inbox, which drops it by its own rules.
+        """
+        running: deque[Begun] = deque()
+        while running or not self.stop.is_set():
+            self.check_health()
+            has_place = len(running) < places() and not self.stop.is_set()
+            if has_place or not running:
+                timeout = LOOK_S if running else TAKE_TIMEOUT
+                if messages := inbox.take(limit, timeout, linger) or self.sums.due():
+                    running.append(begin(messages))
+                elif not running:
+                    running.append(begin([]))
+            else:
+                running[0].wait(TAKE_TIMEOUT)
+            while running and running[0].wait(0):
+                done = running.popleft()
+                self._mark_progress(self._work(done.messages, done.answer, publisher, done.taken))
             self.metrics.queue_depth.set(len(inbox))
 
     def run_in_sequence(

@@ -104,6 +104,10 @@ class HandoverInbox:
     def __len__(self) -> int:
         return len(self._live)
 
+    def longest_wait(self) -> float:
+        """Return for how many s the oldest message for this classifier waits."""
+        return self._live.longest_wait()
+
     def pause_dropping(self) -> contextlib.AbstractContextManager[None]:
         """Drop nothing during the block and for 2 s after it."""
         return self._live.pause_dropping()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
-from emostream.models import Classifier
+from emostream.models.ray_pool.model import LiveModel
 from emostream.shared.errors import EmostreamError
 
 POLL_S = 1.0
@@ -27,8 +27,8 @@ class ModelReloader:
 
     def __init__(
         self,
-        model: Classifier,
-        load: Callable[[], Classifier],
+        model: LiveModel,
+        load: Callable[[], LiveModel],
         on_refused: Callable[[], None],
         requested: threading.Event,
         stop: threading.Event,
@@ -40,13 +40,13 @@ class ModelReloader:
         self._requested = requested
         self._stop = stop
         self._poll = poll
-        self._ready: Classifier | None = None
+        self._ready: LiveModel | None = None
         self._lock = threading.Lock()
         self._tried = _states(model.files)
         self._thread = threading.Thread(target=self._watch, name="model", daemon=True)
         self._thread.start()
 
-    def take(self) -> Classifier | None:
+    def take(self) -> LiveModel | None:
         """Return a new model to switch to, None if there is none.
 
         Raises EmostreamError if the thread crashed, because no model would ever be loaded again.

@@ -1,5 +1,6 @@
 """The classifier's process."""
 
+import contextlib
 import functools
 import gc
 import logging
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from emostream.models import Classifier, load
 from emostream.models.classifier import MAX_BATCH
+from emostream.models.ray_pool.model import LiveModel
 from emostream.services.classifier.baseline import neutral_index
 from emostream.services.classifier.handover import HandoverInbox
 from emostream.services.classifier.inclusion import InclusionCriteria
@@ -17,6 +19,7 @@ from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.model_reloader import ModelReloader
 from emostream.services.classifier.overlap import OverlappedBatch
 from emostream.services.classifier.peers import begin, follow_peer, live_inbox, role_of
+from emostream.services.classifier.ray_gateway import RayGateway, ray_gateway
 from emostream.services.classifier.smoothing import SmoothingRules
 from emostream.services.classifier.stage import ClassifierStage, Role
 from emostream.shared.bus import LIVE_HWM, RESULTS_HWM, Publisher, Subscription
@@ -37,9 +40,13 @@ def run(config: Config, instance: int) -> None:
     """Classify the faces of this classifier's shards until stopped, then end the process."""
     settings = config.classifier
     peers = classifier_peers(config, instance)
-    with Service("classifier", config, settings.metrics, Faces, instance) as service:
+    with (
+        Service("classifier", config, settings.metrics, Faces, instance) as service,
+        _gateway(settings, service) as gateway,
+    ):
         publisher = service.publisher(settings.bind, RESULTS_HWM)
-        model = open_model(settings)
+        opened = gateway.open_model if gateway else functools.partial(open_model, settings)
+        model = opened()
         metrics = ClassifierMetrics(service.registry)
         stage = new_stage(settings, model, metrics, role_of(settings, peers))
         service.on_stream_gone(stage.forget)
@@ -52,7 +59,7 @@ def run(config: Config, instance: int) -> None:
             inbox = live_inbox(service, peers, shards, metrics)
             reloader = ModelReloader(
                 model,
-                functools.partial(_open_while_running, settings, inbox),
+                functools.partial(_open_while_running, opened, inbox),
                 metrics.swaps.labels("refused").inc,
                 service.reload,
                 service.stop,
@@ -61,7 +68,7 @@ def run(config: Config, instance: int) -> None:
             # With several shards, single requests would get parts of different frames.
             service.receive([faces], inbox, paced=True, as_needed=len(shards) == 1)
             take_over = functools.partial(_take_over, service, stage, reloader, metrics)
-            _answer_live(service, stage, inbox, publisher, take_over)
+            _answer_live(service, stage, inbox, publisher, take_over, gateway)
     # Everything is closed; TensorFlow's own teardown would take seconds.
     os._exit(ExitCode.OK)
 
@@ -87,10 +94,12 @@ def _answer_live(
     inbox: LiveInbox | HandoverInbox,
     publisher: Publisher,
     take_over: Callable[[], list[Message]],
+    gateway: RayGateway | None,
 ) -> None:
     """Answer live messages in batches; assemble the next large batch while one is processed.
 
     Small batches on a CPU are not overlapped: there is no idle time, and extra threads add delay.
+    With a gateway, there are as many batches at a time as its actors take.
     """
     settings = service.config.classifier
     batches = (publisher, settings.max_batch, settings.max_wait_ms / 1000)
@@ -110,6 +119,12 @@ def _answer_live(
             lambda: take_over() + follow_peer(service, stage, states),
         )
 
+    if gateway:
+        with ThreadPoolExecutor(gateway.most_batches, "batches") as worker:
+            service.loop.run_in_flight(
+                inbox, overlapped, *batches, lambda: gateway.places(inbox.longest_wait())
+            )
+        return
     if stage.batches.model.device == "cpu" and settings.max_batch <= MAX_BATCH:
         service.loop.run(inbox, answer, *batches)
         return
@@ -117,8 +132,17 @@ def _answer_live(
         service.loop.run_overlapped(inbox, overlapped, *batches)
 
 
+def _gateway(
+    settings: Settings, service: Service
+) -> contextlib.AbstractContextManager[RayGateway | None]:
+    """Return the gateway to Ray, if the configuration wants one."""
+    if settings.engine != "ray":
+        return contextlib.nullcontext()
+    return ray_gateway(settings, open_model, service.registry, service.health)
+
+
 def new_stage(
-    settings: Settings, model: Classifier, metrics: ClassifierMetrics, role: Role = Role.ALONE
+    settings: Settings, model: LiveModel, metrics: ClassifierMetrics, role: Role = Role.ALONE
 ) -> ClassifierStage:
     """Return the stage from the configuration."""
     return ClassifierStage(
@@ -140,7 +164,7 @@ def open_model(settings: Settings) -> Classifier:
     """
     model = load(
         settings.model,
-        engine=settings.engine,
+        engine=settings.model_engine,
         intra_op=settings.threads,
         prior=settings.prior,
         prior_strength=settings.prior_strength,
@@ -153,7 +177,9 @@ def open_model(settings: Settings) -> Classifier:
     return model
 
 
-def _open_while_running(settings: Settings, inbox: LiveInbox | HandoverInbox) -> Classifier:
+def _open_while_running(
+    opened: Callable[[], LiveModel], inbox: LiveInbox | HandoverInbox
+) -> LiveModel:
     """Return the model, opened while another one is in use."""
     switch = sys.getswitchinterval()
     # Opening takes a second of Python time. The answering thread must get the GIL quickly, and
@@ -163,7 +189,7 @@ def _open_while_running(settings: Settings, inbox: LiveInbox | HandoverInbox) ->
         with inbox.pause_dropping():
             # The previous model is a reference cycle in TensorFlow that Python collects late.
             gc.collect()
-            return open_model(settings)
+            return opened()
     finally:
         sys.setswitchinterval(switch)
 
@@ -188,7 +214,7 @@ def _take_over(
     return events
 
 
-def _description(model: Classifier) -> str:
+def _description(model: LiveModel) -> str:
     return (
         f"model {model.name} ({model.engine} on the {model.device}, by {model.runtime},"
         f" sha256 {model.sha256[:12]})"

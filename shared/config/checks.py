@@ -46,9 +46,33 @@ def check(config: Config) -> None:
         lacking = "tls_key" if config.display.tls_cert else "tls_cert"
         raise InvalidKey(("display", lacking), "a certificate needs its key: name both")
     _check_relay(config)
+    if config.classifier.engine == "ray":
+        _check_ray(config)
     prior = config.classifier.prior
     if isinstance(prior, dict) and (fault := shares_fault(prior)):
         raise InvalidKey(("classifier", "prior"), fault)
+
+
+def _check_ray(config: Config) -> None:
+    settings = config.classifier
+    if config.delivery == "lossless":
+        reason = (
+            "actors of Ray work only with live delivery; emostream batch analyzes files on Ray,"
+            ' and engine = "auto" works here'
+        )
+        raise InvalidKey(("classifier", "engine"), reason, ("delivery",))
+    if settings.ray_min_actors > settings.ray_max_actors:
+        reason = f"is more than classifier.ray_max_actors, {settings.ray_max_actors}"
+        other = ("classifier", "ray_max_actors")
+        raise InvalidKey(("classifier", "ray_min_actors"), reason, other)
+    if settings.ray_scale_up_ms >= config.live.max_age_ms:
+        reason = (
+            f"must be below live.max_age_ms, {config.live.max_age_ms:g}: older faces are dropped"
+        )
+        raise InvalidKey(("classifier", "ray_scale_up_ms"), reason, ("live", "max_age_ms"))
+    if settings.device == "gpu" and not settings.ray_gpus:
+        reason = 'an actor needs a GPU, or a share of one, for device = "gpu": set it to 1'
+        raise InvalidKey(("classifier", "ray_gpus"), reason, ("classifier", "device"))
 
 
 def _check_shards(config: Config) -> None:

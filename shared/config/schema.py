@@ -21,6 +21,7 @@ PositivePts = Annotated[float, Meta(gt=0, le=YEAR_S)]
 Rate = Annotated[float, Meta(ge=0, le=1000)]
 Side = Annotated[int, Meta(ge=0, le=16_384)]
 Few = Annotated[int, Meta(ge=1, le=1024)]
+Engine: TypeAlias = Literal["auto", "keras", "litert", "onnxruntime"]
 Quality = Annotated[int, Meta(ge=1, le=100)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 Endpoint = Annotated[
@@ -139,7 +140,7 @@ class Classifier(Section, frozen=True):
     bind: Endpoint = "tcp://127.0.0.1:5553"
     metrics: Address = "127.0.0.1:9103"
     model: str = "alexnet-fer"
-    engine: Literal["auto", "keras", "litert", "onnxruntime"] = "auto"
+    engine: Literal["auto", "keras", "litert", "onnxruntime", "ray"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"
     threads: Few = 1
     max_batch: Few = 32
@@ -159,6 +160,20 @@ class Classifier(Section, frozen=True):
     active: tuple[Endpoint, ...] = ()
     standbys: tuple[Endpoint, ...] = ()
     takeover_after: Seconds = 1.0
+    ray_address: str = ""
+    ray_engine: Engine = "auto"
+    ray_min_actors: Few = 1
+    ray_max_actors: Few = 4
+    ray_cpus: Rate = 1.0
+    ray_gpus: Rate = 0.0
+    ray_in_flight: Annotated[int, Meta(ge=1, le=16)] = 2
+    ray_scale_up_ms: Milliseconds = 50.0
+    ray_scale_down_after: Seconds = 30.0
+
+    @property
+    def model_engine(self) -> Engine:
+        """The engine that runs the model, in this process or in actors of Ray."""
+        return self.ray_engine if self.engine == "ray" else self.engine
 
 
 class Recorder(Section, frozen=True):

@@ -14,6 +14,7 @@ import pytest
 from emostream.models import Classifier, weights
 from emostream.models.labels import LABELS
 from emostream.models.prior import choose_reweighting
+from emostream.models.ray_pool.model import LiveModel
 from emostream.models.spec import ModelSpec
 from emostream.services.classifier import model_reloader
 from emostream.services.classifier.model_reloader import ModelReloader
@@ -172,7 +173,7 @@ class File:
 
     def taken(self) -> str:
         """Wait for a model that takes over; return its name."""
-        models: list[Classifier] = []
+        models: list[LiveModel] = []
 
         def has_come() -> bool:
             if model := self.reloader.take():

@@ -158,3 +158,24 @@ def test_lossless_delivery_needs_somebody_who_confirms_and_sources_that_wait(
 def test_the_configuration_for_recordings_is_lossless() -> None:
     config = load(Path("configs/analyze.toml"))
     assert (config.delivery, config.lossless.credit_from) == ("lossless", ("recorder",))
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        (["delivery=lossless", 'lossless.credit_from=["recorder"]'], "emostream batch"),
+        (["classifier.ray_min_actors=5"], "ray_min_actors: is more than classifier.ray_max_actors"),
+        (["classifier.ray_scale_up_ms=200"], "ray_scale_up_ms: must be below live.max_age_ms"),
+        (["classifier.device=gpu"], "ray_gpus: an actor needs a GPU"),
+    ],
+)
+def test_actors_that_could_not_work_are_refused(settings: list[str], path: str) -> None:
+    source = 'capture.sources=[{url="a.mp4", pace="fast"}]'
+    with pytest.raises(ConfigError, match=path):
+        load(None, ["classifier.engine=ray", source, *settings])
+
+
+def test_the_engine_of_the_model_is_that_of_the_actors_with_ray() -> None:
+    assert load(None, ["classifier.engine=keras"]).classifier.model_engine == "keras"
+    on_ray = load(None, ["classifier.engine=ray", "classifier.ray_engine=litert"])
+    assert on_ray.classifier.model_engine == "litert"

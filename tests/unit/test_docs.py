@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from emostream.services.capture.metrics import SourceCollector
 from emostream.services.classifier.metrics import ClassifierMetrics
+from emostream.services.classifier.ray_gateway import PoolMetrics
 from emostream.services.detector.metrics import DetectorMetrics
 from emostream.services.display.metrics import DisplayMetrics
 from emostream.services.recorder.metrics import RecorderMetrics
@@ -85,6 +86,7 @@ def test_every_metric_stands_in_the_documentation_and_no_other() -> None:
     registry = CollectorRegistry()
     StageMetrics("stage", registry)
     ClassifierMetrics(registry)
+    PoolMetrics(registry)
     DetectorMetrics(registry, Counter())
     RecorderMetrics(registry)
     DisplayMetrics(registry)

@@ -202,6 +202,8 @@ def test_what_is_looked_for_is_what_the_stages_need() -> None:
     config = Config()
     assert packages.groups(config, list(STAGES), "classifier") == set(STAGES)
     assert packages.groups(config, ["classifier"], "keras") == {"keras"}
+    on_ray = load(None, ["classifier.engine=ray"])
+    assert packages.groups(on_ray, ["classifier"], "keras") == {"keras", "ray"}
     haar = load(None, ["detector.backend=haar"])
     assert packages.groups(haar, ["capture", "detector"], "classifier") == {"capture"}
     names = {package.name: package for package in packages.probe({"capture"})}

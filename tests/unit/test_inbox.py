@@ -171,3 +171,18 @@ def test_a_pause_within_a_pause_does_not_end_it() -> None:
         for seq in range(10):
             inbox.put(frame(seq))
     assert drops == []
+
+
+def test_how_long_messages_wait_says_whether_a_stage_keeps_up() -> None:
+    clock = Clock()
+    inbox = LiveInbox(Drops(), backlog=2, max_age=0.5, clock=clock)
+    assert inbox.longest_wait() == 0
+    inbox.put(frame(0))
+    clock.now += 0.25
+    inbox.put(frame(0, "b"))
+    assert inbox.longest_wait() == 0.25
+    inbox.put(frame(1))
+    inbox.put(frame(2))
+    assert inbox.longest_wait() == 0.5, "some were dropped, however young"
+    clock.now += 0.125
+    assert inbox.longest_wait() == 0.125, "of what is left"

@@ -112,7 +112,7 @@ def test_the_package_for_programs_imports_recognition_and_models_alone() -> None
     [
         ("zmq", ["shared/bus", "shared/security.py"]),
         ("sqlite3", ["services/recorder/archive"]),
-        ("ray", ["services/cli/batch"]),
+        ("ray", ["models/ray_pool", "services/cli/batch"]),
     ],
 )
 def test_a_library_has_its_home(library: str, places: list[str]) -> None:

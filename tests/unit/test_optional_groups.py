@@ -121,7 +121,11 @@ CALLS = {
     "display": {"display": "display", "analyze x.mp4": "analyze"},
     "analyze": {"analyze x.mp4": "analyze", "export": "analyze", "bench": "bench"},
     "evaluate": {"evaluate": "evaluate"},
-    "ray": {"batch x.mp4 --out y": "ray"},
+    "ray": {
+        "batch x.mp4 --out y": "ray",
+        "classifier --set classifier.engine=ray": "ray",
+        "classifier --check-config --set classifier.engine=ray": "ray",
+    },
     "all": {
         "analyze x.mp4": "analyze",
         "bench": "bench",

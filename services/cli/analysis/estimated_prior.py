@@ -99,5 +99,5 @@ def _mean(rows: list[ObservationRow]) -> Rows:
 
 
 def _chosen(settings: Settings, prior: Prior | None) -> Reweighting | None:
-    path = weights.find(settings.model, settings.engine)
+    path = weights.find(settings.model, settings.model_engine)
     return choose_reweighting(load_spec(spec_path(path)), path.stem, prior, settings.prior_strength)

@@ -83,7 +83,7 @@ def photo_recognizer(config: Config) -> Recognizer:
     detector, classifier = config.detector, config.classifier
     return Recognizer(
         classifier.model,
-        engine=classifier.engine,
+        engine=classifier.model_engine,
         detector=detector.backend,
         weights=Path(detector.weights) if detector.weights else None,
         score=detector.score,

@@ -120,7 +120,7 @@ def write_json(path: Path, tree: dict[str, Any]) -> None:
 def model_facts(config: Config) -> dict[str, str]:
     """Return the name, engine and sha256 of the model; WeightsError if it is missing."""
     settings = config.classifier
-    path = weights.find(settings.model, settings.engine, settings.device)
+    path = weights.find(settings.model, settings.model_engine, settings.device)
     return {
         "name": path.stem,
         "engine": SUFFIXES[path.suffix],
@@ -132,7 +132,7 @@ def model_facts(config: Config) -> dict[str, str]:
 def model_card(config: Config) -> Path | None:
     """Return the model card, if there is one; WeightsError for a missing model."""
     settings = config.classifier
-    return card_of(weights.find(settings.model, settings.engine, settings.device))
+    return card_of(weights.find(settings.model, settings.model_engine, settings.device))
 
 
 def versions() -> dict[str, str]:

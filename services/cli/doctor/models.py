@@ -65,13 +65,14 @@ class Gpu:
 
 def probe_model(settings: Classifier) -> Model:
     """Find the model's file, compare its sha256, and load it if its engine is installed."""
-    engine: str = settings.engine if settings.engine != "auto" else "litert"
+    chosen = settings.model_engine
+    engine: str = chosen if chosen != "auto" else "litert"
     try:
-        path = weights.find(settings.model, settings.engine, settings.device)
+        path = weights.find(settings.model, chosen, settings.device)
         engine = SUFFIXES[path.suffix]
         device = ""
         if is_installed(engine):
-            model = load(settings.model, settings.engine, device=settings.device)
+            model = load(settings.model, chosen, device=settings.device)
             labels, device = model.labels, f"{model.device}, by {model.runtime}"
         else:
             labels = spec.load_spec(spec.spec_path(path)).labels

@@ -68,7 +68,7 @@ def groups(config: Config, stages: Sequence[str], engine_group: str) -> set[str]
     """Return the optional groups that the stages need."""
     own = {
         "detector": DETECTOR_GROUPS.get(config.detector.backend, ["detector"]),
-        "classifier": [engine_group],
+        "classifier": [engine_group, *(["ray"] if config.classifier.engine == "ray" else [])],
     }
     return {group for stage in stages for group in own.get(stage, [stage])}
 

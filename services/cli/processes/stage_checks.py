@@ -47,7 +47,9 @@ def _check_detector(config: Config) -> None:
 
 def _check_classifier(config: Config) -> None:
     from emostream.services.classifier.process import open_model
+    from emostream.services.classifier.ray_gateway import check_ray
 
+    check_ray(config.classifier)
     open_model(config.classifier)
 
 

@@ -1,0 +1,105 @@
+"""The code of an actor: it holds a model, warm, and answers batches with one thread."""
+
+import os
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emostream.models.classifier import Classifier, Probabilities, load
+from emostream.models.crop_size import CROP
+from emostream.models.engines.device import DeviceChoice
+from emostream.shared.errors import EmostreamError, WeightsError
+from emostream.shared.prior import Prior
+
+# While a new model is opened, the one before it still answers.
+MOST_MODELS: Final = 2
+
+
+class ModelNotOpenError(EmostreamError):
+    """The actor's process has not opened the model: Ray has replaced it since it did."""
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model as an actor opens it, on its own host; `number` tells it from those before it.
+
+    `sha256` is that of its weights: another file under the same name is refused. The others are as
+    of `load`, and `max_batch` as of `Classifier`.
+    """
+
+    number: int
+    model: str
+    engine: str
+    device: DeviceChoice
+    threads: int
+    prior: Prior | None
+    prior_strength: float | None
+    max_batch: int
+    sha256: str
+
+
+class Opened(NamedTuple):
+    """Where a model is open: host and process, the device, and how many s a full batch takes."""
+
+    process: str
+    device: str
+    seconds: float
+
+
+class ModelActor:
+    """Answers batches with the model that it was last told to open, or the one before it."""
+
+    def __init__(self) -> None:
+        self._models: OrderedDict[int, tuple[Classifier, Opened]] = OrderedDict()
+
+    def open(self, served: ServedModel) -> Opened:
+        """Open and warm up the model, unless it is open; say where.
+
+        WeightsError, MissingPackageError or ConfigError if this host cannot serve it.
+        """
+        if served.number not in self._models:
+            self._models[served.number] = _opened(served)
+            while len(self._models) > MOST_MODELS:
+                self._models.popitem(last=False)
+        return self._models[served.number][1]
+
+    def predict(self, number: int, *faces: NDArray[np.uint8]) -> Probabilities:
+        """Return the probabilities float32 (N, C) of uint8 faces (N, h, w), in parts of any N.
+
+        ModelNotOpenError if this process has not opened the model, ModelError if it fails.
+        """
+        if number not in self._models:
+            raise ModelNotOpenError(f"model {number} is not open in {process_name()}")
+        model, _ = self._models[number]
+        return model.predict(np.concatenate(faces))
+
+
+def process_name() -> str:
+    """Return a name of this process that no other has: its host and pid."""
+    return f"{os.uname().nodename}:{os.getpid()}"
+
+
+def _opened(served: ServedModel) -> tuple[Classifier, Opened]:
+    model = load(
+        served.model,
+        engine=served.engine,
+        intra_op=served.threads,
+        prior=served.prior,
+        prior_strength=served.prior_strength,
+        device=served.device,
+    )
+    if model.sha256 != served.sha256:
+        raise WeightsError(
+            f"{served.model} on {os.uname().nodename} has the sha256 {model.sha256[:12]},"
+            f" not {served.sha256[:12]} as here: give all hosts the same file"
+        )
+    model.max_batch = served.max_batch
+    model.warm_up()
+    faces = np.zeros((served.max_batch, CROP, CROP), np.uint8)
+    began = time.perf_counter()
+    model.predict(faces)
+    return model, Opened(process_name(), model.device, time.perf_counter() - began)
