@@ -201,8 +201,9 @@ def test_what_a_restarted_source_did_not_get_through_is_counted_by_its_subscribe
         lambda _, count: counts.update(late=counts["late"] + count),
         lambda _, count: counts.update(lost=counts["lost"] + count),
     )
-    source = publishing(stack, bus)
-    endpoint = source.endpoint
+    (port,) = free_ports(1)
+    endpoint = f"tcp://127.0.0.1:{port}"
+    source = publishing(stack, bus, endpoint)
     running = relaying(stack, bus, source)
     listener = Listener(stack, bus, running.relay.publisher.endpoint, "emotion/")
     flows(source, listener, "a")

@@ -123,7 +123,7 @@ def test_numbers_below_one_are_refused(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         parsed(*words)
-    assert "invalid positive" in capsys.readouterr().err
+    assert f"argument {words[0]}: {words[1]!r} is not a" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

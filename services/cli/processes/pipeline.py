@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import shlex
 import signal
 import socket
@@ -11,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Final, Self
 
 import msgspec
 import psutil
@@ -25,6 +26,7 @@ from emostream.shared.errors import EmostreamError
 from emostream.shared.metrics_client import MetricsClient
 
 STOP_WITHIN = 6.0
+PORTS: Final = range(20_000, 32_768)
 
 
 def with_private_addresses(config: Config, folder: Path) -> Config:
@@ -212,9 +214,18 @@ def missing_at(config: Config, url: str, stage: str) -> dict[str, str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` currently free loopback ports."""
+    """Return `count` currently free loopback ports.
+
+    They lie below the range from which systems take the ports of outgoing connections, so that no
+    connection takes one before it is bound.
+    """
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
+        for port in random.sample(PORTS, len(PORTS)):
+            if len(found) == count:
+                break
+            candidate = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                candidate.bind(("127.0.0.1", port))
+                found.append(port)
+    return found
