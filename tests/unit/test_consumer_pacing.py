@@ -82,7 +82,7 @@ class Stage:
             if topic.startswith(tuple(self.subscribed)):
                 self.received += 1
                 self.pacer.answered(topic.encode())
-                if not self.pacer.repeats(message):
+                if not self.pacer.skips(message):
                     self.intake.take(message, self.inbox, Frame, self.pacer)
                 self._subscribe()
 
@@ -131,11 +131,13 @@ def test_in_overload_a_stage_gets_what_it_can_work_on(
     stage = Stage([fps] * streams, seconds)
     stage.run(3)
     stage.reset()
+    before = stage.sent.total()
     stage.run(20)
     assert stage.modes == [True]
     assert stage.answered.total() > 0.9 * 20 / (seconds + STEP_S)
-    # Only requested messages are sent.
-    assert stage.received < 1.02 * stage.answered.total() + 3
+    # Only requested messages are sent, except for a quarter of a second in five.
+    listened = 0.06 * (stage.sent.total() - before)
+    assert stage.received < 1.02 * stage.answered.total() + listened + 3
     assert max(stage.ages) < 0.25
     assert stage.unfairness() < 1.2
     assert stage.inbox.is_behind
@@ -182,6 +184,18 @@ def test_a_new_camera_is_found_by_a_stage_that_is_behind() -> None:
     stage.reset()
     stage.run(10)
     assert stage.unfairness() < 1.2
+    stage.check_accounts()
+
+
+def test_a_new_slow_camera_among_fast_ones_is_found_too() -> None:
+    stage = Stage([25.0] * 20 + [0.0], 0.015)
+    stage.run(5)
+    stage.cameras[-1] = 2.0
+    stage.run(20)
+    stage.reset()
+    stage.run(10)
+    assert stage.modes == [True]
+    assert stage.answered["cam20"] >= 18
     stage.check_accounts()
 
 
