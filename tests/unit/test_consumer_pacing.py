@@ -207,6 +207,17 @@ def test_of_a_publisher_that_knows_no_requests_frames_go_on() -> None:
     assert stage.answered.total() > 0.8 * 30 / (0.015 + STEP_S)
 
 
+def test_of_a_publisher_that_knows_no_requests_any_more_frames_go_on() -> None:
+    stage = Stage([25.0] * 10, 0.015)
+    stage.run(10)
+    stage.knows_requests = False
+    stage.requests = Requests()
+    stage.reset()
+    stage.run(30)
+    assert stage.modes == [True, False, True, False]
+    assert stage.answered.total() > 0.8 * 30 / (0.015 + STEP_S)
+
+
 def test_a_stage_that_stood_still_gets_all_frames_again() -> None:
     stage = Stage([25.0] * 4, 0.005)
     stage.run(3)
