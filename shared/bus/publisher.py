@@ -95,7 +95,7 @@ class Publisher:
         self._requests.add(topic, descriptor)
 
     def _note_unsubscription(self, topic: str, descriptor: int) -> None:
-        """Handle an unsubscription; without XPUB_VERBOSER, only the last one of a topic arrives."""
+        """Remove a request for a message."""
         self._requests.remove(topic)
 
     def close(self, linger: int | None = None) -> None:
