@@ -69,7 +69,8 @@ class Asking:
         if key:
             asked = self._waiting.pop(key)
             took = self._clock() - asked.at
-            self._patience[asked.topics] = max(PATIENCE_AT_LEAST_S, 3 * took)
+            patience = min(max(PATIENCE_AT_LEAST_S, 3 * took), PATIENCE_AT_MOST_S)
+            self._patience[asked.topics] = patience
 
     def ask(self, most: int, look_again: float) -> None:
         """Send requests until `most` are unanswered, or one per stream; give up on old ones.

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 import pytest
 from prometheus_client import CollectorRegistry
 
+from emostream.shared.asking import PATIENCE_AT_MOST_S, Asking
 from emostream.shared.config import Live
 from emostream.shared.health import Health
 from emostream.shared.inbox import LiveInbox
@@ -228,3 +229,21 @@ def test_a_stage_that_stood_still_gets_all_frames_again() -> None:
     stage.run(10)
     assert stage.answered.total() - before[0] >= stage.sent.total() - before[1] - 2
     stage.check_accounts()
+
+
+def test_a_lost_request_is_repeated_after_a_minute_even_if_the_last_answer_took_as_long() -> None:
+    clock = Clock()
+    asking = Asking(["frame/"], clock)
+    # After each lost request, the next one has more time.
+    for _ in range(10):
+        asking.ask(1, 0.25)
+        clock.now += PATIENCE_AT_MOST_S + 1
+    asking.ask(1, 0.25)
+    (pending,) = asking.subscriptions
+    clock.now += PATIENCE_AT_MOST_S - 1
+    asking.answered(f"{pending}cam0/")
+    asking.ask(1, 0.25)
+    (pending,) = asking.subscriptions
+    clock.now += PATIENCE_AT_MOST_S + 1
+    asking.ask(1, 0.25)
+    assert asking.subscriptions != {pending}
