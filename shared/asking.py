@@ -13,6 +13,10 @@ PATIENCE_AT_LEAST_S: Final = 0.3
 PATIENCE_AT_MOST_S: Final = 60.0
 # Streams without messages for this long are not requested.
 SILENT_AFTER_S: Final = 10.0
+# The next message is hardly ever from a slow new stream if there are fast ones. Therefore a stage
+# that is behind also receives all messages, for a short time in each interval.
+LISTEN_S: Final = 0.25
+LISTEN_EVERY_S: Final = 5.0
 
 
 class _Asked(NamedTuple):
@@ -36,7 +40,7 @@ class Asking:
         self._seen: dict[str, float] = {}
         # In the order of their turns.
         self._turns: dict[str, None] = {}
-        self._looked = clock()
+        self._looked = self._listen_at = clock()
         self._patience: dict[str, float] = {}
 
     def __len__(self) -> int:
@@ -65,7 +69,8 @@ class Asking:
         if key:
             asked = self._waiting.pop(key)
             took = self._clock() - asked.at
-            self._patience[asked.topics] = max(PATIENCE_AT_LEAST_S, 3 * took)
+            patience = min(max(PATIENCE_AT_LEAST_S, 3 * took), PATIENCE_AT_MOST_S)
+            self._patience[asked.topics] = patience
 
     def ask(self, most: int, look_again: float) -> None:
         """Send requests until `most` are unanswered, or one per stream; give up on old ones.
@@ -83,6 +88,13 @@ class Asking:
             self._requests += 1
             name = f"{self._name}-{self._requests}"
             self._waiting[request(name, topics)] = _Asked(topics, now)
+
+    def listens(self) -> bool:
+        """Whether it is time to receive all messages, to find new streams."""
+        now = self._clock()
+        if not self._listen_at - LISTEN_EVERY_S <= now < self._listen_at + LISTEN_S:
+            self._listen_at = now + LISTEN_EVERY_S
+        return now >= self._listen_at
 
     def stop(self) -> None:
         """Forget all requests."""

@@ -76,7 +76,11 @@ class ConsumerPace:
         if not self._got:
             if not self._is_answered:
                 self._not_before = now + UNANSWERED_AGAIN_S
-            return len(self._inbox) == 0
+            if len(self._inbox):
+                return False
+            # If the publisher was replaced by one without requests, the next ones show it.
+            self._is_answered = False
+            return True
         self._is_answered = True
         if self._window >= MOST_EACH and now - self._changed > TRY_AFTER_S:
             return True

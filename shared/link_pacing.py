@@ -91,6 +91,7 @@ class LinkPacer:
         self._delays = DelayMeter(clock)
         self._consumer = None if inbox is None else ConsumerPace(inbox, max_age, clock)
         self._asking = Asking(topics, clock)
+        self._is_answer = False
         self._left_out: set[str] = set()
         # By topic: the publisher of the last message, and its `sent`.
         self._last: dict[str, tuple[str, int]] = {}
@@ -136,23 +137,26 @@ class LinkPacer:
         self._spares = self.is_spared and now - self._heard < UNANSWERED_S
         for topic in self._asking.forget_silent():
             self._last.pop(topic, None)
+        is_behind = self._consumer is not None and self._consumer.is_behind
         if not self.is_asking:
             self._asking.stop()
             return frozenset(self._topics)
-        if self._consumer and self._consumer.is_behind:
+        if self._consumer and is_behind:
             self._asking.ask(min(self._window, self._consumer.room), LOOK_AGAIN_S)
         else:
             self._asking.ask(1 if self._spares else self._window, LOOK_AGAIN_THIN_S)
         self._left_out.update(self._asking.streams)
         # The reason by which frames that were not requested are counted.
         self.reason = STALE if self._is_thin else BACKLOG
-        return self._asking.subscriptions
+        listens = is_behind and not self._is_thin and self._asking.listens()
+        return self._asking.subscriptions.union(self._topics if listens else ())
 
     def answered(self, topic: bytes) -> bytes:
         """Note the topic that a message arrived on; return its own topic, without the request."""
         self._heard = self._clock()
         self._was_alone = self._is_thin and self._window == 1 and len(self._asking) == 1
-        if topic.startswith(ONCE.encode()):
+        self._is_answer = topic.startswith(ONCE.encode())
+        if self._is_answer:
             self._asking.answered(topic.decode("ascii", "replace"))
         return answered_topic(topic)
 
@@ -164,11 +168,15 @@ class LinkPacer:
             self._left_out.discard(message.topic)
         return False
 
-    def repeats(self, message: Message) -> bool:
-        """Whether the message arrived before: one can answer two requests."""
+    def skips(self, message: Message) -> bool:
+        """Whether the message arrived before, or is of a known stream and was not requested."""
         header = message.header
-        last = self._last.get(message.topic)
-        return self.is_asking and header.is_data and last == (header.publisher, header.sent)
+        if not self.is_asking or not header.is_data:
+            return False
+        # One message can answer two requests.
+        is_repeated = self._last.get(message.topic) == (header.publisher, header.sent)
+        is_known = message.topic in self._asking.streams
+        return is_repeated or (is_known and not self._is_answer)
 
     def age(self, message: Message) -> float | None:
         """Return how long a message waited in transit (s), or None if that was too long."""

@@ -54,8 +54,13 @@ class Publisher:
                 self._is_shifted = False
                 return
             part = self._socket.recv(copy=False)
-            with contextlib.suppress(zmq.ZMQError):  # the connection has ended
-                self._take_in(part, int(part.get(zmq.SRCFD)))
+            try:
+                descriptor = int(part.get(zmq.SRCFD))
+            except zmq.ZMQError:  # the connection has ended
+                self._requests.remove(part.bytes[1:].decode("ascii", "replace"))
+                continue
+            with contextlib.suppress(zmq.ZMQError):  # it ends now
+                self._take_in(part, descriptor)
 
     def _take_in(self, part: zmq.Frame, descriptor: int) -> None:
         topic = part.bytes[1:].decode("ascii", "replace")
@@ -90,7 +95,7 @@ class Publisher:
         self._requests.add(topic, descriptor)
 
     def _note_unsubscription(self, topic: str, descriptor: int) -> None:
-        """Handle an unsubscription; without XPUB_VERBOSER, only the last one of a topic arrives."""
+        """Remove a request for a message."""
         self._requests.remove(topic)
 
     def close(self, linger: int | None = None) -> None:

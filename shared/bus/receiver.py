@@ -112,7 +112,7 @@ class Receiver:
             parts[0] = memoryview(self._pacer.answered(topic))
         try:
             message = decode(parts)
-            if self._pacer and self._pacer.repeats(message):
+            if self._pacer and self._pacer.skips(message):
                 return
             self._deliver(self._clocks.local(message) if self._clocks else message)
         except MessageError as error:

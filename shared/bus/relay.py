@@ -41,8 +41,6 @@ class RelayPublisher(Publisher):
         self, socket: "zmq.Socket[bytes]", name: str, admission: Admission | None = None
     ) -> None:
         super().__init__(socket, name, admission)
-        # Report every unsubscription, even if another connection has the same topic.
-        socket.set(zmq.XPUB_VERBOSER, 1)
         self._wanted = WantedTopics()
         self._forget_at = 0.0
 

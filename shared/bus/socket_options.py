@@ -38,8 +38,8 @@ Socket: TypeAlias = "zmq.Socket[Any]"
 
 def set_publishing(socket: Socket, hwm: int) -> None:
     """Set the options of an XPUB socket, before its bind; its queues hold `hwm` messages."""
-    # Report every subscription, even if another connection has the same topic.
-    socket.set(zmq.XPUB_VERBOSE, 1)
+    # Report every subscription and unsubscription, even if another connection has the same topic.
+    socket.set(zmq.XPUB_VERBOSER, 1)
     socket.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)
     socket.set(zmq.RCVHWM, SUBSCRIPTIONS_HWM)
     socket.set(zmq.RCVBUF, SUBSCRIPTIONS_BUFFER)

@@ -16,6 +16,7 @@ from emostream.shared.config import Security
 from emostream.shared.errors import BusError, ConfigError, MessageError
 from emostream.shared.inbox import FifoInbox, Inbox, LiveInbox
 from emostream.shared.messages import Message
+from emostream.shared.requests import MOST_EACH
 from tests import builders
 
 ANY = "tcp://127.0.0.1:*"
@@ -194,4 +195,25 @@ def test_who_asks_for_one_message_is_sent_one_and_others_no_more_for_it() -> Non
                 seqs = [message.header.seq for message in everything.take(1000, timeout=1)]
                 assert seqs == list(range(1, seq + 1))
     asking.close(linger=0)
+    context.term()
+
+
+def test_requests_of_an_ended_connection_do_not_use_up_the_limit_of_the_next_one() -> None:
+    context = zmq.Context()
+    with Bus("test") as bus, publishing(bus) as publisher:
+        for number in range(3):
+            # Each connection gets the file descriptor of the one before.
+            asking = context.socket(zmq.SUB)
+            asking.connect(publisher.endpoint)
+            for each in range(MOST_EACH - 1):
+                asking.subscribe(f"once/{number}-{each}/frame/quiet/")
+            asking.subscribe(f"once/{number}-last/frame/a/")
+            seq = 0
+            while not asking.poll(20):
+                publisher.send(frame(seq := seq + 1))
+                assert seq < 500
+            asking.close(linger=0)
+            for _ in range(10):
+                time.sleep(0.01)
+                publisher.take_subscriptions()
     context.term()

@@ -147,6 +147,35 @@ def test_who_asks_for_one_message_at_a_time_may_do_so_for_good() -> None:
             limit.remove(ours.fileno(), b"\0a-topic/")
 
 
+def test_who_subscribes_again_and_again_to_what_another_has_keeps_the_connection() -> None:
+    topic = "x" * 1000
+    context = zmq.Context()
+    constant, changing = context.socket(zmq.SUB), context.socket(zmq.SUB)
+    disconnected = changing.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    with Bus("test") as bus, contextlib.closing(bus.publisher(ANY, 0)) as publisher:
+        for socket_ in (constant, changing):
+            socket_.connect(publisher.endpoint)
+            socket_.subscribe(topic)
+            # The answer shows that what was sent before has been handled.
+            socket_.subscribe("once/first/frame/")
+            while not socket_.poll(20):
+                publisher.send(frame(0))
+            socket_.unsubscribe("once/first/frame/")
+        changing.recv_multipart()
+        for _ in range(100):
+            changing.unsubscribe(topic)
+            changing.subscribe(topic)
+        changing.subscribe("once/last/frame/")
+        while not changing.poll(20):
+            publisher.send(frame(0))
+        assert not disconnected.poll(0)
+    changing.disable_monitor()
+    disconnected.close()
+    constant.close(linger=0)
+    changing.close(linger=0)
+    context.term()
+
+
 def test_who_takes_back_what_it_never_had_has_no_more_room_for_that() -> None:
     limit = SubscriptionLimit()
     ours, theirs = socket.socketpair()

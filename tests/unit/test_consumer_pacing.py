@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 import pytest
 from prometheus_client import CollectorRegistry
 
+from emostream.shared.asking import PATIENCE_AT_MOST_S, Asking
 from emostream.shared.config import Live
 from emostream.shared.health import Health
 from emostream.shared.inbox import LiveInbox
@@ -82,7 +83,7 @@ class Stage:
             if topic.startswith(tuple(self.subscribed)):
                 self.received += 1
                 self.pacer.answered(topic.encode())
-                if not self.pacer.repeats(message):
+                if not self.pacer.skips(message):
                     self.intake.take(message, self.inbox, Frame, self.pacer)
                 self._subscribe()
 
@@ -131,11 +132,13 @@ def test_in_overload_a_stage_gets_what_it_can_work_on(
     stage = Stage([fps] * streams, seconds)
     stage.run(3)
     stage.reset()
+    before = stage.sent.total()
     stage.run(20)
     assert stage.modes == [True]
     assert stage.answered.total() > 0.9 * 20 / (seconds + STEP_S)
-    # Only requested messages are sent.
-    assert stage.received < 1.02 * stage.answered.total() + 3
+    # Only requested messages are sent, except for a quarter of a second in five.
+    listened = 0.06 * (stage.sent.total() - before)
+    assert stage.received < 1.02 * stage.answered.total() + listened + 3
     assert max(stage.ages) < 0.25
     assert stage.unfairness() < 1.2
     assert stage.inbox.is_behind
@@ -185,11 +188,34 @@ def test_a_new_camera_is_found_by_a_stage_that_is_behind() -> None:
     stage.check_accounts()
 
 
+def test_a_new_slow_camera_among_fast_ones_is_found_too() -> None:
+    stage = Stage([25.0] * 20 + [0.0], 0.015)
+    stage.run(5)
+    stage.cameras[-1] = 2.0
+    stage.run(20)
+    stage.reset()
+    stage.run(10)
+    assert stage.modes == [True]
+    assert stage.answered["cam20"] >= 18
+    stage.check_accounts()
+
+
 def test_of_a_publisher_that_knows_no_requests_frames_go_on() -> None:
     stage = Stage([25.0] * 10, 0.015)
     stage.knows_requests = False
     stage.run(30)
     assert stage.modes == [False, True, False]
+    assert stage.answered.total() > 0.8 * 30 / (0.015 + STEP_S)
+
+
+def test_of_a_publisher_that_knows_no_requests_any_more_frames_go_on() -> None:
+    stage = Stage([25.0] * 10, 0.015)
+    stage.run(10)
+    stage.knows_requests = False
+    stage.requests = Requests()
+    stage.reset()
+    stage.run(30)
+    assert stage.modes == [True, False, True, False]
     assert stage.answered.total() > 0.8 * 30 / (0.015 + STEP_S)
 
 
@@ -203,3 +229,21 @@ def test_a_stage_that_stood_still_gets_all_frames_again() -> None:
     stage.run(10)
     assert stage.answered.total() - before[0] >= stage.sent.total() - before[1] - 2
     stage.check_accounts()
+
+
+def test_a_lost_request_is_repeated_after_a_minute_even_if_the_last_answer_took_as_long() -> None:
+    clock = Clock()
+    asking = Asking(["frame/"], clock)
+    # After each lost request, the next one has more time.
+    for _ in range(10):
+        asking.ask(1, 0.25)
+        clock.now += PATIENCE_AT_MOST_S + 1
+    asking.ask(1, 0.25)
+    (pending,) = asking.subscriptions
+    clock.now += PATIENCE_AT_MOST_S - 1
+    asking.answered(f"{pending}cam0/")
+    asking.ask(1, 0.25)
+    (pending,) = asking.subscriptions
+    clock.now += PATIENCE_AT_MOST_S + 1
+    asking.ask(1, 0.25)
+    assert asking.subscriptions != {pending}
