@@ -65,8 +65,9 @@ def run(config: Config, instance: int) -> None:
                 service.stop,
             )
             del model  # after a replacement, nothing must keep this one in memory
-            # With several shards, single requests would get parts of different frames.
-            service.receive([faces], inbox, paced=True, as_needed=len(shards) == 1)
+            # With several shards, classifiers would request parts of different frames.
+            whole = config.detector.shards == 1
+            service.receive([faces], inbox, paced=True, as_needed=whole)
             take_over = functools.partial(_take_over, service, stage, reloader, metrics)
             _answer_live(service, stage, inbox, publisher, take_over, gateway)
     # Everything is closed; TensorFlow's own teardown would take seconds.
