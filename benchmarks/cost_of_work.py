@@ -26,9 +26,10 @@ from emostream.services.cli.bench.result_options import (
     deliver,
 )
 from emostream.services.cli.options import positive
-from emostream.shared.config import Config
+from emostream.shared.config import load
 from emostream.shared.errors import EmostreamError
 from emostream.shared.progress import ProgressBar
+from emostream.shared.shipped_files import CONFIGS
 from emostream.shared.temporary_folder import temporary_folder
 
 WHAT: Final = "python -m benchmarks.cost_of_work"
@@ -44,6 +45,7 @@ class Sweep:
 
     works: Sequence[Work]
     unit: str
+    units: str
     amount: Callable[[Point], float]
     cost_unit: str
     cost: Callable[[Point, str], float]
@@ -61,6 +63,7 @@ SWEEPS: Final = {
     "faces": Sweep(
         [Work(1, count, 1920, 1080, FPS) for count in FACES],
         "face found",
+        "faces found",
         lambda point: point.faces,
         "ms per frame",
         _by_frame,
@@ -68,6 +71,7 @@ SWEEPS: Final = {
     "streams": Sweep(
         [Work(count, 1, 320, 180, FPS) for count in STREAMS],
         "stream",
+        "streams",
         lambda point: float(point.work.streams),
         "ms per second",
         _by_second,
@@ -75,6 +79,7 @@ SWEEPS: Final = {
     "pixels": Sweep(
         [Work(1, 1, width, height, FPS) for width, height in SIZES],
         "megapixel",
+        "megapixels",
         lambda point: point.work.megapixels,
         "ms per frame",
         _by_frame,
@@ -124,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_result_options(options, WHAT)
         with temporary_folder() as folder:
-            setup = Setup(Config(), FED, folder, 3.0, options.seconds)
+            setup = Setup(load(CONFIGS / "default.toml"), FED, folder, 3.0, options.seconds)
             measured = measure_all(chosen, functools.partial(measure, setup))
         found = figures(measured)
         for name, one in found.items():
@@ -171,7 +176,7 @@ def _plot(results: ResultFile, path: Path) -> None:
         axes.plot(amounts, total, "ko", markersize=4, label="all")
         slope, start, _ = line(amounts.tolist(), total.tolist())
         axes.plot(amounts, start + slope * amounts, "k--", linewidth=1, label="straight line")
-        axes.set(xlabel=f"{SWEEPS[name].unit}s", ylabel=f"processor, {SWEEPS[name].cost_unit}")
+        axes.set(xlabel=SWEEPS[name].units, ylabel=f"CPU time, {SWEEPS[name].cost_unit}")
         axes.set_ylim(bottom=0)
         axes.tick_params(labelsize=8)
         tidy(axes)
