@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from emostream.models import spec, weights
+from emostream.services.cli.bench.result_file import ResultFile
 from emostream.services.cli.doctor.machine import CLASSIFIER_MB, STAGE_MB
 from emostream.services.cli.init.settings_page import key_defaults
 from emostream.services.cli.processes.stages import STAGES
@@ -21,6 +22,8 @@ from emostream.services.recognition.recognizer import Recognizer
 from emostream.shared.config import Classifier, Config, Section, Source
 
 ROOT = Path(__file__).parents[2]
+IN_ORDER = ("capture", "detector", "classifier", "recorder", "display")
+KINDS = ("answered", "dropped", "age, p50", "age, p99", "fairness")
 CARD = (ROOT / "models" / "CARD.md").read_text("utf-8")
 PERFORMANCE = (ROOT / "docs" / "performance.md").read_text("utf-8")
 SHIPPED = {path.stem: spec.load_spec(path) for path in sorted(weights.FOLDER.glob("*.toml"))}
@@ -136,6 +139,52 @@ def test_the_readme_has_the_figures_of_the_page_on_performance() -> None:
             assert re.search(rf"(?<![\d.]){re.escape(figure)}", PERFORMANCE), figure
         (line,) = re.findall(r"`([^`]+)`", command) or ["emostream bench --runs 3 --seconds 30"]
         assert f"`{line}" in PERFORMANCE
+
+
+def figures(name: str) -> dict[str, float]:
+    """Return the medians of a committed result file."""
+    results = ResultFile.read(ROOT / "docs" / "figures" / f"{name}.json")
+    return {key: figure.median for key, figure in results.figures.items()}
+
+
+@pytest.mark.parametrize("name", ["load", "load-180p"])
+def test_the_tables_of_load_are_those_of_the_result_files(name: str) -> None:
+    found = figures(name)
+    measured = {key.partition(" streams: ")[0] for key in found if " streams: " in key}
+    assert len(measured) >= 5
+    for streams in measured:
+        of = {kind: found[f"{streams} streams: {kind}"] for kind in KINDS}
+        row = (
+            f"{of['answered']:.1f} | {of['dropped']:.1f}% | "
+            f"{of['age, p50']:.0f}, {of['age, p99']:.0f} ms | {of['fairness']:.2f} |"
+        )
+        assert row in PERFORMANCE, row
+
+
+def test_the_live_figures_are_those_of_the_result_file() -> None:
+    found = figures("live")
+    told = {
+        "end-to-end latency (capture to emotion), p50": f"{found['capture to emotion, p50']:.1f} ms",
+        "end-to-end latency, p99": f"{found['capture to emotion, p99']:.0f} ms",
+        "all stages ready, and an event heard, after": f"{found['ready and an event heard']:.1f} s",
+    }
+    for row, figure in told.items():
+        assert row_of(PERFORMANCE, row)[0] == figure
+    for kind, unit in (("processor", "ms"), ("memory", "MB")):
+        digits = 1 if kind == "processor" else 0
+        each = ", ".join(f"{found[f'{stage}: {kind}']:.{digits}f}" for stage in IN_ORDER)
+        assert f"| {each} {unit} |" in PERFORMANCE
+
+
+def test_the_figures_of_analyze_are_those_of_the_result_file() -> None:
+    found = figures("analyze")
+    for program in ("analyze --no-video", "analyze"):
+        speed, times = found[f"{program}: speed"], found[f"{program}: by the original"]
+        title = f"`emostream {program}`" + ("" if "video" in program else ", with annotated video")
+        fps, ratio, memory = row_of(PERFORMANCE, title)[:3]
+        assert fps.startswith(f"{speed:.1f} ")
+        assert ratio.startswith(f"{times:.1f} ")
+        assert memory == f"{found[f'{program}: memory']:.0f}"
 
 
 @pytest.mark.parametrize("motion", ["still", "moving"])
