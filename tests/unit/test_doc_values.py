@@ -23,6 +23,7 @@ from emostream.shared.config import Classifier, Config, Section, Source
 
 ROOT = Path(__file__).parents[2]
 IN_ORDER = ("capture", "detector", "classifier", "recorder", "display")
+KINDS_OF_SERVICE = ("simulated", "no service time")
 KINDS = ("answered", "dropped", "age, p50", "age, p99", "fairness")
 CARD = (ROOT / "models" / "CARD.md").read_text("utf-8")
 PERFORMANCE = (ROOT / "docs" / "performance.md").read_text("utf-8")
@@ -186,6 +187,33 @@ def test_the_figures_of_analyze_are_those_of_the_result_file() -> None:
         assert fps.startswith(f"{speed:.1f} ")
         assert ratio.startswith(f"{times:.1f} ")
         assert memory == f"{found[f'{program}: memory']:.0f}"
+
+
+def test_the_cost_of_work_is_that_of_the_result_file() -> None:
+    found = figures("cost-of-work")
+    for sweep, title, start, digits in (
+        ("faces", "faces", "ms per frame and face", 2),
+        ("streams", "streams of one face", "ms per second", 0),
+        ("pixels", "pixels", "ms per frame and megapixel", 1),
+    ):
+        more, none, distance = row_of(PERFORMANCE, title)
+        assert more.startswith(f"{found[f'{sweep}: all stages, one more']:.{digits}f} {start}")
+        assert none.startswith(f"{found[f'{sweep}: all stages, with none']:.0f} ms")
+        assert distance == f"{found[f'{sweep}: off the line']:.0f}%"
+
+
+def test_the_figures_of_the_pool_are_those_of_the_result_file() -> None:
+    page = (ROOT / "docs" / "scale.md").read_text("utf-8")
+    found = figures("ray-pool")
+    for batch in ("1 face", "8 faces", "32 faces"):
+        each = [f"{found[f'{batch}: {kind}']:.1f} ms" for kind in ("here", "in an actor", "added")]
+        assert row_of(page, batch) == each
+    for actors in (1, 2, 4):
+        name = f"{actors} actor{'s' if actors > 1 else ''}"
+        p50, p99 = (found[f"{name}, simulated: batch {kind}"] for kind in ("p50", "p99"))
+        some, most = (found[f"{name}, {kind}: faces per second"] for kind in KINDS_OF_SERVICE)
+        row = f"| {actors} | {some:,.0f} | {p50:.0f}, {p99:.0f} ms | {most:,.0f} |"
+        assert row in page, row
 
 
 @pytest.mark.parametrize("motion", ["still", "moving"])
