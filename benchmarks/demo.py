@@ -16,6 +16,8 @@ from prometheus_client import CollectorRegistry
 
 from emostream.models.labels import LABELS
 from emostream.services.capture.demo.scene import DemoScene, TrueFace
+from emostream.services.capture.framer import Framer
+from emostream.services.capture.picture import Picture
 from emostream.services.classifier import process as classifier_process
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.process import open_model
@@ -27,7 +29,7 @@ from emostream.services.detector.process import selected
 from emostream.services.detector.tiling import Tiling, search_whole
 from emostream.shared.config import Config
 from emostream.shared.errors import EmostreamError
-from emostream.shared.messages import Box, Emotion, Frame, Message
+from emostream.shared.messages import Box, Emotion
 from emostream.shared.pixels import Image
 
 MIN_IOU = 0.4
@@ -77,13 +79,10 @@ def raw_labels(scene: DemoScene, numbers: Sequence[int]) -> Iterator[tuple[TrueF
     classifier = classifier_process.new_stage(
         config.classifier, open_model(config.classifier), ClassifierMetrics(CollectorRegistry())
     )
-    for seq, n in enumerate(numbers):
+    framer = Framer("bgr8", 90)
+    for n in numbers:
         pts = round(n * NS / scene.fps)
-        header = Frame(
-            stream="demo", run="benchmark", seq=seq, t=pts, pts=pts, marks={},
-            width=scene.width, height=scene.height, encoding="bgr8",
-        )  # fmt: skip
-        answers = classifier(detector(Message(header, scene.frame(n).tobytes())))
+        answers = classifier(detector(framer.frame("demo", Picture(scene.frame(n), pts, t=pts))))
         shown = [
             face
             for message in answers

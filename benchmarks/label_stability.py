@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from emostream.services.capture.demo.scene import DemoScene
+from emostream.services.capture.framer import Framer
+from emostream.services.capture.picture import Picture
 from emostream.services.classifier import process as classifier_process
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.process import open_model
@@ -23,7 +25,7 @@ from emostream.services.classifier.smoothing import NS
 from emostream.services.detector import process as detector_process
 from emostream.services.detector.process import selected
 from emostream.shared.config import Config
-from emostream.shared.messages import Emotion, EmotionFace, Event, Frame, Message
+from emostream.shared.messages import Emotion, EmotionFace, Event, Message
 from emostream.shared.progress import ProgressBar
 
 MIN_AGREEMENT = 0.98
@@ -69,13 +71,10 @@ def is_strongest(face: EmotionFace) -> bool:
 
 def frames(scene: DemoScene, count: int) -> Iterator[Message]:
     """Yield the demo's frames as capture sends them."""
+    framer = Framer("bgr8", 90)
     for seq in range(count):
         pts = round(seq * NS / scene.fps)
-        header = Frame(
-            stream="demo", run="benchmark", seq=seq, t=pts, pts=pts, marks={},
-            width=scene.width, height=scene.height, encoding="bgr8",
-        )  # fmt: skip
-        yield Message(header, scene.frame(seq).tobytes())
+        yield framer.frame("demo", Picture(scene.frame(seq), pts, t=pts))
 
 
 def measure(seconds: float) -> Stability:

@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from emostream.services.capture.demo.scene import DemoScene
+from emostream.services.capture.framer import Framer
+from emostream.services.capture.picture import Picture
 from emostream.services.cli.bench.result_file import ResultFile
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.detector.frame_search import FrameSearch
@@ -26,7 +28,7 @@ from emostream.services.detector.stage import DetectorStage
 from emostream.services.detector.tracking import track_ids
 from emostream.shared.config import Config
 from emostream.shared.errors import ConfigError, EmostreamError
-from emostream.shared.messages import Frame, Message
+from emostream.shared.messages import Message
 
 CORES: Final = (2, 4, 8, 16)
 PROGRAM: Final = "analyze --no-video"
@@ -109,13 +111,9 @@ def measure_detector() -> tuple[float, float]:
 
 
 def _messages() -> Iterator[Message]:
-    scene = DemoScene(fps=FPS)
+    scene, framer = DemoScene(fps=FPS), Framer("bgr8", 90, recorded=("demo",))
     for seq in range(FRAMES):
-        header = Frame(
-            stream="demo", run="benchmark", seq=seq, t=0, pts=seq * 10**9 // FPS, marks={},
-            width=scene.width, height=scene.height, encoding="bgr8", recorded=True,
-        )  # fmt: skip
-        yield Message(header, scene.frame(seq).data.cast("B"))
+        yield framer.frame("demo", Picture(scene.frame(seq), seq * 10**9 // FPS))
 
 
 def table(costs: Costs) -> Table:

@@ -20,12 +20,14 @@ import numpy as np
 from benchmarks.detector_data import clear_faces
 from emostream.models.evaluation.video_scenes import TrueFaces
 from emostream.models.evaluation.video_scores import FoundFaces, VideoScores, score_video
+from emostream.services.capture.framer import Framer
+from emostream.services.capture.picture import Picture
 from emostream.services.cli.evaluation.videos import KINDS, VideoKind
 from emostream.services.detector.process import new_detector, new_tiling, selected
 from emostream.services.detector.stage import DetectorStage
 from emostream.services.detector.tracking import track_ids
 from emostream.shared.config import Detector
-from emostream.shared.messages import Faces, Frame, Message
+from emostream.shared.messages import Faces, Message
 from emostream.shared.pixels import Image
 
 FRAME_NS: Final = 40_000_000
@@ -54,31 +56,14 @@ class Searcher:
         self.found.append(FoundFaces(tracks, boxes, ("",) * len(tracks)))
 
 
-def frame_message(picture: Image, seq: int) -> Message:
-    """Return a frame of a 25 fps source."""
-    height, width = picture.shape[:2]
-    header = Frame(
-        stream="film",
-        run="1",
-        seq=seq,
-        t=0,
-        pts=seq * FRAME_NS,
-        marks={},
-        width=width,
-        height=height,
-        encoding="bgr8",
-        recorded=True,
-    )
-    return Message(header, picture.tobytes())
-
-
 def measure(kind: VideoKind, faces: Image, intervals: Sequence[int]) -> list[str]:
     """Return a line for each `search_every`."""
     searchers = [Searcher(every) for every in intervals]
     truth: list[TrueFaces] = []
+    framer = Framer("bgr8", 90, recorded=("film",))
     for seq, (picture, shown) in zip(count(), kind.video(faces, 0, kind.style), strict=False):
         truth.append(shown)
-        message = frame_message(picture, seq)
+        message = framer.frame("film", Picture(picture, seq * FRAME_NS))
         for searcher in searchers:
             searcher.look(message)
     return [
