@@ -115,8 +115,11 @@ class LinkPacer:
     @property
     def is_asking(self) -> bool:
         """Whether it requests single messages."""
-        is_behind = self._consumer is not None and self._consumer.is_behind
-        return self._is_thin or is_behind or self._spares
+        return self._is_thin or self._is_behind or self._spares
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._consumer is not None and self._consumer.is_behind
 
     @property
     def poll_ms(self) -> int:
@@ -137,18 +140,17 @@ class LinkPacer:
         self._spares = self.is_spared and now - self._heard < UNANSWERED_S
         for topic in self._asking.forget_silent():
             self._last.pop(topic, None)
-        is_behind = self._consumer is not None and self._consumer.is_behind
         if not self.is_asking:
             self._asking.stop()
             return frozenset(self._topics)
-        if self._consumer and is_behind:
+        if self._consumer and self._consumer.is_behind:
             self._asking.ask(min(self._window, self._consumer.room), LOOK_AGAIN_S)
         else:
             self._asking.ask(1 if self._spares else self._window, LOOK_AGAIN_THIN_S)
         self._left_out.update(self._asking.streams)
         # The reason by which frames that were not requested are counted.
         self.reason = STALE if self._is_thin else BACKLOG
-        listens = is_behind and not self._is_thin and self._asking.listens()
+        listens = self._is_behind and not self._is_thin and self._asking.listens()
         return self._asking.subscriptions.union(self._topics if listens else ())
 
     def answered(self, topic: bytes) -> bytes:

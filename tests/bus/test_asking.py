@@ -17,6 +17,7 @@ from emostream.shared.messages import Frame, Message, stamped
 from emostream.shared.metrics import StageMetrics
 from tests import builders
 from tests.conftest import fail_with
+from tests.frame_fates import frame_fates
 
 STREAMS = [f"cam{number}" for number in range(8)]
 FPS = 25
@@ -79,15 +80,7 @@ class Detector:
 
     def fates(self) -> tuple[Counter[str], dict[str, Counter[str]]]:
         """Return the frames that are known of each stream, and how they ended."""
-        known, fates = Counter[str](), defaultdict[str, Counter[str]](Counter)
-        for metric in self.metrics.accounts.collect():
-            for sample in metric.samples:
-                stream = sample.labels["stream"]
-                if sample.name == "emostream_frames_known":
-                    known[stream] = round(sample.value)
-                elif sample.name == "emostream_frames_accounted":
-                    fates[stream][sample.labels["fate"]] = round(sample.value)
-        return known, fates
+        return frame_fates(self.metrics.accounts)
 
 
 def test_a_stage_that_is_behind_is_sent_what_it_can_work_on_and_others_everything() -> None:

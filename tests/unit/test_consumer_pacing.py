@@ -1,6 +1,6 @@
 """A stage that is behind asks for single frames, as it has room; every frame is accounted for."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -15,6 +15,7 @@ from emostream.shared.messages import Frame
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.requests import Requests
 from tests.builders import Clock, frame
+from tests.frame_fates import frame_fates
 
 STEP_S = 0.002
 MAX_AGE_S = 0.2
@@ -104,14 +105,7 @@ class Stage:
         """Every frame up to the last one of each stream has one fate, and none was lost."""
         self.cameras = [0.0] * len(self.cameras)
         self.run(1)
-        known, fates = Counter[str](), defaultdict[str, Counter[str]](Counter)
-        for metric in self.metrics.accounts.collect():
-            for sample in metric.samples:
-                stream = sample.labels["stream"]
-                if sample.name == "emostream_frames_known":
-                    known[stream] = round(sample.value)
-                elif sample.name == "emostream_frames_accounted":
-                    fates[stream][sample.labels["fate"]] = round(sample.value)
+        known, fates = frame_fates(self.metrics.accounts)
         for stream, sent in self.sent.items():
             assert fates[stream].total() == known[stream], fates[stream]
             assert 0 <= sent - known[stream] <= 300

@@ -5,7 +5,6 @@ import hashlib
 import inspect
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from emostream.services.cli.init.settings_page import key_defaults
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.detector.backends import DEFAULTS
 from emostream.services.recognition.recognizer import Recognizer
-from emostream.shared.config import Classifier, Config, Section, Source
+from emostream.shared.config import Classifier, Config
+from tests.config_defaults import defaults
 
 ROOT = Path(__file__).parents[2]
 IN_ORDER = ("capture", "detector", "classifier", "recorder", "display")
@@ -34,17 +34,6 @@ def row_of(page: str, start: str) -> list[str]:
     """Return the cells of the page's one table row that begins so, without the first."""
     (row,) = re.findall(rf"^\| {re.escape(start)} \| (.+) \|$", page, re.MULTILINE)
     return [cell.strip() for cell in row.split("|")]
-
-
-def defaults(section: Section, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the path and the default of each key."""
-    for name, value in msgspec.structs.asdict(section).items():
-        if isinstance(value, Section):
-            yield from defaults(value, f"{prefix}{name}.")
-        elif name == "sources":
-            yield from defaults(Source(), "sources.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 @pytest.mark.parametrize(("key", "default"), list(defaults(Config())))

@@ -4,7 +4,6 @@ import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,7 +18,8 @@ from emostream.services.cli.init.settings_page import key_defaults, key_meanings
 from emostream.services.cli.main import main
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.cli.toml_text import toml_value
-from emostream.shared.config import Config, Section, Source, load
+from emostream.shared.config import Config, Source, load
+from tests.config_defaults import defaults
 from tests.conftest import take_sigint
 
 CAMERA = Camera("/dev/video2", "A camera")
@@ -28,17 +28,6 @@ CAMERA = Camera("/dev/video2", "A camera")
 def uncommented(text: str) -> str:
     """Take the "#" away before each key."""
     return re.sub(r"^#(?=\w+ = )", "", text, flags=re.MULTILINE)
-
-
-def defaults(section: Section, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield the path and the default of each key, sources' under `sources.`."""
-    for name, value in msgspec.structs.asdict(section).items():
-        if isinstance(value, Section):
-            yield from defaults(value, f"{prefix}{name}.")
-        elif name == "sources":
-            yield from defaults(Source(), "sources.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def test_every_key_is_in_it_with_its_default() -> None:
