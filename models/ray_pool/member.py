@@ -1,4 +1,4 @@
-"""An actor of the pool: what can be asked of it, and what is known of its process."""
+"""An actor of the pool: its methods, and the state of its process."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class ActorLostError(EmostreamError):
 
 
 class Actor(Protocol):
-    """An actor of `ModelActor`; its futures fail with what that raises, or ActorLostError."""
+    """Runs a `ModelActor`; its futures fail with the errors of that class, or ActorLostError."""
 
     def open(self, served: ServedModel) -> "Future[Opened]":
         """Open the model, unless it is open."""
@@ -52,7 +52,7 @@ class Actor(Protocol):
 
 
 class Observer(Protocol):
-    """What is told of the pool, on any thread."""
+    """Is notified of events in the pool, on any thread."""
 
     def restarted(self) -> None:
         """Note that the process of an actor was lost; Ray starts another one."""
@@ -66,10 +66,10 @@ class Observer(Protocol):
 
 @dataclass(eq=False)
 class Member:
-    """An actor, and what its present process has: models, and batches that it was sent.
+    """An actor, with the models and the unanswered batches of its current process.
 
-    `life` counts its processes; what is heard of an earlier one no longer counts. `overdue` are
-    batches that took too long, with the time of that; `patience` is how many seconds one may take.
+    `life` counts its processes; answers from an earlier one are ignored. `overdue` are the batches
+    that took too long, each with the time when that was noticed; `patience` is the limit in s.
     """
 
     actor: Actor
@@ -84,7 +84,7 @@ class Member:
     lost_at: float | None = None
 
     def answers(self, number: int) -> bool:
-        """Whether it may be given a batch for the model: it has it, and keeps up."""
+        """Whether it has the model and keeps up, so that it can get a batch."""
         return number in self.models and not self.overdue
 
     def is_stuck(self, now: float) -> bool:
@@ -96,7 +96,7 @@ class Member:
         return self.lost_at is not None and now - self.lost_at >= LOST_S
 
     def begin_life(self) -> None:
-        """Forget what the process had: it is gone."""
+        """Forget the state of the process, which is gone."""
         self.life += 1
         self.process = ""
         self.models.clear()
@@ -105,7 +105,7 @@ class Member:
         self.ask_at = float("-inf")
 
     def has_opened(self, number: int, opened: Opened, in_flight: int) -> None:
-        """Note that its process has the model, of which it is sent `in_flight` batches at most."""
+        """Note that its process has the model; it gets at most `in_flight` batches at a time."""
         self.process = opened.process
         self.lost_at = None
         self.models.add(number)

@@ -1,4 +1,4 @@
-"""A model that runs in the actors of a pool, or in this process while none can answer."""
+"""A model that runs in the actors of a pool, or in this process if no actor can answer."""
 
 import threading
 from typing import TypeAlias
@@ -12,10 +12,9 @@ from emostream.models.ray_pool.served import ServedModel
 
 
 class PooledModel:
-    """Answers as `local` does, which is the same model in this process.
+    """Gives the same answers as `local`, the same model in this process.
 
-    Its attributes are those of `Classifier`; `engine` is "ray". `predict` may be called on many
-    threads.
+    It has the attributes of `Classifier`, with "ray" as `engine`. `predict` is thread-safe.
     """
 
     def __init__(self, local: Classifier, pool: ActorPool, served: ServedModel) -> None:
@@ -30,7 +29,7 @@ class PooledModel:
     def predict(self, faces: NDArray[np.uint8]) -> Probabilities:
         """Return the probabilities float32 (N, C) of uint8 faces (N, h, w).
 
-        ModelError where the model fails.
+        Raises ModelError if the model fails.
         """
         answer = self._pool.predict(self._number, faces)
         if answer is not None:
@@ -39,5 +38,5 @@ class PooledModel:
             return self._local.predict(faces)
 
 
-# What a classifier's process answers with.
+# The models that a classifier process can use.
 LiveModel: TypeAlias = Classifier | PooledModel

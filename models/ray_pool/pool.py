@@ -1,4 +1,4 @@
-"""A pool of actors that hold the same model: which batch goes where, and what if one dies."""
+"""A pool of actors with the same model: it distributes batches, and replaces lost actors."""
 
 import functools
 import logging
@@ -33,9 +33,9 @@ log = logging.getLogger("emostream")
 class ActorPool:
     """Gives each batch to the actor with the fewest, at most `in_flight` at a time each.
 
-    An actor that dies, or is silent for longer than a batch can take, gets none until it has the
-    model again; its batch goes to another one. `start` returns a new actor, `scaling` says how many
-    there should be. `tend` must be called often, on one thread; `predict` may be on many.
+    An actor that dies, or does not answer in the time of a batch, gets no batches until it has the
+    model again; its batch goes to another actor. `start` returns a new actor, `scaling` chooses
+    their number. Call `tend` often, on one thread; `predict` is thread-safe.
     """
 
     def __init__(
@@ -60,25 +60,26 @@ class ActorPool:
 
     @property
     def warm(self) -> int:
-        """How many actors could be given a batch."""
+        """The number of actors that can get a batch."""
         with self._changed:
             return len(self._answering(self._served.number)) if self._served else 0
 
     @property
     def starting(self) -> int:
-        """How many others there are: they start, wait for resources, or do not answer."""
+        """The number of other actors: they are starting, wait for resources, or do not answer."""
         with self._changed:
             return len(self._members) - self.warm
 
     @property
     def places(self) -> int:
-        """How many batches may be begun at a time; one where the model has to run here."""
+        """The allowed number of simultaneous batches; 1 if the model has to run here."""
         return max(1, self._in_flight * self.warm)
 
     def serve(self, served: ServedModel, within: float = 0.0) -> None:
-        """Let the actors open a model; they keep the one before it for as long as another.
+        """Let the actors open a model; they keep the previous one until the next call.
 
-        With `within`, wait so many seconds for the first of them; WeightsError if none can.
+        With `within`, waits up to that many seconds for the first actor, and raises WeightsError if
+        none can open it.
         """
         number = served.number
         with self._changed:
@@ -97,7 +98,7 @@ class ActorPool:
     def predict(self, number: int, faces: NDArray[np.uint8]) -> Probabilities | None:
         """Return float32 (N, C) for uint8 (N, h, w) by the model of that number.
 
-        None if no actor can answer; ModelError if the model fails.
+        Returns None if no actor can answer. Raises ModelError if the model fails.
         """
         with self._changed:
             self._batches += 1
@@ -109,7 +110,7 @@ class ActorPool:
                 self._batches -= 1
 
     def tend(self, age: float) -> None:
-        """Ask after the actors, replace and scale them; what waits is `age` s old."""
+        """Check, replace and scale the actors; the oldest waiting faces are `age` s old."""
         now = self._clock()
         with self._changed:
             for member in [each for each in self._members if each.is_gone(now)]:
@@ -132,7 +133,7 @@ class ActorPool:
             self._resize(self._scaling.wanted(count, starting, age, busiest), served)
 
     def close(self) -> None:
-        """Say no more of actors that go: Ray ends them when this process leaves its cluster."""
+        """Stop logging lost actors: Ray ends them when this process leaves its cluster."""
         self._is_closed = True
 
     def _answering(self, number: int) -> list[Member]:

@@ -1,19 +1,19 @@
-"""How many actors a pool should have, by the age of what waits."""
+"""Scales a pool of actors by the age of the faces that wait."""
 
 import time
 from collections.abc import Callable
 from typing import Final
 
-# Over which the age of what waits is averaged: one late frame is no lack of actors.
+# The age is averaged over this time: a single late frame does not need another actor.
 WINDOW_S: Final = 1.0
 
 
 class Scaling:
-    """Decides on the number of actors, from `least` to `most`.
+    """Chooses the number of actors, from `least` to `most`.
 
-    One more where what waits is `up_age` s old in the mean of a second, unless one is starting
-    already; one less where for `down_after` s all batches together left one of them without work.
-    Times are s on the steady `clock`.
+    It adds one if the mean age over a second is at least `up_age` s and no actor is starting. It
+    removes one if at least one actor was idle for `down_after` s. Times are s on the steady
+    `clock`.
     """
 
     def __init__(
@@ -27,14 +27,14 @@ class Scaling:
         self._least, self._most = least, most
         self._up_age, self._down_after = up_age, down_after
         self._clock = clock
-        self._aged = 0.0  # the ages in this window, each times how long it was so
+        self._aged = 0.0  # the sum of age times duration in this window
         self._window = self._looked = self._needed = clock()
 
     def wanted(self, actors: int, starting: int, age: float, busiest: int) -> int:
-        """Return how many there should be of `actors`, of which some are `starting`.
+        """Return the wanted number of actors; there are `actors`, of which some are `starting`.
 
-        `age` is for how long the oldest message has waited, and `busiest` how many batches there
-        were at a time since the last call.
+        `age` is how long the oldest message has waited (s), `busiest` the largest number of
+        simultaneous batches since the last call.
         """
         now = self._clock()
         self._aged += age * (now - self._looked)

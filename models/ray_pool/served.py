@@ -1,4 +1,4 @@
-"""The code of an actor: it holds a model, warm, and answers batches with one thread."""
+"""The code of an actor: it keeps a model in memory and answers batches on one thread."""
 
 import os
 import time
@@ -20,15 +20,15 @@ MOST_MODELS: Final = 2
 
 
 class ModelNotOpenError(EmostreamError):
-    """The actor's process has not opened the model: Ray has replaced it since it did."""
+    """The actor's process has not opened the model, because Ray has replaced the process."""
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model as an actor opens it, on its own host; `number` tells it from those before it.
+    """Describes a model for an actor to open on its host; `number` identifies it.
 
-    `sha256` is that of its weights: another file under the same name is refused. The others are as
-    of `load`, and `max_batch` as of `Classifier`.
+    `sha256` is that of the weights: another file with the same name is refused. `max_batch` is
+    described in `Classifier`, the other fields in `load`.
     """
 
     number: int
@@ -43,7 +43,7 @@ class ServedModel:
 
 
 class Opened(NamedTuple):
-    """Where a model is open: host and process, the device, and how many s a full batch takes."""
+    """Where a model is open (host and process), its device, and the time of a full batch in s."""
 
     process: str
     device: str
@@ -51,15 +51,15 @@ class Opened(NamedTuple):
 
 
 class ModelActor:
-    """Answers batches with the model that it was last told to open, or the one before it."""
+    """Answers batches with the model that it opened last, or with the previous one."""
 
     def __init__(self) -> None:
         self._models: OrderedDict[int, tuple[Classifier, Opened]] = OrderedDict()
 
     def open(self, served: ServedModel) -> Opened:
-        """Open and warm up the model, unless it is open; say where.
+        """Open and warm up the model, unless it is open; return where it is open.
 
-        WeightsError, MissingPackageError or ConfigError if this host cannot serve it.
+        Raises WeightsError, MissingPackageError or ConfigError if this host cannot serve it.
         """
         if served.number not in self._models:
             self._models[served.number] = _opened(served)
@@ -70,7 +70,7 @@ class ModelActor:
     def predict(self, number: int, *faces: NDArray[np.uint8]) -> Probabilities:
         """Return the probabilities float32 (N, C) of uint8 faces (N, h, w), in parts of any N.
 
-        ModelNotOpenError if this process has not opened the model, ModelError if it fails.
+        Raises ModelNotOpenError if this process has not opened the model, ModelError if it fails.
         """
         if number not in self._models:
             raise ModelNotOpenError(f"model {number} is not open in {process_name()}")
@@ -79,7 +79,7 @@ class ModelActor:
 
 
 def process_name() -> str:
-    """Return a name of this process that no other has: its host and pid."""
+    """Return a unique name of this process: its host and pid."""
     return f"{os.uname().nodename}:{os.getpid()}"
 
 
