@@ -101,10 +101,10 @@ class WorkLoop:
         linger: float,
         places: Callable[[], int],
     ) -> None:
-        """Work until told to stop, as `run`, on as many batches at a time as there are `places`.
+        """Run until stopped, like `run`, with up to `places()` batches at a time.
 
-        They are answered in the order in which they were begun. What finds no place stays in the
-        inbox, which drops it by its own rules.
+        Answers are published in order. Messages without a place wait in the inbox, which drops them
+        by its own rules.
         """
         running: deque[Begun] = deque()
         while running or not self.stop.is_set():

@@ -1,4 +1,4 @@
-"""The actors of the pool as Ray runs them."""
+"""Runs the actors of the pool in Ray."""
 
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
@@ -14,15 +14,15 @@ from emostream.shared.errors import EmostreamError, ModelError
 # Ray sends smaller arrays along with the call; larger ones go through its object store, which
 # takes milliseconds more.
 PART_BYTES: Final = 90_000
-# A model is opened on its own thread, so that the one before it still answers.
+# A model is opened on its own thread, so that the previous one still answers.
 OPENING: Final = "opening"
 T = TypeVar("T")
 
 
 class RayActors:
-    """Starts actors with so many CPUs and GPUs each; a cluster must be connected.
+    """Starts actors with `cpus` CPUs and `gpus` GPUs each; requires a connected cluster.
 
-    `code` is `ModelActor`, or has its methods.
+    `code` is `ModelActor`, or a class with its methods.
     """
 
     def __init__(self, cpus: float, gpus: float, code: type[ModelActor] = ModelActor) -> None:
@@ -47,7 +47,7 @@ class RayActors:
         )
 
     def start(self) -> "RayActor":
-        """Return a new actor, which Ray starts once there are the resources for it."""
+        """Return a new actor, which Ray starts as soon as resources are free."""
         return RayActor(self._class.remote())
 
 
@@ -80,7 +80,7 @@ class RayActor:
 
 
 def _future(reference: Any) -> "Future[Any]":
-    """Return the future of a call, whose errors are those of emostream."""
+    """Return the future of a call, with its errors as EmostreamError."""
     future: Future[Any] = Future()
 
     def finish(call: "Future[Any]") -> None:

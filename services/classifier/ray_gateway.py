@@ -1,4 +1,4 @@
-"""The classifier as a gateway: the model runs in actors of Ray, or here while none can answer."""
+"""The classifier as a gateway: the model runs in Ray actors, or here if no actor can answer."""
 
 import contextlib
 import itertools
@@ -24,12 +24,12 @@ from emostream.shared.optional_groups import require
 from emostream.shared.user_path import user_path
 
 USER: Final = 'classifier.engine = "ray"'
-# How long the actors may take to open another model while they serve one.
+# The limit for the actors to open another model while they serve one.
 OPEN_WITHIN_S: Final = 60.0
 
 
 class PoolMetrics:
-    """What a gateway counts, written to the registry that is passed in."""
+    """The metrics of a gateway, in the given registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._actors = Gauge(
@@ -60,7 +60,7 @@ class PoolMetrics:
         )
 
     def restarted(self) -> None:
-        """Count the process of an actor that was lost."""
+        """Count a lost actor process."""
         self._restarts.inc()
 
     def replaced(self) -> None:
@@ -72,13 +72,13 @@ class PoolMetrics:
         self._here.inc()
 
     def watch(self, pool: ActorPool) -> None:
-        """Show how many actors the pool has, whenever somebody asks."""
+        """Let the gauges show the actors of the pool."""
         self._actors.labels("warm").set_function(lambda: pool.warm)
         self._actors.labels("starting").set_function(lambda: pool.starting)
 
 
 class RayGateway:
-    """Opens models in a pool of actors, and looks after it."""
+    """Opens models in a pool of actors, and maintains the pool."""
 
     def __init__(
         self,
@@ -102,14 +102,14 @@ class RayGateway:
 
     @property
     def most_batches(self) -> int:
-        """How many batches may ever be in flight at a time."""
+        """The largest possible number of batches in flight."""
         return self._settings.ray_max_actors * self._settings.ray_in_flight
 
     def open_model(self) -> PooledModel:
-        """Return the model that the configuration names, of which this process has one too.
+        """Return the configured model; this process opens it too.
 
-        WeightsError if it cannot be used; ConfigError as of `load`. The first one may be used at
-        once: it runs here until an actor has it.
+        The first model is ready at once: it runs here until an actor has it. Raises WeightsError if
+        it is unusable, ConfigError like `load`.
         """
         local, served = self._local_model()
         self.pool.serve(served, 0.0 if served.number == 1 else OPEN_WITHIN_S)
@@ -117,9 +117,9 @@ class RayGateway:
         return PooledModel(local, self.pool, served)
 
     def places(self, age: float) -> int:
-        """Look after the actors; return how many batches may be in flight.
+        """Maintain the pool; return how many batches may be in flight.
 
-        The faces that have waited longest have waited for `age` s.
+        `age` is how long the oldest faces have waited (s).
         """
         self.pool.tend(age)
         self._metrics.age.set(age)
@@ -131,7 +131,7 @@ class RayGateway:
         return self.pool.places
 
     def _local_model(self) -> tuple[Classifier, ServedModel]:
-        """Return the model of this process, and how actors open the same one."""
+        """Return the model of this process, and its description for the actors."""
         settings = self._settings
         path = weights.find(settings.model, settings.model_engine, settings.device)
         engine = SUFFIXES[path.suffix]
@@ -165,10 +165,10 @@ def ray_gateway(
     registry: CollectorRegistry,
     health: Health,
 ) -> Iterator[RayGateway]:
-    """Give a gateway on the cluster that the configuration names, or on one that ends with it.
+    """Provide a gateway on the configured cluster, or on a local one that ends with the block.
 
-    `open_local` opens a model in this process. MissingPackageError without Ray, WeightsError if
-    there is no such model, BusError if there is no cluster.
+    `open_local` opens a model in this process. Raises MissingPackageError without Ray, WeightsError
+    if the model does not exist, BusError if there is no cluster.
     """
     check_ray(settings)
     # Ray takes seconds to start: a wrong model is refused before.
