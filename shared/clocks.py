@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from emostream.shared.fields import LARGEST_NS, Name, Nanoseconds
+from emostream.shared.frame_memory import Offer
 from emostream.shared.messages import UNKNOWN_CLOCK_NS, Message
 
 CLOCK: Final = "clock/"
@@ -38,16 +39,17 @@ MOST_ASKED: Final = 3
 # A publisher that does not answer for this long does not support requests; assume offset 0.
 ANSWERS_WITHIN_S: Final = 3.0
 MOST_PUBLISHERS: Final = 256
-# The size limit of an answer, which has 80 bytes.
+# The size limit of an answer, which has 80 bytes, or 180 with an offer of shared memory.
 MAX_ANSWER_BYTES: Final = 1024
 
 
 class ClockAnswer(msgspec.Struct, frozen=True):
-    """The answer of a `publisher`: its `time` in ns since the epoch."""
+    """The answer of a `publisher`: its `time` in ns since the epoch, and its shared memory."""
 
     v: Annotated[int, Meta(ge=1, le=1)]
     publisher: Name
     time: Nanoseconds
+    shared: Offer | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ class MetricName(StrEnum):
     WRONG_TOKENS = "emostream_wrong_tokens_total"
     CERTIFICATE_EXPIRY = "emostream_tls_certificate_expiry_timestamp_seconds"
     DUPLICATE_ANSWERS = "emostream_duplicate_answers_total"
+    LOCAL_FRAMES = "emostream_local_frames_total"
     FACES = "emostream_faces_total"
     LATENCY_SECONDS = "emostream_latency_seconds"
     STAGE_SECONDS = "emostream_stage_seconds"

@@ -86,6 +86,8 @@ class StageMetrics:
         self._bad = counter(MetricName.BAD_MESSAGES, text, "stage", "reason")
         text = "Answers and events that another classifier had already published"
         self._duplicates = counter(MetricName.DUPLICATE_ANSWERS, text, *by_stream, "topic")
+        text = "Frames received through shared memory"
+        self._local = counter(MetricName.LOCAL_FRAMES, text, "stage")
         self._faces = counter(MetricName.FACES, "Faces published by the stage", *by_stream)
         text = "Encrypted connections that failed: no key, or an unknown or revoked one"
         self._handshakes = counter(MetricName.HANDSHAKE_FAILURES, text, "stage", "socket")
@@ -103,6 +105,10 @@ class StageMetrics:
         self.ready = gauge(MetricName.READY, "1 when the stage is ready")
         text = "1 while the stage is down and its supervisor answers for it"
         self.down = gauge(MetricName.DOWN, text)
+
+    def local_frame_counter(self) -> Callable[[], None]:
+        """Return a function that counts a frame that came through shared memory."""
+        return self._local.labels(self._stage).inc
 
     def handshakes_failed(self, socket: str, count: int) -> None:
         """Count failed handshakes of the socket with this endpoint."""

@@ -70,12 +70,14 @@ class Service:
         log_if_plain(self._access, f"{name}.metrics {metrics}")
         self._metrics_address = (host, shifted_port(int(port), instance))
         largest = config.live.max_message_bytes
+        shares_memory = config.live.shared_memory and not self.is_lossless
         self.bus = Bus(
             name,
             instance=instance,
             security=config.security,
             failures=HandshakeFailures(self.metrics.handshakes_failed),
             max_message=largest,
+            count_local=self.metrics.local_frame_counter() if shares_memory else None,
         )
         self.intake = Intake(
             self.metrics, self.health, config.live, primary, counts_losses=not self.is_lossless
@@ -123,9 +125,12 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def publisher(self, endpoint: str, hwm: int) -> Publisher:
-        """Return a publisher, closed with the service; its queue is unlimited if lossless."""
-        publisher = self.bus.publisher(endpoint, self._hwm(hwm))
+    def publisher(self, endpoint: str, hwm: int, *, has_frames: bool = False) -> Publisher:
+        """Return a publisher, closed with the service; its queue is unlimited if lossless.
+
+        With `has_frames`, live frames pass through shared memory if that is possible.
+        """
+        publisher = self.bus.publisher(endpoint, self._hwm(hwm), has_frames=has_frames)
         self._keep(publisher)
         return publisher
 

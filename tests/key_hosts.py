@@ -1,5 +1,6 @@
 """Hosts with keys, for the tests of encrypted sockets."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -31,9 +32,10 @@ class Host:
     def revoke(self, other: "Host") -> None:
         self.keys.write_peers(tuple(p for p in self.keys.peers() if p.name != other.name))
 
-    def bus(self) -> Bus:
+    def bus(self, count_local: Callable[[], None] | None = None) -> Bus:
         return Bus(
             self.name,
+            count_local=count_local,
             security=self.security,
             failures=HandshakeFailures(lambda socket, more: self.failed.extend([socket] * more)),
         )

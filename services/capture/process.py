@@ -38,7 +38,8 @@ def run(config: Config, instance: int) -> None:
     require("emostream capture", "capture", "av")
     cv2.setNumThreads(1)
     with Service("capture", config, settings.metrics, Frame, instance) as service:
-        publisher = service.publisher(settings.bind, frames_hwm(len(settings.sources)))
+        hwm = frames_hwm(len(settings.sources))
+        publisher = service.publisher(settings.bind, hwm, has_frames=True)
         if config.delivery == "lossless":
             deliver_all(config, service, publisher)
             return

@@ -2,15 +2,19 @@
 
 import contextlib
 import time
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgpack
+import msgspec
 import zmq
 
 from emostream.shared.bus.admission import Admission
+from emostream.shared.bus.references import References
 from emostream.shared.clocks import TOPIC as CLOCK_TOPIC
 from emostream.shared.gaps import SentCounts
-from emostream.shared.messages import Message
+from emostream.shared.local_topics import local_topic
+from emostream.shared.messages import Buffer, Message
 from emostream.shared.requests import Requests
 from emostream.shared.subscription_limit import SubscriptionLimit, end_connection
 from emostream.shared.wire import VERSION, encode
@@ -26,10 +30,15 @@ class Publisher:
     """An XPUB socket bound to an endpoint. Never blocks: messages for a full queue are lost."""
 
     def __init__(
-        self, socket: "zmq.Socket[bytes]", name: str, admission: Admission | None = None
+        self,
+        socket: "zmq.Socket[bytes]",
+        name: str,
+        admission: Admission | None = None,
+        references: References | None = None,
     ) -> None:
         self._socket = socket
         self._admission = admission
+        self._references = references
         self._name = name
         self._sent = SentCounts(name)
         self._limit = SubscriptionLimit()
@@ -44,6 +53,8 @@ class Publisher:
         self._socket.send_multipart(parts, copy=False)
         for topic in self._requests.take(message.topic):
             self._socket.send_multipart([topic.encode(), *parts[1:]], copy=False)
+        if self._references:
+            self._send_reference(self._references, message.topic, parts)
 
     def take_subscriptions(self) -> None:
         """Handle subscriptions. Call this at intervals while nothing is sent."""
@@ -83,25 +94,42 @@ class Publisher:
                 return
             self._note_subscription(topic, descriptor)
 
+    def _send_reference(self, references: References, topic: str, parts: Sequence[Buffer]) -> None:
+        """Send a message once more, with a reference to its payload, if somebody wants it so."""
+        local = local_topic(topic)
+        topics = [local] if references.are_wanted(local) else []
+        topics += self._requests.take(local)
+        if topics and (rest := references.replaced(parts[1:])):
+            for each in topics:
+                self._socket.send_multipart([each.encode(), *rest])
+
     def _tell_time(self, topic: str) -> None:
         """Answer a request for the time of this process on this topic."""
-        answer = {"v": VERSION, "publisher": self._name, "time": time.time_ns()}
+        answer: dict[str, Any] = {"v": VERSION, "publisher": self._name, "time": time.time_ns()}
+        if self._references and (offer := self._references.offer(self.endpoint)):
+            answer["shared"] = msgspec.to_builtins(offer)
         self._socket.send_multipart([topic.encode(), msgpack.packb(answer)])
 
     def _note_subscription(self, topic: str, descriptor: int) -> None:
         """Answer requests for the time, and store requests for a message."""
         if CLOCK_TOPIC.fullmatch(topic):
             self._tell_time(topic)
+        if self._references:
+            self._references.add(topic, descriptor)
         self._requests.add(topic, descriptor)
 
     def _note_unsubscription(self, topic: str, descriptor: int) -> None:
         """Remove a request for a message."""
+        if self._references:
+            self._references.remove(topic, descriptor)
         self._requests.remove(topic)
 
     def close(self, linger: int | None = None) -> None:
         """Close, sending pending messages for `linger` ms (None: 2 s, or no limit if blocking)."""
         if self._admission:
             self._admission.close()
+        if self._references:
+            self._references.close()
         self._socket.close(linger)
 
 

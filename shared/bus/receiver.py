@@ -12,6 +12,7 @@ from emostream.shared.bus.subscriber import Subscriber, resubscribe
 from emostream.shared.clocks import CLOCK, MAX_ANSWER_BYTES, ClockAnswer, ClockQuestions, Clocks
 from emostream.shared.errors import MessageError
 from emostream.shared.link_pacing import LinkPacer
+from emostream.shared.local_topics import full_topic
 from emostream.shared.messages import Message
 from emostream.shared.wire import decode, unpack
 
@@ -99,20 +100,25 @@ class Receiver:
         self._followed = wanted
 
     def _receive(self, number: int) -> None:
-        frames = self._subscribers[number].socket.recv_multipart(copy=False)
+        subscriber = self._subscribers[number]
+        frames = subscriber.socket.recv_multipart(copy=False)
         # The view keeps its frame alive, so pixels are not copied.
         parts = [memoryview(frame.buffer) for frame in frames]
         topic = bytes(parts[0])
         if self._questions:
             self._questions[number].hear()
+        local = subscriber.local
+        if local:
+            local.hear()
         if topic.startswith(CLOCK.encode()):
             self._take_time(number, topic, parts)
             return
-        if self._pacer:
-            parts[0] = memoryview(self._pacer.answered(topic))
+        full = full_topic(topic) if local else None
+        topic = full or topic
+        parts[0] = memoryview(self._pacer.answered(topic) if self._pacer else topic)
         try:
-            message = decode(parts)
-            if self._pacer and self._pacer.skips(message):
+            message = local.decode(topic, parts, is_local=bool(full)) if local else decode(parts)
+            if message is None or (self._pacer and self._pacer.skips(message)):
                 return
             self._deliver(self._clocks.local(message) if self._clocks else message)
         except MessageError as error:
@@ -132,6 +138,8 @@ class Receiver:
             try:
                 answer = msgspec.convert(unpack(parts[1], MAX_ANSWER_BYTES), ClockAnswer)
                 self._questions[number].take(topic.decode(), answer)
+                if local := self._subscribers[number].local:
+                    local.take_offer(answer.shared)
             except MessageError as error:
                 self._bad(error)
             except (ValueError, IndexError) as error:

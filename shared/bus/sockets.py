@@ -1,44 +1,36 @@
 """Creates and limits the sockets of one process."""
 
 import contextlib
-import itertools
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import zmq
 
-from emostream.shared.addresses import has_name, is_local, shifted
+from emostream.shared.addresses import is_local, shifted
 from emostream.shared.bus.admission import Admission
 from emostream.shared.bus.bind_error import unbindable
+from emostream.shared.bus.connecting import NAME_THREADS, Connector, Subscription
 from emostream.shared.bus.publisher import BlockingPublisher, Publisher
 from emostream.shared.bus.receiver import Receiver
+from emostream.shared.bus.references import references_at
 from emostream.shared.bus.relay import Relay, RelayPublisher
-from emostream.shared.bus.socket_options import (
-    ask_who_is_there,
-    give_up_who_takes_nothing,
-    set_publishing,
-    set_subscribing,
-)
-from emostream.shared.bus.subscriber import EncryptedSubscriber, PlainSubscriber, Subscriber
+from emostream.shared.bus.socket_options import give_up_who_takes_nothing, set_publishing
+from emostream.shared.bus.subscriber import Subscriber
 from emostream.shared.clocks import Clocks
 from emostream.shared.config import Security
-from emostream.shared.errors import BusError, MessageError
+from emostream.shared.errors import MessageError
 from emostream.shared.handshake_failures import HandshakeFailures
-from emostream.shared.key_files import KeyFolder, OwnKey
+from emostream.shared.key_files import KeyFolder
 from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import Message
 from emostream.shared.security import (
     DISABLED,
     HandshakeMonitor,
     ZapHandler,
-    as_client,
     as_server,
     check_bind,
-    check_connect,
     is_encrypted,
 )
 from emostream.shared.send_buffers import FIRST_BYTES
@@ -48,9 +40,6 @@ LIVE_HWM = 4
 # Results are small and read in full.
 RESULTS_HWM = 1000
 MAX_MESSAGE_BYTES = 256_000_000
-# A host name lookup blocks all connections of its I/O thread until a name server answers. So host
-# names get their own threads, apart from the one for bound sockets and IP addresses.
-NAME_THREADS = 3
 DEFAULT_SECURITY = Security()
 log = logging.getLogger("emostream")
 
@@ -63,21 +52,13 @@ def frames_hwm(streams: int) -> int:
     return LIVE_HWM + streams - 1
 
 
-@dataclass(frozen=True)
-class Subscription:
-    """What to connect to: `topics` are prefixes, `hwm` is the queue length (0: unlimited)."""
-
-    endpoints: Sequence[str]
-    topics: Sequence[str]
-    hwm: int
-
-
 class Bus:
     """The sockets of one process. `who` names it in errors, `instance` shifts the ports it binds.
 
     Raises BusError if an address cannot be bound or connected, and ConfigError if `security` needs
     keys that are missing. A received message part may have `max_message` bytes; a larger one closes
-    the connection, which is then reopened.
+    the connection, which is then reopened. `count_local` is called with each frame that came
+    through shared memory; None turns shared memory off.
     """
 
     def __init__(
@@ -88,9 +69,11 @@ class Bus:
         security: Security = DEFAULT_SECURITY,
         failures: HandshakeFailures | None = None,
         max_message: int = MAX_MESSAGE_BYTES,
+        count_local: Callable[[], None] | None = None,
     ) -> None:
         self._who = who
         self._max_message = max_message
+        self._shares_memory = count_local is not None
         self._instance = instance
         self._security = security
         if security.is_disabled:
@@ -101,7 +84,9 @@ class Bus:
         # Subscribers use this to tell this start of the process from an earlier one.
         self._publisher_name = secrets.token_hex(4)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1 + NAME_THREADS)
-        self._name_threads = itertools.cycle(range(1, 1 + NAME_THREADS))
+        self._connector = Connector(
+            *(who, self._context, security, self._keys, self._failures, max_message, count_local)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -109,15 +94,21 @@ class Bus:
     def __exit__(self, *_: object) -> None:
         self._context.term()
 
-    def publisher(self, endpoint: str, hwm: int, setting: str = "") -> Publisher:
+    def publisher(
+        self, endpoint: str, hwm: int, setting: str = "", *, has_frames: bool = False
+    ) -> Publisher:
         """Return a publisher bound to `endpoint`, with a queue of `hwm` messages per subscriber.
 
-        `setting` is the endpoint's setting if it is not this process's `bind`.
+        `setting` is the endpoint's setting if it is not this process's `bind`. With `has_frames`,
+        frames pass through shared memory if that is possible.
         """
         socket = self._context.socket(zmq.XPUB)
         give_up_who_takes_nothing(socket)
         admission = self._bind(socket, endpoint, hwm, setting)
-        return Publisher(socket, self._publisher_name, admission)
+        references = None
+        if has_frames and self._shares_memory:
+            references = references_at(self._security, endpoint, hwm, self._max_message)
+        return Publisher(socket, self._publisher_name, admission, references)
 
     def blocking_publisher(self, endpoint: str, hwm: int, setting: str = "") -> BlockingPublisher:
         """Return a publisher as above that waits when a queue is full.
@@ -139,7 +130,7 @@ class Bus:
         sources: dict[str, Subscriber] = {}
         with contextlib.ExitStack() as on_error:
             for endpoint in connect:
-                sources[endpoint] = self._watched(endpoint, hwm)
+                sources[endpoint] = self._connector.watched(endpoint, hwm)
                 on_error.callback(sources[endpoint].close)
             socket = self._context.socket(zmq.XPUB)
             give_up_who_takes_nothing(socket)
@@ -197,75 +188,9 @@ class Bus:
         with contextlib.ExitStack() as on_error:
             subscribers: list[Subscriber] = []
             for item in subscriptions:
-                for subscriber in self._subscribers(
-                    item, () if pacer else item.topics, asks=bool(clocks)
-                ):
+                topics = () if pacer else item.topics
+                for subscriber in self._connector.subscribers(item, topics, asks=bool(clocks)):
                     subscribers.append(subscriber)
                     on_error.callback(subscriber.close)
             on_error.pop_all()
         return Receiver(subscribers, deliver, bad, pacer, clocks)
-
-    def _subscribers(
-        self, subscription: Subscription, topics: Sequence[str], *, asks: bool
-    ) -> Iterator[Subscriber]:
-        """Yield one socket for all plain endpoints, and one for each encrypted endpoint.
-
-        With `asks`, more topics are requested repeatedly.
-        """
-        plain = []
-        for endpoint in (shifted(endpoint, 0) for endpoint in subscription.endpoints):
-            check_connect(self._security, endpoint, self._who)
-            if is_encrypted(self._security, endpoint):
-                yield self._encrypted_subscriber(endpoint, subscription.hwm, topics, asks=asks)
-            else:
-                plain.append(endpoint)
-        if plain:
-            socket = self._subscribing(subscription.hwm, asks=asks)
-            for topic in topics:
-                socket.subscribe(topic)
-            self._connect(socket, plain)
-            yield PlainSubscriber(socket)
-
-    def _watched(self, endpoint: str, hwm: int) -> Subscriber:
-        """Return a separate socket for the endpoint, which knows whether it is connected."""
-        endpoint = shifted(endpoint, 0)
-        check_connect(self._security, endpoint, self._who)
-        if is_encrypted(self._security, endpoint):
-            return self._encrypted_subscriber(endpoint, hwm, (), asks=True)
-        socket = self._subscribing(hwm, asks=True)
-        monitor = HandshakeMonitor(socket, endpoint, self._failures)
-        self._connect(socket, [endpoint])
-        return PlainSubscriber(socket, monitor)
-
-    def _encrypted_subscriber(
-        self, endpoint: str, hwm: int, topics: Sequence[str], *, asks: bool
-    ) -> EncryptedSubscriber:
-        connect = partial(self._encrypted, endpoint, hwm, asks)
-        return EncryptedSubscriber(connect, endpoint, topics, self._keys, self._failures)
-
-    def _encrypted(
-        self, endpoint: str, hwm: int, asks: bool, own: OwnKey | None, server_key: str
-    ) -> "zmq.Socket[bytes]":
-        """Return a socket that connects only to the holder of the pinned key."""
-        socket = self._subscribing(hwm, asks=asks)
-        if own and server_key:
-            as_client(socket, own, server_key)
-            self._connect(socket, [endpoint])
-        return socket
-
-    def _subscribing(self, hwm: int, *, asks: bool) -> "zmq.Socket[bytes]":
-        socket = self._context.socket(zmq.SUB)
-        set_subscribing(socket, hwm, self._max_message)
-        if asks:
-            ask_who_is_there(socket)
-        return socket
-
-    def _connect(self, socket: "zmq.Socket[bytes]", endpoints: Sequence[str]) -> None:
-        for endpoint in endpoints:
-            thread = next(self._name_threads) if has_name(endpoint) else 0
-            socket.set(zmq.AFFINITY, 1 << thread)
-            try:
-                socket.connect(endpoint)
-            except zmq.ZMQError as error:
-                socket.close(linger=0)
-                raise BusError(f"{self._who} cannot connect to {endpoint}: {error}") from error

@@ -9,6 +9,8 @@ import zmq
 from emostream.shared.errors import ConfigError
 from emostream.shared.handshake_failures import HandshakeFailures
 from emostream.shared.key_files import KeyFolder, OwnKey
+from emostream.shared.local_frames import LocalFrames
+from emostream.shared.local_topics import local_topic
 from emostream.shared.security import HandshakeMonitor
 
 FIRST_BACKOFF_S: Final = 0.1
@@ -18,9 +20,13 @@ CHECK_EVERY_S: Final = 0.5
 
 
 class Subscriber(Protocol):
-    """What a receiver drains; `socket` changes when `maintain` returns True."""
+    """What a receiver drains; `socket` changes when `maintain` returns True.
+
+    `local` reads frames from shared memory, if they may come that way.
+    """
 
     socket: "zmq.Socket[bytes]"
+    local: LocalFrames | None
 
     @property
     def is_connected(self) -> bool:
@@ -54,29 +60,60 @@ def resubscribe(
 
 
 class PlainSubscriber:
-    """A plain SUB socket, which libzmq reconnects by itself; a `monitor` watches its connection."""
+    """A plain SUB socket, which libzmq reconnects by itself; a `monitor` watches its connection.
+
+    While `local` is in use, it subscribes to references to frames instead of frames.
+    """
 
     def __init__(
-        self, socket: "zmq.Socket[bytes]", monitor: HandshakeMonitor | None = None
+        self,
+        socket: "zmq.Socket[bytes]",
+        monitor: HandshakeMonitor | None = None,
+        local: LocalFrames | None = None,
     ) -> None:
         self.socket = socket
+        self.local = local
         self._monitor = monitor
-        self.subscribe = socket.subscribe
-        self.unsubscribe = socket.unsubscribe
+        self._topics: set[str] = set()
+        self._is_local = False
 
     @property
     def is_connected(self) -> bool:
         """Whether a monitored socket is connected."""
         return self._monitor is not None and self._monitor.is_connected
 
+    def subscribe(self, topic: str) -> None:
+        """Subscribe to a topic."""
+        self._topics.add(topic)
+        self.socket.subscribe(self._subscription(topic))
+
+    def unsubscribe(self, topic: str) -> None:
+        """Unsubscribe from a topic."""
+        self._topics.discard(topic)
+        self.socket.unsubscribe(self._subscription(topic))
+
     def maintain(self, now: float) -> bool:
-        """Leave the socket as it is."""
+        """Switch between frames and references to them; leave the socket as it is."""
         if self._monitor:
             self._monitor.read()
+        if self.local and self.local.is_used() != self._is_local:
+            had = frozenset(map(self._subscription, self._topics))
+            self._is_local = not self._is_local
+            wanted = frozenset(map(self._subscription, self._topics))
+            # New topics first, so that nothing is lost in between.
+            for topic in wanted - had:
+                self.socket.subscribe(topic)
+            for topic in had - wanted:
+                self.socket.unsubscribe(topic)
         return False
+
+    def _subscription(self, topic: str) -> str:
+        return local_topic(topic) if self._is_local else topic
 
     def close(self) -> None:
         """Close the socket."""
+        if self.local:
+            self.local.close()
         if self._monitor:
             self._monitor.close()
         self.socket.close()
@@ -98,6 +135,7 @@ class EncryptedSubscriber:
         folder: KeyFolder,
         failures: HandshakeFailures,
     ) -> None:
+        self.local: LocalFrames | None = None
         self._connect = connect
         self._endpoint = endpoint
         self._topics = set(topics)

@@ -75,6 +75,7 @@ class Live(Section, frozen=True):
     hung_after: HungAfter = 30.0
     max_streams: Annotated[int, Meta(ge=1, le=65_536)] = 256
     max_message_mb: Annotated[int, Meta(ge=1, le=16_384)] = 256
+    shared_memory: bool = True
 
     @property
     def max_message_bytes(self) -> int:

@@ -4,7 +4,9 @@ import contextlib
 import threading
 import time
 from collections import Counter, defaultdict
+from functools import partial
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from emostream.shared.bus import Bus, Publisher, Subscription, frames_hwm
@@ -23,6 +25,8 @@ STREAMS = [f"cam{number}" for number in range(8)]
 FPS = 25
 WORK_S = 0.02
 DEADLINE_S = 20.0
+MOST_BYTES = 64 * 64 * 3
+QUEUE = 10_000
 
 
 class Cameras(threading.Thread):
@@ -61,7 +65,9 @@ class Detector:
         self.answered: Counter[str] = Counter()
         hwm = frames_hwm(len(STREAMS))
         subscription = Subscription([endpoint], ["frame/"], hwm)
-        self.receiver = bus.receiver([subscription], self._take, fail_with, self.pacer)
+        self.receiver = bus.receiver(
+            [subscription], self._take, fail_with, self.pacer, self.metrics.clocks
+        )
 
     def _take(self, message: Message) -> None:
         self.received += 1
@@ -83,11 +89,20 @@ class Detector:
         return frame_fates(self.metrics.accounts)
 
 
-def test_a_stage_that_is_behind_is_sent_what_it_can_work_on_and_others_everything() -> None:
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_stage_that_is_behind_is_sent_what_it_can_work_on_and_others_everything(
+    is_shared: bool,
+) -> None:
     everything = FifoInbox()
-    with Bus("capture") as capture, Bus("detector") as bus, contextlib.ExitStack() as stack:
-        # Without a limit on the queue, a busy machine loses nothing.
-        publisher = capture.publisher("tcp://127.0.0.1:*", 0)
+    local: list[None] = []
+    count = partial(local.append, None) if is_shared else None
+    with (
+        Bus("capture", count_local=count, max_message=MOST_BYTES) as capture,
+        Bus("detector", count_local=count, max_message=MOST_BYTES) as bus,
+        contextlib.ExitStack() as stack,
+    ):
+        # With such a queue, a busy machine loses nothing.
+        publisher = capture.publisher("tcp://127.0.0.1:*", QUEUE, has_frames=True)
         stack.callback(publisher.close, 0)
         all_of_it = Subscription([publisher.endpoint], ["frame/"], 0)
         stack.callback(bus.receiver([all_of_it], everything.put, fail_with).close)
@@ -102,9 +117,11 @@ def test_a_stage_that_is_behind_is_sent_what_it_can_work_on_and_others_everythin
         # What had come before is worked off.
         detector.work(2 * len(STREAMS))
         detector.received, detector.answered = 0, Counter()
+        local.clear()
         detector.work(10 * len(STREAMS))
         # A fourth of what was sent, and little more.
         assert detector.received < 1.2 * detector.answered.total()
+        assert len(local) >= detector.answered.total() * is_shared
         assert max(detector.answered.values()) < 1.5 * min(detector.answered.values())
         cameras.end()
         detector.work(1000)

@@ -54,8 +54,9 @@ def publish(options: argparse.Namespace, stop: threading.Event) -> None:
     pixels = [np.ascontiguousarray(frame) for frame in frames]
     names = [f"cam{number}" for number in range(options.streams)]
     framer = Framer("bgr8", 0)
-    with Bus("load") as bus:
-        publisher = bus.publisher(options.bind, frames_hwm(options.streams))
+    # As capture does; the stages count the frames that they receive so.
+    with Bus("load", count_local=lambda: None) as bus:
+        publisher = bus.publisher(options.bind, frames_hwm(options.streams), has_frames=True)
         began = time.monotonic()
         for at, stream in due_times(options.streams, options.fps, in_step=options.in_step):
             left = began + at - time.monotonic()
