@@ -53,15 +53,18 @@ class Actor:
             yaw=YAW * (0.75 * self.wave(0, 7, t) + 0.25 * self.wave(1, 2.9, t)),
             pitch=PITCH * (0.7 * self.wave(1, 5, t) + 0.3 * self.wave(0, 3.1, t)),
             roll=ROLL * self.wave(2, 8, t),
-            blink=self._blink(t),
+            blink=self.blink(t),
             breath=self.wave(5, BREATH_S, t),
         )
 
     def _changes(self, t: float) -> bool:
         return self.expression(t).weight > 0
 
-    def _blink(self, t: float) -> float:
-        """Eyes close quickly and open more slowly, at irregular times within one emotion."""
+    def blink(self, t: float) -> float:
+        """Return how far the eyes are closed, 0 to 1.
+
+        Eyes close quickly and open more slowly, at irregular times within one emotion.
+        """
         turn, rest = divmod(t / BLINK_EVERY_S + self._blinks, 1)
         late = 0.5 * random.Random(int(turn) * 31 + self.index).random()
         x = (rest - late) * BLINK_EVERY_S / BLINK_S

@@ -134,10 +134,9 @@ class Portrait:
                 rest = self.rest(Expression(shown.now, after, share), 0)
             triangles = Triangles(rest, self._points.triangles, MOVED)
             emotions = (shown.now,) if after is None else (shown.now, after)
-            self._kept[key] = [
-                (emotion, triangles.interpolate(self._points.drawn[emotion]))
-                for emotion in emotions
-            ]
+            drawn = np.concatenate([self._points.drawn[emotion] for emotion in emotions], axis=1)
+            fields = np.split(triangles.interpolate(drawn), len(emotions), axis=2)
+            self._kept[key] = list(zip(emotions, fields, strict=True))
         return self._kept[key]
 
     @cached_property

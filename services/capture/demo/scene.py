@@ -92,11 +92,10 @@ class DemoScene:
     def frame(self, n: int) -> Image:
         """The n-th frame, uint8 (height, width, 3) BGR, a new array each time."""
         picture = self._background.copy()
+        moments = [(actor, self._time(actor, n)) for actor in self._actors]
         # Larger people are nearer, so they are drawn last.
-        for actor in sorted(
-            self._actors, key=lambda actor: self._face_width(actor, self._time(actor, n))
-        ):
-            for layer in self._layers(actor, n):
+        for actor, t in sorted(moments, key=lambda moment: self._face_width(*moment)):
+            for layer in self._layers(actor, t):
                 layer.paste(picture)
         for layer in self._table:
             layer.paste(picture)
@@ -112,10 +111,9 @@ class DemoScene:
         Actors are redrawn in every `_every`-th frame, in turn, and in every frame of a blink.
         """
         t = n / self.fps
-        return t if actor.pose(t).blink else (n - (n + actor.index) % self._every) / self.fps
+        return t if actor.blink(t) else (n - (n + actor.index) % self._every) / self.fps
 
-    def _layers(self, actor: Actor, n: int) -> list[Layer]:
-        t = self._time(actor, n)
+    def _layers(self, actor: Actor, t: float) -> list[Layer]:
         drawn_at, drawn = self._drawn.get(actor.index, (-math.inf, []))
         if drawn_at != t:
             size = (self.width, self._seen_down_to)

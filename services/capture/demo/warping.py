@@ -1,7 +1,7 @@
 """Warps pictures with coarse maps: a sampling position per node of a grid over the portrait."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -27,8 +27,7 @@ SUBPIXEL_BITS = 4
 NO_SECOND_MAP: Final = np.empty(0, np.float32)  # one map contains both coordinates
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
+class Region(NamedTuple):
     """A rectangle of the frame: its top left pixel and its size."""
 
     left: int
@@ -53,7 +52,8 @@ class Region:
 
     def seen_from(self, other: "Region") -> tuple[slice, slice]:
         """Rows and columns of this region within another that contains it."""
-        return Region(self.left - other.left, self.top - other.top, self.width, self.height).slices
+        left, top = self.left - other.left, self.top - other.top
+        return slice(top, top + self.height), slice(left, left + self.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +99,22 @@ class Triangles:
 
     def interpolate(self, values: Floats) -> Floats:
         """Return the points' values (P, C) at the nodes, float32 (rows, columns, C)."""
-        at = values[self._triangles]
-        origin = self._corners[:, 0]
-        (ax, ay), (bx, by) = ((self._corners[:, k] - origin).T[..., None] for k in (1, 2))
-        areas = np.where(np.abs(self._areas) < 1e-4, np.float32(1e-4), self._areas)[:, None]
-        da, db = at[:, 1] - at[:, 0], at[:, 2] - at[:, 0]
+        # Channels first, because NumPy is slow if the last axis is short.
+        at = values.T[:, self._triangles]
+        corners = self._corners.transpose(2, 1, 0)
+        x, y = corners[:, 0]
+        (ax, bx), (ay, by) = corners[:, 1:] - corners[:, :1]
+        areas = np.where(np.abs(self._areas) < 1e-4, np.float32(1e-4), self._areas)
+        da, db = at[..., 1] - at[..., 0], at[..., 2] - at[..., 0]
         slope_x, slope_y = (da * by - db * ay) / areas, (db * ax - da * bx) / areas
-        start = at[:, 0] - slope_x * origin[:, :1] - slope_y * origin[:, 1:]
-        x, y = self._nodes[..., :1], self._nodes[..., 1:]
-        flat = slope_x[self._ids] * x
-        flat += slope_y[self._ids] * y
-        flat += start[self._ids]
+        start = at[..., 0] - slope_x * x - slope_y * y
         # A node can be slightly outside a triangle that is so thin that its plane is steep.
-        low, high = at.min(axis=1)[self._ids], at.max(axis=1)[self._ids]
-        return np.asarray(np.minimum(np.maximum(flat, low), high), np.float32)
+        planes = np.stack([slope_x, slope_y, start, at.min(axis=2), at.max(axis=2)])
+        by_x, by_y, flat, low, high = planes.take(self._ids, axis=2)
+        flat += by_x * self._nodes[..., 0]
+        flat += by_y * self._nodes[..., 1]
+        found = np.minimum(np.maximum(flat, low), high)
+        return np.ascontiguousarray(found.transpose(1, 2, 0))
 
 
 def sampled(field: Floats, nodes: Floats) -> Floats:
