@@ -20,14 +20,17 @@ from numpy.typing import NDArray
 
 from benchmarks.detector_data import clear_faces, load_clips
 from emostream.models.evaluation.scenes import Scene, draw_scenes
+from emostream.services.capture.framer import Framer
+from emostream.services.capture.picture import Picture
 from emostream.services.detector.backends import CHOICES, create, select
 from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.services.detector.stage import DetectorStage
 from emostream.services.detector.tiling import Tiling, search_whole
 from emostream.services.detector.tracking import track_ids
-from emostream.shared.messages import Faces, Frame, Message
+from emostream.shared.messages import Faces
 from emostream.shared.pixels import Image
 
+FRAME_NS = 80_000_000
 LIVE, FILES, WHOLE, CLOSE = Tiling(2, 5), Tiling(2, 1), Tiling(0, 1), Tiling(8, 1)
 
 
@@ -77,9 +80,11 @@ def tally_clip(stage: DetectorStage, frames: Sequence[Image], people: int) -> tu
     """Run the whole stage over a clip; return a line about it, and the counts."""
     tally = Tally(0, 0, 0, [])
     tracks, right = set(), 0
+    framer = Framer("bgr8", 90)
     for seq, frame in enumerate(frames):
+        message = framer.frame("clip", Picture(frame, seq * FRAME_NS))
         start = time.thread_time()
-        header = stage(frame_message(frame, seq))[0].header
+        header = stage(message)[0].header
         tally.milliseconds.append(1e3 * (time.thread_time() - start))
         assert isinstance(header, Faces)
         number = len(header.faces)
@@ -89,22 +94,6 @@ def tally_clip(stage: DetectorStage, frames: Sequence[Image], people: int) -> tu
         tally.found += min(number, people)
         tally.false += max(number - people, 0)
     return f"right number {right / len(frames):.3f}  tracks {len(tracks)} of {people}", tally
-
-
-def frame_message(frame: Image, seq: int, stream: str = "clip") -> Message:
-    """Return the picture as a `frame/` message from a source with 12.5 fps."""
-    header = Frame(
-        stream=stream,
-        run="1",
-        seq=seq,
-        t=0,
-        pts=seq * 80_000_000,
-        marks={},
-        width=frame.shape[1],
-        height=frame.shape[0],
-        encoding="bgr8",
-    )
-    return Message(header, frame.tobytes())
 
 
 def report(name: str, detector: FaceDetector, data: Path, count: int, score: float) -> None:

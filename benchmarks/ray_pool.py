@@ -24,6 +24,7 @@ from benchmarks.results import finish, parse
 from emostream.models import load
 from emostream.models.classifier import MAX_BATCH, Classifier, Probabilities
 from emostream.models.crop_size import CROP
+from emostream.models.model_choice import ModelChoice
 from emostream.models.ray_pool.cluster import cluster
 from emostream.models.ray_pool.pool import ActorPool
 from emostream.models.ray_pool.ray_actors import RayActor, RayActors
@@ -209,9 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(options: argparse.Namespace) -> Figures:
     """Return all figures, measured on a cluster in this machine."""
     local = load(options.model, intra_op=1)
-    served = ServedModel(
-        1, options.model, local.engine, "cpu", 1, None, None, MAX_BATCH, local.sha256
-    )
+    choice = ModelChoice(options.model, local.engine, "cpu", max_batch=MAX_BATCH)
+    served = ServedModel(1, choice, local.sha256)
     code = ModelActor if options.real else simulated(options.service_ms / 1e3)
     title = "real model" if options.real else "simulated"
     with cluster(WHAT, None):

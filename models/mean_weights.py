@@ -1,15 +1,14 @@
 """Averages the weights of trained networks: python -m emostream.models.mean_weights."""
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emostream.models.checkpoint import load_net
-from emostream.shared.errors import EmostreamError, ExitCode, ModelError
+from emostream.models.net_program import net_parser, write_or_explain
+from emostream.shared.errors import ModelError
 
 
 def mean_net(nets: Sequence[Any]) -> Any:
@@ -28,25 +27,16 @@ def mean_net(nets: Sequence[Any]) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m emostream.models.mean_weights",
-        description=(
-            "Averages the weights of trained networks of the same architecture and ancestry."
-        ),
+    parser = net_parser(
+        "emostream.models.mean_weights",
+        "Averages the weights of trained networks of the same architecture and ancestry.",
+        ".keras",
     )
-    parser.add_argument("nets", type=Path, nargs="+", metavar="FILE", help="average.keras")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .keras file")
     chosen = parser.parse_args(arguments)
-    try:
-        mean_net([load_net(path) for path in chosen.nets]).save(chosen.out)
-    except EmostreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except (OSError, ValueError) as error:
-        # Keras raises ValueError for a name that does not end in .keras.
-        print(f"error: {chosen.out} cannot be written: {error}", file=sys.stderr)
-        return ExitCode.FAILURE
-    return ExitCode.OK
+    return write_or_explain(
+        chosen.out,
+        lambda: mean_net([load_net(path) for path in chosen.nets]).save(chosen.out),
+    )
 
 
 if __name__ == "__main__":

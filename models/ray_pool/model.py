@@ -23,8 +23,8 @@ class PooledModel:
         self.name, self.labels, self.sha256 = local.name, local.labels, local.sha256
         self.files, self.prior = local.files, local.prior
         self.engine: str = "ray"
-        self.device: str = served.device
-        self.runtime = f"actors with {served.engine}"
+        self.device: str = served.choice.device
+        self.runtime = f"actors with {served.choice.engine}"
 
     def predict(self, faces: NDArray[np.uint8]) -> Probabilities:
         """Return the probabilities float32 (N, C) of uint8 faces (N, h, w).

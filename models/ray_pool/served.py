@@ -9,11 +9,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emostream.models.classifier import Classifier, Probabilities, load
+from emostream.models.classifier import Classifier, Probabilities
 from emostream.models.crop_size import CROP
-from emostream.models.engines.device import DeviceChoice
+from emostream.models.model_choice import ModelChoice
 from emostream.shared.errors import EmostreamError, WeightsError
-from emostream.shared.prior import Prior
 
 # While a new model is opened, the one before it still answers.
 MOST_MODELS: Final = 2
@@ -27,18 +26,11 @@ class ModelNotOpenError(EmostreamError):
 class ServedModel:
     """Describes a model for an actor to open on its host; `number` identifies it.
 
-    `sha256` is that of the weights: another file with the same name is refused. `max_batch` is
-    described in `Classifier`, the other fields in `load`.
+    `sha256` is that of the weights: another file with the same name is refused.
     """
 
     number: int
-    model: str
-    engine: str
-    device: DeviceChoice
-    threads: int
-    prior: Prior | None
-    prior_strength: float | None
-    max_batch: int
+    choice: ModelChoice
     sha256: str
 
 
@@ -84,22 +76,14 @@ def process_name() -> str:
 
 
 def _opened(served: ServedModel) -> tuple[Classifier, Opened]:
-    model = load(
-        served.model,
-        engine=served.engine,
-        intra_op=served.threads,
-        prior=served.prior,
-        prior_strength=served.prior_strength,
-        device=served.device,
-    )
+    choice = served.choice
+    model = choice.open()
     if model.sha256 != served.sha256:
         raise WeightsError(
-            f"{served.model} on {os.uname().nodename} has the sha256 {model.sha256[:12]},"
+            f"{choice.model} on {os.uname().nodename} has the sha256 {model.sha256[:12]},"
             f" not {served.sha256[:12]} as here: give all hosts the same file"
         )
-    model.max_batch = served.max_batch
-    model.warm_up()
-    faces = np.zeros((served.max_batch, CROP, CROP), np.uint8)
+    faces = np.zeros((choice.max_batch, CROP, CROP), np.uint8)
     began = time.perf_counter()
     model.predict(faces)
     return model, Opened(process_name(), model.device, time.perf_counter() - began)

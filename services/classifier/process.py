@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from emostream.models import Classifier, load
+from emostream.models import Classifier
 from emostream.models.classifier import MAX_BATCH
 from emostream.models.ray_pool.model import LiveModel
 from emostream.services.classifier.baseline import neutral_index
@@ -17,6 +17,7 @@ from emostream.services.classifier.handover import HandoverInbox
 from emostream.services.classifier.inclusion import InclusionCriteria
 from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.services.classifier.model_reloader import ModelReloader
+from emostream.services.classifier.model_settings import model_choice
 from emostream.services.classifier.overlap import OverlappedBatch
 from emostream.services.classifier.peers import begin, follow_peer, live_inbox, role_of
 from emostream.services.classifier.ray_gateway import RayGateway, ray_gateway
@@ -163,18 +164,9 @@ def open_model(settings: Settings) -> Classifier:
     Raises WeightsError if it is unusable, ConfigError if it has no neutral label for a baseline,
     cannot be reweighted to the prior, or needs an unusable GPU.
     """
-    model = load(
-        settings.model,
-        engine=settings.model_engine,
-        intra_op=settings.threads,
-        prior=settings.prior,
-        prior_strength=settings.prior_strength,
-        device=settings.device,
-    )
+    model = model_choice(settings).open()
     if settings.baseline:
         neutral_index(model.labels, model.name)
-    model.max_batch = settings.max_batch
-    model.warm_up()
     return model
 
 

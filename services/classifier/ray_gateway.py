@@ -1,6 +1,7 @@
 """The classifier as a gateway: the model runs in Ray actors, or here if no actor can answer."""
 
 import contextlib
+import dataclasses
 import itertools
 import signal
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from emostream.models.ray_pool.pool import ActorPool
 from emostream.models.ray_pool.ray_actors import RayActors
 from emostream.models.ray_pool.scaling import Scaling
 from emostream.models.ray_pool.served import ServedModel
+from emostream.services.classifier.model_settings import model_choice
 from emostream.shared.config import Classifier as Settings
 from emostream.shared.health import Health
 from emostream.shared.optional_groups import require
@@ -138,18 +140,14 @@ class RayGateway:
         # A GPU is for the actors.
         local = self._open(msgspec.structs.replace(settings, engine=engine, device="cpu"))
         given = Path(settings.model)
-        return local, ServedModel(
-            number=next(self._numbers),
+        choice = dataclasses.replace(
+            model_choice(settings),
             # Actors work in folders of their own.
             model=str(user_path(str(given)).absolute()) if given.suffix else settings.model,
             engine=engine,
             device=settings.device if settings.ray_gpus else "cpu",
-            threads=settings.threads,
-            prior=settings.prior,
-            prior_strength=settings.prior_strength,
-            max_batch=settings.max_batch,
-            sha256=local.sha256,
         )
+        return local, ServedModel(next(self._numbers), choice, local.sha256)
 
 
 def check_ray(settings: Settings) -> None:

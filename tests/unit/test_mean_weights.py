@@ -39,7 +39,7 @@ def test_each_weight_is_the_mean_of_all_nets(tmp_path: Path) -> None:
     [
         ("other.keras", 5, "mean.keras", "different layers"),
         ("none.keras", 0, "mean.keras", "none.keras"),
-        ("other.keras", 2, "mean.txt", "mean.txt cannot be written"),
+        ("other.keras", 2, "nowhere/mean.keras", "mean.keras cannot be written"),
     ],
 )
 def test_what_cannot_be_averaged_is_one_line(
@@ -55,3 +55,12 @@ def test_what_cannot_be_averaged_is_one_line(
         net(nets[1], 2, units)
     assert mean_weights.main([*map(str, nets), "--out", str(tmp_path / out)]) != 0
     assert message in capsys.readouterr().err
+
+
+def test_a_name_that_keras_cannot_write_is_refused_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        mean_weights.main(["none.keras", "--out", str(tmp_path / "mean.txt")])
+    assert ended.value.code == 2
+    assert "mean.txt: give a name that ends in .keras" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emostream.models.model_choice import ModelChoice
 from emostream.models.ray_pool import member
 from emostream.models.ray_pool.cluster import cluster
 from emostream.models.ray_pool.member import STUCK_S, ActorLostError
@@ -22,7 +23,7 @@ ANSWER = np.full((2, 8), 0.125, np.float32)
 
 
 def served(number: int = 1) -> ServedModel:
-    return ServedModel(number, "alexnet-fer", "litert", "cpu", 1, None, None, 32, "0a1b")
+    return ServedModel(number, ModelChoice("alexnet-fer", "litert", "cpu"), "0a1b")
 
 
 class FakeActor:
