@@ -6,9 +6,10 @@ Its rotation follows from four points by linear equations: the POS algorithm of 
 model.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -20,7 +21,10 @@ from emostream.shared.messages import Point
 # vertex 1.
 MOUTH: Final = (1.106, -0.130)
 NOSE: Final = (0.595, -0.636)
-FROM_MODEL: Final = np.linalg.inv(np.array([MOUTH, NOSE]).T)
+FROM_MODEL: Final = np.linalg.inv(np.array([MOUTH, NOSE]).T).tolist()
+
+# A direction or step in space.
+Direction: TypeAlias = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +47,36 @@ def head_pose(landmarks: Sequence[Point]) -> HeadPose | None:
     """
     if len(landmarks) != 4:
         return None
-    right_eye, left_eye, nose, mouth = np.array(landmarks, np.float64)
-    middle = (right_eye + left_eye) / 2
-    down_and_away = np.stack([mouth - middle, nose - middle], axis=1) @ FROM_MODEL
-    # Columns: the picture's direction for a step right, down and away in the head.
-    rows = np.column_stack([left_eye - right_eye, down_and_away])
-    lengths = np.linalg.norm(rows, axis=1)
-    if not np.isfinite(rows).all() or lengths.min() < 1e-6:
+    # For four points, plain floats take a tenth of the time of NumPy calls.
+    across, along = (_unit(_row(*positions)) for positions in zip(*landmarks, strict=True))
+    if across is None or along is None:
         return None
-    right, down = rows / lengths[:, None]
-    away = np.array(
-        [
-            right[1] * down[2] - right[2] * down[1],
-            right[2] * down[0] - right[0] * down[2],
-            right[0] * down[1] - right[1] * down[0],
-        ]
-    )
-    if np.linalg.norm(away) < 1e-6:
-        return None
+    (a, b, c), (d, e, f) = across, along
+    away = _unit((b * f - c * e, c * d - a * f, a * e - b * d))
     # The nearest rotation, because with noise the two rows have different lengths and are not
-    # orthogonal.
-    left, _, other = np.linalg.svd(np.stack([right, down, away / np.linalg.norm(away)]))
-    rotation = left @ other
-    yaw, pitch, roll = np.degrees(
-        [
-            np.arcsin(np.clip(rotation[2, 0], -1, 1)),
-            np.arctan2(-rotation[2, 1], rotation[2, 2]),
-            np.arctan2(rotation[1, 0], rotation[0, 0]),
-        ]
-    ).tolist()
-    return HeadPose(yaw, pitch, roll)
+    # orthogonal: each turns by the same angle, so that their sum and difference stay where they
+    # are.
+    both, apart = _unit((a + d, b + e, c + f)), _unit((a - d, b - e, c - f))
+    if away is None or both is None or apart is None:
+        return None
+    return HeadPose(
+        math.degrees(math.asin(min(max(away[0], -1.0), 1.0))),
+        math.degrees(math.atan2(-away[1], away[2])),
+        math.degrees(math.atan2(both[0] - apart[0], both[0] + apart[0])),
+    )
+
+
+def _row(right_eye: float, left_eye: float, nose: float, mouth: float) -> Direction:
+    """Return one coordinate of a step right, down and away in the head."""
+    middle = (right_eye + left_eye) / 2
+    down, away = mouth - middle, nose - middle
+    (a, b), (c, d) = FROM_MODEL
+    return left_eye - right_eye, a * down + c * away, b * down + d * away
+
+
+def _unit(step: Direction) -> Direction | None:
+    """Return the direction of a step, None if it has none."""
+    length = math.hypot(*step)
+    if not 1e-6 <= length < math.inf:
+        return None
+    return step[0] / length, step[1] / length, step[2] / length

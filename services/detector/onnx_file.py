@@ -32,11 +32,12 @@ def model(graph: bytes) -> bytes:
 
 
 def node(
-    kind: str, inputs: Sequence[str], output: str, attributes: Mapping[str, Attribute]
+    kind: str, inputs: Sequence[str], outputs: Sequence[str], attributes: Mapping[str, Attribute]
 ) -> bytes:
-    """Return an operation with one output."""
+    """Return an operation."""
     fields: list[Field] = [(1, name.encode()) for name in inputs]
-    fields += [(2, output.encode()), (4, kind.encode())]
+    fields += [(2, name.encode()) for name in outputs]
+    fields.append((4, kind.encode()))
     fields += [(5, _attribute(name, value)) for name, value in attributes.items()]
     return message(fields)
 
@@ -59,35 +60,63 @@ def value_info(name: str, shape: Sequence[int | str] | None) -> bytes:
     return message([(1, name.encode()), (2, message([(1, message(of))]))])
 
 
-def with_free_size(content: bytes) -> bytes:
+def output_names(content: bytes) -> set[str]:
+    """Return the names of a model's outputs; ValueError if the data is not an ONNX model."""
+    return {
+        _name(value)
+        for graph in _graphs(content)
+        for number, value in parse(graph)
+        if number == GRAPH_OUTPUT and isinstance(value, bytes)
+    }
+
+
+def for_any_size(content: bytes, joined: Mapping[str, Sequence[str]]) -> bytes:
     """Return an ONNX model for pictures with free height and width.
 
-    The first input becomes (1, 3, height, width); the shapes of computed values are removed. Raises
-    ValueError if the data is not an ONNX model.
+    The first input becomes (1, 3, height, width); the shapes of computed values are removed. Each
+    output of the new model, by its name in `joined`, has the named outputs of the old one, joined
+    along their second axis. Raises ValueError if the data is not an ONNX model.
     """
-    try:
-        fields = [
-            (number, _freed(value) if number == MODEL_GRAPH and isinstance(value, bytes) else value)
+    _graphs(content)
+    return message(
+        [
+            (number, _changed(value, joined))
+            if number == MODEL_GRAPH and isinstance(value, bytes)
+            else (number, value)
             for number, value in parse(content)
         ]
+    )
+
+
+def _graphs(content: bytes) -> list[bytes]:
+    """Return the graph of a model, as a list; ValueError if the data is not an ONNX model."""
+    try:
+        fields = list(parse(content))
     except IndexError as error:
         raise ValueError("it is truncated") from error
-    if MODEL_GRAPH not in {number for number, _ in fields}:
+    graphs = [value for number, value in fields if number == MODEL_GRAPH]
+    if not graphs:
         raise ValueError("it has no graph")
-    return message(fields)
+    return [graph for graph in graphs if isinstance(graph, bytes)]
 
 
-def _freed(graph: bytes) -> bytes:
+def _changed(graph: bytes, joined: Mapping[str, Sequence[str]]) -> bytes:
     fields: list[Field] = []
     for number, value in parse(graph):
-        if number in (GRAPH_INPUT, GRAPH_OUTPUT) and isinstance(value, bytes):
-            name = dict(parse(value))[1]
-            assert isinstance(name, bytes)
-            shape = (1, 3, "height", "width") if number == GRAPH_INPUT else None
-            value = value_info(name.decode(), shape)
-        if number != GRAPH_VALUE_INFO:
+        if number == GRAPH_INPUT and isinstance(value, bytes):
+            value = value_info(_name(value), (1, 3, "height", "width"))
+        if number not in (GRAPH_OUTPUT, GRAPH_VALUE_INFO):
             fields.append((number, value))
+    for name, parts in joined.items():
+        fields.append((GRAPH_NODE, node("Concat", parts, [name], {"axis": 1})))
+        fields.append((GRAPH_OUTPUT, value_info(name, None)))
     return message(fields)
+
+
+def _name(value_info: bytes) -> str:
+    name = dict(parse(value_info))[1]
+    assert isinstance(name, bytes)
+    return name.decode()
 
 
 def message(fields: Sequence[Field]) -> bytes:

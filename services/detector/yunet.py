@@ -3,6 +3,8 @@
 Decoding and suppression follow OpenCV's `FaceDetectorYN`, so that boxes are the same.
 """
 
+import functools
+import itertools
 from typing import Final
 
 import cv2
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from emostream.models.engines.onnxruntime import FAILURES
 from emostream.services.detector.detection import Detection, Floats
-from emostream.services.detector.onnx_file import with_free_size
+from emostream.services.detector.onnx_file import for_any_size, output_names
 from emostream.services.detector.resampling import halved
 from emostream.services.detector.weights import Weights
 from emostream.shared.errors import WeightsError
@@ -24,7 +26,8 @@ STRIDES: Final = (8, 16, 32)
 MOST_SIZES: Final = 4
 STEP: Final = 32  # the input's sides are multiples of the network's largest stride
 HEADS: Final = ("cls", "obj", "bbox", "kps")
-OUTPUTS: Final = [f"{head}_{stride}" for stride in STRIDES for head in HEADS]
+# The file has an output for each head and stride; here, each head has one for all strides.
+OUTPUTS: Final = {head: [f"{head}_{stride}" for stride in STRIDES] for head in HEADS}
 
 
 class YuNet:
@@ -56,13 +59,13 @@ class YuNet:
         """
         small = shrunk(frame, self._long_side)
         picture = self._picture(small)
-        rows = _decode(self.run(picture), picture.shape[3], self._score)
+        rows = _decode(self.run(picture), _cells(*picture.shape[2:]), self._score)
         ratio = np.array(frame.shape[1::-1]) / np.array(small.shape[1::-1])
         return [_detection(row, ratio) for row in rows[_distinct(rows, self._score)]]
 
     def run(self, picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return the network's raw output for an input from `fill`."""
-        outputs: list[NDArray[np.float32]] = self._session.run(OUTPUTS, {self._input: picture})
+        outputs: list[NDArray[np.float32]] = self._session.run(HEADS, {self._input: picture})
         return outputs
 
     def _picture(self, small: Image) -> NDArray[np.float32]:
@@ -109,31 +112,44 @@ def _session(weights: Weights, threads: int) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(
-            with_free_size(weights.content), options, providers=["CPUExecutionProvider"]
-        )
+        missing = set(itertools.chain(*OUTPUTS.values())) - output_names(weights.content)
+        if missing:
+            raise WeightsError(
+                f"{weights.path} is not a YuNet model: it has no output {min(missing)}"
+            )
+        model = for_any_size(weights.content, OUTPUTS)
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except FAILURES as error:
         reason = str(error).strip().partition("\n")[0]
         raise WeightsError(f"{weights.path} is not a readable ONNX model: {reason}") from error
-    if missing := set(OUTPUTS) - {output.name for output in session.get_outputs()}:
-        raise WeightsError(f"{weights.path} is not a YuNet model: it has no output {min(missing)}")
-    return session
 
 
-def _decode(outputs: list[NDArray[np.float32]], width: int, score: float) -> Floats:
+@functools.lru_cache(MOST_SIZES)
+def _cells(height: int, width: int) -> tuple[Floats, Floats]:
+    """Return the column and row of each cell of an input (N, 2), and its stride (N, 1)."""
+    grids = [
+        np.stack(np.meshgrid(np.arange(width // stride), np.arange(height // stride)), axis=2)
+        for stride in STRIDES
+    ]
+    corners = [grid.reshape(-1, 2) for grid in grids]
+    strides = np.repeat(STRIDES, [len(each) for each in corners])[:, None]
+    return np.concatenate(corners).astype(np.float64), strides.astype(np.float64)
+
+
+def _decode(
+    outputs: list[NDArray[np.float32]], cells: tuple[Floats, Floats], score: float
+) -> Floats:
     """Return a row for each candidate cell: x, y, w, h, five points, and the score."""
-    rows = []
-    for level, stride in enumerate(STRIDES):
-        face, fit, box, points = (values[0] for values in outputs[4 * level : 4 * level + 4])
-        scores = np.sqrt(np.clip(face[:, 0], 0, 1) * np.clip(fit[:, 0], 0, 1))
-        cells = np.flatnonzero(scores >= score)
-        corner = np.stack([cells % (width // stride), cells // (width // stride)], axis=1)
-        center = (corner + box[cells, :2]) * stride
-        size = np.exp(box[cells, 2:]) * stride
-        places = (corner[:, None] + points[cells].reshape(-1, 5, 2)) * stride
-        columns = (center - size / 2, size, places.reshape(-1, 10), scores[cells, None])
-        rows.append(np.concatenate(columns, axis=1, dtype=np.float64))
-    return np.concatenate(rows)
+    face, fit, box, points = (values[0] for values in outputs)
+    squares = face[:, 0] * fit[:, 0]
+    chosen = np.flatnonzero(squares >= score**2)
+    corner, stride = (values[chosen] for values in cells)
+    box, points = box[chosen], points[chosen]
+    size = np.exp(box[:, 2:]) * stride
+    left_top = (corner + box[:, :2]) * stride - size / 2
+    places = (np.tile(corner, 5) + points) * stride
+    scores = np.sqrt(np.minimum(squares[chosen], 1))[:, None]
+    return np.concatenate([left_top, size, places, scores], axis=1, dtype=np.float64)
 
 
 def _distinct(rows: Floats, score: float) -> list[int]:

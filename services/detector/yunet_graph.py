@@ -35,13 +35,11 @@ def build(weights: Arrays) -> bytes:
         if number != 2:
             x = graph.add("MaxPool", [x], kernel_shape=[2, 2], strides=[2, 2])
         for half in ("dp1", "dp2"):
-            x = graph.separable(f"backbone__model{number}_{half}", x)
+            x = graph.separable([f"backbone__model{number}_{half}"], x)
         levels.append(x)
     for place, level in enumerate(_pyramid(graph, levels[-3:])):
-        for head, numbers in HEADS.items():
-            name = f"bbox_head__multi_level_{head}__{place}"
-            output = f"{head}_{STRIDES[place]}"
-            graph.give(graph.separable(name, level, relu=False), output, numbers)
+        names = [f"bbox_head__multi_level_{head}__{place}" for head in HEADS]
+        graph.give(graph.separable(names, level, relu=False), STRIDES[place])
     return graph.finish()
 
 
@@ -52,7 +50,7 @@ def _pyramid(graph: "_Graph", levels: Sequence[str]) -> list[str]:
         x = levels[place]
         if seen:
             x = graph.add("Add", [x, graph.enlarge(seen[0])])
-        seen.insert(0, graph.separable(f"neck__lateral_convs__{place}", x))
+        seen.insert(0, graph.separable([f"neck__lateral_convs__{place}"], x))
     return seen
 
 
@@ -69,22 +67,29 @@ class _Graph:
         self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Attribute
     ) -> str:
         output = output or f"t{len(self._nodes)}"
-        self._nodes.append(onnx_file.node(kind, inputs, output, attributes))
+        self._nodes.append(onnx_file.node(kind, inputs, [output], attributes))
         return output
 
     def stem(self, name: str, x: str) -> str:
         """Halve the picture; each 3 x 3 x 3 kernel is stored in a row of 32, with 27 used."""
         rows = self._weights[f"{name}_pw_weight"].reshape(-1, 32)[:, :27]
         weight = rows.reshape(-1, 3, 3, 3).transpose(0, 3, 1, 2)
-        x = self._convolve(f"{name}_pw", x, weight, strides=[2, 2], pads=[1] * 4)
-        return self.separable(f"{name}_dp", self.add("Relu", [x]))
+        x = self._convolve([f"{name}_pw"], x, weight, strides=[2, 2], pads=[1] * 4)
+        return self.separable([f"{name}_dp"], self.add("Relu", [x]))
 
-    def separable(self, name: str, x: str, *, relu: bool = True) -> str:
-        channels = len(self._weights[f"{name}_dw_bias"])
-        across = self._weights[f"{name}_pw_weight"].reshape(channels, -1, 1, 1)
-        each = self._weights[f"{name}_dw_weight"].reshape(9, channels).T.reshape(channels, 1, 3, 3)
-        x = self._convolve(f"{name}_pw", x, across)
-        x = self._convolve(f"{name}_dw", x, each, pads=[1] * 4, group=channels)
+    def separable(self, names: Sequence[str], x: str, *, relu: bool = True) -> str:
+        """Add one convolution with the channels of all that are named, one after the other."""
+        across, each = [], []
+        for name in names:
+            channels = len(self._weights[f"{name}_dw_bias"])
+            across.append(self._weights[f"{name}_pw_weight"].reshape(channels, -1, 1, 1))
+            kernels = self._weights[f"{name}_dw_weight"].reshape(9, channels)
+            each.append(kernels.T.reshape(channels, 1, 3, 3))
+        weight = np.concatenate(each)
+        x = self._convolve([f"{name}_pw" for name in names], x, np.concatenate(across))
+        x = self._convolve(
+            [f"{name}_dw" for name in names], x, weight, pads=[1] * 4, group=len(weight)
+        )
         return self.add("Relu", [x]) if relu else x
 
     def enlarge(self, x: str) -> str:
@@ -98,15 +103,24 @@ class _Graph:
             nearest_mode="floor",
         )
 
-    def give(self, x: str, output: str, numbers: int) -> None:
-        """Return a head's numbers, one row per cell; single numbers become shares in 0..1."""
+    def give(self, x: str, stride: int) -> None:
+        """Return the heads' numbers of a level, one row per cell; single ones are shares in 0..1.
+
+        One convolution computes all heads, because ONNX Runtime computes at least 16 channels.
+        """
         x = self.add("Transpose", [x], perm=[0, 2, 3, 1])
-        rows = self._constant(f"rows_{numbers}", np.array([1, -1, numbers], np.int64))
-        if numbers == 1:
-            self.add("Sigmoid", [self.add("Reshape", [x, rows])], output)
-        else:
-            self.add("Reshape", [x, rows], output)
-        self._outputs.append(onnx_file.value_info(output, (1, f"{output}_cells", numbers)))
+        rows = self._constant("rows", np.array([1, -1, sum(HEADS.values())], np.int64))
+        x = self.add("Reshape", [x, rows])
+        outputs = {head: f"{head}_{stride}" for head in HEADS}
+        parts = [f"{name}_logits" if HEADS[head] == 1 else name for head, name in outputs.items()]
+        self._nodes.append(
+            onnx_file.node("Split", [x], parts, {"axis": 2, "split": list(HEADS.values())})
+        )
+        for part, (head, name) in zip(parts, outputs.items(), strict=True):
+            if part != name:
+                self.add("Sigmoid", [part], name)
+            info = onnx_file.value_info(name, (1, f"{name}_cells", HEADS[head]))
+            self._outputs.append(info)
 
     def finish(self) -> bytes:
         fields: list[onnx_file.Field] = [(onnx_file.GRAPH_NODE, node) for node in self._nodes]
@@ -118,10 +132,11 @@ class _Graph:
         return onnx_file.model(onnx_file.message(fields))
 
     def _convolve(
-        self, name: str, x: str, weight: NDArray[np.float32], **attributes: Attribute
+        self, names: Sequence[str], x: str, weight: NDArray[np.float32], **attributes: Attribute
     ) -> str:
-        bias = self._constant(f"{name}_bias", self._weights[f"{name}_bias"])
-        inputs = [x, self._constant(f"{name}_weight", weight), bias]
+        biases = np.concatenate([self._weights[f"{name}_bias"] for name in names])
+        bias = self._constant(f"{names[0]}_bias", biases)
+        inputs = [x, self._constant(f"{names[0]}_weight", weight), bias]
         return self.add("Conv", inputs, "", kernel_shape=list(weight.shape[2:]), **attributes)
 
     def _constant(self, name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> str:

@@ -26,7 +26,7 @@ VERSION: Final = "2024.9.27"
 LIBRARY: Final = "libfacedetection.so"
 # The same in the wheels for Python 3.11, 3.12 and 3.13.
 LIBRARY_SHA256: Final = "e5d7995df2fe6df48e50077da82c5b1282e24d4e1fc9c54742506d23bdff1dc9"
-GRAPH_SHA256: Final = "480209ab4a5081370a6128a6db78d9b8ec36ca1220d42584b68dee80a811f327"
+GRAPH_SHA256: Final = "27fd94b4b00b066be3434ff0f9f2b0c0b3c187a0103494445942d20fbb041c30"
 ADVICE: Final = "run `emostream models fetch yunet`, or set `detector.weights` to their location"
 log = logging.getLogger("emostream")
 
@@ -60,7 +60,8 @@ def packaged_weights() -> Weights | None:
     library = packaged_file(PACKAGE, LIBRARY)
     if library is None:
         return None
-    kept = cache_folder() / f"yunet_s-{PACKAGE}-{VERSION}.onnx"
+    # Other versions of this program may build other graphs in the same folder.
+    kept = cache_folder() / f"yunet_s-{PACKAGE}-{VERSION}-{GRAPH_SHA256[:8]}.onnx"
     origin = f"{PACKAGE} {VERSION}"
     content = _verified(kept, GRAPH_SHA256, "it will be rebuilt")
     if content:

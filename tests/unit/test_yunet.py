@@ -251,7 +251,7 @@ def test_every_part_of_a_graph_that_is_cut_off_is_refused() -> None:
 def test_another_onnx_model_is_no_yunet() -> None:
     graph = onnx_file.message(
         [
-            (onnx_file.GRAPH_NODE, onnx_file.node("Relu", ["input"], "y", {})),
+            (onnx_file.GRAPH_NODE, onnx_file.node("Relu", ["input"], ["y"], {})),
             (onnx_file.GRAPH_NAME, b"relu"),
             (onnx_file.GRAPH_INPUT, onnx_file.value_info("input", (1, 3, 4, 4))),
             (onnx_file.GRAPH_OUTPUT, onnx_file.value_info("y", (1, 3, 4, 4))),
