@@ -104,16 +104,19 @@ def sample(frame: Image, matrix: Floats, size: int) -> Image:
     c, d, y = matrix[1].tolist()
     side = math.hypot(a, c)
     height, width = frame.shape[:2]
+    halvings = 0
+    while side / 2**halvings >= SUPERSAMPLING * size:
+        halvings += 1
     margin = 2 + side / 16
-    left, right = _span((x, x + a, x + b, x + a + b), margin, width)
-    top, bottom = _span((y, y + c, y + d, y + c + d), margin, height)
+    # OpenCV halves even sides several times as fast as odd ones.
+    left, right = _span((x, x + a, x + b, x + a + b), margin, width, 2**halvings)
+    top, bottom = _span((y, y + c, y + d, y + c + d), margin, height, 2**halvings)
     gray = frame[top:bottom, left:right]
     if gray.ndim == 3:
         gray = np.asarray(cv2.cvtColor(gray, cv2.COLOR_BGR2GRAY), np.uint8)
-    while side >= SUPERSAMPLING * size:
+    for _ in range(halvings):
         half = (max(1, gray.shape[1] // 2), max(1, gray.shape[0] // 2))
         gray = np.asarray(cv2.resize(gray, half, interpolation=cv2.INTER_AREA))
-        side /= 2
     fine = SUPERSAMPLING * size
     across, down = gray.shape[1] / (right - left), gray.shape[0] / (bottom - top)
     # Converts to pixel indices. Positions are measured from a pixel's corner and indices from its
@@ -131,7 +134,11 @@ def sample(frame: Image, matrix: Floats, size: int) -> Image:
     return np.asarray(cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _span(corners: Sequence[float], margin: float, length: int) -> tuple[int, int]:
-    """Return the range of frame pixels that the corners span, with a margin; at least one."""
+def _span(corners: Sequence[float], margin: float, length: int, step: int) -> tuple[int, int]:
+    """Return the range of frame pixels that the corners span, with a margin; at least one.
+
+    Its ends are multiples of `step`, or the end of the frame.
+    """
     low = math.floor(min(max(min(corners) - margin, 0), length - 1))
-    return low, math.ceil(min(max(max(corners) + margin, low + 1), length))
+    high = math.ceil(min(max(max(corners) + margin, low + 1), length))
+    return low - low % step, min(high + -high % step, length)

@@ -26,6 +26,7 @@ Region: TypeAlias = tuple[int, int, int, int]
 OVERLAP = 0.2
 ZOOM = 4.0
 MIN_REGION = 96
+EVEN = 8  # a side can be halved three times; OpenCV halves even sides several times as fast
 SAME_FACE = 0.5
 
 
@@ -98,10 +99,10 @@ def region_around(
 ) -> Region:
     """Return a square of `zoom` times the box's side around its center, inside the frame.
 
-    Its side is at least `least` pixels, if the frame is large enough.
+    Its side is at least `least` pixels, if the frame is large enough, and a multiple of EVEN.
     """
     x, y, w, h = box
-    side = max(least, round(zoom * max(w, h)))
+    side = max(least, EVEN * round(zoom * max(w, h) / EVEN))
     left = int(np.clip(round(x + (w - side) / 2), 0, max(width - side, 0)))
     top = int(np.clip(round(y + (h - side) / 2), 0, max(height - side, 0)))
     return left, top, min(side, width), min(side, height)
