@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.batch.films import films, small_film
-from benchmarks.batch.processes import Use, emostream, measure
+from benchmarks.batch.processes import ACTORS, Sample, Use, emostream, measure
 from benchmarks.batch.rows import differences, read_rows
 from benchmarks.make_clips import make_clip
 from emostream.services.cli.batch.results import table_name
@@ -89,11 +89,24 @@ def watch_memory(options: argparse.Namespace, folder: Path) -> None:
     use = measure(emostream("batch", film, "--json", *words))
     (end,) = [event for event in use.events if event["event"] == "end"]
     print(f"{end['frames']} frames in {end['chunks']} chunks in {use.seconds:.0f} s")
-    working = [sample for sample in use.samples if sample.done]
-    for part in range(5):
-        sample = working[part * (len(working) - 1) // 4]
+    for sample in at_quarters(use.samples):
         held = ", ".join(f"{kind} {mb:.1f}" for kind, mb in sorted(sample.memory.items()))
         print(f"after {sample.seconds:.0f} s, {sample.done} frames; MB resident: {held}")
+
+
+def at_quarters(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples at the beginning, at each quarter of the frames, and at the end.
+
+    Only samples with actors count: when the last chunk is done, Ray ends them.
+    """
+    working = [sample for sample in samples if sample.done and ACTORS in sample.memory]
+    if not working:
+        return []
+    first, last = working[0].done, working[-1].done
+    return [
+        next(sample for sample in working if 4 * (sample.done - first) >= part * (last - first))
+        for part in range(5)
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,9 +16,10 @@ from emostream.shared.errors import EmostreamError
 
 LOOK_EVERY: Final = 0.5
 MEGABYTE: Final = 1e6
+ACTORS: Final = "actors"
 # By text in their command lines; the first match applies.
 KINDS: Final = {
-    "ChunkActor": "actors",
+    "ChunkActor": ACTORS,
     "ray::": "other Ray workers",
     "gcs_server": "gcs",
     "raylet": "raylet",

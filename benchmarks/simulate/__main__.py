@@ -20,6 +20,7 @@ from benchmarks.simulate import arithmetic, check
 from benchmarks.simulate.figures import MEASURED, Failure, Figures, Plant, read_figures
 from benchmarks.simulate.model import Simulation
 from benchmarks.simulate.outcome import Outcome
+from benchmarks.simulate.real import Load
 from emostream.services.cli.options import not_negative, positive
 from emostream.shared.errors import EmostreamError, ExitCode
 from emostream.shared.progress import ProgressBar
@@ -35,7 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         figures = _figures(options)
         if options.check:
-            return check.run(figures, options.check, options.check_fps, options.seconds)
+            loads = [
+                Load(streams, options.check_fps, options.check_together)
+                for streams in options.check
+            ]
+            return check.run(figures, loads, options.seconds)
         if options.arithmetic:
             load = (options.fps, options.faces)
             console = Console(width=WIDTH)
@@ -153,6 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     text = "compare with a real pipeline of this many streams of 320 x 180"
     add("--check", type=positive(int), nargs="+", metavar="STREAMS", help=text)
     add("--check-fps", type=positive(float), default=10.0, help="of each of these streams")
+    text = "all these streams capture at the same time, instead of at random times"
+    add("--check-together", action="store_true", help=text)
     return parser
 
 

@@ -68,7 +68,7 @@ def traffic(figures: Figures, streams: int, fps: float, faces: float) -> Table:
 
 def archive(figures: Figures, hours: float, fps: float, faces: float) -> Table:
     """Return the table of an archive of this many hours."""
-    ms = figures.analyze_ms
+    ms = figures.batch_ms
     frames = hours * HOUR_S * fps
     core_hours = frames * ms / 1000 / HOUR_S
     size = hours * HOUR_S * VIDEO_BITS / 8

@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks.simulate.figures import Figures, Plant
 from benchmarks.simulate.model import Simulation
 from benchmarks.simulate.outcome import Outcome
-from benchmarks.simulate.real import Real, figures_of, measure
+from benchmarks.simulate.real import Load, Real, figures_of, measure
 from emostream.shared.errors import ExitCode
 
 # The tolerance of the simulation.
@@ -25,7 +25,7 @@ HOPS: Final = 3
 class Comparison:
     """A real run and the simulation of it."""
 
-    streams: int
+    load: Load
     real: Real
     simulated: Outcome
 
@@ -38,54 +38,56 @@ class Comparison:
         )
 
 
-def run(base: Figures, streams: Sequence[int], fps: float, seconds: float) -> int:
-    """Run the smallest number of streams to calibrate, then compare the others.
+def run(base: Figures, loads: Sequence[Load], seconds: float) -> int:
+    """Run the load with the fewest streams to calibrate, then compare the others.
 
     Prints both; FAILURE if one differs by more than the tolerance.
     """
-    least, *others = sorted(streams)
-    learned = measure(least, fps, seconds)
-    figures = with_hops(figures_of(learned, base), learned, least, fps)
+    least, *others = sorted(loads, key=lambda load: load.streams)
+    learned = measure(least, seconds)
+    figures = with_hops(figures_of(learned, base), learned, least)
     found = []
-    for count in others or [least]:
-        real = measure(count, fps, seconds)
-        found.append(Comparison(count, real, simulate(figures, real, count, fps)))
-    Console(width=120).print(table(figures, found, least, fps))
+    for load in others or [least]:
+        real = measure(load, seconds)
+        found.append(Comparison(load, real, simulate(figures, real, load)))
+    Console(width=120).print(table(figures, found, least))
     is_good = all(abs(each) <= TOLERANCE for one in found for each in one.differences)
     return ExitCode.OK if is_good else ExitCode.FAILURE
 
 
-def simulate(figures: Figures, real: Real, streams: int, fps: float) -> Outcome:
-    """Simulate the streams on this machine's cores, with the load of other programs."""
+def simulate(figures: Figures, real: Real, load: Load) -> Outcome:
+    """Simulate the load on this machine's cores, next to the other programs of the real run."""
     plant = Plant(
-        streams=streams,
-        fps=fps,
+        streams=load.streams,
+        fps=load.fps,
         faces=real.faces,
         vary=False,
-        streams_per_detector=streams,
+        streams_per_detector=load.streams,
         classifiers=1,
         cores=os.cpu_count() or 1,
         other_cores=real.other_cores,
+        phases=real.phases,
     )
     return Simulation(figures, plant, SIMULATED_S, 2.0).run()
 
 
-def with_hops(figures: Figures, real: Real, streams: int, fps: float) -> Figures:
+def with_hops(figures: Figures, real: Real, load: Load) -> Figures:
     """Return the figures with the time between processes from the calibration run.
 
     This is the difference of its p50 to that of a simulation without such a time.
     """
-    p50 = simulate(figures, real, streams, fps).age_ms(50)
+    p50 = simulate(figures, real, load).age_ms(50)
     return msgspec.structs.replace(figures, hop_ms=max(0.0, real.p50_ms - p50) / HOPS)
 
 
-def table(figures: Figures, found: Sequence[Comparison], least: int, fps: float) -> Table:
+def table(figures: Figures, found: Sequence[Comparison], least: Load) -> Table:
     """Return a table with both."""
     title = (
-        f"{fps:g} frames/s per stream; learned from {least} streams, ms per frame: capture "
+        f"{least.fps:g} frames/s per stream; learned from {least.streams}, ms per frame: capture "
         f"{figures.capture_ms:.2f}, detector {figures.detector_ms:.2f}, classifier "
         f"{figures.classifier_ms:.2f}, recorder and display {figures.consumer_ms:.2f}, a hop "
-        f"{figures.hop_ms:.2f}"
+        f"{figures.hop_ms:.2f}; usual pause {figures.usual_pause_ms:.0f} ms, exponent "
+        f"{figures.pause_exponent:.3f}"
     )
     shown = Table(title=title, title_justify="left")
     for column in (
@@ -96,7 +98,7 @@ def table(figures: Figures, found: Sequence[Comparison], least: int, fps: float)
     for one in found:
         rate, age = one.differences
         shown.add_row(
-            str(one.streams),
+            str(one.load.streams),
             f"{one.real.answers_per_s:.1f}",
             f"{one.simulated.answers_per_s:.1f}",
             f"{rate:+.0%}",

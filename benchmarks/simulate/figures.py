@@ -18,10 +18,11 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """CPU time of each stage in ms, and sizes in bytes.
 
     A stage takes its time per frame plus the `_face_` time per face; `consumer_ms` is the time of
-    recorder and display together per answer. `hop_ms` is the latency from one process to the next
-    without load. A message has a fixed size plus a size per face. `analyze_ms` is the time of all
-    stages together per frame of a recording. Results are stored in a database (live) or a table
-    (`table_`, for an archive).
+    recorder and display together per answer. After a pause of `usual_pause_ms`, a process takes
+    these times; they grow with the power `pause_exponent` of the pause. `hop_ms` is the latency
+    from one process to the next without load. A message has a fixed size plus a size per face.
+    `batch_ms` is the time of all stages together per frame of a recording. Results are stored in
+    a database (live) or a table (`table_`, for an archive).
     """
 
     capture_ms: NotNegative
@@ -30,8 +31,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     classifier_ms: NotNegative
     classifier_face_ms: NotNegative
     consumer_ms: NotNegative = 0.0
-    analyze_ms: NotNegative = 0.0
+    batch_ms: NotNegative = 0.0
     hop_ms: NotNegative = 0.0
+    usual_pause_ms: Positive = 1.0
+    pause_exponent: NotNegative = 0.0
     faces_message_bytes: NotNegative = 0.0
     face_bytes: NotNegative
     result_message_bytes: NotNegative = 0.0
@@ -59,7 +62,8 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `link_mbit` (Mbit/s) and `link_ms` describe the link from a detector's host to its classifier, 0
     for none. `cores` are shared by all processes, and other programs take `other_cores` of them; 0
     means one core per process. `standbys` share the work of classifiers that are down. A message
-    waits up to `max_wait_ms` for others to share its batch.
+    waits up to `max_wait_ms` for others to share its batch. `phases` are the shares of the time
+    between frames by which the streams are apart; by default, they are random.
     """
 
     streams: Few = 1000
@@ -74,7 +78,8 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cores: Annotated[int, Meta(ge=0)] = 0
     other_cores: NotNegative = 0.0
     max_batch: Few = 32
-    max_wait_ms: NotNegative = 2.0
+    max_wait_ms: NotNegative = 0.0
+    phases: tuple[NotNegative, ...] = ()
     failures: tuple[Failure, ...] = ()
 
 

@@ -2,6 +2,7 @@
 
 import random
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Final, cast
 
@@ -12,10 +13,10 @@ from benchmarks.simulate.figures import Failure, Figures, Plant
 from benchmarks.simulate.outcome import Outcome
 from benchmarks.simulate.processes import (
     Cores,
-    Cost,
     HandOn,
     Link,
     OwnCores,
+    PauseEffect,
     Server,
     SharedCores,
     Steps,
@@ -30,7 +31,7 @@ FACES_STAY_S: Final = 5.0
 # How many messages of an unanswered stream a standby holds.
 HELD: Final = 40
 HAND_BACK_S: Final = 3.0
-# Cameras are not synchronized.
+# The standard deviation of a frame's capture time, in s.
 JITTER: Final = 0.002
 
 
@@ -87,7 +88,12 @@ class Simulation:
         return self._outcome
 
     def _server(
-        self, place: str, cost: Cost, hand_on: HandOn, limit: int = 1, linger: float = 0.0
+        self,
+        place: str,
+        cost: Callable[[list[Work]], float],
+        hand_on: HandOn,
+        limit: int = 1,
+        linger: float = 0.0,
     ) -> Server:
         inbox = LiveInbox(
             partial(self._dropped, place),
@@ -95,7 +101,12 @@ class Simulation:
             10**6 if place in ("consumer", "standby") else self._live.max_age_ms / 1000,
             lambda: cast("float", self._env.now),
         )
-        server = Server(self._env, self._cores, inbox, cost, hand_on, limit=limit, linger=linger)
+        effect = PauseEffect(self._figures.usual_pause_ms / 1000, self._figures.pause_exponent)
+
+        def slowed(works: list[Work], pause: float) -> float:
+            return cost(works) * effect.factor(pause)
+
+        server = Server(self._env, self._cores, inbox, slowed, hand_on, limit=limit, linger=linger)
         server.lost = partial(self._count_lost, f"{place} away")
         return server
 
@@ -129,7 +140,8 @@ class Simulation:
         plant, env = self._plant, self._env
         detector = self._detectors[number // plant.streams_per_detector]
         topic, step = f"frame/{number}/", 1 / plant.fps
-        yield env.timeout(self._random.random() * step)
+        due = (plant.phases[number] if plant.phases else self._random.random()) * step
+        yield env.timeout(due)
         faces, change = self._faces(), self._random.random() * FACES_STAY_S
         while env.now < self._until:
             if env.now >= change:
@@ -138,11 +150,15 @@ class Simulation:
             if self._is_measured(work):
                 self._outcome.captured += 1
             env.process(self._capture(work, detector))
-            yield env.timeout(max(0.0, step + self._random.gauss(0, JITTER)))
+            due += step
+            yield env.timeout(max(0.0, due + self._random.gauss(0, JITTER) - env.now))
 
     def _capture(self, work: Work, detector: Server) -> Steps:
-        """Capture a frame; each source has a separate thread, so no other source waits."""
-        yield from self._cores.work(self._figures.capture_ms / 1000)
+        """Pass on a frame, and decode the next one, whose age starts after that.
+
+        Each source has a separate thread, so no other source waits.
+        """
+        self._env.process(self._cores.work(self._figures.capture_ms / 1000))
         yield self._env.timeout(self._figures.hop_ms / 1000)
         detector.put(work)
 

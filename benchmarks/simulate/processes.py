@@ -12,6 +12,8 @@ from emostream.shared.messages import Message
 
 # The time slice of a process.
 SLICE_S: Final = 0.003
+# A pause shorter than this has no further effect.
+SHORTEST_PAUSE_S: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Work:
 
 # A process of the simulation.
 Steps: TypeAlias = Generator[simpy.Event, Any, None]
-# The CPU time of a batch, in s.
-Cost: TypeAlias = Callable[[list[Work]], float]
+# The CPU time of a batch after a pause, both in s.
+Cost: TypeAlias = Callable[[list[Work], float], float]
 HandOn: TypeAlias = Callable[[Work], None]
 
 
@@ -86,6 +88,21 @@ class SharedCores:
                 step = min(seconds, SLICE_S)
                 yield self._env.timeout(step)
             seconds -= step
+
+
+@dataclass(frozen=True)
+class PauseEffect:
+    """How much slower a process is after a pause, when the caches hold the data of others.
+
+    CPU time grows with the power `exponent` of the pause; it is as given after `usual` s.
+    """
+
+    usual: float
+    exponent: float
+
+    def factor(self, pause: float) -> float:
+        """Return the factor of the CPU time after a pause in s."""
+        return float((max(pause, SHORTEST_PAUSE_S) / self.usual) ** self.exponent)
 
 
 class Server:
@@ -138,6 +155,7 @@ class Server:
         return cast("list[Work]", self.inbox.take(self._limit, 0.0))
 
     def _run(self) -> Steps:
+        ended = 0.0
         while True:
             if not len(self.inbox):
                 self._arrival = self._env.event()
@@ -147,8 +165,9 @@ class Server:
             taken = self._take()
             if not taken:
                 continue
-            seconds = self._cost(taken)
+            seconds = self._cost(taken, self._env.now - ended)
             yield from self._cores.work(seconds)
+            ended = self._env.now
             self.busy += seconds
             for work in taken:
                 (self.lost if self.is_away else self._hand_on)(work)

@@ -1,7 +1,9 @@
 """A real pipeline with many small streams: its answers, and the cost of each stage."""
 
+import random
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,21 +13,27 @@ import numpy as np
 import psutil
 
 from benchmarks.simulate.figures import Figures
+from benchmarks.simulate.observed import Pauses, pauses, phases
 from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.cli.bench.live import Listener
 from emostream.services.cli.bench.process_costs import Costs
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.cli.processes.stages import STAGES
 from emostream.services.recorder.video_file import VideoFile
-from emostream.shared.config import Config, Source, load
+from emostream.shared.config import Config, Source
+from emostream.shared.config import load as load_config
 from emostream.shared.errors import EmostreamError
 from emostream.shared.metric_names import MetricName
 from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.shipped_files import CONFIGS
 
 SIZE: Final = (320, 180)
-# Scenes of the film, which is played in a loop.
+# Scenes of the demo, which a film repeats.
 SCENES: Final = 100
 WARM_UP_S: Final = 5.0
+# How much longer the films last than the measurement: no film ends before it.
+START_WITHIN_S: Final = 30.0
+SEED: Final = 1
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class Real:
     """A run: answers per second, their median age in ms, and lost frames in percent.
 
     `cpu_ms` is the CPU time of each stage per captured frame, `faces` the mean number per frame,
-    and `other_cores` the CPU use of other programs.
+    and `other_cores` the CPU use of other programs. `phases` and `pauses` are those of `observed`.
     """
 
     answers_per_s: float
@@ -42,27 +50,49 @@ class Real:
     cpu_ms: dict[str, float]
     faces: float
     other_cores: float
+    phases: tuple[float, ...]
+    pauses: Pauses
 
 
-def film(folder: Path, fps: float) -> Path:
-    """Write a film of the demo, and return its path."""
-    path, demo = folder / "film.mp4", DemoScene(*SIZE, fps=fps)
-    with VideoFile(path, *SIZE) as writer:
-        for number in range(SCENES):
-            writer.write(demo.frame(number), round(number * 1e9 / fps))
-    return path
+@dataclass(frozen=True)
+class Load:
+    """The streams of a run, and their frames per second.
+
+    Cameras are not synchronized, so the streams' phases are random, unless they are `together`.
+    """
+
+    streams: int
+    fps: float
+    together: bool = False
 
 
-def configuration(film: Path, streams: int) -> Config:
-    """Return a configuration in which each stream shows the film.
+def films(folder: Path, load: Load, seconds: float) -> list[Path]:
+    """Write a film of the demo for each stream, and return their paths.
+
+    All films start at the same time. For random phases, the first picture of each is shown for a
+    random share of the usual time.
+    """
+    fps, chance = load.fps, random.Random(SEED)
+    demo = DemoScene(*SIZE, fps=fps)
+    pictures = [demo.frame(number) for number in range(SCENES)]
+    paths = [folder / f"cam{number}.mp4" for number in range(load.streams)]
+    for path in paths:
+        delay = 0.0 if load.together else chance.random()
+        with VideoFile(path, *SIZE) as writer:
+            for number in range(round(seconds * fps)):
+                shown = number - delay if number else 0
+                writer.write(pictures[number % SCENES], round(shown * 1e9 / fps))
+    return paths
+
+
+def configuration(films: Sequence[Path]) -> Config:
+    """Return the configuration that ships, in which each stream shows a film.
 
     The detector searches only full frames, because skipping tiles under load would make its time
     depend on the load.
     """
-    sources = tuple(
-        Source(name=f"cam{number}", url=str(film), loop=True) for number in range(streams)
-    )
-    config, replace = load(None), msgspec.structs.replace
+    sources = tuple(Source(name=film.stem, url=str(film)) for film in films)
+    config, replace = load_config(CONFIGS / "default.toml"), msgspec.structs.replace
     return replace(
         config,
         capture=replace(config.capture, sources=sources),
@@ -70,18 +100,18 @@ def configuration(film: Path, streams: int) -> Config:
     )
 
 
-def measure(streams: int, fps: float, seconds: float) -> Real:
-    """Run this many streams, and return the result."""
+def measure(load: Load, seconds: float) -> Real:
+    """Run these streams, and return the result."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        config = configuration(film(folder, fps), streams)
-        with Pipeline(config, folder) as pipeline:
+        shown = films(folder, load, START_WITHIN_S + WARM_UP_S + seconds)
+        with Pipeline(configuration(shown), folder) as pipeline:
             pipeline.wait_ready()
             time.sleep(WARM_UP_S)
-            return _measured(pipeline, seconds)
+            return _measured(pipeline, load, seconds)
 
 
-def _measured(pipeline: Pipeline, seconds: float) -> Real:
+def _measured(pipeline: Pipeline, load: Load, seconds: float) -> Real:
     with Listener(pipeline.config) as listener:
         captured, used, machine, began = _state(pipeline)
         arrivals = listener.hear(seconds)
@@ -92,14 +122,20 @@ def _measured(pipeline: Pipeline, seconds: float) -> Real:
     cpu = {stage: used_after[stage] - used[stage] for stage in STAGES}
     others = (machine_after - machine) - sum(cpu.values())
     ages = [arrival - header.t for header, arrival in arrivals]
+    answers = [header for header, _ in arrivals]
+    found = phases(answers, load.fps)
+    if len(found) < load.streams:
+        raise EmostreamError(f"only {len(found)} of {load.streams} streams were answered")
     rate = len(arrivals) / seconds
     return Real(
         answers_per_s=rate,
         p50_ms=float(np.percentile(ages, 50)) / 1e6,
         dropped_percent=max(0.0, 100 * (1 - rate * took / frames)),
         cpu_ms={stage: 1000 * value / frames for stage, value in cpu.items()},
-        faces=sum(len(header.faces) for header, _ in arrivals) / len(arrivals),
+        faces=sum(len(header.faces) for header in answers) / len(answers),
         other_cores=max(0.0, others / took),
+        phases=found,
+        pauses=pauses(answers),
     )
 
 
@@ -127,4 +163,6 @@ def figures_of(run: Real, base: Figures) -> Figures:
         classifier_ms=run.cpu_ms["classifier"],
         classifier_face_ms=0.0,
         consumer_ms=run.cpu_ms["recorder"] + run.cpu_ms["display"],
+        usual_pause_ms=run.pauses.usual_ms,
+        pause_exponent=run.pauses.exponent,
     )
