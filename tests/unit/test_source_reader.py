@@ -13,7 +13,7 @@ import pytest
 
 from emostream.services.capture.clock import SystemClock
 from emostream.services.capture.pace import paced
-from emostream.services.capture.picture import Picture, as_bgr
+from emostream.services.capture.picture import Picture, Pictures, as_bgr
 from emostream.services.capture.source_reader import open_source
 from emostream.shared.config import Source
 from emostream.shared.errors import SourceError
@@ -267,6 +267,27 @@ def test_a_hold_up_is_not_made_up_for_in_a_burst() -> None:
     steps = np.diff(given)
     assert steps[4] == pytest.approx(3.0)
     assert [*steps[:4], *steps[5:]] == pytest.approx([0.04] * 8)
+
+
+@pytest.mark.parametrize(("takes", "after"), [(0.004, 0.02), (0.012, 0.0)])
+def test_the_next_picture_is_prepared_when_the_one_before_is_probably_processed(
+    takes: float, after: float
+) -> None:
+    """Unless that takes so long that it would be late."""
+    clock = WaitingClock(100.0)
+    begun, given = [], []
+
+    def source() -> Pictures:
+        for n in range(10):
+            begun.append(clock.now())
+            clock.time += takes
+            yield Picture(np.zeros((1, 1, 3), np.uint8), n * 40_000_000)
+
+    for _ in paced(source(), clock):
+        given.append(clock.now())
+    assert np.diff(given) == pytest.approx([0.04] * 9)
+    rests = np.subtract(begun[2:], given[1:-1])
+    assert rests == pytest.approx([after] * 8)
 
 
 def test_pacing_ends_when_told_to_stop() -> None:
