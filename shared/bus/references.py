@@ -17,8 +17,10 @@ from emostream.shared.security import is_encrypted
 from emostream.shared.subscription_limit import end_connection
 from emostream.shared.wanted_topics import WantedTopics
 
-# Besides those in the publisher's queue: one that is written and one that is read.
-SPARE_SLOTS: Final = 2
+# Slots for each message that fits into the publisher's queue, because the subscriber has a queue
+# too. At 25 fps, a single stream's frame is overwritten after 0.3 s, one of many streams' after
+# 0.08 s.
+SLOTS: Final = 2
 FORGET_ENDED_EVERY_S: Final = 0.5
 log = logging.getLogger("emostream")
 
@@ -82,7 +84,7 @@ def references_at(security: Security, endpoint: str, hwm: int, largest: int) -> 
     if not hwm or not is_local(endpoint) or is_encrypted(security, endpoint):
         return None
     try:
-        return References(FrameMemory(hwm + SPARE_SLOTS, largest))
+        return References(FrameMemory(SLOTS * hwm, largest))
     except OSError as error:
         log.debug("frames do not pass through shared memory: %s", error)
         return None
