@@ -92,8 +92,12 @@ class Classifier:
         return self.prior.apply(probabilities) if self.prior else probabilities
 
     def warm_up(self, sizes: Iterable[int] = ()) -> None:
-        """Run each batch size once, so that no later call pays for one-time preparation."""
-        for size in sizes or self._sizes or (1, self._max_batch):
+        """Run each batch size once, so that no later call pays for one-time preparation.
+
+        An engine that takes any size runs one face: it has nothing to prepare for larger batches,
+        and would keep the memory of the largest one.
+        """
+        for size in sizes or self._sizes or (1,):
             self.predict(np.zeros((size, CROP, CROP), np.uint8))
 
     def check(self) -> None:

@@ -235,3 +235,22 @@ def test_an_engine_for_a_gpu_sees_few_sizes() -> None:
         assert model.predict(noise(count, 8, 8)).shape == (count, 8)
     assert set(Counting.seen) <= warmed, "nothing is compiled once it answers"
     assert Counting.seen == [1, 8, 128, 128, 256, 256, 128]
+
+
+def test_an_engine_that_takes_any_size_is_not_warmed_up_with_the_largest() -> None:
+    """It would keep the memory of that batch, which few streams ever need."""
+
+    class Counting:
+        name, shape, dtype, outputs = "toy", (None, None, None), np.dtype(np.uint8), 8
+        sizes, failures, device, runtime = (), (RuntimeError,), "cpu", "none"
+        seen: ClassVar[list[int]] = []
+
+        def __call__(self, batch: np.ndarray) -> np.ndarray:
+            self.seen.append(len(batch))
+            return np.full((len(batch), 8), 1 / 8, np.float32)
+
+    model = Classifier(Counting(), "toy")
+    model.max_batch = 32
+    model.warm_up()
+    assert Counting.seen == [1]
+    assert model.predict(noise(32, 8, 8)).shape == (32, 8)
