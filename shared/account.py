@@ -72,6 +72,9 @@ class Account:
     def take(self, header: AnyHeader) -> None:
         """Account for all frames up to a message. Call it in processing order."""
         seq, left = frames_before(header), Fates()
+        if self._is_next(header, seq):
+            self._answer()
+            return
         if header.run != self.run:
             if self.restored:
                 # Nothing continued in the meantime, so the restored state is of an earlier
@@ -96,14 +99,31 @@ class Account:
         self.publisher, self.reported, self.restored = header.publisher, header.missed, False
         self.next_seq = seq
         if header.is_data:
-            self.known += 1
-            self.fates[self.stage, ANSWERED] += 1
-            self.next_seq += 1
+            self._answer()
 
     def answer_all(self) -> None:
         """Count every frame of the run so far as answered, and none of another run."""
         self.known = self.next_seq
         self.fates = Counter({(self.stage, ANSWERED): self.next_seq})
+
+    def _is_next(self, header: AnyHeader, seq: int) -> bool:
+        """Whether the message is the next frame, and there is nothing to say about others.
+
+        This is nearly every message, and this check takes a fraction of the time of the rest.
+        """
+        return (
+            header.is_data
+            and header.run == self.run
+            and seq == self.next_seq
+            and self._goes_on(header)
+            and header.run not in self._noted
+            and header.missed == self.reported
+        )
+
+    def _answer(self) -> None:
+        self.known += 1
+        self.fates[self.stage, ANSWERED] += 1
+        self.next_seq += 1
 
     def _begin_again(self) -> None:
         self.publisher, self.restored, self.known = None, False, 0
@@ -116,8 +136,10 @@ class Account:
     def _explained(self, header: AnyHeader) -> Fates:
         """Return what earlier stages report about the frames since the last message."""
         if self.publisher is None:
-            return Fates()
-        reported = self.reported if header.publisher == self.publisher else {}
+            # They were before this stage listened.
+            reported: Mapping[str, int] = header.missed
+        else:
+            reported = self.reported if header.publisher == self.publisher else {}
         fates = Fates()
         for key, count in header.missed.items():
             stage, _, fate = key.partition("/")
