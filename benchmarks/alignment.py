@@ -3,7 +3,8 @@
     python -m benchmarks.alignment --data ../shared/data
 
 The first part prints the constants of `models/alignment.py`. For the second, test faces are drawn
-into scenes, detected, aligned and classified, and compared with the bare test faces.
+into scenes, detected, aligned and classified, and compared with the bare test faces. `--scales`
+does the second part only, on held-out faces of the Training split, with crops of several sizes.
 """
 
 import argparse
@@ -14,10 +15,12 @@ import cv2
 import numpy as np
 
 from benchmarks.detector_data import clear_faces
-from emostream.models.alignment import align
+from emostream.models.alignment import align, placement, sample
 from emostream.models.classifier import Classifier, load
+from emostream.models.crop_size import CROP
+from emostream.models.evaluation.evaluator import predict_all
 from emostream.models.evaluation.scenes import background, paste
-from emostream.models.ferplus import FerFaces, load_faces, protocol_b
+from emostream.models.ferplus import FerFaces, load_faces, protocol_b, split_training
 from emostream.services.detector.backends import Backend, create
 from emostream.services.detector.detection import Detection, FaceDetector
 from emostream.shared.pixels import Image
@@ -25,6 +28,7 @@ from emostream.shared.pixels import Image
 SIDE = 192
 PADDING = SIDE
 POINTS = ("right eye", "left eye", "nose", "mouth")
+SCALES = (0.85, 0.9, 0.95, 1.0, 1.05)
 
 
 def located_faces(detector: FaceDetector, faces: Image) -> Iterator[Detection]:
@@ -85,14 +89,52 @@ def measure_crops(name: str, detector: FaceDetector, faces: FerFaces, model: Cla
         print(f"  {100 * right.mean():.1f}% of them {kind}", flush=True)
 
 
+def crop_scaled(frame: Image, face: Detection, scale: float) -> Image:
+    """Return the aligned crop of a face, `scale` times as wide, around the same center."""
+    matrix = placement(face)
+    center = matrix @ [0.5, 0.5, 1]
+    matrix[:, :2] *= scale
+    matrix[:, 2] = center - matrix[:, :2] @ [0.5, 0.5]
+    return sample(frame, matrix, CROP)
+
+
+def measure_scales(name: str, detector: FaceDetector, faces: FerFaces, model: Classifier) -> None:
+    """Print the accuracy on faces drawn, detected and aligned, by the scale of the crops."""
+    random = np.random.default_rng(7)
+    crops: dict[float, list[Image]] = {scale: [] for scale in SCALES}
+    found = np.zeros(len(faces), bool)
+    for index, face in enumerate(faces.images):
+        frame = draw_face(face, random)
+        detections = detector.detect(frame)
+        if detections:
+            found[index] = True
+            for scale, scaled in crops.items():
+                scaled.append(crop_scaled(frame, detections[0], scale))
+    labels = protocol_b(faces.votes[found])
+    print(f"{name}: {found.sum()} of {len(faces)} held-out faces found; the model is right about")
+    for scale, scaled in crops.items():
+        given = predict_all(model, np.stack(scaled))
+        likely = np.maximum(given[np.arange(len(labels)), labels], 1e-7)
+        right, loss = (given.argmax(axis=1) == labels).mean(), -np.log(likely).mean()
+        print(f"  {100 * right:.1f}% at scale {scale:g}, NLL {loss:.3f}", flush=True)
+
+
 def main() -> None:
     """Measure template and crops for each detector."""
     parser = argparse.ArgumentParser(description="Measure the alignment of faces.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--faces", type=int, default=2000)
     parser.add_argument("--model", default="alexnet-fer", help="a name or a .keras file")
+    parser.add_argument("--scales", action="store_true", help="compare sizes of the crop only")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
+    backends: tuple[Backend, ...] = ("blazeface", "yunet", "haar")
+    if arguments.scales:
+        held_out = split_training(load_faces("Training", arguments.data / "fer"))[1]
+        held_out = held_out[: arguments.faces]
+        for backend in backends[:2]:  # Haar has no landmarks
+            measure_scales(backend, create(backend), held_out, load(arguments.model))
+        return
     random = np.random.default_rng(0)
     faces = clear_faces("Training", arguments.data / "fer").images
     faces = faces[random.permutation(len(faces))[: arguments.faces]]
@@ -100,7 +142,6 @@ def main() -> None:
     tests = tests[protocol_b(tests.votes) >= 0]
     tests = tests[random.permutation(len(tests))[: arguments.faces]]
     model = load(arguments.model)
-    backends: tuple[Backend, ...] = ("blazeface", "yunet", "haar")
     for backend in backends:
         detector = create(backend)
         measure_template(backend, detector, faces)
