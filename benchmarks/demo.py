@@ -54,7 +54,7 @@ def installed_detectors() -> Iterator[tuple[str, Find]]:
         except EmostreamError as error:
             print(f"{name}: {error}")
             continue
-        yield name, partial(_boxes, detector, Tiling(defaults.tiles, 1), defaults.score)
+        yield name, partial(_boxes, detector, Tiling(defaults.still_tiles, 1), defaults.score)
 
 
 def _boxes(detector: FaceDetector, tiling: Tiling, score: float, frame: Image) -> list[Box]:

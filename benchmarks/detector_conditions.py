@@ -139,7 +139,7 @@ def main() -> None:
         return search_still(detector, picture, tiles, defaults.still_score, defaults.turned_gain)
 
     def frame(picture: Image) -> list[Detection]:
-        return search_whole(detector, picture, Tiling(defaults.tiles, 1), defaults.score)
+        return search_whole(detector, picture, Tiling(defaults.still_tiles, 1), defaults.score)
 
     print(f"{chosen}: photos, then first frames of video")
     faces = clear_faces("PublicTest", arguments.data / "fer").images

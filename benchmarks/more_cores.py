@@ -89,7 +89,7 @@ def read(path: Path, detector: tuple[float, float]) -> Costs:
 
 
 def measure_detector() -> tuple[float, float]:
-    """Return the time per frame of searches in full and of the detector's other work, in ms."""
+    """Return the time per frame of searches by turn and of the detector's other work, in ms."""
     settings = Config().detector
     chosen = selected(settings)
     detector = new_detector(settings, chosen)
@@ -99,9 +99,9 @@ def measure_detector() -> tuple[float, float]:
     messages = list(_messages())
     began = time.thread_time()
     for index, message in enumerate(messages):
-        # Threads search ahead only the frames that are searched in full in any case.
-        if tiling.is_due(index):
-            search.result(message, index)
+        # Threads search ahead only what is searched by turn.
+        if tiling.has_turn(index):
+            search.result(message, index, whole=tiling.is_due(index))
     searched = time.thread_time()
     for message in messages:
         stage(message)

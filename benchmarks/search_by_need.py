@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--faces", type=int, default=500, help="a part of them for each video")
-    parser.add_argument("--every", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--every", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--only", default="", metavar="TEXT", help="videos whose name has TEXT")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)

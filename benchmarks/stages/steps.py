@@ -26,7 +26,7 @@ from emostream.services.detector.backends import Selection
 from emostream.services.detector.extra_looks import thumbnail
 from emostream.services.detector.process import new_detector, new_tiling, selected
 from emostream.services.detector.stage import DetectorStage
-from emostream.services.detector.track_windows import search_windows, windows_around
+from emostream.services.detector.track_windows import NARROW, search_windows, windows_around
 from emostream.services.detector.tracking import Tracker, track_ids
 from emostream.services.detector.yunet import YuNet, blank, fill, shrunk
 from emostream.services.recorder.encoding import ENCODERS, VideoTrack, best_encoder
@@ -116,7 +116,8 @@ def _detector(clip: Clip) -> Iterator[Step]:
     small = [shrunk(picture, clip.settings.long_side) for picture in clip.pictures]
     ready, found = blank(small[0]), [net.detect(picture) for picture in clip.pictures]
     windows = [
-        windows_around([each.box for each in faces], clip.width, clip.height) for faces in found
+        windows_around([each.box for each in faces], clip.width, clip.height, NARROW)
+        for faces in found
     ]
     crops = [align(*each) for each in zip(clip.pictures, found, strict=True)]
     tracker, serial = Tracker(track_ids(1)), count()

@@ -32,16 +32,19 @@ class Defaults:
     """The default settings of a backend: the `score` to start a track, and that of a still picture.
 
     `tiles` and extra looks (per frame, for recordings and live) are searched in addition to the
-    full frame, and one of `search_every` frames is always searched in full. A still picture is
-    rotated if the sum of its faces' scores is then `turned_gain` times as high; None if sums do not
-    show which way is up.
+    full frame, which has `still_tiles` in a still picture. Each tile is searched in one of
+    `tile_every` frames, and one of `search_every` frames is always searched in full. A still
+    picture is rotated if the sum of its faces' scores is then `turned_gain` times as high; None if
+    sums do not show which way is up.
     """
 
     score: float
     still_score: float
     tiles: int
+    still_tiles: int
     extra_looks: float
     live_looks: float
+    tile_every: int = 5
     turned_gain: float | None = None
     search_every: int = 1
 
@@ -52,14 +55,20 @@ DEFAULTS: dict[Backend, Defaults] = {
     "yunet": Defaults(
         score=0.5,
         still_score=0.6,
-        tiles=2,
+        tiles=6,
+        still_tiles=2,
         extra_looks=0.5,
-        live_looks=0.1,
+        live_looks=0.3,
+        tile_every=24,
         turned_gain=1.08,
-        search_every=5,
+        search_every=10,
     ),
-    "blazeface": Defaults(score=0.5, still_score=0.5, tiles=2, extra_looks=2.0, live_looks=2.0),
-    "haar": Defaults(score=0.0, still_score=0.0, tiles=0, extra_looks=0.0, live_looks=0.0),
+    "blazeface": Defaults(
+        score=0.5, still_score=0.5, tiles=2, still_tiles=2, extra_looks=2.0, live_looks=2.0
+    ),
+    "haar": Defaults(
+        score=0.0, still_score=0.0, tiles=0, still_tiles=0, extra_looks=0.0, live_looks=0.0
+    ),
 }
 CHOICES: Final[tuple[Choice, ...]] = ("auto", *DEFAULTS)
 

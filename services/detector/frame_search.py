@@ -10,12 +10,12 @@ import numpy as np
 
 from emostream.services.detector.detection import Detection, FaceDetector, enlarged
 from emostream.services.detector.planes import Picture, Planes
-from emostream.services.detector.tiling import Region, Tiling, merge, search
+from emostream.services.detector.tiling import Region, Tiling, everything, merge, search
 from emostream.services.detector.track_windows import Window, search_windows
 from emostream.shared.messages import Frame, Message
 from emostream.shared.pixels import image, square_pixels
 
-Key: TypeAlias = tuple[str, str, int, int]
+Key: TypeAlias = tuple[str, str, int, int, bool]
 # A decoded picture with square pixels, and its faces, best score first.
 Result: TypeAlias = tuple[Picture, list[Detection]]
 
@@ -23,11 +23,11 @@ MAX_PENDING: Final = 32
 
 
 class FrameSearch:
-    """Searches full frames, the tiles due now, and around missing faces.
+    """Searches full frames, the tiles due now, and regions.
 
-    The result for the full frame and its tiles depends only on the picture and its number in the
-    stream. So each of `helpers` (detectors like the first) may search a frame ahead of time on its
-    own thread, with the same result.
+    The result for the full frame and the tiles due depends only on the picture and its number in
+    the stream. So each of `helpers` (detectors like the first) may search a frame ahead of time on
+    its own thread, with the same result.
     """
 
     def __init__(
@@ -41,29 +41,28 @@ class FrameSearch:
         self._pool = ThreadPoolExecutor(len(helpers), "search") if helpers else None
         self._pending: OrderedDict[Key, Future[Result]] = OrderedDict()
 
-    def submit(self, message: Message, index: int) -> None:
-        """Search a frame ahead of time; `index` is its future number in the stream."""
-        key = _key(message, index)
+    def submit(self, message: Message, index: int, *, whole: bool) -> None:
+        """Search a frame ahead of time, in its tiles and, if `whole`, in full.
+
+        `index` is its future number in the stream.
+        """
+        key = _key(message, index, whole)
         if self._pool and key not in self._pending:
-            self._pending[key] = self._pool.submit(self._search_with_helper, message, index)
+            self._pending[key] = self._pool.submit(self._search_with_helper, message, index, whole)
             if len(self._pending) > MAX_PENDING:  # of frames that were never needed
                 self._pending.popitem(last=False)
 
-    def result(self, message: Message, index: int, frame: Picture | None = None) -> Result:
+    def result(self, message: Message, index: int, *, whole: bool) -> Result:
         """Return the picture of frame number `index` of its stream, and its faces.
 
-        The picture has square pixels, which the faces' coordinates refer to; `frame` is this
-        picture if already decoded. Raises MessageError if it cannot be decoded.
+        It is searched in the tiles due and, if `whole`, in full. The picture has square pixels,
+        which the faces' coordinates refer to. Raises MessageError if it cannot be decoded.
         """
-        if pending := self._pending.pop(_key(message, index), None):
+        if other := self._pending.pop(_key(message, index, not whole), None):
+            other.cancel()
+        if pending := self._pending.pop(_key(message, index, whole), None):
             return pending.result()
-        frame = picture(message) if frame is None else frame
-        return self._search(self._detector, frame, index)
-
-    def discard(self, message: Message, index: int) -> None:
-        """Forget the early result for a frame that is not searched in full."""
-        if pending := self._pending.pop(_key(message, index), None):
-            pending.cancel()
+        return self._search(self._detector, picture(message), index, whole)
 
     def whole(self, frame: Picture) -> list[Detection]:
         """Return the faces of a frame that is searched in full but without tiles."""
@@ -75,7 +74,7 @@ class FrameSearch:
         """Return the found faces together with those in the regions."""
         if not regions:
             return found
-        return merge([*found, *search(self._detector, frame, regions)])
+        return merge([*found, *self._search_regions(frame, regions)])
 
     def add_windows(
         self, frame: Picture, found: list[Detection], windows: Sequence[Window]
@@ -85,16 +84,22 @@ class FrameSearch:
             return found
         return merge([*found, *search_windows(self._detector, frame, windows)])
 
-    def _search_with_helper(self, message: Message, index: int) -> Result:
+    def _search_with_helper(self, message: Message, index: int, whole: bool) -> Result:
         helper = self._helpers.get()
         try:
-            return self._search(helper, picture(message), index)
+            return self._search(helper, picture(message), index, whole)
         finally:
             self._helpers.put(helper)
 
-    def _search(self, detector: FaceDetector, frame: Picture, index: int) -> Result:
-        tiles = self._tiling.tiles(frame, index)
-        return frame, merge([*self._look(detector, frame), *search(detector, frame, tiles)])
+    def _search(self, detector: FaceDetector, frame: Picture, index: int, whole: bool) -> Result:
+        found = self._look(detector, frame) if whole else []
+        return frame, merge([*found, *search(detector, frame, self._tiling.tiles(frame, index))])
+
+    def _search_regions(self, frame: Picture, regions: Sequence[Region]) -> list[Detection]:
+        """Return the faces in regions, one of which may be the full frame."""
+        parts = [region for region in regions if region != everything(frame)]
+        found = self._look(self._detector, frame) if len(parts) < len(regions) else []
+        return [*found, *search(self._detector, frame, parts)]
 
     def _look(self, detector: FaceDetector, frame: Picture) -> list[Detection]:
         """Return the faces from a single full-frame search."""
@@ -116,6 +121,6 @@ def picture(message: Message) -> Picture:
     return square_pixels(image(message), header.pixel_aspect)
 
 
-def _key(message: Message, index: int) -> Key:
+def _key(message: Message, index: int, whole: bool) -> Key:
     header = message.header
-    return header.stream, header.run, header.seq, index
+    return header.stream, header.run, header.seq, index, whole

@@ -93,7 +93,7 @@ def new_tiling(settings: Settings, chosen: Selection, *, live: bool) -> Tiling:
     usual = chosen.defaults.live_looks if live else chosen.defaults.extra_looks
     return Tiling(
         chosen.defaults.tiles if settings.tiles is None else settings.tiles,
-        settings.tile_every,
+        chosen.defaults.tile_every if settings.tile_every is None else settings.tile_every,
         # Yunet does not shrink small frames; blazeface shrinks every frame.
         settings.long_side if chosen.backend == "yunet" else 0,
         usual if settings.extra_looks is None else settings.extra_looks,

@@ -67,13 +67,13 @@ class DetectorStage:
         stream = self._stream(header)
         frame, tracked = stream.next_frame(message, whole_only=whole_only)
         self.windows_only += stream.windows_only
-        self.whole_only += whole_only and not stream.windows_only
+        self.whole_only += whole_only
         return [self._answer(header, frame, shard, tracked) for shard in range(self._shards)]
 
     def look_ahead(self, messages: Sequence[Message]) -> None:
         """Start to search waiting frames, in processing order.
 
-        These are the frames due for a full search, and others while windows are not enough.
+        These are the frames due for a full search or for tiles.
         """
         ahead: Counter[str] = Counter()
         for message in messages:
@@ -81,8 +81,9 @@ class DetectorStage:
             stream = self._streams.get(header.stream)
             if header.is_data and stream and stream.run == header.run:
                 index = stream.frames + ahead[header.stream]
-                if self._tiling.is_due(index) or not stream.windows_are_enough:
-                    self._search.submit(message, index)
+                is_due = stream.is_due(header, index)
+                if is_due or self._tiling.has_turn(index):
+                    self._search.submit(message, index, whole=is_due)
                 ahead[header.stream] += 1
 
     def begin(self, header: Header, frames: int) -> None:

@@ -24,6 +24,7 @@ from emostream.shared.pixels import Image
 Region: TypeAlias = tuple[int, int, int, int]
 
 OVERLAP = 0.2
+SQUARE = 0.9
 ZOOM = 4.0
 MIN_REGION = 96
 EVEN = 8  # a side can be halved three times; OpenCV halves even sides several times as fast
@@ -32,13 +33,14 @@ SAME_FACE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Chooses the regions that are searched in addition to the full frame.
+    """Chooses the frames that are searched in full, and the tiles that are searched besides.
 
     Each of `count` overlapping tiles is searched in one of `every` frames, spread evenly; in a
     stream's first frame, all are searched. A frame whose longer side is at most `seen` pixels has
     no tiles, because the detector does not shrink it. `extra_looks` is the mean number of on-demand
     looks per frame; see `ExtraLooks`. One of `search_every` frames is always searched in full, the
-    others only if necessary; see `FollowedStream`.
+    others only if necessary; see `FollowedStream`. Unless each frame is searched in full, tiles
+    have their turns in the other ones, so that no frame takes much longer than others.
     """
 
     count: int
@@ -51,6 +53,10 @@ class Tiling:
         """Whether frame number `index` is always searched in full."""
         return index % self.search_every == 0
 
+    def has_turn(self, index: int) -> bool:
+        """Whether frame number `index` is searched in full or in tiles, if it has any."""
+        return self.is_due(index) or bool(self._places(index))
+
     def every_tile(self, frame: Picture) -> tuple[Region, ...]:
         """Return all tiles of the frame."""
         height, width = frame.shape[:2]
@@ -59,39 +65,57 @@ class Tiling:
     def tiles(self, frame: Picture, index: int) -> list[Region]:
         """Return the tiles to search in frame number `index`."""
         every_tile = self.every_tile(frame)
-        # Each tile has turns both among all frames and among only those due for a full search.
-        turn = (index // self.search_every + index % self.search_every) % self.every
-        return [
-            tile
-            for place, tile in enumerate(every_tile)
-            if index == 0 or place * self.every // len(every_tile) == turn
-        ]
+        return [every_tile[place] for place in self._places(index) if place < len(every_tile)]
+
+    def _places(self, index: int) -> list[int]:
+        """Return the numbers of the tiles whose turn is in frame number `index`."""
+        if index == 0:
+            return list(range(self.count))
+        turns = {index % self.every}
+        if self.search_every > 1:
+            if self.is_due(index):
+                return []
+            # A turn in a frame that is due for a full search comes one frame later.
+            if self.is_due(index - 1) and index > 1:
+                turns.add((index - 1) % self.every)
+        return [place for place in range(self.count) if place * self.every // self.count in turns]
 
 
 @functools.lru_cache(maxsize=64)
 def tiles(width: int, height: int, count: int) -> tuple[Region, ...]:
-    """Cover a frame with `count` tiles that overlap by a fifth, as small and square as possible."""
+    """Cover a frame with `count` tiles that overlap by a fifth, with sides as short as possible."""
     if not count:
         return ()
     grids = [(count // rows, rows) for rows in range(1, count + 1) if count % rows == 0]
-    columns, rows = min(grids, key=lambda grid: _side(width, height, *grid))
-    side = _side(width, height, columns, rows)
+    columns, rows = min(grids, key=lambda grid: max(_sides(width, height, *grid)))
+    across, down = _sides(width, height, columns, rows)
     return tuple(
-        (x, y, min(side, width), min(side, height))
-        for y in _starts(height, side, rows)
-        for x in _starts(width, side, columns)
+        (x, y, across, down)
+        for y in _starts(height, down, rows)
+        for x in _starts(width, across, columns)
     )
 
 
-def _side(width: int, height: int, columns: int, rows: int) -> int:
-    """Return the side of square tiles if this many cover the frame with overlap."""
-    across = width / (columns - (columns - 1) * OVERLAP)
-    down = height / (rows - (rows - 1) * OVERLAP)
-    return int(np.ceil(max(across, down)))
+def _sides(width: int, height: int, columns: int, rows: int) -> tuple[int, int]:
+    """Return width and height of tiles if this many cover the frame with overlap.
+
+    Tiles that are almost square become squares, because a square detector's input costs the same.
+    """
+    across = int(np.ceil(width / (columns - (columns - 1) * OVERLAP)))
+    down = int(np.ceil(height / (rows - (rows - 1) * OVERLAP)))
+    longest = max(across, down)
+    if min(across, down) > SQUARE * longest:
+        across = down = longest
+    return min(across, width), min(down, height)
 
 
 def _starts(length: int, side: int, count: int) -> list[int]:
     return sorted({round(start) for start in np.linspace(0, max(length - side, 0), count)})
+
+
+def everything(frame: Picture) -> Region:
+    """Return the region that is the full frame."""
+    return (0, 0, frame.shape[1], frame.shape[0])
 
 
 def region_around(
@@ -103,8 +127,8 @@ def region_around(
     """
     x, y, w, h = box
     side = max(least, EVEN * round(zoom * max(w, h) / EVEN))
-    left = int(np.clip(round(x + (w - side) / 2), 0, max(width - side, 0)))
-    top = int(np.clip(round(y + (h - side) / 2), 0, max(height - side, 0)))
+    left = min(max(round(x + (w - side) / 2), 0), max(width - side, 0))
+    top = min(max(round(y + (h - side) / 2), 0), max(height - side, 0))
     return left, top, min(side, width), min(side, height)
 
 

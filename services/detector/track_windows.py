@@ -14,11 +14,7 @@ from emostream.services.detector.tiling import Region, region_around
 from emostream.shared.messages import Box
 from emostream.shared.pixels import Image
 
-# A window's side in units of the face's side, its minimum in frame pixels, and its size when
-# searched.
-ZOOM: Final = 2.0
-LEAST: Final = 32
-SIDE: Final = 128
+LEAST: Final = 32  # minimum side of a window, in frame pixels
 COLUMNS: Final = 4
 # This many windows cost as much as half a full-frame search.
 MOST_WINDOWS: Final = 8
@@ -28,11 +24,28 @@ NEAR: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
+class WindowSize:
+    """A window's side in units of the face's side (`zoom`), and in pixels when it is searched."""
+
+    zoom: float
+    side: int
+
+
+# For a face that is expected, and for one that was not found in its narrow window.
+NARROW: Final = WindowSize(1.6, 128)
+WIDE: Final = WindowSize(2.0, 192)
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
-    """An expected face: its `box`, and the `region` to search, in frame pixels."""
+    """An expected face: its `box`, and the `region` to search, in frame pixels.
+
+    The region is shrunk or enlarged to a longer side of `side` pixels.
+    """
 
     box: Box
     region: Region
+    side: int
 
     def shows(self, box: Box) -> bool:
         """Whether a detected box may be the expected face."""
@@ -41,51 +54,59 @@ class Window:
         return off <= NEAR * max(width, height)
 
 
-def windows_around(boxes: Sequence[Box], width: int, height: int) -> list[Window]:
+def windows_around(boxes: Sequence[Box], width: int, height: int, size: WindowSize) -> list[Window]:
     """Return a window around each box, inside a frame of width x height, ordered by box.
 
     Detections in a window depend slightly on its neighbors in the searched picture. If windows were
     ordered by the start of tracks, a chunk of a recording would not have the boxes of the whole.
     """
-    return [Window(box, region_around(box, width, height, ZOOM, LEAST)) for box in sorted(boxes)]
+    return [
+        Window(box, region_around(box, width, height, size.zoom, LEAST), size.side)
+        for box in sorted(boxes)
+    ]
 
 
 def search_windows(
     detector: FaceDetector, frame: Picture, windows: Sequence[Window]
 ) -> list[Detection]:
-    """Return the faces at their expected positions, in pixels of `frame`, with one search."""
+    """Return the faces at their expected positions, in pixels of `frame`, with one search.
+
+    The windows have the same side.
+    """
     if not windows:
         return []
+    side = windows[0].side
     columns = min(len(windows), COLUMNS)
     rows = -(-len(windows) // columns)
-    mosaic = np.zeros((rows * SIDE, columns * SIDE, 3), np.uint8)
+    mosaic = np.zeros((rows * side, columns * side, 3), np.uint8)
     for place, window in enumerate(windows):
-        shown = _fitted(cut(frame, *window.region))
-        top, left = (SIDE * number for number in divmod(place, columns))
-        mosaic[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
+        row, column = divmod(place, columns)
+        _draw(cut(frame, *window.region), mosaic[side * row :, side * column :], side)
     placed = (_placed(one, windows, columns) for one in detector.detect(mosaic))
     return [one for one in placed if one]
 
 
-def _fitted(part: Image) -> Image:
-    """Return the part resized to a longer side of SIDE."""
+def _draw(part: Image, canvas: Image, side: int) -> None:
+    """Draw the part, resized to a longer side of `side`, at the canvas's left top corner."""
     height, width = part.shape[:2]
-    scale = SIDE / max(height, width)
-    size = (max(1, round(scale * width)), max(1, round(scale * height)))
-    small = cv2.resize(halved(part, SIDE), size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(small, np.uint8)
+    scale = side / max(height, width)
+    across, down = max(1, round(scale * width)), max(1, round(scale * height))
+    cv2.resize(
+        halved(part, side), (across, down), canvas[:down, :across], interpolation=cv2.INTER_LINEAR
+    )
 
 
 def _placed(found: Detection, windows: Sequence[Window], columns: int) -> Detection | None:
     """Return a detection in the mosaic in frame pixels; None if it is another face."""
+    side = windows[0].side
     x, y, across, down = found.box
-    column, row = int((x + across / 2) // SIDE), int((y + down / 2) // SIDE)
+    column, row = int((x + across / 2) // side), int((y + down / 2) // side)
     place = row * columns + column
     if not (0 <= column < columns and 0 <= place < len(windows)):
         return None
     left, top, width, height = windows[place].region
-    scale = max(width, height) / SIDE
-    dx, dy = left - scale * SIDE * column, top - scale * SIDE * row
+    scale = max(width, height) / side
+    dx, dy = left - scale * side * column, top - scale * side * row
     box = (dx + scale * x, dy + scale * y, scale * across, scale * down)
     landmarks = tuple((dx + scale * a, dy + scale * b) for a, b in found.landmarks)
     return Detection(box, found.score, landmarks) if windows[place].shows(box) else None

@@ -176,6 +176,8 @@ class Tracker:
     @staticmethod
     def _pairs(expected: Sequence[Box], detections: Sequence[Detection]) -> list[tuple[int, int]]:
         """Return the matching of expected boxes (rows) and detections (columns)."""
+        if not expected or not detections:
+            return []
         boxes = np.array(expected, np.float64).reshape(-1, 4)
         found = as_boxes(detections)
         affinity = pairwise_diou(boxes, found)

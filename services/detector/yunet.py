@@ -23,7 +23,7 @@ from emostream.shared.pixels import Image
 SAME_FACE: Final = 0.3
 MAX_FACES: Final = 5000
 STRIDES: Final = (8, 16, 32)
-MOST_SIZES: Final = 4
+MOST_SIZES: Final = 8
 STEP: Final = 32  # the input's sides are multiples of the network's largest stride
 HEADS: Final = ("cls", "obj", "bbox", "kps")
 # The file has an output for each head and stride; here, each head has one for all strides.
@@ -72,7 +72,7 @@ class YuNet:
         """Return the network's input, in a reused buffer of that size if there is one."""
         picture = self._pictures.get(small.shape)
         if picture is None:
-            # Only a few sizes recur: the frame, its tiles, and windows.
+            # Few sizes recur: the frame, its tiles, and windows.
             if len(self._pictures) == MOST_SIZES:
                 self._pictures.pop(next(iter(self._pictures)))
             picture = self._pictures[small.shape] = blank(small)
@@ -124,7 +124,7 @@ def _session(weights: Weights, threads: int) -> onnxruntime.InferenceSession:
         raise WeightsError(f"{weights.path} is not a readable ONNX model: {reason}") from error
 
 
-@functools.lru_cache(MOST_SIZES)
+@functools.lru_cache(2 * MOST_SIZES)
 def _cells(height: int, width: int) -> tuple[Floats, Floats]:
     """Return the column and row of each cell of an input (N, 2), and its stride (N, 1)."""
     grids = [
@@ -164,10 +164,8 @@ def _distinct(rows: Floats, score: float) -> list[int]:
 
 def _detection(row: Floats, ratio: Floats) -> Detection:
     """Read a row: the box, five points and the score."""
-    points = row[:14].reshape(7, 2) * ratio
-    right_eye, left_eye, nose, right_corner, left_corner = points[2:]
-    landmarks = np.stack([right_eye, left_eye, nose, (right_corner + left_corner) / 2])
-    x, y, width, height = points[:2].ravel().tolist()
-    return Detection(
-        (x, y, width, height), float(row[14]), tuple((a, b) for a, b in landmarks.tolist())
-    )
+    scaled = row[:14].reshape(7, 2) * ratio
+    (x, y), (width, height), *points = scaled.tolist()
+    right_eye, left_eye, nose, (right_x, right_y), (left_x, left_y) = map(tuple, points)
+    mouth = ((right_x + left_x) / 2, (right_y + left_y) / 2)
+    return Detection((x, y, width, height), float(row[14]), (right_eye, left_eye, nose, mouth))

@@ -57,7 +57,7 @@ def _search_upright(
 def usual_tiles(backend: backends.Backend, picture: Image) -> int:
     """Return the number of tiles that suits a detector and the size of a picture."""
     pixels = picture.shape[0] * picture.shape[1]
-    usual = backends.DEFAULTS[backend].tiles
+    usual = backends.DEFAULTS[backend].still_tiles
     return next((tiles for least, tiles in LARGER[backend] if pixels >= least), usual)
 
 

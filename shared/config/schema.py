@@ -126,7 +126,7 @@ class Detector(Section, frozen=True):
     weights: str = ""
     score: Probability | None = None
     tiles: Annotated[int, Meta(ge=0, le=1024)] | None = None
-    tile_every: Annotated[int, Meta(ge=1, le=1_000_000)] = 5
+    tile_every: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     extra_looks: Annotated[float, Meta(ge=0, le=1024)] | None = None
     search_every: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     long_side: Annotated[int, Meta(ge=1, le=16_384)] = 640

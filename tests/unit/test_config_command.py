@@ -66,7 +66,10 @@ def test_without_anything_all_are_defaults(capsys: pytest.CaptureFixture[str]) -
     assert set(origins(text).values()) == {"default"}
     assert "# score: the backend's" in text
     plain = shown(capsys)
-    for unset in ("score", "tiles", "extra_looks", "search_every", "prior", "prior_strength"):
+    for unset in (
+        *("score", "tiles", "tile_every", "extra_looks", "search_every"),
+        *("prior", "prior_strength"),
+    ):
         plain = plain.replace(f"# {unset}:", "")
     assert "#" not in plain
 

@@ -54,10 +54,14 @@ def test_the_defaults_of_the_detectors_are_those_in_the_documentation() -> None:
         row_of(page, f"`detector.{key}`")[1] for key in ("score", "tiles", "extra_looks")
     )
     assert f"{yunet.score} (haar: {haar.score:g}). Photos with yunet: {yunet.still_score}" in score
-    assert f"{yunet.tiles} (haar: {haar.tiles})" in tiles
-    assert DEFAULTS["blazeface"].tiles == yunet.tiles
+    blazeface = DEFAULTS["blazeface"]
+    assert f"{yunet.tiles} (blazeface: {blazeface.tiles}, haar: {haar.tiles})" in tiles
+    every = row_of(page, "`detector.tile_every`")[1]
+    assert f"(yunet: {yunet.tile_every}, others: {blazeface.tile_every})" in every
+    whole = row_of(page, "`detector.search_every`")[1]
+    assert f"(yunet: {yunet.search_every}, others: {blazeface.search_every})" in whole
     live = f"{yunet.extra_looks} for recordings, {yunet.live_looks} live"
-    assert f"yunet: {live}; blazeface: {DEFAULTS['blazeface'].live_looks:g}; haar: 0" in looks
+    assert f"yunet: {live}; blazeface: {blazeface.live_looks:g}; haar: 0" in looks
 
 
 def reasons() -> set[str]:

@@ -18,6 +18,7 @@ from emostream.shared.messages import Faces, Frame, Message
 from emostream.shared.pixels import Image
 
 TILING = Tiling(2, 1000, seen=640, extra_looks=0.5)
+WINDOWED = Tiling(2, 1000, seen=640, extra_looks=0.5, search_every=1000)
 FACE = (100.0, 100.0, 80.0, 80.0)
 
 
@@ -39,13 +40,13 @@ class Stream:
     def __init__(self, tiling: Tiling = TILING) -> None:
         self.counts: LookCounts = Counter()
         self.looks = ExtraLooks(tiling, self.counts)
+        self.is_searched = tiling.search_every == 1
 
     def show(self, frame: Image, missing: Sequence[tuple[float, ...]] = ()) -> list[Region]:
         """Return the regions that are searched by need."""
         self.looks.begin(frame)
-        self.looks.note_searched(frame, [])
         boxes = [(x, y, w, h) for x, y, w, h in missing]
-        return [*self.looks.around(frame, boxes), *self.looks.changed_tiles(frame)]
+        return self.looks.wanted(frame, boxes, is_searched=self.is_searched)
 
 
 def test_a_still_picture_needs_none() -> None:
@@ -63,6 +64,28 @@ def test_a_tile_that_changed_is_searched_once() -> None:
     entered[300:360, 1200:1260] = 255 - entered[300:360, 1200:1260]
     assert stream.show(entered) == [(560, 0, 720, 720)]
     assert stream.show(entered) == []
+
+
+def test_a_region_that_changed_is_searched_once_where_frames_are_not_searched_in_full() -> None:
+    stream = Stream(WINDOWED)
+    for _ in range(6):
+        stream.show(room())
+    entered = room()
+    entered[330:390, 1010:1070] = 255 - entered[330:390, 1010:1070]
+    assert stream.show(entered) == [(880, 240, 320, 240)]
+    assert stream.show(entered) == []
+
+
+def test_a_change_is_explained_by_a_known_person_until_that_leaves() -> None:
+    stream = Stream(WINDOWED)
+    for _ in range(6):
+        stream.show(room())
+    entered = room()
+    entered[330:390, 1010:1070] = 255 - entered[330:390, 1010:1070]
+    stream.looks.begin(entered)
+    stream.looks.follow(entered, [(1000.0, 320.0, 80.0, 80.0)])
+    assert stream.looks.wanted(entered, []) == []
+    assert stream.show(room()) != []
 
 
 def test_a_change_that_comes_slowly_is_seen_too() -> None:

@@ -9,7 +9,9 @@ from emostream.services.detector.stage import DetectorStage
 from emostream.services.detector.tiling import Tiling
 from emostream.services.detector.track_windows import (
     MOST_WINDOWS,
-    SIDE,
+    NARROW,
+    WIDE,
+    WindowSize,
     search_windows,
     windows_around,
 )
@@ -18,7 +20,8 @@ from emostream.shared.messages import Box, Faces, Frame, Message
 from emostream.shared.pixels import Image
 
 WHOLE = (720, 1280, 3)
-BY_NEED = Tiling(0, 1, search_every=5)
+BY_NEED = Tiling(0, 1, seen=640, search_every=5)
+SIDE = NARROW.side
 
 
 class Squares:
@@ -26,9 +29,12 @@ class Squares:
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
+        self.blind_to: tuple[int, ...] = ()
 
     def detect(self, frame: Image) -> list[Detection]:
         self.shapes.append(frame.shape)
+        if frame.shape == self.blind_to:
+            return []
         white = (frame[..., 0] > 190).astype(np.uint8)
         _, _, found, _ = cv2.connectedComponentsWithStats(white)
         boxes = [(float(x), float(y), float(w), float(h)) for x, y, w, h, _ in found[1:]]
@@ -93,14 +99,17 @@ class Stream:
         [(100, 60, 640)],
     ],
 )
-def test_what_windows_show_is_placed_in_the_frame(boxes: list[tuple[int, int, int]]) -> None:
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
+def test_what_windows_show_is_placed_in_the_frame(
+    size: WindowSize, boxes: list[tuple[int, int, int]]
+) -> None:
     detector = Squares()
     expected = [(x + 0.1 * side, y - 0.1 * side, float(side), float(side)) for x, y, side in boxes]
-    found = search_windows(detector, picture(*boxes), windows_around(expected, 1280, 720))
+    found = search_windows(detector, picture(*boxes), windows_around(expected, 1280, 720, size))
     assert len(found) == len(boxes)
     found.sort(key=lambda one: one.box)
     for one, (x, y, side) in zip(found, sorted(boxes), strict=True):
-        off = 2 * max(1.0, side / (SIDE / 2))
+        off = 2 * max(1.0, size.zoom * side / size.side)
         assert one.box == pytest.approx((x, y, side, side), abs=off)
         assert one.landmarks[2] == pytest.approx((x + side / 2, y + side / 2), abs=off)
     assert len(detector.shapes) == 1
@@ -108,7 +117,7 @@ def test_what_windows_show_is_placed_in_the_frame(boxes: list[tuple[int, int, in
 
 def test_windows_do_not_depend_on_the_order_in_which_tracks_began() -> None:
     boxes = [(400.0, 90.0, 60.0, 70.0), (20.0, 200.0, 50.0, 50.0), (400.0, 10.0, 30.0, 30.0)]
-    assert windows_around(boxes, 640, 360) == windows_around(boxes[::-1], 640, 360)
+    assert windows_around(boxes, 640, 360, WIDE) == windows_around(boxes[::-1], 640, 360, WIDE)
 
 
 def test_without_windows_nothing_is_searched() -> None:
@@ -130,12 +139,16 @@ def test_a_face_that_is_followed_is_searched_in_its_window_alone() -> None:
     assert stream.stage.windows_only == 8
 
 
-def test_a_face_that_enters_is_found_at_once() -> None:
+def test_a_face_that_enters_is_found_at_once_where_the_picture_changed() -> None:
     stream = Stream()
     for _ in range(2):
         stream.show(picture((200, 200, 80)))
     assert len(stream.show(picture((200, 200, 80), (900, 300, 120)))) == 2
-    assert WHOLE in stream.searched
+    windows, (height, width, _) = stream.searched
+    assert windows == (SIDE, SIDE, 3)
+    assert 120 <= height < 480 and 120 <= width < 480
+    stream.show(picture((200, 200, 80), (900, 300, 120)))
+    assert stream.searched == [(SIDE, 2 * SIDE, 3)]
 
 
 def test_a_face_that_left_its_window_is_found_at_once() -> None:
@@ -144,7 +157,55 @@ def test_a_face_that_left_its_window_is_found_at_once() -> None:
         stream.show(picture((200, 200, 80)))
     (box,) = stream.show(picture((330, 240, 80)))
     assert box == pytest.approx((330, 240, 80, 80), abs=1)
-    assert WHOLE in stream.searched
+
+
+def test_a_face_that_is_missing_from_its_narrow_window_is_searched_in_a_wide_one() -> None:
+    stream = Stream()
+    for _ in range(2):
+        stream.show(picture((200, 200, 80)))
+    stream.detector.blind_to = (SIDE, SIDE, 3)
+    (box,) = stream.show(picture((200, 200, 80)))
+    assert box == pytest.approx((200, 200, 80, 80), abs=2)
+    assert stream.searched == [(SIDE, SIDE, 3), (WIDE.side, WIDE.side, 3)]
+
+
+def test_a_person_who_moves_is_no_reason_to_search_more() -> None:
+    stream = Stream()
+    for seq in range(5):
+        frame = picture((600, 200, 80))
+        frame[300:400, 580 + 9 * seq : 660 + 9 * seq] = 30 * seq
+        stream.show(frame)
+        assert stream.searched == ([WHOLE] if seq == 0 else [(SIDE, SIDE, 3)])
+
+
+def test_a_large_change_is_searched_in_the_full_frame_and_then_tile_by_tile() -> None:
+    stream = Stream(Tiling(4, 1000, seen=640, extra_looks=2.0, search_every=1000))
+    dark = picture()
+    bright = dark.copy()
+    bright[100:620, :700] = bright[100:620, 900:] = 130
+    for _ in range(3):
+        stream.show(dark)
+    searched = []
+    for _ in range(7):
+        stream.show(bright)
+        searched.append(stream.searched[:])
+    assert searched[:2] == [[WHOLE], [(400, 712, 3)]]
+    assert all(len(shapes) == 1 for shapes in searched[:4])
+    assert searched[-2:] == [[], []]
+
+
+def test_after_a_sudden_change_the_full_frame_and_its_tiles_are_searched_at_once() -> None:
+    stream = Stream(Tiling(4, 1000, seen=640, extra_looks=2.0, search_every=1000))
+    for _ in range(3):
+        stream.show(picture((200, 200, 80)))
+    tracks = stream.tracks
+    flash = np.clip(picture((200, 200, 80)).astype(int) + 40, 0, 255).astype(np.uint8)
+    stream.show(flash)
+    assert [shape for shape in stream.searched if shape != (SIDE, SIDE, 3)] == [
+        WHOLE,
+        *([(400, 712, 3)] * 4),
+    ]
+    assert stream.tracks == tracks
 
 
 def test_an_empty_room_is_searched_now_and_then() -> None:
@@ -159,7 +220,7 @@ def test_an_empty_room_is_searched_now_and_then() -> None:
 
 def test_too_many_faces_are_searched_in_the_whole_frame() -> None:
     stream = Stream()
-    crowd = picture(*((20 + 130 * place, 300, 60) for place in range(MOST_WINDOWS + 1)))
+    crowd = picture(*((20 + 95 * place, 300, 60) for place in range(MOST_WINDOWS + 1)))
     for _ in range(3):
         assert len(stream.show(crowd)) == MOST_WINDOWS + 1
         assert stream.searched == [WHOLE]
@@ -173,13 +234,22 @@ def test_one_search_in_every_frame_is_as_before() -> None:
 
 
 @pytest.mark.parametrize("search_every", [1, 2, 4, 5, 10])
-def test_every_tile_has_its_turn_among_the_frames_that_are_due(search_every: int) -> None:
-    tiling = Tiling(2, 5, search_every=search_every)
+def test_every_tile_has_its_turns(search_every: int) -> None:
+    tiling = Tiling(2, 6, search_every=search_every)
     frame = picture()
-    due = [index for index in range(1, 500) if tiling.is_due(index)]
-    turns = [tile for index in due for tile in tiling.tiles(frame, index)]
+    turns = [tile for index in range(1, 600) for tile in tiling.tiles(frame, index)]
     for tile in tiling.every_tile(frame):
-        assert turns.count(tile) == pytest.approx(len(due) / 5, abs=1)
+        assert turns.count(tile) == pytest.approx(100, abs=2)
+
+
+@pytest.mark.parametrize("every", [6, 10, 24])
+def test_tiles_have_their_turns_in_frames_that_are_not_searched_in_full(every: int) -> None:
+    tiling = Tiling(2, every, seen=640, search_every=5)
+    for index in range(1, 100):
+        turns = tiling.tiles(picture(), index)
+        assert len(turns) <= 1
+        assert not (turns and tiling.is_due(index))
+        assert tiling.has_turn(index) == (bool(turns) or tiling.is_due(index))
 
 
 def moving_scene() -> list[Image]:

@@ -137,7 +137,7 @@ def test_a_changed_state_gets_a_new_format() -> None:
     track = ["int", *["float"] * 6, "int", "int", "bool"]
     label = [["float"], ["float"], "int", "int", "int", []]
     assert (STATE_FORMAT, *(layout(msgpack.unpackb(state)) for state in states)) == (
-        1,
-        ["int", [["int"], [track]], ["float", [], "bytes", "bytes"]],
+        2,
+        ["int", [["int"], [track]], ["float", "bytes", "bytes", "bytes"]],
         [["int"], [[*["int"] * 5, label]], [["int", [["float"], "int"]]], ["int"]],
     )

@@ -27,7 +27,7 @@ PACKAGES: Final = (
 
 # The layout of the stages' states, from which an interrupted analysis continues. Increase it with
 # each change of the result of `state` in the detector's or classifier's streams.
-STATE_FORMAT: Final = 1
+STATE_FORMAT: Final = 2
 
 # complete: every frame; broken: the file fails, its readable part was analyzed; partial: a stage
 # could not continue; interrupted: by the user; running: still running, or the machine went down.

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from emostream.services.capture.ffmpeg.frame_index import FrameIndex
 
 NS: Final = 1_000_000_000
-# The minimum overlap in pictures, however far apart they are: by then every tile has been searched,
-# and faces were seen often enough to be told apart.
+# The minimum overlap in pictures, however far apart they are: by then the full frame has been
+# searched, and faces were seen often enough to be told apart.
 LEAST_OVERLAP: Final = 10
-# A chunk starts with a picture whose number is a multiple of this, so that the turns of tiles and
-# extra looks (one per two pictures) are complete. If the budget for extra looks is always used up,
-# nothing else would bring two analyses back into step.
+# A chunk starts with a picture whose number is a multiple of this, which is searched in full, so
+# that the turns of extra looks (one per two pictures) are complete. If the budget for extra looks
+# is always used up, nothing else would bring two analyses back into step.
 STEP: Final = 10
 
 
