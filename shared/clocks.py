@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from emostream.shared.fields import LARGEST_NS, Name, Nanoseconds
-from emostream.shared.frame_memory import Offer
+from emostream.shared.memory_reference import Offer
 from emostream.shared.messages import UNKNOWN_CLOCK_NS, Message
 
 CLOCK: Final = "clock/"

@@ -25,58 +25,25 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-import msgspec
 import numpy as np
-from msgspec import Meta
 
 from emostream.shared.errors import MessageError
-from emostream.shared.fields import LARGEST_COUNT, Name, Number
+from emostream.shared.memory_reference import TOKEN_BYTES, Memory, Reference
 from emostream.shared.messages import Buffer
 
 NAME: Final = "emostream-frames"
 # What the link in /proc of a memfd with this name begins with.
 LINK: Final = f"/memfd:{NAME}"
-TOKEN_BYTES: Final = 16
 # The first page has the token. A slot has its number in the page before the payload, so that
 # payloads are aligned.
 PAGE: Final = 4096
 NUMBER_BYTES: Final = 8
 # A reader keeps the memory of this many payloads to use it again.
-MOST_FREE: Final = 2
-
-Identifier = Annotated[int, Meta(ge=0, lt=2**31)]
-Token = Annotated[bytes, Meta(min_length=TOKEN_BYTES, max_length=TOKEN_BYTES)]
+MOST_FREE: Final = 1
 
 _lock = threading.Lock()
-
-
-class Memory(msgspec.Struct, frozen=True):
-    """Where a publisher's memory is: its process, its file descriptor, and its first bytes."""
-
-    pid: Identifier
-    fd: Identifier
-    token: Token
-
-
-class Offer(msgspec.Struct, frozen=True):
-    """A publisher's memory, and the endpoint at which it is bound itself.
-
-    A relay passes offers on, and may have other sources that make none. Its own endpoint differs.
-    """
-
-    memory: Memory
-    endpoint: Name
-
-
-class Reference(msgspec.Struct, frozen=True):
-    """A payload of `size` bytes in the slot at byte `at`, put there by the `write`-th write."""
-
-    memory: Memory
-    at: Number
-    write: Annotated[int, Meta(ge=1, le=LARGEST_COUNT)]
-    size: Number
 
 
 def _fence() -> None:

@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from emostream.shared.errors import MessageError
-from emostream.shared.frame_memory import FrameReader, Offer, Reference
+from emostream.shared.memory_reference import Memory, Offer, Reference
 from emostream.shared.messages import Message
 from emostream.shared.requests import ONCE
 from emostream.shared.wire import decode, unpack
+
+if TYPE_CHECKING:
+    from emostream.shared.frame_memory import FrameReader
 
 # A publisher that is silent for this long may have been restarted without shared memory.
 SILENT_AFTER_S: Final = 1.0
@@ -24,7 +27,7 @@ class LocalFrames:
 
     It is in use from an offer whose memory can be opened, until an answer has no offer, a memory
     cannot be opened, or the publisher is silent. `count` is called with each frame. Times are s on
-    the steady `clock`. Not thread-safe.
+    the steady `clock`. Offers are ignored unless `is_wanted`. Not thread-safe.
     """
 
     def __init__(
@@ -35,7 +38,9 @@ class LocalFrames:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoint = endpoint.replace("localhost", "127.0.0.1")
-        self._reader = FrameReader(largest)
+        self.is_wanted = False
+        self._largest = largest
+        self._reader: FrameReader | None = None
         self._count = count
         self._clock = clock
         self._heard_at = float("-inf")
@@ -50,19 +55,19 @@ class LocalFrames:
         """Whether to subscribe to references now."""
         if self._clock() - self._heard_at > SILENT_AFTER_S:
             # Memory of a publisher that is gone would stay allocated.
-            self._reader.close()
-        return self._reader.is_open
+            self.close()
+        return self._reader is not None and self._reader.is_open
 
     def take_offer(self, offer: Offer | None) -> None:
         """Open the memory that the publisher offers; without a usable offer, close it."""
         try:
-            if offer and offer.endpoint == self._endpoint:
-                self._reader.open(offer.memory)
+            if self.is_wanted and offer and offer.endpoint == self._endpoint:
+                self._opened(offer.memory)
                 return
         except MessageError:
             # The publisher is on another host or in another container.
             pass
-        self._reader.close()
+        self.close()
 
     def decode(
         self, topic: bytes, parts: Sequence[memoryview], *, is_local: bool
@@ -89,10 +94,20 @@ class LocalFrames:
             reference = msgspec.convert(unpack(part, MAX_REFERENCE_BYTES), Reference)
         except msgspec.ValidationError as error:
             raise MessageError("memory", str(error)) from error
-        payload = self._reader.read(reference)
+        payload = self._opened(reference.memory).read(reference)
         if payload is not None:
             self._count()
         return payload
+
+    def _opened(self, memory: Memory) -> "FrameReader":
+        """Return the reader, with this memory open; MessageError if it cannot be opened."""
+        if self._reader is None:
+            # Stages without frames do without NumPy.
+            from emostream.shared.frame_memory import FrameReader
+
+            self._reader = FrameReader(self._largest)
+        self._reader.open(memory)
+        return self._reader
 
     def _is_repeated(self, message: Message, is_local: bool) -> bool:
         header = message.header
@@ -106,4 +121,5 @@ class LocalFrames:
 
     def close(self) -> None:
         """Close the memory."""
-        self._reader.close()
+        if self._reader:
+            self._reader.close()

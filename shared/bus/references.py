@@ -3,24 +3,27 @@
 import logging
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgpack
 import msgspec
 
 from emostream.shared.addresses import is_local
 from emostream.shared.config import Security
-from emostream.shared.frame_memory import FrameMemory, Offer
 from emostream.shared.local_topics import LOCAL
+from emostream.shared.memory_reference import Offer
 from emostream.shared.messages import Buffer
 from emostream.shared.security import is_encrypted
 from emostream.shared.subscription_limit import end_connection
 from emostream.shared.wanted_topics import WantedTopics
 
-# Slots for each message that fits into the publisher's queue, because the subscriber has a queue
-# too. At 25 fps, a single stream's frame is overwritten after 0.3 s, one of many streams' after
-# 0.08 s.
-SLOTS: Final = 2
+if TYPE_CHECKING:
+    from emostream.shared.frame_memory import FrameMemory
+
+# References are read at once, so twice as many slots as the publisher queues are more than enough,
+# by this number. At 25 fps, a single stream's frame is overwritten after 0.2 s, one of many
+# streams' after 0.08 s.
+TOO_MANY: Final = 3
 FORGET_ENDED_EVERY_S: Final = 0.5
 log = logging.getLogger("emostream")
 
@@ -28,7 +31,7 @@ log = logging.getLogger("emostream")
 class References:
     """Puts payloads into shared memory, if somebody subscribes to references to them."""
 
-    def __init__(self, memory: FrameMemory) -> None:
+    def __init__(self, memory: "FrameMemory") -> None:
         self._memory: FrameMemory | None = memory
         self._wanted = WantedTopics()
         self._forget_at = 0.0
@@ -83,8 +86,11 @@ def references_at(security: Security, endpoint: str, hwm: int, largest: int) -> 
     """
     if not hwm or not is_local(endpoint) or is_encrypted(security, endpoint):
         return None
+    # Stages without frames do without NumPy.
+    from emostream.shared.frame_memory import FrameMemory
+
     try:
-        return References(FrameMemory(SLOTS * hwm, largest))
+        return References(FrameMemory(max(2, 2 * hwm - TOO_MANY), largest))
     except OSError as error:
         log.debug("frames do not pass through shared memory: %s", error)
         return None

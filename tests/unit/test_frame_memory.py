@@ -13,7 +13,8 @@ import pytest
 
 from emostream.shared import frame_memory
 from emostream.shared.errors import MessageError
-from emostream.shared.frame_memory import NAME, PAGE, FrameMemory, FrameReader, Memory, Reference
+from emostream.shared.frame_memory import NAME, PAGE, FrameMemory, FrameReader
+from emostream.shared.memory_reference import Memory, Reference
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "memfd_create"), reason="only Linux has such memory"

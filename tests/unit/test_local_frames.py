@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 from emostream.shared.errors import MessageError
-from emostream.shared.frame_memory import FrameMemory, Offer, Reference
+from emostream.shared.frame_memory import FrameMemory
 from emostream.shared.gaps import SentCounts
 from emostream.shared.local_frames import SILENT_AFTER_S, LocalFrames
 from emostream.shared.local_topics import full_topic, local_topic
+from emostream.shared.memory_reference import Offer, Reference
 from emostream.shared.messages import Buffer, Message
 from emostream.shared.wire import encode
 from tests import builders
@@ -40,6 +41,7 @@ class Ends:
         self.clock = Clock()
         self.read = 0
         self.local = LocalFrames("tcp://localhost:5551", 1000, self._count, self.clock)
+        self.local.is_wanted = True
         self._sent = SentCounts("p")
 
     def _count(self) -> None:
@@ -77,6 +79,12 @@ def test_memory_is_used_from_an_offer_until_the_publisher_offers_none(ends: Ends
     ends.offer()
     assert ends.local.is_used()
     ends.local.take_offer(None)
+    assert not ends.local.is_used()
+
+
+def test_memory_is_not_opened_for_a_stage_that_wants_no_frames(ends: Ends) -> None:
+    ends.local.is_wanted = False
+    ends.offer()
     assert not ends.local.is_used()
 
 

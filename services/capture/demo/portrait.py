@@ -33,6 +33,8 @@ from emostream.services.capture.demo.warping import (
 Floats = NDArray[np.float32]
 
 LEVELS = 4  # of a transition or a blink
+# Those of two transitions and a blink. All of them would take 16 MB for three people.
+MOST_KEPT = 15
 
 
 # Where the head's picture ends and the body's begins, which a pose still moves, and where the chest
@@ -137,6 +139,8 @@ class Portrait:
             drawn = np.concatenate([self._points.drawn[emotion] for emotion in emotions], axis=1)
             fields = np.split(triangles.interpolate(drawn), len(emotions), axis=2)
             self._kept[key] = list(zip(emotions, fields, strict=True))
+            if len(self._kept) > MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
         return self._kept[key]
 
     @cached_property
