@@ -79,7 +79,7 @@ def of_ray_pool(slower: float) -> Mapping[str, Any]:
 
 
 def of_shared_memory(slower: float) -> Mapping[str, Any]:
-    return {"measure": lambda options, way: slower}
+    return {"measure": lambda options, shared: (slower, slower)}
 
 
 def of_soak(slower: float) -> Mapping[str, Any]:
