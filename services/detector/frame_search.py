@@ -10,7 +10,7 @@ import numpy as np
 
 from emostream.services.detector.detection import Detection, FaceDetector, enlarged
 from emostream.services.detector.planes import Picture, Planes
-from emostream.services.detector.tiling import Region, Tiling, everything, merge, search
+from emostream.services.detector.tiling import Region, Tiling, everything, merge, search_tiles
 from emostream.services.detector.track_windows import Window, search_windows
 from emostream.shared.messages import Frame, Message
 from emostream.shared.pixels import image, square_pixels
@@ -93,13 +93,15 @@ class FrameSearch:
 
     def _search(self, detector: FaceDetector, frame: Picture, index: int, whole: bool) -> Result:
         found = self._look(detector, frame) if whole else []
-        return frame, merge([*found, *search(detector, frame, self._tiling.tiles(frame, index))])
+        return frame, merge(
+            [*found, *search_tiles(detector, frame, self._tiling.tiles(frame, index))]
+        )
 
     def _search_regions(self, frame: Picture, regions: Sequence[Region]) -> list[Detection]:
         """Return the faces in regions, one of which may be the full frame."""
         parts = [region for region in regions if region != everything(frame)]
         found = self._look(self._detector, frame) if len(parts) < len(regions) else []
-        return [*found, *search(self._detector, frame, parts)]
+        return [*found, *search_tiles(self._detector, frame, parts)]
 
     def _look(self, detector: FaceDetector, frame: Picture) -> list[Detection]:
         """Return the faces from a single full-frame search."""

@@ -29,6 +29,7 @@ ZOOM = 4.0
 MIN_REGION = 96
 EVEN = 8  # a side can be halved three times; OpenCV halves even sides several times as fast
 SAME_FACE = 0.5
+EDGE = 0.03  # a box reaches an edge if it is this close, in units of its side
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,35 @@ def search(detector: FaceDetector, frame: Picture, regions: Sequence[Region]) ->
         part = np.ascontiguousarray(cut(frame, *region))
         found += [_shifted(one, *region[:2]) for one in detector.detect(part)]
     return found
+
+
+def search_tiles(
+    detector: FaceDetector, frame: Picture, regions: Sequence[Region]
+) -> list[Detection]:
+    """Return the faces that lie inside the tiles of `frame`, in frame pixels.
+
+    The part of a face that a tile's edge cuts off would be a wrong box. The face is found in a
+    window, in the full frame, or in the next tile.
+    """
+    height, width = frame.shape[:2]
+    return [
+        found
+        for region in regions
+        for found in search(detector, frame, [region])
+        if not _is_cut_off(found.box, region, width, height)
+    ]
+
+
+def _is_cut_off(box: Box, region: Region, width: int, height: int) -> bool:
+    """Whether a box reaches an edge of the region that is not one of the frame's."""
+    (x, y, across, down), (left, top, wide, high) = box, region
+    edge = EDGE * max(across, down)
+    return (
+        (left > 0 and x < left + edge)
+        or (top > 0 and y < top + edge)
+        or (left + wide < width and x + across > left + wide - edge)
+        or (top + high < height and y + down > top + high - edge)
+    )
 
 
 def search_whole(

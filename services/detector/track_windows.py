@@ -31,8 +31,8 @@ class WindowSize:
     side: int
 
 
-# For a face that is expected, and for one that was not found in its narrow window.
-NARROW: Final = WindowSize(1.6, 128)
+# For a face that is expected, and for one that was not found so small.
+NARROW: Final = WindowSize(2.0, 128)
 WIDE: Final = WindowSize(2.0, 192)
 
 

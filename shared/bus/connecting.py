@@ -142,6 +142,9 @@ class Connector:
 
 
 def _has_frames(subscription: Subscription) -> bool:
-    """Whether frames are subscribed to, or will be: a recorder has no topics at first."""
-    topics = subscription.topics
-    return not topics or any(local_topic(topic) != topic for topic in topics)
+    """Whether frames are subscribed to from the start.
+
+    A recorder has no topics at first, and frames only while it records. It gets them by TCP: while
+    it switched, frames were lost.
+    """
+    return any(local_topic(topic) != topic for topic in subscription.topics)
