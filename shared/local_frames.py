@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from emostream.shared.errors import MessageError
-from emostream.shared.memory_reference import Memory, Offer, Reference
+from emostream.shared.memory_reference import Offer, Reference
 from emostream.shared.messages import Message
 from emostream.shared.requests import ONCE
 from emostream.shared.wire import decode, unpack
@@ -62,7 +62,7 @@ class LocalFrames:
         """Open the memory that the publisher offers; without a usable offer, close it."""
         try:
             if self.is_wanted and offer and offer.endpoint == self._endpoint:
-                self._opened(offer.memory)
+                self._frames().open(offer.memory)
                 return
         except MessageError:
             # The publisher is on another host or in another container.
@@ -94,19 +94,18 @@ class LocalFrames:
             reference = msgspec.convert(unpack(part, MAX_REFERENCE_BYTES), Reference)
         except msgspec.ValidationError as error:
             raise MessageError("memory", str(error)) from error
-        payload = self._opened(reference.memory).read(reference)
+        payload = self._frames().read(reference)
         if payload is not None:
             self._count()
         return payload
 
-    def _opened(self, memory: Memory) -> "FrameReader":
-        """Return the reader, with this memory open; MessageError if it cannot be opened."""
+    def _frames(self) -> "FrameReader":
+        """Return the reader."""
         if self._reader is None:
             # Stages without frames do without NumPy.
             from emostream.shared.frame_memory import FrameReader
 
             self._reader = FrameReader(self._largest)
-        self._reader.open(memory)
         return self._reader
 
     def _is_repeated(self, message: Message, is_local: bool) -> bool:
