@@ -177,6 +177,23 @@ def test_who_subscribes_to_frames_gets_them_whole_and_no_references(stack: ExitS
     older.check()
 
 
+def test_who_follows_frames_only_at_times_gets_them_whole(stack: ExitStack) -> None:
+    """A recorder would lose frames while it changes over."""
+    came: list[Message] = []
+    counted: list[None] = []
+    capture = Capture(stack)
+    detector = Detector(stack, capture.endpoint)
+    until(more(detector, local=True))
+    bus = stack.enter_context(Bus("recorder", count_local=lambda: counted.append(None)))
+    nothing = Subscription([capture.endpoint], [], LIVE_HWM)
+    recorder = bus.receiver([nothing], came.append, lambda _: None, clocks=Clocks())
+    stack.enter_context(closing(recorder))
+    recorder.follow(["frame/"])
+    until(lambda: len(came) > 50)
+    assert not counted
+    assert all(message.payload == pixels(message.header.seq, WIDTH) for message in came)
+
+
 def test_a_publisher_and_a_subscriber_that_require_encryption_share_no_memory(
     stack: ExitStack, tmp_path: Path
 ) -> None:
