@@ -77,7 +77,11 @@ class Feed:
     """
 
     def __init__(
-        self, *streams: str, access: Access | None = None, config: Config = DEFAULTS
+        self,
+        *streams: str,
+        access: Access | None = None,
+        config: Config = DEFAULTS,
+        left_out: LeftOut = "",
     ) -> None:
         self.demo = demo()
         self.answering, self.faces, self.broken = True, True, False
@@ -85,7 +89,7 @@ class Feed:
         self.answer_every = 1
         self.playing = set(streams)
         self.frames, self.obedient = 0, True
-        self.left_out: LeftOut = ""
+        self.left_out = left_out
         self.capture_time: Callable[[int], int] = lambda seq: time.time_ns()
         self.named = {label: label for label in LABELS}
         self.registry = CollectorRegistry()

@@ -173,25 +173,23 @@ def test_nothing_comes_from_outside(page: Page, feed: Feed) -> None:
     assert [url for url in asked if not url.startswith((feed.server.url, "blob:", "data:"))] == []
 
 
-def test_a_face_that_cannot_be_judged_is_outlined_and_counts_for_nothing(
-    page: Page, feed: Feed
-) -> None:
-    feed.left_out = "quality"
-    open_page(page, feed)
-    poor = page.locator('.box[data-state="left out"]')
-    expect(poor).to_have_count(1)
-    expect(poor.locator(".name")).to_be_hidden()
-    expect(poor).to_have_attribute("aria-label", "A face, left out: low quality")
-    expect(page.locator(".face")).to_have_count(2)
-    expect(page.locator(".left-out")).to_contain_text("low quality", timeout=AWAY)
-    expect(page.locator("#timeline")).to_have_attribute("data-rows", "2", timeout=AWAY)
-    keep(page, "left-out")
-    feed.left_out = ""
-    expect(page.locator('.box[data-state="sure"]')).to_have_count(3)
+def test_a_face_that_cannot_be_judged_is_outlined_and_counts_for_nothing(page: Page) -> None:
+    with Feed("demo", left_out="quality") as feed:
+        open_page(page, feed)
+        poor = page.locator('.box[data-state="left out"]')
+        expect(poor).to_have_count(1)
+        expect(poor.locator(".name")).to_be_hidden()
+        expect(poor).to_have_attribute("aria-label", "A face, left out: low quality")
+        expect(page.locator(".face")).to_have_count(2)
+        expect(page.locator(".left-out")).to_contain_text("low quality", timeout=AWAY)
+        expect(page.locator("#timeline")).to_have_attribute("data-rows", "2", timeout=AWAY)
+        keep(page, "left-out")
+        feed.left_out = ""
+        expect(page.locator('.box[data-state="sure"]')).to_have_count(3)
 
 
-def test_a_track_that_has_not_entered_is_not_shown(page: Page, feed: Feed) -> None:
-    feed.left_out = "new"
-    open_page(page, feed, boxes=2)
-    expect(page.locator(".box")).to_have_count(2)
-    expect(page.locator(".face")).to_have_count(2)
+def test_a_track_that_has_not_entered_is_not_shown(page: Page) -> None:
+    with Feed("demo", left_out="new") as feed:
+        open_page(page, feed, boxes=2)
+        expect(page.locator(".box")).to_have_count(2)
+        expect(page.locator(".face")).to_have_count(2)

@@ -25,6 +25,7 @@ from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.scraping import Scrape, scrape
 from emostream.shared.shipped_files import ROOT
+from tests.boxes import iou
 from tests.builders import header_of
 from tests.conftest import fail_with
 from tests.system.conftest import DEFAULT, wait_until
@@ -46,14 +47,6 @@ def listen(pipeline: Pipeline, topic: str, count: int, timeout: float = 30.0) ->
         receiver.close()
     assert len(got) >= count, f"{len(got)} messages in {timeout} s"
     return got
-
-
-def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    """Return the intersection over union of two boxes."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    both = max(width, 0) * max(height, 0)
-    return both / (a[2] * a[3] + b[2] * b[3] - both)
 
 
 def is_logged(pipeline: Pipeline, line: re.Pattern[str]) -> bool:
@@ -94,7 +87,7 @@ def test_the_faces_of_the_demo_are_found_where_they_are_and_named_as_they_look(
             header = header_of(message, Emotion)
             for face in demo.truth(header.seq):
                 true += 1
-                seen = [one for one in header.faces if overlap(one.box, face.box) > 0.5]
+                seen = [one for one in header.faces if iou(one.box, face.box) > 0.5]
                 found += len(seen) == 1
                 if seen and face.label is not None and max(face.mix.values()) == 1:
                     shares = seen[0].probabilities

@@ -18,6 +18,7 @@ from emostream.services.capture.demo.pictures import load_people, load_points
 from emostream.services.capture.demo.scene import DemoScene, TrueFace
 from emostream.services.detector.blazeface import BlazeFace
 from emostream.shared.errors import SourceError
+from tests.boxes import iou
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 Box = Sequence[float]
@@ -27,13 +28,6 @@ Finder = Callable[[np.ndarray], list[Box]]
 @pytest.fixture(scope="module")
 def demo() -> DemoScene:
     return DemoScene()
-
-
-def overlap(a: Box, b: Box) -> float:
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (a[2] * a[3] + b[2] * b[3] - shared)
 
 
 def haar() -> Finder:
@@ -74,7 +68,7 @@ def test_detectors_find_nearly_every_face(demo: DemoScene, detector: Callable[[]
         found = find(demo.frame(n))
         for face in demo.truth(n):
             faces += 1
-            hits += any(overlap(face.box, box) > 0.4 for box in found)
+            hits += any(iou(face.box, box) > 0.4 for box in found)
     assert faces == 150
     assert hits >= 0.99 * faces
 

@@ -18,9 +18,10 @@ from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.canvas import to_planes
 from emostream.shared.config import Detector
 from emostream.shared.errors import MessageError
-from emostream.shared.messages import Faces, Frame, Message
+from emostream.shared.messages import Box, Faces, Frame, Message
 from emostream.shared.pixels import crops, image
 from emostream.shared.wire import decode, encode
+from tests.boxes import iou
 from tests.builders import header_of
 
 
@@ -40,6 +41,11 @@ def message(picture: np.ndarray, encoding: str, seq: int = 0) -> Message:
     return Message(header, picture.tobytes())
 
 
+def boxes_of(message: Message) -> dict[int, Box]:
+    assert isinstance(message.header, Faces)
+    return {face.track: face.box for face in message.header.faces}
+
+
 def test_the_faces_of_planes_are_those_of_the_picture() -> None:
     settings, scene = Detector(), DemoScene(faces=3)
     chosen = selected(settings)
@@ -47,18 +53,23 @@ def test_the_faces_of_planes_are_those_of_the_picture() -> None:
     stages = [
         DetectorStage(new_detector(settings, chosen), track_ids(1), tiling=tiling) for _ in range(2)
     ]
+    moved = []
     for seq in range(12):
         planes = to_planes(scene.frame(seq))
         picture = np.asarray(cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420))
         sent = (message(picture, "bgr8", seq), message(planes, "i420", seq))
         bgr, coded = (stage(one)[0] for stage, one in zip(stages, sent, strict=True))
-        assert isinstance(bgr.header, Faces)
-        assert isinstance(coded.header, Faces)
-        assert len(bgr.header.faces) == len(coded.header.faces) == 3
-        for one, other in zip(bgr.header.faces, coded.header.faces, strict=True):
-            assert one.track == other.track
-            assert one.box == pytest.approx(other.box, abs=3)
-        assert np.abs(crops(bgr).astype(int) - crops(coded)).mean() < 3
+        boxes, others = boxes_of(bgr), boxes_of(coded)
+        assert len(boxes) == 3
+        assert boxes.keys() == others.keys()
+        for track, box in boxes.items():
+            assert iou(box, others[track]) > 0.9
+            moved.append(np.subtract(box, others[track]))
+        if [*boxes] == [*others]:
+            assert np.abs(crops(bgr).astype(int) - crops(coded)).mean() < 3
+    # Colors are rounded differently, so a few boxes differ by some pixels.
+    assert np.median(np.abs(moved)) < 0.5
+    assert np.abs(np.mean(moved)) < 0.5
 
 
 @pytest.mark.parametrize("region", [(0, 0, 64, 48), (5, 7, 20, 11), (63, 47, 1, 1), (30, 0, 34, 3)])

@@ -21,10 +21,11 @@ import pytest
 from emostream import RecognizedFace, Recognizer, recognize
 from emostream.models import Classifier, load
 from emostream.models.labels import LABELS
-from emostream.services.capture.demo.scene import DemoScene, TrueFace
+from emostream.services.capture.demo.scene import DemoScene
 from emostream.services.recognition import recognizer as recognition
 from emostream.shared.errors import ConfigError, EmostreamError, SourceError, WeightsError
 from tests.average_faces import load_average_faces
+from tests.boxes import iou
 from tests.conftest import DATA
 
 PEOPLE = {
@@ -44,13 +45,6 @@ def recognizer() -> Recognizer:
 @pytest.fixture(scope="module")
 def demo() -> DemoScene:
     return DemoScene()
-
-
-def overlap(found: RecognizedFace, true: TrueFace) -> float:
-    (x, y, w, h), (a, b, c, d) = found.box, true.box
-    width, height = min(x + w, a + c) - max(x, a), min(y + h, b + d) - max(y, b)
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (w * h + c * d - shared)
 
 
 def exif(jpeg: bytes, orientation: int) -> bytes:
@@ -89,8 +83,8 @@ def test_faces_are_found_where_they_are_with_what_they_show(
         assert len(faces) == len(truth)
         assert [face.score for face in faces] == sorted(face.score for face in faces)[::-1]
         for true in truth:
-            face = max(faces, key=lambda face: overlap(face, true))
-            assert overlap(face, true) > 0.4
+            face = max(faces, key=lambda face: iou(face.box, true.box))
+            assert iou(face.box, true.box) > 0.4
             right += face.label in true.mix
     assert right >= 9
 
@@ -162,7 +156,7 @@ def test_a_photo_is_turned_upright(
     faces = recognizer(path)
     assert len(faces) == 3
     for true in demo.truth(0):
-        assert max(overlap(face, true) for face in faces) > 0.4
+        assert max(iou(face.box, true.box) for face in faces) > 0.4
 
 
 @pytest.mark.parametrize(
