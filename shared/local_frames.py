@@ -27,7 +27,7 @@ class LocalFrames:
 
     It is in use from an offer whose memory can be opened, until an answer has no offer, a memory
     cannot be opened, or the publisher is silent. `count` is called with each frame. Times are s on
-    the steady `clock`. Offers are ignored unless `is_wanted`. Not thread-safe.
+    the steady `clock`. Not thread-safe.
     """
 
     def __init__(
@@ -38,7 +38,6 @@ class LocalFrames:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoint = endpoint.replace("localhost", "127.0.0.1")
-        self.is_wanted = False
         self._largest = largest
         self._reader: FrameReader | None = None
         self._count = count
@@ -61,7 +60,7 @@ class LocalFrames:
     def take_offer(self, offer: Offer | None) -> None:
         """Open the memory that the publisher offers; without a usable offer, close it."""
         try:
-            if self.is_wanted and offer and offer.endpoint == self._endpoint:
+            if offer and offer.endpoint == self._endpoint:
                 self._frames().open(offer.memory)
                 return
         except MessageError:

@@ -26,7 +26,8 @@ from emostream.shared.inbox import Inbox, LiveInbox
 from emostream.shared.intake import Intake
 from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import AnyHeader, Message
-from emostream.shared.metrics import MetricsServer, StageMetrics
+from emostream.shared.metrics import StageMetrics
+from emostream.shared.metrics_server import MetricsServer
 from emostream.shared.open_files import raise_open_files_limit
 from emostream.shared.parent_process import exit_with_parent
 from emostream.shared.readiness import ReadinessLog

@@ -85,13 +85,11 @@ class PlainSubscriber:
     def subscribe(self, topic: str) -> None:
         """Subscribe to a topic."""
         self._topics.add(topic)
-        self._note_frames()
         self.socket.subscribe(self._subscription(topic))
 
     def unsubscribe(self, topic: str) -> None:
         """Unsubscribe from a topic."""
         self._topics.discard(topic)
-        self._note_frames()
         self.socket.unsubscribe(self._subscription(topic))
 
     def maintain(self, now: float) -> bool:
@@ -108,10 +106,6 @@ class PlainSubscriber:
             for topic in had - wanted:
                 self.socket.unsubscribe(topic)
         return False
-
-    def _note_frames(self) -> None:
-        if self.local:
-            self.local.is_wanted = any(local_topic(topic) != topic for topic in self._topics)
 
     def _subscription(self, topic: str) -> str:
         return local_topic(topic) if self._is_local else topic

@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry
 from emostream.services.display.display_state import MAX_EVENTS
 from emostream.shared.health import Health
 from emostream.shared.messages import Control
-from emostream.shared.metrics import MetricsServer, StageMetrics
+from emostream.shared.metrics import StageMetrics
+from emostream.shared.metrics_server import MetricsServer
 from emostream.shared.source_report import SOURCES_PATH, SourceReport, SourceReports, SourceState
 from tests.builders import event, header_of
 from tests.bus.site import Site, emotion, serving

@@ -18,7 +18,7 @@ from emostream.services.cli.processes.pipeline import with_private_addresses
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import Config
 from emostream.shared.health import Health
-from emostream.shared.metrics import MetricsServer
+from emostream.shared.metrics_server import MetricsServer
 
 ROOT = Path(__file__).parents[2]
 Findings: TypeAlias = dict[str, dict[str, str]]

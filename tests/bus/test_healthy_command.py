@@ -12,7 +12,7 @@ from emostream.services.cli.main import main
 from emostream.shared.config import load
 from emostream.shared.health import Health
 from emostream.shared.http_access import OPEN, HttpAccess, metrics_access
-from emostream.shared.metrics import MetricsServer
+from emostream.shared.metrics_server import MetricsServer
 from tests.certificates import certificate
 
 

@@ -22,7 +22,7 @@ from emostream.shared.health import Health
 from emostream.shared.http_access import HttpAccess
 from emostream.shared.http_connections import HttpLimits, RepeatFilter
 from emostream.shared.http_server import HttpServer
-from emostream.shared.metrics import MetricsServer
+from emostream.shared.metrics_server import MetricsServer
 from emostream.shared.token_guesses import GUESS_DELAY_S
 from tests.bus.site import emotion, serving
 from tests.web_access import access

@@ -31,8 +31,9 @@ from emostream.shared.http_connections import HttpLimits
 from emostream.shared.http_server import HttpServer
 from emostream.shared.messages import Frame
 from emostream.shared.metric_names import MetricName
-from emostream.shared.metrics import MetricsServer, StageMetrics
+from emostream.shared.metrics import StageMetrics
 from emostream.shared.metrics_client import MetricsClient
+from emostream.shared.metrics_server import MetricsServer
 from emostream.shared.scraping import (
     WITHOUT_TOKEN,
     Scrape,

@@ -9,7 +9,8 @@ from emostream.services.display.recording_files import recording_files
 from emostream.services.display.schema import VideoFile
 from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.health import Health
-from emostream.shared.metrics import MetricsServer, StageMetrics
+from emostream.shared.metrics import StageMetrics
+from emostream.shared.metrics_server import MetricsServer
 from emostream.shared.recording_report import RECORDINGS_PATH, RecordingReport, RecordingReports
 from emostream.shared.scraping import Scraper
 

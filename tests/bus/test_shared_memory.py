@@ -1,5 +1,6 @@
 """Frames through shared memory on real sockets, between processes."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -59,6 +60,23 @@ class Capture:
         self._process.kill()
         self._process.wait()
         self._process.stdout.close()
+
+
+class Source:
+    """Publishes frames from this process."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        bus = stack.enter_context(Bus("capture", count_local=lambda: None))
+        self.publisher = stack.enter_context(closing(bus.publisher(ANY, LIVE_HWM, has_frames=True)))
+        self._numbers = itertools.count()
+
+    def frame(self) -> Message:
+        """Return the next frame."""
+        return frame(next(self._numbers), WIDTH)
+
+    def send(self) -> None:
+        """Send the next frame."""
+        self.publisher.send(self.frame())
 
 
 class Detector:
@@ -221,15 +239,9 @@ def test_through_a_relay_frames_come_whole(stack: ExitStack) -> None:
 
 def test_frames_that_are_overwritten_before_they_are_read_count_as_lost(stack: ExitStack) -> None:
     """The receiving thread is held up while the publisher continues."""
-    capture = stack.enter_context(Bus("capture", count_local=lambda: None))
-    publisher = stack.enter_context(closing(capture.publisher(ANY, LIVE_HWM, has_frames=True)))
-    detector = Detector(stack, publisher.endpoint)
-    numbers = iter(range(1_000_000))
-
-    def send_frame() -> None:
-        publisher.send(frame(next(numbers), WIDTH))
-
-    until(more(detector, local=True), send_frame)
+    source = Source(stack)
+    detector = Detector(stack, source.publisher.endpoint)
+    until(more(detector, local=True), source.send)
     gate, held, take = threading.Event(), threading.Event(), detector.deliver
 
     def hold(message: Message) -> None:
@@ -238,12 +250,12 @@ def test_frames_that_are_overwritten_before_they_are_read_count_as_lost(stack: E
         take(message)
 
     detector.deliver = hold
-    until(held.is_set, send_frame)
+    until(held.is_set, source.send)
     for _ in range(100):
-        send_frame()
+        source.send()
     detector.deliver = take
     gate.set()
-    until(more(detector, local=True), send_frame)
+    until(more(detector, local=True), source.send)
     # More than the queues hold, and not one of them with wrong pixels.
     assert detector.lost > 50
     detector.check()
@@ -253,20 +265,13 @@ def test_frames_that_are_overwritten_before_they_are_read_count_as_lost(stack: E
 def test_a_hostile_reference_is_one_error_and_frames_go_on(
     stack: ExitStack, reference: bytes
 ) -> None:
-    capture = stack.enter_context(Bus("capture", count_local=lambda: None))
-    publisher = stack.enter_context(closing(capture.publisher(ANY, LIVE_HWM, has_frames=True)))
-    detector = Detector(stack, publisher.endpoint)
-    numbers = iter(range(1_000_000))
-
-    def send_frame() -> None:
-        publisher.send(frame(next(numbers), WIDTH))
-
-    until(more(detector, local=True), send_frame)
-    header = publisher._sent.counted(frame(next(numbers), WIDTH))
-    topic, packed, _ = encode(header)
-    publisher._socket.send_multipart([b"local/" + bytes(topic), packed, reference])
-    until(lambda: bool(detector.bad), send_frame)
-    until(more(detector, local=True), send_frame)
+    source = Source(stack)
+    detector = Detector(stack, source.publisher.endpoint)
+    until(more(detector, local=True), source.send)
+    topic, packed, _ = encode(source.publisher._sent.counted(source.frame()))
+    source.publisher._socket.send_multipart([b"local/" + bytes(topic), packed, reference])
+    until(lambda: bool(detector.bad), source.send)
+    until(more(detector, local=True), source.send)
     assert len(detector.bad) == 1
     detector.bad.clear()
     detector.check()
@@ -275,19 +280,14 @@ def test_a_hostile_reference_is_one_error_and_frames_go_on(
 def test_memory_that_runs_out_loses_frames_until_they_come_whole(
     stack: ExitStack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    capture = stack.enter_context(Bus("capture", count_local=lambda: None))
-    publisher = stack.enter_context(closing(capture.publisher(ANY, LIVE_HWM, has_frames=True)))
-    detector = Detector(stack, publisher.endpoint)
-    numbers = iter(range(1_000_000))
-
-    def send_frame() -> None:
-        publisher.send(frame(next(numbers), WIDTH))
+    source = Source(stack)
+    detector = Detector(stack, source.publisher.endpoint)
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    until(more(detector, local=True), send_frame)
+    until(more(detector, local=True), source.send)
     monkeypatch.setattr(FrameMemory, "write", fail)
-    until(more(detector, local=False), send_frame)
+    until(more(detector, local=False), source.send)
     assert "No space left" in caplog.text
     detector.check()

@@ -18,8 +18,9 @@ from emostream.shared.bus import Bus
 from emostream.shared.health import Health
 from emostream.shared.messages import Message
 from emostream.shared.metric_names import MetricName
-from emostream.shared.metrics import MetricsServer, StageMetrics
+from emostream.shared.metrics import StageMetrics
 from emostream.shared.metrics_client import TIMEOUT
+from emostream.shared.metrics_server import MetricsServer
 from tests.builders import emotion, face
 
 

@@ -144,7 +144,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from emostream.shared.address_file import Addresses, write_addresses
 from emostream.shared.health import Health
-from emostream.shared.metrics import MetricsServer
+from emostream.shared.metrics_server import MetricsServer
 health = Health(10, hung_after=1)
 server = MetricsServer("detector", "127.0.0.1", PORT, CollectorRegistry(), health)
 write_addresses(Addresses(f"http://127.0.0.1:{server.port}/metrics"))

@@ -41,7 +41,6 @@ class Ends:
         self.clock = Clock()
         self.read = 0
         self.local = LocalFrames("tcp://localhost:5551", 1000, self._count, self.clock)
-        self.local.is_wanted = True
         self._sent = SentCounts("p")
 
     def _count(self) -> None:
@@ -79,12 +78,6 @@ def test_memory_is_used_from_an_offer_until_the_publisher_offers_none(ends: Ends
     ends.offer()
     assert ends.local.is_used()
     ends.local.take_offer(None)
-    assert not ends.local.is_used()
-
-
-def test_memory_is_not_opened_for_a_stage_that_wants_no_frames(ends: Ends) -> None:
-    ends.local.is_wanted = False
-    ends.offer()
     assert not ends.local.is_used()
 
 

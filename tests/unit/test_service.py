@@ -13,7 +13,8 @@ from emostream.shared.errors import BusError
 from emostream.shared.gaps import Gaps
 from emostream.shared.health import BEAT_WITHIN, Health
 from emostream.shared.messages import Message, stamped
-from emostream.shared.metrics import MetricsServer, StageMetrics
+from emostream.shared.metrics import StageMetrics
+from emostream.shared.metrics_server import MetricsServer
 from tests import builders
 from tests.builders import Clock
 from tests.http_get import get

@@ -25,7 +25,8 @@ def answer_as_down(
 
     from emostream.shared.errors import BusError, ConfigError
     from emostream.shared.health import Health
-    from emostream.shared.metrics import MetricsServer, StageMetrics
+    from emostream.shared.metrics import StageMetrics
+    from emostream.shared.metrics_server import MetricsServer
 
     registry = CollectorRegistry()
     metrics = StageMetrics(stage, registry)
