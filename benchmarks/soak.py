@@ -29,8 +29,9 @@ from emostream.services.cli.processes.stages import STAGES
 from emostream.services.recorder.video_file import VideoFile
 from emostream.shared.config import Config, Source, load
 from emostream.shared.frame_counts import FrameCounts, frame_counts
+from emostream.shared.metric_samples import Scrape
 from emostream.shared.progress import ProgressBar
-from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.scraping import scrape
 from emostream.shared.shipped_files import CONFIGS
 
 Delivery = Literal["lossless", "live"]

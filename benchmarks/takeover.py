@@ -34,7 +34,8 @@ from emostream.shared.frame_counts import FrameCounts, frame_counts
 from emostream.shared.key_files import KeyFolder, Own, Peer, PeerKey
 from emostream.shared.messages import Emotion, Event, Message
 from emostream.shared.metric_names import MetricName
-from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.metric_samples import Scrape
+from emostream.shared.scraping import scrape
 from emostream.shared.security import new_key
 from emostream.shared.shipped_files import find_config
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from emostream.shared.account import ANSWERED, LATE, LOST
 from emostream.shared.metric_names import MetricName
-from emostream.shared.scraping import Scrape
+from emostream.shared.metric_samples import Scrape
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from emostream.shared.messages import (
     Message,
     common_fields,
 )
+from emostream.shared.metric_samples import Scrape, parse
 from emostream.shared.metrics import StageMetrics
-from emostream.shared.scraping import Scrape, parse
 from emostream.shared.sequences import frame_part
 from emostream.shared.sums import Sums
 from emostream.shared.wire import decode

@@ -12,7 +12,8 @@ import av
 from emostream.services.cli.processes.pipeline import Pipeline
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.frame_counts import FrameCounts, frame_counts
-from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.metric_samples import Scrape
+from emostream.shared.scraping import scrape
 
 # The tolerance for a live stream, because processes are not read at the same instant.
 MAX_IN_FLIGHT: Final = 20

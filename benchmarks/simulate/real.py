@@ -24,7 +24,8 @@ from emostream.shared.config import Config, Source
 from emostream.shared.config import load as load_config
 from emostream.shared.errors import EmostreamError
 from emostream.shared.metric_names import MetricName
-from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.metric_samples import Scrape
+from emostream.shared.scraping import scrape
 from emostream.shared.shipped_files import CONFIGS
 
 SIZE: Final = (320, 180)

@@ -14,7 +14,8 @@ from emostream.shared.bus import Bus, Subscription
 from emostream.shared.config import Config, load
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.metric_names import MetricName
-from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.metric_samples import Scrape
+from emostream.shared.scraping import scrape
 
 READY: Final = "listening"
 LOOK_S: Final = 0.1

@@ -8,7 +8,8 @@ from pathlib import Path
 from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import load
 from emostream.shared.metric_names import MetricName
-from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.metric_samples import Scrape
+from emostream.shared.scraping import scrape
 
 
 def main(config_file: str) -> None:

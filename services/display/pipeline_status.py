@@ -15,7 +15,8 @@ from emostream.services.display.schema import (
 )
 from emostream.shared.frame_counts import FrameCounts, frame_counts
 from emostream.shared.metric_names import MetricName
-from emostream.shared.scraping import History, Scrape, Scraper
+from emostream.shared.metric_samples import History, Scrape
+from emostream.shared.scraping import Scraper
 
 
 class PipelineStatus(msgspec.Struct, frozen=True):

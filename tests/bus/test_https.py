@@ -31,17 +31,11 @@ from emostream.shared.http_connections import HttpLimits
 from emostream.shared.http_server import HttpServer
 from emostream.shared.messages import Frame
 from emostream.shared.metric_names import MetricName
+from emostream.shared.metric_samples import Scrape
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.metrics_client import MetricsClient
 from emostream.shared.metrics_server import MetricsServer
-from emostream.shared.scraping import (
-    WITHOUT_TOKEN,
-    Scrape,
-    Scraper,
-    json_answer,
-    missing,
-    scrape,
-)
+from emostream.shared.scraping import WITHOUT_TOKEN, Scraper, json_answer, missing, scrape
 from emostream.shared.service import Service
 from emostream.shared.tls import Certificate, unverified_context
 from emostream.shared.token_files import Role

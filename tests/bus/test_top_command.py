@@ -18,6 +18,7 @@ from emostream.shared.bus import Bus
 from emostream.shared.health import Health
 from emostream.shared.messages import Message
 from emostream.shared.metric_names import MetricName
+from emostream.shared.metric_samples import Scrape
 from emostream.shared.metrics import StageMetrics
 from emostream.shared.metrics_client import TIMEOUT
 from emostream.shared.metrics_server import MetricsServer
@@ -163,7 +164,7 @@ def test_a_proxy_of_the_environment_is_not_asked(
     stage: tuple[StageMetrics, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert isinstance(scraping.scrape(f"http://{stage[1]}/metrics"), scraping.Scrape)
+    assert isinstance(scraping.scrape(f"http://{stage[1]}/metrics"), Scrape)
 
 
 def options(*words: str) -> argparse.Namespace:

@@ -13,7 +13,8 @@ from emostream.services.cli.processes.stages import STAGES
 from emostream.shared.config import Source, load
 from emostream.shared.frame_counts import SKEW, FrameCounts, frame_counts
 from emostream.shared.metric_names import MetricName
-from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.metric_samples import Scrape
+from emostream.shared.scraping import scrape
 from tests.system.conftest import DEFAULT, wait_until
 from tests.unit.videos import Clip
 

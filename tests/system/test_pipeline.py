@@ -23,7 +23,8 @@ from emostream.shared.config import load
 from emostream.shared.frame_counts import frame_counts
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion, Message
-from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.metric_samples import Scrape
+from emostream.shared.scraping import scrape
 from emostream.shared.shipped_files import ROOT
 from tests.boxes import iou
 from tests.builders import header_of

@@ -16,7 +16,8 @@ from emostream.shared.frame_counts import FrameCounts, frame_counts
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Emotion
 from emostream.shared.metric_names import MetricName
-from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.metric_samples import Scrape
+from emostream.shared.scraping import scrape
 from tests.builders import header_of
 from tests.conftest import fail_with
 from tests.system.conftest import DEFAULT, wait_until

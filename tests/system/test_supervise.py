@@ -18,7 +18,8 @@ from emostream.services.cli.processes.child_process import PROGRAM
 from emostream.services.cli.processes.pipeline import free_ports
 from emostream.services.cli.processes.restarts import RESTARTS
 from emostream.shared.metric_names import MetricName
-from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.metric_samples import Scrape
+from emostream.shared.scraping import scrape
 from tests.http_get import get
 from tests.system.conftest import wait_until
 

@@ -14,7 +14,8 @@ from emostream.shared.clocks import Clocks
 from emostream.shared.inbox import FifoInbox
 from emostream.shared.messages import Faces
 from emostream.shared.metric_names import MetricName
-from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.metric_samples import Scrape
+from emostream.shared.scraping import scrape
 from tests import builders
 from tests.conftest import fail_with, require_tool
 from tests.system.conftest import wait_until

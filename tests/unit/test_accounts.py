@@ -9,8 +9,8 @@ from emostream.services.classifier.metrics import ClassifierMetrics
 from emostream.shared.account import ANSWERED, LATE, LOST, LOST_WITH_PROCESS, Account
 from emostream.shared.accounts import Accounts
 from emostream.shared.frame_counts import FrameCounts, frame_counts
+from emostream.shared.metric_samples import Scrape, parse
 from emostream.shared.metrics import StageMetrics
-from emostream.shared.scraping import Scrape, parse
 from tests import builders
 from tests.builders import frame
 from tests.pipelines import LossyPipeline

@@ -22,7 +22,7 @@ from emostream.shared.clocks import (
 )
 from emostream.shared.link_pacing import LinkPacer
 from emostream.shared.messages import Message
-from emostream.shared.scraping import Scrape
+from emostream.shared.metric_samples import Scrape
 from tests import builders
 from tests.builders import Clock
 

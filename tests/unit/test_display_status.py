@@ -22,8 +22,9 @@ from emostream.services.recorder.metrics import RecorderMetrics
 from emostream.shared.config import load
 from emostream.shared.control import StreamSwitch
 from emostream.shared.join import Joined
+from emostream.shared.metric_samples import Scrape, parse
 from emostream.shared.metrics import StageMetrics
-from emostream.shared.scraping import Scrape, Scraper, parse
+from emostream.shared.scraping import Scraper
 from emostream.shared.shipped_files import ROOT
 from tests.builders import emotion, event, face, faces, frame
 

@@ -4,8 +4,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from emostream.services.display.schema import ConfiguredSource
 from emostream.services.display.source_list import SourceList
+from emostream.shared.metric_samples import Scrape, parse
 from emostream.shared.metrics import StageMetrics
-from emostream.shared.scraping import Scrape, Scraper, parse
+from emostream.shared.scraping import Scraper
 from emostream.shared.source_report import SourceReport, SourceReports, SourceState
 
 FIRST, SECOND, CLASSIFIER = (f"http://127.0.0.1:{port}/metrics" for port in (9101, 9201, 9103))

@@ -17,8 +17,9 @@ from emostream.shared.errors import ConfigError
 from emostream.shared.frame_counts import frame_counts
 from emostream.shared.messages import Message
 from emostream.shared.metric_names import MetricName
+from emostream.shared.metric_samples import History, Scrape, parse
 from emostream.shared.metrics import StageMetrics
-from emostream.shared.scraping import History, Scrape, Scraper, parse
+from emostream.shared.scraping import Scraper
 from tests.builders import emotion, faces, frame
 from tests.terminal import printed
 

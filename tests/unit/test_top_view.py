@@ -10,8 +10,9 @@ from emostream.services.cli.top.view import unready, view
 from emostream.services.relay.metrics import RelayMetrics
 from emostream.shared.bus import Passed
 from emostream.shared.messages import Faces, Message
+from emostream.shared.metric_samples import Scrape, parse
 from emostream.shared.metrics import StageMetrics
-from emostream.shared.scraping import Scrape, Scraper, parse
+from emostream.shared.scraping import Scraper
 from tests.builders import emotion, face, faces, frame
 from tests.terminal import printed
 

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from emostream.shared.clocks import offset_text
 from emostream.shared.metric_names import MetricName
-from emostream.shared.scraping import Scrape
+from emostream.shared.metric_samples import Scrape
 
 
 def clock_lines(scrape: Scrape) -> Iterator[Text]:

@@ -10,20 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from emostream.services.cli.top.clocks import clock_lines
+from emostream.services.cli.top.counts import causes, counts_table, is_short
+from emostream.services.cli.top.table import new_table
 from emostream.shared.account import LATE
-from emostream.shared.frame_counts import SKEW, FrameCounts, frame_counts
+from emostream.shared.frame_counts import frame_counts
 from emostream.shared.left_out import REASONS, left_out_text
 from emostream.shared.metric_names import MetricName
+from emostream.shared.metric_samples import History, Scrape
 from emostream.shared.plural import counted
-from emostream.shared.scraping import History, Scrape, Scraper
+from emostream.shared.scraping import Scraper
 
 QUANTILES = (0.5, 0.95, 0.99)
 NOTHING = "-"
-# The columns of the sum, in two lines each so that they fit.
-SUM = (
-    *("captured\n=", "answered\n+", "late\n+", "dropped\n+", "lost\n+"),
-    *("lost with\nprocess +", "in\nflight"),
-)
 # The metric that shows a stream in a stage, from its first frame on.
 FRAMES = (
     MetricName.FRAMES_GIVEN,
@@ -115,12 +113,12 @@ def view(
         parts += _bad_messages(scrape)
     parts += _left_out(scraper.answering())
     if counts:
-        parts += ["", _counts(counts), *map(_causes, filter(_is_short, counts))]
+        parts += ["", counts_table(counts), *map(causes, filter(is_short, counts))]
     return Group(*parts)
 
 
 def _faces(faces: Mapping[str, str]) -> Table:
-    table = _table("faces now, numbered since this command started", "stream", "faces")
+    table = new_table("faces now, numbered since this command started", "stream", "faces")
     for stream, text in faces.items():
         table.add_row(stream, Text(text))
     return table
@@ -128,7 +126,7 @@ def _faces(faces: Mapping[str, str]) -> Table:
 
 def _stages(named: Mapping[str, str], scraper: Scraper) -> Table:
     seconds = max((history.seconds for history in scraper.histories.values()), default=0.0)
-    table = _table(f"the last {seconds:.0f} s", "stage", "state", "stream")
+    table = new_table(f"the last {seconds:.0f} s", "stage", "state", "stream")
     for column in ("frames/s", "p50/95/99 ms", "faces/s", "lost", "queue"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("dropped", min_width=11)
@@ -207,68 +205,6 @@ def _left_out(scrapes: Sequence[Scrape]) -> Iterator[Text]:
     for stream, counts in sorted(streams.items()):
         if text := left_out_text(counts):
             yield Text(f"{stream}: {text}", "dim")
-
-
-def _counts(counts: Sequence[FrameCounts]) -> Table:
-    title = "what happened to each captured frame since the processes started"
-    table = _table(title, "path", "stream")
-    for column in SUM:
-        table.add_column(column, justify="right", no_wrap=True)
-    for one in counts:
-        late, dropped = _late_and_dropped(one)
-        gone = (late, dropped, one.lost, one.lost_with_process)
-        numbers = (one.captured, one.answered, *(sum(term.values()) for term in gone))
-        table.add_row(
-            one.path,
-            _stream(one),
-            *map(str, numbers),
-            Text(str(one.in_flight), "yellow" if one.in_flight < -SKEW else ""),
-        )
-    return table
-
-
-def _stream(one: FrameCounts) -> str:
-    return one.stream if one.part is None else f"{one.stream} part {one.part}"
-
-
-def _late_and_dropped(one: FrameCounts) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the frames sent before each stage listened, and those dropped, with the reason."""
-    late = {stage: count for (stage, reason), count in one.dropped.items() if reason == LATE}
-    dropped = {
-        f"{stage} {reason}": count
-        for (stage, reason), count in one.dropped.items()
-        if reason != LATE
-    }
-    return late, dropped
-
-
-def _is_short(one: FrameCounts) -> bool:
-    return bool(one.dropped or one.lost or one.lost_with_process or one.unexplained)
-
-
-def _causes(one: FrameCounts) -> Text:
-    late, dropped = _late_and_dropped(one)
-    causes = [
-        f"{what} {', '.join(f'{where} {count}' for where, count in counts.items())}"
-        for what, counts in (
-            ("sent before it listened:", late),
-            ("dropped by", dropped),
-            ("lost before", one.lost),
-            ("lost with a process:", one.lost_with_process),
-        )
-        if counts
-    ]
-    if one.unexplained:
-        causes.append(f"unexplained: {one.unexplained}")
-    return Text(f"{one.path}, {_stream(one)}: {'; '.join(causes)}", "dim")
-
-
-def _table(title: str, *columns: str) -> Table:
-    """Return a table that fits a terminal with 80 columns."""
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    return table
 
 
 def _milliseconds(seconds: float | None) -> str:

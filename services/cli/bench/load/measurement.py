@@ -20,7 +20,8 @@ from emostream.shared.config import Config
 from emostream.shared.errors import EmostreamError
 from emostream.shared.messages import Emotion, Message
 from emostream.shared.metric_names import MetricName
-from emostream.shared.scraping import Scrape, scrape
+from emostream.shared.metric_samples import Scrape
+from emostream.shared.scraping import scrape
 
 SOURCE: Final = (sys.executable, "-P", "-m", "emostream.services.cli.bench.load.source")
 # Frames in flight at the start and end of the measurement.
