@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from emostream.services.cli.processes.pipeline import free_ports
 from emostream.services.relay.metrics import RelayMetrics
 from emostream.services.relay.process import _tell_connected
-from emostream.shared.bus import Bus, Passed, Publisher, Relay, Subscription
+from emostream.shared.bus import Bus, Passed, Publisher, Relay, Subscription, socket_options
 from emostream.shared.gaps import Gaps
 from emostream.shared.health import Health
 from emostream.shared.messages import Message
@@ -194,8 +194,11 @@ def test_one_message_can_be_asked_for_through_a_relay(stack: ExitStack, bus: Bus
 
 
 def test_what_a_restarted_source_did_not_get_through_is_counted_by_its_subscribers(
-    stack: ExitStack, bus: Bus
+    stack: ExitStack, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The relay connects again after a second, so the first messages go out before.
+    monkeypatch.setattr(socket_options, "RECONNECT_INTERVAL", 1000)
+    monkeypatch.setattr(socket_options, "RECONNECT_INTERVAL_MAX", 1000)
     counts = {"late": 0, "lost": 0}
     gaps = Gaps(
         lambda _, count: counts.update(late=counts["late"] + count),
@@ -212,7 +215,6 @@ def test_what_a_restarted_source_did_not_get_through_is_counted_by_its_subscribe
     successor = stack.enter_context(Bus("successor"))
     source = publishing(stack, successor, endpoint)
     name = listener.came[-1].header.publisher
-    # Before the relay has connected again and asked.
     for _ in range(3):
         send(source)
 
