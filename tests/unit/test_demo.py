@@ -60,7 +60,9 @@ def yunet() -> Finder:
     return find
 
 
-@pytest.mark.parametrize("detector", [haar, blazeface, yunet])
+@pytest.mark.parametrize(
+    "detector", [pytest.param(haar, marks=pytest.mark.evidence), blazeface, yunet]
+)
 def test_detectors_find_nearly_every_face(demo: DemoScene, detector: Callable[[], Finder]) -> None:
     find = detector()
     faces = hits = 0
