@@ -95,10 +95,12 @@ class ExtraLooks:
             cells = _cells_of(region, frame)
             self._searched[cells] = self._cells[cells]
 
-    def note_whole(self) -> None:
-        """Record that the full frame was searched, in which small faces may not be found."""
+    def note_whole(self, frame: Picture) -> None:
+        """Record that the full frame was searched; small faces are found only without tiles."""
         assert self._cells is not None
         self._whole = self._cells.copy()
+        if not self._tiling.every_tile(frame):
+            self._searched = self._cells.copy()
 
     def wanted(
         self, frame: Picture, missing: Sequence[Box], *, is_searched: bool = False
@@ -121,7 +123,7 @@ class ExtraLooks:
             looks += [("changed", region) for region in self._changed_parts(frame)]
         chosen = [region for reason, region in looks if self._spend(reason, region)]
         if everything(frame) in chosen:
-            self.note_whole()
+            self.note_whole(frame)
         else:
             self.note_searched(frame, chosen)
         return chosen

@@ -103,7 +103,7 @@ class FollowedStream:
         if self.looks.is_sudden and not is_due:
             found = merge([*found, *self._search.whole(frame)])
         if is_due or self.looks.is_sudden:
-            self.looks.note_whole()
+            self.looks.note_whole(frame)
         return frame, found, is_due or bool(tiles) or self.looks.is_sudden
 
     def _expected(self, header: Header) -> list[Box]:

@@ -208,6 +208,17 @@ def test_after_a_sudden_change_the_full_frame_and_its_tiles_are_searched_at_once
     assert stream.tracks == tracks
 
 
+@pytest.mark.parametrize("tiling", [Tiling(4, 10, 1280, 2.0, 10), Tiling(0, 1, 640, 2.0, 10)])
+def test_after_a_sudden_change_a_frame_without_tiles_is_searched_once(tiling: Tiling) -> None:
+    """It does not differ from the searched one any more."""
+    stream = Stream(tiling)
+    searched = []
+    for seq in range(30):
+        stream.show(picture() if seq < 3 else picture() + np.uint8(40))
+        searched += [seq] * len(stream.searched)
+    assert searched == [0, 3, 10, 20]
+
+
 def test_an_empty_room_is_searched_now_and_then() -> None:
     stream = Stream()
     whole = []
