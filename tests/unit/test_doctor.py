@@ -476,7 +476,10 @@ def test_the_verdict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "1 problem to fix before `make run`; 1 warning" in printed(command.verdict(FOUND))
     assert "no problems; ready for `make run`" in printed(command.verdict(FOUND[:1]))
     monkeypatch.chdir(tmp_path)
-    assert "no problems; ready for `honcho start`" in printed(command.verdict(FOUND[:1]))
+    ready = "no problems; ready for"
+    assert f"{ready} `emostream init` and `honcho start`" in printed(command.verdict(FOUND[:1]))
+    (tmp_path / "Procfile").touch()
+    assert f"{ready} `honcho start`" in printed(command.verdict(FOUND[:1]))
 
 
 def test_json_for_programs() -> None:

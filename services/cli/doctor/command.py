@@ -106,8 +106,10 @@ def verdict(found: Sequence[Finding]) -> Text:
 
 def _start() -> str:
     """Return how a pipeline is started here; only a checkout has a Makefile."""
-    in_checkout = Path("Makefile").is_file() and Path().samefile(ROOT)
-    return "`make run`" if in_checkout else "`honcho start`"
+    if Path("Makefile").is_file() and Path().samefile(ROOT):
+        return "`make run`"
+    is_initialized = Path(procfile.FILE).is_file()
+    return "`honcho start`" if is_initialized else "`emostream init` and `honcho start`"
 
 
 def as_json(found: Sequence[Finding]) -> str:
