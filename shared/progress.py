@@ -14,6 +14,7 @@ from rich.text import Text
 LOG_INTERVAL: Final = 30.0  # seconds between two lines in a log
 REDRAW_INTERVAL: Final = 0.2  # seconds between two states of the bar on a terminal
 BAR_WIDTH: Final = 24
+LEAST_PER_S: Final = 0.1  # a lower rate is shown per minute
 
 
 class ProgressBar:
@@ -118,7 +119,7 @@ def figures(task: Task) -> str:
     parts = [f"{task.completed:,.0f}{'' if task.total is None else f'/{task.total:,.0f}'}{unit}"]
     if task.completed and task.elapsed:
         rate = task.completed / task.elapsed
-        parts.append(f"{rate:,.1f}/s")
+        parts.append(f"{rate:,.1f}/s" if rate >= LEAST_PER_S else f"{60 * rate:,.1f}/min")
         if task.total is not None and task.completed < task.total:
             left = round((task.total - task.completed) / rate)
             parts.append(f"{timedelta(seconds=left)} left")

@@ -21,7 +21,7 @@ from benchmarks.simulate.figures import MEASURED, Failure, Figures, Plant, read_
 from benchmarks.simulate.model import Simulation
 from benchmarks.simulate.outcome import Outcome
 from benchmarks.simulate.real import Load
-from emostream.services.cli.options import not_negative, positive
+from emostream.services.cli.options import count, not_negative, positive
 from emostream.shared.errors import EmostreamError, ExitCode
 from emostream.shared.progress import ProgressBar
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print(arithmetic.traffic(figures, options.streams, *load))
             console.print(arithmetic.archive(figures, options.hours, *load))
             return ExitCode.OK
-        plants = [_plant(options, count) for count in options.classifiers]
+        plants = [_plant(options, number) for number in options.classifiers]
         outcomes = []
         with ProgressBar("simulating", len(plants), "plants") as bar:
             for plant in plants:
@@ -94,7 +94,11 @@ def _title(plant: Plant) -> str:
 
 def _figures(options: argparse.Namespace) -> Figures:
     figures = read_figures(options.figures)
-    return msgspec.convert({**msgspec.structs.asdict(figures), **_changes(options.set)}, Figures)
+    try:
+        changed = {**msgspec.structs.asdict(figures), **_changes(options.set)}
+        return msgspec.convert(changed, Figures)
+    except msgspec.ValidationError as error:
+        raise EmostreamError(f"--set: {error}") from error
 
 
 def _changes(settings: Sequence[str]) -> dict[str, float]:
@@ -113,6 +117,9 @@ def _changes(settings: Sequence[str]) -> dict[str, float]:
 
 
 def _plant(options: argparse.Namespace, classifiers: int) -> Plant:
+    for failure in options.kill:
+        if failure.classifier >= classifiers:
+            raise EmostreamError(f"--kill {failure.classifier}: the last is {classifiers - 1}")
     return Plant(
         streams=options.streams,
         fps=options.fps,
@@ -127,9 +134,13 @@ def _plant(options: argparse.Namespace, classifiers: int) -> Plant:
 
 
 def _failure(text: str) -> Failure:
-    """Parse `CLASSIFIER:AT:AWAY`; a type for argparse."""
-    number, at, away = text.split(":")
-    return Failure(classifier=int(number), at_s=float(at), away_s=float(away))
+    """Parse `N:AT:AWAY`; a type for argparse."""
+    try:
+        number, at, away = text.split(":")
+        fields = {"classifier": int(number), "at_s": float(at), "away_s": float(away)}
+        return msgspec.convert(fields, Failure)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not N:AT:AWAY, like 0:2:1.5") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -141,20 +152,23 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--figures", type=Path, default=MEASURED, metavar="FILE", help="service times, as JSON")
     add("--set", action="append", default=[], metavar="KEY=NUMBER", help="change one of them")
-    add("--streams", type=positive(int), default=1000)
-    add("--fps", type=positive(float), default=25.0)
-    add("--faces", type=not_negative, default=3.0, help="mean of a frame")
-    add("--streams-per-detector", type=positive(int), default=3)
-    add("--classifiers", type=positive(int), nargs="+", default=CLASSIFIERS)
-    add("--standbys", type=int, default=0)
+    add("--streams", type=positive(int), default=1000, help="default: %(default)s")
+    add("--fps", type=positive(float), default=25.0, help="of a stream (default: %(default)g)")
+    add("--faces", type=not_negative, default=3.0, help="mean of a frame (default: %(default)g)")
+    text = "streams of each detector (default: %(default)s)"
+    add("--streams-per-detector", type=positive(int), default=3, metavar="N", help=text)
+    text = f"one plant for each number (default: {' '.join(map(str, CLASSIFIERS))})"
+    add("--classifiers", type=positive(int), nargs="+", default=CLASSIFIERS, metavar="N", help=text)
+    add("--standbys", type=count, default=0, metavar="N", help="default: %(default)s")
     add("--link-mbit", type=not_negative, default=0.0, help="of each detector; 0: no bound")
-    add("--link-ms", type=not_negative, default=0.0)
-    text = "kill this classifier at AT s, for AWAY s; may be repeated"
+    add("--link-ms", type=not_negative, default=0.0, help="delay of this link")
+    text = "kill classifier N (from 0) at AT s, for AWAY s; may be repeated"
     add("--kill", type=_failure, action="append", default=[], metavar="N:AT:AWAY", help=text)
     add("--arithmetic", action="store_true", help="cores, network and disks, without a simulation")
     add("--hours", type=positive(float), default=1e6, help="of the archive (default: a million)")
     add("--seconds", type=positive(float), default=10.0, help="measured (default: %(default)g)")
-    add("--warm-up", type=not_negative, default=2.0)
+    text = "seconds before that (default: %(default)g)"
+    add("--warm-up", type=not_negative, default=2.0, help=text)
     text = "compare with a real pipeline of this many streams of 320 x 180"
     add("--check", type=positive(int), nargs="+", metavar="STREAMS", help=text)
     add("--check-fps", type=positive(float), default=10.0, help="of each of these streams")

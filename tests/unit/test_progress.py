@@ -66,6 +66,15 @@ def test_a_log_gets_a_line_each_half_minute_and_one_at_the_end(clock: Clock) -> 
     ]
 
 
+def test_a_low_rate_is_shown_per_minute(clock: Clock) -> None:
+    out = io.StringIO()
+    with bar(out, clock, "simulating", 4, "plants") as shown:
+        for _ in range(2):
+            clock.now += 40.0
+            shown.advance()
+    assert out.getvalue().splitlines()[-1] == "simulating: 2/4 plants, 1.5/min, 0:01:20 left"
+
+
 def test_without_a_known_end_it_counts_and_leaves_a_whole_line(clock: Clock) -> None:
     out = Terminal()
     with bar(out, clock, "film[1].mp4: frames", None, "") as shown:

@@ -214,6 +214,18 @@ def test_the_measured_figures_are_read_and_may_be_changed(
     assert "detector" in capsys.readouterr().out
     assert main([*words, "--set", "detektor_ms=40"]) == 1
     assert "one of capture_ms, detector_ms" in capsys.readouterr().err
+    assert main([*words, "--set", "detector_ms=-1"]) == 1
+    assert capsys.readouterr().err == "error: --set: Expected `float` >= 0.0 - at `$.detector_ms`\n"
+
+
+def test_only_a_classifier_of_the_plant_can_be_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--seconds", "1", "--streams", "4", "--classifiers", "2", "1", "--kill"]
+    assert main([*words, "1:1:1"]) == 1
+    assert capsys.readouterr().err == "error: --kill 1: the last is 0\n"
+    for text in ("0:1", "x:1:1", "0:-1:1", "0:1:0"):
+        with pytest.raises(SystemExit):
+            main([*words, text])
+        assert f"'{text}' is not N:AT:AWAY" in capsys.readouterr().err
 
 
 def test_a_file_with_other_figures_is_refused(tmp_path: Path) -> None:
