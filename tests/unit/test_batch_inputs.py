@@ -146,7 +146,28 @@ def test_results_of_another_configuration_are_not_mixed(
 ) -> None:
     clip = str(Clip([9] * 4).write(tmp_path / "a.mp4"))
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "batch.json").write_text(json.dumps({"cutting": {"length": 1}}))
+    settings = {
+        "model": {"name": "mine", "sha256": ""},
+        "config": {"classifier": {"prior": "uniform"}, "detector": {"long_side": 1}},
+        "prior": {"name": "uniform", "strength": 1},
+        "cutting": {"length": 1, "overlap": 1, "sample": 1},
+    }
+    (tmp_path / "out" / "batch.json").write_text(json.dumps(settings))
     line = said([clip, "--out", str(tmp_path / "out")], capsys)
-    assert "cutting.length" in line
     assert "name another --out" in line
+    for changed in (" prior, ", " detector.long_side, ", " --chunk, --overlap, --sample, model: "):
+        assert line.count(changed) == 1
+    assert "cutting" not in line
+
+
+@pytest.mark.parametrize("out", ["file", "file/out"])
+def test_results_need_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str
+) -> None:
+    clip = str(Clip([9] * 4).write(tmp_path / "a.mp4"))
+    file = tmp_path / "file"
+    file.touch()
+    assert cli.main(["batch", clip, "--out", str(tmp_path / out)]) == ExitCode.FAILURE
+    line = capsys.readouterr().err.strip()
+    assert f"{tmp_path / out}/batch.json: " in line
+    assert line.endswith("is not a folder")

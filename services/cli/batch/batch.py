@@ -32,6 +32,11 @@ from emostream.shared.errors import ConfigError, ExitCode, SourceError
 from emostream.shared.plural import counted
 
 SETTINGS: Final = "batch.json"  # the settings that all results in a folder share
+OPTIONS: Final = {
+    "cutting.length": "--chunk",
+    "cutting.overlap": "--overlap",
+    "cutting.sample": "--sample",
+}
 PHOTOS_A_CHUNK: Final = 32
 
 
@@ -200,7 +205,7 @@ class Batch:
         if theirs is None:
             self._store.put_json(ours, SETTINGS)
         elif theirs != msgspec.json.decode(msgspec.json.encode(ours)):
-            changed = ", ".join(_changed(ours, theirs))
+            changed = ", ".join(dict.fromkeys(map(_as_written, _changed(ours, theirs))))
             raise ConfigError(
                 f"{self._store.url} has results with another {changed}: name another --out"
             )
@@ -216,6 +221,15 @@ def _changed(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
         elif mine != other:
             names.append(key)
     return names
+
+
+def _as_written(name: str) -> str:
+    """Return the option or key that a user writes to change this setting."""
+    if name.startswith(("prior.", "config.classifier.prior")):
+        return "prior"
+    if name.startswith("model."):
+        return "model"
+    return OPTIONS.get(name) or name.removeprefix("config.")
 
 
 def _photos_key(photos: list[Media]) -> str:

@@ -147,5 +147,7 @@ def refusals() -> tuple[type[Exception], ...]:
 
 def reason_of(error: Exception) -> str:
     """Return the meaning of such an error, in one line."""
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+        return f"{error.filename} is not a folder"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())
