@@ -114,6 +114,20 @@ def test_odd_sizes_are_padded(
     assert frame.to_ndarray(format="gray").std() < 2
 
 
+@pytest.mark.parametrize("encoder", [ENCODER, "mpeg4"])
+def test_the_last_rows_are_there_whatever_the_height(tmp_path: Path, encoder: str) -> None:
+    path = tmp_path / "video.mp4"
+    white_below = np.zeros((50, 64, 3), np.uint8)
+    white_below[46:] = 255
+    with VideoFile(path, 64, 50, encoder) as file:
+        file.write(white_below, 0)
+    with av.open(path) as container:
+        (frame,) = container.decode(video=0)
+    rows = frame.to_ndarray(format="gray").mean(axis=1)
+    assert len(rows) == 50
+    assert rows[:45].max() < 25 < 230 < rows[46:].min()
+
+
 def test_colors_survive(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     orange = np.full((48, 64, 3), (0, 94, 213), np.uint8)
