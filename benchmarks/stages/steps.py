@@ -28,7 +28,7 @@ from emostream.services.detector.process import new_detector, new_tiling, select
 from emostream.services.detector.stage import DetectorStage
 from emostream.services.detector.track_windows import NARROW, search_windows, windows_around
 from emostream.services.detector.tracking import Tracker, track_ids
-from emostream.services.detector.yunet import YuNet, blank, fill, shrunk
+from emostream.services.detector.yunet import NetInput, YuNet, shrunk
 from emostream.services.recorder.encoding import ENCODERS, VideoTrack, best_encoder
 from emostream.shared.annotate import annotate
 from emostream.shared.config import Detector as DetectorSettings
@@ -114,7 +114,7 @@ def _capture(clip: Clip) -> Iterator[Step]:
 def _detector(clip: Clip) -> Iterator[Step]:
     net = new_detector(clip.settings, clip.chosen)
     small = [shrunk(picture, clip.settings.long_side) for picture in clip.pictures]
-    ready, found = blank(small[0]), [net.detect(picture) for picture in clip.pictures]
+    ready, found = NetInput(small[0]), [net.detect(picture) for picture in clip.pictures]
     windows = [
         windows_around([each.box for each in faces], clip.width, clip.height, NARROW)
         for faces in found
@@ -138,9 +138,9 @@ def _detector(clip: Clip) -> Iterator[Step]:
     yield Step(
         "detector", "shrink the frame", lambda n: shrunk(clip.pictures[n], clip.settings.long_side)
     )
-    yield Step("detector", "the net's input", lambda n: fill(ready, small[n]))
+    yield Step("detector", "the net's input", lambda n: ready.fill(small[n]))
     if isinstance(net, YuNet):
-        yield Step("detector", "network alone", lambda n: net.run(fill(ready, small[0])))
+        yield Step("detector", "network alone", lambda n: net.run(ready.fill(small[0])))
     yield Step("detector", "search the frame", lambda n: net.detect(clip.pictures[n]))
     yield Step(
         "detector", "search windows", lambda n: search_windows(net, clip.pictures[n], windows[n])

@@ -49,12 +49,16 @@ def as_boxes(detections: Sequence[Detection]) -> Floats:
     return np.array([one.box for one in detections], np.float64).reshape(-1, 4)
 
 
+def corners(boxes: Floats) -> tuple[Floats, Floats]:
+    """Return the left top and the right bottom corners of boxes (N, 4), each (N, 2)."""
+    low = boxes[:, :2]
+    return low, low + boxes[:, 2:]
+
+
 def intersections(first: Floats, second: Floats) -> Floats:
     """Return the intersection area of each pair of boxes, (N, 4) and (M, 4) to (N, M)."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(
-        first[:, None, :2] + first[:, None, 2:], second[None, :, :2] + second[None, :, 2:]
-    )
+    (low, high), (other_low, other_high) = corners(first), corners(second)
+    low, high = np.maximum(low[:, None], other_low), np.minimum(high[:, None], other_high)
     sides = np.maximum(high - low, 0.0)
     return np.asarray(sides[..., 0] * sides[..., 1])
 
@@ -83,14 +87,13 @@ def suppress(closeness: Floats, scores: Floats, limit: float) -> list[list[int]]
     `closeness` is (N, N), `scores` is (N,). Each group has the best remaining detection, followed
     by all others that are closer to it than `limit`; groups are ordered best first.
     """
-    order = np.argsort(-scores, kind="stable")
-    left = np.ones(len(scores), bool)
+    # Plain lists, because there are few detections.
+    left: list[int] = np.argsort(-scores, kind="stable").tolist()
+    is_near: list[list[bool]] = (closeness > limit).tolist()
     groups = []
-    for best in order:
-        if not left[best]:
-            continue
-        near = order[left[order] & (closeness[best, order] > limit)]
-        left[near] = False
-        left[best] = False
-        groups.append([int(best), *(int(i) for i in near if i != best)])
+    while left:
+        best, *others = left
+        near = is_near[best]
+        groups.append([best, *(one for one in others if near[one])])
+        left = [one for one in others if not near[one]]
     return groups

@@ -40,7 +40,7 @@ class FollowedStream:
         return (
             self._tiling.is_due(index)
             or not self.looks.have_begun
-            or len(self._expected(header)) > MOST_WINDOWS
+            or self._expected_count(header) > MOST_WINDOWS
         )
 
     def next_frame(
@@ -110,6 +110,10 @@ class FollowedStream:
         """Return the expected boxes of recently seen faces."""
         assert isinstance(header, Frame)
         return self.tracker.expected(header.pts, recorded=header.recorded)
+
+    def _expected_count(self, header: Header) -> int:
+        assert isinstance(header, Frame)
+        return self.tracker.expected_count(header.pts, recorded=header.recorded)
 
     def _missing(self, header: Frame, found: Sequence[Detection]) -> list[Box]:
         """Return the expected boxes of missing faces."""

@@ -53,12 +53,13 @@ def cut(picture: Picture, x: int, y: int, width: int, height: int) -> Image:
 def aligned(picture: Picture, faces: Sequence[Located]) -> Image:
     """Return the crops of the faces, like `alignment.align`."""
     if isinstance(picture, Planes):
-        return FULL_RANGE[align(picture.luma, faces)]
+        return FULL_RANGE.take(align(picture.luma, faces))
     return align(picture, faces)
 
 
 def _converted(luma: Image, blue: Image, red: Image) -> Image:
-    planes = np.concatenate([plane.reshape(-1) for plane in (luma, blue, red)])
-    shape = (luma.shape[0] * 3 // 2, luma.shape[1])
-    picture = cv2.cvtColor(planes.reshape(shape), cv2.COLOR_YUV2BGR_I420)
+    planes = np.empty((luma.shape[0] * 3 // 2, luma.shape[1]), np.uint8)
+    for target, plane in zip(split_planes(planes), (luma, blue, red), strict=True):
+        target[:] = plane
+    picture = cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420)
     return np.asarray(picture, np.uint8)

@@ -185,6 +185,8 @@ def merge(detections: Sequence[Detection]) -> list[Detection]:
     A detection that is mostly inside a better one is the same face, because a tile's edge may cut a
     face in two. At most `MOST_FACES` are kept, as in a message.
     """
+    if len(detections) < 2:
+        return list(detections)
     boxes = as_boxes(detections)
     scores = np.array([one.score for one in detections], np.float64)
     closeness: Floats = containments(boxes, boxes)

@@ -50,7 +50,7 @@ class YuNet:
         self._long_side = long_side
         self._session = _session(weights, threads)
         self._input = self._session.get_inputs()[0].name
-        self._pictures: dict[tuple[int, ...], NDArray[np.float32]] = {}
+        self._inputs: dict[tuple[int, ...], NetInput] = {}
 
     def detect(self, frame: Image) -> list[Detection]:
         """Return the faces in `frame`, uint8 (H, W, 3) in BGR order, best score first.
@@ -58,25 +58,49 @@ class YuNet:
         Not thread-safe.
         """
         small = shrunk(frame, self._long_side)
-        picture = self._picture(small)
+        picture = self._input_for(small).fill(small)
         rows = _decode(self.run(picture), _cells(*picture.shape[2:]), self._score)
         ratio = np.array(frame.shape[1::-1]) / np.array(small.shape[1::-1])
-        return [_detection(row, ratio) for row in rows[_distinct(rows, self._score)]]
+        return _detections(rows[_distinct(rows, self._score)], ratio)
 
     def run(self, picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Return the network's raw output for an input from `fill`."""
+        """Return the network's raw output for an input from `NetInput`."""
         outputs: list[NDArray[np.float32]] = self._session.run(HEADS, {self._input: picture})
         return outputs
 
-    def _picture(self, small: Image) -> NDArray[np.float32]:
-        """Return the network's input, in a reused buffer of that size if there is one."""
-        picture = self._pictures.get(small.shape)
-        if picture is None:
+    def _input_for(self, small: Image) -> "NetInput":
+        """Return the input for pictures of that size, the one before if there is one."""
+        found = self._inputs.get(small.shape)
+        if found is None:
             # Few sizes recur: the frame, its tiles, and windows.
-            if len(self._pictures) == MOST_SIZES:
-                self._pictures.pop(next(iter(self._pictures)))
-            picture = self._pictures[small.shape] = blank(small)
-        return fill(picture, small)
+            if len(self._inputs) == MOST_SIZES:
+                self._inputs.pop(next(iter(self._inputs)))
+            found = self._inputs[small.shape] = NetInput(small)
+        return found
+
+
+class NetInput:
+    """The network's input for pictures of one size, in memory that is used again.
+
+    New memory would cost a page fault for each 4 KiB. Sides are rounded up to multiples of STEP,
+    and the rest is black.
+    """
+
+    def __init__(self, small: Image) -> None:
+        """Create for pictures of the size of `small`."""
+        height, width = small.shape[:2]
+        rounded = (-(-side // STEP) * STEP for side in (height, width))
+        self._pixels = np.zeros((1, 3, *rounded), np.float32)
+        self._planes = self._pixels[0, :, :height, :width]
+        self._channels = [np.empty((height, width), np.uint8) for _ in range(3)]
+
+    def fill(self, small: Image) -> NDArray[np.float32]:
+        """Return the input with this picture, float32 (1, 3, H, W), valid until the next call."""
+        # Split first: NumPy takes several times as long to convert strided data.
+        cv2.split(small, self._channels)
+        for plane, channel in zip(self._planes, self._channels, strict=True):
+            plane[...] = channel
+        return self._pixels
 
 
 def shrunk(frame: Image, long_side: int) -> Image:
@@ -88,21 +112,6 @@ def shrunk(frame: Image, long_side: int) -> Image:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(halved(frame, long_side), size, interpolation=cv2.INTER_LINEAR)
     return np.asarray(small, np.uint8)
-
-
-def blank(small: Image) -> NDArray[np.float32]:
-    """Return a black input for a picture of that size, rounded up to multiples of STEP."""
-    height, width = (-(-side // STEP) * STEP for side in small.shape[:2])
-    return np.zeros((1, 3, height, width), np.float32)
-
-
-def fill(picture: NDArray[np.float32], small: Image) -> NDArray[np.float32]:
-    """Write a picture to the network's input, and return it, float32 (1, 3, H, W)."""
-    height, width = small.shape[:2]
-    # Split first: NumPy takes several times as long to convert strided data.
-    for plane, channel in zip(picture[0], cv2.split(small), strict=True):
-        plane[:height, :width] = channel
-    return picture
 
 
 def _session(weights: Weights, threads: int) -> onnxruntime.InferenceSession:
@@ -145,11 +154,14 @@ def _decode(
     chosen = np.flatnonzero(squares >= score**2)
     corner, stride = (values[chosen] for values in cells)
     box, points = box[chosen], points[chosen]
-    size = np.exp(box[:, 2:]) * stride
-    left_top = (corner + box[:, :2]) * stride - size / 2
-    places = (np.tile(corner, 5) + points) * stride
-    scores = np.sqrt(np.minimum(squares[chosen], 1))[:, None]
-    return np.concatenate([left_top, size, places, scores], axis=1, dtype=np.float64)
+    rows = np.empty((len(chosen), 15))
+    rows[:, 2:4] = np.exp(box[:, 2:]) * stride
+    rows[:, :2] = (corner + box[:, :2]) * stride - rows[:, 2:4] / 2
+    rows[:, 4:14].reshape(-1, 5, 2)[:] = (corner[:, None] + points.reshape(-1, 5, 2)) * stride[
+        :, None
+    ]
+    rows[:, 14] = np.sqrt(np.minimum(squares[chosen], 1))
+    return rows
 
 
 def _distinct(rows: Floats, score: float) -> list[int]:
@@ -162,10 +174,14 @@ def _distinct(rows: Floats, score: float) -> list[int]:
     return [int(place) for place in kept]
 
 
-def _detection(row: Floats, ratio: Floats) -> Detection:
-    """Read a row: the box, five points and the score."""
-    scaled = row[:14].reshape(7, 2) * ratio
-    (x, y), (width, height), *points = scaled.tolist()
-    right_eye, left_eye, nose, (right_x, right_y), (left_x, left_y) = map(tuple, points)
-    mouth = ((right_x + left_x) / 2, (right_y + left_y) / 2)
-    return Detection((x, y, width, height), float(row[14]), (right_eye, left_eye, nose, mouth))
+def _detections(rows: Floats, ratio: Floats) -> list[Detection]:
+    """Read rows: the box, five points and the score."""
+    found = []
+    numbers = (rows[:, :14].reshape(-1, 7, 2) * ratio).tolist()
+    for pairs, score in zip(numbers, rows[:, 14].tolist(), strict=True):
+        (x, y), (width, height), *points = pairs
+        right_eye, left_eye, nose, (right_x, right_y), (left_x, left_y) = map(tuple, points)
+        mouth = ((right_x + left_x) / 2, (right_y + left_y) / 2)
+        box = (x, y, width, height)
+        found.append(Detection(box, score, (right_eye, left_eye, nose, mouth)))
+    return found

@@ -145,6 +145,21 @@ def test_missing_faces_are_expected_where_they_move_to(tracker: Tracker) -> None
     assert tracker.missing([], long_after) == []
 
 
+def test_what_is_expected_changes_with_each_frame(tracker: Tracker) -> None:
+    tracker.update([box_at(100)], 0)
+    tracker.update([box_at(110)], FRAME)
+    later, first = tracker.expected(3 * FRAME), tracker.expected(2 * FRAME)
+    assert later != first == tracker.expected(2 * FRAME)
+    # Found elsewhere, it is expected elsewhere at the same time.
+    tracker.update([box_at(90)], 2 * FRAME)
+    assert tracker.expected(2 * FRAME) != first
+    tracker.restore(tracker.state())
+    assert tracker.expected_count(3 * FRAME) == len(tracker.expected(3 * FRAME)) == 1
+    tracker.end_tracks()
+    assert tracker.expected_count(3 * FRAME) == 0
+    assert tracker.expected(3 * FRAME) == []
+
+
 def test_a_clock_that_stands_still_or_goes_back_is_survived(tracker: Tracker) -> None:
     before = ids(tracker.update([box_at(100)], 10 * FRAME))
     assert ids(tracker.update([box_at(102)], 10 * FRAME)) == before
