@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from benchmarks.detector_data import clear_faces
-from emostream.models.alignment import align, placement, sample
+from emostream.models.alignment import SCALE, align, placement, sample
 from emostream.models.classifier import Classifier, load
 from emostream.models.crop_size import CROP
 from emostream.models.evaluation.evaluator import predict_all
@@ -90,10 +90,10 @@ def measure_crops(name: str, detector: FaceDetector, faces: FerFaces, model: Cla
 
 
 def crop_scaled(frame: Image, face: Detection, scale: float) -> Image:
-    """Return the aligned crop of a face, `scale` times as wide, around the same center."""
+    """Return the crop of a face, `scale` times as wide as the template, around the same center."""
     matrix = placement(face)
     center = matrix @ [0.5, 0.5, 1]
-    matrix[:, :2] *= scale
+    matrix[:, :2] *= scale / SCALE
     matrix[:, 2] = center - matrix[:, :2] @ [0.5, 0.5]
     return sample(frame, matrix, CROP)
 

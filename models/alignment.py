@@ -18,14 +18,22 @@ Floats: TypeAlias = NDArray[np.float64]
 # side, and the square around a Haar cascade box in them, in units of the box. `python -m
 # benchmarks.alignment` measures both.
 TEMPLATE = np.array([(0.318, 0.397), (0.663, 0.388), (0.504, 0.751)])
-TEMPLATE_CENTER = complex(*TEMPLATE.mean(axis=0))
-CENTERED_TEMPLATE = [complex(x, y) - TEMPLATE_CENTER for x, y in TEMPLATE.tolist()]
 SQUARE_SIDE = 1.03
 SQUARE_CENTER = (0.5, 0.5)
 
-# The crop's side divided by the longer side of the face's box; 1.0 on average with YuNet.
+# Crops are narrower than these, around the same center. Both were measured in enlarged training
+# faces, which have no surroundings. In a frame, crops of the full width contain more background
+# than the training faces, and their labels are right less often (models/EXPERIMENTS.md; `python -m
+# benchmarks.alignment --scales` compares widths).
+SCALE = 0.9
+# The positions of right eye, left eye and mouth center in the crop, as shares of its side.
+IN_CROP = 0.5 + (TEMPLATE - 0.5) / SCALE
+IN_CROP_CENTER = complex(*IN_CROP.mean(axis=0))
+CENTERED = [complex(x, y) - IN_CROP_CENTER for x, y in IN_CROP.tolist()]
+
+# The crop's side divided by the longer side of the face's box; SCALE on average with YuNet.
 # Landmarks that require anything beyond this range do not belong to a face.
-LEAST_SIDE, MOST_SIDE = 0.5, 3.0
+LEAST_SIDE, MOST_SIDE = 0.5 * SCALE, 3.0 * SCALE
 SUPERSAMPLING = 2
 
 
@@ -46,9 +54,9 @@ def align(frame: Image, faces: Sequence[Located], size: int = CROP) -> Image:
 
     The frame is uint8 (H, W, 3) BGR, or (H, W) gray.
 
-    With landmarks, the face is rotated, scaled and shifted so that eyes and mouth are where they
-    are in the training faces. Without landmarks, the crop is a square around the box. Pixels beyond
-    the frame repeat its border.
+    With landmarks, the face is rotated, scaled and shifted so that eyes and mouth are at `IN_CROP`.
+    Without landmarks, the crop is a square around the box. Pixels beyond the frame repeat its
+    border.
     """
     crops = np.empty((len(faces), size, size), np.uint8)
     for crop, face in zip(crops, faces, strict=True):
@@ -68,7 +76,7 @@ def placement(face: Located) -> Floats:
 
 
 def similarity(points: Iterable[Sequence[float]]) -> Floats:
-    """Fit right eye, left eye and mouth to the template; return the inverse matrix, 2 x 3.
+    """Fit right eye, left eye and mouth to `IN_CROP`; return the inverse matrix, 2 x 3.
 
     The squared errors are minimized in the crop, as in Umeyama (1991) without reflection, so that a
     face in profile, whose eyes are close together, keeps its size. If all points coincide, the
@@ -78,17 +86,17 @@ def similarity(points: Iterable[Sequence[float]]) -> Floats:
     found = [complex(x, y) for x, y in points]
     mean = sum(found) / len(found)
     spread = sum(abs(point - mean) ** 2 for point in found)
-    pairs = zip(found, CENTERED_TEMPLATE, strict=True)
+    pairs = zip(found, CENTERED, strict=True)
     likeness = sum((point - mean).conjugate() * target for point, target in pairs)
     turn = spread / likeness if abs(likeness) > 1e-9 else 0j
-    origin = mean - turn * TEMPLATE_CENTER
+    origin = mean - turn * IN_CROP_CENTER
     return np.array([[turn.real, -turn.imag, origin.real], [turn.imag, turn.real, origin.imag]])
 
 
 def square(box: Box) -> Floats:
     """Return the 2 x 3 matrix from the unit square to a square around `box`."""
     x, y, width, height = box
-    side = SQUARE_SIDE * max(width, height)
+    side = SCALE * SQUARE_SIDE * max(width, height)
     left = x + SQUARE_CENTER[0] * width - side / 2
     top = y + SQUARE_CENTER[1] * height - side / 2
     return np.array([[side, 0, left], [0, side, top]])

@@ -1,4 +1,4 @@
-"""Crops put eyes and mouth on the template, without aliasing, wherever the face lies."""
+"""Crops put eyes and mouth where `IN_CROP` says, without aliasing, wherever the face lies."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
-from emostream.models.alignment import TEMPLATE, align, placement, similarity, square
+from emostream.models.alignment import (
+    IN_CROP,
+    SCALE,
+    TEMPLATE,
+    Floats,
+    align,
+    placement,
+    similarity,
+    square,
+)
 
 Points = tuple[tuple[float, float], ...]
 
@@ -17,10 +26,12 @@ class Located:
     landmarks: Points = ()
 
 
-def face(side: float, x: float, y: float, degrees: float = 0.0) -> Located:
-    """A face whose crop's middle is at (x, y): landmarks on the template, turned."""
+def face(
+    side: float, x: float, y: float, degrees: float = 0.0, landmarks: Floats = IN_CROP
+) -> Located:
+    """A face whose crop has this side and its middle at (x, y), turned."""
     turn = np.exp(1j * np.radians(degrees)) * side
-    points = (TEMPLATE - 0.5) @ np.array([1, 1j]) * turn + (x + 1j * y)
+    points = (landmarks - 0.5) @ np.array([1, 1j]) * turn + (x + 1j * y)
     right, left, mouth = ((float(p.real), float(p.imag)) for p in points)
     nose = ((right[0] + left[0]) / 2, (right[1] + mouth[1]) / 2)
     box = (x - 0.43 * side, y - 0.4 * side, 0.86 * side, 0.86 * side)
@@ -44,13 +55,13 @@ def centroid(crop: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("side", [40.0, 100.0, 127.0, 129.0, 300.0, 640.0])
 @pytest.mark.parametrize("degrees", [0.0, -20.0, 90.0])
 @pytest.mark.parametrize(("landmark", "point"), [(0, 0), (1, 1), (3, 2)])
-def test_landmarks_come_to_lie_on_the_template(
+def test_landmarks_come_to_lie_at_their_places(
     side: float, degrees: float, landmark: int, point: int
 ) -> None:
     one = face(side, 640.3, 360.7, degrees)
     frame = dots(one.landmarks, side / 40, landmark)
     (crop,) = align(frame, [one])
-    assert centroid(crop) == pytest.approx(64 * TEMPLATE[point], abs=0.5)
+    assert centroid(crop) == pytest.approx(64 * IN_CROP[point], abs=0.5)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +121,18 @@ def test_tiny_frames_survive(shape: tuple[int, int]) -> None:
         assert (align(frame, [one]) == 9).all()
 
 
+@pytest.mark.parametrize("degrees", [0.0, 30.0])
+def test_the_crop_is_narrower_than_the_template_around_the_same_center(degrees: float) -> None:
+    matrix = placement(face(200, 500, 300, degrees, TEMPLATE))
+    assert np.hypot(*matrix[:, 0]) == pytest.approx(0.9 * 200)
+    assert matrix @ [0.5, 0.5, 1] == pytest.approx([500, 300])
+
+
+def test_without_landmarks_the_crop_is_narrower_too() -> None:
+    matrix = placement(Located((450, 250, 100, 100)))
+    assert matrix == pytest.approx(np.array([[92.7, 0, 453.65], [0, 92.7, 253.65]]))
+
+
 SAME = ((50.0, 50.0),) * 4
 FAR = ((0.0, 0.0), (9000.0, 0.0), (4000.0, 9.0), (5000.0, 9000.0))
 
@@ -118,6 +141,18 @@ FAR = ((0.0, 0.0), (9000.0, 0.0), (4000.0, 9.0), (5000.0, 9000.0))
 def test_landmarks_that_are_none_of_a_face_give_the_square(landmarks: Points) -> None:
     box = (30.0, 30.0, 40.0, 40.0)
     assert placement(Located(box, landmarks)) == pytest.approx(square(box))
+
+
+@pytest.mark.parametrize(
+    ("side", "plausible"), [(0.48, False), (0.52, True), (2.9, True), (3.1, False)]
+)
+def test_landmarks_must_fit_the_box(side: float, plausible: bool) -> None:
+    """The side is the template's, in units of the box, whatever share of it the crop shows."""
+    box = (450.0, 250.0, 100.0, 100.0)
+    one = Located(box, face(100 * side, 500, 300, landmarks=TEMPLATE).landmarks)
+    side_found = float(np.hypot(*placement(one)[:, 0]))
+    expected = 100 * side * SCALE if plausible else float(square(box)[0, 0])
+    assert side_found == pytest.approx(expected)
 
 
 def test_a_profile_keeps_its_size() -> None:
