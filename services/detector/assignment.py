@@ -1,4 +1,4 @@
-"""Solves the assignment problem: the matching with the lowest total cost."""
+"""Matches rows and columns: with the lowest total cost, or the lowest costs first."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,3 +53,20 @@ def _augment(
         previous = int(before[column])
         owner[column] = start if previous < 0 else owner[previous]
         column = previous
+
+
+def assign_nearest(costs: NDArray[np.float64], allowed: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return pairs (row, column) that are `allowed`, (N, M), chosen in the order of their `costs`.
+
+    The total may be higher than the lowest, but this takes milliseconds for a thousand rows, where
+    `assign` takes seconds.
+    """
+    rows, columns = allowed.nonzero()
+    order = np.argsort(costs[rows, columns], kind="stable")
+    pairs: dict[int, int] = {}
+    taken: set[int] = set()
+    for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+        if row not in pairs and column not in taken:
+            pairs[row] = column
+            taken.add(column)
+    return sorted(pairs.items())

@@ -29,6 +29,8 @@ ZOOM = 4.0
 MIN_REGION = 96
 EVEN = 8  # a side can be halved three times; OpenCV halves even sides several times as fast
 SAME_FACE = 0.5
+# Each detection is compared with each other one; more would take gigabytes.
+MOST_COMPARED = 2 * MOST_FACES
 EDGE = 0.03  # a box reaches an edge if it is this close, in units of its side
 
 
@@ -187,6 +189,8 @@ def merge(detections: Sequence[Detection]) -> list[Detection]:
     """
     if len(detections) < 2:
         return list(detections)
+    if len(detections) > MOST_COMPARED:
+        detections = sorted(detections, key=lambda one: -one.score)[:MOST_COMPARED]
     boxes = as_boxes(detections)
     scores = np.array([one.score for one in detections], np.float64)
     closeness: Floats = containments(boxes, boxes)

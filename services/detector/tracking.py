@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from emostream.services.detector.assignment import assign
+from emostream.services.detector.assignment import assign, assign_nearest
 from emostream.services.detector.detection import Detection, Floats, areas, as_boxes, corners
 from emostream.shared.absence import AbsenceClock
 from emostream.shared.messages import Box, Point
@@ -25,6 +25,9 @@ POSITION_GAIN = 0.8
 VELOCITY_GAIN = 0.4
 # A face that is not seen keeps moving, but its speed halves about every 0.35 s.
 COASTING = 0.5
+# With more faces than this, each gets the nearest one that is left: the best assignment would take
+# longer than a frame.
+MOST_EXACT = 64
 # For how long (s) a lost face is searched for in a close-up.
 EXPECTED_FOR = 0.5
 
@@ -203,6 +206,8 @@ class Tracker:
         rows, columns = (index.tolist() for index in allowed.nonzero())
         if len(rows) == len(set(rows)) == len(set(columns)):
             return list(zip(rows, columns, strict=True))
+        if min(affinity.shape) > MOST_EXACT:
+            return assign_nearest(1 - affinity, allowed)
         # A forbidden pair costs more than any number of pairs can save.
         costs = np.where(allowed, 1 - affinity, 2.0 * (1 + min(affinity.shape, default=0)))
         return [pair for pair in assign(costs) if allowed[pair]]

@@ -1,5 +1,7 @@
 """Boxes, suppression and tiles, by tables."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from emostream.services.detector.detection import (
     suppress,
 )
 from emostream.services.detector.tiling import Tiling, merge, region_around, search, tiles
+from emostream.shared.fields import MOST_FACES
 
 UNIT = (0.0, 0.0, 2.0, 2.0)
 
@@ -72,6 +75,22 @@ def test_merge_keeps_the_best_of_the_same_face() -> None:
     other = Detection((300, 100, 50, 50), 0.6)
     assert merge([other, cut_by_an_edge, twin, best]) == [best, other]
     assert merge([]) == []
+
+
+def test_merging_the_faces_of_a_crowd_takes_no_gigabytes() -> None:
+    random = np.random.default_rng(1)
+    places = random.uniform(0, 2000, (6000, 2)).tolist()
+    found = [Detection((x, y, 12, 12), random.uniform(0.5, 1)) for x, y in places]
+    tracemalloc.start()
+    try:
+        kept = merge(found)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(kept) == MOST_FACES
+    assert [one.score for one in kept] == sorted((one.score for one in kept), reverse=True)
+    assert max(found, key=lambda one: one.score) == kept[0]
+    assert most < 500e6
 
 
 @pytest.mark.parametrize(

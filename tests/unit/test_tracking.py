@@ -1,5 +1,6 @@
 """Ids stay with a face through losses and crossings, and are never given twice."""
 
+import time
 from itertools import islice
 
 import numpy as np
@@ -164,6 +165,18 @@ def test_a_clock_that_stands_still_or_goes_back_is_survived(tracker: Tracker) ->
     before = ids(tracker.update([box_at(100)], 10 * FRAME))
     assert ids(tracker.update([box_at(102)], 10 * FRAME)) == before
     assert ids(tracker.update([box_at(104)], 9 * FRAME)) == before
+
+
+def test_a_crowd_of_which_some_are_gone_keeps_its_ids_within_seconds(tracker: Tracker) -> None:
+    """The best assignment of so many takes seconds."""
+    places = [(100.0 * column, 100.0 * row) for row in range(30) for column in range(30)]
+    before = ids(tracker.update([box_at(x, y) for x, y in places], 0))
+    began = time.process_time()
+    # As many as are gone have a second detection, so that no pair is left over.
+    stay = [box_at(x, y) for x, y in places[:600]]
+    beside = [box_at(x + 30, y + 30) for x, y in places[:300]]
+    assert ids(tracker.update([*stay, *beside], FRAME))[:600] == before[:600]
+    assert time.process_time() - began < 1
 
 
 def test_no_face_for_an_hour(tracker: Tracker) -> None:
