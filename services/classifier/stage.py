@@ -185,7 +185,9 @@ class ClassifierStage:
         self, header: Faces, probabilities: Probabilities | None
     ) -> tuple[list[Event], Emotion]:
         key = (header.stream, header.part)
-        tracks = self._parts.setdefault(key, self._tracks_from(header))
+        tracks = self._parts.get(key)
+        if tracks is None:
+            tracks = self._parts[key] = self._tracks_from(header)
         if probabilities is None:
             return tracks.update_unclassified(header), self._emotion(header, degraded=True)
         events, faces = tracks.update(header, probabilities)

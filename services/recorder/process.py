@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 # Pictures that may wait while a file is opened or the disk is slow: about a second of 720p video.
 MOST_PICTURES = 30
 TAKE_AT_MOST = 8
+# How long a lossless recorder waits for this many answers. A commit and a confirmation for each
+# frame would double what it costs.
+LINGER_S = 0.03
 # The share of lossless.stall_timeout for which a lossless recorder waits for another program's
 # lock.
 PATIENCE = 2 / 3
@@ -106,7 +109,9 @@ def _record_all(config: Config, instance: int) -> None:
         stage = LosslessRecorder(archive, metrics, faults, service.bad_message, patience, window)
         service.on_stream_gone(stage.forget)
         service.receive([Subscription(config.connect.emotion, stage.topics, RESULTS_HWM)], inbox)
-        service.loop.run(inbox, stage, publisher, limit=TAKE_AT_MOST)
+        # At most half the window, so that the next frames are on their way in the meantime.
+        limit = max(1, min(TAKE_AT_MOST, window // 2))
+        service.loop.run(inbox, stage, publisher, limit, LINGER_S)
 
 
 def live_stage(
